@@ -1,0 +1,133 @@
+"""Every check that ends in a sentence: who was called, which argument, what was expected, what came, what to do.
+
+The layers test the usual case themselves in one comparison and come here only when it fails, so a check costs a
+training step next to nothing and its message can afford to be good.
+"""
+import numpy as np
+
+
+def wrong(who, name, expected, got, hint=""):
+    """The one form of all messages: ``Affine: x should have shape (N, ..., 784), got (32, 100); hint``."""
+    return f"{who}: {name} should {expected}, got {got}" + (f"; {hint}" if hint else "")
+
+
+def shape_text(pattern):
+    """``("N", ..., 3)`` as ``(N, ..., 3)``."""
+    inner = ", ".join("..." if p is ... else str(p) for p in pattern)
+    return f"({inner},)" if len(pattern) == 1 else f"({inner})"
+
+
+def matches(shape, pattern):
+    """Whether a shape fits a pattern of sizes, names (any size) and at most one ``...`` (any axes).
+
+    >>> matches((32, 3, 8, 8), ("N", 3, "H", "W")), matches((5,), ("N", ..., 5)), matches((2, 9, 5), ("N", ..., 5))
+    (True, False, True)
+    """
+    if ... in pattern:
+        at, free = pattern.index(...), len(shape) - len(pattern) + 1
+        if free < 0:
+            return False
+        pattern = pattern[:at] + ("any",) * free + pattern[at + 1:]
+    return len(shape) == len(pattern) and all(p.__class__ is str or p == n for p, n in zip(pattern, shape))
+
+
+def array(who, name, x, dtype=None, shape=None):
+    """``x`` as a float array of ``dtype`` (None: keep a float's own, refuse the rest), fitting the pattern ``shape``.
+
+    Raises TypeError for what is no numeric array, ValueError for an empty one or a wrong shape.
+    """
+    try:
+        a = np.asarray(x)
+    except ValueError:                                             # a ragged list
+        a = np.empty(0, object)
+    if a.dtype.kind not in ("f" if dtype is None else "fiub"):
+        cast = "; cast it first, for instance x.astype(np.float32)" if a.dtype.kind in "iub" else ""
+        raise TypeError(wrong(who, name, "be an array of floats", kind_text(x, a)) + cast)
+    if not a.size:
+        raise ValueError(wrong(who, name, "not be empty", f"shape {a.shape}"))
+    if shape is not None and not matches(a.shape, shape):
+        raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", a.shape, shape_hint(a.shape, shape)))
+    return a if dtype is None else a.astype(dtype, copy=False)
+
+
+def kind_text(x, a):
+    return type(x).__name__ if a.dtype.kind == "O" else f"{a.dtype} {type(x).__name__}"
+
+
+def shape_hint(shape, pattern):
+    """What most often leads from the received shape to the expected one, or nothing."""
+    last = pattern[-1]
+    if len(shape) > 2 and len(pattern) and np.prod(shape[1:]) == last:
+        return "flatten each sample first, with Flatten() in front of this layer"
+    if len(shape) == 1 and shape == (last,):
+        return "one sample is a row of its own: x[None, :]"
+    if all(isinstance(p, int) for p in pattern) and np.prod(shape) == np.prod(pattern):
+        return f"the number of entries fits: reshape it to {shape_text(pattern)}"
+    return ""
+
+
+def labels(who, t, shape, classes, ignore_label=None, name="t"):
+    """Class labels as an integer array of exactly ``shape``, each in 0..classes-1 (or ``ignore_label``)."""
+    t = np.asarray(t)
+    if t.dtype.kind not in "iu":
+        raise TypeError(wrong(who, name, "hold integer class labels", t.dtype, "t.astype(int) makes them"))
+    if t.shape != shape:
+        hint = "t.reshape(x.shape[:-1]) drops the extra axis" if t.size == np.prod(shape) else ""
+        raise ValueError(wrong(who, name, f"have one label per row of x, shape {shape}", f"{t.shape}", hint))
+    t = t.astype(np.intp, copy=False)
+    # One unsigned reduction: a negative label is a huge unsigned number.
+    if t.size and np.maximum.reduce(t.view(np.uintp), axis=None) >= classes:
+        bad = (t < 0) | (t >= classes)
+        if ignore_label is not None:
+            bad &= t != ignore_label
+        if bad.any():
+            at = tuple(int(i) for i in np.argwhere(bad)[0])
+            where = at[0] if len(at) == 1 else at
+            raise ValueError(wrong(who, name, f"hold labels in 0..{classes - 1}", f"{t[at]} at index {where}"))
+    return t
+
+
+def finite(who, name, x):
+    """Refuse NaN and infinities, naming the first one's index."""
+    x = np.asarray(x)
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
+        raise ValueError(wrong(who, name, "hold finite numbers only", f"{x[at]} at index {at}"))
+
+
+def count(who, name, n, least=1):
+    """``n`` as a Python int of at least ``least``."""
+    if isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, np.integer)):
+        raise TypeError(wrong(who, name, "be a whole number", repr(n)))
+    if n < least:
+        raise ValueError(wrong(who, name, f"be at least {least}", n))
+    return int(n)
+
+
+def number(who, name, value, low=-np.inf, high=np.inf, expected="be a finite number"):
+    """``value`` as a Python float in [low, high]."""
+    try:
+        result = float(value) if np.ndim(value) == 0 else np.nan
+    except (TypeError, ValueError):
+        raise TypeError(wrong(who, name, expected, repr(value))) from None
+    if not (np.isfinite(result) and low <= result <= high):
+        raise ValueError(wrong(who, name, expected, repr(value)))
+    return result
+
+
+def parameters(who, params):
+    """The named parameters of a layer: float arrays of one dtype that an optimizer can write into."""
+    dtypes = {}
+    for name, p in params.items():
+        if not isinstance(p, np.ndarray) or p.dtype.kind != "f":
+            got = p.dtype if isinstance(p, np.ndarray) else type(p).__name__
+            raise TypeError(wrong(who, name, "be a NumPy array of floats", got, f"{who}.init(...) makes one"))
+        if not p.size:
+            raise ValueError(wrong(who, name, "not be empty", f"shape {p.shape}"))
+        if not p.flags.writeable:
+            raise ValueError(wrong(who, name, "be writable, for the optimizer changes it in place",
+                                   "a read-only array", f"pass {name}.copy()"))
+        dtypes.setdefault(p.dtype, name)
+    if len(dtypes) > 1:
+        got = " and ".join(f"{name} of {dtype}" for dtype, name in dtypes.items())
+        raise TypeError(wrong(who, "all parameters", "have one dtype", got))

@@ -1,0 +1,88 @@
+"""A copy of any object in which every float array is float64, and arrays that shared memory share it again."""
+import copy
+import types
+
+import numpy as np
+
+ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.FunctionType,
+         types.BuiltinFunctionType, np.random.Generator, np.random.RandomState, np.generic, np.dtype)
+
+
+def arrays_of(*objects):
+    """Every ndarray that can be reached from the objects through attributes, lists, tuples, dicts and sets."""
+    found, seen, stack = [], {}, list(objects)
+    while stack:
+        o = stack.pop()
+        if id(o) in seen or isinstance(o, ATOMS):
+            continue
+        seen[id(o)] = o                              # kept, so that no id is used twice
+        if isinstance(o, np.ndarray):
+            found.append(o)
+        if isinstance(o, dict):
+            stack.extend(o.values())
+        elif isinstance(o, (list, tuple, set, frozenset)):
+            stack.extend(o)
+        elif isinstance(o, types.MethodType):
+            stack.append(o.__self__)
+        else:
+            stack.extend(vars(o).values() if hasattr(o, "__dict__") else ())
+            stack.extend(getattr(o, name) for c in type(o).__mro__ for name in slots(c) if hasattr(o, name))
+    return found
+
+
+def slots(cls):
+    names = cls.__dict__.get("__slots__", ())
+    return (names,) if isinstance(names, str) else names
+
+
+def extent(a):
+    """First and one-past-last byte of an array's memory."""
+    low = high = a.__array_interface__["data"][0]
+    for n, step in zip(a.shape, a.strides):
+        low, high = low + min(0, (n - 1) * step), high + max(0, (n - 1) * step)
+    return low, high + a.itemsize
+
+
+def float64_copy(*objects):
+    """Deep copies of the objects, as a tuple; float arrays in them become float64.
+
+    Arrays are recognised by memory, so ``self.W``, ``params[0]``, a transposed view and an array that two layers hold stay
+    one array in the copy.
+
+    >>> W = np.ones((2, 3), np.float32)
+    >>> holder, = float64_copy({"W": W, "params": [W], "view": W.T})
+    >>> holder["W"].dtype, holder["params"][0] is holder["W"], np.shares_memory(holder["view"], holder["W"])
+    (dtype('float64'), True, True)
+    """
+    found = [a for a in arrays_of(*objects) if a.dtype.kind in "fiubc"]
+    memo = {}
+    blocks = []                                      # arrays whose memory overlaps, with the block's extent
+    for a in sorted((a for a in found if a.size), key=extent):
+        low, high = extent(a)
+        if blocks and low < blocks[-1][1] and a.dtype == blocks[-1][2][0].dtype:
+            blocks[-1] = (blocks[-1][0], max(high, blocks[-1][1]), blocks[-1][2] + [a])
+        else:
+            blocks.append((low, high, [a]))
+    for low, high, members in blocks:
+        dtype = members[0].dtype
+        wide = np.dtype(np.float64) if dtype.kind == "f" else dtype
+        memory = np.zeros((high - low) // dtype.itemsize + 1, wide)
+        for a in members:
+            if any(step % a.itemsize for step in a.strides) or (extent(a)[0] - low) % a.itemsize:
+                continue                             # a field of a record: copied alone
+            start = (a.__array_interface__["data"][0] - low) // a.itemsize
+            strides = tuple(step // a.itemsize * wide.itemsize for step in a.strides)
+            new = np.ndarray(a.shape, wide, memory, start * wide.itemsize, strides)
+            new[...] = a
+            memo[id(a)] = new if type(a) is np.ndarray else dressed(new, a)
+    for a in found:
+        if id(a) not in memo:
+            memo[id(a)] = np.array(a, np.float64 if a.dtype.kind == "f" else a.dtype, subok=True)
+    return tuple(copy.deepcopy(o, memo) for o in objects)
+
+
+def dressed(new, a):
+    """``new`` as an instance of a's subclass of ndarray, with a's attributes."""
+    new = new.view(type(a))
+    vars(new).update(copy.deepcopy(vars(a)))
+    return new

@@ -1,0 +1,116 @@
+"""First values of weights: functions of ``(shape, rng=None, dtype=np.float32)`` that return a new array.
+
+Layers call ``initializer(shape, rng=rng, dtype=dtype)``; ``functools.partial`` fixes an option beforehand:
+
+>>> from functools import partial
+>>> initializer = partial(gaussian, std=0.1)
+>>> initializer((2, 3), rng=0, dtype=np.float64).shape
+(2, 3)
+
+Why the scale matters: a layer multiplies the variance of its signal by fan_in · Var(W) on the way forward and
+that of its gradient by fan_out · Var(W) on the way back. Away from 1 either grows or dies exponentially with
+depth (Saito, Deep Learning from Scratch, chapter 6.2; Goodfellow, Bengio and Courville, Deep Learning,
+chapter 8.4).
+
+Fans, the numbers of products that meet in one output and that one input feeds: an Affine W has shape
+(fan_in, fan_out); a convolution W (F, C, KH, KW) has fan_in = C·KH·KW and fan_out = F·KH·KW.
+
+Numbers are drawn in float64 and then rounded, so one seed means the same weights in every dtype. ``rng`` is a
+numpy.random.Generator, a seed or None. A shape that is not made of positive whole numbers, or has too few
+axes, and an option that is not finite raise ValueError; a dtype that is no float type raises TypeError.
+"""
+import numpy as np
+
+from . import checks
+
+
+def constant(shape, rng=None, dtype=np.float32, value=0.0):
+    """Every entry is ``value``, nothing is drawn. For biases, not for weights: equal units stay equal.
+
+    >>> constant((2,), value=0.5)
+    array([0.5, 0.5], dtype=float32)
+    """
+    return np.full(_sizes("constant", shape, dtype), checks.number("constant", "value", value), dtype)
+
+
+def gaussian(shape, rng=None, dtype=np.float32, std=0.01):
+    """W ~ N(0, std²), whatever the fans are. In a deep network prefer ``xavier`` or ``he``.
+
+    >>> round(float(gaussian((300, 200), rng=0).std()), 3)
+    0.01
+    """
+    std = checks.number("gaussian", "std", std, low=0, expected="be a finite number, 0 or larger")
+    return _normal(_sizes("gaussian", shape, dtype), rng, dtype, std)
+
+
+def xavier(shape, rng=None, dtype=np.float32):
+    """W ~ N(0, 2 / (fan_in + fan_out)), the compromise between fan_in · Var(W) = 1 and fan_out · Var(W) = 1.
+
+    For units that are linear near 0, such as tanh (Glorot and Bengio 2010, Understanding the difficulty of
+    training deep feedforward neural networks).
+
+    >>> round(float(xavier((300, 200), rng=0).var() * (300 + 200)), 1)
+    2.0
+    """
+    shape = _sizes("xavier", shape, dtype, axes=2)
+    return _normal(shape, rng, dtype, np.sqrt(2 / sum(_fans(shape))))
+
+
+def he(shape, rng=None, dtype=np.float32):
+    """W ~ N(0, 2 / fan_in): ReLU keeps half of the signal's second moment, so fan_in · Var(W) has to be 2.
+
+    (He, Zhang, Ren and Sun 2015, Delving deep into rectifiers.)
+
+    >>> round(float(he((300, 200), rng=0).var() * 300), 1)
+    2.0
+    """
+    shape = _sizes("he", shape, dtype, axes=2)
+    return _normal(shape, rng, dtype, np.sqrt(2 / _fans(shape)[0]))
+
+
+def orthogonal(shape, rng=None, dtype=np.float32, gain=1.0):
+    """``gain`` times a uniformly random matrix with orthonormal columns (orthonormal rows where it is wide).
+
+    A square one keeps the length of every vector, not only on average: the choice for Wh (H, H) of a
+    recurrent layer, which is applied once per time step. Of more than two axes the first stands against all
+    the others: the filters of a convolution W (F, C, KH, KW) are the rows of an (F, C·KH·KW) matrix. (Saxe,
+    McClelland and Ganguli 2013, Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks.)
+
+    >>> W = orthogonal((5, 3), rng=0, dtype=np.float64)
+    >>> np.allclose(W.T @ W, np.eye(3))
+    True
+    """
+    shape = _sizes("orthogonal", shape, dtype, axes=2)
+    gain = checks.number("orthogonal", "gain", gain)
+    rows, columns = shape[0], int(np.prod(shape[1:]))
+    tall = max(rows, columns), min(rows, columns)
+    Q, R = np.linalg.qr(np.random.default_rng(rng).standard_normal(tall))
+    # QR's own signs favour some directions; with a positive diagonal of R every Q is equally likely.
+    Q *= gain * np.sign(np.diag(R))
+    return np.ascontiguousarray(Q if rows >= columns else Q.T, dtype).reshape(shape)
+
+
+def _normal(shape, rng, dtype, std):
+    return np.random.default_rng(rng).normal(0.0, std, shape).astype(dtype, copy=False)
+
+
+def _fans(shape):
+    if len(shape) == 2:
+        return shape
+    F, C, *kernel = shape
+    field = int(np.prod(kernel))
+    return C * field, F * field
+
+
+def _sizes(who, shape, dtype, axes=0):
+    """The shape as a tuple of ints, if the dtype is right too: in integers small weights would be 0."""
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(checks.wrong(who, "dtype", "be a float type", np.dtype(dtype), "np.float32 is usual"))
+    sizes = (shape,) if np.ndim(shape) == 0 else tuple(shape)
+    if not all(isinstance(n, (int, np.integer)) and n > 0 for n in sizes):
+        raise ValueError(checks.wrong(who, "shape", "be made of positive whole numbers", repr(shape)))
+    if len(sizes) < axes:
+        expected = "be (fan_in, fan_out), or (F, C, KH, KW) for a convolution"
+        raise ValueError(checks.wrong(who, "shape", expected, sizes, "constant and gaussian take any shape"))
+    return sizes

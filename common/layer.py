@@ -1,0 +1,130 @@
+"""The contract of a layer, and the base class that makes it easy to keep."""
+import contextlib
+import inspect
+
+import numpy as np
+
+from . import checks
+
+
+class Layer:
+    """An object with ``forward``, ``backward``, ``params`` and ``grads``.
+
+    - ``forward(*inputs)`` returns the output and puts into ``self.cache`` what backward needs;
+    - ``backward(dout)`` takes the gradient of the loss L by the output, dL/dy, **overwrites** ``grads`` in place with
+      dL/dparams, and returns dL/dx, for several inputs a tuple;
+    - ``params`` and ``grads`` are two paired lists of arrays, the same objects for the layer's whole life: optimizers
+      change ``params[i]`` in place, ``grads[i]`` has the shape and dtype of ``params[i]``.
+
+    A layer of your own states its formula and nothing else:
+
+    >>> class Scale(Layer):
+    ...     '''y = a * x; dL/da = sum(dL/dy * x), dL/dx = dL/dy * a.'''
+    ...     def __init__(self, a):
+    ...         super().__init__(a=a)
+    ...     def forward(self, x):
+    ...         self.cache = x = self.accept(x)
+    ...         return x * self.params[0]
+    ...     def backward(self, dout):
+    ...         x = self.recall()
+    ...         dout = self.upstream(dout, x.shape, x.dtype)
+    ...         self.grads[0][...] = np.sum(dout * x)
+    ...         return dout * self.params[0]
+    >>> layer = Scale(np.array([3.0]))
+    >>> layer
+    Scale(a (1,))
+    >>> layer.forward(np.array([[1.0, 2.0]]))
+    array([[3., 6.]])
+    >>> layer.backward(np.array([[1.0, 10.0]]))
+    array([[ 3., 30.]])
+    >>> layer.grads
+    [array([21.])]
+
+    Nothing else in the framework insists on this base class; any class with the four works in models, trainer,
+    optimizers and the gradient checker.
+    """
+    training = True           # False while a model predicts: Dropout and BatchNorm behave differently then
+    input_gradient = True     # False: nobody wants dL/dx, backward may return None in its place
+    couples_samples = False   # True: a sample's output depends on the other samples of its batch
+
+    def __init__(self, **params):
+        """Keep the named arrays as parameters (one that is None is left out) and make their gradients."""
+        params = {name: p for name, p in params.items() if p is not None}
+        checks.parameters(type(self).__name__, params)
+        self.names = tuple(params)
+        self.params = list(params.values())
+        self.grads = [np.zeros_like(p) for p in self.params]
+        self.buffers = {}     # state that is no parameter: running means, a random generator
+        self.cache = None     # what backward needs: an array or a flat tuple of arrays
+
+    def forward(self, *inputs):
+        raise NotImplementedError(f"{type(self).__name__} has no forward yet: write forward(self, x)")
+
+    def backward(self, dout):
+        raise NotImplementedError(f"{type(self).__name__} has no backward yet: write backward(self, dout)")
+
+    def __call__(self, *inputs):
+        """On arrays the same as ``forward``; on nodes of a Graph a new node."""
+        if inputs and hasattr(inputs[0], "connect"):
+            return inputs[0].connect(self, *inputs)
+        return self.forward(*inputs)
+
+    def accept(self, x, last=None, shape=None, name="x"):
+        """An input as an array of the parameters' dtype (without parameters: of its own float dtype).
+
+        ``last`` asks for shape (N, ..., last), ``shape`` for any pattern such as ``("N", 3, "H", "W")``.
+        Raises TypeError or ValueError naming layer, argument, expected and received.
+        """
+        params = self.params
+        if (x.__class__ is np.ndarray and x.size
+                and (x.dtype is params[0].dtype if params else x.dtype.kind == "f")
+                and (last is None or x.ndim > 1 and x.shape[-1] == last)
+                and (shape is None or checks.matches(x.shape, shape))):
+            return x
+        if last is not None:
+            shape = ("N", ..., last)
+        return checks.array(type(self).__name__, name, x, params[0].dtype if params else None, shape)
+
+    def recall(self):
+        """What forward left in the cache; RuntimeError before the first forward."""
+        if self.cache is None:
+            raise RuntimeError(f"{type(self).__name__}: backward was called before forward; "
+                               "call forward(x) first (predict keeps nothing for backward)")
+        return self.cache
+
+    def upstream(self, dout, shape, dtype):
+        """The gradient that came from above, in the output's dtype; an error unless it has the output's shape."""
+        if dout.__class__ is np.ndarray and dout.dtype is dtype and dout.shape == shape:
+            return dout
+        return checks.array(type(self).__name__, "dout", dout, dtype, shape)
+
+    def __repr__(self):
+        # A constructor argument that is kept under its own name is an option worth showing.
+        options = (name for name in inspect.signature(type(self).__init__).parameters
+                   if name in vars(self) and name not in ("params", *self.names))
+        parts = [f"{name} {p.shape}" for name, p in zip(self.names, self.params)]
+        return f"{type(self).__name__}({', '.join(parts + [f'{name}={getattr(self, name)!r}' for name in options])})"
+
+
+def walk(layer):
+    """The layer and, for a model, every layer inside it, in order."""
+    yield layer
+    for inner in getattr(layer, "layers", ()):
+        yield from walk(inner)
+
+
+@contextlib.contextmanager
+def evaluation(model):
+    """Evaluation mode for the length of a ``with`` block; afterwards flags are as they were and caches are empty."""
+    layers = list(walk(model))
+    flags = [(layer, layer.training) for layer in layers if hasattr(layer, "training")]
+    try:
+        for layer, _ in flags:
+            layer.training = False
+        yield
+    finally:
+        for layer, flag in flags:
+            layer.training = flag
+        for layer in layers:
+            if isinstance(layer, Layer):
+                layer.cache = None

@@ -1,0 +1,146 @@
+"""How good a model is, as functions of (output, target): a Python float each, but for the confusion matrix.
+
+For classes the output y holds scores (N, ..., C), logits or probabilities, and the target t integer labels
+(N, ...) or rows (N, ..., C) of probabilities, one-hot for instance, of which the largest is the class. A last
+axis of size 1 is a binary logit and stands for the scores (0, y): y > 0 means class 1, t has y's shape and
+holds 0 or 1.
+
+Wrong shapes, empty arrays and labels out of range raise ValueError, labels that are no integers TypeError.
+Positions whose integer label is ``ignore_label`` do not count; if none is left, the result is nan.
+"""
+import numpy as np
+
+from . import checks
+from .functions import log_softmax
+
+
+def accuracy(y, t, ignore_label=None):
+    """The share of positions whose largest score stands at the true class.
+
+    >>> accuracy([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]], [1, 0, 0, 0])
+    0.75
+    """
+    y, t = _labelled("accuracy", y, t, ignore_label)
+    return _mean(y.argmax(axis=1) == t)
+
+
+def top_k_accuracy(y, t, k=5):
+    """The share of positions whose true class is among the k largest scores; of equals the first counts.
+
+    >>> top_k_accuracy([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5]], [1, 0], k=2)
+    0.5
+    """
+    y, t = _labelled("top_k_accuracy", y, t)
+    classes = y.shape[1]
+    if checks.count("top_k_accuracy", "k", k) > classes:
+        raise ValueError(checks.wrong("top_k_accuracy", "k", f"be at most the {classes} classes", k))
+    true = y[np.arange(len(y)), t][:, None]
+    # Counting what stands before the true class is faster than sorting. A nan stands before everything.
+    before = ~(y <= true) | (y == true) & (np.arange(classes) < t[:, None])
+    return _mean(before.sum(axis=1) < k)
+
+
+def confusion_matrix(y, t):
+    """Counts (C, C), int64: row i, column j says how many samples of class i were taken for class j.
+
+    >>> confusion_matrix([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 0, 0])
+    array([[1, 1],
+           [0, 1]])
+    """
+    y, t = _labelled("confusion_matrix", y, t)
+    classes = y.shape[1]
+    counts = np.bincount(t * classes + y.argmax(axis=1), minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(np.int64, copy=False)
+
+
+def roc_auc(scores, t):
+    """The area under the ROC curve: how often a 1 scores above a 0, a tie counting half.
+
+    It is the rank statistic U of Mann and Whitney (1947) as a share of its maximum (Fawcett 2006, An
+    introduction to ROC analysis). ``scores`` and t have one shape, t holds the labels 0 and 1, each at least
+    once. Of a network with two outputs, y[:, 1] - y[:, 0] is the score.
+
+    >>> roc_auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
+    0.75
+    """
+    scores = checks.array("roc_auc", "scores", scores)
+    checks.finite("roc_auc", "scores", scores)
+    t = np.asarray(t)
+    if t.shape != scores.shape:
+        raise ValueError(checks.wrong("roc_auc", "t", f"have the shape of scores, {scores.shape}", t.shape))
+    present = np.unique(t)
+    if not np.array_equal(present, [0, 1]):
+        raise ValueError(checks.wrong("roc_auc", "t", "hold 0 and 1, both of them", present[:5].tolist()))
+    positive, negative = scores[t == 1], np.sort(scores[t == 0])
+    below = np.searchsorted(negative, positive, "left")
+    not_above = np.searchsorted(negative, positive, "right")
+    return float((below + not_above).sum() / (2 * positive.size * negative.size))
+
+
+def perplexity(y, t, ignore_label=None):
+    """exp(mean of -log softmax(y)_t): among how many equally likely classes the model is still guessing.
+
+    y holds logits, and the mean is the loss of SoftmaxWithLoss. Past exp(709) the result is inf. (Saito, Deep
+    Learning from Scratch 2, chapter 5.5.)
+
+    >>> round(perplexity(np.zeros((3, 10)), [0, 4, 9]), 9)
+    10.0
+    """
+    y, t = _flat("perplexity", y, t, ignore_label)
+    log_p = log_softmax(y)
+    losses = -log_p[np.arange(len(t)), t] if t.ndim == 1 else -(t * log_p).sum(axis=1)
+    with np.errstate(over="ignore"):
+        return float(np.exp(_mean(losses)))
+
+
+def r2(y, t):
+    """The coefficient of determination 1 - Σ(t - y)² / Σ(t - mean t)²: 1 is perfect, 0 as good as the mean.
+
+    y and t have one shape, (N,) or (N, ..., D); over several outputs D the mean is taken. Constant targets
+    leave nothing to explain and raise ValueError.
+
+    >>> r2([1.0, 2.0, 4.0], [1.0, 2.0, 3.0])
+    0.5
+    """
+    y = checks.array("r2", "y", y, np.float64, ("N", ...))
+    t = checks.array("r2", "t", t, np.float64, y.shape)
+    outputs = t.shape[-1] if t.ndim > 1 else 1
+    y, t = y.reshape(-1, outputs), t.reshape(-1, outputs)
+    if (t == t[0]).all(axis=0).any():
+        raise ValueError("r2: t should vary, got the same target for every sample; r2 is not defined there")
+    unexplained = np.square(t - y).sum(axis=0) / np.square(t - t.mean(axis=0)).sum(axis=0)
+    return float(np.mean(1 - unexplained))
+
+
+def _labelled(who, y, t, ignore_label=None):
+    """Scores (M, C) and labels (M,) of the M positions that count."""
+    y, t = _flat(who, y, t, ignore_label)
+    return y, t if t.ndim == 1 else t.argmax(axis=1)
+
+
+def _flat(who, y, t, ignore_label=None):
+    """Scores (M, C) and labels (M,) or probabilities (M, C) of the M positions that count."""
+    y = checks.array(who, "y", y, shape=("N", ..., "C"))
+    t = given = np.asarray(t)
+    if y.shape[-1] == 1:
+        if t.shape != y.shape:
+            expected = f"have shape {y.shape}, a 0 or 1 for each binary logit"
+            raise ValueError(checks.wrong(who, "t", expected, t.shape))
+        y, t = np.concatenate([np.zeros_like(y), y], axis=-1), np.concatenate([1 - t, t], axis=-1)
+    classes = y.shape[-1]
+    if t.shape == y.shape:
+        sums = t.sum(axis=-1)
+        if not ((t >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
+            expected = "hold class labels, or rows of probabilities that sum to 1"
+            got = f"{given.min():g} to {given.max():g}, in rows that sum to {sums.min():g} to {sums.max():g}"
+            raise ValueError(checks.wrong(who, "t", expected, got))
+        return y.reshape(-1, classes), t.reshape(-1, classes)
+    t = checks.labels(who, t, y.shape[:-1], classes, ignore_label)
+    if ignore_label is None:
+        return y.reshape(-1, classes), t.reshape(-1)
+    keep = t != ignore_label
+    return y[keep], t[keep]
+
+
+def _mean(values):
+    return float(np.mean(values, dtype=np.float64)) if values.size else np.nan

@@ -1,0 +1,7 @@
+"""Training: the loop, its record, mini-batches and clipping."""
+from .batches import batches
+from .clipping import clip_gradients
+from .history import History
+from .trainer import Trainer
+
+__all__ = ["Trainer", "History", "batches", "clip_gradients"]

@@ -1,0 +1,63 @@
+"""Mini-batches: a data set in small pieces, in a new order each epoch."""
+import numpy as np
+
+from .. import checks
+
+
+def batches(*arrays, batch_size=32, rng=None, shuffle=True):
+    """Go once through arrays of N samples, ``batch_size`` samples at a time.
+
+    Each sample comes exactly once, in random order (``shuffle=False``: as they stand), and sample i of a
+    batch is the same sample in every array. The last batch holds what is left, where ``batch_size`` does
+    not divide N.
+
+    - ``arrays``: one or more of shape (N, ...), or lists that NumPy makes such arrays of;
+    - ``rng``: a numpy.random.Generator, a seed or None. One Generator for all epochs gives each an order
+      of its own; the same seed gives the same order every time.
+
+    Returns a generator of tuples, one array (B, ...) per array given, B <= ``batch_size``; of the bare
+    array where only one is given. Batches are copies: whoever changes one leaves the data as it was.
+
+    Raises ValueError or TypeError for arrays that are empty or differ in length and for a batch size that
+    is no positive integer: here, at the call, not later in the loop.
+
+    Why shuffle: neighbours in a file resemble each other, and the gradient of a batch should resemble the
+    gradient of the whole (Bottou 2012, Stochastic Gradient Descent Tricks).
+
+    >>> x, t = np.arange(10.0).reshape(5, 2), [0, 1, 2, 3, 4]
+    >>> for x_batch, t_batch in batches(x, t, batch_size=2, rng=0):
+    ...     print(x_batch.shape, t_batch)
+    (2, 2) [2 4]
+    (2, 2) [3 0]
+    (1, 2) [1]
+    """
+    arrays = samples("batches", *arrays)
+    N, B = len(arrays[0]), checks.count("batches", "batch_size", batch_size)
+    order = np.random.default_rng(rng).permutation(N) if shuffle else np.arange(N)
+    rows = (order[i:i + B] for i in range(0, N, B))
+    if len(arrays) == 1:
+        return (arrays[0][r] for r in rows)
+    return (tuple(a[r] for a in arrays) for r in rows)
+
+
+def samples(who, *arrays, **named):
+    """All as NumPy arrays (N, ...) of the same N >= 1 samples, as a list; errors speak for ``who``."""
+    named = {f"array {i}": a for i, a in enumerate(arrays, 1)} | named
+    if not named:
+        raise TypeError(f"{who}: at least one array is needed, got none; call {who}(x, t)")
+    result = []
+    for name, given in named.items():
+        try:
+            a = np.asarray(given)
+        except ValueError:
+            raise ValueError(checks.wrong(who, name, "have rows of one length", "a ragged list",
+                                          "pad the short ones")) from None
+        if not a.ndim:
+            raise TypeError(checks.wrong(who, name, "be an array of samples", type(given).__name__))
+        if not a.size:
+            raise ValueError(checks.wrong(who, name, "not be empty", f"shape {a.shape}"))
+        if result and len(a) != len(result[0]):
+            expected = f"hold {len(result[0])} samples as the first array does"
+            raise ValueError(checks.wrong(who, name, expected, len(a)))
+        result.append(a)
+    return result

@@ -1,0 +1,46 @@
+"""Gradient clipping: a bound on the length of a step."""
+import math
+
+import numpy as np
+
+from .. import checks
+
+
+def clip_gradients(grads, max_norm):
+    """Scale all gradients by one factor, in place, if together they are longer than ``max_norm``; return their norm.
+
+    norm = √Σ_i Σ grads[i]², over all arrays as one long vector; where norm > max_norm, every array is multiplied by
+    max_norm / norm. The direction stays. Recurrent networks need it: one cliff in the loss would throw away all that was
+    learned. Call it between backward and update.
+
+    - ``grads``: a list of float arrays; ``max_norm``: a positive number.
+
+    Returns the norm before clipping as a Python float. It is summed in float64, so no float32 gradient is too large or
+    too small for it. A norm that is not finite (a NaN or an infinity in the gradients, or a float64 beyond 1e150) has no
+    direction to keep: the gradients stay as they are and the caller decides.
+
+    Raises TypeError for a gradient that is no float array, ValueError unless ``max_norm`` is positive.
+
+    Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural networks.
+
+    >>> grads = [np.array([3.0]), np.array([0.0, -4.0])]
+    >>> clip_gradients(grads, max_norm=1.0)
+    5.0
+    >>> grads
+    [array([0.6]), array([ 0. , -0.8])]
+    """
+    max_norm = checks.number("clip_gradients", "max_norm", max_norm, math.ulp(0.0), expected="be a positive number")
+    for i, g in enumerate(grads):
+        if not isinstance(g, np.ndarray) or g.dtype.kind != "f":
+            got = g.dtype if isinstance(g, np.ndarray) else type(g).__name__
+            raise TypeError(checks.wrong("clip_gradients", f"grads[{i}]", "be a NumPy array of floats", got))
+    norm = math.sqrt(sum(square(g.ravel("K")) for g in grads))
+    if max_norm < norm < math.inf:
+        for g in grads:
+            g *= max_norm / norm
+    return norm
+
+
+def square(g):
+    """Σ g² of a vector, in float64 without a float64 copy of it."""
+    return float(np.einsum("i,i", g, g, dtype=np.float64))

@@ -1,0 +1,187 @@
+"""The training loop."""
+import math
+
+import numpy as np
+
+from .. import checks
+from ..layer import evaluation
+from ..metrics import accuracy
+from .batches import batches as minibatches
+from .clipping import clip_gradients
+from .history import History
+
+
+class Trainer:
+    """Trains a model: the three lines of a step, for every mini-batch of every epoch, and a record of what happened.
+
+    - model: anything with ``forward(x, t)`` -> loss, ``backward()``, ``params`` and ``grads``;
+    - optimizer: anything with ``update(params, grads)``;
+    - metrics: functions of (output, target), computed over all samples of an epoch; they need a model that keeps its last
+      ``output``, as Sequential and Graph do.
+
+    >>> from chainrule.datasets import make_spiral
+    >>> from chainrule.models import TwoLayerNet
+    >>> from chainrule.optimizers import SGD
+    >>> x, t = make_spiral(rng=0)
+    >>> trainer = Trainer(TwoLayerNet(2, 10, 3, rng=0), SGD(lr=1.0))
+    >>> history = trainer.fit(x, t, epochs=20, batch_size=30, rng=0, progress=False)
+    >>> history["loss"][-1] < history["loss"][0]
+    True
+    >>> sorted(trainer.evaluate(x, t))
+    ['accuracy', 'loss']
+    """
+
+    def __init__(self, model, optimizer, metrics=(accuracy,)):
+        self.model, self.optimizer, self.metrics = model, optimizer, tuple(metrics)
+        self.history = History()
+
+    def fit(self, x=None, t=None, epochs=10, batch_size=32, validation_data=None, max_grad_norm=None, callbacks=(), rng=None,
+            batches=None, accumulate=1, progress=True):
+        """Train for ``epochs`` passes over the samples, shuffled anew each time, and return the History of it.
+
+        x: an array of samples or, for a model of several inputs, a tuple of them; t: their targets.
+        batch_size: samples per mini-batch; the last one of an epoch may be smaller.
+        validation_data: (x, t), evaluated after each epoch.
+        max_grad_norm: gradients are clipped to this norm (see clip_gradients).
+        callbacks: functions called after each epoch with this trainer; one that returns true ends the training.
+        rng: a Generator, a seed or None, for the shuffling.
+        batches: in place of x and t a function that yields an epoch's batches in order, each a tuple (x, ..., t).
+        accumulate: batches per update; gradients are averaged over their samples, as if they were one batch.
+        progress: show a progress bar.
+
+        Raises ValueError for NaN or infinities in the data, for data of different lengths, for epochs or batch_size that are not
+        positive; FloatingPointError if the loss becomes NaN or infinite. The record so far stays in ``self.history``, also then
+        and after Ctrl-C.
+        """
+        epochs = checks.count("Trainer.fit", "epochs", epochs)
+        accumulate = checks.count("Trainer.fit", "accumulate", accumulate)
+        if (batches is None) == (x is None):
+            raise ValueError("Trainer.fit: takes either x and t or batches=, a function that yields an epoch's batches")
+        rng, steps = np.random.default_rng(rng), None
+        if batches is None:
+            data = scanned(x, t, "x", "t")
+            batch_size = checks.count("Trainer.fit", "batch_size", batch_size)
+            steps = epochs * -(-len(data[0]) // batch_size)
+
+            def batches():
+                return minibatches(*data, batch_size=batch_size, rng=rng)
+        if validation_data is not None:
+            scanned(*validation_data, "validation x", "validation t")
+
+        self.history = history = History()
+        with progress_bar(steps, progress) as bar:
+            for epoch in range(1, epochs + 1):
+                bar.set_description(f"epoch {epoch}/{epochs}", refresh=False)
+                row = {"epoch": epoch, **self._epoch(epoch, batches(), accumulate, max_grad_norm, bar)}
+                if validation_data is not None:
+                    row |= {f"val_{name}": value for name, value in self.evaluate(*validation_data).items()}
+                history.add_epoch(**row)
+                bar.tail = "".join(f", {name} {value:.4f}" for name, value in row.items() if name.startswith("val_"))
+                bar.set_postfix_str(f"loss {row['loss']:.4f}{bar.tail}")
+                stop = [callback(self) for callback in callbacks]          # all of them are called
+                if any(stop):
+                    break
+        return history
+
+    def _epoch(self, epoch, batches, accumulate, max_grad_norm, bar):
+        """One pass over the batches: an update for every ``accumulate`` of them, and one for what is left over."""
+        model, steps = self.model, self.history.steps
+        total, group, before = Record(model, self.metrics), Record(model), len(self.history.steps.get("step", ()))
+        sums = [np.zeros_like(g) for g in model.grads] if accumulate > 1 else None
+        try:
+            for i, batch in enumerate(batches, 1):
+                loss = model.forward(*batch)
+                if not math.isfinite(loss):
+                    raise FloatingPointError(f"Trainer.fit: the loss became {loss} in epoch {epoch}, batch {i}; try a smaller "
+                                             "learning rate, or clip the gradients with max_grad_norm=1.0")
+                model.backward()
+                total.add(loss, batch)
+                weight = group.add(loss, batch)
+                if sums:
+                    for s, g in zip(sums, model.grads):
+                        s += weight * g
+                if i % accumulate == 0:
+                    self._update(group, sums, max_grad_norm)
+                    group = Record(model)
+                bar.set_postfix_str(f"loss {loss:.4f}{bar.tail}", refresh=False)
+                bar.update()
+            if group.weight:
+                self._update(group, sums, max_grad_norm)
+        finally:
+            made = len(steps.get("step", ())) - before
+            steps.setdefault("epoch", []).extend(epoch - 1 + (k + 1) / made for k in range(made))
+        return total.summary()
+
+    def _update(self, group, sums, max_grad_norm):
+        """One step of the optimizer, on the gradients of the batches in ``group``, averaged over their samples."""
+        model, row = self.model, {}
+        for s, g in zip(sums or (), model.grads):
+            g[...] = s / group.weight
+            s[...] = 0
+        if max_grad_norm is not None:
+            row["grad_norm"] = clip_gradients(model.grads, max_grad_norm)
+        lr = getattr(self.optimizer, "lr", None)
+        row["lr"] = lr(self.optimizer.step) if callable(lr) else lr
+        self.optimizer.update(model.params, model.grads)
+        self.history.add_step(step=len(self.history.steps.get("step", ())) + 1, loss=group.loss(), **row)
+
+    def evaluate(self, x, t, batch_size=256):
+        """The loss and the metrics of samples x with targets t in evaluation mode, as a dict; leaves no trace in the model."""
+        record = Record(self.model, self.metrics)
+        with evaluation(self.model):
+            for batch in minibatches(*scanned(x, t, "x", "t", "Trainer.evaluate"), batch_size=batch_size, shuffle=False):
+                record.add(self.model.forward(*batch), batch)
+        return record.summary()
+
+
+class Record:
+    """The losses of several batches and, for the metrics, their outputs and targets."""
+
+    def __init__(self, model, metrics=()):
+        self.model, self.metrics = model, metrics if hasattr(model, "output") else ()
+        self.weight, self.sum, self.outputs, self.targets = 0, 0.0, [], []
+
+    def add(self, loss, batch):
+        """Count a batch in, by the samples that its loss is the mean of; returns how many these are."""
+        weight = getattr(getattr(self.model, "loss", None), "count", None)      # rows that a loss did not ignore
+        weight = len(batch[0]) if weight is None else weight
+        self.weight += weight
+        self.sum += weight * loss
+        if self.metrics:
+            self.outputs.append(self.model.output)
+            self.targets.append(batch[-1])
+        return weight
+
+    def loss(self):
+        return self.sum / max(self.weight, 1)
+
+    def summary(self):
+        if not self.metrics:
+            return {"loss": self.loss()}
+        output, target = np.concatenate(self.outputs), np.concatenate(self.targets)
+        return {"loss": self.loss()} | {name(metric): metric(output, target) for metric in self.metrics}
+
+
+def name(metric):
+    """A function's name, also of a functools.partial."""
+    return getattr(metric, "__name__", None) or metric.func.__name__
+
+
+def scanned(x, t, x_name, t_name, who="Trainer.fit"):
+    """The inputs and the targets as a flat tuple of arrays, refused if one of them holds NaN or an infinity."""
+    if t is None:
+        raise TypeError(f"{who}: {t_name} is missing; the targets of x are needed for a loss")
+    arrays = [np.asarray(a) for a in (*(x if isinstance(x, tuple) else (x,)), t)]
+    names = [f"{x_name}[{i}]" for i in range(len(x))] if isinstance(x, tuple) else [x_name]
+    for name, a in zip([*names, t_name], arrays):
+        checks.finite(who, name, a)
+        if len(a) != len(arrays[0]):
+            raise ValueError(checks.wrong(who, name, f"hold as many samples as {names[0]}, {len(arrays[0])}", len(a)))
+    return tuple(arrays)
+
+
+def progress_bar(total, progress):
+    from tqdm.auto import tqdm
+    bar = tqdm(total=total, disable=not progress, unit="batch", dynamic_ncols=True)
+    bar.tail = ""          # the validation results of the last epoch
+    return bar

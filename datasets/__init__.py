@@ -1,0 +1,7 @@
+"""Data to learn from: loaders, generators, preprocessing and mini-batches."""
+from ..common.training.batches import batches
+from .digits import load_digits
+from .preprocessing import train_test_split
+from .spiral import make_spiral
+
+__all__ = ["batches", "load_digits", "make_spiral", "train_test_split"]

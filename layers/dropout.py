@@ -1,0 +1,47 @@
+"""Dropout: noise that makes a network spread its knowledge."""
+import numpy as np
+
+from ..common import checks
+from ..common.layer import Layer
+
+
+class Dropout(Layer):
+    """While training each value is zero with probability p, and the survivors are divided by 1 - p ("inverted" dropout),
+    so that the expected value stays the same and prediction has nothing to do.
+
+        y = x · m,    m = 0 with probability p, else 1 / (1 - p)
+
+    Backward: the same factors, for the same values,
+
+        dL/dx = dL/dy · m
+
+    In evaluation mode (``training`` False) y = x. Shapes: any. The generator is kept in ``buffers["rng"]``.
+    Source: Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting (2014).
+
+    >>> layer = Dropout(p=0.5, rng=0)
+    >>> layer.forward(np.ones((1, 6)))
+    array([[2., 0., 0., 0., 2., 2.]])
+    >>> layer.backward(np.ones((1, 6)))
+    array([[2., 0., 0., 0., 2., 2.]])
+    """
+
+    def __init__(self, p=0.5, rng=None):
+        """p: the share dropped, 0 <= p < 1. rng: a Generator, a seed or None."""
+        super().__init__()
+        self.p = checks.number("Dropout", "p", p, 0, np.nextafter(1, 0), "be the share dropped, 0 <= p < 1")
+        self.buffers["rng"] = np.random.default_rng(rng)
+
+    def forward(self, x):
+        x = self.accept(x)
+        if self.training:
+            draw = np.float64 if x.dtype == np.float64 else np.float32
+            keep = self.buffers["rng"].random(x.shape, dtype=draw) >= self.p
+            factor = keep * x.dtype.type(1 / (1 - self.p))
+        else:
+            factor = np.ones(x.shape, x.dtype)
+        self.cache = factor
+        return x * factor
+
+    def backward(self, dout):
+        factor = self.recall()
+        return self.upstream(dout, factor.shape, factor.dtype) * factor

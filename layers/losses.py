@@ -1,0 +1,300 @@
+"""Losses: the last node of a network. ``forward(x, t)`` gives a Python float, the mean over samples;
+``backward(dout=1.0)`` gives dL/dx alone, for targets are data and have no gradient.
+
+With leading axes, x (N, T, D) say, every row is a sample and M below is the number of rows, N · T.
+"""
+import numpy as np
+
+from ..common import checks
+from ..common.functions import sigmoid
+from ..common.layer import Layer
+
+
+class Loss(Layer):
+    """What losses share: the checks of x and t, and of the upstream gradient, which is a number."""
+    rows = ("N", ..., "D")      # the pattern of x
+
+    def scores(self, x):
+        return self.accept(x, shape=self.rows)
+
+    def targets(self, t, x):
+        """Targets that are numbers: an array of exactly x's shape, never broadcast, in x's dtype."""
+        if t.__class__ is np.ndarray and t.shape == x.shape and t.dtype is x.dtype:
+            return t
+        return checks.array(type(self).__name__, "t", t, x.dtype, x.shape)
+
+    def labels(self, t, x, ignore_label=None):
+        return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1], ignore_label)
+
+    def number(self, dout):
+        """The gradient from above, dL/d(this loss), a Python float."""
+        return checks.number(type(self).__name__, "dout", dout, expected="be one finite number, as the loss is")
+
+
+class SoftmaxWithLoss(Loss):
+    """L = -1/M Σ_n Σ_c t_nc log y_nc with y = softmax(x): softmax and cross-entropy in one, for classification.
+
+    Shapes: x (N, ..., C); t either integer labels (N, ...) or rows (N, ..., C) of weights, one-hot or probabilities.
+    Rows labelled ``ignore_label`` count neither in the sum nor in M; if none is left, the loss and its gradient are 0.
+
+    Backward. From log y_c = x_c - log Σ_k exp(x_k) follows ∂ log y_c / ∂x_j = [c = j] - y_j, and with Σ_c t_nc = 1
+
+        dL/dx_nj = dL/dL · (y_nj - t_nj) / M
+
+    the difference of what was predicted and what was true. (For rows t that do not sum to 1, y_nj is multiplied by their sum.)
+    Computed from log Σ exp(x - max x), so that scores of any size are safe. Source: Saito, Deep Learning from Scratch, A.
+
+    Raises TypeError for labels that are no integers, ValueError for a label outside 0..C-1 or a wrong shape.
+
+    >>> loss = SoftmaxWithLoss()
+    >>> round(loss.forward(np.array([[0.0, 0.0], [0.0, 1000.0]]), np.array([0, 1])), 4)      # ½ (log 2 + 0)
+    0.3466
+    >>> loss.backward()
+    array([[-0.25,  0.25],
+           [ 0.  ,  0.  ]])
+    """
+    rows = ("N", ..., "C")
+
+    def __init__(self, ignore_label=None):
+        super().__init__()
+        self.ignore_label = ignore_label
+        self.count = 0          # the rows that counted in the last forward, M
+
+    def forward(self, x, t):
+        x, t = self.scores(x), np.asarray(t)
+        C = x.shape[-1]
+        z = x.reshape(-1, C)
+        z = z - z.max(axis=1, keepdims=True)
+        y = np.exp(z)
+        total = y.dot(np.ones(C, x.dtype))
+        y /= total[:, None]
+        self.count = len(z)
+        if t.shape == x.shape:
+            t = self.targets(t, x).reshape(z.shape)
+            weight = t.sum(axis=1)
+            loss = weight.dot(np.log(total)) - np.vdot(t, z)
+        else:
+            t = self.labels(t, x, self.ignore_label).reshape(-1)
+            weight = None
+            if self.ignore_label is not None:
+                weight = t != self.ignore_label
+                self.count = int(weight.sum())
+                t = np.where(weight, t, 0)
+            rows = np.log(total) - z[np.arange(len(t)), t]
+            loss = rows.sum() if weight is None else rows[weight].sum()
+        self.cache = y, t, weight, x.shape
+        return float(loss) / max(self.count, 1)
+
+    def backward(self, dout=1.0):
+        y, t, weight, shape = self.recall()
+        scale = self.number(dout) / max(self.count, 1)
+        dx = y * scale if weight is None else y * (weight * y.dtype.type(scale))[:, None]
+        if t.ndim == 2:
+            dx -= t * scale
+        else:
+            dx[np.arange(len(t)), t] -= scale if weight is None else weight * y.dtype.type(scale)
+        return dx.reshape(shape)
+
+
+class SigmoidWithLoss(Loss):
+    """L = -mean [t log y + (1 - t) log(1 - y)] with y = σ(x): binary cross-entropy, the mean over all elements.
+
+    Shapes: x any, t the same, in 0..1 (0 and 1 for labels).
+
+    Forward, without overflow or log 0: -t log y - (1 - t) log(1 - y) = max(x, 0) - x t + log(1 + exp(-|x|)).
+    Backward, with M elements: the derivative of log(1 + exp(x)) - x t is
+
+        dL/dx = dL/dL · (y - t) / M
+
+    Source: Saito, Deep Learning from Scratch 2, 4.2.4.
+
+    >>> loss = SigmoidWithLoss()
+    >>> round(loss.forward(np.array([[0.0, 1000.0]]), np.array([[1, 1]])), 4)      # ½ (log 2 + 0)
+    0.3466
+    >>> loss.backward()
+    array([[-0.25,  0.  ]])
+    """
+    rows = ("N", ...)
+
+    def forward(self, x, t):
+        x = self.scores(x)
+        t = self.targets(t, x)
+        if t.min() < 0 or t.max() > 1:
+            raise ValueError(checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}"))
+        self.cache = x, t
+        return float(np.mean(np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x)))))
+
+    def backward(self, dout=1.0):
+        x, t = self.recall()
+        return (sigmoid(x) - t) * (self.number(dout) / x.size)
+
+
+class SquaredError(Loss):
+    """L = 1/M Σ_n ½ Σ_d (x_nd - t_nd)², for regression.
+
+    Shapes: x (N, ..., D), t the same. The ½ is there for its derivative:
+
+        dL/dx_nd = dL/dL · (x_nd - t_nd) / M
+
+    Source: Saito, Deep Learning from Scratch, 4.2.1.
+
+    >>> loss = SquaredError()
+    >>> loss.forward(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))
+    2.5
+    >>> loss.backward()
+    array([[ 1., -2.]])
+    """
+
+    def forward(self, x, t):
+        x = self.scores(x)
+        self.cache = d = x - self.targets(t, x)
+        return 0.5 * float(np.vdot(d, d)) / (d.size // d.shape[-1])
+
+    def backward(self, dout=1.0):
+        d = self.recall()
+        return d * (self.number(dout) / (d.size // d.shape[-1]))
+
+
+class NormLoss(Loss):
+    """L = 1/M Σ_n ‖x_n - t_n‖_p, the mean length of the error, for p = 1, 2 or ∞ (``np.inf``).
+
+    Shapes: x (N, ..., D), t the same. Backward, with d = x - t:
+
+        p = 1:  dL/dx = sign(d) / M
+        p = 2:  dL/dx = d / ‖d‖ / M
+        p = ∞:  dL/dx = sign(d) / M at the largest |d|, 0 elsewhere; ties share evenly
+
+    times dL/dL. Where the norm has no derivative (p = 1: d_j = 0; else d = 0) the subgradient 0 is taken.
+
+    >>> loss = NormLoss(2)
+    >>> loss.forward(np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]]))
+    5.0
+    >>> loss.backward()
+    array([[0.6, 0.8]])
+    """
+
+    def __init__(self, p):
+        super().__init__()
+        if p not in (1, 2, np.inf):
+            raise ValueError(checks.wrong("NormLoss", "p", "be 1, 2 or np.inf", repr(p)))
+        self.p = p
+
+    def forward(self, x, t):
+        x = self.scores(x)
+        self.cache = d = x - self.targets(t, x)
+        return float(np.linalg.norm(d, self.p, axis=-1).mean())
+
+    def backward(self, dout=1.0):
+        d = self.recall()
+        scale = self.number(dout) / (d.size // d.shape[-1])
+        if self.p == 1:
+            return np.sign(d) * scale
+        if self.p == 2:
+            norm = np.linalg.norm(d, axis=-1, keepdims=True)
+            return d * (scale / np.where(norm == 0, 1, norm))
+        size = np.abs(d)
+        top = size == size.max(axis=-1, keepdims=True)
+        return np.sign(d) * (top / top.sum(axis=-1, keepdims=True, dtype=d.dtype)) * scale
+
+
+class HingeLoss(Loss):
+    """L = 1/M Σ_n Σ_{j≠t} max(0, x_nj - x_nt + margin): every wrong class is to stay a margin below the right one.
+
+    Shapes: x (N, ..., C), t integer labels (N, ...). Backward. Each violated margin pushes its class down and the right one up:
+
+        dL/dx_nj = dL/dL · [x_nj - x_nt + margin > 0] / M      for j ≠ t
+        dL/dx_nt = -Σ_{j≠t} dL/dx_nj
+
+    Source: Weston and Watkins, Support vector machines for multi-class pattern recognition (1999).
+
+    >>> loss = HingeLoss()
+    >>> loss.forward(np.array([[1.0, 0.5, -3.0]]), np.array([0]))
+    0.5
+    >>> loss.backward()
+    array([[-1.,  1.,  0.]])
+    """
+    rows = ("N", ..., "C")
+
+    def __init__(self, margin=1.0):
+        super().__init__()
+        self.margin = checks.number("HingeLoss", "margin", margin, 0, expected="be a number of at least 0")
+
+    def forward(self, x, t):
+        x = self.scores(x)
+        t = self.labels(t, x)[..., None]
+        slack = np.maximum(x - np.take_along_axis(x, t, -1) + self.margin, 0)
+        np.put_along_axis(slack, t, 0, -1)
+        self.cache = slack, t
+        return float(slack.sum()) / t.size
+
+    def backward(self, dout=1.0):
+        slack, t = self.recall()
+        dx = (slack > 0) * slack.dtype.type(self.number(dout) / t.size)
+        np.put_along_axis(dx, t, -dx.sum(axis=-1, keepdims=True), -1)
+        return dx
+
+
+class KLDivergence(Loss):
+    """L = 1/M Σ_n Σ_c t_nc (log t_nc - log x_nc), how far the probabilities x are from the true ones t; 0 where they agree.
+
+    Shapes: x (N, ..., C), the output of a Softmax; t the same. A class with t = 0 adds nothing (0 log 0 = 0); x = 0 counts as the
+    smallest positive number of its dtype, so the loss stays finite. Backward:
+
+        dL/dx_nc = dL/dL · (-t_nc / x_nc) / M
+
+    Raises ValueError for negative entries, which are no probabilities.
+
+    >>> loss = KLDivergence()
+    >>> round(loss.forward(np.array([[0.25, 0.75]]), np.array([[0.5, 0.5]])), 4)
+    0.1438
+    >>> loss.backward().round(4)
+    array([[-2.    , -0.6667]])
+    """
+    rows = ("N", ..., "C")
+
+    def forward(self, x, t):
+        x = self.scores(x)
+        t = self.targets(t, x)
+        for name, p in (("x", x), ("t", t)):
+            if p.min() < 0:
+                raise ValueError(checks.wrong("KLDivergence", name, "hold probabilities", f"{p.min()}",
+                                              "put a Softmax() in front" if name == "x" else ""))
+        tiny = np.finfo(x.dtype).tiny
+        x = np.maximum(x, tiny)
+        self.cache = x, t
+        return float(np.sum(t * (np.log(np.maximum(t, tiny)) - np.log(x)))) / (x.size // x.shape[-1])
+
+    def backward(self, dout=1.0):
+        x, t = self.recall()
+        return -t / x * (self.number(dout) / (x.size // x.shape[-1]))
+
+
+class CosineLoss(Loss):
+    """L = 1/M Σ_n (1 - cos(x_n, t_n)) with cos(x, t) = x·t / (‖x‖ ‖t‖): 0 for the same direction, 2 for opposite ones.
+
+    Shapes: x (N, ..., D), t the same. Backward. With the unit vectors u = x/‖x‖ and v = t/‖t‖, du/dx = (I - u uᵀ) / ‖x‖, so
+
+        dL/dx = dL/dL · (cos(x, t) u - v) / ‖x‖ / M
+
+    which is at right angles to x: its length does not matter. A vector of zeros has no direction; its cosine and gradient are 0.
+
+    >>> loss = CosineLoss()
+    >>> loss.forward(np.array([[2.0, 0.0]]), np.array([[0.0, 3.0]]))
+    1.0
+    >>> loss.backward()
+    array([[ 0. , -0.5]])
+    """
+
+    def forward(self, x, t):
+        x = self.scores(x)
+        t = self.targets(t, x)
+        norm, t_norm = (np.linalg.norm(a, axis=-1, keepdims=True) for a in (x, t))
+        norm, t_norm = np.where(norm == 0, np.inf, norm), np.where(t_norm == 0, np.inf, t_norm)
+        u, v = x / norm, t / t_norm
+        cos = np.sum(u * v, axis=-1, keepdims=True)
+        self.cache = u, v, cos, norm
+        return 1.0 - float(cos.mean())
+
+    def backward(self, dout=1.0):
+        u, v, cos, norm = self.recall()
+        return (cos * u - v) / norm * (self.number(dout) / cos.size)

@@ -1,0 +1,67 @@
+"""The matrix product as a node of its own."""
+import numpy as np
+
+from ..common import checks, initializers
+from ..common.functions import sum_to
+from ..common.layer import Layer
+
+
+class MatMul(Layer):
+    """y = a b, the matrix product over the last two axes: of two inputs, or of an input and held weights W.
+
+    Shapes: a (..., N, K), b (..., K, M), y (..., N, M); leading axes broadcast as in NumPy. ``MatMul(W)`` holds b = W (K, M)
+    as its parameter and takes x (N, ..., K).
+
+    Backward. y_nm = Σ_k a_nk b_km, so a_nk reaches the loss through row n of y with factors b_km, and b_km through column
+    m with factors a_nk:
+
+        dL/da = dL/dy bᵀ        dL/db = aᵀ dL/dy
+
+    summed over the leading axes along which an input was broadcast. Source: Saito, Deep Learning from Scratch 2, chapter 1.
+
+    >>> node = MatMul()
+    >>> node.forward(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
+    array([[11.]])
+    >>> node.backward(np.array([[10.0]]))
+    (array([[30., 40.]]), array([[10.],
+           [20.]]))
+    """
+
+    def __init__(self, W=None):
+        super().__init__(W=W)
+        if W is not None:
+            checks.array("MatMul", "W", W, W.dtype, ("K", "M"))
+
+    @classmethod
+    def init(cls, n_in, n_out, rng=None, initializer=initializers.he, dtype=np.float32):
+        """A layer that holds fresh weights from n_in to n_out values."""
+        return cls(initializer((n_in, n_out), rng=rng, dtype=dtype))
+
+    def forward(self, a, b=None):
+        if self.params and b is not None:
+            raise TypeError("MatMul: this one holds its W and takes one input, got two; MatMul() multiplies two inputs")
+        if not self.params and b is None:
+            raise TypeError("MatMul: this one holds no W and takes two inputs, got one; MatMul(W) holds its own")
+        if self.params:
+            b = self.params[0]
+            a = self.accept(a, last=b.shape[0])
+        else:
+            a = self.accept(a, shape=(..., "N", "K"), name="a")
+            b = self.accept(b, shape=(..., a.shape[-1], "M"), name="b")
+        self.cache = a, b
+        try:
+            return np.matmul(a, b)
+        except ValueError:
+            raise ValueError(checks.wrong("MatMul", "the leading axes of a and b", "broadcast",
+                                          f"{a.shape} and {b.shape}")) from None
+
+    def backward(self, dout):
+        a, b = self.recall()
+        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        dout = self.upstream(dout, lead + (a.shape[-2], b.shape[-1]), np.result_type(a, b))
+        if self.params:
+            np.matmul(a.reshape(-1, a.shape[-1]).T, dout.reshape(-1, b.shape[-1]), out=self.grads[0])
+            return dout.dot(b.T) if self.input_gradient else None
+        da = np.matmul(dout, np.swapaxes(b, -1, -2))
+        db = np.matmul(np.swapaxes(a, -1, -2), dout)
+        return sum_to(da, a.shape).astype(a.dtype, copy=False), sum_to(db, b.shape).astype(b.dtype, copy=False)

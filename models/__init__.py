@@ -1,0 +1,5 @@
+"""Models: networks made of layers."""
+from .mlp import MLP, TwoLayerNet
+from .sequential import Sequential
+
+__all__ = ["Sequential", "TwoLayerNet", "MLP"]

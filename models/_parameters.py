@@ -1,0 +1,104 @@
+"""The parameters of several layers as one pair of lists, an array that layers share listed once."""
+from operator import is_
+
+import numpy as np
+
+from ..common import checks
+from ..common.layer import walk
+
+
+def relation(p, q):
+    """How array q stands to array p: ``"same"`` memory, its ``"transposed"`` view, ``"overlap"``, or None.
+
+    >>> W = np.ones((2, 3))
+    >>> relation(W, W), relation(W, W.T), relation(W, W[:1]), relation(W, W.copy())
+    ('same', 'transposed', 'overlap', None)
+    """
+    def place(a):
+        return a.__array_interface__["data"][0], a.shape, a.strides
+
+    if not np.may_share_memory(p, q):
+        return None
+    if place(p) == place(q):
+        return "same"
+    if place(p) == place(q.T):
+        return "transposed"
+    return "overlap" if np.shares_memory(p, q) else None
+
+
+class Parameters:
+    """``params``, ``grads`` and ``names`` over ``layers``, paired.
+
+    Two layers share a weight by holding the same whole array, or its transpose; memory decides, never equal values. A shared
+    array is listed once, as its first holder has it, and its gradient is an array of its own: the sum over the holders,
+    for each use contributes its share to dL/dW. ``gather()`` forms these sums after a backward.
+    """
+
+    def __init__(self, layers):
+        self.params, self.grads, self.names = [], [], []
+        self.held = []                 # per layer: its two lists and what was in them
+        holders = []                   # per listed array: its holders' gradients, in the listed orientation
+        for i, layer in enumerate(layers):
+            names = getattr(layer, "names", None) or [f"params.{j}" for j in range(len(layer.params))]
+            self.held.append((layer, layer.params, layer.grads, tuple(layer.params), tuple(layer.grads)))
+            for name, p, g in zip(names, layer.params, layer.grads):
+                name = f"{i}.{name}"
+                k, how = next(((k, how) for k, q in enumerate(self.params) if (how := relation(q, p))), (None, None))
+                if how == "overlap":
+                    raise ValueError(f"the parameters {self.names[k]} and {name} overlap in part of their memory; share the "
+                                     "whole array or its transpose, or give each layer a copy")
+                if how:
+                    holders[k].append(g if how == "same" else g.T)
+                else:
+                    self.params.append(p)
+                    self.names.append(name)
+                    holders.append([g])
+        self.grads += [h[0] if len(h) == 1 else np.zeros_like(p) for p, h in zip(self.params, holders)]
+        self.shared = [(own, h) for own, h in zip(self.grads, holders) if len(h) > 1]
+
+    def gather(self):
+        """Sum the gradients of each shared array over its holders."""
+        for own, (first, *others) in self.shared:
+            own[...] = first
+            for g in others:
+                own += g
+
+    def check(self):
+        """RuntimeError if a layer replaced a list or an array in it, so that the lists of the model went stale."""
+        for i, (layer, params, grads, p, g) in enumerate(self.held):
+            for name, now, then, arrays in (("params", layer.params, params, p), ("grads", layer.grads, grads, g)):
+                if now is not then or len(now) != len(arrays) or not all(map(is_, now, arrays)):
+                    raise RuntimeError(
+                        f"layer {i} ({type(layer).__name__}) replaced its {name} list or an array in it, so the model's own "
+                        f"list no longer shows the truth; write into the array: self.{name}[i][...] = value")
+
+
+def checked(layers):
+    """The layers as a list, each one an object that keeps the contract, none of them there twice."""
+    layers = list(layers)
+    seen = {}
+    for i, layer in enumerate(layers):
+        who = f"layer {i} ({type(layer).__name__})"
+        missing = [name for name in ("forward", "backward", "params", "grads") if not hasattr(layer, name)]
+        if isinstance(layer, type):
+            raise TypeError(f"layer {i} is the class {layer.__name__}; a model takes objects: {layer.__name__}(...)")
+        if missing:
+            raise TypeError(f"{who} has no {', '.join(missing)}; a layer has forward, backward, params and grads"
+                            + ("; call super().__init__() in its __init__" if missing == ["params", "grads"] else ""))
+        if len(layer.params) != len(layer.grads):
+            raise ValueError(f"{who} has {len(layer.params)} params but {len(layer.grads)} grads; the lists are paired")
+        for j, (p, g) in enumerate(zip(layer.params, layer.grads)):
+            if not isinstance(p, np.ndarray) or not isinstance(g, np.ndarray) or (p.shape, p.dtype) != (g.shape, g.dtype):
+                raise ValueError(checks.wrong(who, f"grads[{j}]", f"be an array like params[{j}], which is {kind(p)}",
+                                              kind(g), "np.zeros_like(p) makes one"))
+        for inner in walk(layer):
+            if id(inner) in seen:
+                raise ValueError(f"one {type(inner).__name__} object stands at two places, in layers {seen[id(inner)]} "
+                                 f"and {i}; its second forward would overwrite the cache of the first. To share weights, "
+                                 "make two layers that hold the same arrays: Affine(W, b) and Affine(W, b)")
+            seen[id(inner)] = i
+    return layers
+
+
+def kind(a):
+    return f"{a.dtype} {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__

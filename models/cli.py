@@ -1,0 +1,177 @@
+"""The command line: ``chainrule train``."""
+import argparse
+import difflib
+import os
+import sys
+from pathlib import Path
+
+
+def mlp(shape, classes, rng):
+    import numpy as np
+
+    from . import MLP
+    return MLP([int(np.prod(shape)), 128, 64, classes], rng=rng)
+
+
+MODELS = {      # name: what it is, and a function of a sample's shape, the number of classes and a generator
+    "mlp": ("multi-layer perceptron, two hidden layers of 128 and 64 ReLU units", mlp),
+}
+COMMANDS = {"train": "train a model on real data, and keep its learning curves and weights"}
+DATA = {        # name of the loader: what it loads
+    "digits": "1,797 handwritten digits of 8 x 8 pixels (UCI), bundled: no download",
+}
+
+
+def load(name):
+    from .. import datasets
+    return getattr(datasets, f"load_{name}")()
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line and ends with code 2."""
+
+    def error(self, message):
+        raise SystemExit(fail(self.prog, message))
+
+
+def fail(prog, message):
+    print(f"{prog}: {message}", file=sys.stderr)
+    return 2
+
+
+def known(kind, names):
+    """An argument type: one of ``names``, or an error that lists them and guesses what was meant."""
+    def parse(text):
+        if text in names:
+            return text
+        guess = difflib.get_close_matches(text, names, 1)
+        raise argparse.ArgumentTypeError(f"no {kind} is called {text!r}; there is {', '.join(names)}"
+                                         + (f" (did you mean {guess[0]}?)" if guess else ""))
+    return parse
+
+
+def positive(number, what):
+    """An argument type: a positive number."""
+    def parse(text):
+        try:
+            value = number(text)
+        except ValueError:
+            value = 0
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"should be {what}, got {text!r}")
+        return value
+    return parse
+
+
+def seed(text):
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"should be a whole number, 0 or larger, got {text!r}")
+    return int(text)
+
+
+def main_parser():
+    parser = Parser(prog="chainrule", description="Deep learning in NumPy with hand-written gradients.", allow_abbrev=False,
+                    formatter_class=argparse.RawDescriptionHelpFormatter,
+                    epilog="commands:\n" + "".join(f"  {name:8} {what}\n" for name, what in COMMANDS.items())
+                    + "\n'chainrule train --help' explains its options.")
+    parser.add_argument("command", nargs="?", type=known("command", COMMANDS), help="what to do")
+    return parser
+
+
+def train_parser():
+    train = Parser(
+        prog="chainrule train", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Train a model on real data and report its accuracy on test samples that it has never seen.",
+        epilog="models:\n" + "".join(f"  {name:8} {what}\n" for name, (what, _) in MODELS.items())
+        + "\ndata:\n" + "".join(f"  {name:8} {what}\n" for name, what in DATA.items())
+        + "\nresults, in OUT/MODEL-DATA:\n"
+          "  curves.png         loss and accuracy over the epochs, for training and validation samples\n"
+          "  history.csv        the same as a table\n"
+          "  model.safetensors  the weights; model.load(path) reads them back\n"
+          "\nexamples:\n  chainrule train\n  chainrule train mlp --data digits --epochs 60 --lr 0.0005 --seed 1\n")
+    train.add_argument("model", nargs="?", default="mlp", type=known("model", MODELS), help="which model (default: mlp)")
+    train.add_argument("--data", default="digits", type=known("data set", DATA), metavar="NAME",
+                       help="which data (default: digits)")
+    train.add_argument("--epochs", default=40, type=positive(int, "a whole number of at least 1"), metavar="N",
+                       help="passes over the training samples (default: 40)")
+    train.add_argument("--batch-size", default=32, type=positive(int, "a whole number of at least 1"), metavar="N",
+                       help="samples per step (default: 32)")
+    train.add_argument("--lr", default=1e-3, type=positive(float, "a positive number"), metavar="RATE",
+                       help="learning rate of Adam at the start; it falls to 0 along a cosine (default: 0.001)")
+    train.add_argument("--seed", default=0, type=seed, metavar="N",
+                       help="seed of weights, shuffling and validation split; the same seed gives the same result (default: 0)")
+    train.add_argument("--out", default="runs", metavar="FOLDER", help="where results go (default: runs)")
+    train.add_argument("--quiet", action="store_true", help="no progress bar")
+    return train
+
+
+def main(argv=None):
+    """Run the command line; returns the exit code: 0, 2 for a wrong call, 130 after Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if argv[:1] != ["train"]:
+        main_parser().parse_args(argv)
+        return fail("chainrule", "a command is missing; there is train, as in: chainrule train")
+    parser = train_parser()
+    flags = [flag for action in parser._actions for flag in action.option_strings]
+    unknown = next((a for a in argv if a.startswith("-") and a.split("=")[0] not in flags and not a[1:2].isdigit()), None)
+    if unknown:
+        guess = difflib.get_close_matches(unknown, flags, 1) or [", ".join(flags)]
+        return fail(parser.prog, f"there is no option {unknown}; did you mean {guess[0]}?")
+    options = parser.parse_args(argv[1:])
+    folder = Path(options.out) / f"{options.model}-{options.data}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+        return train(options, folder)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except OSError as error:
+        return fail(parser.prog, f"cannot write into {folder}: {error.strerror or error}; "
+                                 "choose another folder with --out")
+    except FloatingPointError as error:
+        return fail(parser.prog, str(error))
+
+
+def train(options, folder):
+    """Train, keep curves, history and weights in ``folder``, and print the test accuracy."""
+    import numpy as np
+
+    from ..common.training import Trainer
+    from ..datasets import train_test_split
+    from ..optimizers import Adam, cosine_decay
+
+    (x, t), (x_test, t_test) = load(options.data)
+    rng = np.random.default_rng(options.seed)
+    x, x_val, t, t_val = train_test_split(x, t, test_size=0.1, stratify=t, rng=rng)
+    model = MODELS[options.model][1](x.shape[1:], int(t.max()) + 1, rng)
+    steps = options.epochs * -(-len(x) // options.batch_size)
+    trainer = Trainer(model, Adam(lr=cosine_decay(options.lr, steps)))
+    try:
+        trainer.fit(x, t, epochs=options.epochs, batch_size=options.batch_size, validation_data=(x_val, t_val), rng=rng,
+                    progress=not options.quiet)
+    except KeyboardInterrupt:
+        keep(trainer, folder)
+        print(f"stopped after {len(trainer.history)} of {options.epochs} epochs; history and weights so far are in {folder}",
+              file=sys.stderr)
+        return 130
+    keep(trainer, folder)
+    print(f"test accuracy {100 * trainer.evaluate(x_test, t_test)['accuracy']:.1f} %  ({folder})")
+    return 0
+
+
+def keep(trainer, folder):
+    """Write what a run leaves behind: weights, history and, once an epoch is complete, its curves."""
+    history = trainer.history
+    trainer.model.save(folder / "model.safetensors")
+    history.to_csv(folder / "history.csv", per="epoch" if len(history) else "step")
+    if len(history):
+        import matplotlib
+        matplotlib.use("Agg")
+        figure = history.plot()[0].figure
+        figure.savefig(folder / "curves.png", dpi=150)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Multi-layer perceptrons."""
+from itertools import pairwise
+
+import numpy as np
+
+from ..common import checks, initializers
+from ..layers import Affine, Flatten, ReLU, Sigmoid, SoftmaxWithLoss, Tanh
+from .sequential import Sequential
+
+
+def perceptron(sizes, activation, rng):
+    """Affine layers of these sizes, an activation between each two."""
+    sizes = [checks.count("MLP", f"sizes[{i}]", n) for i, n in enumerate(sizes)]
+    if len(sizes) < 2:
+        raise ValueError(checks.wrong("MLP", "sizes", "name at least the inputs and the outputs, such as [784, 10]", sizes))
+    rng = np.random.default_rng(rng)
+    initializer = initializers.xavier if activation in (Sigmoid, Tanh) else initializers.he
+    layers = []
+    for n_in, n_out in pairwise(sizes):
+        layers += [Affine.init(n_in, n_out, rng=rng, initializer=initializer), activation()]
+    return layers[:-1]
+
+
+class TwoLayerNet(Sequential):
+    """Affine, activation, Affine, softmax with loss: the first network of every course.
+
+    Shapes: x (N, input_size), scores (N, output_size). Source: Saito, Deep Learning from Scratch 2, 1.4.
+
+    >>> model = TwoLayerNet(2, 10, 3, rng=0)
+    >>> [p.shape for p in model.params]
+    [(2, 10), (10,), (10, 3), (3,)]
+    """
+
+    def __init__(self, input_size, hidden_size, output_size, activation=Sigmoid, penalty=None, rng=None):
+        super().__init__(*perceptron((input_size, hidden_size, output_size), activation, rng),
+                         loss=SoftmaxWithLoss(), penalty=penalty)
+
+
+class MLP(Sequential):
+    """A multi-layer perceptron: affine layers of the given sizes with an activation between them, softmax with loss on top.
+
+    ``sizes`` = [784, 256, 10] has 784 inputs, 256 hidden units and 10 classes. Images (N, C, H, W) may come as they are:
+    a Flatten stands in front. Weights are drawn by He et al. (2015) for ReLU and its kin, by Glorot and Bengio (2010) for
+    Sigmoid and Tanh.
+
+    >>> MLP([64, 32, 10], rng=0)
+    MLP(
+      0: Flatten()
+      1: Affine(W (64, 32), b (32,))
+      2: ReLU()
+      3: Affine(W (32, 10), b (10,))
+      loss: SoftmaxWithLoss(ignore_label=None)
+    )
+    """
+
+    def __init__(self, sizes, activation=ReLU, rng=None):
+        super().__init__(Flatten(), *perceptron(sizes, activation, rng), loss=SoftmaxWithLoss())

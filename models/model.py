@@ -1,0 +1,169 @@
+"""What every network of layers has in common: paired lists, loss and penalty, prediction, saving and loading."""
+import contextlib
+import json
+import os
+
+import numpy as np
+
+from ..common.layer import Layer, evaluation
+from ._parameters import Parameters, checked
+
+
+class Model(Layer):
+    """A network of layers that is itself a layer. A subclass says how values run through it, in ``run`` and ``run_back``.
+
+    - ``forward(x)`` returns the output, ``forward(x, t)`` the loss, a float, with the penalty in it;
+    - ``backward()`` after ``forward(x, t)`` fills ``grads``;
+    - ``predict(x)`` returns the output in evaluation mode and leaves no trace;
+    - ``params``, ``grads``: the lists over all layers, an array that layers share listed once.
+    """
+
+    def __init__(self, layers, loss=None, penalty=None):
+        super().__init__()
+        if not layers:
+            raise ValueError(f"{type(self).__name__}: a model needs at least one layer")
+        self.layers, self.loss, self.penalty = checked(layers), loss, penalty
+        for i, layer in enumerate(self.layers):
+            if getattr(layer, "penalty", None) is not None:
+                raise ValueError(f"layer {i} ({type(layer).__name__}) has a penalty of its own, which would be lost inside "
+                                 "another model; give the penalty to the outer one")
+        self._parameters = Parameters(self.layers)
+        self.params, self.grads = self._parameters.params, self._parameters.grads
+        self.names = tuple(self._parameters.names)
+        self.output = None        # of the last forward, so that metrics need no second one
+        self._ready = None        # what backward may follow: "output" or "loss"
+
+    @property
+    def training(self):
+        """True while training; setting it sets every layer inside."""
+        return self._training
+
+    @training.setter
+    def training(self, flag):
+        self._training = flag
+        for layer in self.layers:
+            if hasattr(layer, "training"):
+                layer.training = flag
+
+    _training = True
+
+    def forward(self, x, t=None):
+        """The output of x or, with targets t, the loss: a float, penalty included."""
+        self._ready = None
+        self.output = y = self.run(x)
+        if t is None:
+            self._ready = "output"
+            return y
+        if self.loss is None:
+            raise RuntimeError(f"{type(self).__name__}: forward(x, t) needs a loss, as in "
+                               f"{type(self).__name__}(..., loss=SoftmaxWithLoss())")
+        loss = self.loss.forward(y, t)
+        if self.penalty is not None:
+            loss += self.penalty.loss(self.params)
+        self._ready = "loss"
+        return loss
+
+    def backward(self, dout=None, input_gradient=False):
+        """Fill ``grads``: after ``forward(x, t)`` with the loss's gradients, after ``forward(x)`` with those of Σ dout · y.
+
+        Returns dL/dx if ``dout`` is given or ``input_gradient`` is true, else None (and does not compute it).
+        """
+        if self._ready is None:
+            raise RuntimeError(f"{type(self).__name__}: backward was called before forward; call forward(x, t) first "
+                               "(predict keeps nothing for backward)")
+        wanted = input_gradient or dout is not None
+        if self._ready == "loss":
+            scale = 1.0 if dout is None else dout
+            dx = self.run_back(self.loss.backward(scale), wanted)
+        elif dout is None:
+            raise RuntimeError(f"{type(self).__name__}: backward() follows forward(x, t), which gives a loss; after forward(x) "
+                               "say what the output's gradient is: backward(dout)")
+        else:
+            dx = self.run_back(dout, wanted and self.input_gradient)
+        self._parameters.check()
+        self._parameters.gather()
+        if self._ready == "loss" and self.penalty is not None:
+            self.penalty.add_gradients(self.params, self.grads, scale)
+        return dx if wanted else None
+
+    def predict(self, x, batch_size=None):
+        """The output of x in evaluation mode, ``batch_size`` samples at a time, without a trace: caches are empty afterwards,
+        flags, running statistics and generators as they were, also when it fails."""
+        from ..common.training.batches import batches
+        try:
+            with evaluation(self):
+                if batch_size is None:
+                    return self.run(x)
+                return np.concatenate([self.run(part) for part in batches(x, batch_size=batch_size, shuffle=False)])
+        finally:
+            self._ready = self.output = None
+
+    def _buffers(self):
+        """(name, layer, key) for each piece of state that is no parameter."""
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, Model):
+                yield from ((f"{i}.{name}", inner, key) for name, inner, key in layer._buffers())
+            else:
+                yield from ((f"{i}.{key}", layer, key) for key in getattr(layer, "buffers", ()))
+
+    def save(self, path):
+        """Write parameters and buffers to a safetensors file: arrays as ``"3.W"`` (layer 3's W), ``"3.params.0"`` for a class
+        that names none, ``"3.running_mean"`` for a buffer; a random generator's state as text beside them."""
+        from safetensors.numpy import save_file
+        arrays = {name: np.array(p, order="C") for name, p in zip(self.names, self.params)}
+        generators = {}
+        for name, layer, key in self._buffers():
+            value = layer.buffers[key]
+            if isinstance(value, np.random.Generator):
+                generators[name] = json.dumps(value.bit_generator.state, default=lambda a: a.tolist())
+            else:
+                arrays[name] = np.array(value, order="C")
+        part = f"{os.fspath(path)}.part"          # renamed when whole, so that a full disk costs no earlier file
+        save_file(arrays, part, metadata=generators)
+        os.replace(part, path)
+
+    def load(self, path):
+        """Read what ``save`` wrote into this model's own arrays. ValueError, with nothing changed, if names or shapes differ."""
+        from safetensors import safe_open
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}          # noqa: SIM118 (no dict)
+            generators = file.metadata() or {}
+        mine = dict(zip(self.names, self.params)) | {name: layer.buffers[key] for name, layer, key in self._buffers()}
+        theirs = arrays | generators
+        missing, surplus = sorted(mine.keys() - theirs.keys()), sorted(theirs.keys() - mine.keys())
+        if missing or surplus:
+            raise ValueError(f"{path} does not fit this {type(self).__name__}: the model has "
+                             f"{', '.join(missing) or 'nothing'} besides, the file {', '.join(surplus) or 'nothing'}")
+        for name, a in arrays.items():
+            if a.shape != mine[name].shape:
+                raise ValueError(f"{path} does not fit this {type(self).__name__}: {name} has shape {mine[name].shape} in "
+                                 f"the model, {a.shape} in the file")
+        for name, a in arrays.items():
+            mine[name][...] = a
+        for name, state in generators.items():
+            mine[name].bit_generator.state = json.loads(state)
+
+    def __repr__(self):
+        inner = "".join(f"  {i}: {layer!r}".replace("\n", "\n  ") + "\n" for i, layer in enumerate(self.layers))
+        ends = "".join(f"  {name}: {getattr(self, name)!r}\n" for name in ("loss", "penalty")
+                       if getattr(self, name) is not None)
+        return f"{type(self).__name__}(\n{inner}{ends})"
+
+
+def note(error, model, layer):
+    """Add to an error in which layer of which model it arose."""
+    i = next(i for i, inner in enumerate(model.layers) if inner is layer)
+    error.add_note(f"in layer {i} of {type(model).__name__}: {type(layer).__name__}")
+
+
+@contextlib.contextmanager
+def stopping_at(layer, input_gradient):
+    """Tell a layer for the length of one backward whether anybody wants its input's gradient."""
+    if not isinstance(layer, Layer):
+        yield
+        return
+    before, layer.input_gradient = layer.input_gradient, input_gradient and layer.input_gradient
+    try:
+        yield
+    finally:
+        layer.input_gradient = before

@@ -1,0 +1,9 @@
+"""Optimizers, which change a model's parameters by its gradients; schedules of the learning rate; clipping."""
+from ..common.training.clipping import clip_gradients
+from .adaptive import AdaGrad, Adam, AdamW, RMSProp
+from .optimizer import Optimizer
+from .schedules import cosine_decay, step_decay, warmup
+from .sgd import SGD, Momentum, Nesterov
+
+__all__ = ["AdaGrad", "Adam", "AdamW", "Momentum", "Nesterov", "Optimizer", "RMSProp", "SGD",
+           "clip_gradients", "cosine_decay", "step_decay", "warmup"]

@@ -1,0 +1,81 @@
+"""Gradient descent and its two forms with momentum."""
+from .optimizer import AT_LEAST_0, FRACTION, Optimizer
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: W <- W - lr g.
+
+    - ``lr``: the learning rate, a positive number or a function of the step number;
+    - ``weight_decay``: the share wd of each parameter, biases too, that decays at rate lr:
+      W <- (1 - lr wd) W - lr g. For SGD that is the penalty wd/2 ΣW² exactly.
+
+    Robbins and Monro 1951, A Stochastic Approximation Method.
+
+    >>> import numpy as np
+    >>> W, dW = np.array([1.0, 2.0]), np.array([0.5, -1.0])
+    >>> SGD(lr=0.1).update([W], [dW])
+    >>> W
+    array([0.95, 2.1 ])
+    """
+    def __init__(self, lr=0.01, weight_decay=0.0):
+        super().__init__(lr)
+        self.weight_decay = self._number("weight_decay", weight_decay, **AT_LEAST_0)
+
+    def rule(self, lr, p, g):
+        if self.weight_decay:
+            p *= 1 - lr * self.weight_decay
+        p -= lr * g
+
+
+class Momentum(Optimizer):
+    """A ball that rolls downhill: v <- momentum v + lr g, W <- W - v.
+
+    Where gradients agree from step to step, steps grow up to 1 / (1 - momentum) times as long; where they alternate,
+    they cancel. The velocity v is zero at first. PyTorch keeps v / lr instead, which is the same while lr is constant;
+    here a new rate acts on new gradients only.
+
+    Polyak 1964, Some methods of speeding up the convergence of iteration methods.
+
+    >>> import numpy as np
+    >>> W, dW = np.array([1.0]), np.array([1.0])
+    >>> optimizer = Momentum(lr=0.1, momentum=0.5)
+    >>> for step in range(2):
+    ...     optimizer.update([W], [dW])
+    ...     print(W)
+    [0.9]
+    [0.75]
+    """
+    names = ("v",)
+
+    def __init__(self, lr=0.01, momentum=0.9):
+        super().__init__(lr)
+        self.momentum = self._number("momentum", momentum, **FRACTION)
+
+    def rule(self, lr, p, g, v):
+        v *= self.momentum
+        v += lr * g
+        p -= v
+
+
+class Nesterov(Momentum):
+    """Momentum that looks ahead: v <- momentum v + lr g, W <- W - (momentum v + lr g), with the new v in the second.
+
+    Nesterov's gradient is taken where the velocity is about to carry the weights. Here W stands for that point: it is
+    always one velocity, momentum v, ahead, and the gradient at W is the one that is needed. The same as PyTorch's
+    ``nesterov=True`` while lr is constant.
+
+    Nesterov 1983; in this form Bengio et al. 2012, Advances in Optimizing Recurrent Networks.
+
+    >>> import numpy as np
+    >>> W, dW = np.array([1.0]), np.array([1.0])
+    >>> optimizer = Nesterov(lr=0.1, momentum=0.5)
+    >>> for step in range(2):
+    ...     optimizer.update([W], [dW])
+    ...     print(W)
+    [0.85]
+    [0.675]
+    """
+    def rule(self, lr, p, g, v):
+        v *= self.momentum
+        v += lr * g
+        p -= self.momentum * v + lr * g

@@ -1,0 +1,101 @@
+"""Mini-batches: a partition of the data, rows kept together, errors at the call."""
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chainrule.common.training.batches import batches
+
+quickly = settings(derandomize=True, deadline=None, max_examples=60)
+x, t = np.arange(14.0, dtype=np.float32).reshape(7, 2), np.arange(7)
+
+
+@quickly
+@given(N=st.integers(1, 60), B=st.integers(1, 70), shuffle=st.booleans(), seed=st.integers(0, 2**32))
+def test_every_sample_comes_exactly_once_beside_its_own_label(N, B, shuffle, seed):
+    x, t = np.arange(3 * N).reshape(N, 3), np.arange(N)
+    given_out = list(batches(x, t, batch_size=B, shuffle=shuffle, rng=seed))
+    assert [len(tb) for _, tb in given_out] == [B] * (N // B) + [N % B] * (N % B > 0)
+    assert sorted(np.concatenate([tb for _, tb in given_out])) == list(range(N))
+    for xb, tb in given_out:
+        np.testing.assert_array_equal(xb, x[tb])
+
+
+def test_without_shuffling_the_order_is_kept():
+    assert [b.tolist() for b in batches(t, batch_size=3, shuffle=False)] == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_shuffling_is_the_default_and_the_default_batch_holds_32():
+    first, *rest = batches(np.arange(100), rng=0)
+    assert len(first) == 32 and len(rest) == 3
+    assert sorted(first) != list(range(32))
+
+
+def test_a_seed_repeats_the_order_and_a_generator_gives_each_epoch_its_own():
+    def epoch(rng):
+        return np.concatenate(list(batches(np.arange(50), rng=rng))).tolist()
+    assert epoch(3) == epoch(3) != epoch(4)
+    assert epoch(None) != epoch(None)
+    rng = np.random.default_rng(3)
+    assert epoch(rng) == epoch(3) != epoch(rng)
+
+
+def test_the_order_is_drawn_at_the_call():
+    rng = np.random.default_rng(0)
+    first, second = batches(t, rng=rng), batches(t, rng=rng)
+    late, early = next(second), next(first)
+    rng = np.random.default_rng(0)
+    np.testing.assert_array_equal(early, next(batches(t, rng=rng)))
+    np.testing.assert_array_equal(late, next(batches(t, rng=rng)))
+
+
+def test_numpys_global_stream_is_left_alone():
+    before = np.random.get_state()[1].copy()
+    list(batches(x, t))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+def test_one_array_comes_bare_and_several_in_a_tuple():
+    assert isinstance(next(batches(x)), np.ndarray)
+    three = next(batches(x, t, x))
+    assert isinstance(three, tuple) and len(three) == 3
+
+
+def test_lists_become_arrays_and_dtypes_are_kept():
+    xb, tb, words = next(batches(x, [0, 1, 2, 3, 4, 5, 6], list("abcdefg"), shuffle=False))
+    assert (xb.dtype, tb.dtype.kind, words[2]) == (np.float32, "i", "c")
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_batch_is_a_copy(shuffle):
+    mine = x.copy()
+    for b in batches(mine, batch_size=2, shuffle=shuffle):
+        b[...] = -1
+    np.testing.assert_array_equal(mine, x)
+
+
+def test_it_is_a_generator_that_ends():
+    g = batches(x, batch_size=np.int64(4))
+    assert inspect.isgenerator(g) and len(list(g)) == 2 and list(g) == []
+
+
+@pytest.mark.parametrize("arrays, options, error, message", [
+    ((), {}, TypeError, r"batches: at least one array is needed, got none; call batches\(x, t\)"),
+    ((x, t[:6]), {}, ValueError, "batches: array 2 should hold 7 samples as the first array does, got 6"),
+    ((x[:0], t[:0]), {}, ValueError, r"batches: array 1 should not be empty, got shape \(0, 2\)"),
+    ((t, x[:, :0]), {}, ValueError, r"batches: array 2 should not be empty, got shape \(7, 0\)"),
+    ((x, None), {}, TypeError, "batches: array 2 should be an array of samples, got NoneType"),
+    ((3.0,), {}, TypeError, "batches: array 1 should be an array of samples, got float"),
+    (([[1, 2], [3]],), {}, ValueError, "array 1 should have rows of one length, got a ragged list; pad"),
+    ((x,), {"batch_size": 0}, ValueError, "batches: batch_size should be at least 1, got 0"),
+    ((x,), {"batch_size": -1}, ValueError, "batches: batch_size should be at least 1, got -1"),
+    ((x,), {"batch_size": 2.0}, TypeError, "batches: batch_size should be a whole number, got 2.0"),
+    ((x,), {"batch_size": True}, TypeError, "batches: batch_size should be a whole number, got True"),
+    ((x,), {"batch_size": np.True_}, TypeError, "batches: batch_size should be a whole number"),
+    ((x,), {"batch_size": None}, TypeError, "batches: batch_size should be a whole number, got None"),
+])
+def test_a_mistake_is_named_at_the_call(arrays, options, error, message):
+    with pytest.raises(error, match=message):
+        batches(*arrays, **options)

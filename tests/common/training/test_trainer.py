@@ -1,0 +1,221 @@
+"""The Trainer writes the same three lines as anyone would by hand, keeps a record, and refuses bad data before it starts."""
+import csv
+import functools
+
+import numpy as np
+import pytest
+
+from chainrule.common import L2, accuracy, top_k_accuracy
+from chainrule.common.training import History, Trainer, batches
+from chainrule.layers import Affine, Dropout, ReLU, SoftmaxWithLoss, SquaredError
+from chainrule.models import Sequential
+from chainrule.optimizers import SGD, Adam, step_decay
+
+
+def network(seed=0, **options):
+    return Sequential(Affine.init(3, 8, rng=seed, dtype=np.float64), ReLU(), Affine.init(8, 4, rng=seed + 1, dtype=np.float64),
+                      **({"loss": SoftmaxWithLoss()} | options))
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((22, 3))
+    return x, (x[:, 0] > 0) + 2 * (x[:, 1] > 0)
+
+
+def fit(trainer, data, **options):
+    return trainer.fit(*data, **({"epochs": 3, "batch_size": 5, "rng": 1, "progress": False} | options))
+
+
+def test_fit_is_the_three_lines_over_shuffled_batches(data):
+    by_hand, optimizer, rng = network(), SGD(0.3), np.random.default_rng(1)
+    losses = []
+    for _ in range(3):
+        for x, t in batches(*data, batch_size=5, rng=rng):
+            losses.append(by_hand.forward(x, t))
+            by_hand.backward()
+            optimizer.update(by_hand.params, by_hand.grads)
+    trainer = Trainer(network(), SGD(0.3))
+    history = fit(trainer, data)
+    assert history.steps["loss"] == losses and len(losses) == 3 * 5          # 22 samples: the last batch has 2
+    for p, q in zip(by_hand.params, trainer.model.params, strict=True):
+        np.testing.assert_array_equal(p, q)
+
+
+def test_the_history_of_epochs_and_steps(data):
+    trainer = Trainer(network(), SGD(step_decay(0.3, every=5)), metrics=(accuracy, functools.partial(top_k_accuracy, k=2)))
+    history = fit(trainer, data, validation_data=(data[0][:7], data[1][:7]), max_grad_norm=0.1)
+    assert list(history.epochs) == ["epoch", "loss", "accuracy", "top_k_accuracy",
+                                    "val_loss", "val_accuracy", "val_top_k_accuracy"]
+    assert history["epoch"] == [1, 2, 3] and len(history) == 3 and history is trainer.history
+    weights = np.array([5, 5, 5, 5, 2]) / 22
+    np.testing.assert_allclose(history["loss"], np.reshape(history.steps["loss"], (3, 5)) @ weights)
+    assert history.steps["step"] == list(range(1, 16))
+    np.testing.assert_allclose(history.steps["epoch"], np.arange(1, 16) / 5)
+    np.testing.assert_allclose(history.steps["lr"], np.repeat([0.3, 0.03, 0.003], 5))
+    assert min(history.steps["grad_norm"]) > 0.1          # the norm before clipping
+    assert history["val_loss"][-1] == trainer.evaluate(data[0][:7], data[1][:7])["loss"]
+
+
+def test_accuracy_in_the_history_is_over_all_samples_of_the_epoch(data):
+    history = fit(Trainer(network(), SGD(1e-12)), data)          # a model that stands still
+    assert history["accuracy"][0] == pytest.approx(accuracy(network().forward(data[0]), data[1]))
+
+
+def test_clipping_bounds_the_step(data):
+    trainer = Trainer(network(), SGD(1.0))
+    before = [p.copy() for p in trainer.model.params]
+    fit(trainer, data, epochs=1, batch_size=22, max_grad_norm=0.01)
+    moved = np.sqrt(sum(np.sum((p - q) ** 2) for p, q in zip(trainer.model.params, before, strict=True)))
+    assert moved == pytest.approx(0.01)
+
+
+def test_accumulated_batches_count_as_one(data):
+    whole, parts = (Trainer(network(penalty=L2(0.1)), SGD(0.3)) for _ in range(2))
+    fit(whole, data, batch_size=15, batches=None)
+    history = parts.fit(epochs=3, accumulate=3, progress=False, batches=regroup(data, 15, 5))
+    assert len(history.steps["step"]) == 6
+    np.testing.assert_allclose(history.steps["loss"], whole.history.steps["loss"])
+    for p, q in zip(whole.model.params, parts.model.params, strict=True):
+        np.testing.assert_allclose(p, q)
+
+
+def regroup(data, large, small):
+    """The batches that ``fit`` would draw with ``rng=1``, each cut into smaller ones."""
+    rng = np.random.default_rng(1)
+
+    def epoch():
+        for batch in batches(*data, batch_size=large, rng=rng):
+            yield from batches(*batch, batch_size=small, shuffle=False)
+    return epoch
+
+
+def test_ignored_rows_do_not_weigh(data):
+    x, t = data
+    t = np.where(np.arange(22) < 10, -1, t)
+    model = network(loss=SoftmaxWithLoss(ignore_label=-1))
+    trainer = Trainer(model, SGD(0.1), metrics=())
+    assert trainer.evaluate(x, t, batch_size=4)["loss"] == pytest.approx(model.forward(x, t))
+
+
+def test_several_inputs_come_as_a_tuple():
+    class Difference:
+        params, grads = [np.ones(1)], [np.zeros(1)]
+
+        def forward(self, a, b, t):
+            self.error = self.params[0] * (a - b) - t
+            self.a, self.b = a, b
+            return float(0.5 * np.mean(self.error ** 2))
+
+        def backward(self):
+            self.grads[0][...] = np.mean(self.error * (self.a - self.b))
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 40))
+    trainer = Trainer(Difference(), SGD(0.5))
+    history = trainer.fit((a, b), 3 * (a - b), epochs=30, batch_size=10, rng=0, progress=False)
+    assert list(history.epochs) == ["epoch", "loss"]          # a model without an output has no metrics
+    assert trainer.model.params[0] == pytest.approx(3.0)
+
+
+def test_evaluate_is_in_evaluation_mode_and_leaves_no_trace(data):
+    model = Sequential(Affine.init(3, 4, rng=0), Dropout(0.5, rng=0), loss=SoftmaxWithLoss())
+    trainer = Trainer(model, SGD())
+    first = trainer.evaluate(*data, batch_size=5)
+    assert first == trainer.evaluate(*data, batch_size=5) and model.training
+    assert first["loss"] == pytest.approx(trainer.evaluate(*data)["loss"])
+    with pytest.raises(RuntimeError, match="backward was called before forward"):
+        model.backward()
+
+
+def test_callbacks_see_the_trainer_and_may_stop_it(data):
+    seen = []
+
+    def stop(trainer):
+        seen.append(trainer.history["loss"][-1])
+        return len(seen) == 2
+    history = fit(Trainer(network(), SGD(0.1)), data, epochs=9, callbacks=[stop])
+    assert len(history) == 2 and seen == history["loss"]
+
+
+def test_regression_without_metrics():
+    x = np.linspace(-1, 1, 30)[:, None]
+    trainer = Trainer(Sequential(Affine.init(1, 1, rng=0, dtype=np.float64), loss=SquaredError()), SGD(0.5), metrics=())
+    trainer.fit(x, 2 * x + 1, epochs=60, rng=0, progress=False)
+    np.testing.assert_allclose([trainer.model.params[0].item(), trainer.model.params[1].item()], [2, 1], atol=1e-3)
+
+
+def test_the_progress_bar_shows_loss_and_validation_accuracy(data, capsys):
+    fit(Trainer(network(), Adam()), data, progress=True, validation_data=data)
+    shown = capsys.readouterr().err
+    assert "epoch 3/3" in shown and "loss " in shown and "val_accuracy " in shown and "15/15" in shown
+
+
+def nan_at(a, index, value=np.nan):
+    a = a.copy()
+    a[index] = value
+    return a
+
+
+@pytest.mark.parametrize("change, error, message", [
+    (lambda x, t: dict(x=nan_at(x, (7, 2))), ValueError, r"Trainer.fit: x should hold finite .* got nan at index \(7, 2\)"),
+    (lambda x, t: dict(x=nan_at(x, (0, 1), -np.inf)), ValueError, r"x should hold .* got -inf at index \(0, 1\)"),
+    (lambda x, t: dict(x=(x, nan_at(x, (3, 0)))), ValueError, r"x\[1\] should hold .* got nan at index \(3, 0\)"),
+    (lambda x, t: dict(t=nan_at(t.astype(float), 4)), ValueError, r"Trainer.fit: t should hold .* got nan at index \(4,\)"),
+    (lambda x, t: dict(validation_data=(nan_at(x, (1, 1)), t)), ValueError, r"validation x should hold finite .* \(1, 1\)"),
+    (lambda x, t: dict(t=t[:-1]), ValueError, "t should hold as many samples as x, 22, got 21"),
+    (lambda x, t: dict(x=x[:0], t=t[:0]), ValueError, "empty|no samples|at least"),
+    (lambda x, t: dict(t=None), TypeError, "t is missing"),
+    (lambda x, t: dict(x=None), ValueError, "either x and t or batches="),
+    (lambda x, t: dict(epochs=0), ValueError, "Trainer.fit: epochs should be at least 1, got 0"),
+    (lambda x, t: dict(epochs=1.5), TypeError, "Trainer.fit: epochs should be a whole number, got 1.5"),
+    (lambda x, t: dict(batch_size=-4), ValueError, "batch_size should be at least 1, got -4"),
+    (lambda x, t: dict(accumulate=0), ValueError, "accumulate should be at least 1, got 0"),
+    (lambda x, t: dict(max_grad_norm=0), ValueError, "max_norm"),
+])
+def test_bad_arguments_are_refused_and_nothing_is_lost(change, error, message, data):
+    trainer = Trainer(network(), SGD(0.1))
+    before = [p.copy() for p in trainer.model.params]
+    arguments = {"x": data[0], "t": data[1], "progress": False} | change(*data)
+    with pytest.raises(error, match=message):
+        trainer.fit(**arguments)
+    for p, q in zip(trainer.model.params, before, strict=True):
+        np.testing.assert_array_equal(p, q)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_and_says_what_to_do(data):
+    trainer = Trainer(network(), SGD(0.1))
+    fit(trainer, data, epochs=1)
+    trainer.model.params[0][...] = np.nan
+    with pytest.raises(FloatingPointError, match=r"the loss became nan in epoch 1, batch 1; try a smaller learning rate"):
+        fit(trainer, data)
+
+
+def test_ctrl_c_keeps_the_record_so_far(data):
+    trainer = Trainer(network(), SGD(0.1))
+
+    def interrupt(trainer):
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        fit(trainer, data, callbacks=[interrupt])
+    assert len(trainer.history) == 1 and len(trainer.history.steps["epoch"]) == len(trainer.history.steps["loss"]) == 5
+
+
+def test_history_to_csv(tmp_path, data):
+    history = fit(Trainer(network(), SGD(0.1)), data)
+    history.to_csv(tmp_path / "epochs.csv")
+    history.to_csv(tmp_path / "steps.csv", per="step")
+    for name, table in (("epochs", history.epochs), ("steps", history.steps)):
+        with open(tmp_path / f"{name}.csv", newline="") as file:
+            header, *rows = csv.reader(file)
+        assert header == list(table)
+        np.testing.assert_array_equal(np.array(rows, float).T, list(table.values()))
+    with pytest.raises(ValueError, match="per should be 'epoch' or 'step', got 'batch'"):
+        history.to_csv(tmp_path / "x", per="batch")
+
+
+def test_a_name_that_is_not_in_the_history():
+    history = History()
+    history.add_epoch(epoch=1, loss=0.5)
+    with pytest.raises(KeyError, match="this history has no 'accuracy', but 'epoch', 'loss'"):
+        history["accuracy"]

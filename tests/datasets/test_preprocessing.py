@@ -1,0 +1,115 @@
+"""train_test_split: two parts of a partition, the classes in their shares, and no part empty."""
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from chainrule.datasets import train_test_split
+
+quickly = settings(derandomize=True, deadline=None, max_examples=80)
+x, t = np.arange(20.0, dtype=np.float32).reshape(10, 2), np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
+
+
+@quickly
+@given(data=st.data(), N=st.integers(2, 80), seed=st.integers(0, 2**32))
+def test_each_sample_is_in_exactly_one_part_beside_its_own_label(data, N, seed):
+    N_test = data.draw(st.integers(1, N - 1))
+    x, t = np.arange(3 * N).reshape(N, 3), np.arange(N)
+    x_train, x_test, t_train, t_test = train_test_split(x, t, test_size=N_test, rng=seed)
+    assert (len(t_train), len(t_test)) == (N - N_test, N_test)
+    assert sorted([*t_train, *t_test]) == list(range(N))
+    np.testing.assert_array_equal(x_train, x[t_train])
+    np.testing.assert_array_equal(x_test, x[t_test])
+
+
+@quickly
+@given(counts=st.lists(st.integers(2, 30), min_size=1, max_size=6), share=st.floats(0.1, 0.9))
+def test_stratified_parts_hold_every_class_by_the_largest_remainders(counts, share):
+    t = np.repeat(np.arange(len(counts)), counts)
+    N = len(t)
+    N_test = math.ceil(share * N)
+    q = [Fraction(n * N_test, N) for n in counts]                          # the exact quotas
+    assume(N_test < N and all(1 <= q_c <= n - 1 for q_c, n in zip(q, counts)))
+    i_train, i_test = train_test_split(np.arange(N), test_size=N_test, stratify=t, rng=0)
+    assert sorted([*i_train, *i_test]) == list(range(N)) and len(i_test) == N_test
+    got = np.bincount(t[i_test], minlength=len(counts)).tolist()
+    assert all(abs(n - q_c) < 1 for n, q_c in zip(got, q))
+    rounded_up = [q_c % 1 for n, q_c in zip(got, q) if n > q_c]
+    rounded_down = [q_c % 1 for n, q_c in zip(got, q) if n < q_c]
+    assert not rounded_up or not rounded_down or min(rounded_up) >= max(rounded_down)
+
+
+def test_known_quotas():
+    t = np.repeat(["a", "b", "c"], [50, 30, 17])                           # 97 samples, 20 for the test part
+    _, test = train_test_split(t, test_size=0.2, stratify=t, rng=0)        # quotas 10.31, 6.19, 3.505
+    assert [np.count_nonzero(test == c) for c in "abc"] == [10, 6, 4]
+
+
+@pytest.mark.parametrize("N, test_size, N_test", [
+    (10, 0.2, 2), (1797, 0.2, 360), (11, 0.25, 3), (5, 0.01, 1), (100, 0.07, 7), (10, np.float32(0.3), 3),
+    (10, 1, 1), (10, np.int64(9), 9),
+])
+def test_a_share_is_rounded_up_to_samples_and_a_count_is_taken_as_it_is(N, test_size, N_test):
+    train, test = train_test_split(np.arange(N), test_size=test_size, rng=0)
+    assert (len(train), len(test)) == (N - N_test, N_test)
+
+
+def test_the_default_sets_a_fifth_aside():
+    assert [len(part) for part in train_test_split(x, t)] == [8, 2, 8, 2]
+
+
+def test_a_seed_repeats_the_split_and_stratified_parts_are_shuffled_too():
+    def split(rng, stratify):
+        parts = train_test_split(np.arange(60), test_size=0.5, stratify=stratify, rng=rng)
+        return [part.tolist() for part in parts]
+    for stratify in None, np.arange(60) // 20:
+        assert split(1, stratify) == split(1, stratify) != split(2, stratify)
+        assert set(split(1, stratify)[1]) != set(split(2, stratify)[1])
+        assert all(part != sorted(part) for part in split(1, stratify))
+    rng = np.random.default_rng(1)
+    assert split(rng, None) != split(rng, None)
+
+
+def test_the_place_of_a_rare_class_in_the_training_part_is_uniform():
+    labels = np.arange(22) >= 20                                           # 20 of one class, 2 of the other
+    rng, first = np.random.default_rng(0), 0
+    for _ in range(300):
+        train, _ = train_test_split(labels, test_size=0.5, stratify=labels, rng=rng)
+        first += int(np.argmax(train) < 3)                                 # among the first 3 of 11 places
+    assert 54 <= first <= 110                                              # 82 expected, give or take 8
+
+
+def test_parts_are_copies():
+    mine = x.copy()
+    for part in train_test_split(mine, rng=0):
+        part[...] = -1
+    np.testing.assert_array_equal(mine, x)
+
+
+def test_lists_and_labels_of_any_kind_will_do():
+    train, test = train_test_split(list("aabbccdd"), test_size=0.5, stratify=list("nnyynnyy"), rng=0)
+    assert sorted([*train, *test]) == list("aabbccdd")
+
+
+@pytest.mark.parametrize("arrays, options, error, message", [
+    ((), {}, TypeError, "train_test_split: at least one array is needed, got none"),
+    ((x, t[:9]), {}, ValueError, "train_test_split: array 2 should hold 10 samples as the first"),
+    ((x[:0],), {}, ValueError, "train_test_split: array 1 should not be empty"),
+    ((x[:1],), {}, ValueError, "test_size should leave each part some of the 1 samples, got 0.2; give"),
+    *[((x,), {"test_size": size}, ValueError, "test_size should leave each part some of the 10 samples")
+      for size in (-1, 0, 10, 11, 0.0, 1.0, 1.5, -0.2, 0.99, float("nan"), float("inf"))],
+    *[((x,), {"test_size": size}, TypeError, "test_size should be a whole number")
+      for size in (True, "0.2", None)],
+    ((x, t), {"stratify": t[:9]}, ValueError, "stratify should hold 10 samples as the first array"),
+    ((x, t), {"stratify": 3}, TypeError, "stratify should be an array of samples, got int"),
+    ((x, t), {"stratify": np.eye(10)}, ValueError, r"stratify should have shape \(10,\), got \(10, 10\)"),
+    ((x,), {"stratify": [0] * 9 + [1]}, ValueError, "none of the 1 samples of class 1 in the test one"),
+    ((x,), {"stratify": [0] * 8 + [1, 1], "test_size": 9}, ValueError, "2 samples of class 1 in the tr"),
+    ((x,), {"stratify": np.arange(10) // 2}, ValueError, "of class 2 in the test one; change test"),
+])
+def test_a_mistake_is_named(arrays, options, error, message):
+    with pytest.raises(error, match=message):
+        train_test_split(*arrays, **options)
