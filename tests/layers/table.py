@@ -1,0 +1,125 @@
+"""The table of all exported layers: how to make one, and inputs for it. The contract and the parity tests drive every row.
+
+A row is ``Case(make, inputs)``. ``make(dtype)`` returns a new layer, always with the same parameters; ``inputs(rng, dtype, scale)``
+its inputs, floats about ``scale`` large. ``name`` tells the rows of one class apart.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule import layers as L
+
+
+@dataclass(frozen=True)
+class Case:
+    make: callable
+    inputs: callable
+    name: str = ""
+    leading: bool = False       # works on the last axis only: any number of leading axes gives the same rows
+
+    def __repr__(self):
+        return self.name
+
+
+def params(*shapes):
+    """Arrays for a constructor: ``params((3, 4), (4,))(dtype)``, the same at each call."""
+    def draw(dtype):
+        rng = np.random.default_rng(5)
+        return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+    return draw
+
+
+def floats(*shapes):
+    """Inputs that are floats of these shapes."""
+    def draw(rng, dtype, scale=1.0):
+        return tuple((rng.standard_normal(shape) * scale).astype(dtype) for shape in shapes)
+    return draw
+
+
+def scores_and_labels(shape, classes):
+    def draw(rng, dtype, scale=1.0):
+        return (rng.standard_normal((*shape, classes)) * scale).astype(dtype), rng.integers(0, classes, shape)
+    return draw
+
+
+def with_ignored(draw, label):
+    def ignoring(rng, dtype, scale=1.0):
+        x, t = draw(rng, dtype, scale)
+        t.flat[::3] = label
+        return x, t
+    return ignoring
+
+
+def probabilities(rng, shape, dtype, scale=1.0):
+    e = np.exp(-scale * rng.random(shape))          # at a large scale down to 0
+    e[..., 0] += e.sum(axis=-1) == 0
+    return (e / e.sum(axis=-1, keepdims=True)).astype(dtype)
+
+
+def scores_and_probabilities(rng, dtype, scale=1.0):
+    return (rng.standard_normal((5, 3)) * scale).astype(dtype), probabilities(rng, (5, 3), dtype)
+
+
+def two_probabilities(rng, dtype, scale=1.0):
+    return probabilities(rng, (5, 4), dtype, scale), probabilities(rng, (5, 4), dtype, scale)
+
+
+def logits_and_shares(rng, dtype, scale=1.0):
+    return (rng.standard_normal((5, 3)) * scale).astype(dtype), rng.random((5, 3)).astype(dtype)
+
+
+def with_params(cls, *shapes, **options):
+    return lambda dtype: cls(*params(*shapes)(dtype), **options)
+
+
+def plain(cls, *args, **options):
+    return lambda dtype: cls(*args, **options)
+
+
+def elementwise(cls, **options):
+    return [Case(plain(cls, **options), floats((5, 7)), leading=True), Case(plain(cls, **options), floats((5, 2, 3, 3)), "image")]
+
+
+pair = floats((5, 3), (5, 3))
+TABLE = {
+    "Affine": [
+        Case(with_params(L.Affine, (7, 3), (3,)), floats((5, 7)), leading=True),
+        Case(lambda dtype: L.Affine(params((7, 3))(dtype)[0], None), floats((5, 7)), "no bias", leading=True),
+        Case(with_params(L.Affine, (7, 3), (3,)), floats((5, 2, 7)), "3 axes"),
+        Case(lambda dtype: L.Affine(params((3, 7))(dtype)[0].T, None), floats((5, 7)), "transposed W")],
+    "MatMul": [
+        Case(with_params(L.MatMul, (7, 3)), floats((5, 7)), "W", leading=True),
+        Case(with_params(L.MatMul, (7, 3)), floats((5, 2, 7)), "W, 3 axes"),
+        Case(plain(L.MatMul), floats((5, 2, 3), (5, 3, 4)), "two inputs")],
+    "Sigmoid": elementwise(L.Sigmoid),
+    "Tanh": elementwise(L.Tanh),
+    "ReLU": elementwise(L.ReLU),
+    "LeakyReLU": elementwise(L.LeakyReLU, slope=0.2),
+    "GELU": elementwise(L.GELU),
+    "Softplus": elementwise(L.Softplus),
+    "Softmax": [Case(plain(L.Softmax), floats((5, 7)), leading=True)],
+    "Repeat": [
+        Case(plain(L.Repeat, 3), floats((1, 7))),
+        Case(plain(L.Repeat, 3), floats((5, 7)), "each row"),
+        Case(plain(L.Repeat, 2, axis=1), floats((5, 3, 2)), "axis 1")],
+    "Sum": [
+        Case(plain(L.Sum), floats((5, 7))),
+        Case(plain(L.Sum, axis=1, keepdims=True), floats((5, 3, 2)), "axis 1, kept"),
+        Case(plain(L.Sum, axis=-1), floats((5, 3, 2)), "last axis")],
+    "Flatten": [Case(plain(L.Flatten), floats((5, 2, 3, 4)))],
+    "Dropout": [Case(plain(L.Dropout, 0.4, rng=0), floats((5, 7)))],
+    "SoftmaxWithLoss": [
+        Case(plain(L.SoftmaxWithLoss), scores_and_labels((5,), 3), "labels", leading=True),
+        Case(plain(L.SoftmaxWithLoss), scores_and_labels((5, 2), 3), "labels, 3 axes"),
+        Case(plain(L.SoftmaxWithLoss), scores_and_probabilities, "probabilities", leading=True),
+        Case(plain(L.SoftmaxWithLoss, ignore_label=-1), with_ignored(scores_and_labels((5, 2), 3), -1), "ignored labels")],
+    "SigmoidWithLoss": [Case(plain(L.SigmoidWithLoss), logits_and_shares)],
+    "SquaredError": [Case(plain(L.SquaredError), pair, leading=True), Case(plain(L.SquaredError), floats((5, 2, 3), (5, 2, 3)), "3 axes")],
+    "NormLoss": [Case(plain(L.NormLoss, p), pair, f"p = {p}", leading=True) for p in (1, 2, np.inf)],
+    "HingeLoss": [
+        Case(plain(L.HingeLoss), scores_and_labels((5,), 4), leading=True),
+        Case(plain(L.HingeLoss, margin=0.5), scores_and_labels((5, 2), 4), "margin, 3 axes")],
+    "KLDivergence": [Case(plain(L.KLDivergence), two_probabilities, leading=True)],
+    "CosineLoss": [Case(plain(L.CosineLoss), pair, leading=True)],
+}
+CASES = {f"{name}, {case.name}" if case.name else name: case for name, cases in TABLE.items() for case in cases}

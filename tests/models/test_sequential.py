@@ -1,0 +1,345 @@
+"""Sequential: the chain rule over layers, its three calls, sharing, prediction, and what it refuses."""
+import copy
+
+import numpy as np
+import pytest
+
+from chainrule.common import L1, L2, Layer
+from chainrule.common.gradcheck import check_gradients, numerical_gradient
+from chainrule.layers import Affine, Dropout, Flatten, ReLU, Sigmoid, SoftmaxWithLoss, SquaredError, Tanh
+from chainrule.models import Sequential
+from chainrule.optimizers import SGD
+
+
+def affine(n_in, n_out, seed=0):
+    return Affine.init(n_in, n_out, rng=seed, dtype=np.float64)
+
+
+def network(**options):
+    return Sequential(affine(4, 6), Tanh(), affine(6, 3, 1), **({"loss": SoftmaxWithLoss()} | options))
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((5, 4)), rng.integers(0, 3, 5)
+
+
+class Plain:
+    """A student's layer: no base class, no names."""
+
+    def __init__(self, W):
+        self.params, self.grads = [W], [np.zeros_like(W)]
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.params[0]
+
+    def backward(self, dout):
+        self.grads[0][...] = self.x.T @ dout
+        return dout @ self.params[0].T
+
+
+# The three calls
+
+def test_forward_of_x_is_the_output_and_with_t_the_loss(data):
+    model = network()
+    x, t = data
+    y = x
+    for layer in model.layers:
+        y = layer.forward(y)
+    np.testing.assert_array_equal(model.forward(x), y)
+    loss = model.forward(x, t)
+    assert type(loss) is float and loss == SoftmaxWithLoss().forward(y, t)
+    np.testing.assert_array_equal(model.output, y)
+
+
+def test_backward_returns_nothing_unless_the_input_gradient_is_wanted(data):
+    model = network()
+    model.forward(*data)
+    assert model.backward() is None
+    dx = model.backward(input_gradient=True)
+    np.testing.assert_allclose(dx, numerical_gradient(lambda x: model.forward(x, data[1]), data[0]), atol=1e-8)
+
+
+def test_backward_of_dout_follows_forward_of_x(data):
+    model = network()
+    y = model.forward(data[0])
+    dout = np.random.default_rng(1).standard_normal(y.shape)
+    dx = model.backward(dout)
+    np.testing.assert_allclose(dx, numerical_gradient(model.forward, data[0], dout), atol=1e-8)
+
+
+def test_gradients_of_the_whole_model(data):
+    assert check_gradients(network(), *data, rng=0)
+    assert check_gradients(network(penalty=L2(0.3)), *data, rng=0)
+    assert check_gradients(network(), data[0], rng=0)
+
+
+def test_leaving_out_the_input_gradient_changes_no_parameter_gradient(data):
+    models = [Sequential(Flatten(), affine(4, 6), Tanh(), affine(6, 3, 1), loss=SoftmaxWithLoss()) for _ in range(2)]
+    for model, wanted in zip(models, (False, True), strict=True):
+        model.forward(*data)
+        model.backward(input_gradient=wanted)
+    for a, b in zip(models[0].grads, models[1].grads, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert all(layer.input_gradient for layer in models[0].layers)
+
+
+def test_the_input_gradient_flag_comes_back_after_an_error(data):
+    model = network()
+    model.forward(*data)
+    model.layers[1].cache = None
+    with pytest.raises(RuntimeError):
+        model.backward()
+    assert model.layers[0].input_gradient
+
+
+def test_calls_in_the_wrong_order_are_refused(data):
+    model = network()
+    with pytest.raises(RuntimeError, match="backward was called before forward"):
+        model.backward()
+    model.forward(data[0])
+    with pytest.raises(RuntimeError, match=r"backward\(\) follows forward\(x, t\)"):
+        model.backward()
+    with pytest.raises(RuntimeError, match="needs a loss"):
+        network(loss=None).forward(*data)
+    model.forward(*data)
+    with pytest.raises(ValueError):
+        model.forward(data[0][:, :2], data[1])
+    with pytest.raises(RuntimeError, match="backward was called before forward"):
+        model.backward()
+
+
+# Lists
+
+def test_params_and_grads_pair_over_all_layers_and_name_them():
+    model = Sequential(affine(4, 6), Sequential(Tanh(), affine(6, 5, 1)), Plain(np.ones((5, 2))))
+    assert model.names == ("0.W", "0.b", "1.1.W", "1.1.b", "2.params.0")
+    assert [p.shape for p in model.params] == [g.shape for g in model.grads] == [(4, 6), (6,), (6, 5), (5,), (5, 2)]
+    assert model.params[2] is model.layers[1].layers[1].params[0]
+    assert model.grads[4] is model.layers[2].grads[0]
+
+
+def test_a_model_inside_a_model_trains_like_the_flat_one(data):
+    flat = network()
+    nested = Sequential(Sequential(affine(4, 6), Sequential(Tanh())), affine(6, 3, 1), loss=SoftmaxWithLoss())
+    for model in (flat, nested):
+        optimizer = SGD(0.5)
+        for _ in range(3):
+            loss = model.forward(*data)
+            model.backward()
+            optimizer.update(model.params, model.grads)
+        model.last = loss
+    assert flat.last == nested.last
+    for p, q in zip(flat.params, nested.params, strict=True):
+        np.testing.assert_array_equal(p, q)
+
+
+def test_a_students_class_works_as_a_layer(data):
+    model = Sequential(affine(4, 6), Plain(np.random.default_rng(0).standard_normal((6, 3))), loss=SoftmaxWithLoss())
+    assert check_gradients(model, *data, rng=0)
+    assert Sequential(Plain(np.ones((4, 3))), loss=SoftmaxWithLoss()).forward(*data) > 0
+
+
+# Shared weights
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_shared_weight_is_listed_once_and_its_gradient_is_the_sum(transposed, data):
+    rng = np.random.default_rng(0)
+    W = rng.standard_normal((4, 4))
+    view = W.T if transposed else W[:]
+    first, second = Affine(W, np.zeros(4)), Affine(view, None)
+    model = Sequential(first, Tanh(), second, loss=SquaredError(), penalty=L2(0.1))
+    assert len(model.params) == 2 and model.params[0] is W
+    x, t = data[0], rng.standard_normal((5, 4))
+    model.forward(x, t)
+    model.backward()
+    expected = numerical_gradient(lambda V: with_value(model, W, V, x, t), W)
+    np.testing.assert_allclose(model.grads[0], expected, atol=1e-7)
+    assert not np.shares_memory(model.grads[0], first.grads[0])
+
+
+def with_value(model, W, value, x, t):
+    kept, W[...] = W.copy(), value
+    loss = model.forward(x, t)
+    W[...] = kept
+    return loss
+
+
+def test_equal_values_are_not_sharing():
+    assert len(Sequential(affine(4, 4), affine(4, 4)).params) == 4
+
+
+def test_weights_shared_with_a_nested_model():
+    W = np.random.default_rng(0).standard_normal((4, 4))
+    model = Sequential(Sequential(Affine(W, None), Tanh()), Affine(W.T, None), loss=SquaredError())
+    assert [p is W for p in model.params] == [True]
+    assert check_gradients(model, np.ones((5, 4)), np.zeros((5, 4)), rng=0)
+
+
+def test_partial_overlap_is_an_error():
+    W = np.ones((6, 4))
+    with pytest.raises(ValueError, match="0.W and 1.W overlap in part"):
+        Sequential(Affine(W[:4], None), Affine(W[2:6], None))
+
+
+# Penalties
+
+@pytest.mark.parametrize("penalty", [L1(0.2), L2(0.2)])
+def test_the_penalty_is_in_the_loss_and_in_the_gradients_of_weights_only(penalty, data):
+    plain, penalised = network(), network(penalty=penalty)
+    weights = [p for p in plain.params if p.ndim > 1]
+    s = 0.2 * sum(np.abs(W).sum() for W in weights) if isinstance(penalty, L1) else 0.1 * sum((W * W).sum() for W in weights)
+    assert penalised.forward(*data) == pytest.approx(plain.forward(*data) + s)
+    plain.backward()
+    penalised.backward()
+    for p, g, h in zip(plain.params, plain.grads, penalised.grads, strict=True):
+        slope = np.sign(p) if isinstance(penalty, L1) else p
+        np.testing.assert_allclose(h - g, 0.2 * slope if p.ndim > 1 else 0, atol=1e-12)
+
+
+def test_a_scaled_loss_scales_its_penalty(data):
+    model = network(penalty=L2(0.2))
+    model.forward(*data)
+    model.backward()
+    grads = copy.deepcopy(model.grads)
+    model.backward(3.0)
+    for g, h in zip(model.grads, grads, strict=True):
+        np.testing.assert_allclose(g, 3 * h)
+
+
+def test_a_penalty_inside_another_model_is_refused():
+    with pytest.raises(ValueError, match="penalty of its own"):
+        Sequential(network(penalty=L2(0.1)))
+
+
+# Prediction
+
+def test_predict_runs_in_evaluation_mode_and_leaves_no_trace(data):
+    model = Sequential(affine(4, 6), Dropout(0.5, rng=0), Sequential(affine(6, 3, 1), Dropout(0.5, rng=1)), loss=SoftmaxWithLoss())
+    frozen = model.layers[1]
+    frozen.training = False
+    state = frozen.buffers["rng"].bit_generator.state
+    expected = model.layers[2].layers[0].forward(model.layers[0].forward(data[0]))
+    np.testing.assert_allclose(model.predict(data[0]), expected)
+    np.testing.assert_allclose(model.predict(data[0], batch_size=2), expected)
+    assert model.training and not frozen.training and model.layers[2].layers[1].training
+    assert frozen.buffers["rng"].bit_generator.state == state
+    assert all(layer.cache is None for layer in model.layers)
+    with pytest.raises(RuntimeError, match="predict keeps nothing for backward"):
+        model.backward()
+
+
+def test_predict_restores_the_mode_when_it_fails():
+    model = network()
+    with pytest.raises(ValueError):
+        model.predict(np.ones((5, 3)))
+    assert model.training and all(layer.training for layer in model.layers)
+
+
+# What is refused
+
+def test_one_layer_at_two_places_is_refused_with_the_way_to_share():
+    layer = affine(4, 4)
+    with pytest.raises(ValueError, match="one Affine object stands at two places, in layers 0 and 2.*Affine"):
+        Sequential(layer, Tanh(), layer)
+    with pytest.raises(ValueError, match="one Affine object stands at two places"):
+        Sequential(layer, Sequential(Tanh(), layer))
+
+
+def test_what_is_no_layer_is_refused():
+    with pytest.raises(TypeError, match=r"layer 1 is the class ReLU; a model takes objects: ReLU\(...\)"):
+        Sequential(affine(4, 4), ReLU)
+    with pytest.raises(TypeError, match=r"layer 0 \(function\) has no forward, backward, params, grads"):
+        Sequential(affine)
+    with pytest.raises(ValueError, match="at least one layer"):
+        Sequential()
+
+    class Forgetful(Layer):
+        def __init__(self):
+            pass
+    with pytest.raises(TypeError, match=r"has no params, grads.*super\(\).__init__\(\)"):
+        Sequential(Forgetful())
+
+    unpaired = Plain(np.ones((3, 3)))
+    unpaired.grads = [np.zeros(3)]
+    with pytest.raises(ValueError, match=r"layer 0 \(Plain\): grads\[0\] should be an array like params\[0\]"):
+        Sequential(unpaired)
+    unpaired.grads = []
+    with pytest.raises(ValueError, match="1 params but 0 grads"):
+        Sequential(unpaired)
+
+
+def rebind_list(layer):
+    layer.grads = [g.copy() for g in layer.grads]
+
+
+def rebind_array(layer):
+    layer.grads[0] = layer.grads[0].copy()
+
+
+def rebind_parameter(layer):
+    layer.params[0] = layer.params[0].copy()
+
+
+def lengthen(layer):
+    layer.grads.append(np.zeros(1))
+
+
+@pytest.mark.parametrize("rebind, name", [(rebind_list, "grads"), (rebind_array, "grads"), (rebind_parameter, "params"), (lengthen, "grads")])
+def test_a_rebound_list_or_array_is_found(rebind, name, data):
+    model = network()
+    model.forward(*data)
+    rebind(model.layers[2])
+    with pytest.raises(RuntimeError, match=rf"layer 2 \(Affine\) replaced its {name} list or an array in it.*self.{name}\[i\]\[...\]"):
+        model.backward()
+
+
+def test_an_error_names_the_layer_and_its_place(data):
+    model = Sequential(affine(4, 6), Sequential(ReLU(), affine(5, 3)))
+    with pytest.raises(ValueError, match=r"^Affine: x should have shape \(N, ..., 5\), got \(5, 6\)") as caught:
+        model.forward(data[0])
+    assert caught.value.__notes__ == ["in layer 1 of Sequential: Affine", "in layer 1 of Sequential: Sequential"]
+
+
+# On disk
+
+def test_save_and_load_give_the_same_model(tmp_path, data):
+    def make(seed):
+        return Sequential(affine(4, 6, seed), Dropout(0.5, rng=seed), Plain(np.random.default_rng(seed).standard_normal((6, 3))),
+                          loss=SoftmaxWithLoss())
+    saved, loaded = make(0), make(1)
+    saved.forward(*data)
+    saved.save(tmp_path / "model.safetensors")
+    arrays = list(loaded.params)
+    loaded.load(tmp_path / "model.safetensors")
+    assert all(p is q for p, q in zip(loaded.params, arrays, strict=True))
+    assert loaded.forward(*data) == saved.forward(*data)          # the generator went with the rest
+    from safetensors.numpy import load_file
+    assert sorted(load_file(tmp_path / "model.safetensors")) == ["0.W", "0.b", "2.params.0"]
+
+
+def test_a_transposed_weight_is_saved_as_it_looks(tmp_path):
+    W = np.arange(12.0).reshape(3, 4)
+    Sequential(Affine(W.T, None)).save(tmp_path / "m")
+    other = Sequential(Affine(np.zeros((4, 3)), None))
+    other.load(tmp_path / "m")
+    np.testing.assert_array_equal(other.params[0], W.T)
+
+
+def test_a_file_that_does_not_fit_changes_nothing(tmp_path):
+    Sequential(affine(4, 6), affine(6, 3)).save(tmp_path / "m")
+    for other, message in ((Sequential(affine(4, 6)), "the model has nothing besides, the file 1.W, 1.b"),
+                           (Sequential(affine(4, 6), affine(6, 2)), r"1.W has shape \(6, 2\) in the model, \(6, 3\) in the file")):
+        before = copy.deepcopy(other.params)
+        with pytest.raises(ValueError, match=message):
+            other.load(tmp_path / "m")
+        for p, q in zip(other.params, before, strict=True):
+            np.testing.assert_array_equal(p, q)
+
+
+def test_repr_lists_the_layers():
+    text = repr(Sequential(affine(4, 6), Sequential(Sigmoid()), loss=SquaredError(), penalty=L2(0.1)))
+    assert text == ("Sequential(\n  0: Affine(W (4, 6), b (6,))\n  1: Sequential(\n    0: Sigmoid()\n  )\n  loss: SquaredError()\n"
+                    "  penalty: L2(lam=0.1)\n)")
