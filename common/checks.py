@@ -3,6 +3,8 @@
 The layers test the usual case themselves in one comparison and come here only when it fails, so a check costs a
 training step next to nothing and its message can afford to be good.
 """
+import math
+
 import numpy as np
 
 
@@ -104,13 +106,15 @@ def count(who, name, n, least=1):
     return int(n)
 
 
-def number(who, name, value, low=-np.inf, high=np.inf, expected="be a finite number"):
+def number(who, name, value, low=-math.inf, high=math.inf, expected="be a finite number"):
     """``value`` as a Python float in [low, high]."""
     try:
-        result = float(value) if np.ndim(value) == 0 else np.nan
+        if isinstance(value, (str, bytes, bool)):
+            raise TypeError
+        result = float(value) if isinstance(value, float) or np.ndim(value) == 0 else math.nan
     except (TypeError, ValueError):
         raise TypeError(wrong(who, name, expected, repr(value))) from None
-    if not (np.isfinite(result) and low <= result <= high):
+    if not (math.isfinite(result) and low <= result <= high):
         raise ValueError(wrong(who, name, expected, repr(value)))
     return result
 

@@ -56,5 +56,5 @@ class Affine(Layer):
         rows, drows = x.reshape(-1, W.shape[0]), dout.reshape(-1, W.shape[1])
         np.matmul(rows.T, drows, out=dW)
         if db:
-            np.dot(np.ones(len(drows), W.dtype), drows, out=db[0])     # the sum over rows, as a product: 2-3 times as fast
+            np.ones(len(drows), W.dtype).dot(drows, db[0])       # the sum over rows, as a product: 2-3 times as fast
         return dout.dot(W.T) if self.input_gradient else None

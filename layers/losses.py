@@ -64,35 +64,35 @@ class SoftmaxWithLoss(Loss):
         x, t = self.scores(x), np.asarray(t)
         C = x.shape[-1]
         z = x.reshape(-1, C)
-        z = z - z.max(axis=1, keepdims=True)
+        z = z - np.maximum.reduce(z, axis=1, keepdims=True)
         y = np.exp(z)
-        total = y.dot(np.ones(C, x.dtype))
+        total = y.dot(np.ones(C, y.dtype))
         y /= total[:, None]
-        self.count = len(z)
+        self.count, weight, at = len(z), None, None
         if t.shape == x.shape:
             t = self.targets(t, x).reshape(z.shape)
             weight = t.sum(axis=1)
             loss = weight.dot(np.log(total)) - np.vdot(t, z)
         else:
             t = self.labels(t, x, self.ignore_label).reshape(-1)
-            weight = None
             if self.ignore_label is not None:
-                weight = t != self.ignore_label
-                self.count = int(weight.sum())
+                weight = (t != self.ignore_label).astype(y.dtype)
+                self.count = int(np.count_nonzero(weight))
                 t = np.where(weight, t, 0)
-            rows = np.log(total) - z[np.arange(len(t)), t]
-            loss = rows.sum() if weight is None else rows[weight].sum()
-        self.cache = y, t, weight, x.shape
+            at = t + np.arange(0, z.size, C)               # where in the flat array each row's label stands
+            rows = np.log(total) - z.take(at)
+            loss = np.add.reduce(rows) if weight is None else weight.dot(rows)
+        self.cache = y, t, at, weight, x.shape
         return float(loss) / max(self.count, 1)
 
     def backward(self, dout=1.0):
-        y, t, weight, shape = self.recall()
+        y, t, at, weight, shape = self.recall()
         scale = self.number(dout) / max(self.count, 1)
-        dx = y * scale if weight is None else y * (weight * y.dtype.type(scale))[:, None]
-        if t.ndim == 2:
+        dx = y * scale if weight is None else y * (weight * scale)[:, None]
+        if at is None:
             dx -= t * scale
         else:
-            dx[np.arange(len(t)), t] -= scale if weight is None else weight * y.dtype.type(scale)
+            dx.reshape(-1)[at] -= scale if weight is None else weight * scale
         return dx.reshape(shape)
 
 

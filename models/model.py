@@ -1,5 +1,4 @@
 """What every network of layers has in common: paired lists, loss and penalty, prediction, saving and loading."""
-import contextlib
 import json
 import os
 
@@ -154,16 +153,3 @@ def note(error, model, layer):
     """Add to an error in which layer of which model it arose."""
     i = next(i for i, inner in enumerate(model.layers) if inner is layer)
     error.add_note(f"in layer {i} of {type(model).__name__}: {type(layer).__name__}")
-
-
-@contextlib.contextmanager
-def stopping_at(layer, input_gradient):
-    """Tell a layer for the length of one backward whether anybody wants its input's gradient."""
-    if not isinstance(layer, Layer):
-        yield
-        return
-    before, layer.input_gradient = layer.input_gradient, input_gradient and layer.input_gradient
-    try:
-        yield
-    finally:
-        layer.input_gradient = before

@@ -1,5 +1,5 @@
 """A chain of layers."""
-from .model import Model, note, stopping_at
+from .model import Model, note
 
 
 class Sequential(Model):
@@ -54,11 +54,17 @@ class Sequential(Model):
 
     def run_back(self, dout, input_gradient):
         lowest = 0 if input_gradient else self._first
-        with stopping_at(self.layers[lowest], input_gradient):
-            try:
-                for layer in reversed(self.layers[lowest:]):
-                    dout = layer.backward(dout)
-            except Exception as error:
-                note(error, self, layer)
-                raise
+        first = self.layers[lowest]
+        wanted = getattr(first, "input_gradient", None)          # None: no Layer, which has no such flag
+        if wanted and not input_gradient:
+            first.input_gradient = False
+        try:
+            for layer in reversed(self.layers[lowest:]):
+                dout = layer.backward(dout)
+        except Exception as error:
+            note(error, self, layer)
+            raise
+        finally:
+            if wanted is not None:
+                first.input_gradient = wanted
         return dout
