@@ -38,31 +38,36 @@ def array(who, name, x, dtype=None, shape=None):
 
     Raises TypeError for what is no numeric array, ValueError for an empty one or a wrong shape.
     """
-    try:
-        a = np.asarray(x)
-    except ValueError:                                             # a ragged list
-        a = np.empty(0, object)
+    a = as_array(x)
     if a.dtype.kind not in ("f" if dtype is None else "fiub"):
         cast = "; cast it first, for instance x.astype(np.float32)" if a.dtype.kind in "iub" else ""
         raise TypeError(wrong(who, name, "be an array of floats", kind_text(x, a)) + cast)
     if not a.size:
         raise ValueError(wrong(who, name, "not be empty", f"shape {a.shape}"))
     if shape is not None and not matches(a.shape, shape):
-        raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", a.shape, shape_hint(a.shape, shape)))
+        raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", a.shape, shape_hint(name, a.shape, shape)))
     return a if dtype is None else a.astype(dtype, copy=False)
+
+
+def as_array(x):
+    """np.asarray, but an empty array of objects for a ragged list, which NumPy refuses."""
+    try:
+        return np.asarray(x)
+    except ValueError:
+        return np.empty(0, object)
 
 
 def kind_text(x, a):
     return type(x).__name__ if a.dtype.kind == "O" else f"{a.dtype} {type(x).__name__}"
 
 
-def shape_hint(shape, pattern):
+def shape_hint(name, shape, pattern):
     """What most often leads from the received shape to the expected one, or nothing."""
-    last = pattern[-1]
-    if len(shape) > 2 and len(pattern) and np.prod(shape[1:]) == last:
+    last = pattern[-1] if pattern else None
+    if len(shape) > 2 and np.prod(shape[1:]) == last:
         return "flatten each sample first, with Flatten() in front of this layer"
     if len(shape) == 1 and shape == (last,):
-        return "one sample is a row of its own: x[None, :]"
+        return f"one sample is a row of its own: {name}[None, :]"
     if all(isinstance(p, int) for p in pattern) and np.prod(shape) == np.prod(pattern):
         return f"the number of entries fits: reshape it to {shape_text(pattern)}"
     return ""
@@ -70,9 +75,10 @@ def shape_hint(shape, pattern):
 
 def labels(who, t, shape, classes, ignore_label=None, name="t"):
     """Class labels as an integer array of exactly ``shape``, each in 0..classes-1 (or ``ignore_label``)."""
-    t = np.asarray(t)
+    t = as_array(t)
     if t.dtype.kind not in "iu":
-        raise TypeError(wrong(who, name, "hold integer class labels", t.dtype, "t.astype(int) makes them"))
+        raise TypeError(wrong(who, name, "hold integer class labels", t.dtype,
+                              "t.astype(int) makes them" if t.dtype.kind in "fb" else ""))
     if t.shape != shape:
         hint = "t.reshape(x.shape[:-1]) drops the extra axis" if t.size == np.prod(shape) else ""
         raise ValueError(wrong(who, name, f"have one label per row of x, shape {shape}", f"{t.shape}", hint))
@@ -106,10 +112,15 @@ def count(who, name, n, least=1):
     return int(n)
 
 
+def whole(who, name, value):
+    """``value`` as a Python int of any sign."""
+    return count(who, name, value, least=-math.inf)
+
+
 def number(who, name, value, low=-math.inf, high=math.inf, expected="be a finite number"):
     """``value`` as a Python float in [low, high]."""
     try:
-        if isinstance(value, (str, bytes, bool)):
+        if isinstance(value, (str, bytes, bool, complex, np.bool_, np.complexfloating)):
             raise TypeError
         result = float(value) if isinstance(value, float) or np.ndim(value) == 0 else math.nan
     except (TypeError, ValueError):

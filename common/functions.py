@@ -10,7 +10,7 @@ def sigmoid(x):
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    y = np.tanh(x * 0.5)
+    y = np.tanh(np.asarray(x) * 0.5)
     return y * 0.5 + 0.5
 
 
@@ -20,6 +20,7 @@ def relu(x):
     >>> relu(np.array([-2.0, 3.0]))
     array([0., 3.])
     """
+    x = np.asarray(x)
     # A row of zeros in place of the scalar 0 lets NumPy take its vectorised loop: 1.3 to 2.7 times as fast.
     return np.maximum(x, np.zeros(x.shape[-1:], x.dtype))
 
@@ -31,6 +32,7 @@ def softmax(x):
     >>> softmax(np.array([[1000.0, 1000.0, -1000.0]]))
     array([[0.5, 0.5, 0. ]])
     """
+    x = np.asarray(x)
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     e /= e.sum(axis=-1, keepdims=True)
     return e
@@ -42,6 +44,7 @@ def log_softmax(x):
     >>> log_softmax(np.array([[0.0, -1000.0]]))
     array([[    0., -1000.]])
     """
+    x = np.asarray(x)
     z = x - x.max(axis=-1, keepdims=True)
     return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
@@ -68,8 +71,7 @@ def cross_entropy(y, t):
     From scores rather than probabilities, SoftmaxWithLoss is safer: it never takes the log of a rounded 0. Here a
     probability of 0 counts as the smallest positive number of its dtype.
     """
-    y = np.asarray(y)
-    t = np.asarray(t)
+    y, t = checks.array("cross_entropy", "y", y, shape=("N", ..., "C")), checks.as_array(t)
     if t.shape != y.shape:
         t = one_hot(checks.labels("cross_entropy", t, y.shape[:-1], y.shape[-1]), y.shape[-1], y.dtype)
     rows = y.size // y.shape[-1]

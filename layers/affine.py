@@ -30,10 +30,10 @@ class Affine(Layer):
 
     def __init__(self, W, b):
         """Raises ValueError unless W has two axes and b one entry per column of W; both of one float dtype."""
+        checks.array("Affine", "W", W, shape=("I", "O"))
         super().__init__(W=W, b=b)
-        checks.array("Affine", "W", W, W.dtype, ("I", "O"))
         if b is not None:
-            checks.array("Affine", "b", b, b.dtype, (W.shape[1],))
+            checks.array("Affine", "b", b, shape=W.shape[1:])
 
     @classmethod
     def init(cls, n_in, n_out, bias=True, rng=None, initializer=initializers.he, dtype=np.float32):

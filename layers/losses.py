@@ -35,7 +35,7 @@ class SoftmaxWithLoss(Loss):
     """L = -1/M Σ_n Σ_c t_nc log y_nc with y = softmax(x): softmax and cross-entropy in one, for classification.
 
     Shapes: x (N, ..., C); t either integer labels (N, ...) or rows (N, ..., C) of weights, one-hot or probabilities.
-    Rows labelled ``ignore_label`` count neither in the sum nor in M; if none is left, the loss and its gradient are 0.
+    Rows whose integer label is ``ignore_label`` count neither in the sum nor in M; if none is left, the loss and its gradient are 0.
 
     Backward. From log y_c = x_c - log Σ_k exp(x_k) follows ∂ log y_c / ∂x_j = [c = j] - y_j, and with Σ_c t_nc = 1
 
@@ -57,11 +57,11 @@ class SoftmaxWithLoss(Loss):
 
     def __init__(self, ignore_label=None):
         super().__init__()
-        self.ignore_label = ignore_label
+        self.ignore_label = None if ignore_label is None else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label)
         self.count = 0          # the rows that counted in the last forward, M
 
     def forward(self, x, t):
-        x, t = self.scores(x), np.asarray(t)
+        x, t = self.scores(x), checks.as_array(t)
         C = x.shape[-1]
         z = x.reshape(-1, C)
         z = z - np.maximum.reduce(z, axis=1, keepdims=True)

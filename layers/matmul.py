@@ -28,9 +28,9 @@ class MatMul(Layer):
     """
 
     def __init__(self, W=None):
-        super().__init__(W=W)
         if W is not None:
-            checks.array("MatMul", "W", W, W.dtype, ("K", "M"))
+            checks.array("MatMul", "W", W, shape=("K", "M"))
+        super().__init__(W=W)
 
     @classmethod
     def init(cls, n_in, n_out, rng=None, initializer=initializers.he, dtype=np.float32):
@@ -48,12 +48,13 @@ class MatMul(Layer):
         else:
             a = self.accept(a, shape=(..., "N", "K"), name="a")
             b = self.accept(b, shape=(..., a.shape[-1], "M"), name="b")
-        self.cache = a, b
         try:
-            return np.matmul(a, b)
+            y = np.matmul(a, b)
         except ValueError:
             raise ValueError(checks.wrong("MatMul", "the leading axes of a and b", "broadcast",
                                           f"{a.shape} and {b.shape}")) from None
+        self.cache = a, b
+        return y
 
     def backward(self, dout):
         a, b = self.recall()

@@ -1,4 +1,4 @@
-"""Layers that only move, copy or add values: Repeat, Sum, Flatten."""
+"""Layers that only move, copy or add values."""
 import numpy as np
 
 from ..common import checks
@@ -32,7 +32,7 @@ class Repeat(Layer):
 
     def __init__(self, n, axis=0):
         super().__init__()
-        self.n, self.axis = checks.count("Repeat", "n", n), axis
+        self.n, self.axis = checks.count("Repeat", "n", n), checks.whole("Repeat", "axis", axis)
         self.couples_samples = axis == 0        # the copies of a sample take the places of new samples
 
     def forward(self, x):
@@ -48,7 +48,7 @@ class Repeat(Layer):
 
 
 class Sum(Layer):
-    """The sum along one axis: (N, D) becomes (D,), or (1, D) with ``keepdims``.
+    """The sum along an axis, several axes or (``axis=None``) all: (N, D) becomes (D,), or (1, D) with ``keepdims``.
 
     Backward. Every summand has derivative 1, so each receives the whole gradient, a copy:
 
@@ -66,19 +66,81 @@ class Sum(Layer):
 
     def __init__(self, axis=0, keepdims=False):
         super().__init__()
+        for a in () if axis is None else axis if isinstance(axis, tuple) else (axis,):
+            checks.whole(type(self).__name__, "axis", a)
         self.axis, self.keepdims = axis, keepdims
-        self.couples_samples = axis == 0
+        self.couples_samples = axis is None or 0 in np.atleast_1d(axis)
 
     def forward(self, x):
         x = self.accept(x)
-        self.cache = x.shape, x.dtype, axis_of(self, self.axis, x)
-        return x.sum(axis=self.axis, keepdims=self.keepdims)
+        axes = range(x.ndim) if self.axis is None else [axis_of(self, axis, x) for axis in np.atleast_1d(self.axis).tolist()]
+        self.cache = x.shape, x.dtype, tuple(axes)
+        return x.sum(axis=tuple(axes), keepdims=self.keepdims)
 
     def backward(self, dout):
-        shape, dtype, axis = self.recall()
-        kept = shape[:axis] + (1,) + shape[axis + 1:]
-        dout = self.upstream(dout, kept if self.keepdims else shape[:axis] + shape[axis + 1:], dtype)
-        return np.repeat(dout.reshape(kept), shape[axis], axis=axis)
+        shape, dtype, axes = self.recall()
+        kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
+        gone = tuple(n for i, n in enumerate(shape) if i not in axes)
+        dout = self.upstream(dout, kept if self.keepdims else gone, dtype)
+        return np.broadcast_to(np.reshape(dout, kept), shape).copy()
+
+
+class Mean(Sum):
+    """The mean along an axis, several axes or (``axis=None``) all; axes as in Sum.
+
+    Backward. Each of the n averaged values has derivative 1/n:
+
+        dL/dx_nd = dL/dy_d / n
+
+    >>> node = Mean()
+    >>> node.forward(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([2., 3.])
+    >>> node.backward(np.array([1.0, 10.0]))
+    array([[0.5, 5. ],
+           [0.5, 5. ]])
+    """
+
+    def forward(self, x):
+        y = super().forward(x)
+        return y / self.averaged()
+
+    def backward(self, dout):
+        return super().backward(dout) / self.averaged()
+
+    def averaged(self):
+        shape, dtype, axes = self.recall()
+        return dtype.type(np.prod([shape[i] for i in axes]))
+
+
+class Branch(Layer):
+    """One input, n outputs, each a copy of it: a value that is used at n places.
+
+    Backward. x reaches the loss through every copy, and the paths add up (None stands for a copy nobody used):
+
+        dL/dx = Σ_i dL/dy_i
+
+    >>> node = Branch(2)
+    >>> node.forward(np.array([1.0, 2.0]))
+    (array([1., 2.]), array([1., 2.]))
+    >>> node.backward((np.array([1.0, 1.0]), np.array([10.0, 20.0])))
+    array([11., 21.])
+    """
+
+    def __init__(self, n=2):
+        super().__init__()
+        self.n = checks.count("Branch", "n", n)
+
+    def forward(self, x):
+        x = self.accept(x)
+        self.cache = x.shape, x.dtype
+        return tuple(x.copy() for _ in range(self.n))
+
+    def backward(self, dout):
+        shape, dtype = self.recall()
+        if not isinstance(dout, (tuple, list)) or len(dout) != self.n:
+            raise ValueError(checks.wrong("Branch", "dout", f"be a tuple of {self.n} gradients, one for each output",
+                                          len(dout) if isinstance(dout, (tuple, list)) else type(dout).__name__))
+        return sum((self.upstream(d, shape, dtype) for d in dout if d is not None), np.zeros(shape, dtype))
 
 
 class Flatten(Layer):
@@ -104,3 +166,100 @@ class Flatten(Layer):
         shape, dtype = self.recall()
         size = int(np.prod(shape[1:]))
         return self.upstream(dout, (shape[0], size), dtype).reshape(shape).copy()
+
+
+class Reshape(Layer):
+    """The same entries in another shape, in "C" order; ``shape`` as in np.reshape, where -1 stands for what is left over.
+
+    Backward: only places have changed, so the gradient takes the old ones again, dL/dx = dL/dy in the shape of x.
+
+    >>> node = Reshape((-1, 2, 3))
+    >>> node.forward(np.zeros((5, 6))).shape
+    (5, 2, 3)
+    >>> node.backward(np.zeros((5, 2, 3))).shape
+    (5, 6)
+    """
+
+    def __init__(self, shape):
+        super().__init__()
+        self.shape = tuple(shape)
+        self.couples_samples = self.shape[:1] != (-1,)       # another number of rows than there are samples
+
+    def forward(self, x):
+        x = self.accept(x)
+        try:
+            y = x.reshape(self.shape).copy()
+        except ValueError:
+            raise ValueError(checks.wrong("Reshape", "x", f"have as many entries as shape {self.shape}",
+                                          f"{x.size} entries in shape {x.shape}")) from None
+        self.cache = x.shape, y.shape, x.dtype
+        return y
+
+    def backward(self, dout):
+        shape, out, dtype = self.recall()
+        return self.upstream(dout, out, dtype).reshape(shape).copy()
+
+
+class Transpose(Layer):
+    """The axes in another order; ``axes`` as in np.transpose: output axis i is input axis ``axes[i]``; None reverses them.
+
+    Backward: the inverse order brings every entry back, dL/dx = transpose(dL/dy, argsort(axes)).
+
+    >>> node = Transpose((0, 2, 1))
+    >>> node.forward(np.zeros((5, 2, 3))).shape
+    (5, 3, 2)
+    >>> node.backward(np.zeros((5, 3, 2))).shape
+    (5, 2, 3)
+    """
+
+    def __init__(self, axes=None):
+        super().__init__()
+        self.axes = None if axes is None else tuple(axes)
+        self.couples_samples = self.axes is None or self.axes[0] != 0
+
+    def forward(self, x):
+        x = self.accept(x)
+        axes = tuple(range(x.ndim))[::-1] if self.axes is None else self.axes
+        if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
+            raise ValueError(checks.wrong("Transpose", "x", f"have {len(axes)} axes, to be ordered as {axes}", f"shape {x.shape}"))
+        self.cache = x.shape, x.dtype, axes
+        return x.transpose(axes).copy()
+
+    def backward(self, dout):
+        shape, dtype, axes = self.recall()
+        dout = self.upstream(dout, tuple(shape[a] for a in axes), dtype)
+        return dout.transpose(np.argsort(np.array(axes) % len(axes))).copy()
+
+
+class Concatenate(Layer):
+    """Inputs side by side along one axis, ``axis=1`` the features or channels of each sample.
+
+    Backward: every input gets the part of the gradient that stands where it stood.
+
+    >>> node = Concatenate()
+    >>> node.forward(np.array([[1.0]]), np.array([[2.0, 3.0]]))
+    array([[1., 2., 3.]])
+    >>> node.backward(np.array([[10.0, 20.0, 30.0]]))
+    (array([[10.]]), array([[20., 30.]]))
+    """
+
+    def __init__(self, axis=1):
+        super().__init__()
+        self.axis = checks.whole("Concatenate", "axis", axis)
+        self.couples_samples = axis == 0
+
+    def forward(self, *inputs):
+        if not inputs:
+            raise TypeError("Concatenate: takes at least one input, got none")
+        inputs = [self.accept(x, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
+        axis = axis_of(self, self.axis, inputs[0])
+        pattern = tuple("D" if i == axis else n for i, n in enumerate(inputs[0].shape))
+        inputs = [self.accept(x, shape=pattern, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
+        y = np.concatenate(inputs, axis=axis)
+        self.cache = y.shape, y.dtype, axis, tuple(x.shape[axis] for x in inputs), tuple(x.dtype for x in inputs)
+        return y
+
+    def backward(self, dout):
+        shape, dtype, axis, sizes, dtypes = self.recall()
+        parts = np.split(self.upstream(dout, shape, dtype), np.cumsum(sizes)[:-1], axis=axis)
+        return tuple(part.astype(d) for part, d in zip(parts, dtypes))

@@ -1,4 +1,4 @@
-"""Optimizers, which change a model's parameters by its gradients; schedules of the learning rate; clipping."""
+"""Optimizers: rules that change parameters by their gradients; schedules of the learning rate; clipping."""
 from ..common.training.clipping import clip_gradients
 from .adaptive import AdaGrad, Adam, AdamW, RMSProp
 from .optimizer import Optimizer

@@ -11,7 +11,7 @@ class AdaGrad(Optimizer):
 
     A parameter that is rarely used (the vector of a rare word) keeps a large rate. All rates only ever fall.
 
-    Duchi, Hazan and Singer 2011, Adaptive Subgradient Methods for Online Learning and Stochastic Optimization.
+    Duchi, Hazan and Singer 2011, Adaptive Subgradient Methods for Online Learning.
 
     >>> W, dW = np.array([1.0, 1.0]), np.array([0.001, 100.0])
     >>> AdaGrad(lr=0.1).update([W], [dW])
@@ -32,8 +32,8 @@ class AdaGrad(Optimizer):
 class RMSProp(Optimizer):
     """AdaGrad that forgets: h <- decay h + (1 - decay) g², W <- W - lr g / (√h + eps).
 
-    h is a running mean of g², so that rates can rise again. It starts at zero, which makes the first steps long: the very
-    first is lr / √(1 - decay), ten times lr by default.
+    h is a running mean of g², so that rates can rise again. It starts at zero, which makes the first steps
+    long: the very first is lr / √(1 - decay), by default ten times lr.
 
     Tieleman and Hinton 2012, Neural Networks for Machine Learning, lecture 6.5.
 
@@ -58,13 +58,15 @@ class RMSProp(Optimizer):
 class Adam(Optimizer):
     """Momentum and RMSProp in one, with both means right from the first step: W <- W - lr m̂ / (√v̂ + eps).
 
-    m̂ is the mean of all gradients so far, v̂ that of their squares, the gradient of i steps ago with weight beta^i. Kept
-    are the weighted sums, m <- beta1 m + g and v <- beta2 v + g²; a mean is the sum divided by the sum of the weights,
+    m̂ is the mean of all gradients so far and v̂ that of their squares, where the gradient of i steps ago has
+    the weight beta^i. Kept are the weighted sums, m <- beta1 m + g and v <- beta2 v + g²; a mean is such a
+    sum divided by the sum of the weights:
 
         m̂ = m / (1 + beta1 + ... + beta1^(t-1)) = m (1 - beta1) / (1 - beta1^t),    and v̂ likewise,
 
-    t being the number of the step, from 1. The paper keeps (1 - beta1) m and (1 - beta2) v and "corrects their bias"
-    by 1 - beta^t: the same steps. Each is about lr long, whatever the scale of the gradient.
+    t being the number of the step, from 1. The paper keeps (1 - beta1) m and (1 - beta2) v and calls the
+    division by 1 - beta^t a correction of the bias; the steps are the same. A step is seldom longer than lr,
+    whatever the scale of the gradients.
 
     Kingma and Ba 2015, Adam: A Method for Stochastic Optimization.
 
@@ -88,14 +90,19 @@ class Adam(Optimizer):
         v += g * g
         # √v̂ = √v / root: with root on both sides of the fraction no array needs to be divided by it.
         weights, root = weight_sum(self.beta1, self.step), math.sqrt(weight_sum(self.beta2, self.step))
-        p -= lr * root / weights * m / (np.sqrt(v) + self.eps * root)
+        # p -= lr * root / weights * m / (np.sqrt(v) + self.eps * root) in one temporary array instead of four
+        move = np.sqrt(v)
+        move += self.eps * root
+        np.divide(m, move, out=move)
+        move *= lr * root / weights
+        p -= move
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: W <- (1 - lr weight_decay) W - lr m̂ / (√v̂ + eps).
 
-    A penalty λ/2 ΣW² added to Adam's loss would be divided by √v̂ with the rest of the gradient and hardly hold large
-    gradients' weights; here every parameter, biases too, decays at the same rate.
+    The gradient of a penalty λ/2 ΣW² would be divided by √v̂ with the rest, so that weights with large
+    gradients hardly decay. Here every parameter, biases too, decays at the same rate.
 
     Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization.
 

@@ -1,7 +1,7 @@
 """Learning rates that change: functions of the step number, which is 0 at the first update.
 
-Any function will do: ``SGD(lr=lambda step: 0.1 / (1 + 0.01 * step))``. The ones here can also be printed, compared and
-pickled.
+Any function will do: ``SGD(lr=lambda step: 0.1 / (1 + 0.01 * step))``. Those below can also be printed,
+compared and pickled.
 """
 import math
 from collections.abc import Callable
@@ -59,10 +59,11 @@ class cosine_decay:
 
 @dataclass(frozen=True)
 class warmup:
-    """A start in ``steps`` equal stairs: lr / steps at step 0, 2 lr / steps at step 1, ..., lr at step ``steps`` - 1.
+    """A start in equal stairs: lr / steps at step 0, 2 lr / steps at step 1, ..., lr at step ``steps`` - 1.
 
-    ``lr`` is a number, which then stays, or another schedule. That one begins when the warm-up is over, at its own step
-    0, which is also the height the stairs lead to: ``warmup(cosine_decay(0.1, 900), 100)`` ends after 1000 steps.
+    ``lr`` is a number, which then stays, or another schedule, which begins when the warm-up is over, at its
+    own step 0; the stairs lead up to its first value. ``warmup(cosine_decay(0.1, 900), 100)`` ends after 1000
+    steps.
 
     >>> rate = warmup(step_decay(0.4, every=2), steps=4)
     >>> [round(rate(step), 6) for step in range(8)]

@@ -8,16 +8,15 @@ ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleTy
          types.BuiltinFunctionType, np.random.Generator, np.random.RandomState, np.generic, np.dtype)
 
 
-def arrays_of(*objects):
-    """Every ndarray that can be reached from the objects through attributes, lists, tuples, dicts and sets."""
-    found, seen, stack = [], {}, list(objects)
+def reachable(*objects):
+    """Every object that can be reached through attributes, lists, tuples, dicts and sets, each once."""
+    seen, stack = {}, list(objects)
     while stack:
         o = stack.pop()
         if id(o) in seen or isinstance(o, ATOMS):
             continue
         seen[id(o)] = o                              # kept, so that no id is used twice
-        if isinstance(o, np.ndarray):
-            found.append(o)
+        yield o
         if isinstance(o, dict):
             stack.extend(o.values())
         elif isinstance(o, (list, tuple, set, frozenset)):
@@ -27,7 +26,6 @@ def arrays_of(*objects):
         else:
             stack.extend(vars(o).values() if hasattr(o, "__dict__") else ())
             stack.extend(getattr(o, name) for c in type(o).__mro__ for name in slots(c) if hasattr(o, name))
-    return found
 
 
 def slots(cls):
@@ -54,7 +52,7 @@ def float64_copy(*objects):
     >>> holder["W"].dtype, holder["params"][0] is holder["W"], np.shares_memory(holder["view"], holder["W"])
     (dtype('float64'), True, True)
     """
-    found = [a for a in arrays_of(*objects) if a.dtype.kind in "fiubc"]
+    found = [a for a in reachable(*objects) if isinstance(a, np.ndarray) and a.dtype.kind in "fiubc"]
     memo = {}
     blocks = []                                      # arrays whose memory overlaps, with the block's extent
     for a in sorted((a for a in found if a.size), key=extent):

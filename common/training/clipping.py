@@ -7,17 +7,17 @@ from .. import checks
 
 
 def clip_gradients(grads, max_norm):
-    """Scale all gradients by one factor, in place, if together they are longer than ``max_norm``; return their norm.
+    """Shorten all gradients by one factor, in place, if together they exceed ``max_norm``; return their norm.
 
-    norm = √Σ_i Σ grads[i]², over all arrays as one long vector; where norm > max_norm, every array is multiplied by
-    max_norm / norm. The direction stays. Recurrent networks need it: one cliff in the loss would throw away all that was
-    learned. Call it between backward and update.
+    norm = √Σ_i Σ grads[i]², over all arrays as one long vector. Where norm > max_norm, every array is
+    multiplied by max_norm / norm, which keeps the direction. Recurrent networks need it: at a cliff of the
+    loss one step would undo all that was learned. Call it between backward and update.
 
     - ``grads``: a list of float arrays; ``max_norm``: a positive number.
 
-    Returns the norm before clipping as a Python float. It is summed in float64, so no float32 gradient is too large or
-    too small for it. A norm that is not finite (a NaN or an infinity in the gradients, or a float64 beyond 1e150) has no
-    direction to keep: the gradients stay as they are and the caller decides.
+    Returns the norm before clipping, a Python float, summed in float64: no float32 gradient is too large or
+    too small for it. A norm that is not finite (a NaN or an infinity somewhere, or float64 entries beyond
+    1e150) leaves the gradients as they are; the caller decides what to do.
 
     Raises TypeError for a gradient that is no float array, ValueError unless ``max_norm`` is positive.
 
@@ -29,7 +29,8 @@ def clip_gradients(grads, max_norm):
     >>> grads
     [array([0.6]), array([ 0. , -0.8])]
     """
-    max_norm = checks.number("clip_gradients", "max_norm", max_norm, math.ulp(0.0), expected="be a positive number")
+    max_norm = checks.number("clip_gradients", "max_norm", max_norm, low=math.ulp(0.0),
+                             expected="be a positive number")
     for i, g in enumerate(grads):
         if not isinstance(g, np.ndarray) or g.dtype.kind != "f":
             got = g.dtype if isinstance(g, np.ndarray) else type(g).__name__

@@ -1,0 +1,279 @@
+"""Pictures: what is drawn, on which Axes, under which names."""
+from types import SimpleNamespace
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
+
+from chainrule.common.plotting import plot_decision_boundary, plot_history
+from chainrule.common.plotting._style import COLORS
+
+
+@pytest.fixture(autouse=True)
+def no_figure_is_left_open():
+    assert not plt.get_fignums()
+    yield
+    plt.close("all")
+
+
+def history(epochs=3, steps_per_epoch=4, names=("loss", "accuracy", "val_loss", "val_accuracy")):
+    e, s = np.arange(1, epochs + 1), np.arange(1, epochs * steps_per_epoch + 1)
+    return SimpleNamespace(
+        epochs={"epoch": e.tolist(), **{name: (1 - 0.5**(e + i)).tolist() for i, name in enumerate(names)}},
+        steps={"step": s.tolist(), "epoch": (s / steps_per_epoch).tolist(), "loss": (1 / s).tolist()})
+
+
+def labels(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+class TestHistory:
+    def test_a_panel_for_each_quantity_loss_first(self):
+        axes = plot_history(history(names=("accuracy", "r2", "loss", "val_accuracy", "val_loss")))
+        assert isinstance(axes, np.ndarray)
+        assert axes.shape == (3,)
+        assert [ax.get_title() for ax in axes] == ["Loss", "Accuracy", "R2"]
+        assert [ax.get_ylabel() for ax in axes] == ["loss", "accuracy", "r2"]
+        assert all(ax.get_xlabel() == "epoch" for ax in axes)
+        assert labels(axes[0]) == ["train, each step", "train", "validation"]
+        assert labels(axes[1]) == ["train", "validation"]
+        assert labels(axes[2]) == ["train"]
+        assert len(plt.get_fignums()) == 1
+
+    def test_curves_hold_the_history(self):
+        h = history()
+        loss, accuracy = plot_history(h)
+        steps, train, validation = loss.get_lines()
+        np.testing.assert_array_equal(steps.get_xydata(), np.transpose([h.steps["epoch"], h.steps["loss"]]))
+        np.testing.assert_array_equal(train.get_xydata(), np.transpose([h.epochs["epoch"], h.epochs["loss"]]))
+        np.testing.assert_array_equal(validation.get_ydata(), h.epochs["val_loss"])
+        train, validation = accuracy.get_lines()
+        np.testing.assert_array_equal(train.get_ydata(), h.epochs["accuracy"])
+        np.testing.assert_array_equal(validation.get_ydata(), h.epochs["val_accuracy"])
+
+    def test_curves_differ_without_colour_too(self):
+        steps, train, validation = plot_history(history())[0].get_lines()
+        assert (train.get_linestyle(), validation.get_linestyle()) == ("-", "--")
+        assert train.get_marker() != validation.get_marker()
+        assert train.get_color() != validation.get_color()
+        assert steps.get_alpha() < 0.5
+
+    def test_without_validation(self):
+        axes = plot_history(history(names=("loss", "accuracy")))
+        assert [len(ax.get_lines()) for ax in axes] == [2, 1]
+
+    @pytest.mark.parametrize("epochs, marked", [(1, True), (20, True), (21, False), (300, False)])
+    def test_markers_while_there_is_room(self, epochs, marked):
+        axes = plot_history(history(epochs))
+        axes[0].figure.canvas.draw()
+        lines = [line for ax in axes for line in ax.get_lines() if "step" not in line.get_label()]
+        assert {line.get_marker() not in ("None", None, "") for line in lines} == {marked}
+
+    @pytest.mark.parametrize("epochs, step", [(1, 1), (2, 1), (45, 10), (300, 100)])
+    def test_every_panel_spans_all_epochs_with_round_numbers(self, epochs, step):
+        for ax in plot_history(history(epochs)):
+            low, high = ax.get_xlim()
+            assert -0.1 * epochs < low < 0
+            assert epochs < high < 1.1 * epochs
+            ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
+            assert ticks == list(range(0, epochs + 1, step))
+
+    def test_a_resumed_run_starts_where_it_started(self):
+        h = history()
+        h.epochs["epoch"] = [11, 12, 13]
+        h.steps["epoch"] = (np.array(h.steps["epoch"]) + 10).tolist()
+        low, high = plot_history(h)[0].get_xlim()
+        assert 9.8 < low < 10
+        assert 13 < high < 13.2
+
+    def test_accuracy_reads_in_per_cent_and_never_above_a_hundred(self):
+        h = history()
+        h.epochs["accuracy"] = [0.5, 0.9, 1.0]
+        accuracy = plot_history(h)[1]
+        accuracy.figure.canvas.draw()
+        low, high = accuracy.get_ylim()
+        assert low < 0.5
+        assert 1 < high < 1.02
+        assert "90 %" in [tick.get_text().replace(".0", "") for tick in accuracy.get_yticklabels()]
+
+    def test_long_runs_are_thinned_out(self):
+        steps = plot_history(history(2, 30_000))[0].get_lines()[0]
+        assert 2000 <= len(steps.get_xdata()) <= 5000
+        assert steps.get_xdata()[-1] > 1.99
+
+    @pytest.mark.parametrize("epochs", [{}, {"epoch": [], "loss": [], "val_loss": []}])
+    def test_a_run_stopped_in_its_first_epoch_shows_its_steps(self, epochs):
+        axes = plot_history(SimpleNamespace(epochs=epochs, steps=history(1).steps))
+        assert [ax.get_title() for ax in axes] == ["Loss"]
+        assert labels(axes[0]) == ["train, each step"]
+        assert axes[0].get_xlim()[0] < 0 < 1 < axes[0].get_xlim()[1]
+
+    def test_steps_may_be_missing(self):
+        axes = plot_history(SimpleNamespace(epochs=history().epochs, steps={}))
+        assert labels(axes[0]) == ["train", "validation"]
+
+    def test_given_axes_are_used_and_no_figure_is_made(self):
+        figure, axes = plt.subplots(2, 2)
+        drawn = plot_history(history(), axes)
+        assert list(drawn) == [axes[0, 0], axes[0, 1]]
+        assert not axes[1, 0].get_lines()
+        assert plt.get_fignums() == [figure.number]
+
+    def test_one_axes_will_do_for_one_panel(self):
+        _, ax = plt.subplots()
+        assert plot_history(history(names=("loss",)), ax)[0] is ax
+
+    def test_panels_wrap_after_three_and_leave_no_empty_one(self):
+        axes = plot_history(history(names=("loss", "a", "b", "c")))
+        assert len(axes) == len(axes[0].figure.axes) == 4
+        assert axes[3].get_subplotspec().rowspan.start == 1
+
+    @pytest.mark.parametrize("change, message", [
+        (lambda h: h.epochs["loss"].pop(),
+         "history.epochs should hold lists of one length, got {'epoch': 3, 'loss': 2"),
+        (lambda h: h.steps["loss"].pop(), "history.steps should hold lists of one length"),
+        (lambda h: (h.epochs.clear(), h.steps.clear()), "history should hold at least one step, got none"),
+        (lambda h: (h.epochs.clear(), h.steps.update(step=[], epoch=[], loss=[])),
+         "history should hold at least one step, got none"),
+    ])
+    def test_errors(self, change, message):
+        h = history()
+        change(h)
+        with pytest.raises(ValueError, match=f"^plot_history: {message}"):
+            plot_history(h)
+        assert not plt.get_fignums()
+
+    def test_too_few_axes(self):
+        _, ax = plt.subplots()
+        message = "^plot_history: axes should hold 2 Axes, for loss, accuracy, got 1"
+        with pytest.raises(ValueError, match=message):
+            plot_history(history(), ax)
+
+
+def nearest(x):
+    """Class 0 left of 0, class 1 right of it."""
+    return np.hstack([-x[:, :1], x[:, :1]])
+
+
+X = np.array([[-1.0, 0.0], [-2.0, 1.0], [2.0, 3.0]])
+T = np.array([0, 0, 1])
+
+
+class TestDecisionBoundary:
+    def test_regions_are_the_largest_score(self):
+        """Three classes in three quarters of the plane, in an image whose rows go up."""
+        def scores(x):
+            return np.stack([np.zeros(len(x)), x[:, 0], x[:, 1]], axis=1)
+        x = np.array([[-1.0, -1.0], [1.0, 0.5], [0.5, 1.0]])
+        ax = plot_decision_boundary(scores, x, [0, 1, 2], resolution=4)
+        tints = 1 - 0.4 * (1 - np.array([to_rgb(color) for color in COLORS[:3]]))
+        distances = np.abs(np.asarray(ax.images[0].get_array())[:, :, None] - tints).max(axis=-1)
+        shown = distances.argmin(axis=-1).tolist()
+        assert distances.min(axis=-1).max() < 1e-12
+        assert shown == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 1, 1], [2, 2, 2, 1]]
+        assert ax.images[0].origin == "lower"
+
+    def test_the_border_runs_where_the_classes_meet(self):
+        """Between the two columns of points on either side of it."""
+        x = np.array([[-1.0, 0.0], [1.0, 1.0]])
+        ax = plot_decision_boundary(lambda x: x[:, :1] - 0.75, x, [0, 1], resolution=6)
+        np.testing.assert_allclose(ax.collections[0].get_paths()[0].vertices[:, 0], 0.8)
+
+    def test_points_lie_in_the_picture_with_a_margin(self):
+        ax = plot_decision_boundary(nearest, X, T)
+        np.testing.assert_allclose(ax.get_xlim(), (-2.4, 2.4))
+        np.testing.assert_allclose(ax.get_ylim(), (-0.3, 3.3))
+        np.testing.assert_allclose(ax.images[0].get_extent(), (-2.4, 2.4, -0.3, 3.3))
+
+    def test_points_are_coloured_by_their_true_class(self):
+        ax = plot_decision_boundary(nearest, X, [1, 0, 1])
+        first, second = ax.collections[-2:]
+        np.testing.assert_array_equal(first.get_offsets(), X[[1]])
+        np.testing.assert_array_equal(second.get_offsets(), X[[0, 2]])
+        np.testing.assert_allclose(first.get_facecolor()[0, :3], to_rgb(COLORS[0]))
+        np.testing.assert_allclose(second.get_facecolor()[0, :3], to_rgb(COLORS[1]))
+        assert not np.array_equal(first.get_paths()[0].vertices, second.get_paths()[0].vertices)
+
+    def test_axes_are_named_and_every_class_is_in_the_legend(self):
+        ax = plot_decision_boundary(lambda x: np.tile([1.0, 0.0, 0.0], (len(x), 1)), X, T)
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("$x_1$", "$x_2$")
+        assert labels(ax) == ["class 0", "class 1", "class 2"]
+        ax.figure.canvas.draw()
+        assert ax.get_legend().get_window_extent().x1 < ax.get_window_extent().x1
+
+    def test_many_classes_leave_their_legend_outside(self):
+        ax = plot_decision_boundary(lambda x: np.tile(np.arange(12.0), (len(x), 1)), X, T)
+        ax.figure.canvas.draw()
+        assert len(labels(ax)) == 12
+        assert ax.get_legend().get_window_extent().x0 > ax.get_window_extent().x1
+        assert ax.get_legend().get_window_extent().x1 <= ax.figure.bbox.x1
+        looks = {(str(c.get_paths()[0].vertices), str(c.get_facecolor())) for c in ax.collections}
+        assert len(looks) == 12
+
+    def test_many_classes_stay_inside_axes_that_cannot_make_room(self):
+        _, axes = plt.subplots(1, 2)
+        ax = plot_decision_boundary(lambda x: np.tile(np.arange(10.0), (len(x), 1)), X, T, ax=axes[0])
+        ax.figure.canvas.draw()
+        assert ax.get_legend().get_window_extent().x1 < ax.get_window_extent().x1
+
+    def test_predict_is_preferred_and_asked_in_the_dtype_of_x(self):
+        asked = []
+
+        class Model:
+            def predict(self, x):
+                asked.append((x.shape, x.dtype))
+                return nearest(x)
+
+            def __call__(self, x):
+                raise RuntimeError("predict should have been asked")
+
+        plot_decision_boundary(Model(), X.astype(np.float32), T, resolution=30)
+        assert asked == [((900, 2), np.float32)]
+
+    def test_a_single_column_is_a_binary_logit(self):
+        two = plot_decision_boundary(nearest, X, T, resolution=20).images[0].get_array()
+        one = plot_decision_boundary(lambda x: x[:, :1], X, T, resolution=20).images[0].get_array()
+        np.testing.assert_array_equal(one, two)
+
+    def test_one_hot_targets(self):
+        ax = plot_decision_boundary(nearest, X, np.eye(2)[[1, 0, 1]])
+        np.testing.assert_array_equal(ax.collections[-1].get_offsets(), X[[0, 2]])
+
+    def test_a_given_axes_is_used_and_no_figure_is_made(self):
+        figure, (left, right) = plt.subplots(1, 2)
+        assert plot_decision_boundary(nearest, X, T, ax=right) is right
+        assert not left.images
+        assert plt.get_fignums() == [figure.number]
+
+    def test_points_on_one_line_still_make_a_picture(self):
+        ax = plot_decision_boundary(nearest, np.array([[1.0, 2.0], [3.0, 2.0]]), [0, 1])
+        np.testing.assert_allclose(ax.get_ylim(), (1.5, 2.5))
+
+    @pytest.mark.parametrize("model, x, t, error, message", [
+        (nearest, np.zeros((3, 3)), T, ValueError, r"x should have shape \(N, 2\), got \(3, 3\)"),
+        (nearest, np.zeros((0, 2)), [], ValueError, "x should not be empty"),
+        (nearest, X.astype(int), T, TypeError, "x should be an array of floats"),
+        (nearest, np.where(X == 3, np.nan, X), T, ValueError,
+         r"x should hold finite numbers only, got nan at index \(2, 1\)"),
+        (nearest, X, [0, 1, 2], ValueError, r"t should hold labels in 0\.\.1, got 2 at index 2"),
+        (nearest, X, [0, 1], ValueError, "t should have one label per row"),
+        (nearest, X, [0.0, 1.0, 1.0], TypeError, "t should hold integer class labels"),
+        (lambda x: x[:, 0], X, T, ValueError,
+         r"model should give scores of shape \(40000, classes\) for x of shape \(40000, 2\), got \(40000,\)"),
+        (lambda x: x[:9], X, T, ValueError, "model should give scores of shape"),
+        (lambda x: x * np.nan, X, T, ValueError, "model should give scores that are numbers, got nan"),
+    ])
+    def test_errors_come_before_a_figure(self, model, x, t, error, message):
+        with pytest.raises(error, match=f"^plot_decision_boundary: {message}"):
+            plot_decision_boundary(model, x, t)
+        assert not plt.get_fignums()
+
+    @pytest.mark.parametrize("resolution, error", [(1, ValueError), (2.5, TypeError)])
+    def test_resolution_is_a_whole_number(self, resolution, error):
+        with pytest.raises(error, match="^plot_decision_boundary: resolution should be"):
+            plot_decision_boundary(nearest, X, T, resolution=resolution)

@@ -1,0 +1,73 @@
+"""clip_gradients: one factor for all gradients, exact at any magnitude."""
+import math
+
+import numpy as np
+import pytest
+
+from chainrule.common.training.clipping import clip_gradients
+from chainrule.optimizers import clip_gradients as exported
+
+
+def test_it_is_the_same_function_in_both_places():
+    assert exported is clip_gradients
+
+
+def test_the_norm_is_over_all_arrays_and_the_direction_stays():
+    a, b = np.array([[2.0, 0.0], [0.0, -4.0]]), np.array(4.0)
+    norm = clip_gradients([a, b], max_norm=1.5)
+    assert norm == 6.0 and type(norm) is float
+    np.testing.assert_array_equal(a, [[0.5, 0.0], [0.0, -1.0]])
+    assert b == 1.0
+
+
+@pytest.mark.parametrize("max_norm", [5.0, 5.1, 1e30])
+def test_a_norm_up_to_the_bound_changes_no_bit(max_norm):
+    g = np.array([3.0, -4.0], np.float32)
+    assert clip_gradients([g], max_norm) == 5.0
+    np.testing.assert_array_equal(g, np.array([3.0, -4.0], np.float32))
+
+
+@pytest.mark.parametrize("magnitude", [1e30, 3e38, 1e-30, 1e-44])
+def test_float32_of_any_magnitude(magnitude):
+    g = np.full((300, 400), magnitude, np.float32)
+    expected = float(g[0, 0]) * math.sqrt(g.size)
+    assert clip_gradients([g[:100], g[100:]], expected / 4) == pytest.approx(expected, rel=1e-12)
+    assert g.dtype == np.float32
+    if magnitude > 1e-40:
+        np.testing.assert_allclose(g, magnitude / 4, rtol=1e-6)
+
+
+def test_any_memory_layout():
+    base = np.arange(24.0).reshape(4, 6)
+    expected = base / np.linalg.norm(base) * 2
+    for g in (np.asfortranarray(base), np.repeat(base, 2, axis=1)[:, ::2], base[::-1].copy()[::-1]):
+        assert clip_gradients([g], 2.0) == pytest.approx(math.sqrt(np.sum(base ** 2)))
+        np.testing.assert_allclose(g, expected)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_norm_that_is_not_finite_is_returned_and_nothing_is_scaled(bad):
+    a, b = np.array([3.0, bad], np.float32), np.array([100.0])
+    norm = clip_gradients([a, b], 1.0)
+    assert math.isnan(norm) if math.isnan(bad) else norm == math.inf
+    np.testing.assert_array_equal(a, np.array([3.0, bad], np.float32))
+    assert b == 100.0
+
+
+def test_no_gradients():
+    assert clip_gradients([], 1.0) == 0.0
+    assert clip_gradients([np.zeros((0, 3)), np.zeros(2)], 1.0) == 0.0
+
+
+@pytest.mark.parametrize("max_norm", [0, -1.0, math.nan, math.inf, None, "1 or so"])
+def test_the_bound_must_be_positive(max_norm):
+    with pytest.raises((ValueError, TypeError), match="^clip_gradients: max_norm should be a positive"):
+        clip_gradients([np.ones(1)], max_norm)
+
+
+@pytest.mark.parametrize("bad", [None, [1.0], np.array([1, 2])])
+def test_a_gradient_that_is_no_float_array_is_named_and_nothing_is_scaled(bad):
+    g = np.array([9.0])
+    with pytest.raises(TypeError, match=r"^clip_gradients: grads\[1\] should be a NumPy array of floats"):
+        clip_gradients([g, bad], 1.0)
+    assert g == 9.0

@@ -1,0 +1,336 @@
+"""What all optimizers share: step and rate, state and checkpoints, and an error for every mistake."""
+import copy
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from chainrule.optimizers import (SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSProp,
+                                  cosine_decay)
+
+ALL = [SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam, AdamW]
+every_optimizer = pytest.mark.parametrize("make", ALL)
+
+
+def arrays(*shapes, dtype=np.float32, seed=0):
+    rng = np.random.default_rng(seed)
+    return [np.asarray(rng.standard_normal(shape), dtype) for shape in shapes]
+
+
+def train(optimizer, params, steps):
+    """Descend f(W) = ΣW⁴ / 4 for ``steps`` steps, with one list of gradients for all of them."""
+    grads = [np.empty_like(p) for p in params]
+    for _ in range(steps):
+        for p, g in zip(params, grads):
+            g[...] = p * p * p
+        optimizer.update(params, grads)
+
+
+# Step and rate
+
+@every_optimizer
+def test_every_rule_descends(make):
+    params = [np.array([2.0, -2.0])]
+    train(make(), params, 50)
+    assert np.abs(params[0]).max() < 2
+
+
+def test_step_counts_updates_and_the_schedule_sees_it_from_zero():
+    seen = []
+    optimizer = SGD(lr=lambda step: seen.append(step) or 0.5 ** step)
+    W, dW = np.zeros(1), np.ones(1)
+    assert optimizer.step == 0
+    for _ in range(3):
+        optimizer.update([W], [dW])
+    assert seen == [0, 1, 2] and optimizer.step == 3 and type(optimizer.step) is int
+    assert W == -1.75
+
+
+@pytest.mark.parametrize("rate", [np.float64(0.1), np.float32(0.1), np.array(0.1)])
+def test_a_numpy_rate_does_not_promote(rate):
+    class Spy(Optimizer):
+        def rule(self, lr, p, g):
+            assert type(lr) is float
+
+    for lr in (rate, lambda step: rate):
+        optimizer = Spy(lr)
+        optimizer.update(arrays((3,)), arrays((3,)))
+        optimizer = Spy(1.0)
+        optimizer.lr = lr
+        optimizer.update(arrays((3,)), arrays((3,)))
+
+
+def test_the_rate_may_be_changed_between_updates():
+    W, dW, optimizer = np.zeros(1), np.ones(1), SGD(lr=1.0)
+    optimizer.update([W], [dW])
+    optimizer.lr = 0.5
+    optimizer.update([W], [dW])
+    assert W == -1.5
+    optimizer.lr = -0.5
+    with pytest.raises(ValueError, match="SGD: lr at step 2 should be a number of at least 0, got -0.5"):
+        optimizer.update([W], [dW])
+
+
+@pytest.mark.parametrize("rate", [math.nan, math.inf, -0.1, None, "0.1 at first"])
+def test_a_bad_value_of_a_schedule_changes_nothing(rate):
+    optimizer = Adam(lr=lambda step: 0.1 if step == 0 else rate)
+    W, dW = np.ones(2), np.ones(2)
+    optimizer.update([W], [dW])
+    before, state = W.copy(), optimizer.state
+    with pytest.raises((ValueError, TypeError), match="Adam: lr at step 1 should be a number of at least 0"):
+        optimizer.update([W], [dW])
+    np.testing.assert_array_equal(W, before)
+    assert same(optimizer.state, state)
+
+
+def test_a_rate_of_zero_moves_nothing():
+    W, dW, optimizer = np.ones(2), np.ones(2), Adam(lr=lambda step: 0)
+    optimizer.update([W], [dW])
+    assert (W == 1).all() and optimizer.step == 1
+
+
+SETTINGS = {SGD: "lr weight_decay", Momentum: "lr momentum", Nesterov: "lr momentum", AdaGrad: "lr eps",
+            RMSProp: "lr decay eps", Adam: "lr beta1 beta2 eps", AdamW: "lr beta1 beta2 eps weight_decay"}
+NEVER = [-0.1, math.nan, math.inf, None, "much", [0.1, 0.2]]
+BAD = {name: [*NEVER, 0.0] for name in ("lr", "eps")} | {"weight_decay": NEVER} | {
+    name: [*NEVER, 1.0] for name in ("momentum", "decay", "beta1", "beta2")}
+
+
+@pytest.mark.parametrize("make, name, value", [
+    (make, name, value) for make, names in SETTINGS.items() for name in names.split() for value in BAD[name]])
+def test_a_setting_out_of_range_is_refused(make, name, value):
+    message = f"^{make.__name__}: {name} should be a (positive )?number"
+    with pytest.raises((ValueError, TypeError), match=message) as error:
+        make(**{name: value})
+    assert repr(value) in str(error.value)
+
+
+def test_the_ends_of_the_ranges_are_allowed():
+    for optimizer in (SGD(1, weight_decay=0), Momentum(momentum=0), RMSProp(decay=0), Adam(beta1=0, beta2=0)):
+        W, dW = np.ones(1), np.ones(1)
+        optimizer.update([W], [dW])
+        assert W < 1
+
+
+def test_repr_shows_the_settings():
+    assert repr(Adam(lr=0.5)) == "Adam(lr=0.5, beta1=0.9, beta2=0.999, eps=1e-08)"
+    assert (repr(SGD(lr=cosine_decay(0.1, 5)))
+            == "SGD(lr=cosine_decay(lr=0.1, steps=5, final_lr=0.0), weight_decay=0.0)")
+
+
+def test_a_class_without_a_rule_says_so():
+    with pytest.raises(NotImplementedError, match="Optimizer: rule is still to be written; write rule"):
+        Optimizer(0.1).update([np.ones(1)], [np.ones(1)])
+
+
+# The lists
+
+def test_lists_that_do_not_pair():
+    W, b = np.ones((2, 3), np.float32), np.ones(3, np.float32)
+    for grads, error, match in [
+            ([W], ValueError, "SGD: grads should match 2 parameters, got 1; index 1 has no partner"),
+            ([W, b[:2]], ValueError,
+             r"SGD: grads\[1\] should be float32 \(3,\) as params\[1\] is, got float32 \(2,\)"),
+            ([W, b.astype(np.float64)], ValueError,
+             r"grads\[1\] should be float32 \(3,\) .* got float64 \(3,\)"),
+            ([W, None], TypeError, r"SGD: grads\[1\] should be a NumPy array of floats, got NoneType"),
+            ([W, [0.0, 0.0, 0.0]], TypeError, r"grads\[1\] should be a NumPy array of floats, got list")]:
+        with pytest.raises(error, match=match):
+            SGD().update([W, b], grads)
+    with pytest.raises(TypeError, match=r"params\[0\] should be a NumPy array of floats, got int64"):
+        SGD().update([np.ones(2, np.int64)], [np.ones(2, np.int64)])
+    assert (W == 1).all() and (b == 1).all()
+
+
+def test_read_only_parameters_are_left_alone():
+    W, b, dW, db = np.ones(2), np.ones((300, 300)), np.ones(2), np.ones((300, 300))
+    b.flags.writeable = False
+    optimizer = SGD()
+    with pytest.raises(ValueError, match=r"SGD: params\[1\] should be writable, got a read-only array"):
+        optimizer.update([W, b], [dW, db])
+    assert (W == 1).all() and (b == 1).all() and optimizer.step == 0
+    b.flags.writeable = True
+    optimizer.update([W, b], [dW, db])
+    before = b.copy()
+    b.flags.writeable = False                 # later, when views of it have long been cut
+    with pytest.raises(ValueError, match=r"params\[1\] should be writable"):
+        optimizer.update([W, b], [dW, db])
+    np.testing.assert_array_equal(b, before)
+    assert optimizer.step == 1
+
+
+@pytest.mark.parametrize("what, i", [("params", 0), ("params", 1), ("grads", 0), ("grads", 1)])
+@pytest.mark.parametrize("other", [lambda a: a.copy(), lambda a: np.ones(7), lambda a: a[:], lambda a: None])
+def test_a_replaced_array_is_named(what, i, other):
+    lists = {"params": arrays((2, 2), (3,)), "grads": arrays((2, 2), (3,))}
+    optimizer = Momentum()
+    optimizer.update(**lists)
+    before = [a.copy() for a in lists["params"]]
+    lists[what][i] = other(lists[what][i])
+    message = (rf"^Momentum: {what}\[{i}\] should be the same array at every update, got another; "
+               rf".*layer replaced its array: write `{what}\[{i}\]\[\.\.\.\] = `")
+    with pytest.raises(RuntimeError, match=message):
+        optimizer.update(**lists)
+    assert optimizer.step == 1
+    for j, (a, b) in enumerate(zip(lists["params"], before)):
+        assert (what, j) == (what, i) or np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("params, grads", [(1, 2), (2, 1), (3, 1), (1, 1), (3, 3), (0, 0)])
+def test_lists_of_another_length(params, grads):
+    P, G = arrays((2,), (2,), (2,)), arrays((2,), (2,), (2,))
+    optimizer = SGD()
+    optimizer.update(P[:2], G[:2])
+    message = f"hold 2 arrays each, as before, got {params} and {grads}; a new model needs a new optimizer"
+    with pytest.raises(RuntimeError, match=message):
+        optimizer.update(P[:params], G[:grads])
+
+
+def test_new_lists_of_the_same_arrays_are_fine():
+    params, grads = arrays((2,), (3,)), arrays((2,), (3,))
+    optimizer = Adam()
+    optimizer.update(params, grads)
+    optimizer.update(tuple(params), list(grads))
+    assert optimizer.step == 2
+
+
+def test_no_parameters_at_all():
+    optimizer = Adam()
+    optimizer.update([], [])
+    optimizer.update([], [])
+    assert optimizer.step == 2 and set(optimizer.state) == {"step"}
+
+
+# State
+
+def same(a, b):
+    return a.keys() == b.keys() and all(a[k].dtype == b[k].dtype and np.array_equal(a[k], b[k]) for k in a)
+
+
+SHAPES = (200, 200), (5,), ()
+
+
+@every_optimizer
+def test_a_run_that_was_interrupted_ends_the_same(make):
+    def start():
+        return make(lr=cosine_decay(0.01, 9)), arrays(*SHAPES)
+
+    optimizer, uninterrupted = start()
+    train(optimizer, uninterrupted, 10)
+
+    first, params = start()
+    train(first, params, 4)
+    for used in (False, True):                # into a new optimizer, and into one that has moved on
+        second, _ = start()
+        continued = [p.copy() for p in params]
+        if used:
+            train(second, arrays(*SHAPES, seed=1), 3)
+            second = copy.deepcopy(second)
+        second.load_state(first.state)
+        assert same(second.state, first.state) and second.step == 4
+        train(second, continued, 6)
+        for a, b in zip(continued, uninterrupted):
+            np.testing.assert_array_equal(a, b)
+        assert same(second.state, optimizer.state)
+
+
+def test_going_back_while_training():
+    params, grads = arrays((3, 4)), arrays((3, 4), seed=1)
+    optimizer = Adam()
+    start, untouched = params[0].copy(), optimizer.state
+    for _ in range(3):
+        optimizer.update(params, grads)
+    middle, state = params[0].copy(), optimizer.state
+    optimizer.update(params, grads)
+    end = params[0].copy()
+    for weights, saved, steps in ((middle, state, 1), (start, untouched, 4)):
+        params[0][...] = weights
+        optimizer.load_state(saved)
+        for _ in range(steps):
+            optimizer.update(params, grads)
+        np.testing.assert_array_equal(params[0], end)
+
+
+def test_state_names_and_independence():
+    params, grads = arrays((2, 3), ()), arrays((2, 3), ())
+    optimizer = Adam()
+    assert same(optimizer.state, {"step": np.array(0)})
+    optimizer.update(params, grads)
+    state = optimizer.state
+    assert list(state) == ["step", "m.0", "v.0", "m.1", "v.1"]
+    assert state["step"].dtype == np.int64 and state["step"].shape == ()
+    np.testing.assert_array_equal(state["m.0"], grads[0])
+    np.testing.assert_array_equal(state["v.1"], grads[1] ** 2)
+    kept = state["m.0"].copy()
+    optimizer.update(params, grads)                      # a state taken does not follow the optimizer
+    np.testing.assert_array_equal(state["m.0"], kept)
+    optimizer.load_state(state)
+    state["m.0"][...] = 7                                # nor the optimizer a state it was given
+    np.testing.assert_array_equal(optimizer.state["m.0"], kept)
+
+
+def without(state, *names):
+    return {k: v for k, v in state.items() if k not in names}
+
+
+BAD_STATES = [
+    (lambda s: without(s, "v.1"), ValueError,
+     r"Adam: state should hold step and m, v of each parameter, got no v\.1"),
+    (lambda s: without(s, "m.1", "v.1"), ValueError,
+     "Adam: state should match 2 parameters, got 1; index 1 has no part"),
+    (lambda s: {"step": s["step"]}, ValueError, r"got no m\.0, no v\.0"),
+    (lambda s: {**s, "h.0": s["m.0"]}, ValueError, r"got h\.0"),
+    (lambda s: without(s, "step"), TypeError, r"state\['step'\] should be a whole number, got None"),
+    (lambda s: {**s, "step": np.array(-1)}, ValueError, r"state\['step'\] should be at least 0, got -1"),
+    (lambda s: {**s, "step": np.array(1.0)}, TypeError, r"state\['step'\] should be a whole number"),
+    (lambda s: {**s, "step": np.array([1])}, TypeError, r"state\['step'\] should be a whole number"),
+    (lambda s: {**s, "v.1": s["v.1"][:2]}, ValueError,
+     r"state\['v\.1'\] should be float32 \(3,\) .* got .* \(2,\)"),
+    (lambda s: {**s, "m.0": s["m.0"].astype(np.float64)}, ValueError,
+     r"state\['m\.0'\] should be float32 .* got float64"),
+]
+
+
+@pytest.mark.parametrize("spoil, error, match", BAD_STATES)
+def test_a_state_that_does_not_fit_changes_nothing(spoil, error, match):
+    params, grads = arrays((2, 2), (3,)), arrays((2, 2), (3,))
+    optimizer = Adam()
+    optimizer.update(params, grads)
+    before = optimizer.state
+    with pytest.raises(error, match=match):
+        optimizer.load_state(spoil(before))
+    assert same(optimizer.state, before)
+    optimizer.update(params, grads)
+    assert optimizer.step == 2
+
+    new, weights = Adam(), params[0].copy()      # a new optimizer learns of the shapes at its first update
+    with pytest.raises(error, match=match):
+        new.load_state(spoil(before))
+        assert new.step == 1
+        new.update(params, grads)
+    np.testing.assert_array_equal(params[0], weights)
+    new.load_state(before)
+    new.update(params, grads)
+    assert same(new.state, optimizer.state)
+
+
+def test_state_of_another_rule():
+    momentum, adagrad = Momentum(), AdaGrad()
+    momentum.update([np.ones(1)], [np.ones(1)])
+    for other in (adagrad, SGD(), Adam()):
+        with pytest.raises(ValueError, match=rf"{type(other).__name__}: state should hold step (and|alone)"):
+            other.load_state(momentum.state)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+def test_a_copy_goes_on_with_the_arrays_it_is_given(duplicate):
+    params, grads = arrays((300, 300), (2,)), arrays((300, 300), (2,))
+    optimizer = Adam(lr=cosine_decay(0.1, 10))
+    optimizer.update(params, grads)
+    theirs, twin = [p.copy() for p in params], duplicate(optimizer)
+    twin.update(theirs, [g.copy() for g in grads])
+    optimizer.update(params, grads)
+    for a, b in zip(params, theirs):
+        np.testing.assert_array_equal(a, b)
+    assert same(twin.state, optimizer.state)
