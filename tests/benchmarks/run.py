@@ -1,0 +1,182 @@
+"""The time of a full training step (forward, loss, backward, update), beside the same step in other hands.
+
+    python tests/benchmarks/run.py                        all workloads: chainrule, bare NumPy and PyTorch
+    python tests/benchmarks/run.py W2 --blas haswell      one workload, on a BLAS kept to AVX2
+
+Each peer runs in a process of its own; blocks of steps take turns (A B C, C B A, ...) and the table gives the median
+over the blocks. Memory is the most that building and training add to the data, the initial parameters and the imported
+library. Only ratios within one run mean anything. How to add a workload or a peer: workloads.py.
+"""
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, suppress
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from workloads import WORKLOADS
+
+HERE = Path(__file__).parent
+KERNELS = {"auto": None, "haswell": "Haswell", "skx": "SkylakeX"}
+AVX512 = {"SkylakeX", "Cooperlake", "SapphireRapids"}
+THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
+TOLERANCE = 1e-3                                              # relative, of the losses
+
+
+class Worker:
+    """A running worker.py; after it has died, `ask` raises RuntimeError with its last words."""
+
+    def __init__(self, *arguments, env, stack):
+        self.errors = stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115
+        self.process = stack.enter_context(subprocess.Popen(
+            [sys.executable, HERE / "worker.py", *arguments], env=env, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors))
+
+    def ask(self, question=""):
+        with suppress(OSError):                               # it may have died since its last answer
+            print(question, end="", file=self.process.stdin, flush=True)
+        if line := self.process.stdout.readline():
+            return json.loads(line)
+        code = self.process.wait()
+        with suppress(OSError):                               # what it did not read
+            self.process.stdin.close()
+        self.errors.seek(0)
+        raise RuntimeError((self.errors.read().strip() or f"exit code {code}").splitlines()[-1])
+
+
+def environment(blas, threads):
+    """The peers' environment variables: NumPy's BLAS and every library's threads."""
+    env = os.environ | dict.fromkeys(THREADS, str(threads))
+    env.pop("OPENBLAS_CORETYPE", None)
+    return env | ({"OPENBLAS_CORETYPE": KERNELS[blas]} if KERNELS[blas] else {})
+
+
+def measure(workload, peers, env, rounds, block):
+    """{peer: {"losses", "memory", "times"}} of the peers that lasted, and the number of those that crashed."""
+    workers, results, crashed = {}, {}, 0
+    with ExitStack() as stack:
+        def ask(peer, question=""):
+            nonlocal crashed
+            try:
+                return workers[peer].ask(question)
+            except RuntimeError as error:
+                crashed += 1
+                print(f"{peer} crashed: {error}")
+                del workers[peer]
+                results.pop(peer, None)
+
+        for peer in peers:
+            workers[peer] = Worker(peer, workload, env=env, stack=stack)
+            ready = ask(peer)
+            if ready and "absent" in ready:
+                del workers[peer]
+                print(f"{peer} left out: {ready['absent']}")
+            elif ready:
+                results[peer] = ready | {"times": []}
+        for turn in range(rounds):
+            for peer in list(workers)[::-1 if turn % 2 else 1]:
+                if answer := ask(peer, f"{block}\n"):
+                    results[peer]["times"].append(answer["seconds"])
+    return results, crashed
+
+
+def disagreements(results):
+    """A sentence for each peer whose losses are not the first peer's."""
+    first = next(iter(results), None)
+    for peer, result in results.items():
+        for when, a, b in zip(("1st", "24th"), result["losses"], results[first]["losses"]):
+            if not math.isclose(a, b, rel_tol=TOLERANCE):
+                yield f"{peer} does not do the work that {first} does: loss {a:.6g} at the {when} step, not {b:.6g}"
+
+
+def table(results):
+    """The lines of the table, fastest first."""
+    medians = {peer: median(result["times"]) for peer, result in results.items()}
+    scale, unit = (1e3, "ms") if min(medians.values()) > 1e-3 else (1e6, "µs")
+    yield (f"{'peer':10} {f'median {unit}':>11} {'min':>9} {'max':>9} {'/ torch':>8} {'/ numpy':>8} {'memory MiB':>11}"
+           f"   loss at the 1st and 24th step")
+    for peer in sorted(medians, key=medians.get):
+        result = results[peer]
+        times = [scale * time for time in (medians[peer], min(result["times"]), max(result["times"]))]
+        ratios = [f"{medians[peer] / medians[base]:.2f}" if base in medians else "" for base in ("torch", "numpy")]
+        memory = "" if result["memory"] is None else f"{result['memory']:.0f}"
+        yield (f"{peer:10} {times[0]:11.2f} {times[1]:9.2f} {times[2]:9.2f} {ratios[0]:>8} {ratios[1]:>8} {memory:>11}"
+               f"   {result['losses'][0]:.4f} {result['losses'][1]:.4f}")
+
+
+def verdicts(workload, results, avx512):
+    """chainrule's ratio against each target that this run can tell."""
+    targets = {"torch": WORKLOADS[workload].torch[avx512], "numpy": WORKLOADS[workload].numpy}
+    for base, target in targets.items():
+        if target and {"chainrule", base} <= set(results):
+            ratio = median(results["chainrule"]["times"]) / median(results[base]["times"])
+            yield f"{'✓' if ratio <= target else '✗'} chainrule takes {ratio:.3f} of {base}'s time, target {target:.2f}"
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def positive(kind):
+    def parse(text):
+        if not kind(text) > 0:
+            raise ValueError
+        return kind(text)
+    parse.__name__ = f"positive {kind.__name__}"              # argparse: "invalid positive int value: '0'"
+    return parse
+
+
+def parse(arguments):
+    known = [path.stem.removeprefix("peer_") for path in sorted(HERE.glob("peer_*.py"))]
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    option = partial(parser.add_argument, metavar="N")
+    parser.add_argument("workloads", nargs="*", default=list(WORKLOADS), metavar="W", help=", ".join(WORKLOADS))
+    option("--rounds", type=positive(int), default=7, help="blocks per peer (default: 7)")
+    option("--block", type=positive(float), default=0.3, help="seconds that a block lasts (default: 0.3)")
+    option("--threads", type=positive(int), default=2, help="threads of each peer (default: 2)")
+    parser.add_argument("--peers", type=lambda text: text.split(","), default=["chainrule", "numpy", "torch"],
+                        metavar="P,P", help=f"of {', '.join(known)} (default: chainrule,numpy,torch)")
+    parser.add_argument("--blas", choices=KERNELS, default="auto",
+                        help="OPENBLAS_CORETYPE for all peers; auto, the default, leaves it unset, as users do")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and results there too")
+    options = parser.parse_args(arguments)
+    for what, asked, there in ("workload", options.workloads, WORKLOADS), ("peer", options.peers, known):
+        if strangers := [name for name in asked if name not in there]:
+            parser.error(f"unknown {what} {strangers[0]!r}; there are {', '.join(there)}")
+    if options.json and not options.json.resolve().parent.is_dir():
+        parser.error(f"--json {options.json}: the folder does not exist")
+    return options
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    env = environment(options.blas, options.threads)
+    with ExitStack() as stack:
+        machine = Worker(env=env, stack=stack).ask()
+    print("Python {python}, NumPy {numpy}, PyTorch {torch}, {blas}, kernel {kernel}; {cpu}".format_map(machine))
+    core = env.get("OPENBLAS_CORETYPE", "unset")
+    print(f"--threads {options.threads} --blas {options.blas} (OPENBLAS_CORETYPE {core})")
+    avx512 = not AVX512.isdisjoint([machine["kernel"], core])
+    record, failures = {"machine": machine, "threads": options.threads, "blas": options.blas, "workloads": {}}, 0
+    for workload in options.workloads:
+        print(f"\n{workload}  {WORKLOADS[workload].what}", flush=True)
+        results, crashed = measure(workload, options.peers, env, options.rounds, options.block)
+        wrong = list(disagreements(results))
+        failures += crashed + len(wrong)
+        if results:
+            lines = *table(results), *verdicts(workload, results, avx512), *wrong
+            print(*lines, sep="\n", flush=True)
+        record["workloads"][workload] = results
+    if options.json:
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
