@@ -71,7 +71,7 @@ def cross_entropy(y, t):
     From scores rather than probabilities, SoftmaxWithLoss is safer: it never takes the log of a rounded 0. Here a
     probability of 0 counts as the smallest positive number of its dtype.
     """
-    y, t = checks.array("cross_entropy", "y", y, shape=("N", ..., "C")), checks.as_array(t)
+    y, t = checks.array("cross_entropy", "y", y, shape=(..., "C")), checks.as_array(t)
     if t.shape != y.shape:
         t = one_hot(checks.labels("cross_entropy", t, y.shape[:-1], y.shape[-1]), y.shape[-1], y.dtype)
     rows = y.size // y.shape[-1]

@@ -15,7 +15,8 @@ class Loss(Layer):
     rows = ("N", ..., "D")      # the pattern of x
 
     def scores(self, x):
-        return self.accept(x, shape=self.rows)
+        x = self.accept(x)
+        return x if x.ndim > 1 else checks.array(type(self).__name__, "x", x, shape=self.rows)
 
     def targets(self, t, x):
         """Targets that are numbers: an array of exactly x's shape, never broadcast, in x's dtype."""

@@ -36,11 +36,12 @@ class Parameters:
 
     def __init__(self, layers):
         self.params, self.grads, self.names = [], [], []
-        self.held = []                 # per layer: its two lists and what was in them
+        self.held = []                 # per layer and kind: the list and what was in it
         holders = []                   # per listed array: its holders' gradients, in the listed orientation
         for i, layer in enumerate(layers):
             names = getattr(layer, "names", None) or [f"params.{j}" for j in range(len(layer.params))]
-            self.held.append((layer, layer.params, layer.grads, tuple(layer.params), tuple(layer.grads)))
+            for kind in ("params", "grads"):
+                self.held.append((i, layer, kind, getattr(layer, kind), tuple(getattr(layer, kind))))
             for name, p, g in zip(names, layer.params, layer.grads):
                 name = f"{i}.{name}"
                 k, how = next(((k, how) for k, q in enumerate(self.params) if (how := relation(q, p))), (None, None))
@@ -65,12 +66,12 @@ class Parameters:
 
     def check(self):
         """RuntimeError if a layer replaced a list or an array in it, so that the lists of the model went stale."""
-        for i, (layer, params, grads, p, g) in enumerate(self.held):
-            for name, now, then, arrays in (("params", layer.params, params, p), ("grads", layer.grads, grads, g)):
-                if now is not then or len(now) != len(arrays) or not all(map(is_, now, arrays)):
-                    raise RuntimeError(
-                        f"layer {i} ({type(layer).__name__}) replaced its {name} list or an array in it, so the model's own "
-                        f"list no longer shows the truth; write into the array: self.{name}[i][...] = value")
+        for i, layer, kind, then, arrays in self.held:
+            now = getattr(layer, kind)
+            if now is not then or len(now) != len(arrays) or not all(map(is_, now, arrays)):
+                raise RuntimeError(
+                    f"layer {i} ({type(layer).__name__}) replaced its {kind} list or an array in it, so the model's own list "
+                    f"no longer shows the truth; write into the array: self.{kind}[i][...] = value")
 
 
 def checked(layers):
@@ -89,8 +90,8 @@ def checked(layers):
             raise ValueError(f"{who} has {len(layer.params)} params but {len(layer.grads)} grads; the lists are paired")
         for j, (p, g) in enumerate(zip(layer.params, layer.grads)):
             if not isinstance(p, np.ndarray) or not isinstance(g, np.ndarray) or (p.shape, p.dtype) != (g.shape, g.dtype):
-                raise ValueError(checks.wrong(who, f"grads[{j}]", f"be an array like params[{j}], which is {kind(p)}",
-                                              kind(g), "np.zeros_like(p) makes one"))
+                raise ValueError(checks.wrong(who, f"grads[{j}]", f"be an array like params[{j}], which is {described(p)}",
+                                              described(g), "np.zeros_like(p) makes one"))
         for inner in walk(layer):
             if id(inner) in seen:
                 raise ValueError(f"one {type(inner).__name__} object stands at two places, in layers {seen[id(inner)]} "
@@ -100,5 +101,5 @@ def checked(layers):
     return layers
 
 
-def kind(a):
+def described(a):
     return f"{a.dtype} {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__
