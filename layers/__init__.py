@@ -1,13 +1,15 @@
 """The layers, one family per file; each with a hand-written backward."""
 from .activations import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from .affine import Affine
+from .arithmetic import Add, Divide, Exp, Log, Maximum, Multiply, Power, Sin, Subtract
 from .dropout import Dropout
 from .losses import CosineLoss, HingeLoss, KLDivergence, NormLoss, SigmoidWithLoss, SoftmaxWithLoss, SquaredError
 from .matmul import MatMul
-from .structure import Flatten, Repeat, Sum
+from .structure import Branch, Concatenate, Flatten, Mean, Repeat, Reshape, Sum, Transpose
 
 __all__ = [
     "Affine", "MatMul", "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "GELU", "Softplus", "Softmax",
-    "Repeat", "Sum", "Flatten", "Dropout",
+    "Add", "Subtract", "Multiply", "Divide", "Power", "Exp", "Log", "Sin", "Maximum",
+    "Repeat", "Sum", "Mean", "Branch", "Flatten", "Reshape", "Transpose", "Concatenate", "Dropout",
     "SoftmaxWithLoss", "SigmoidWithLoss", "SquaredError", "NormLoss", "HingeLoss", "KLDivergence", "CosineLoss",
 ]

@@ -1,5 +1,7 @@
 """Models: networks made of layers."""
+from .graph import Graph
 from .mlp import MLP, TwoLayerNet
+from .node import Input, node
 from .sequential import Sequential
 
-__all__ = ["Sequential", "TwoLayerNet", "MLP"]
+__all__ = ["Sequential", "Graph", "Input", "node", "TwoLayerNet", "MLP"]

@@ -9,7 +9,8 @@ from ._parameters import Parameters, checked
 
 
 class Model(Layer):
-    """A network of layers that is itself a layer. A subclass says how values run through it, in ``run`` and ``run_back``.
+    """A network of layers that is itself a layer. A subclass says how values run through it, in ``run(*inputs)`` and
+    ``run_back(dout, input_gradient)``.
 
     - ``forward(x)`` returns the output, ``forward(x, t)`` the loss, a float, with the penalty in it;
     - ``backward()`` after ``forward(x, t)`` fills ``grads``;
@@ -48,15 +49,18 @@ class Model(Layer):
 
     def forward(self, x, t=None):
         """The output of x or, with targets t, the loss: a float, penalty included."""
+        return self._forward((x,), () if t is None else (t,))
+
+    def _forward(self, inputs, targets):
         self._ready = None
-        self.output = y = self.run(x)
-        if t is None:
+        self.output = y = self.run(*inputs)
+        if not targets:
             self._ready = "output"
             return y
         if self.loss is None:
             raise RuntimeError(f"{type(self).__name__}: forward(x, t) needs a loss, as in "
                                f"{type(self).__name__}(..., loss=SoftmaxWithLoss())")
-        loss = self.loss.forward(y, t)
+        loss = self.run_loss(*targets)
         if self.penalty is not None:
             loss += self.penalty.loss(self.params)
         self._ready = "loss"
@@ -73,7 +77,7 @@ class Model(Layer):
         wanted = input_gradient or dout is not None
         if self._ready == "loss":
             scale = 1.0 if dout is None else dout
-            dx = self.run_back(self.loss.backward(scale), wanted)
+            dx = self.run_back(self.run_loss_back(scale), wanted)
         elif dout is None:
             raise RuntimeError(f"{type(self).__name__}: backward() follows forward(x, t), which gives a loss; after forward(x) "
                                "say what the output's gradient is: backward(dout)")
@@ -85,15 +89,23 @@ class Model(Layer):
             self.penalty.add_gradients(self.params, self.grads, scale)
         return dx if wanted else None
 
-    def predict(self, x, batch_size=None):
-        """The output of x in evaluation mode, ``batch_size`` samples at a time, without a trace: caches are empty afterwards,
-        flags, running statistics and generators as they were, also when it fails."""
+    def run_loss(self, t):
+        return self.loss.forward(self.output, t)
+
+    def run_loss_back(self, scale):
+        return self.loss.backward(scale)
+
+    def predict(self, *inputs, batch_size=None):
+        """The output in evaluation mode, ``batch_size`` samples at a time, without a trace: caches are empty afterwards, flags,
+        running statistics and generators as they were, also when it fails."""
         from ..common.training.batches import batches
         try:
             with evaluation(self):
                 if batch_size is None:
-                    return self.run(x)
-                return np.concatenate([self.run(part) for part in batches(x, batch_size=batch_size, shuffle=False)])
+                    return self.run(*inputs)
+                parts = [self.run(*part) if isinstance(part, tuple) else self.run(part)
+                         for part in batches(*inputs, batch_size=batch_size, shuffle=False)]
+                return joined(parts)
         finally:
             self._ready = self.output = None
 
@@ -151,5 +163,13 @@ class Model(Layer):
 
 def note(error, model, layer):
     """Add to an error in which layer of which model it arose."""
-    i = next(i for i, inner in enumerate(model.layers) if inner is layer)
-    error.add_note(f"in layer {i} of {type(model).__name__}: {type(layer).__name__}")
+    for i, inner in enumerate(model.layers):
+        if inner is layer:
+            error.add_note(f"in layer {i} of {type(model).__name__}: {type(layer).__name__}")
+
+
+def joined(parts):
+    """The outputs of several batches as one; for several outputs a tuple."""
+    if isinstance(parts[0], tuple):
+        return tuple(np.concatenate(part) for part in zip(*parts))
+    return np.concatenate(parts)

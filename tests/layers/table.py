@@ -36,6 +36,19 @@ def floats(*shapes):
     return draw
 
 
+def positive(*shapes, largest=np.inf):
+    def draw(rng, dtype, scale=1.0):
+        return tuple(np.minimum((0.3 + rng.random(shape)) * scale, largest).astype(dtype) for shape in shapes)
+    return draw
+
+
+def away_from_0(*shapes):
+    def draw(rng, dtype, scale=1.0):
+        signs = (rng.choice([-1, 1], shape) for shape in shapes)
+        return tuple(((0.3 + rng.random(shape)) * scale * sign).astype(dtype) for shape, sign in zip(shapes, signs))
+    return draw
+
+
 def scores_and_labels(shape, classes):
     def draw(rng, dtype, scale=1.0):
         return (rng.standard_normal((*shape, classes)) * scale).astype(dtype), rng.integers(0, classes, shape)
@@ -106,6 +119,26 @@ TABLE = {
         Case(plain(L.Sum), floats((5, 7))),
         Case(plain(L.Sum, axis=1, keepdims=True), floats((5, 3, 2)), "axis 1, kept"),
         Case(plain(L.Sum, axis=-1), floats((5, 3, 2)), "last axis")],
+    **{name: [Case(plain(getattr(L, name)), floats((5, 3), (5, 3))),
+              Case(plain(getattr(L, name)), floats((5, 1, 3), (5, 4, 1)), "broadcast")] for name in ("Add", "Subtract", "Multiply", "Maximum")},
+    "Divide": [Case(plain(L.Divide), away_from_0((5, 3), (5, 3))), Case(plain(L.Divide), away_from_0((5, 1, 3), (5, 4, 1)), "broadcast")],
+    "Power": [
+        Case(plain(L.Power, 3), floats((5, 7)), "cube"), Case(plain(L.Power, 0.5), positive((5, 7)), "root"),
+        Case(plain(L.Power, -2), away_from_0((5, 7)), "negative"),
+        Case(plain(L.Power), positive((5, 3), (5, 3), largest=3.0), "two inputs")],
+    "Exp": [Case(plain(L.Exp), positive((5, 7), largest=80.0), leading=True)],
+    "Log": [Case(plain(L.Log), positive((5, 7)), leading=True)],
+    "Sin": elementwise(L.Sin),
+    "Mean": [
+        Case(plain(L.Mean), floats((5, 7))), Case(plain(L.Mean, axis=(1, 2)), floats((5, 3, 2)), "two axes"),
+        Case(plain(L.Mean, axis=None), floats((5, 3)), "all")],
+    "Branch": [Case(plain(L.Branch, 3), floats((5, 7)))],
+    "Reshape": [Case(plain(L.Reshape, (-1, 2, 3)), floats((5, 6))), Case(plain(L.Reshape, (3, 10)), floats((5, 6)), "all")],
+    "Transpose": [Case(plain(L.Transpose, (0, 2, 1)), floats((5, 2, 3))), Case(plain(L.Transpose), floats((5, 3)), "reversed"),
+                  Case(plain(L.Transpose, (1, 2, 0)), floats((5, 2, 3)), "cycle")],
+    "Concatenate": [
+        Case(plain(L.Concatenate), floats((5, 2), (5, 3), (5, 1))),
+        Case(plain(L.Concatenate, axis=-1), floats((5, 2, 3), (5, 2, 1)), "last axis")],
     "Flatten": [Case(plain(L.Flatten), floats((5, 2, 3, 4)))],
     "Dropout": [Case(plain(L.Dropout, 0.4, rng=0), floats((5, 7)))],
     "SoftmaxWithLoss": [

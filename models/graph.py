@@ -1,0 +1,186 @@
+"""Any directed acyclic graph of layers."""
+import numpy as np
+
+from ..common.layer import Layer
+from .model import Model, note
+from .node import Constant, Input, Node, Select, ordered
+
+
+class Graph(Model):
+    """A network in which values branch and meet: inputs at one end, outputs and a loss at the other, layers between.
+
+    >>> from chainrule.layers import Sin
+    >>> x1, x2 = Input(), Input()
+    >>> f = Graph([x1, x2], x1 * x2 + Sin()(x2))
+    >>> float(f.forward(2.0, 5.0).round(4))
+    9.0411
+    >>> df_dx1, df_dx2 = f.backward(1.0)          # x2, and x1 + cos x2, for two paths lead from x2 to f
+    >>> float(df_dx1), float(df_dx2.round(4))
+    (5.0, 2.2837)
+
+    - inputs, outputs, targets: a node or a list of nodes;
+    - loss: a loss layer, for one output and one target; or any scalar node made of outputs and target Inputs, so that two
+      weighted losses are ``loss_a + 0.3 * loss_b``;
+    - penalty: an L1 or L2;
+    - trace: keep each node's ``value`` and ``grad``.
+
+    ``forward(x1, ..., xk)`` gives the output, a tuple if there are several; ``forward(x1, ..., xk, t, ...)`` the loss.
+    ``backward`` visits the nodes in reverse topological order. When a node's turn has come, all nodes u that take its value v
+    have been visited, and their gradients, **summed**, are its own: the chain rule over several paths,
+
+        dL/dv = Σ_u dL/du · ∂u/∂v
+
+    Raises ValueError for a layer object used twice, and for an Input that is not listed or leads nowhere.
+    """
+
+    def __init__(self, inputs, outputs, targets=(), loss=None, penalty=None, trace=False):
+        self.inputs, self.outputs, self.targets = listed(inputs), listed(outputs), listed(targets)
+        self.several, self.trace = isinstance(outputs, (list, tuple)) and len(outputs) > 1, trace
+        end = loss
+        if loss is not None and not isinstance(loss, Node):
+            self.targets = self.targets or [Input("t")]
+            if len(self.outputs) != 1 or len(self.targets) != 1:
+                raise ValueError("Graph: a loss layer takes one output and one target; several losses are a node, as in "
+                                 "loss=SoftmaxWithLoss()(a, t) + 0.3 * SoftmaxWithLoss()(b, t)")
+            end = Node(loss, (self.outputs[0], self.targets[0]))
+        self.nodes = ordered([*self.outputs, *([] if end is None else [end])])
+        self._check_inputs()
+        super().__init__([n.layer for n in self.nodes if n.inputs and n.layer is not loss and not isinstance(n.layer, Select)],
+                         loss, penalty)
+        self._compile(end)
+
+    def _check_inputs(self):
+        given = [*self.inputs, *self.targets]
+        for i, n in enumerate(given):
+            if not isinstance(n, Input):
+                raise TypeError(f"Graph: inputs and targets are nodes made by Input(), got {n!r}")
+            n.name = n.name or (f"x{i + 1}" if n in self.inputs else f"t{i + 1 - len(self.inputs)}")
+        reached = [n for n in self.nodes if isinstance(n, Input)]
+        for n in reached:
+            if n not in given:
+                raise ValueError(f"Graph: {n!r} leads to an output or the loss but is not listed; put it into inputs, or into "
+                                 "targets if only the loss needs it")
+        for n in given:
+            if n not in reached:
+                raise ValueError(f"Graph: {n!r} is listed but leads to no output and no loss; connect it or take it out")
+
+    def _compile(self, end):
+        """The graph as a program over numbered slots: (layer, slots it reads, slot it writes, slots not read again)."""
+        slot = {n: i for i, n in enumerate(self.nodes)}
+        self._in, self._out, self._t = ([slot[n] for n in group] for group in (self.inputs, self.outputs, self.targets))
+        self._end = None if end is None else slot[end]
+        self._constants = [n.constant if isinstance(n, Constant) else None for n in self.nodes]
+        needed, steps, live = set(ordered(self.outputs)), [], {*self._out, self._end, *self._t}
+        last = {slot[i]: slot[n] for n in self.nodes for i in n.inputs}
+        for n in self.nodes:
+            if n.inputs:
+                reads = [slot[i] for i in n.inputs]
+                over = [] if self.trace else [i for i in set(reads) - live if last[i] == slot[n]]
+                steps.append((n.layer, reads, slot[n], over, n in needed))
+        # The nodes of the loss alone come after those of the outputs, which run without them when there are no targets.
+        self._to_outputs = [step[:4] for step in steps if step[4]]
+        self._to_loss = [step[:4] for step in steps if not step[4]]
+        # Where nobody wants the inputs' gradients, backward stops at the lowest layers that have parameters.
+        program = [(layer, reads, out) for layer, reads, out, _ in (*self._to_outputs, *self._to_loss)][::-1]
+        leads = set()                     # slots below which there are parameters
+        for layer, reads, out in program[::-1]:
+            if layer.params or leads.intersection(reads):
+                leads.add(out)
+        self._back_all, self._back = program, [step for step in program if step[2] in leads]
+        self._lowest = [layer for layer, reads, _ in self._back if isinstance(layer, Layer) and not leads.intersection(reads)]
+
+    def forward(self, *arrays):
+        """The output of the inputs or, with the targets behind them, the loss: a float, penalty included."""
+        k, targets = len(self.inputs), arrays[len(self.inputs):]
+        if len(arrays) < k or targets and len(targets) != len(self.targets):
+            names = ", ".join(n.name for n in self.inputs), ", ".join(n.name for n in self.targets)
+            raise TypeError(f"Graph: forward takes the inputs ({names[0]})" + f", or these and the targets ({names[1]})" * bool(names[1])
+                            + f", got {len(arrays)} arrays")
+        try:
+            return self._forward(arrays[:k], targets)
+        finally:
+            self._values = None
+
+    def run(self, *inputs):
+        self._values = values = self._constants.copy()
+        for i, x in zip(self._in, inputs):
+            values[i] = x
+        self._evaluate(self._to_outputs)
+        return tuple(values[i] for i in self._out) if self.several else values[self._out[0]]
+
+    def run_loss(self, *targets):
+        for i, t in zip(self._t, targets):
+            self._values[i] = t
+        self._evaluate(self._to_loss)
+        loss = self._values[self._end]
+        if np.ndim(loss):
+            raise ValueError(f"Graph: the loss should be one number, got shape {np.shape(loss)}; Mean(axis=None) makes one")
+        return float(loss)
+
+    def _evaluate(self, program):
+        values = self._values
+        try:
+            for layer, reads, out, over in program:
+                values[out] = layer.forward(*[values[i] for i in reads])
+                for i in over:
+                    values[i] = None
+        except Exception as error:
+            note(error, self, layer)
+            raise
+        if self.trace:
+            for n, value in zip(self.nodes, values):
+                n.value = value
+
+    def run_loss_back(self, scale):
+        return scale
+
+    def run_back(self, dout, input_gradient):
+        grads = [None] * len(self.nodes)
+        seeds = [self._end] if self._ready == "loss" else self._out
+        douts = dout if len(seeds) > 1 else (dout,)
+        if not isinstance(douts, (tuple, list)) or len(douts) != len(seeds):
+            raise ValueError(f"Graph: dout should be a tuple of {len(seeds)} gradients, one for each output, None for zero")
+        for i, d in zip(seeds, douts):
+            grads[i] = added(grads[i], d)
+        everything = input_gradient or self.trace
+        try:
+            for layer in () if everything else self._lowest:
+                layer.input_gradient = False
+            for layer, reads, out in self._back_all if everything else self._back:
+                dout = grads[out]
+                if dout is None:                      # nobody uses its value
+                    for g in layer.grads:
+                        g[...] = 0
+                    continue
+                dx = layer.backward(dout)
+                if not self.trace:
+                    grads[out] = None
+                if len(reads) == 1:
+                    grads[reads[0]] = added(grads[reads[0]], dx)
+                else:
+                    for i, d in zip(reads, dx if isinstance(dx, (tuple, list)) else (dx,)):      # a loss gives dx alone
+                        grads[i] = added(grads[i], d)
+        except Exception as error:
+            note(error, self, layer)
+            raise
+        finally:
+            for layer in self._lowest:
+                layer.input_gradient = True
+        if self.trace:
+            for n, grad in zip(self.nodes, grads):
+                n.grad = grad
+        dx = tuple(grads[i] for i in self._in)
+        return dx if len(dx) > 1 else dx[0]
+
+
+def added(a, b):
+    """The sum of two gradients: None is zero, tuples (of a layer with several outputs) add entry by entry."""
+    if a is None or b is None:
+        return b if a is None else a
+    if isinstance(a, tuple):
+        return tuple(added(p, q) for p, q in zip(a, b))
+    return a + b
+
+
+def listed(nodes):
+    return list(nodes) if isinstance(nodes, (list, tuple)) else [nodes]
