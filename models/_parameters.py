@@ -40,7 +40,7 @@ class Parameters:
         holders = []                   # per listed array: its holders' gradients, in the listed orientation
         for i, layer in enumerate(layers):
             names = getattr(layer, "names", None) or [f"params.{j}" for j in range(len(layer.params))]
-            for kind in ("params", "grads"):
+            for kind in ("params", "grads") if layer.params else ():
                 self.held.append((i, layer, kind, getattr(layer, kind), tuple(getattr(layer, kind))))
             for name, p, g in zip(names, layer.params, layer.grads):
                 name = f"{i}.{name}"

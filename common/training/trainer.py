@@ -181,7 +181,10 @@ def scanned(x, t, x_name, t_name, who="Trainer.fit"):
 
 
 def progress_bar(total, progress):
-    from tqdm.auto import tqdm
+    if progress:
+        from tqdm.auto import tqdm
+    else:
+        from tqdm import tqdm                 # auto looks for notebook widgets even for a bar that is not shown
     bar = tqdm(total=total, disable=not progress, unit="batch", dynamic_ncols=True)
     bar.tail = ""          # the validation results of the last epoch
     return bar

@@ -1,0 +1,53 @@
+"""MNIST: 70,000 handwritten digits of 28 x 28 pixels, read from its published idx files."""
+import gzip
+from pathlib import Path
+
+import numpy as np
+
+FILES = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+         "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
+
+
+def load_mnist(split=None, folder="."):
+    """The images as float32 (N, 1, 28, 28) in 0..1 and the labels 0..9 as int64 (N,).
+
+    - split: "train" (60,000) or "test" (10,000) gives ``x, t``; None gives ``(x_train, t_train), (x_test, t_test)``;
+    - folder: where the files ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
+      ``t10k-labels-idx1-ubyte`` are, each as published, with ``.gz``, or unpacked.
+
+    Raises ValueError for another split and for a file that is no idx file or not whole, FileNotFoundError for a file that is not there.
+    Source: LeCun, Cortes and Burges, The MNIST database of handwritten digits (1998).
+    """
+    if split is None:
+        return load_mnist("train", folder), load_mnist("test", folder)
+    if split not in FILES:
+        raise ValueError(f"load_mnist: split should be 'train', 'test' or None for both, got {split!r}")
+    images, labels = (read_idx(found(Path(folder), name)) for name in FILES[split])
+    if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
+        raise ValueError(f"load_mnist: images and labels of {folder} do not belong together: shapes {images.shape} and {labels.shape}")
+    return (images / np.float32(255))[:, None], labels.astype(np.int64)
+
+
+def found(folder, name):
+    for path in (folder / f"{name}.gz", folder / name):
+        if path.exists():
+            return path
+    raise FileNotFoundError(f"load_mnist: there is no {name}.gz (or {name}) in {folder.absolute()}; put MNIST's four files there, or "
+                            "name their folder: load_mnist(folder=...)")
+
+
+def read_idx(path):
+    """The array in an idx file of unsigned bytes, packed by gzip or not.
+
+    Format: two zero bytes, 8 for "unsigned byte", the number of axes; the size of each axis in four bytes, high byte first; the values.
+    """
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            raw = file.read()
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise ValueError(f"load_mnist: {path} is damaged ({error}); download it again") from None
+    axes = raw[3] if len(raw) > 4 and raw[:3] == b"\0\0\x08" else 0
+    shape = tuple(int(n) for n in np.frombuffer(raw[4:4 + 4 * axes], ">u4")) if len(raw) >= 4 + 4 * axes else ()
+    if not shape or len(raw) != 4 + 4 * axes + np.prod(shape, dtype=np.int64):
+        raise ValueError(f"load_mnist: {path} is no idx file of bytes, or not whole: {len(raw)} bytes; download it again")
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)

@@ -1,0 +1,149 @@
+"""Every chapter runs in a fresh kernel, without a warning, and what it shows is what the committed file shows.
+
+``python tests/notebooks/test_notebooks.py notebooks/01_*.ipynb`` runs chapters anew and writes their outputs into the files.
+A long chapter may shorten itself where ``os.environ`` holds ``CHAINRULE_FAST``, as here; its texts are then not compared.
+"""
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+CHAPTERS = sorted(FOLDER.glob("*.ipynb"))
+
+# Runs in the kernel before the first cell: warnings become errors, and each figure shown is asked for its labels.
+BEFORE = '''
+def _watch():
+    import warnings
+    from matplotlib import pyplot                # where matplotlib has never run, it says that it builds its font cache
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    warnings.simplefilter("error")
+    theirs = "IPython|asyncio|ipykernel|jupyter_client|matplotlib|matplotlib_inline|pyparsing|tornado|traitlets|zmq"
+    warnings.filterwarnings("ignore", module=rf"({theirs})\\b")           # among themselves, not about the chapter
+    warnings.filterwarnings("ignore", message="IProgress not found")      # tqdm, where ipywidgets is not installed
+    missing, show = [], FigureCanvasBase.print_figure
+
+    def print_figure(canvas, *args, **kwargs):
+        figure = canvas.figure
+        for i, ax in enumerate(figure.axes):
+            x, y = ax.get_xlabel() or figure.get_supxlabel(), ax.get_ylabel() or figure.get_supylabel()
+            if ax.axison and not (x and y) and not hasattr(ax, "_colorbar"):
+                missing.append(f"axes {i} of a figure has x label {x!r}, y label {y!r}, title {ax.get_title()!r}")
+        return show(canvas, *args, **kwargs)
+
+    FigureCanvasBase.print_figure = print_figure
+    return missing
+
+_missing_labels = _watch()
+'''
+AFTER = "assert not _missing_labels, _missing_labels"
+
+
+def execute(path, folder, **env):
+    """The chapter with the outputs of a fresh run, in the interpreter that runs this, whatever kernels are installed."""
+    chapter = nbformat.read(path, as_version=4)
+    before, after = (nbformat.v4.new_code_cell(source) for source in (BEFORE, AFTER))
+    chapter.cells = [before, *chapter.cells, after]
+    client = NotebookClient(chapter, kernel_name="python3", timeout=300, record_timing=False, coalesce_streams=True,
+                            resources={"metadata": {"path": str(folder)}})
+    client.create_kernel_manager().kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
+    client.execute(env={**os.environ, "PYTHONWARNINGS": "", "IPYTHONDIR": str(folder), **env})
+    chapter.cells = chapter.cells[1:-1]
+    return chapter
+
+
+def code_cells(chapter):
+    return [cell for cell in chapter.cells if cell.cell_type == "code"]
+
+
+def shown(cell):
+    """What a cell shows: a (kind, text) for each output, a picture's text being empty."""
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            yield output.name, output.text
+        elif output.output_type == "error":
+            yield "error", output.evalue
+        else:
+            picture = any(kind.startswith("image/") for kind in output.data)
+            yield " ".join(sorted(output.data)), "" if picture else output.data.get("text/plain", "")
+
+
+NUMBER = re.compile(r"[-+]?(?:\d+\.\d*(?:e[-+]?\d+)?|\d+e[-+]?\d+)")
+
+
+def alike(text, other):
+    """Whether two texts say the same: words and whole numbers alike, other numbers to two digits: machines round differently."""
+    words, numbers = zip(*(("".join(NUMBER.sub("#", t).split()), NUMBER.findall(t)) for t in (text, other)))
+    return words[0] == words[1] and all(float(a) == pytest.approx(float(b), rel=0.02, abs=1e-3) for a, b in zip(*numbers))
+
+
+def test_numbers_are_compared_to_two_digits():
+    assert alike("loss  0.0944\n(300, 3) [-1.5e-3 nan]", "loss 0.0941 (300, 3) [-1.51e-03 nan]")
+    assert not alike("accuracy 97.0%", "accuracy 51.7%")
+    assert not alike("(300, 3)", "(301, 3)")
+    assert not alike("agrees: True", "agrees: False")
+    assert not alike("0.1 0.2", "0.1")
+
+
+def test_there_are_chapters():
+    assert CHAPTERS
+
+
+chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+@chapters
+def test_a_fresh_run_shows_what_is_committed(path, tmp_path):
+    try:
+        chapter = execute(path, tmp_path, CHAINRULE_FAST="1")
+    except CellExecutionError as error:
+        pytest.fail(re.sub(r"\x1b\[[\d;]*m", "", str(error)), pytrace=False)
+    shortened = any("CHAINRULE_FAST" in cell.source for cell in code_cells(chapter))
+    for fresh, committed in zip(code_cells(chapter), code_cells(nbformat.read(path, as_version=4))):
+        now, then = list(shown(fresh)), list(shown(committed))
+        wrong = [text for kind, text in now if kind in ("stderr", "error")]
+        assert not wrong, f"{wrong[0]}\nin the cell:\n{fresh.source}"
+        assert [kind for kind, _ in now] == [kind for kind, _ in then], f"run {path.name} again; the cell:\n{fresh.source}"
+        for (_, text), (_, before) in zip(now, then):
+            assert shortened or alike(text, before), f"now:\n{text}\ncommitted:\n{before}\nin the cell:\n{fresh.source}"
+
+
+@chapters
+def test_the_committed_file_is_clean(path):
+    chapter = nbformat.read(path, as_version=4)
+    nbformat.validate(chapter)
+    assert [cell.execution_count for cell in code_cells(chapter)] == list(range(1, len(code_cells(chapter)) + 1))
+    assert set(chapter.metadata) == {"language_info"}
+    assert not any(cell.metadata for cell in chapter.cells)
+    kinds = {kind for cell in code_cells(chapter) for kind, _ in shown(cell)}
+    assert not [kind for kind in kinds if kind in ("error", "stderr") or "widget" in kind]
+    texts = [cell.source for cell in chapter.cells] + [text for cell in code_cells(chapter) for _, text in shown(cell)]
+    assert not re.findall(r"(?<![\w.])/(?:home|root|tmp|usr|opt|mnt|work|Users)/\S*|\b[A-Z]:\\\\?Users\S*", "\n".join(texts))
+
+
+def write(path):
+    """Run a chapter and keep its outputs, without what differs from machine to machine."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        chapter = execute(path, folder)
+    chapter.metadata = nbformat.from_dict({"language_info": {"name": "python"}})
+    for i, cell in enumerate(chapter.cells, 1):
+        cell.id, cell.metadata = f"cell-{i:02d}", nbformat.from_dict({})
+    for count, cell in enumerate(code_cells(chapter), 1):
+        cell.execution_count = count
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = count
+    Path(path).write_text(nbformat.writes(chapter) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for path in sys.argv[1:] or CHAPTERS:
+        write(path)
