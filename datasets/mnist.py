@@ -15,7 +15,8 @@ def load_mnist(split=None, folder="."):
     - folder: where the files ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
       ``t10k-labels-idx1-ubyte`` are, each as published, with ``.gz``, or unpacked.
 
-    Raises ValueError for another split and for a file that is no idx file or not whole, FileNotFoundError for a file that is not there.
+    Raises ValueError for another split and for a file that is no idx file or not whole, FileNotFoundError for one that is
+    not there.
     Source: LeCun, Cortes and Burges, The MNIST database of handwritten digits (1998).
     """
     if split is None:
@@ -24,7 +25,8 @@ def load_mnist(split=None, folder="."):
         raise ValueError(f"load_mnist: split should be 'train', 'test' or None for both, got {split!r}")
     images, labels = (read_idx(found(Path(folder), name)) for name in FILES[split])
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
-        raise ValueError(f"load_mnist: images and labels of {folder} do not belong together: shapes {images.shape} and {labels.shape}")
+        raise ValueError(f"load_mnist: images and labels of {folder} do not belong together: "
+                         f"shapes {images.shape} and {labels.shape}")
     return (images / np.float32(255))[:, None], labels.astype(np.int64)
 
 
@@ -32,14 +34,15 @@ def found(folder, name):
     for path in (folder / f"{name}.gz", folder / name):
         if path.exists():
             return path
-    raise FileNotFoundError(f"load_mnist: there is no {name}.gz (or {name}) in {folder.absolute()}; put MNIST's four files there, or "
-                            "name their folder: load_mnist(folder=...)")
+    raise FileNotFoundError(f"load_mnist: there is no {name}.gz (or {name}) in {folder.absolute()}; put MNIST's four files "
+                            "there, or name their folder: load_mnist(folder=...)")
 
 
 def read_idx(path):
     """The array in an idx file of unsigned bytes, packed by gzip or not.
 
-    Format: two zero bytes, 8 for "unsigned byte", the number of axes; the size of each axis in four bytes, high byte first; the values.
+    Format: two zero bytes, 8 for "unsigned byte", the number of axes; the size of each axis in four bytes, high byte first;
+    the values.
     """
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:

@@ -36,14 +36,16 @@ class SoftmaxWithLoss(Loss):
     """L = -1/M Σ_n Σ_c t_nc log y_nc with y = softmax(x): softmax and cross-entropy in one, for classification.
 
     Shapes: x (N, ..., C); t either integer labels (N, ...) or rows (N, ..., C) of weights, one-hot or probabilities.
-    Rows whose integer label is ``ignore_label`` count neither in the sum nor in M; if none is left, the loss and its gradient are 0.
+    Rows whose integer label is ``ignore_label`` count neither in the sum nor in M; if none is left, the loss and its
+    gradient are 0.
 
     Backward. From log y_c = x_c - log Σ_k exp(x_k) follows ∂ log y_c / ∂x_j = [c = j] - y_j, and with Σ_c t_nc = 1
 
         dL/dx_nj = dL/dL · (y_nj - t_nj) / M
 
-    the difference of what was predicted and what was true. (For rows t that do not sum to 1, y_nj is multiplied by their sum.)
-    Computed from log Σ exp(x - max x), so that scores of any size are safe. Source: Saito, Deep Learning from Scratch, A.
+    the difference of what was predicted and what was true. (For rows t that do not sum to 1, y_nj is multiplied by their
+    sum.) Computed from log Σ exp(x - max x), so that scores of any size are safe. Source: Saito, Deep Learning from
+    Scratch, appendix A.
 
     Raises TypeError for labels that are no integers, ValueError for a label outside 0..C-1 or a wrong shape.
 

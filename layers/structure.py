@@ -221,7 +221,8 @@ class Transpose(Layer):
         x = self.accept(x)
         axes = tuple(range(x.ndim))[::-1] if self.axes is None else self.axes
         if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
-            raise ValueError(checks.wrong("Transpose", "x", f"have {len(axes)} axes, to be ordered as {axes}", f"shape {x.shape}"))
+            raise ValueError(checks.wrong("Transpose", "x", f"have {len(axes)} axes, to be ordered as {axes}",
+                                          f"shape {x.shape}"))
         self.cache = x.shape, x.dtype, axes
         return x.transpose(axes).copy()
 

@@ -94,8 +94,8 @@ class Graph(Model):
         k, targets = len(self.inputs), arrays[len(self.inputs):]
         if len(arrays) < k or targets and len(targets) != len(self.targets):
             names = ", ".join(n.name for n in self.inputs), ", ".join(n.name for n in self.targets)
-            raise TypeError(f"Graph: forward takes the inputs ({names[0]})" + f", or these and the targets ({names[1]})" * bool(names[1])
-                            + f", got {len(arrays)} arrays")
+            raise TypeError(f"Graph: forward takes the inputs ({names[0]})"
+                            + f", or these and the targets ({names[1]})" * bool(names[1]) + f", got {len(arrays)} arrays")
         try:
             return self._forward(arrays[:k], targets)
         finally:

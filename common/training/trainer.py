@@ -184,7 +184,7 @@ def progress_bar(total, progress):
     if progress:
         from tqdm.auto import tqdm
     else:
-        from tqdm import tqdm                 # auto looks for notebook widgets even for a bar that is not shown
+        from tqdm import tqdm  # auto looks for notebook widgets even for a bar that is not shown
     bar = tqdm(total=total, disable=not progress, unit="batch", dynamic_ncols=True)
     bar.tail = ""          # the validation results of the last epoch
     return bar

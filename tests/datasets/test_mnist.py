@@ -49,7 +49,8 @@ def test_another_split(folder):
         load_mnist("valid", folder)
 
 
-@pytest.mark.parametrize("spoil", [lambda b: b[:-1], lambda b: b + b"\0", lambda b: b[1:], lambda b: b"", lambda b: b[:3], lambda b: b[:6]])
+@pytest.mark.parametrize("spoil", [
+    lambda b: b[:-1], lambda b: b + b"\0", lambda b: b[1:], lambda b: b"", lambda b: b[:3], lambda b: b[:6]])
 def test_a_file_that_is_not_whole(folder, spoil):
     path = folder / "t10k-labels-idx1-ubyte"
     path.write_bytes(spoil(path.read_bytes()))

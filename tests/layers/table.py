@@ -1,7 +1,7 @@
 """The table of all exported layers: how to make one, and inputs for it. The contract and the parity tests drive every row.
 
-A row is ``Case(make, inputs)``. ``make(dtype)`` returns a new layer, always with the same parameters; ``inputs(rng, dtype, scale)``
-its inputs, floats about ``scale`` large. ``name`` tells the rows of one class apart.
+A row is ``Case(make, inputs)``. ``make(dtype)`` returns a new layer, always with the same parameters;
+``inputs(rng, dtype, scale)`` its inputs, floats about ``scale`` large. ``name`` tells the rows of one class apart.
 """
 from dataclasses import dataclass
 
@@ -120,8 +120,11 @@ TABLE = {
         Case(plain(L.Sum, axis=1, keepdims=True), floats((5, 3, 2)), "axis 1, kept"),
         Case(plain(L.Sum, axis=-1), floats((5, 3, 2)), "last axis")],
     **{name: [Case(plain(getattr(L, name)), floats((5, 3), (5, 3))),
-              Case(plain(getattr(L, name)), floats((5, 1, 3), (5, 4, 1)), "broadcast")] for name in ("Add", "Subtract", "Multiply", "Maximum")},
-    "Divide": [Case(plain(L.Divide), away_from_0((5, 3), (5, 3))), Case(plain(L.Divide), away_from_0((5, 1, 3), (5, 4, 1)), "broadcast")],
+              Case(plain(getattr(L, name)), floats((5, 1, 3), (5, 4, 1)), "broadcast")]
+       for name in ("Add", "Subtract", "Multiply", "Maximum")},
+    "Divide": [
+        Case(plain(L.Divide), away_from_0((5, 3), (5, 3))),
+        Case(plain(L.Divide), away_from_0((5, 1, 3), (5, 4, 1)), "broadcast")],
     "Power": [
         Case(plain(L.Power, 3), floats((5, 7)), "cube"), Case(plain(L.Power, 0.5), positive((5, 7)), "root"),
         Case(plain(L.Power, -2), away_from_0((5, 7)), "negative"),
@@ -147,7 +150,9 @@ TABLE = {
         Case(plain(L.SoftmaxWithLoss), scores_and_probabilities, "probabilities", leading=True),
         Case(plain(L.SoftmaxWithLoss, ignore_label=-1), with_ignored(scores_and_labels((5, 2), 3), -1), "ignored labels")],
     "SigmoidWithLoss": [Case(plain(L.SigmoidWithLoss), logits_and_shares)],
-    "SquaredError": [Case(plain(L.SquaredError), pair, leading=True), Case(plain(L.SquaredError), floats((5, 2, 3), (5, 2, 3)), "3 axes")],
+    "SquaredError": [
+        Case(plain(L.SquaredError), pair, leading=True),
+        Case(plain(L.SquaredError), floats((5, 2, 3), (5, 2, 3)), "3 axes")],
     "NormLoss": [Case(plain(L.NormLoss, p), pair, f"p = {p}", leading=True) for p in (1, 2, np.inf)],
     "HingeLoss": [
         Case(plain(L.HingeLoss), scores_and_labels((5,), 4), leading=True),

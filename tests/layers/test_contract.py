@@ -1,4 +1,4 @@
-"""The laws of the contract (common/layer.py), each held against every exported layer. A layer outside the table fails the suite."""
+"""The laws of the contract (common/layer.py), each held against every exported layer. A layer outside the table fails."""
 import copy
 import pickle
 
@@ -162,7 +162,7 @@ def test_the_layers_that_couple_samples_say_so():
                         "Transpose, cycle"}
 
 
-@pytest.mark.parametrize("case", [case for case in CASES.values() if case.leading], ids=[n for n, c in CASES.items() if c.leading])
+@pytest.mark.parametrize("case", [c for c in CASES.values() if c.leading], ids=[n for n, c in CASES.items() if c.leading])
 def test_leading_axes_do_not_matter(case):
     inputs = inputs_of(case)
     y, dout, dx = run(case.make(np.float64), inputs)

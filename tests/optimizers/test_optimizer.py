@@ -6,8 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from chainrule.optimizers import (SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSProp,
-                                  cosine_decay)
+from chainrule.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSProp, cosine_decay
 
 ALL = [SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam, AdamW]
 every_optimizer = pytest.mark.parametrize("make", ALL)
