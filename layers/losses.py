@@ -67,7 +67,7 @@ class SoftmaxWithLoss(Loss):
         x, t = self.scores(x), checks.as_array(t)
         C = x.shape[-1]
         z = x.reshape(-1, C)
-        z = z - np.maximum.reduce(z, axis=1, keepdims=True)
+        z = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), order="C")       # rows in memory, for flat indices
         y = np.exp(z)
         total = y.dot(np.ones(C, y.dtype))
         y /= total[:, None]

@@ -43,11 +43,12 @@ class MatMul(Layer):
         if not self.params and b is None:
             raise TypeError("MatMul: this one holds no W and takes two inputs, got one; MatMul(W) holds its own")
         if self.params:
-            b = self.params[0]
-            a = self.accept(a, last=b.shape[0])
-        else:
-            a = self.accept(a, shape=(..., "N", "K"), name="a")
-            b = self.accept(b, shape=(..., a.shape[-1], "M"), name="b")
+            W = self.params[0]
+            a = self.accept(a, last=W.shape[0])
+            self.cache = a, W
+            return a.reshape(-1, W.shape[0]).dot(W).reshape(a.shape[:-1] + W.shape[1:])
+        a = self.accept(a, shape=(..., "N", "K"), name="a")
+        b = self.accept(b, shape=(..., a.shape[-1], "M"), name="b")
         try:
             y = np.matmul(a, b)
         except ValueError:
@@ -61,8 +62,9 @@ class MatMul(Layer):
         lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         dout = self.upstream(dout, lead + (a.shape[-2], b.shape[-1]), np.result_type(a, b))
         if self.params:
-            np.matmul(a.reshape(-1, a.shape[-1]).T, dout.reshape(-1, b.shape[-1]), out=self.grads[0])
-            return dout.dot(b.T) if self.input_gradient else None
+            rows, drows = a.reshape(-1, a.shape[-1]), dout.reshape(-1, b.shape[-1])
+            np.matmul(rows.T, drows, out=self.grads[0])
+            return drows.dot(b.T).reshape(a.shape) if self.input_gradient else None
         da = np.matmul(dout, np.swapaxes(b, -1, -2))
         db = np.matmul(np.swapaxes(a, -1, -2), dout)
         return sum_to(da, a.shape).astype(a.dtype, copy=False), sum_to(db, b.shape).astype(b.dtype, copy=False)

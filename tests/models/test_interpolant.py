@@ -1,4 +1,4 @@
-"""The constructed network: through every sample, straight between them, level beyond, and as good as the bound says."""
+"""The constructed network: through every sample, straight between them, level beyond, within the bound."""
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,11 +23,13 @@ def relative(model, x, y):
 
 def spaced(kind, n=1000):
     rng = np.random.default_rng(0)
-    return {"even": np.linspace(0, 1, n), "random": np.sort(rng.random(n)), "gaps of all sizes": np.cumsum(10 ** rng.uniform(-6, 0, n)),
+    return {"even": np.linspace(0, 1, n), "random": np.sort(rng.random(n)),
+            "gaps of all sizes": np.cumsum(10 ** rng.uniform(-6, 0, n)),
             "far from 0": 1e8 + np.sort(rng.random(n)) * 1e3, "far below 0": -1e5 + np.linspace(0, 1, n)}[kind]
 
 
-TARGETS = {"sin": lambda z: np.sin(20 * z), "root": np.sqrt, "kink": lambda z: abs(z - 0.3), "offset": lambda z: 1e6 + np.sin(5 * z)}
+TARGETS = {"sin": lambda z: np.sin(20 * z), "root": np.sqrt, "kink": lambda z: abs(z - 0.3),
+           "offset": lambda z: 1e6 + np.sin(5 * z)}
 
 
 # The function
@@ -70,7 +72,8 @@ def test_whatever_the_samples_the_error_is_that_of_rounding_a_sum_of_its_terms(p
 
 
 @settings(deadline=None, max_examples=100, derandomize=True)
-@given(st.lists(st.tuples(st.floats(0.05, 1), st.floats(-1, 1)), min_size=2, max_size=20), st.floats(-1e3, 1e3), st.floats(0.01, 100))
+@given(st.lists(st.tuples(st.floats(0.05, 1), st.floats(-1, 1)), min_size=2, max_size=20),
+       st.floats(-1e3, 1e3), st.floats(0.01, 100))
 def test_samples_that_are_not_too_close_are_met_to_twelve_digits(steps, offset, scale):
     gaps, y = np.array(steps).T
     x = offset + scale * np.cumsum(gaps)
@@ -126,7 +129,8 @@ def test_a_repeated_sample_counts_once():
 
 @pytest.mark.parametrize("x, y, message", [
     ([0.0, 1.0, 1.0], [1.0, 2.0, 3.0],
-     "y should be the same where x is, got [2.0] and [3.0] at x = 1.0; a function has one value there: average them, say"),
+     "y should be the same where x is, got [2.0] and [3.0] at x = 1.0; a function has one value there: average them, "
+     "say"),
     ([0.0, 1.0], [1.0, 2.0, 3.0], "y should hold as many samples as x, 2, got 3"),
     ([0.0, np.nan], [1.0, 2.0], "x should hold finite numbers only, got nan at index (1,)"),
     ([0.0, 1.0], [np.inf, 2.0], "y should hold finite numbers only, got inf at index (0,)"),
@@ -141,5 +145,10 @@ def test_wrong_samples_are_refused(x, y, message):
 
 @pytest.mark.parametrize("gap", [1e-12, 1e-300, 5e-324])
 def test_samples_too_steep_for_float64_are_refused(gap):
-    with pytest.raises(ValueError, match="^relu_interpolant: the samples are too steep for float64: terms of size .* leave out samples"):
+    with pytest.raises(ValueError, match="^relu_interpolant: the samples are too steep for float64: .*; leave out samples"):
         relu_interpolant([-1.0, 0.0, gap, 1.0], [0.0, 1.0, -1.0, 0.0])
+
+
+def test_steep_samples_at_the_ends_are_fine_for_their_bends_go_outwards():
+    x, y = np.array([0.0, 1e-11, 0.5, 1 - 1e-11, 1.0]), np.array([1.0, 0.0, 0.0, 0.0, 1.0])
+    assert relative(relu_interpolant(x, y), x, y) < 1e-15
