@@ -113,18 +113,30 @@ def walk(layer):
         yield from walk(inner)
 
 
+def reset_states(model):
+    """Let every recurrent layer inside begin anew."""
+    for layer in walk(model):
+        if hasattr(layer, "reset_state"):
+            layer.reset_state()
+
+
 @contextlib.contextmanager
 def evaluation(model):
-    """Evaluation mode for the length of a ``with`` block; afterwards flags are as they were and caches are empty."""
+    """Evaluation mode for the length of a ``with`` block, from fresh states; afterwards flags and the states that recurrent
+    layers carry are as they were, and caches are empty."""
     layers = list(walk(model))
     flags = [(layer, layer.training) for layer in layers if hasattr(layer, "training")]
+    states = [(layer, layer.state) for layer in layers if hasattr(layer, "reset_state")]
     try:
         for layer, _ in flags:
             layer.training = False
+        reset_states(model)
         yield
     finally:
         for layer, flag in flags:
             layer.training = flag
+        for layer, state in states:
+            layer.state = state
         for layer in layers:
             if isinstance(layer, Layer):
                 layer.cache = None

@@ -19,6 +19,7 @@ class AdaGrad(Optimizer):
     array([0.9, 0.9])
     """
     names = ("h",)
+    skips_zeros = True
 
     def __init__(self, lr=0.01, eps=1e-8):
         super().__init__(lr)

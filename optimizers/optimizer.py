@@ -36,6 +36,7 @@ class Optimizer:
     >>> optimizer.state
     {'step': array(1), 'm.0': array([ 0.3, -4. ])}
     """
+    skips_zeros = False     # True: where g is 0 the rule changes nothing, so rows of zeros may be left out
     names = ()        # of the state arrays that the rule keeps for each parameter
 
     def __init__(self, lr):
@@ -43,6 +44,7 @@ class Optimizer:
         self.step = 0
         self._state = []         # for each parameter a tuple of arrays of its shape, in the order of names
         self._held = None        # the arrays of the first update: all params, then all grads
+        self._by_rows = None     # (param, grad, *state) where the gradient names its rows
         self._pieces = None      # views of params, grads and state; None: to be cut at the next update
 
     def rule(self, lr, p, g, *state):
@@ -74,6 +76,8 @@ class Optimizer:
         self.step += 1
         for piece in self._pieces:
             self.rule(lr, *piece)
+        for arrays in self._by_rows:
+            self._rule_on_rows(lr, *arrays)
 
     @property
     def state(self):
@@ -108,7 +112,7 @@ class Optimizer:
 
     def __getstate__(self):
         """A copied or pickled optimizer is bound to no arrays: its pieces would be views of nothing."""
-        return {**vars(self), "_held": None, "_pieces": None}
+        return {**vars(self), "_held": None, "_pieces": None, "_by_rows": None}
 
     def _number(self, name, value, **limits):
         return checks.number(type(self).__name__, name, value, **limits)
@@ -121,7 +125,20 @@ class Optimizer:
         if not self._state:
             self._state = [tuple(np.zeros_like(p, subok=False) for _ in self.names) for p in params]
         self._held = [*params, *grads]
-        self._pieces = [cut for p, g, kept in zip(params, grads, self._state) for cut in pieces(p, g, *kept)]
+        self._pieces, self._by_rows = [], []
+        for p, g, kept in zip(params, grads, self._state):
+            if self.skips_zeros and hasattr(g, "rows"):
+                self._by_rows.append((p, g, *kept))
+            else:
+                self._pieces += pieces(p, np.asarray(g), *kept)
+
+    def _rule_on_rows(self, lr, p, g, *kept):
+        """The rule on the rows alone that ``g.rows`` names, outside of which the gradient is 0; None: on all."""
+        rows = slice(None) if g.rows is None else g.rows
+        parts = [np.asarray(a)[rows] for a in (p, g, *kept)]
+        self.rule(lr, *parts)
+        for a, part in zip((p, *kept), (parts[0], *parts[2:])):
+            a[rows] = part
 
     def _check_same(self, params, grads):
         """RuntimeError unless these are the arrays of the updates before."""

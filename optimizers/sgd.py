@@ -21,6 +21,10 @@ class SGD(Optimizer):
         super().__init__(lr)
         self.weight_decay = self._number("weight_decay", weight_decay, **AT_LEAST_0)
 
+    @property
+    def skips_zeros(self):
+        return not self.weight_decay
+
     def rule(self, lr, p, g):
         if self.weight_decay:
             p *= 1 - lr * self.weight_decay

@@ -1,0 +1,99 @@
+"""Rows of a matrix by their number: what look-up layers share."""
+import numpy as np
+
+from ..common import checks
+
+
+def row_numbers(who, name, ids, rows):
+    """``ids`` as an array of row numbers in 0..rows-1; TypeError or ValueError naming the first value that is none."""
+    ids = checks.as_array(ids)
+    if ids.dtype.kind not in "iu":
+        raise TypeError(checks.wrong(who, name, f"hold integers in 0..{rows - 1}", checks.kind_text(ids, ids),
+                                     f"{name}.astype(int) makes them" if ids.dtype.kind in "fb" else ""))
+    if not ids.size:
+        raise ValueError(checks.wrong(who, name, "not be empty", f"shape {ids.shape}"))
+    numbers = ids.astype(np.intp, copy=False)
+    # One unsigned reduction: a negative number is a huge unsigned one.
+    if np.maximum.reduce(numbers.view(np.uintp), axis=None) >= rows:
+        at = tuple(int(i) for i in np.argwhere((ids < 0) | (ids >= rows))[0])
+        raise ValueError(checks.wrong(who, name, f"hold integers in 0..{rows - 1}", f"{ids[at]} at index {at}"))
+    return numbers
+
+
+def sum_rows(ids, values):
+    """Distinct ids, ascending, and for each the sum of its rows of ``values``: ids (M,), values (M, D).
+
+    Sorted, equal ids stand in a row. The first of each is copied; the others, mostly few, are added to it, in one axis,
+    for which ``np.add.at`` is several times as fast as in two.
+
+    >>> sum_rows(np.array([7, 3, 7]), np.array([[1.0], [10.0], [100.0]]))
+    (array([3, 7]), array([[ 10.],
+           [101.]]))
+    """
+    order = ids.argsort()
+    ordered = ids[order]
+    new = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+    sums = values.take(order[new], axis=0)
+    if len(sums) < len(ids):
+        D, again = values.shape[1], ~new
+        entries = (np.cumsum(new)[again] - 1)[:, None] * D + np.arange(D)
+        np.add.at(sums.reshape(-1), entries.reshape(-1), values.take(order[again], axis=0).reshape(-1))
+    return ordered[new], sums
+
+
+class RowGradient(np.ndarray):
+    """A gradient (V, D) that is zero except in some rows: a true dense array that also carries ``rows``.
+
+    ``rows`` are the numbers, distinct and ascending, of all rows that may differ from zero, or None if that is not
+    known. An optimizer for which a zero gradient means no step may touch those rows only: 1,000 instead of 10,000
+    say; everyone else reads the array as ever.
+
+    >>> dW = RowGradient.zeros_like(np.ones((4, 2)))
+    >>> dW.write(np.array([3, 1, 3]), np.array([[1.0, 1.0], [2.0, 2.0], [5.0, 5.0]]))
+    >>> dW.rows, dW.tolist()
+    (array([1, 3]), [[0.0, 0.0], [2.0, 2.0], [0.0, 0.0], [6.0, 6.0]])
+
+    Scaling it in place keeps ``rows``; any other operator, ufunc or assignment that writes into it forgets them. A copy or
+    a slice has none, a result is a plain array. (Who writes by other ways, through a view say, sets ``rows = None``.)
+
+    >>> dW *= 0.5
+    >>> dW.rows
+    array([1, 3])
+    >>> dW += 1.0
+    >>> dW.rows is None
+    True
+    """
+
+    @classmethod
+    def zeros_like(cls, W):
+        dW = np.zeros_like(W).view(cls)
+        dW.rows = np.empty(0, np.intp)
+        return dW
+
+    def write(self, ids, values):
+        """Overwrite: row i becomes the sum of all ``values[k]`` with ``ids[k] == i``, every other row zero."""
+        dense = self.view(np.ndarray)
+        dense[slice(None) if self.rows is None else self.rows] = 0
+        self.rows, sums = sum_rows(ids, values)
+        dense[self.rows] = sums
+
+    def __array_finalize__(self, parent):
+        self.rows = None
+
+    def __setitem__(self, key, value):
+        self.rows = None
+        super().__setitem__(key, value)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
+        scaling = ufunc in (np.multiply, np.divide) and inputs[0] is self and np.ndim(inputs[1]) == 0
+        for a in inputs[:1] if method == "at" else out:
+            if isinstance(a, RowGradient) and not scaling:
+                a.rows = None
+        if out:
+            kwargs["out"] = tuple(map(plain, out))
+        result = getattr(ufunc, method)(*map(plain, inputs), **kwargs)
+        return result if not out else out[0] if len(out) == 1 else out
+
+
+def plain(a):
+    return a.view(np.ndarray) if isinstance(a, RowGradient) else a
