@@ -1,12 +1,12 @@
-"""Gradients that name their rows: SGD and AdaGrad touch these only, and every rule gives what it gives on a plain array."""
+"""Gradients that name their rows: SGD and AdaGrad touch these only; every rule gives what it gives on a plain array."""
 import numpy as np
 import pytest
 
 from chainrule import optimizers
 from chainrule.layers._rows import RowGradient
 
-RULES = [optimizers.SGD(lr=0.1), optimizers.SGD(lr=0.1, weight_decay=0.1), optimizers.AdaGrad(lr=0.1), optimizers.Momentum(lr=0.1),
-         optimizers.Nesterov(lr=0.1), optimizers.RMSProp(lr=0.1), optimizers.Adam(lr=0.1), optimizers.AdamW(lr=0.1)]
+RULES = [optimizers.SGD(lr=0.1), optimizers.SGD(lr=0.1, weight_decay=0.1), optimizers.AdaGrad(lr=0.1),
+         optimizers.Momentum(lr=0.1), optimizers.Nesterov(lr=0.1), optimizers.RMSProp(lr=0.1), optimizers.Adam(lr=0.1), optimizers.AdamW(lr=0.1)]
 BY_ROWS = {"SGD(lr=0.1, weight_decay=0.0)", "AdaGrad(lr=0.1, eps=1e-08)"}
 
 

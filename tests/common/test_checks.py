@@ -1,0 +1,220 @@
+"""Every check: what passes, and the whole sentence for what does not."""
+import numpy as np
+import pytest
+
+from chainrule.common import checks
+from tests.errors import refused
+
+nan, inf = np.nan, np.inf
+
+
+@pytest.mark.parametrize("shape, pattern, fits", [
+    ((), (), True), ((1,), (), False),
+    ((5,), (5,), True), ((5,), (4,), False), ((5,), ("N",), True), ((5, 1), ("N",), False),
+    ((2, 3, 8, 8), ("N", 3, "H", "W"), True), ((2, 4, 8, 8), ("N", 3, "H", "W"), False), ((2, 3, 8), ("N", 3, "H", "W"), False),
+    ((2, 5), ("N", ..., 5), True), ((2, 9, 9, 5), ("N", ..., 5), True),
+    ((2, 5, 9), ("N", ..., 5), False), ((5,), ("N", ..., 5), False), ((5,), (..., "C"), True), ((), (..., "C"), False),
+    ((7,), ("N", ...), True), ((7, 1, 2), ("N", ...), True), ((), ("N", ...), False),
+    ((9, 2, 3), (..., 2, "M"), True), ((9, 3, 2), (..., 2, "M"), False), ((4, 1), (..., 4, "N", "K"), False)])
+def test_a_pattern_fits(shape, pattern, fits):
+    assert checks.matches(shape, pattern) is fits
+
+
+@pytest.mark.parametrize("pattern, text", [
+    ((), "()"), ((5,), "(5,)"), (("N",), "(N,)"), (("N", ..., 3), "(N, ..., 3)"), (("N", ...), "(N, ...)")])
+def test_a_pattern_reads_as_a_shape(pattern, text):
+    assert checks.shape_text(pattern) == text
+
+
+def test_the_form_of_all_messages():
+    assert checks.wrong("Who", "x", "be big", 3) == "Who: x should be big, got 3"
+    assert checks.wrong("Who", "x", "be big", 3, "eat") == "Who: x should be big, got 3; eat"
+
+
+class TestArray:
+    def test_an_array_of_the_right_dtype_is_passed_through(self):
+        x = np.ones((2, 3), np.float32)
+        assert checks.array("Who", "x", x) is x
+        assert checks.array("Who", "x", x, np.float32, ("N", 3)) is x
+
+    @pytest.mark.parametrize("x", [[[1, 0]], np.array([[True, False]]), np.array([[1, 0]], np.uint8), [[1.0, 0.0]]])
+    def test_any_real_number_is_cast_where_a_dtype_is_asked(self, x):
+        a = checks.array("Who", "x", x, np.float32)
+        assert a.dtype == np.float32 and a.tolist() == [[1.0, 0.0]]
+
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+    def test_without_one_a_float_keeps_its_own(self, dtype):
+        assert checks.array("Who", "x", np.ones(2, dtype)).dtype == dtype
+
+    @pytest.mark.parametrize("x, got", [
+        (np.ones(2, np.int64), "int64 ndarray; cast it first, for instance x.astype(np.float32)"),
+        (np.ones(2, np.uint8), "uint8 ndarray; cast it first, for instance x.astype(np.float32)"),
+        (np.ones(2, bool), "bool ndarray; cast it first, for instance x.astype(np.float32)"),
+        ("abc", "<U3 str"), (np.ones(2, complex), "complex128 ndarray"), (None, "NoneType"), ({}, "dict"),
+        ([[1.0], [1.0, 2.0]], "list"), ([None, 1.0], "list")])
+    def test_without_one_all_else_is_refused(self, x, got):
+        with refused(TypeError, f"Who: x should be an array of floats, got {got}"):
+            checks.array("Who", "x", x)
+
+    @pytest.mark.parametrize("x, got", [("abc", "<U3 str"), (np.ones(2, complex), "complex128 ndarray"), (None, "NoneType"),
+                                        ([[1.0], [1.0, 2.0]], "list")])
+    def test_what_is_no_real_number_is_refused_with_one_too(self, x, got):
+        with refused(TypeError, f"Who: x should be an array of floats, got {got}"):
+            checks.array("Who", "x", x, np.float32)
+
+    @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
+    def test_an_empty_array_is_refused(self, shape):
+        with refused(ValueError, f"Who: x should not be empty, got shape {shape}"):
+            checks.array("Who", "x", np.ones(shape))
+
+    @pytest.mark.parametrize("shape, pattern, message", [
+        ((2, 3), ("N", ..., 4), "(N, ..., 4), got (2, 3)"),
+        ((6, 28, 28), ("N", ..., 784),
+         "(N, ..., 784), got (6, 28, 28); flatten each sample first, with Flatten() in front of this layer"),
+        ((784, 1, 1), ("N", ..., 784), "(N, ..., 784), got (784, 1, 1)"),
+        ((784, 2), ("N", ..., 784), "(N, ..., 784), got (784, 2)"),
+        ((4,), ("N", ..., 4), "(N, ..., 4), got (4,); one sample is a row of its own: x[None, :]"),
+        ((3,), ("N", ..., 4), "(N, ..., 4), got (3,)"),
+        ((5,), (5, 1), "(5, 1), got (5,); the number of entries fits: reshape it to (5, 1)"),
+        ((5, 1), (5,), "(5,), got (5, 1); the number of entries fits: reshape it to (5,)"),
+        ((4, 3), (3, 3), "(3, 3), got (4, 3)"),
+        ((2,), (), "(), got (2,)"),
+        ((12,), ("N", 12), "(N, 12), got (12,); one sample is a row of its own: x[None, :]"),
+        ((12, 1), ("N", 2, 6), "(N, 2, 6), got (12, 1)")])
+    def test_a_wrong_shape_is_refused_with_the_way_out(self, shape, pattern, message):
+        with refused(ValueError, f"Who: x should have shape {message}"):
+            checks.array("Who", "x", np.ones(shape), np.float64, pattern)
+
+    def test_the_way_out_names_the_argument(self):
+        with refused(ValueError, "Who: h should have shape (N, 2), got (2,); one sample is a row of its own: h[None, :]"):
+            checks.array("Who", "h", np.ones(2), np.float64, ("N", 2))
+
+
+class TestLabels:
+    @pytest.mark.parametrize("t", [
+        [0, 2, 1], np.array([0, 2, 1], np.uint8), np.array([0, 2, 1], ">i4"), np.array([0, 0, 2, 0, 1, 0])[::2]])
+    def test_integers_of_any_kind_pass(self, t):
+        t = checks.labels("Who", t, (3,), 3)
+        assert t.dtype == np.intp and t.tolist() == [0, 2, 1]
+
+    @pytest.mark.parametrize("dtype", [float, bool, np.float32])
+    def test_other_kinds_are_refused(self, dtype):
+        with refused(TypeError, f"Who: t should hold integer class labels, got {np.dtype(dtype)}; t.astype(int) makes them"):
+            checks.labels("Who", np.ones(3, dtype), (3,), 3)
+
+    @pytest.mark.parametrize("t, got", [(None, "object"), (["a", "b", "c"], "<U1"), ([[0], [1, 2]], "object")])
+    def test_what_is_no_number_is_refused_without_advice(self, t, got):
+        with refused(TypeError, f"Who: t should hold integer class labels, got {got}"):
+            checks.labels("Who", t, (3,), 3)
+
+    @pytest.mark.parametrize("shape, got, hint", [
+        ((3,), (3, 1), "; t.reshape(x.shape[:-1]) drops the extra axis"), ((3,), (4,), ""), ((3,), (), "")])
+    def test_another_shape_is_refused(self, shape, got, hint):
+        with refused(ValueError, f"Who: t should have one label per row of x, shape {shape}, got {got}{hint}"):
+            checks.labels("Who", np.zeros(got, int), shape, 3)
+
+    @pytest.mark.parametrize("t, got", [
+        ([0, 3, -1], "3 at index 1"), ([0, 1, -1], "-1 at index 2"), ([[0, 1], [2, 9]], "9 at index (1, 1)"),
+        (np.array([0, 255], np.uint8), "255 at index 1")])
+    def test_a_label_outside_the_classes_is_refused(self, t, got):
+        with refused(ValueError, f"Who: t should hold labels in 0..2, got {got}"):
+            checks.labels("Who", t, np.shape(t), 3)
+
+    def test_the_argument_has_a_name(self):
+        with refused(ValueError, "Who: ids should hold labels in 0..0, got 1 at index 0"):
+            checks.labels("Who", [1], (1,), 1, name="ids")
+
+    @pytest.mark.parametrize("ignore", [-1, 255, 1])
+    def test_the_label_to_ignore_passes_and_no_other(self, ignore):
+        assert checks.labels("Who", [0, ignore], (2,), 3, ignore).tolist() == [0, ignore]
+        with refused(ValueError, "Who: t should hold labels in 0..2, got -7 at index 1"):
+            checks.labels("Who", [ignore, -7], (2,), 3, ignore)
+
+    def test_none_at_all_pass(self):
+        assert checks.labels("Who", np.zeros(0, int), (0,), 3).shape == (0,)
+
+
+def test_finite_numbers_pass_and_the_first_other_is_named():
+    checks.finite("Who", "x", np.array([[1.0, -1e300]]))
+    checks.finite("Who", "x", [1, 2])
+    checks.finite("Who", "x", np.array(["no", "number"]))
+    for bad in (nan, inf, -inf):
+        with refused(ValueError, f"Who: x should hold finite numbers only, got {bad} at index (1, 0)"):
+            checks.finite("Who", "x", np.array([[1.0, 2.0], [bad, nan]]))
+
+
+class TestCount:
+    @pytest.mark.parametrize("n", [1, 7, np.int64(7), np.uint8(7)])
+    def test_a_whole_number_becomes_an_int(self, n):
+        result = checks.count("Who", "n", n)
+        assert type(result) is int and result == n
+
+    @pytest.mark.parametrize("n", [1.0, "1", None, True, np.True_, [1], np.float64(2)])
+    def test_what_is_none_is_refused(self, n):
+        with refused(TypeError, f"Who: n should be a whole number, got {n!r}"):
+            checks.count("Who", "n", n)
+
+    def test_a_smaller_one_is_refused(self):
+        with refused(ValueError, "Who: n should be at least 1, got 0"):
+            checks.count("Who", "n", 0)
+        assert checks.count("Who", "n", 0, least=0) == 0
+        with refused(ValueError, "Who: n should be at least 0, got -1"):
+            checks.count("Who", "n", -1, least=0)
+
+
+def test_a_whole_number_may_have_any_sign():
+    assert checks.whole("Who", "axis", -(2**40)) == -(2**40)
+    with refused(TypeError, "Who: axis should be a whole number, got 1.0"):
+        checks.whole("Who", "axis", 1.0)
+
+
+class TestNumber:
+    @pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.array(2.0), np.int8(2)])
+    def test_a_number_becomes_a_float(self, value):
+        result = checks.number("Who", "n", value)
+        assert type(result) is float and result == 2.0
+
+    @pytest.mark.parametrize("value", [nan, inf, -inf, np.array([1.0, 2.0]), [1.0]])
+    def test_what_is_not_one_finite_number_is_refused(self, value):
+        with refused(ValueError, f"Who: n should be a finite number, got {value!r}"):
+            checks.number("Who", "n", value)
+
+    @pytest.mark.parametrize("value", ["fast", "0.1", b"1", None, True, np.True_, 1j, np.complex64(1), len])
+    def test_what_is_no_number_is_refused(self, value):
+        with refused(TypeError, f"Who: n should be a finite number, got {value!r}"):
+            checks.number("Who", "n", value)
+
+    def test_limits_belong_to_the_range(self):
+        assert [checks.number("Who", "n", n, 0, 1) for n in (0, 0.5, 1)] == [0, 0.5, 1]
+        for n in (-1e-9, 1 + 1e-9):
+            with refused(ValueError, f"Who: n should be a share, got {n}"):
+                checks.number("Who", "n", n, 0, 1, expected="be a share")
+
+
+class TestParameters:
+    def test_float_arrays_of_one_dtype_pass(self):
+        checks.parameters("Who", {})
+        checks.parameters("Who", {"W": np.ones((2, 3), np.float16), "b": np.ones(1, np.float16)})
+
+    @pytest.mark.parametrize("p, got", [
+        ([1.0], "list"), (1.0, "float"), (np.float64(1), "float64"), (np.ones(2, int), "int64"), (np.ones(2, bool), "bool"),
+        (np.ones(2, complex), "complex128"), (np.array(["a"]), "<U1"), (np.array([None]), "object")])
+    def test_what_is_no_float_array_is_refused(self, p, got):
+        with refused(TypeError, f"Who: b should be a NumPy array of floats, got {got}; Who.init(...) makes one"):
+            checks.parameters("Who", {"W": np.ones(2), "b": p})
+
+    def test_an_empty_one_is_refused(self):
+        with refused(ValueError, "Who: W should not be empty, got shape (3, 0)"):
+            checks.parameters("Who", {"W": np.ones((3, 0))})
+
+    def test_a_read_only_one_is_refused(self):
+        W = np.ones(2)
+        W.flags.writeable = False
+        with refused(ValueError, "Who: W should be writable, for the optimizer changes it in place, got a read-only array; "
+                                 "pass W.copy()"):
+            checks.parameters("Who", {"W": W})
+
+    def test_mixed_dtypes_are_refused(self):
+        params = {"W": np.ones(2, np.float32), "U": np.ones(2, np.float32), "b": np.ones(2)}
+        with refused(TypeError, "Who: all parameters should have one dtype, got W of float32 and b of float64"):
+            checks.parameters("Who", params)

@@ -1,0 +1,195 @@
+"""The base class, by layers of a few lines: what the constructor makes, what the checks let pass, what the modes change."""
+import numpy as np
+import pytest
+
+from chainrule.common import Layer
+from chainrule.common.layer import evaluation, walk
+from tests.errors import refused
+
+
+class Scale(Layer):
+    """y = a x + b."""
+
+    def __init__(self, a, b=None, power=1, unkept=0):
+        super().__init__(a=a, b=b)
+        self.power = power
+
+
+class Stack(Layer):
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = layers
+
+
+class Foreign:
+    """A student's own class, which knows nothing of Layer."""
+    params, grads = (), ()
+    cache = "mine"
+
+
+@pytest.fixture
+def scale():
+    return Scale(np.array([2.0, 3.0]), np.array([1.0, 1.0]))
+
+
+class TestConstruction:
+    def test_the_arrays_themselves_become_the_parameters(self):
+        a, b = np.ones((2, 3), np.float32), np.ones(3, np.float32)
+        layer = Scale(a, b)
+        assert layer.names == ("a", "b") and layer.params[0] is a and layer.params[1] is b
+        assert [g.shape for g in layer.grads] == [(2, 3), (3,)] and {g.dtype for g in layer.grads} == {np.dtype(np.float32)}
+        assert not any(g.any() for g in layer.grads)
+
+    def test_one_that_is_none_is_left_out(self):
+        layer = Scale(np.ones(2))
+        assert layer.names == ("a",) and len(layer.params) == len(layer.grads) == 1
+
+    def test_without_parameters(self):
+        layer = Layer()
+        assert (layer.names, layer.params, layer.grads, layer.buffers, layer.cache) == ((), [], [], {}, None)
+        assert layer.training is True and layer.input_gradient is True and layer.couples_samples is False
+
+    def test_what_is_no_parameter_is_refused_by_the_name_of_the_class(self):
+        with refused(TypeError, "Scale: a should be a NumPy array of floats, got list; Scale.init(...) makes one"):
+            Scale([1.0])
+        with refused(TypeError, "Scale: all parameters should have one dtype, got a of float64 and b of float32"):
+            Scale(np.ones(2), np.ones(2, np.float32))
+
+    def test_two_layers_share_nothing_by_accident(self):
+        one, other = Layer(), Layer()
+        assert one.params is not other.params and one.grads is not other.grads and one.buffers is not other.buffers
+
+
+class TestUnfinished:
+    def test_a_layer_without_forward_or_backward_says_what_to_write(self):
+        with refused(NotImplementedError, "Scale has no forward yet: write forward(self, x)"):
+            Scale(np.ones(1)).forward(np.ones(1))
+        with refused(NotImplementedError, "Scale has no backward yet: write backward(self, dout)"):
+            Scale(np.ones(1)).backward(np.ones(1))
+
+
+class TestAccept:
+    def test_the_usual_case_is_passed_through(self, scale):
+        x = np.ones((4, 2))
+        for checked in (scale.accept(x), scale.accept(x, last=2), scale.accept(x, shape=("N", 2)), Layer().accept(x)):
+            assert checked is x
+
+    @pytest.mark.parametrize("x", [np.ones((4, 2), np.float32), np.ones((4, 2), int), [[1, 1]], np.ones((4, 2), bool)])
+    def test_inputs_are_cast_to_the_parameters(self, scale, x):
+        assert scale.accept(x, last=2).dtype == np.float64
+
+    def test_without_parameters_a_float_keeps_its_dtype(self):
+        assert Layer().accept(np.ones(2, np.float32)).dtype == np.float32
+        with refused(TypeError, "Layer: x should be an array of floats, got int64 ndarray; cast it first, "
+                                "for instance x.astype(np.float32)"):
+            Layer().accept(np.ones(2, np.int64))
+
+    def test_an_array_in_the_byte_order_of_another_machine_is_cast(self, scale):
+        assert scale.accept(np.ones((4, 2), ">f8"), last=2).dtype.isnative
+
+    def test_a_subclass_becomes_a_plain_array(self, scale):
+        assert type(scale.accept(np.ones((4, 2)).view(np.recarray), last=2)) is np.ndarray
+
+    @pytest.mark.parametrize("options, message", [
+        ({"last": 3}, "x should have shape (N, ..., 3), got (4, 2)"),
+        ({"shape": ("N", 3)}, "x should have shape (N, 3), got (4, 2)"),
+        ({"shape": (..., 3), "name": "b"}, "b should have shape (..., 3), got (4, 2)")])
+    def test_a_wrong_shape_is_refused(self, scale, options, message):
+        with refused(ValueError, f"Scale: {message}"):
+            scale.accept(np.ones((4, 2)), **options)
+
+    @pytest.mark.parametrize("shape", [(2, 5), (4, 2, 5), (5, 2, 2, 5)])
+    def test_the_last_axis_is_the_last(self, scale, shape):
+        with pytest.raises(ValueError, match=r"^Scale: x should have shape \(N, ..., 2\), got "):
+            scale.accept(np.ones(shape), last=2)
+
+    def test_one_axis_is_no_batch_of_rows(self, scale):
+        with refused(ValueError, "Scale: x should have shape (N, ..., 2), got (2,); one sample is a row of its own: x[None, :]"):
+            scale.accept(np.ones(2), last=2)
+        assert scale.accept(np.ones((5, 4, 2)), last=2).shape == (5, 4, 2)
+
+    def test_empty_is_refused(self, scale):
+        with refused(ValueError, "Scale: x should not be empty, got shape (0, 2)"):
+            scale.accept(np.ones((0, 2)), last=2)
+
+
+class TestRecall:
+    def test_what_forward_left(self, scale):
+        scale.cache = kept = np.ones(2)
+        assert scale.recall() is kept
+
+    def test_nothing_before_the_first_forward(self, scale):
+        with refused(RuntimeError, "Scale: backward was called before forward; call forward(x) first "
+                                   "(predict keeps nothing for backward)"):
+            scale.recall()
+
+
+class TestUpstream:
+    def test_the_usual_case_is_passed_through(self, scale):
+        dout = np.ones((4, 2))
+        assert scale.upstream(dout, (4, 2), dout.dtype) is dout
+
+    @pytest.mark.parametrize("dout", [np.ones((4, 2), np.float32), np.ones((4, 2), int), [[1, 1]] * 4])
+    def test_it_is_cast_to_the_output(self, scale, dout):
+        assert scale.upstream(dout, (4, 2), np.dtype(np.float64)).dtype == np.float64
+
+    @pytest.mark.parametrize("shape", [(4, 3), (2, 4), (1, 2), (2,), (4, 2, 1)])
+    def test_another_shape_is_refused_never_broadcast(self, scale, shape):
+        with pytest.raises(ValueError, match=r"^Scale: dout should have shape \(4, 2\), got "):
+            scale.upstream(np.ones(shape), (4, 2), np.dtype(np.float64))
+
+
+class TestCall:
+    def test_on_arrays_it_is_forward(self):
+        class Double(Layer):
+            def forward(self, x, y):
+                return 2 * x + y
+        assert Double()(np.ones(1), np.ones(1)).tolist() == [3.0]
+
+    def test_on_nodes_it_hands_over_to_the_node(self, scale):
+        class Node:
+            def connect(self, layer, *nodes):
+                return self, layer, nodes
+        one, other = Node(), Node()
+        assert scale(one, other) == (one, scale, (one, other))
+        assert scale(one) == (one, scale, (one,))
+
+    def test_without_inputs_it_is_forward_too(self):
+        class Three(Layer):
+            def forward(self):
+                return 3
+        assert Three()() == 3
+
+
+class TestRepr:
+    def test_parameters_with_shapes_and_options_with_values(self, scale):
+        assert repr(scale) == "Scale(a (2,), b (2,), power=1)"
+        assert repr(Scale(np.ones((2, 3)), power="x")) == "Scale(a (2, 3), power='x')"
+        assert repr(Layer()) == "Layer()"
+
+
+class TestModels:
+    def test_walk_visits_every_layer_in_order(self):
+        a, b, c = Layer(), Foreign(), Layer()
+        inner = Stack(b, c)
+        outer = Stack(a, inner)
+        assert list(walk(outer)) == [outer, a, inner, b, c]
+        assert list(walk(b)) == [b]
+
+    def test_evaluation_is_for_the_length_of_the_block(self, scale):
+        frozen, foreign = Layer(), Foreign()
+        frozen.training = False
+        model = Stack(scale, Stack(frozen, foreign))
+        for layer in (scale, frozen, model):
+            layer.cache = np.ones(1)
+        with evaluation(model):
+            assert not any(layer.training for layer in (model, scale, frozen))
+            assert not hasattr(foreign, "training")
+        assert [layer.training for layer in (model, scale, frozen)] == [True, True, False]
+        assert all(layer.cache is None for layer in (model, scale, frozen)) and foreign.cache == "mine"
+
+    def test_evaluation_restores_also_after_an_error(self, scale):
+        scale.cache = np.ones(1)
+        with pytest.raises(KeyError), evaluation(scale):
+            raise KeyError
+        assert scale.training and scale.cache is None
