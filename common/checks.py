@@ -27,8 +27,6 @@ def matches(shape, pattern):
     """
     if ... in pattern:
         at, free = pattern.index(...), len(shape) - len(pattern) + 1
-        if free < 0:
-            return False
         pattern = pattern[:at] + ("any",) * free + pattern[at + 1:]
     return len(shape) == len(pattern) and all(p.__class__ is str or p == n for p, n in zip(pattern, shape))
 
@@ -40,7 +38,7 @@ def array(who, name, x, dtype=None, shape=None):
     """
     a = as_array(x)
     if a.dtype.kind not in ("f" if dtype is None else "fiub"):
-        cast = "; cast it first, for instance x.astype(np.float32)" if a.dtype.kind in "iub" else ""
+        cast = f"; cast it first, for instance {name}.astype(np.float32)" if a.dtype.kind in "iub" else ""
         raise TypeError(wrong(who, name, "be an array of floats", kind_text(x, a)) + cast)
     if not a.size:
         raise ValueError(wrong(who, name, "not be empty", f"shape {a.shape}"))
@@ -64,9 +62,9 @@ def kind_text(x, a):
 def shape_hint(name, shape, pattern):
     """What most often leads from the received shape to the expected one, or nothing."""
     last = pattern[-1] if pattern else None
-    if len(shape) > 2 and np.prod(shape[1:]) == last:
+    if ... in pattern and len(shape) > 2 and np.prod(shape[1:]) == last:
         return "flatten each sample first, with Flatten() in front of this layer"
-    if len(shape) == 1 and shape == (last,):
+    if shape == (last,):
         return f"one sample is a row of its own: {name}[None, :]"
     if all(isinstance(p, int) for p in pattern) and np.prod(shape) == np.prod(pattern):
         return f"the number of entries fits: reshape it to {shape_text(pattern)}"
