@@ -21,8 +21,9 @@ def relu(x):
     array([0., 3.])
     """
     x = np.asarray(x)
-    # A row of zeros in place of the scalar 0 lets NumPy take its vectorised loop: 1.3 to 2.7 times as fast.
-    return np.maximum(x, np.zeros(x.shape[-1:], x.dtype))
+    # On a matrix a row of zeros in place of the scalar 0 lets NumPy take its vectorised loop: 1.3 to 2.7 times as fast. Images
+    # may be channels-last in memory, where it is three times as slow.
+    return np.maximum(x, np.zeros(x.shape[-1:], x.dtype) if x.ndim < 3 else x.dtype.type(0))
 
 
 def softmax(x):

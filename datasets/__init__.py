@@ -2,7 +2,12 @@
 from ..common.training.batches import batches
 from .digits import load_digits
 from .mnist import load_mnist
-from .preprocessing import train_test_split
+from .preprocessing import random_shifts, train_test_split
+from .sequence_batches import pair_batches, text_batches
+from .sequences import make_addition, make_dates
 from .spiral import make_spiral
+from .text import load_ptb, load_python_docs
+from .vocabulary import Vocabulary, read_text
 
-__all__ = ["batches", "load_digits", "load_mnist", "make_spiral", "train_test_split"]
+__all__ = ["batches", "load_digits", "load_mnist", "load_ptb", "load_python_docs", "make_addition", "make_dates", "make_spiral",
+           "pair_batches", "random_shifts", "read_text", "text_batches", "train_test_split", "Vocabulary"]

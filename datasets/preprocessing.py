@@ -67,3 +67,23 @@ def count_test(who, test_size, N):
         raise ValueError(checks.wrong(who, "test_size", f"leave each part some of the {N} samples", test_size,
                                       "give a share between 0 and 1 or a number of samples"))
     return N_test
+
+
+def random_shifts(images, most=2, rng=None):
+    """Copies of images (N, C, H, W), each moved by up to ``most`` pixels up or down and left or right, 0 moving in at the edge.
+
+    A digit that is moved is the same digit: a new sample for nothing, each time it is drawn (LeCun et al. 1998; Krizhevsky et al.
+    2012 call it data augmentation).
+
+    >>> random_shifts(np.arange(1.0, 10.0).reshape(1, 1, 3, 3), most=1, rng=3)
+    array([[[[0., 4., 5.],
+             [0., 7., 8.],
+             [0., 0., 0.]]]])
+    """
+    images = checks.array("random_shifts", "images", images, shape=("N", "C", "H", "W"))
+    most = checks.count("random_shifts", "most", most, least=0)
+    N, _, H, W = images.shape
+    padded = np.pad(images, ((0, 0), (0, 0), (most, most), (most, most)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (H, W), axis=(2, 3))
+    down, right = np.random.default_rng(rng).integers(0, 2 * most + 1, (2, N))
+    return windows[np.arange(N), :, down, right]

@@ -160,7 +160,7 @@ class Flatten(Layer):
     def forward(self, x):
         x = self.accept(x, shape=("N", ...))
         self.cache = x.shape, x.dtype
-        return x.reshape(len(x), -1).copy()
+        return np.array(x, order="C").reshape(len(x), -1)
 
     def backward(self, dout):
         shape, dtype = self.recall()

@@ -13,18 +13,38 @@ def mlp(shape, classes, rng):
     return MLP([int(np.prod(shape)), 128, 64, classes], rng=rng)
 
 
+def convolutional(name, **options):
+    """A function that makes the class ``name`` of this package for images."""
+    def make(shape, classes, rng):
+        from .. import models
+        return getattr(models, name)(input_shape=shape, classes=classes, rng=rng, **options)
+    return make
+
+
 MODELS = {      # name: what it is, and a function of a sample's shape, the number of classes and a generator
     "mlp": ("multi-layer perceptron, two hidden layers of 128 and 64 ReLU units", mlp),
+    "lenet": ("LeNet: two convolutions, three affine layers", convolutional("LeNet")),
+    "vgg": ("VGG for small images: four convolutions, two affine layers", convolutional("VGG", depth=6)),
+    "resnet": ("ResNet for small images: three residual blocks", convolutional("ResNet", depth=8)),
+    "inception": ("a small network of two Inception blocks", convolutional("small_inception")),
 }
 COMMANDS = {"train": "train a model on real data, and keep its learning curves and weights"}
-DATA = {        # name of the loader: what it loads
+DATA = {
     "digits": "1,797 handwritten digits of 8 x 8 pixels (UCI), bundled: no download",
+    "mnist": "70,000 handwritten digits of 28 x 28 pixels, its four files in --folder",
+    "mnist-test": "MNIST's test files alone: the first 8,000 images to train, the last 2,000 to test",
 }
 
 
-def load(name):
-    from .. import datasets
-    return getattr(datasets, f"load_{name}")()
+def load(name, folder):
+    """(x_train, t_train), (x_test, t_test)"""
+    from ..datasets import load_digits, load_mnist
+    if name == "digits":
+        return load_digits()
+    if name == "mnist":
+        return load_mnist(folder=folder)
+    x, t = load_mnist("test", folder)
+    return (x[:8000], t[:8000]), (x[8000:], t[8000:])
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,7 +83,7 @@ def positive(number, what):
     return parse
 
 
-def seed(text):
+def whole(text):
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"should be a whole number, 0 or larger, got {text!r}")
     return int(text)
@@ -92,13 +112,16 @@ def train_parser():
     train.add_argument("model", nargs="?", default="mlp", type=known("model", MODELS), help="which model (default: mlp)")
     train.add_argument("--data", default="digits", type=known("data set", DATA), metavar="NAME",
                        help="which data (default: digits)")
+    train.add_argument("--folder", default=".", metavar="FOLDER", help="where data files are, for mnist (default: here)")
     train.add_argument("--epochs", default=40, type=positive(int, "a whole number of at least 1"), metavar="N",
                        help="passes over the training samples (default: 40)")
     train.add_argument("--batch-size", default=32, type=positive(int, "a whole number of at least 1"), metavar="N",
                        help="samples per step (default: 32)")
     train.add_argument("--lr", default=1e-3, type=positive(float, "a positive number"), metavar="RATE",
                        help="learning rate of Adam at the start; it falls to 0 along a cosine (default: 0.001)")
-    train.add_argument("--seed", default=0, type=seed, metavar="N",
+    train.add_argument("--shift", default=0, type=whole, metavar="PIXELS",
+                       help="move training images at random by up to so many pixels (default: 0)")
+    train.add_argument("--seed", default=0, type=whole, metavar="N",
                        help="seed of weights, shuffling and validation split; the same seed gives the same result (default: 0)")
     train.add_argument("--out", default="runs", metavar="FOLDER", help="where results go (default: runs)")
     train.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -118,12 +141,16 @@ def main(argv=None):
         guess = difflib.get_close_matches(unknown, flags, 1) or [", ".join(flags)]
         return fail(parser.prog, f"there is no option {unknown}; did you mean {guess[0]}?")
     options = parser.parse_args(argv[1:])
+    try:
+        data = load(options.data, options.folder)
+    except (OSError, ValueError) as error:
+        return fail(parser.prog, str(error))
     folder = Path(options.out) / f"{options.model}-{options.data}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
-        return train(options, folder)
+        return train(options, data, folder)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -134,23 +161,28 @@ def main(argv=None):
         return fail(parser.prog, str(error))
 
 
-def train(options, folder):
+def train(options, data, folder):
     """Train, keep curves, history and weights in ``folder``, and print the test accuracy."""
     import numpy as np
 
     from ..common.training import Trainer
-    from ..datasets import train_test_split
+    from ..datasets import batches, random_shifts, train_test_split
     from ..optimizers import Adam, cosine_decay
 
-    (x, t), (x_test, t_test) = load(options.data)
+    (x, t), (x_test, t_test) = data
     rng = np.random.default_rng(options.seed)
     x, x_val, t, t_val = train_test_split(x, t, test_size=0.1, stratify=t, rng=rng)
     model = MODELS[options.model][1](x.shape[1:], int(t.max()) + 1, rng)
     steps = options.epochs * -(-len(x) // options.batch_size)
     trainer = Trainer(model, Adam(lr=cosine_decay(options.lr, steps)))
+
+    def shifted():
+        for images, labels in batches(x, t, batch_size=options.batch_size, rng=rng):
+            yield random_shifts(images, options.shift, rng), labels
+
+    samples = dict(batches=shifted) if options.shift else dict(x=x, t=t, batch_size=options.batch_size, rng=rng)
     try:
-        trainer.fit(x, t, epochs=options.epochs, batch_size=options.batch_size, validation_data=(x_val, t_val), rng=rng,
-                    progress=not options.quiet)
+        trainer.fit(**samples, epochs=options.epochs, validation_data=(x_val, t_val), progress=not options.quiet)
     except KeyboardInterrupt:
         keep(trainer, folder)
         print(f"stopped after {len(trainer.history)} of {options.epochs} epochs; history and weights so far are in {folder}",

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from ..common.layer import Layer, evaluation
+from ..common.layer import Layer, evaluation, reset_states
 from ._parameters import Parameters, checked
 
 
@@ -103,11 +103,33 @@ class Model(Layer):
             with evaluation(self):
                 if batch_size is None:
                     return self.run(*inputs)
-                parts = [self.run(*part) if isinstance(part, tuple) else self.run(part)
-                         for part in batches(*inputs, batch_size=batch_size, shuffle=False)]
+                parts = []
+                for part in batches(*inputs, batch_size=batch_size, shuffle=False):
+                    reset_states(self)                    # samples do not follow each other, wherever they are cut
+                    parts.append(self.run(*part) if isinstance(part, tuple) else self.run(part))
                 return joined(parts)
         finally:
             self._ready = self.output = None
+
+    def summary(self, *inputs):
+        """A table, text and HTML: output shape, parameters, cached bytes and multiply-adds per layer, for one forward of these
+        inputs (with the targets behind them, the loss too). The model stays as it is."""
+        from .summary import summary
+        return summary(self, *inputs)
+
+    def draw(self, ax=None, values=False, x=None):
+        """A picture on Axes; ``x`` adds shapes, ``values`` a traced Graph's values and gradients. See ``drawing.draw``."""
+        from .drawing import draw
+        return draw(self, ax, values, x)
+
+    def to_svg(self, values=False, x=None):
+        """The picture that ``draw`` paints, as the text of an SVG file."""
+        from .drawing import to_svg
+        return to_svg(self, values, x)
+
+    def _repr_svg_(self):
+        from .drawing import notebook_svg
+        return notebook_svg(self)
 
     def _buffers(self):
         """(name, layer, key) for each piece of state that is no parameter."""

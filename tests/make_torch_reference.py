@@ -30,6 +30,45 @@ def rows(x):
     return x.numel() / x.shape[-1]
 
 
+def over_time(layer, function, x, weights, mask=None):
+    """torch.rnn_tanh, torch.lstm or torch.gru, what nn.RNN and its kin call, with the weights of our layer."""
+    Wx, Wh, bx, bh = weights
+    directions = 1 + layer.reverse
+    zero = torch.zeros(directions, len(x), len(Wh), dtype=x.dtype)
+    state = (zero, zero) if function is torch.lstm else zero
+    options = [Wx.T, Wh.T, bx, bh] * directions, True, 1, 0.0, False, layer.reverse
+    if mask is None:
+        y = function(x, state, *options, True)[0]
+    else:
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x, mask.sum(1), batch_first=True)
+        y = packed._replace(data=function(packed.data, packed.batch_sizes, state, *options)[0])
+        y, _ = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])
+    return y[..., -len(Wh):]
+
+
+def recurrent(function):
+    def run(layer, x, *more):
+        *mask, Wx, Wh, bx, bh = more if function is torch.gru else (*more, torch.zeros_like(more[-1]))
+        return over_time(layer, function, x, (Wx, Wh, bx, bh), *mask)
+    return run
+
+
+def multi_head_attention(layer, query, *more):
+    *memory, Wq, bq, Wk, bk, Wv, bv, Wo, bo = more
+    mask = memory.pop() if memory and memory[-1].dtype == torch.bool else None
+    source = memory[0] if memory else query
+    q, k, v = (F.linear(x, W.T, b).unflatten(-1, (layer.heads, -1)).transpose(1, 2)
+               for x, W, b in ((query, Wq, bq), (source, Wk, bk), (source, Wv, bv)))
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None], is_causal=layer.causal)
+    return F.linear(y.transpose(1, 2).flatten(2), Wo.T, bo)
+
+
+def sinusoids(T, D):
+    """Vaswani et al., 3.5, as it is written there."""
+    waves = [torch.arange(T, dtype=torch.float64) / 10000 ** (2 * (d // 2) / D) for d in range(D)]
+    return torch.stack([wave.cos() if d % 2 else wave.sin() for d, wave in enumerate(waves)], dim=1)
+
+
 # For each class the same in PyTorch: a function of the layer, for its options, and as tensors its inputs, then its parameters.
 REFERENCE = {
     "Affine": lambda layer, x, W, b=None: F.linear(x, W.T, b),
@@ -59,6 +98,26 @@ REFERENCE = {
     "Concatenate": lambda layer, *x: torch.cat(x, dim=layer.axis),
     "Flatten": lambda layer, x: torch.flatten(x, start_dim=1),
     "Dropout": lambda layer, x: x * torch.from_numpy(layer.cache != 0) / (1 - layer.p),      # what our layer kept
+    "Embedding": lambda layer, ids, W: F.embedding(ids, W),
+    "EmbeddingDot": lambda layer, h, ids, W: (F.embedding(ids, W) * h[..., None, :]).sum(-1),
+    "RNNCell": lambda layer, x, h, Wx, Wh, b: torch.rnn_tanh_cell(x, h, Wx.T, Wh.T, b, torch.zeros_like(b)),
+    "LSTMCell": lambda layer, x, h, c, Wx, Wh, b: torch.lstm_cell(x, (h, c), Wx.T, Wh.T, b, torch.zeros_like(b)),
+    "GRUCell": lambda layer, x, h, Wx, Wh, bx, bh: torch.gru_cell(x, h, Wx.T, Wh.T, bx, bh),
+    "RNN": recurrent(torch.rnn_tanh),
+    "LSTM": recurrent(torch.lstm),
+    "GRU": recurrent(torch.gru),
+    "Attention": lambda layer, q, k, v, mask=None: F.scaled_dot_product_attention(q, k, v, attn_mask=mask),
+    "MultiHeadAttention": multi_head_attention,
+    "PositionalEncoding": lambda layer, x, *W: x + (W[0][:x.shape[1]] if W else sinusoids(*x.shape[1:]).to(x.dtype)),
+    "BatchNorm": lambda layer, x, gamma, beta: F.batch_norm(
+        x, torch.full_like(gamma, 0.5), torch.full_like(gamma, 2.0), gamma, beta, layer.training, eps=layer.eps),
+    "LayerNorm": lambda layer, x, gamma, beta: F.layer_norm(x, gamma.shape, gamma, beta, layer.eps),
+    "GroupNorm": lambda layer, x, gamma, beta: F.group_norm(x, layer.groups, gamma, beta, layer.eps),
+    "Convolution": lambda layer, x, W, b=None: F.conv2d(
+        x, W, b, layer.stride, layer.padding, layer.dilation, layer.groups),
+    "MaxPool": lambda layer, x: F.max_pool2d(x, layer.size, layer.stride, layer.padding),
+    "AveragePool": lambda layer, x: F.avg_pool2d(x, layer.size, layer.stride, layer.padding),
+    "GlobalAveragePool": lambda layer, x: F.adaptive_avg_pool2d(x, 1).flatten(1),
     "SoftmaxWithLoss": cross_entropy,
     "SigmoidWithLoss": lambda layer, x, t: F.binary_cross_entropy_with_logits(x, t),
     "SquaredError": lambda layer, x, t: F.mse_loss(x, t, reduction="sum") / 2 / rows(x),

@@ -1,64 +1,266 @@
 """The gradient check: hand-written backward against numerical derivatives, with a verdict in words."""
+import contextlib
 import inspect
+import re
+import warnings
 
 import numpy as np
 
-from .numerical import columns
-from .report import Finding, GradientReport
+from . import conduct
+from .bounded import TimeUp, Watchdog
+from .conduct import finding
+from .diagnosis import diagnose
+from .evidence import close, measure
+from .remarks import coarse, no_mistake, remarks
+from .report import GradientReport
+from .rules import ORDER
 from .subject import FunctionLayer, Subject
 
-TOLERANCE = 1e-6
+LIMIT = 5.0           # seconds for one forward or backward
 
 
 def check_gradients(layer, *inputs, gradient=None, rng=None):
-    """stage 1"""
-    if inspect.isclass(layer):
-        raise TypeError(f"check_gradients: layer should be an object, got the class {layer.__name__}; "
-                        f"make one: {layer.__name__}(...)")
-    if isinstance(layer, tuple):
-        layer, gradient = layer
-    name = getattr(layer, "__name__", type(layer).__name__)
-    if gradient is not None:
-        layer = FunctionLayer(layer, gradient)
+    """Compare a layer's hand-written backward with numerical derivatives, and say which mistake it makes.
+
+    ``layer`` is any object with ``forward(*inputs)`` and ``backward(dout)``, and, if it has parameters,
+    ``params`` and ``grads``: a layer, a loss, a whole model. Or a function f, with ``gradient``: a function
+    of the same inputs that gives the gradient of a scalar f, the derivative f'(x) of an elementwise one, or,
+    if it takes one argument more, ``gradient(*inputs, dout)``. ``rng``: a Generator, a seed or None; draws
+    the upstream gradients.
+
+    Checked is d(Σ dout · y) for random dout (never ones: a sum over a softmax is constant, and a backward
+    that gives zeros would pass), by every float input and every parameter, in float64, on a copy: the layer
+    and the inputs stay as they are. Integer inputs need no gradient, nor do the targets of a loss. Returns a
+    GradientReport, which is true if all is right, so that
+
+        assert check_gradients(MyAffine(W, b), x)
+
+    is a whole test. Exceptions, wrong shapes and endless loops are findings, never raised. Raises TypeError
+    for what is no layer.
+
+    >>> class Affine:
+    ...     def __init__(self, W, b):
+    ...         self.params, self.grads = [W, b], [np.zeros_like(W), np.zeros_like(b)]
+    ...     def forward(self, x):
+    ...         self.x = x
+    ...         return x @ self.params[0] + self.params[1]
+    ...     def backward(self, dout):
+    ...         self.grads[0][...] = self.x.T @ dout
+    ...         self.grads[1][...] = dout.mean(axis=0)
+    ...         return dout @ self.params[0].T
+    >>> rng = np.random.default_rng(0)
+    >>> report = check_gradients(Affine(rng.normal(size=(3, 4)), np.zeros(4)), rng.normal(size=(7, 3)), rng=0)
+    >>> report.ok, report.findings[0].code, report.findings[0].where
+    (False, 'divided-by-N', 'params[1]')
+    """
+    layer = as_layer(layer, gradient)
+    name = getattr(getattr(layer, "f", None), "__name__", type(layer).__name__)
     rng = np.random.default_rng(rng)
-    subject = Subject(layer, inputs)
-    y = subject.output()
-    dout = rng.normal(size=y.shape) if y.ndim else rng.uniform(0.5, 2)
-    if not subject.takes_dout:
-        dout = np.ones(y.shape)
-    back = subject.backward(dout)
-    findings, checked = [], []
-    scalar = y.ndim == 0
-    for i, (x, a) in enumerate(zip(subject.inputs, back.inputs)):
-        if x is None or x.dtype.kind != "f" or (a is None and scalar and i > 0):
-            continue
-        where = "x" if i == 0 else f"inputs[{i}]"
-
-        def f(x, i=i):
-            return subject.output(subject.inputs[:i] + (x,) + subject.inputs[i + 1:])
-        g = np.array([np.sum(dout * c) for c in columns(f, x.copy())]).reshape(x.shape)
-        checked.append(where)
-        findings += compare(where, a, g, "not-returned")
-    grads = back.params + [None] * (len(subject.params) - len(back.params))
-    for i, (p, a) in enumerate(zip(subject.params, grads)):
-        where = f"params[{i}]"
-        g = np.array([np.sum(dout * c) for c in columns(lambda p: subject.output(), p)]).reshape(p.shape)
-        checked.append(where)
-        missing = a is None or not np.any(a) and np.any(g)
-        findings += compare(where, None if missing else a, g, "not-written")
-    return GradientReport(name, findings, (), checked)
+    with quiet(), Watchdog(LIMIT) as watchdog:
+        try:
+            return Check(name, layer, inputs, watchdog.call, rng).run()
+        except TimeUp as e:
+            return GradientReport(name, [finding("unrecognised", "x", f"a call {e}: an endless loop?")])
 
 
-def compare(where, a, g, missing):
-    if a is None:
-        if np.any(g):
-            yield Finding(missing, where, f"no gradient; numerically its largest entry is {np.abs(g).max():.4g}", "return it")
-        return
-    a = np.asarray(a)
-    if a.shape != g.shape:
-        yield Finding("unrecognised", where, f"the gradient has shape {a.shape}, should have {g.shape}", "the shapes")
-        return
-    error = np.abs(a - g)
-    if not error.max(initial=0) <= TOLERANCE * max(np.abs(g).max(), np.abs(a).max(), 1e-30):
-        at = tuple(int(i) for i in np.unravel_index(np.argmax(error), error.shape))
-        yield Finding("unrecognised", where, f"worst at {at}: backward {a[at]:.6g}, numerical {g[at]:.6g}", "the formula")
+def as_layer(layer, gradient):
+    if inspect.isclass(layer):
+        raise TypeError(
+            f"check_gradients: layer should be an object, got the class {layer.__name__}; make one: {layer.__name__}(...)"
+        )
+    if isinstance(layer, tuple) and len(layer) == 2 and gradient is None:
+        layer, gradient = layer
+    if gradient is not None:
+        if not callable(layer) or not callable(gradient):
+            raise TypeError(
+                "check_gradients: with gradient=..., both should be functions: check_gradients(f, x, gradient=df)"
+            )
+        return FunctionLayer(layer, gradient)
+    if not callable(getattr(layer, "forward", None)):
+        raise TypeError(
+            f"check_gradients: layer should have forward and backward, got {type(layer).__name__}; "
+            "a function goes with its derivative: check_gradients(f, x, gradient=df)"
+        )
+    return layer
+
+
+@contextlib.contextmanager
+def quiet():
+    """No floating-point warnings, and NumPy's global generator as it was."""
+    state = np.random.get_state()              # noqa: NPY002
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        np.random.set_state(state)             # noqa: NPY002
+
+
+class Check:
+    """One run of the checker."""
+
+    def __init__(self, name, layer, inputs, call, rng):
+        self.name, self.layer, self.given, self.call, self.rng = name, layer, inputs, call, rng
+        self.findings, self.notes = [], []
+
+    def run(self):
+        try:
+            self.subject = Subject(self.layer, self.given, self.call)
+            y = self.subject.output()
+        except Exception as e:
+            return self.report([finding("unrecognised", "x", f"forward raised {error_text(e)}")])
+        if not self.subject.has_backward:
+            return self.report([finding("not-returned", "x", "there is no backward")])
+        if not np.isfinite(y).all():
+            return self.report(
+                [finding("unrecognised", "x", "forward gives NaN or infinity at these inputs")]
+            )
+        try:
+            if not self.repeatable(y):
+                return self.report()
+            m = self.measured()
+        except TimeUp:
+            raise
+        except Exception as e:
+            return self.report([finding("unrecognised", "x", f"raised {error_text(e)}")])
+        self.conduct(m)
+        self.mistakes(m)
+        if not self.findings:
+            no_mistake(self, m)
+        remarks(self, m)
+        return self.report(checked=[e.where for e in m.targets])
+
+    def report(self, findings=(), checked=()):
+        self.findings += findings
+        self.findings.sort(key=lambda f: ORDER.index(f.code))
+        return GradientReport(self.name, self.findings, self.notes, checked)
+
+    def repeatable(self, y):
+        """Two forwards agree; if not, go on with fresh copies and a fixed global seed, if that helps."""
+        subject = self.subject
+        again = subject.output()
+        if y.shape == again.shape and close(again, y, 1e-12):
+            return True
+        self.findings.append(
+            finding(
+                "nondeterministic",
+                "x",
+                "two forwards with the same input gave two outputs, "
+                + (f"{np.abs(y - again).max():.3g} apart" if y.shape == again.shape else "of two shapes"),
+            )
+        )
+        subject.fresh_each_time = True
+        return np.array_equal(subject.output(), subject.output())
+
+    def measured(self):
+        """Measure at the given inputs or, where the function has kinks that matter, a small step beside
+        them."""
+        m = measure(self.subject, self.rng)
+        self.kinks, self.rough = [], None
+        if m.right or m.error is not None:
+            return m
+        if m.sampled and (small := self.smaller()):
+            self.notes.append("a mistake of a large layer: diagnosed on a part of the inputs")
+            return small
+        if coarse(self.subject):
+            rough = measure(self.subject, self.rng, units=False, eps=3e-3)
+            if all(e.shaped and close(e.A, e.G, 3e-2, 1e-5) for e in rough.targets):
+                self.rough = rough
+                return rough
+        self.kinks = [e.where for e in m.targets if not e.right and e.shaped and np.any(e.kinked & e.wrong())]
+        if not self.kinks:
+            return m
+        for size, outwards in ((1e-3, False), (1e-2, False), (1e-3, True), (0.1, False), (0.1, True)):
+            beside = self.beside(size, outwards)
+            if beside is not None and not any(
+                np.any(e.kinked & e.wrong()) for e in beside.targets if e.shaped
+            ):
+                self.subject = beside.subject
+                return beside
+        return m
+
+    def smaller(self):
+        """The measurement of the same layer on a part of its inputs that is small enough to be measured in
+        full and wrong, too."""
+        for width in (7, None):
+            batch = len(self.subject.inputs[0]) if np.ndim(self.subject.inputs[0]) else 0
+            cut = tuple(
+                x[(slice(5), *[slice(width)] * (x.ndim - 1))]
+                if isinstance(x, np.ndarray) and x.ndim and len(x) == batch
+                else x
+                for x in self.given
+            )
+            with contextlib.suppress(Exception):
+                subject = Subject(self.layer, cut, self.call)
+                m = measure(subject, self.rng)
+                if not m.sampled and m.error is None and not m.right:
+                    self.subject = subject
+                    return m
+        return None
+
+    def beside(self, size, outwards):
+        """The same measurement at inputs and parameters moved by a random step of relative length ``size``
+        (``outwards``: away from zero)."""
+        subject = Subject(self.layer, self.given, self.call)
+        subject.fresh_each_time = self.subject.fresh_each_time
+        scalar = self.subject.output().ndim == 0
+        rng = np.random.default_rng(11)
+
+        def moved(a):
+            step = size * rng.uniform(0.5, 1, a.shape) * np.maximum(np.abs(a), 0.05)
+            return a + step * (np.where(a < 0, -1, 1) if outwards else rng.choice((-1, 1), a.shape))
+
+        subject.inputs = tuple(
+            moved(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" and not (scalar and i) else x
+            for i, x in enumerate(subject.inputs)
+        )
+        for p in list(getattr(subject.pristine, "params", None) or ()):
+            p[...] = moved(p)
+        subject.restart()
+        try:
+            return measure(subject, self.rng)
+        except Exception:
+            return None
+
+    def conduct(self, m):
+        """Findings about the object."""
+        for where in sorted(self.subject.changed):
+            self.findings.append(finding("mutates-input", where, f"{where} is not what it was after a call"))
+        if m.error is not None:
+            return
+        for look in (conduct.upstream, conduct.growing, conduct.history, conduct.rebound):
+            if not (self.subject.fresh_each_time and look in (conduct.growing, conduct.history)):
+                with contextlib.suppress(Exception):
+                    self.findings += look(m)
+        self.subject.restart()
+
+    def mistakes(self, m):
+        for where, size, param in m.missing:
+            code = "not-written" if param else "not-returned"
+            self.findings.append(
+                finding(code, where, f"no gradient; numerically its largest entry is {size:.4g}")
+            )
+        if m.error is not None:
+            self.findings += raised(m)
+        if self.rough is None:
+            self.findings += diagnose(m, {f.code for f in self.findings})
+
+
+def raised(m):
+    """An exception in backward: a message about shapes often says which mistake it was."""
+    text = error_text(m.error)
+    if re.search(r"mismatch in its core dimension|not aligned|matmul|shapes .* and .* not aligned", text):
+        code = "missing-transpose"
+    elif "cannot reshape" in text:
+        code = "wrong-reshape"
+    elif re.search(
+        r"could not broadcast input array|non-broadcastable output|output parameter|output array", text
+    ):
+        code = "missing-batch-sum"
+    else:
+        code = "unrecognised"
+    yield finding(code, "x", f"backward raised {text}")
+
+
+def error_text(e):
+    return f"{type(e).__name__}: {e}"

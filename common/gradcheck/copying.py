@@ -1,4 +1,5 @@
-"""A copy of any object in which every float array is float64, and arrays that shared memory share it again."""
+"""A copy of any object in which every float array is float64, and arrays that shared memory share it
+again."""
 import copy
 import types
 
@@ -41,11 +42,32 @@ def extent(a):
     return low, high + a.itemsize
 
 
-def float64_copy(*objects):
-    """Deep copies of the objects, as a tuple; float arrays in them become float64.
+class Recording(np.ndarray):
+    """An array that keeps what somebody tried to write into it, where the shape did not fit, instead of
+    raising."""
+    attempt = None
 
-    Arrays are recognised by memory, so ``self.W``, ``params[0]``, a transposed view and an array that two layers hold stay
-    one array in the copy.
+    def __setitem__(self, key, value):
+        self.attempt = None
+        try:
+            super().__setitem__(key, value)
+        except ValueError:
+            self.attempt = np.array(value, np.float64)
+
+    def __iadd__(self, value):
+        try:
+            return super().__iadd__(value)
+        except ValueError:
+            self.attempt = np.array(value, np.float64)
+            return self
+
+
+def float64_copy(*objects, cast=True, recording=()):
+    """Deep copies of the objects, as a tuple; float arrays in them become float64 (``cast=False``: stay as
+    they are), those whose id is in ``recording`` a Recording.
+
+    Arrays are recognised by memory, so ``self.W``, ``params[0]``, a transposed view and an array that two
+    layers hold stay one array in the copy.
 
     >>> W = np.ones((2, 3), np.float32)
     >>> holder, = float64_copy({"W": W, "params": [W], "view": W.T})
@@ -63,7 +85,7 @@ def float64_copy(*objects):
             blocks.append((low, high, [a]))
     for low, high, members in blocks:
         dtype = members[0].dtype
-        wide = np.dtype(np.float64) if dtype.kind == "f" else dtype
+        wide = np.dtype(np.float64) if cast and dtype.kind == "f" else dtype
         memory = np.zeros((high - low) // dtype.itemsize + 1, wide)
         for a in members:
             if any(step % a.itemsize for step in a.strides) or (extent(a)[0] - low) % a.itemsize:
@@ -72,10 +94,16 @@ def float64_copy(*objects):
             strides = tuple(step // a.itemsize * wide.itemsize for step in a.strides)
             new = np.ndarray(a.shape, wide, memory, start * wide.itemsize, strides)
             new[...] = a
-            memo[id(a)] = new if type(a) is np.ndarray else dressed(new, a)
+            memo[id(a)] = (
+                new.view(Recording)
+                if id(a) in recording
+                else new
+                if type(a) is np.ndarray
+                else dressed(new, a)
+            )
     for a in found:
         if id(a) not in memo:
-            memo[id(a)] = np.array(a, np.float64 if a.dtype.kind == "f" else a.dtype, subok=True)
+            memo[id(a)] = np.array(a, np.float64 if cast and a.dtype.kind == "f" else a.dtype, subok=True)
     return tuple(copy.deepcopy(o, memo) for o in objects)
 
 

@@ -1,7 +1,7 @@
 """Derivatives by trying: change one entry a little and see what the function does."""
 import numpy as np
 
-STEP = np.finfo(np.float64).eps ** (1 / 3)        # 6e-6: rounding error eps/h and truncation error h² balance there
+STEP = np.finfo(np.float64).eps ** (1 / 3)  # 6e-6: rounding error eps/h and truncation error h² balance there
 
 
 def numerical_gradient(f, x, dout=None, eps=None):
@@ -9,11 +9,11 @@ def numerical_gradient(f, x, dout=None, eps=None):
 
         ∂f/∂x_i ≈ (f(x + h e_i) - f(x - h e_i)) / 2h
 
-    f takes one array; x is an array of any shape and dtype, and is never changed: f is given copies. ``eps`` is h; without it
-    h = 6·10⁻⁶ · max(1, |x_i|), where the errors of rounding (about 10⁻¹⁶/h) and of truncation (about h²) balance. Costs two calls
-    of f per entry. Returns float64 of x's shape.
-    Raises ValueError if f gives an array and there is no ``dout``, or one of another shape.
-    Source: Press et al., Numerical Recipes, 5.7.
+    f takes one array; x is an array of any shape and dtype, and is never changed: f is given copies. ``eps``
+    is h; without it h = 6·10⁻⁶ · max(1, |x_i|), where the errors of rounding (about 10⁻¹⁶/h) and of
+    truncation (about h²) balance. Costs two calls of f per entry. Returns float64 of x's shape. Raises
+    ValueError if f gives an array and there is no ``dout``, or one of another shape. Source: Press et al.,
+    Numerical Recipes, 5.7.
 
     >>> numerical_gradient(lambda x: (x ** 2).sum(), np.array([1.0, -3.0])).round(6)
     array([ 2., -6.])
@@ -25,18 +25,25 @@ def numerical_gradient(f, x, dout=None, eps=None):
     def value(x):
         y = np.asarray(f(x.copy()), np.float64)
         if dout is None and y.size != 1:
-            raise ValueError(f"numerical_gradient: f should give one number, got an array of shape {y.shape}; "
-                             "pass dout, the gradient by f(x), of that shape")
+            raise ValueError(
+                f"numerical_gradient: f should give one number, got an array of shape {y.shape}; "
+                "pass dout, the gradient by f(x), of that shape"
+            )
         if dout is not None and y.shape != np.shape(dout):
-            raise ValueError(f"numerical_gradient: dout should have the shape of f(x), {y.shape}, got {np.shape(dout)}")
+            raise ValueError(
+                f"numerical_gradient: dout should have the shape of f(x), {y.shape}, got {np.shape(dout)}"
+            )
         return y
 
     weights = np.ones(()) if dout is None else np.asarray(dout, np.float64)
-    return np.array([np.sum(weights * column.reshape(weights.shape)) for column in columns(value, x, eps)]).reshape(x.shape)
+    return np.array(
+        [np.sum(weights * column.reshape(weights.shape)) for column in columns(value, x, eps)]
+    ).reshape(x.shape)
 
 
 def columns(f, x, eps=None, entries=None):
-    """For each entry of x (or each flat index in ``entries``) the derivative of the whole output by it; x is restored."""
+    """For each entry of x (or each flat index in ``entries``) the derivative of the whole output by it; x is
+    restored."""
     flat = x.reshape(-1) if x.flags.c_contiguous else x.flat
     for i in range(x.size) if entries is None else entries:
         before = flat[i]
@@ -53,8 +60,9 @@ def jacobian(layer, x, numerical=False):
     """The matrix ∂y/∂x (y.size, x.size) of a layer of one input, entries in row-major order.
 
     From the layer's own backward, one unit upstream gradient e_k at a time: row k is backward(e_k); or, with
-    ``numerical=True``, from its forward alone, column by column. ``jacobian(layer, x).reshape(y.shape + x.shape)`` is the
-    form that ``torch.autograd.functional.jacobian`` returns. In float64, on a copy: the layer is left as it was.
+    ``numerical=True``, from its forward alone, column by column. ``jacobian(layer, x).reshape(y.shape +
+    x.shape)`` is the form that ``torch.autograd.functional.jacobian`` returns. In float64, on a copy: the
+    layer is left as it was.
 
     >>> class Square:
     ...     params, grads = [], []
@@ -76,5 +84,5 @@ def jacobian(layer, x, numerical=False):
     for k in range(y.size):
         dout = np.zeros(y.size)
         dout[k] = 1
-        rows.append(np.asarray(subject.backward(dout.reshape(y.shape)).inputs[0], np.float64).reshape(-1))
+        rows.append(np.asarray(subject.gradients(dout).inputs[0], np.float64).reshape(-1))
     return np.array(rows)

@@ -1,25 +1,31 @@
 """What a gradient check found, for people: as text, and as HTML in a notebook."""
+import html
 from dataclasses import dataclass, field
+
+import numpy as np
 
 NOTES = ("kink", "precision")          # no mistakes: said only where no mistake is found
 
 
 @dataclass
 class Finding:
-    """One thing found: ``code`` (which mistake), ``where`` (``"x"``, ``"inputs[1]"``, ``"params[0]"``, …), ``evidence`` (the
-    numbers) and ``hint`` (what to look at)."""
+    """One thing found: ``code`` (which mistake), ``where`` (``"x"``, ``"inputs[1]"``, ``"params[0]"``, …),
+    ``evidence`` (the numbers) and ``hint`` (what to look at). ``picture``: |backward - numerical| as a
+    matrix, or None."""
     code: str
     where: str
     evidence: str
     hint: str
-    picture: object = field(default=None, repr=False, compare=False)      # a map of the wrong entries
+    picture: object = field(default=None, repr=False, compare=False)
 
 
 class GradientReport:
     """The verdict of ``check_gradients``: true if no mistake was found.
 
-    ``ok``; ``findings``, likeliest first; ``notes``, sentences on what was checked and on what these inputs cannot tell apart.
-    Its ``repr`` is written to be the message of ``assert check_gradients(layer, x)``.
+    ``ok``; ``findings``, likeliest first; ``codes``, those of the findings; ``notes``, sentences on what was
+    not looked at and on what these inputs cannot tell apart; ``checked``, the arrays whose gradients were
+    compared; ``name`` of the layer. Its ``repr`` is written to be the message of ``assert
+    check_gradients(layer, x)``; in a notebook it is a table with a picture of the wrong entries.
     """
 
     def __init__(self, name, findings=(), notes=(), checked=()):
@@ -37,14 +43,46 @@ class GradientReport:
         """The codes of the findings, in order, each once."""
         return list(dict.fromkeys(f.code for f in self.findings))
 
-    def __repr__(self):
-        mistakes = sum(f.code not in NOTES for f in self.findings)
+    @property
+    def verdict(self):
         if self.ok:
-            verdict = f"gradients right ({', '.join(self.checked)})" if self.checked else "nothing to check"
-        else:
-            verdict = "1 finding" if mistakes == 1 else f"{mistakes} findings, likeliest first"
-        lines = [f"{self.name}: {verdict}"]
+            return f"gradients right ({', '.join(self.checked)})"
+        return "1 finding" if len(self.findings) == 1 else f"{len(self.findings)} findings, likeliest first"
+
+    def __repr__(self):
+        lines = [f"{self.name}: {self.verdict}"]
+        hinted = set()
         for f in self.findings:
-            lines += [f"  {f.code} in {f.where}", f"      {f.evidence}", f"      look at: {f.hint}"]
-        lines += [f"  note: {note}" for note in self.notes]
-        return "\n".join(lines)
+            lines += [f"  {f.code} in {f.where}", f"      {f.evidence}"]
+            if f.code not in hinted:
+                lines.append(f"      look at: {f.hint}")
+            hinted.add(f.code)
+        return "\n".join(lines + [f"  note: {note}" for note in self.notes])
+
+    def _repr_html_(self):
+        def row(f):
+            cells = (f"<b>{html.escape(f.code)}</b>", f"<code>{html.escape(f.where)}</code>",
+                     f"{html.escape(f.evidence)}<br><i>{html.escape(f.hint)}</i>", svg(f.picture))
+            return "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells) + "</tr>"
+        head = "".join(f"<th>{text}</th>" for text in ("mistake", "where", "evidence, what to look at", "wrong entries"))
+        table = f"<table><tr>{head}</tr>{''.join(map(row, self.findings))}</table>" if self.findings else ""
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return f"<p><b>{html.escape(self.name)}</b>: {html.escape(self.verdict)}</p>{table}{notes}"
+
+
+def svg(picture, most=40):
+    """A matrix of errors as a small picture: white is right, dark red the worst."""
+    if picture is None or not np.isfinite(picture).all() or not np.any(picture):
+        return ""
+    rows, cols = (-(-n // most) for n in picture.shape)
+    m = np.pad(picture, [(0, -picture.shape[0] % rows), (0, -picture.shape[1] % cols)])
+    m = m.reshape(m.shape[0] // rows, rows, m.shape[1] // cols, cols).max(axis=(1, 3))
+    m = m / m.max()
+    side = max(3, min(12, 160 // max(m.shape)))
+    def cell(i, j, v):
+        red, other = 255 - int(100 * v), int(235 * (1 - v))
+        return f"<rect x='{j * side}' y='{i * side}' width='{side}' height='{side}' fill='rgb({red},{other},{other})'/>"
+    cells = "".join(cell(i, j, v) for (i, j), v in np.ndenumerate(m) if v > 1e-6)
+    h, w = m.shape[0] * side, m.shape[1] * side
+    frame = f"<rect width='{w}' height='{h}' fill='white' stroke='#888'/>"
+    return f"<svg width='{w + 1}' height='{h + 1}'>{frame}{cells}</svg>"

@@ -1,26 +1,29 @@
-"""The layer under test, on a float64 copy: how it is run forwards and backwards without a trace on the original."""
+"""The layer under test, on a float64 copy: how it is run forwards and backwards without a trace on the
+original."""
 import inspect
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..layer import Layer
-from .copying import float64_copy, reachable
+from .copying import Recording, float64_copy, reachable
 
 
 @dataclass
 class Backward:
-    """One backward: the gradient of each input (None where none came back) and of each parameter, as they came."""
+    """One backward: the gradient of each input and of each parameter (None where there is none), as they
+    came."""
     inputs: list
     params: list
+    error: object = None                                # the exception it ended with, or None
     raw: object = field(default=None, repr=False)       # what backward returned, untouched
 
 
 class FunctionLayer:
     """A function f with its gradient function, as a layer.
 
-    ``gradient(*inputs)`` gives the gradient of a scalar f, or f'(x) of an elementwise f; with one argument more than f,
-    ``gradient(*inputs, dout)`` gives the gradient of Σ dout · f.
+    ``gradient(*inputs)`` gives the gradient of a scalar f, or f'(x) of an elementwise f; with one argument
+    more than f, ``gradient(*inputs, dout)`` gives the gradient of Σ dout · f.
     """
 
     def __init__(self, f, gradient):
@@ -31,7 +34,7 @@ class FunctionLayer:
         return self.f(*inputs)
 
     def backward(self, dout):
-        if accepts(self.gradient, len(self.inputs) + 1):
+        if not isinstance(self.gradient, np.ufunc) and required(self.gradient) > len(self.inputs):
             return self.gradient(*self.inputs, dout)
         slope = self.gradient(*self.inputs)
         if isinstance(slope, tuple):
@@ -39,79 +42,149 @@ class FunctionLayer:
         return None if slope is None else np.asarray(slope) * dout
 
 
-def accepts(function, n):
-    """Whether a callable takes n positional arguments (True where Python cannot tell)."""
+def parameters(function):
+    """The parameters a callable can be given by position; one without a signature counts as taking a single
+    one."""
     try:
-        inspect.signature(function).bind(*range(n))
-    except TypeError:
-        return False
-    except ValueError:
-        return True
-    return True
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return [inspect.Parameter("x", inspect.Parameter.POSITIONAL_ONLY)]
+    return [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+def required(function):
+    return sum(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in parameters(function))
 
 
 class Subject:
-    """A layer and its inputs. ``pristine`` is the float64 copy that never runs; ``work`` the one that does."""
+    """A layer and its inputs. ``pristine`` is the float64 copy that never runs; ``work`` the one that does.
 
-    def __init__(self, layer, inputs):
-        self.pristine, = float64_copy(layer)
-        self.inputs = tuple(as_input(x) for x in inputs)
-        for g in self.grads_of(self.pristine):
+    ``call`` runs a student's function; the checker gives it a time limit there. ``dtype`` float64 casts; None
+    keeps all as it is.
+    """
+
+    def __init__(self, layer, inputs, call=lambda f, *args: f(*args), cast=True):
+        self.call, self.cast = call, cast
+        self.pristine, = float64_copy(layer, cast=cast)
+        self.inputs = tuple(as_input(x, cast) for x in inputs)
+        for g in grads_of(self.pristine):
             if isinstance(g, np.ndarray) and g.flags.writeable:
                 g[...] = 0
-        self.restart()
-        self.takes_dout = accepts(self.pristine.backward, 1) if hasattr(self.pristine, "backward") else True
+        self.has_backward = callable(getattr(self.pristine, "backward", None))
+        self.takes_dout = not self.has_backward or bool(parameters(self.pristine.backward))
         self.parts = None                       # the shapes of the outputs, where there are several
+        self.fresh_each_time = False            # forward keeps state: take a fresh copy for every call
+        self.dtype = np.dtype(np.float64)       # of the last output, as it came
+        self.recording = False                  # grads keep what did not fit into them, instead of raising
+        self.changed = set()                    # what a call changed that it should not have
+        self.restart()
 
     def restart(self):
         """Throw the working copy away and take a fresh one."""
-        self.work, = float64_copy(self.pristine)
+        recording = [id(g) for g in grads_of(self.pristine)] if self.recording else ()
+        self.work, = float64_copy(self.pristine, cast=self.cast, recording=recording)
         self.params = list(getattr(self.work, "params", None) or ())
         self.generators = generators_of(self.work)
         self.states = [g.bit_generator.state for g in self.generators]
 
-    @staticmethod
-    def grads_of(layer):
-        return list(getattr(layer, "grads", None) or ())
-
-    def output(self, inputs=None):
-        """forward on the working copy, generators in ``buffers`` rewound; outputs of a tuple are joined to one flat array."""
+    def output(self, inputs=None, watch=True):
+        """forward on the working copy, generators in ``buffers`` rewound; the outputs of a tuple joined to
+        one flat array. ``watch``: see whether it changes its inputs or parameters."""
+        if self.fresh_each_time:
+            values = [p.copy() for p in self.params]
+            self.restart()
+            np.random.seed(0)                   # noqa: NPY002  a student may draw from it
+            for p, value in zip(self.params, values):
+                p[...] = value
         for g, state in zip(self.generators, self.states):
             g.bit_generator.state = state
         inputs = self.inputs if inputs is None else inputs
-        y = self.work.forward(*(x.copy() if isinstance(x, np.ndarray) else x for x in inputs))
+        watch = watch or bool(
+            self.changed
+        )  # off in long loops, once the layer is known to leave all as it is
+        given = [x.copy() if watch and isinstance(x, np.ndarray) else x for x in inputs]
+        before = [p.copy() for p in self.params] if watch else ()
+        y = self.call(self.work.forward, *given)
+        self.compare("params", before, self.params)
+        for i, (x, now) in enumerate(zip(inputs, given)):
+            if watch and isinstance(x, np.ndarray) and not same(x, now):
+                self.changed.add("x" if i == 0 else f"inputs[{i}]")
         if isinstance(y, tuple):
             ys = [np.asarray(part, np.float64) for part in y]
             self.parts = [part.shape for part in ys]
             return np.concatenate([part.reshape(-1) for part in ys])
         self.parts = None
+        self.dtype = np.asarray(y).dtype if isinstance(y, (np.ndarray, np.floating)) else np.dtype(np.float64)
         return np.array(y, np.float64)
+
+    def compare(self, name, before, now):
+        for i, (a, b) in enumerate(zip(before, now)):
+            if not same(a, b):
+                self.changed.add(f"{name}[{i}]")
+                b[...] = a
 
     def backward(self, dout):
         """backward on the working copy, after an ``output()``; dout of the output's shape."""
         if self.parts is not None:
             ends = np.cumsum([int(np.prod(shape)) for shape in self.parts])
-            dout = tuple(d.reshape(shape) for d, shape in zip(np.split(dout, ends[:-1]), self.parts))
+            given = tuple(d.reshape(shape).copy() for d, shape in zip(np.split(dout, ends[:-1]), self.parts))
+            kept = tuple(d.copy() for d in given)
         else:
-            dout = float(dout) if np.ndim(dout) == 0 else np.array(dout)
-        dx = self.work.backward(dout) if self.takes_dout else self.work.backward()
-        several = isinstance(dx, tuple) or isinstance(dx, list) and len(dx) == len(self.inputs) != 1
-        found = list(dx) if several else [dx]
+            given, kept = (np.array(dout, np.float64), dout) if np.ndim(dout) else (float(dout), float(dout))
+        before, error, raw = [p.copy() for p in self.params], None, None
+        try:
+            raw = self.call(self.work.backward, given) if self.takes_dout else self.call(self.work.backward)
+        except Exception as e:
+            error = e
+        self.compare("params", before, self.params)
+        if not all(
+            same(a, b) for a, b in zip(np.atleast_1d(kept), np.atleast_1d(given)) if self.parts is None
+        ):
+            self.changed.add("dout")
+        several = isinstance(raw, tuple) or isinstance(raw, list) and len(raw) == len(self.inputs)
+        found = list(raw) if several else [raw]
         found += [None] * (len(self.inputs) - len(found))
         # Copies: a layer may reuse the arrays it returns.
-        return Backward([copied(g) for g in found], [copied(g) for g in self.grads_of(self.work)], dx)
+        return Backward([copied(g) for g in found], [copied(g) for g in grads_of(self.work)], error, raw)
+
+    def gradients(self, dout, inputs=None, clear=True):
+        """forward and backward in one; ``clear`` sets grads to zero first, so that a backward that adds gives
+        its first answer."""
+        y = self.output(inputs)
+        if clear:
+            for g in grads_of(self.work):
+                if isinstance(g, np.ndarray) and g.flags.writeable:
+                    g[...] = 0
+        return self.backward(np.asarray(dout).reshape(y.shape))
 
 
-def as_input(x):
+def grads_of(layer):
+    grads = getattr(layer, "grads", None)
+    return [] if grads is None else list(grads)
+
+
+def as_input(x, cast=True):
     """A float input in float64, an integer one as it is."""
     if x is None:
         return None
-    a = np.asarray(x)
-    return np.array(a, np.float64) if a.dtype.kind == "f" else a.copy() if isinstance(x, np.ndarray) else a
+    a = np.array(x)
+    return a.astype(np.float64) if a.dtype.kind == "f" and cast else a
+
+
+def same(a, b):
+    return np.array_equal(a, b) or bool(np.all((a == b) | (a != a) & (b != b)))
 
 
 def copied(g):
-    return None if g is None else np.array(g)
+    """A gradient as an array of its own; what is no array of numbers becomes an empty one, a wrong shape."""
+    if g is None:
+        return None
+    if isinstance(g, Recording) and g.attempt is not None:
+        return g.attempt
+    try:
+        return np.array(g, np.float64)
+    except (TypeError, ValueError):
+        return np.zeros(0)
 
 
 def generators_of(layer):

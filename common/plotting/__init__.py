@@ -3,7 +3,12 @@
 Every function draws on the Axes it is given, or else on those of a new figure, and returns them; showing,
 saving and closing the figure is left to the caller.
 """
+from .activations import plot_activations
 from .boundary import plot_decision_boundary
+from .confusion import plot_confusion
+from .filters import plot_filters
+from .gradient_flow import plot_gradient_flow
 from .history import plot_history
 
-__all__ = ["plot_decision_boundary", "plot_history"]
+__all__ = ["plot_activations", "plot_confusion", "plot_decision_boundary", "plot_filters", "plot_gradient_flow",
+           "plot_history"]

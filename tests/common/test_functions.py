@@ -121,7 +121,7 @@ class TestCrossEntropy:
         with refused(ValueError, "cross_entropy: y should not be empty, got shape (0, 3)"):
             cross_entropy(np.ones((0, 3)), np.zeros(0, int))
         with refused(TypeError, "cross_entropy: y should be an array of floats, got int64 ndarray; cast it first, "
-                                "for instance x.astype(np.float32)"):
+                                "for instance y.astype(np.float32)"):
             cross_entropy(np.ones((1, 3), np.int64), [0])
 
 

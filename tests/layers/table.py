@@ -85,12 +85,60 @@ def with_params(cls, *shapes, **options):
     return lambda dtype: cls(*params(*shapes)(dtype), **options)
 
 
+def evaluating(cls, *shapes):
+    """A BatchNorm in evaluation mode, by running statistics that are not those it starts with."""
+    def make(dtype):
+        layer = cls(*params(*shapes)(dtype))
+        layer.running_mean[...], layer.running_var[...] = 0.5, 2.0
+        layer.training = False
+        return layer
+    return make
+
+
 def plain(cls, *args, **options):
     return lambda dtype: cls(*args, **options)
 
 
 def elementwise(cls, **options):
     return [Case(plain(cls, **options), floats((5, 7)), leading=True), Case(plain(cls, **options), floats((5, 2, 3, 3)), "image")]
+
+
+def sequence_and_mask(rng, dtype, scale=1.0):
+    """Two sequences of 4 and 2 steps, padded."""
+    return (rng.standard_normal((2, 4, 3)) * scale).astype(dtype), np.arange(4) < np.array([[4], [2]])
+
+
+def with_mask(draw, shape):
+    def masked(rng, dtype, scale=1.0):
+        mask = rng.random(shape) < 0.6
+        mask[..., 0] = True
+        return *draw(rng, dtype, scale), mask
+    return masked
+
+
+def ids(*shape):
+    return lambda rng, dtype, scale=1.0: (rng.integers(0, 4, shape),)
+
+
+def vectors_and_ids(*lead):
+    def draw(rng, dtype, scale=1.0):
+        return (rng.standard_normal((*lead, 3)) * scale).astype(dtype), rng.integers(0, 4, (*lead, 6))
+    return draw
+
+
+def recurrent(cls, *shapes):
+    sizes = floats((2, 4, 3))
+    return [
+        Case(with_params(cls, *shapes), sizes),
+        Case(with_params(cls, *shapes), sequence_and_mask, "mask"),
+        Case(with_params(cls, *shapes, reverse=True), sequence_and_mask, "mask, reverse"),
+        Case(with_params(cls, *shapes), floats((1, 1, 3)), "one step")]
+
+
+def heads(count, **options):
+    """Parameters a third as large: the softmax must not be saturated."""
+    draw = params(*[(6, 6), (6,)] * 4)
+    return lambda dtype: L.MultiHeadAttention(*(p / 3 for p in draw(dtype)), heads=count, **options)
 
 
 pair = floats((5, 3), (5, 3))
@@ -144,6 +192,48 @@ TABLE = {
         Case(plain(L.Concatenate, axis=-1), floats((5, 2, 3), (5, 2, 1)), "last axis")],
     "Flatten": [Case(plain(L.Flatten), floats((5, 2, 3, 4)))],
     "Dropout": [Case(plain(L.Dropout, 0.4, rng=0), floats((5, 7)))],
+    "Embedding": [
+        Case(with_params(L.Embedding, (4, 3)), ids(5), leading=True),
+        Case(with_params(L.Embedding, (4, 3)), ids(5, 2, 3), "3 axes")],
+    "EmbeddingDot": [Case(with_params(L.EmbeddingDot, (4, 3)), vectors_and_ids(5), leading=True)],
+    "RNNCell": [Case(with_params(L.RNNCell, (3, 5), (5, 5), (5,)), floats((2, 3), (2, 5)))],
+    "LSTMCell": [Case(with_params(L.LSTMCell, (3, 20), (5, 20), (20,)), floats((2, 3), (2, 5), (2, 5)))],
+    "GRUCell": [Case(with_params(L.GRUCell, (3, 15), (5, 15), (15,), (15,)), floats((2, 3), (2, 5)))],
+    "RNN": recurrent(L.RNN, (3, 5), (5, 5), (5,)),
+    "LSTM": recurrent(L.LSTM, (3, 20), (5, 20), (20,)),
+    "GRU": recurrent(L.GRU, (3, 15), (5, 15), (15,), (15,)),
+    "Attention": [
+        Case(plain(L.Attention), floats((2, 3, 4), (2, 5, 4), (2, 5, 2))),
+        Case(plain(L.Attention), with_mask(floats((2, 3, 4), (2, 5, 4), (2, 5, 2)), (2, 3, 5)), "mask")],
+    "MultiHeadAttention": [
+        Case(heads(2), floats((2, 4, 6)), "itself"),
+        Case(heads(3, causal=True), floats((2, 4, 6)), "causal"),
+        Case(heads(2), floats((2, 3, 6), (2, 4, 6)), "memory"),
+        Case(heads(2), with_mask(floats((2, 3, 6), (2, 4, 6)), (2, 3, 4)), "mask")],
+    "PositionalEncoding": [
+        Case(plain(L.PositionalEncoding), floats((2, 4, 5)), "sinusoids"),
+        Case(with_params(L.PositionalEncoding, (6, 5)), floats((2, 4, 5)), "learned")],
+    "BatchNorm": [
+        Case(with_params(L.BatchNorm, (4,), (4,)), floats((5, 4))),
+        Case(with_params(L.BatchNorm, (3,), (3,)), floats((5, 3, 2, 4)), "image"),
+        Case(evaluating(L.BatchNorm, (3,), (3,)), floats((5, 3, 2, 4)), "evaluation")],
+    "LayerNorm": [
+        Case(with_params(L.LayerNorm, (7,), (7,)), floats((5, 7)), leading=True),
+        Case(with_params(L.LayerNorm, (4,), (4,)), floats((5, 3, 4)), "3 axes")],
+    "GroupNorm": [Case(with_params(L.GroupNorm, (6,), (6,), groups=2), floats((5, 6, 2, 3)))],
+    "Convolution": [
+        Case(with_params(L.Convolution, (4, 3, 3, 3), (4,)), floats((5, 3, 7, 6))),
+        Case(with_params(L.Convolution, (4, 2, 3, 2), (4,), stride=2, padding=1), floats((5, 2, 7, 6)), "stride, padding"),
+        Case(with_params(L.Convolution, (3, 2, 3, 3), (3,), padding="same", dilation=2), floats((5, 2, 7, 6)), "same, dilation"),
+        Case(with_params(L.Convolution, (4, 1, 3, 3), (4,), groups=2), floats((5, 2, 5, 5)), "groups"),
+        Case(lambda dtype: L.Convolution(params((4, 2, 1, 1))(dtype)[0]), floats((5, 2, 3, 3)), "1 x 1, no bias")],
+    "MaxPool": [
+        Case(plain(L.MaxPool, 2), floats((5, 2, 4, 6))),
+        Case(plain(L.MaxPool, 3, stride=2, padding=1), floats((5, 2, 7, 6)), "overlap, padding")],
+    "AveragePool": [
+        Case(plain(L.AveragePool, 2), floats((5, 2, 4, 6))),
+        Case(plain(L.AveragePool, 3, stride=2, padding=1), floats((5, 2, 7, 6)), "overlap, padding")],
+    "GlobalAveragePool": [Case(plain(L.GlobalAveragePool), floats((5, 3, 4, 2)))],
     "SoftmaxWithLoss": [
         Case(plain(L.SoftmaxWithLoss), scores_and_labels((5,), 3), "labels", leading=True),
         Case(plain(L.SoftmaxWithLoss), scores_and_labels((5, 2), 3), "labels, 3 axes"),

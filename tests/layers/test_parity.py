@@ -74,6 +74,7 @@ def load(name):
 def compare(got, expected, tolerance, what):
     assert np.shape(got) == expected.shape, what
     error, scale = float(np.abs(got - expected).max()), float(np.abs(expected).max())
+    scale = max(scale, 0.1)              # some gradients are 0 on paper: that of an attention's key bias
     assert error <= tolerance * scale, f"{what} is {error:.1e} off, its largest entry is {scale:.1e}"
 
 

@@ -1,0 +1,159 @@
+"""What is found by watching the object at work: lists replaced, sums that grow, caches of another call,
+upstream ignored."""
+import numpy as np
+
+from .evidence import close
+from .report import Finding
+from .rules import HINTS
+from .subject import grads_of
+
+
+def finding(code, where, evidence):
+    return Finding(code, where, evidence, HINTS[code])
+
+
+def agree(p, q):
+    """Whether two gradients are the same, one that is missing or not finite included."""
+    if p is None or q is None or p.shape != q.shape:
+        return p is q
+    return np.array_equal(p, q, equal_nan=True) or close(q, p, 1e-9, 1e-12)
+
+
+def upstream(m):
+    """The answer should double when dout doubles."""
+    subject = m.subject
+    if not subject.takes_dout:
+        if m.y.ndim:
+            yield finding("ignores-upstream", "x", "backward takes no dout, though the output is an array")
+        return
+    d = np.random.default_rng(5).normal(size=m.y.shape) if m.y.ndim else np.float64(0.7)
+    one, two = subject.gradients(d), subject.gradients(2 * d)
+    if one.error or two.error:
+        return
+    names = [("x" if i == 0 else f"inputs[{i}]") for i in range(len(one.inputs))] + [
+        f"params[{i}]" for i in range(len(one.params))
+    ]
+    for where, p, q in zip(names, one.inputs + one.params, two.inputs + two.params):
+        if (
+            p is None
+            or q is None
+            or p.shape != q.shape
+            or not np.isfinite(p).all()
+            or not np.isfinite(q).all()
+            or close(q, 2 * p, 1e-7, 1e-300)
+        ):
+            continue
+        at = np.unravel_index(np.argmax(np.abs(q - 2 * p)), p.shape)
+        words = "does not change" if close(q, p, 1e-7) else f"goes from {p[at]:.6g} to {q[at]:.6g}"
+        yield finding(
+            "ignores-upstream", where, f"with dout doubled the gradient {words}, where it should double"
+        )
+
+
+def growing(m):
+    """A second forward and backward, and a backward alone, should give what the first gave."""
+    subject = m.subject
+    subject.restart()
+    d = np.random.default_rng(6).normal(size=m.y.shape) if m.y.ndim else np.float64(1.0)
+    y = subject.output()
+    d = d.reshape(y.shape)
+    rounds = [subject.backward(d)]
+    subject.output()
+    rounds += [subject.backward(d), subject.backward(d)]
+    if rounds[0].error:
+        return
+    for added, later in ((2, rounds[1]), (3, rounds[2])):
+        for i, (p, q) in enumerate(zip(rounds[0].params, later.params)):
+            if (
+                p is not None
+                and q is not None
+                and p.shape == q.shape
+                and np.any(p)
+                and not later.error
+                and not close(q, p, 1e-7)
+                and any(close(q, k * p, 1e-7) for k in (2, added))
+            ):
+                yield finding(
+                    "accumulates",
+                    f"params[{i}]",
+                    f"a second backward with the same dout gives {ratio_text(p, q)} times the first",
+                )
+        if later is rounds[1] and any(
+            close(q, 2 * p, 1e-7) and np.any(p)
+            for p, q in zip(rounds[0].params, later.params)
+            if p is not None and q is not None and p.shape == q.shape
+        ):
+            return
+
+
+def ratio_text(p, q):
+    return f"{float(np.vdot(p, q) / np.vdot(p, p)):.4g}"
+
+
+def history(m):
+    """What backward gives should not depend on which inputs the layer saw before."""
+    subject, rng = m.subject, np.random.default_rng(7)
+    d = rng.normal(size=m.y.shape) if m.y.ndim else np.float64(1.0)
+
+    def other(x, n=None):
+        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+            return x
+        return x * (1 + 0.5 * rng.uniform(size=x.shape)) + 0.1 * np.abs(x).mean() * (x != 0)
+
+    subject.restart()
+    before = subject.gradients(d)
+    if before.error:
+        return
+    batch = m.batch
+    cut = tuple(
+        x[: batch - 1] if isinstance(x, np.ndarray) and x.ndim and len(x) == batch and batch > 1 else x
+        for x in subject.inputs
+    )
+    for inputs, words in ((tuple(map(other, subject.inputs)), "other inputs"), (cut, "a smaller batch")):
+        subject.restart()
+        try:
+            y = subject.output(inputs)
+            subject.backward(np.ones(y.shape))
+        except Exception:
+            continue
+        try:
+            after = subject.gradients(d)
+        except Exception:
+            continue
+        pairs = list(zip(before.inputs + before.params, after.inputs + after.params))
+        if after.error is None and not all(agree(p, q) for p, q in pairs):
+            names = [("x" if i == 0 else f"inputs[{i}]") for i in range(len(before.inputs))] + \
+                [f"params[{i}]" for i in range(len(before.params))]
+            for where, (p, q) in zip(names, pairs):
+                if not agree(p, q):
+                    yield finding(
+                        "stale-cache",
+                        where,
+                        f"the gradient depends on an earlier call: after a forward with {words} it is another one",
+                    )
+            return
+    subject.restart()
+
+
+def rebound(m):
+    """The lists grads and params, and the arrays in them, stay the same objects."""
+    subject = m.subject
+    subject.restart()
+    layer = subject.work
+    if not hasattr(layer, "grads"):
+        return
+    held, arrays = layer.grads, grads_of(layer)
+    computed = isinstance(getattr(type(layer), "grads", None), property)
+    d = np.random.default_rng(8).normal(size=m.y.shape) if m.y.ndim else np.float64(1.0)
+    subject.output()
+    if subject.backward(d).error:
+        return
+    now = grads_of(layer)
+    if layer.grads is not held and not computed and (arrays or now):
+        yield finding("rebound-grads", "params[0]", "after backward, layer.grads is another list than before")
+        return
+    for i, g in enumerate(now):
+        if i >= len(arrays) or g is not arrays[i]:
+            yield finding(
+                "rebound-grads", f"params[{i}]", f"after backward, grads[{i}] is another array than before"
+            )

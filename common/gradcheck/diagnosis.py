@@ -1,0 +1,71 @@
+"""From evidence to findings: the first signature of the table that fits each wrong array."""
+import numpy as np
+
+from .probes import batch_of_one
+from .report import Finding
+from .rules import HINTS, RULES
+
+
+def diagnose(m, known):
+    """Findings for every array of a Measurement that is wrong; ``known``: codes that were found already."""
+    found = []
+    for e in m.targets:
+        if e.right or e.facts.get("right"):
+            continue
+        codes, words = judge(e)
+        for code in dict.fromkeys(codes):
+            if code not in known or code != "ignores-upstream":
+                found.append(
+                    Finding(
+                        code, e.where, f"{words} ({worst(e)})" if words else worst(e), HINTS[code], picture(e)
+                    )
+                )
+    # Where a mistake is named, the arrays that it spoils further down are no news.
+    named = [f for f in found if f.code != "unrecognised"]
+    if named or "ignores-upstream" in known or "stale-cache" in known or "nondeterministic" in known:
+        found = named
+    return found
+
+
+def judge(e):
+    if not np.isfinite(e.A).all():
+        return ["unrecognised"], "backward gives NaN or infinity"
+    for rule in RULES:
+        result = rule.signature(e)
+        if result and result[0]:
+            return batch_of_one(e, result[0]), result[1]
+    if not e.shaped:
+        return ["unrecognised"], f"the gradient has shape {e.A.shape[1:]}, should have {e.value.shape}"
+    return ["unrecognised"], census(e)
+
+
+def worst(e):
+    """The entry that is furthest off, both values."""
+    A, G, _ = e.facts.get("random", (e.A, e.G, None))
+    if A.shape != G.shape:
+        return f"shape {A.shape[1:]}, should be {G.shape[1:]}"
+    error = np.abs(A[0] - G[0])
+    error = np.where(np.isnan(error) & ~np.isnan(G[0]), np.inf, np.nan_to_num(error))
+    at = np.unravel_index(np.argmax(error), error.shape)
+    place = f"at {tuple(map(int, at))}: " if at else ""
+    return f"{place}backward {A[0][at]:.6g}, numerical {G[0][at]:.6g}"
+
+
+def census(e):
+    wrong = e.wrong()
+    text = f"{int(wrong.sum())} of {int(np.sum(~np.isnan(e.G[0])))} entries are wrong"
+    for axis in range(wrong.ndim):
+        others = tuple(a for a in range(wrong.ndim) if a != axis)
+        lines = wrong.any(axis=others)
+        if lines.any() and not lines.all():
+            text += f", only in slices {np.flatnonzero(lines).tolist()} of axis {axis}"
+    return text
+
+
+def picture(e):
+    """|backward - numerical| for a random upstream gradient as a matrix, or None."""
+    A, G, _ = e.facts.get("random", (e.A, e.G, None))
+    if A.shape != G.shape or not G[0].size:
+        return None
+    d = np.abs(A[0] - G[0])
+    return d.reshape(-1, d.shape[-1] if d.ndim else 1)

@@ -1,0 +1,303 @@
+"""What is measured before anything is judged: analytic and numerical gradients of every input and
+parameter."""
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .numerical import STEP
+
+EPS = np.finfo(np.float64).eps
+TOLERANCE = 1e-6            # relative to the largest entry
+FULL = 400_000              # entries of all Jacobians together that are measured in full
+SAMPLE = 40                 # entries per array otherwise
+
+
+@dataclass
+class Evidence:
+    """Backward (A) and numerical (G) gradient of one array, for K upstream gradients ``douts`` (K, *y.shape).
+
+    Small layers: K random draws first; where they disagree the unit draws, one per output entry, so that A
+    and G are the two Jacobians. Large layers: random draws, and G is NaN except at the entries that were
+    sampled.
+    """
+    where: str
+    value: np.ndarray
+    A: np.ndarray                   # (K, *whatever shape came back)
+    G: np.ndarray                   # (K, *value.shape)
+    douts: np.ndarray
+    noise: float                    # the size of rounding errors in G
+    m: object = None
+    kinked: np.ndarray = None       # (*value.shape) where the one-sided differences disagree
+    J: np.ndarray = None            # (y.size, value.size)
+    index: int = 0
+    param: bool = False
+    unit: bool = False
+    facts: dict = field(default_factory=dict)
+
+    @property
+    def shaped(self):
+        return self.A.shape == self.G.shape
+
+    @property
+    def right(self):
+        return self.shaped and close(self.A, self.G, TOLERANCE, self.noise)
+
+    def wrong(self):
+        """Where the shapes agree: the entries that are wrong in any draw."""
+        scale = max(np.nanmax(np.abs(self.G)), np.abs(self.A).max())
+        return np.any(np.abs(self.A - self.G) > TOLERANCE * scale + self.noise, axis=0)
+
+
+@dataclass
+class Measurement:
+    """One check at one point: the subject, its output and the Evidence for each array."""
+    subject: object
+    y: np.ndarray
+    targets: list
+    missing: list  # (where, largest numerical entry, is it a parameter) of gradients that did not come
+    error: object = None            # backward's exception
+    sampled: bool = False
+    backwards: list = None          # what came back for each random draw
+
+    @property
+    def right(self):
+        return self.error is None and not self.missing and all(e.right for e in self.targets)
+
+    @property
+    def batch(self):
+        x = next((x for x in self.subject.inputs if isinstance(x, np.ndarray) and x.ndim), None)
+        return len(x) if x is not None else 1
+
+
+def close(P, Q, tol=1e-5, noise=0.0):
+    """P and Q agree relative to their largest entry; entries of Q that are NaN were not measured. False for
+    NaN in P."""
+    known = ~np.isnan(Q)
+    if not np.isfinite(P).all():
+        return False
+    P, Q = P[known], Q[known]
+    return bool(P.size == 0 or np.abs(P - Q).max() <= tol * max(np.abs(P).max(), np.abs(Q).max()) + noise)
+
+
+def suspect(f, x, y, dout, A, rng):
+    """Entries to look at in a large array: if the derivative in a random direction disagrees with backward's,
+    halve the set of entries that move until one is left; it comes with its neighbours along each axis."""
+    v = rng.normal(size=x.size)
+    h = STEP * max(1.0, np.abs(x).max()) / np.sqrt(x.size)
+    noise = 20 * EPS * np.sqrt((dout ** 2 * (y ** 2)).sum()) / h + 1e-7 * np.abs(A).max() * np.sqrt(x.size)
+
+    def off(low, high):
+        """How far backward and numbers disagree about moving the entries low..high at random."""
+        before = x.flat[low:high]
+        part = v[low:high]
+        x.flat[low:high] = before + h * part
+        up = f()
+        x.flat[low:high] = before - h * part
+        down = f()
+        x.flat[low:high] = before
+        return abs(np.sum(dout * (up - down)) / (2 * h) - A.flat[low:high] @ part)
+    low, high = 0, x.size
+    if not off(low, high) > noise:
+        return []
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if off(low, middle) >= off(middle, high) else (middle, high)
+    strides = np.cumprod([1, *x.shape[:0:-1]])
+    return [low, *(low + k * s for s in strides for k in (-1, 1) if 0 <= low + k * s < x.size)]
+
+
+def rightly(A, J, douts, noise):
+    """Whether the first random draw agrees already."""
+    G = douts[0].reshape(-1) @ J
+    if np.any(A[0]) and noise > 1e-4 * np.abs(J).max(initial=0):
+        return False
+    return A[0].size == G.size and np.isfinite(J).all() and close(A[0].reshape(-1), G, TOLERANCE / 10, noise)
+
+
+def steadier(f, x, y, J, K, noise):
+    """The Jacobian with, for each column, the step that is steadiest: which agrees best with twice that step.
+    For functions that bend sharply or that the usual step leaves (log near 0), and for derivatives that are
+    small beside the value."""
+    few = list(range(0, x.size, max(1, x.size // 6)))
+    twice = numeric(f, x, y, few, 2 * STEP)[0]
+    if (
+        np.isfinite(J).all()
+        and np.abs(twice - J[:, few]).max(initial=0)
+        <= 1e-7 * np.abs(J).max() + noise
+        < 1e-6 * np.abs(J).max()
+    ):
+        return J, K, noise
+    tried, doubts = [], []
+    for factor, floor in (
+        (STEP, None),
+        (STEP, 1.0),
+        (1e-4, 1.0),
+        (1e-3, 1.0),
+        (STEP, 1e-2),
+        (STEP, 1e-4),
+        (STEP, 1e-6),
+        (1e-4, 0.0),
+    ):
+        one, two = (numeric(f, x, y, range(x.size), k * factor, floor) for k in (1, 2))
+        tried.append(one)
+        doubts.append(
+            np.where(
+                np.isfinite(two[0] + one[0]).all(axis=0),
+                np.abs(two[0] - one[0]).max(axis=0) / 3 + one[2],
+                np.inf,
+            )
+        )
+    doubts = np.array(doubts)
+    doubts[0] /= 5                                     # the usual step, unless another one is clearly better
+    best, every = np.argmin(doubts, axis=0), np.arange(x.size)
+    J, K = (np.array([t[k] for t in tried])[best, :, every].T for k in (0, 1))
+    doubt = doubts[best, every]
+    jumps = doubt > 1e-2 * np.abs(J).max(axis=0, initial=0)      # no step is steady: the function jumps here
+    K = np.where(jumps, np.abs(J) + 1, K)
+    return J, K, max(noise, doubt[doubt < 1e-4 * np.abs(J).max(initial=0)].max(initial=0))
+
+
+def tried(f, y):
+    """f(), flat; NaN where f refuses the step."""
+    try:
+        return f().reshape(-1)
+    except Exception:
+        return np.full(y.size, np.nan)
+
+
+def numeric(f, x, y, entries, eps=None, floor=None):
+    """The Jacobian's columns for some entries of x (changed in place and restored), how rough its slope is,
+    and its noise."""
+    columns, kinks, noise = [], [], 1e-15
+    if floor is None:
+        floor = float(np.clip(np.abs(x).max(initial=0), 1e-3, 1))
+    flat, level = x.flat, np.abs(y).max(initial=0) * EPS
+    for i in entries:
+        before = flat[i]
+        h = (eps or STEP) * (max(floor, abs(before)) or 1.0)
+        flat[i] = above = before + h
+        up = tried(f, y)
+        flat[i] = below = before - h
+        down = tried(f, y)
+        flat[i] = before
+        columns.append((up - down) / (above - below))
+        kinks.append((up - y.reshape(-1)) / (above - before) - (y.reshape(-1) - down) / (before - below))
+        noise = max(noise, 4 * level / h)
+    return np.array(columns).T.reshape(y.size, -1), np.array(kinks).T.reshape(y.size, -1), noise
+
+
+def arrays_of(subject, only=None):
+    """(where, index, is it a parameter, the array) for each float input and each parameter."""
+    arrays = [(("x" if i == 0 else f"inputs[{i}]"), i, False, x) for i, x in enumerate(subject.inputs)
+              if x is not None and x.dtype.kind == "f" and x.size]
+    arrays += [(f"params[{i}]", i, True, p) for i, p in enumerate(subject.params)]
+    return [a for a in arrays if only is None or a[0] in only]
+
+
+def measure(subject, rng, units=True, eps=None, only=None, draws=3):
+    """Measure everything; ``units``: with the Jacobians of what is wrong, where the layer is small enough."""
+    start = time.perf_counter()
+    y = subject.output()
+    seconds = time.perf_counter() - start
+    scalar = y.ndim == 0
+    arrays = arrays_of(subject, only)
+    size = sum(a[3].size for a in arrays)
+    sampled = size * y.size > FULL or 2 * size * seconds > 2.0
+    if not subject.takes_dout:
+        douts = np.ones((1, *y.shape))
+    elif scalar:
+        douts = rng.uniform(0.5, 2, draws)
+    else:
+        douts = rng.normal(size=(draws, *y.shape))
+    m = Measurement(subject, y, [], [], sampled=sampled)
+    m.backwards = [subject.gradients(d) for d in douts]
+    if isinstance(m.backwards[0].error, ValueError) and not subject.recording:
+        subject.recording = True  # perhaps a gradient of the wrong shape was written: see which
+        subject.restart()
+        m.backwards = [subject.gradients(d) for d in douts]
+        arrays = arrays_of(subject, only)
+    m.error = m.backwards[0].error
+    for where, i, param, x in arrays:
+        got = [(b.params if param else b.inputs) for b in m.backwards]
+        A = [g[i] if i < len(g) else None for g in got]
+        n = int(np.clip(0.5 / max(seconds, 1e-9) / len(arrays), 4, SAMPLE))
+        entries = np.unique(rng.integers(x.size, size=n)) if sampled and x.size > n else range(x.size)
+        if scalar and i > 0 and not param and A[0] is None:
+            continue                            # a loss's targets
+        x = x if param else np.array(x)
+
+        def f(i=i, param=param, x=x):
+            inputs = subject.inputs
+            return subject.output(inputs if param else inputs[:i] + (x,) + inputs[i + 1:], watch=False)
+        if sampled and A[0] is not None and A[0].shape == x.shape:
+            entries = np.union1d(entries, suspect(f, x, y, douts[0], A[0], rng)).astype(int)
+        J, K, noise = numeric(f, x, y, entries, eps)
+        if A[0] is not None and not sampled and eps is None and not rightly(A, J, douts, noise):
+            J, K, noise = steadier(f, x, y, J, K, noise)
+        G = np.full((len(douts), x.size), np.nan)
+        G[:, list(entries)] = douts.reshape(len(douts), -1) @ J
+        G = G.reshape(len(douts), *x.shape)
+        level = noise
+        noise *= 3 * max(1, np.sqrt((douts ** 2).reshape(len(douts), -1).sum(axis=1)).max())
+        rough = np.zeros(x.size, bool)
+        rough[list(entries)] = np.any(np.abs(K) > 1e-3 * np.abs(J).max(initial=0) + 100 * noise, axis=0)
+        if m.error is not None:
+            continue
+        zero = A[0] is not None and param and not np.any(np.array(A[0]))
+        if (
+            A[0] is None
+            or zero
+            and np.nanmax(np.abs(G), initial=0) > noise
+            and untouched(subject, i, douts[0])
+        ):
+            if np.nanmax(np.abs(G), initial=0) > 10 * noise or A[0] is None and param:
+                m.missing.append((where, float(np.nanmax(np.abs(G), initial=0)), param))
+            continue
+        if any(a is None or a.shape != A[0].shape for a in A):
+            A = [A[0]] * len(A)
+        e = Evidence(where, np.array(x), np.array(A), G, douts, noise, m, rough.reshape(x.shape),
+                     None if sampled else J, i, param)
+        e.facts["level"] = level
+        m.targets.append(e)
+    if (
+        units
+        and not sampled
+        and m.error is None
+        and not scalar
+        and subject.takes_dout
+        and any(not e.right for e in m.targets)
+    ):
+        unit_draws(subject, m)
+    return m
+
+
+def untouched(subject, i, dout):
+    """Whether backward leaves grads[i] as it found it: a strange number put there stays."""
+    grads = getattr(subject.work, "grads", None)
+    if not grads or i >= len(grads) or not isinstance(grads[i], np.ndarray):
+        return True
+    before = grads[i].copy()
+    grads[i][...] = 7.7
+    after = subject.gradients(dout, clear=False).params
+    stays = i < len(after) and after[i] is not None and np.all(after[i] == 7.7)
+    grads[i][...] = before
+    return bool(stays)
+
+
+def unit_draws(subject, m):
+    """Replace the random draws by one per output entry wherever something is wrong."""
+    rows = []
+    units = np.eye(m.y.size)
+    for k in range(m.y.size):
+        rows.append(subject.gradients(units[k]))
+    for e in m.targets:
+        A = [(b.params if e.param else b.inputs)[e.index] for b in rows]
+        if any(a is None or a.shape != e.A.shape[1:] for a in A):
+            continue
+        if e.right:
+            e.facts["right"] = True
+        e.facts["random"] = e.A, e.G, e.douts
+        e.noise = 3 * e.facts["level"]
+        e.A, e.G, e.unit = np.array(A), e.J.reshape(m.y.size, *e.value.shape), True
+        e.douts = units.reshape(m.y.size, *m.y.shape)

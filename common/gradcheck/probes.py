@@ -1,0 +1,258 @@
+"""Signatures by experiment: change one thing about the layer or its inputs and see whether the mistake goes
+away."""
+import numpy as np
+
+from .evidence import close, measure
+from .scaling import ratio
+from .support import supports
+
+
+def again(e, inputs=None, units=False):
+    """The same array's evidence at other inputs, or with the parameters as they now stand."""
+    subject = e.m.subject
+    kept = subject.inputs
+    try:
+        if inputs is not None:
+            subject.inputs = inputs
+        m = measure(subject, np.random.default_rng(1), units=units, only=(e.where,))
+        return m.targets[0] if m.targets and m.error is None else None
+    except Exception:
+        return None
+    finally:
+        subject.inputs = kept
+
+
+def with_params(e, change):
+    """Evidence with each weight for which ``change`` gives another array replaced by it, one at a time."""
+    for i, p in enumerate(e.m.subject.params):
+        new = change(p)
+        if new is None:
+            continue
+        kept = p.copy()
+        p[...] = new
+        try:
+            yield i, kept, again(e)
+        finally:
+            p[...] = kept
+
+
+def heals(found):
+    return found is not None and found.right and np.abs(found.G).max() > 10 * found.noise
+
+
+def batch_of_one(e, codes):
+    """Two samples: is a factor 2 that of N? With one sample alone it would be gone."""
+    if e.m.batch != 2 or not {"factor-2", "factor-half"} & set(codes):
+        return codes
+    alone = again(
+        e,
+        tuple(
+            x[:1] if isinstance(x, np.ndarray) and x.ndim and len(x) == 2 else x for x in e.m.subject.inputs
+        ),
+    )
+    if not heals(alone):
+        return codes
+    return [{"factor-2": "scaled-by-N", "factor-half": "divided-by-N"}.get(code, code) for code in codes]
+
+
+def symmetric(e):
+    """Experiment: with a square weight made symmetric the mistake is gone."""
+    for i, _, found in with_params(
+        e, lambda p: (p + p.T) / 2 if p.ndim == 2 and p.shape[0] == p.shape[1] > 1 else None
+    ):
+        if heals(found):
+            return ["missing-transpose"], f"with params[{i}] made symmetric it is right"
+    return None
+
+
+def mirrored(e):
+    """Experiment: with a kernel made its own mirror image the mistake is gone."""
+    if e.param:
+        return None
+
+    def mirror(axes):
+        return lambda p: (
+            (p + np.flip(p, axes)) / 2 if p.ndim >= 3 and max(p.shape[a] for a in axes) > 1 else None
+        )
+
+    for axes in ((-1,), (-2, -1)):
+        for i, _, found in with_params(e, mirror(axes)):
+            if heals(found):
+                return ["flipped-kernel"], f"with params[{i}] made its own mirror image it is right"
+    for i, _, found in with_params(
+        e, lambda p: (p + p.swapaxes(-1, -2)) / 2 if p.ndim > 2 and p.shape[-1] == p.shape[-2] else None
+    ):
+        if heals(found):
+            return ["missing-transpose"], f"with params[{i}] made symmetric in its last two axes it is right"
+    return None
+
+
+def distinct(e):
+    """Experiment: with ids that do not repeat the mistake is gone."""
+    subject = e.m.subject
+    for i, ids in enumerate(subject.inputs):
+        if (
+            not isinstance(ids, np.ndarray)
+            or ids.dtype.kind not in "iu"
+            or ids.size == len(np.unique(ids))
+            or not e.m.y.ndim
+        ):
+            continue
+        for pool in (np.arange(ids.max() + 1), *(np.arange(len(p)) for p in subject.params)):
+            if pool.size >= ids[:1].size:
+                n = max(1, min(len(ids), pool.size // max(1, ids[0].size if ids.ndim > 1 else 1)))
+                fresh = np.resize(pool, ids[:n].shape)
+                if fresh.size <= pool.size and heals(
+                    again(
+                        e,
+                        tuple(
+                            fresh
+                            if k == i
+                            else x[:n]
+                            if isinstance(x, np.ndarray) and x.ndim and len(x) == len(ids)
+                            else x
+                            for k, x in enumerate(subject.inputs)
+                        ),
+                    )
+                ):
+                    return ["repeated-index"], "with ids that do not repeat it is right"
+    return None
+
+
+def path_through(e):
+    """Experiment: with a weight set to zero this input's gradient is right; and that weight's own gradient is
+    right as it stands."""
+    if e.param:
+        return None
+    own = {o.index for o in e.m.targets if o.param and (o.facts.get("right") or o.right)}
+    for i, _, found in with_params(e, lambda p: 0 * p if p.ndim > 1 else None):
+        if i in own and heals(found):
+            return (
+                ["lost-branch"],
+                f"the path through params[{i}] is missing or incomplete: with that weight at zero the rest is right",
+            )
+    return None
+
+
+def one_feature(e):
+    """Experiment: with one feature of x at a time, the paths of a weight that is used twice lie in different
+    entries."""
+    x = e.m.subject.inputs[0]
+    if (
+        not e.param
+        or e.value.ndim != 2
+        or not isinstance(x, np.ndarray)
+        or x.dtype.kind != "f"
+        or x.ndim != 2
+        or not e.m.y.ndim
+    ):
+        return None
+    sparse = np.zeros_like(x)
+    sparse[np.arange(len(x)), np.arange(len(x)) % x.shape[1]] = 1.3
+    found = again(e, (sparse, *e.m.subject.inputs[1:]), units=True)
+    if found is None or not found.unit or found.right:
+        return None
+    a, g = supports(found.A, found.G, found)
+    if not (a & g).any() or (a & ~g).any() or not (g & ~a).any():
+        return None
+    same = np.abs(found.A - found.G)[a]
+    exact = same <= 1e-5 * np.abs(found.G).max() + found.noise
+    if exact.mean() > 0.5:
+        return [
+            "lost-branch"
+        ], "one of the uses of this weight is missing: with one feature at a time the rest is right"
+    return None
+
+
+def shared_use(e):
+    """Experiment: all features of x but one are zero; then one use of a shared weight lies in one row, the
+    other uses in all."""
+    x = e.m.subject.inputs[0]
+    if (
+        not e.param
+        or e.value.ndim != 2
+        or not isinstance(x, np.ndarray)
+        or x.dtype.kind != "f"
+        or x.shape[-1:] != e.value.shape[:1]
+        or e.m.y.ndim
+    ):
+        return None
+    sparse = np.zeros_like(x)
+    sparse[..., 0] = x[..., 0]
+    found = again(e, (sparse, *e.m.subject.inputs[1:]))
+    if found is None or not found.shaped or found.right:
+        return None
+    A, G = found.A[:, 1:], found.G[:, 1:]
+    if np.abs(G).max() > 1e-3 * np.abs(found.G).max() and (close(A, G, 1e-5, found.noise) or not np.any(A)):
+        return (
+            ["lost-branch"],
+            "with one feature of x alone, only that feature's row is wrong: one use of a shared weight is incomplete",
+        )
+    return None
+
+
+def one_token(e):
+    """Experiment: one time step alone. Softmax over it is 1 whatever its score; and a reshape cannot be
+    confused with a transpose."""
+    inputs = e.m.subject.inputs
+    x = inputs[0]
+    if (
+        not e.param
+        or not isinstance(x, np.ndarray)
+        or x.ndim != 3
+        or e.m.y.ndim != 3
+        or x.shape[1] < 2
+        or e.m.y.shape[1] != x.shape[1]
+    ):
+        return None
+    found = again(
+        e,
+        tuple(
+            v[:, :1] if isinstance(v, np.ndarray) and v.ndim > 1 and v.shape[1] == x.shape[1] else v
+            for v in inputs
+        ),
+    )
+    if found is None or not found.shaped:
+        return None
+    if np.abs(found.G).max() <= 10 * found.noise < np.abs(found.A).max():
+        return [
+            "constant-statistics"
+        ], "with one time step alone the gradient should vanish, for softmax over one score is constant"
+    J = next(
+        (o.J.reshape(*e.m.y.shape, *x.shape) for o in e.m.targets if o.where == "x" and o.J is not None), None
+    )
+    if found.right and J is not None and np.any(np.abs(J[:, 0, :, :, -1]) > 1e-9):
+        wrong = sum(o.param and not o.right for o in e.m.targets)
+        code = "wrong-reshape" if wrong > 1 else "missing-transpose"
+        return (
+            [code],
+            f"with one time step alone it is right; {wrong} parameters are wrong with several: time and heads are mixed up",
+        )
+    return None
+
+
+def single_sample(e):
+    """Experiment: for a loss over coupled samples, one sample's gradient depends on the others, and backward
+    is wrong about it."""
+    subject, y = e.m.subject, e.m.y
+    if (
+        e.param
+        or e.m.batch < 3
+        or y.ndim
+        or not e.value.ndim
+        or len(e.value) != e.m.batch
+        or not e.shaped
+        or e.J is None
+    ):
+        return None
+    moved = [x.copy() if isinstance(x, np.ndarray) else x for x in subject.inputs]
+    for x in moved:
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.ndim and len(x) == e.m.batch:
+            x[-1] += 0.1 * np.random.default_rng(3).normal(size=x[-1].shape)
+    found, before = again(e, tuple(moved)), again(e)
+    if found is None or before is None or not np.abs(found.J[:, :1]).size:
+        return None
+    n = e.value[0].size
+    if close(found.J[:, :-n], before.J[:, :-n], 1e-6, e.noise) or ratio(found.J[:, :-n], before.J[:, :-n]):
+        return None
+    return ["cross-sample"], "a sample's gradient depends on the other samples; backward is wrong about it"

@@ -1,0 +1,149 @@
+"""What is said where no mistake is found, and what the inputs of a check cannot tell. ``check`` is the Check
+that ran."""
+import contextlib
+
+import numpy as np
+
+from .conduct import finding
+from .evidence import TOLERANCE, close, measure
+from .subject import Subject
+
+
+def no_mistake(check, m):
+    """Right; is there anything that a reader of the verdict should know?"""
+    if check.kinks:
+        for where in check.kinks:
+            check.findings.append(
+                finding(
+                    "kink",
+                    where,
+                    "the differences to the left and to the right disagree, exactly where backward and "
+                    "numbers do; a small step beside these inputs all is right",
+                )
+            )
+    if not any(np.nanmax(np.abs(e.G), initial=0) > 10 * e.noise or np.any(e.A) for e in m.targets):
+        where = m.targets[0].where if m.targets else "x"
+        check.findings.append(
+            finding(
+                "uninformative",
+                where,
+                "every gradient is zero, backward's and the numerical ones"
+                if m.targets
+                else "there is no float input and no parameter",
+            )
+        )
+        check.findings[-1].hint += advice(check)
+    if (
+        check.rough is not None
+        or coarse(check.subject)
+        and any(np.nanmax(np.abs(e.G), initial=0) > 10 * e.noise for e in m.targets)
+    ):
+        check.findings.append(
+            finding(
+                "precision",
+                m.targets[0].where,
+                "inside, the layer rounds to float32: it does not feel a change in the "
+                "ninth digit, and with larger steps backward and numbers agree",
+            )
+        )
+    else:
+        precision(check, m)
+
+
+def precision(check, m):
+    """Does the layer agree with the numbers in its own dtype, too?"""
+    try:
+        own = Subject(check.layer, check.given, check.call, cast=False)
+        dtypes = {
+            a.dtype
+            for a in (*own.inputs, *own.params)
+            if isinstance(a, np.ndarray) and a.dtype.kind == "f"
+        }
+        if dtypes <= {np.dtype(np.float64)}:
+            return
+        y = own.output()
+        if np.abs(y - m.y).max() > 1e-2 * np.abs(m.y).max():
+            check.findings.append(
+                finding(
+                    "precision",
+                    "x",
+                    f"in {sorted(map(str, dtypes))[0]} the output is off by {np.abs(y - m.y).max():.3g}; "
+                    "in float64 backward and numbers agree",
+                )
+            )
+            return
+        d = np.random.default_rng(12).normal(size=m.y.shape) if m.y.ndim else np.float64(1.0)
+        low, high = own.gradients(d), m.subject.gradients(d)
+    except Exception:
+        return
+    for e in m.targets:
+        a, b = ((r.params if e.param else r.inputs)[e.index] for r in (low, high))
+        if a is not None and b is not None and a.shape == b.shape and np.any(b) and not close(a, b, 1e-2):
+            check.findings.append(
+                finding(
+                    "precision",
+                    e.where,
+                    f"in {sorted(map(str, dtypes))[0]} it is off by {np.abs(a - b).max():.3g}, "
+                    f"in float64 it is right to {TOLERANCE:g}",
+                )
+            )
+
+
+def remarks(check, m):
+    """What these inputs cannot tell, and what was not looked at."""
+    x = next((x for x in m.subject.inputs if isinstance(x, np.ndarray) and x.ndim), None)
+    if m.sampled:
+        check.notes.append(
+            "large: a random choice of entries and of upstream gradients was checked, not all"
+        )
+    if x is not None and x.ndim > 1 and len(x) == 1:
+        check.notes.append(
+            "one sample only: a missing sum over the batch and a factor N cannot be seen; N >= 5 would show them"
+        )
+    elif x is not None and x.ndim > 1 and len(x) == 2:
+        check.notes.append(
+            "two samples: factor-2 and scaled-by-N (factor-half and divided-by-N) look the same; N >= 5 tells them apart"
+        )
+    square = [
+        e.where
+        for e in m.targets
+        if e.param and e.value.ndim == 2 and e.value.shape[0] == e.value.shape[1]
+    ]
+    if square and x is not None and len(x) == len(m.targets[-1].value):
+        check.notes.append(
+            f"{', '.join(square)} square and as long as the batch: distinct prime sizes show a wrong transpose by shape"
+        )
+
+
+def coarse(subject):
+    """Whether the layer, given float64, computes in less: a change in the tenth digit of everything leaves
+    the output as it is."""
+    if subject.dtype != np.float64:
+        return True
+    rng = np.random.default_rng(14)
+    moved = tuple(
+        x * (1 + 1e-10 * rng.normal(size=x.shape)) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+        for x in subject.inputs
+    )
+    y = subject.output()
+    return (
+        any(x is not m for x, m in zip(subject.inputs, moved))
+        and bool(np.any(y))
+        and np.array_equal(subject.output(moved), y)
+    )
+
+
+def advice(check):
+    """Which inputs would tell."""
+    for scale in (1.0, 3.0):
+        subject = Subject(check.layer, check.given, check.call)
+        rng = np.random.default_rng(13)
+        subject.inputs = tuple(
+            scale * rng.normal(size=x.shape) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+            for x in subject.inputs
+        )
+        with contextlib.suppress(Exception):
+            m = measure(subject, rng, units=False)
+            if any(np.nanmax(np.abs(e.G), initial=0) > 10 * e.noise for e in m.targets):
+                return f"; inputs of both signs would, such as rng.normal(size={subject.inputs[0].shape})"
+    return "; try inputs of both signs, and parameters that are not zero"

@@ -1,0 +1,179 @@
+"""Signatures of size: the gradient is the right one times a constant, and what that constant says."""
+import itertools
+
+import numpy as np
+
+
+def ratio(P, Q, tol=1e-5, noise=0.0):
+    """The constant c with P = c Q, or None. Entries of Q that are NaN were not measured."""
+    if P.shape != Q.shape:
+        return None
+    known = ~np.isnan(Q)
+    P, Q = P[known], Q[known]
+    if not P.size or not np.isfinite(P).all() or not np.abs(Q).max() > 3 * noise or not np.any(P):
+        return None
+    c = float(P @ Q / (Q @ Q))
+    return c if c and np.abs(P - c * Q).max() <= tol * np.abs(P).max() + abs(c) * noise else None
+
+
+def sizes(e):
+    """Every number of things that a mean can be over: products of axes of inputs and outputs, of windows, of
+    labels that count."""
+    subject, y = e.m.subject, e.m.y
+    found = set()
+    for a in [*(x for x in subject.inputs if isinstance(x, np.ndarray)), y, e.value]:
+        for r in range(1, a.ndim + 1):
+            found |= {int(np.prod(c)) for c in itertools.combinations(a.shape, r)}
+    for n in list(attributes(subject.work)):
+        found |= {n, n * n}
+    return {n for n in found if n > 1}
+
+
+def attributes(layer):
+    """The whole numbers among a layer's attributes: window sizes, strides."""
+    for value in getattr(layer, "__dict__", {}).values():
+        for v in value if isinstance(value, tuple) else (value,):
+            if isinstance(v, (int, np.integer)) and not isinstance(v, bool) and 1 < v < 100:
+                yield int(v)
+
+
+def dropped(e):
+    """1/(1-p) of a dropout: the layer multiplies each entry by 0 or one constant, whatever the entry is. None
+    if it does not."""
+    if "dropout" not in e.m.subject.__dict__:
+        e.m.subject.dropout = measure_dropout(e.m.subject, e.m.y)
+    return e.m.subject.dropout
+
+
+def measure_dropout(subject, y):
+    x = subject.inputs[0] if subject.inputs else None
+    if x is None or x.shape != y.shape or not y.ndim or len(subject.inputs) > 1:
+        return None
+    try:
+        flipped = subject.output((-x,))
+    except Exception:
+        return None
+    zero, nonzero = (y == 0) & (x != 0), y != 0
+    if not np.allclose(flipped, -y) or not zero.any() or not nonzero.any():
+        return None
+    scale = y[nonzero] / x[nonzero]
+    return float(scale.flat[0]) if np.ptp(scale) < 1e-6 else None
+
+
+def named(c, e):
+    """The codes that a constant ratio backward : numerical stands for, with the words; None where it says
+    nothing."""
+    codes, words = [], f"backward = {c:.4g} × numerical"
+    if c < 0:
+        codes.append("wrong-sign")
+        c = -c
+    if abs(c - 1) < 1e-4:
+        return codes, words
+
+    def near(a):
+        return abs(c - a) < 1e-4 * a
+
+    s, known = dropped(e), sizes(e)
+    batch = e.m.batch
+    if s and (near(s) and s != 1 or near(1 / s) and s != 1):
+        return [*codes, "dropout-scale"], f"{words}, where the kept entries are scaled by {s:.4g}"
+    if s == 1 and c != 1 and near(1 / np.mean(e.m.y != 0)):
+        return [*codes, "dropout-scale"], words
+    if near(2) or near(0.5):
+        if 2 in {batch} | set(e.m.y.shape) and c > 1:
+            words += " (an axis of length 2 would look the same)"
+        return [*codes, "factor-2" if c > 1 else "factor-half"], words
+    for extra, k in ((), 1), (("factor-2",), 2), (("factor-half",), 0.5):
+        for n in sorted(known):
+            if near(n * k):
+                return [*codes, "scaled-by-N", *extra], f"{words}, and {n} = {meaning(n, e)}"
+            if near(k / n):
+                return [*codes, "divided-by-N", *extra], f"{words}, and {n} = {meaning(n, e)}"
+    for n in range(1, batch):                     # labels that do not count: a mean over the wrong number
+        if near(n / batch) or near(batch / n):
+            return [*codes, "divided-by-N" if c < 1 else "scaled-by-N"], f"{words}: {n} of {batch} samples"
+    return None
+
+
+def meaning(n, e):
+    x = e.m.subject.inputs[0]
+    if n == e.m.batch:
+        return "the number of samples"
+    if n == x.size:
+        return "the number of entries of x"
+    if n in x.shape:
+        return f"the length of axis {x.shape.index(n)} of x"
+    return "the number of values in a group or window"
+
+
+def constant(e):
+    """Signature: one constant over all entries."""
+    c = e.shaped and ratio(e.A, e.G, noise=e.noise)
+    if not c:
+        return None
+    if passes_dout(e) and elementwise(e) and not (abs(c + 1) < 1e-4 or dropped(e)):
+        return ["missing-local-derivative"], "dout comes back unchanged"
+    return named(c, e)
+
+
+def odd_constant(e):
+    """Signature: a constant over all entries that is no size of anything."""
+    c = e.shaped and ratio(e.A, e.G, noise=e.noise)
+    return (["wrong-local-derivative"], f"backward = {c:.6g} × numerical, everywhere") if c else None
+
+
+def passes_dout(e):
+    return e.A.shape == e.douts.shape and np.array_equal(e.A, e.douts)
+
+
+def elementwise(e):
+    """Whether output i depends on entry i alone."""
+    if e.J is None or e.value.shape != e.m.y.shape:
+        return False
+    return not np.any(np.abs(e.J - np.diag(np.diag(e.J))) > 1e-6 * np.abs(e.J).max() + e.noise)
+
+
+def partly_constant(e):
+    """Signature: right on some slices of an axis, times one telling constant on all the others (one gate's
+    sign, say).
+
+    In a sequence only the first step's rows are looked at: in later ones several steps are mixed.
+    """
+    if not e.shaped or e.A.ndim < 2:
+        return None
+    for A, G in rows(e):
+        for axis in range(A.ndim - 1, 0, -1):
+            if A.shape[axis] < 2:
+                continue
+            a, g = np.moveaxis(A, axis, 0), np.moveaxis(G, axis, 0)
+            scale = 1e-5 * max(np.nanmax(np.abs(g)), np.abs(a).max()) + e.noise
+            wrong = np.array([np.nanmax(np.abs(p - q)) > scale for p, q in zip(a, g)])
+            if not wrong.any() or wrong.all() or np.isnan(g[wrong]).all():
+                continue
+            live = np.array([np.nanmax(np.abs(q)) > scale for q in g])
+            c = ratio(a[wrong], g[wrong], noise=e.noise)
+            if c and (live & ~wrong).any():
+                found = named(c, e)
+                if found and found[0]:
+                    return found[
+                        0
+                    ], f"{found[1]}, in slices {listed(np.flatnonzero(wrong))} of axis {axis - 1} only"
+    return None
+
+
+def rows(e):
+    """A and G; then, for an output over time, only what the first step's output sends back."""
+    yield e.A, e.G
+    if e.unit and e.m.y.ndim == 3:
+        first = np.zeros(e.m.y.shape, bool)
+        first[:, 0] = True
+        yield e.A[first.reshape(-1)], e.G[first.reshape(-1)]
+
+
+def listed(numbers):
+    numbers = list(map(int, numbers))
+    return (
+        f"{numbers[0]}..{numbers[-1]}"
+        if len(numbers) > 3 and numbers[-1] - numbers[0] == len(numbers) - 1
+        else str(numbers)
+    )

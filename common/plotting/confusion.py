@@ -1,0 +1,117 @@
+"""Which classes a model takes for which."""
+import numpy as np
+
+from .. import checks
+from ..functions import softmax
+from ..metrics import _labelled, confusion_matrix
+from ._style import new_axes
+from ._tiles import best_columns, color_bar, show_tiles
+
+
+def plot_confusion(y_or_matrix, t=None, ax=None, labels=None, x=None, most=6):
+    """The confusion matrix: how many samples of each true class (row) were taken for each class (column).
+
+    Only the errors are coloured, by their number, so that few of them show beside many right answers; these stand on
+    the diagonal, which is pale blue. Cells without an error stay empty.
+
+    ``y_or_matrix``: scores y (N, C), logits or probabilities, with targets ``t`` as in metrics; or without t the
+    matrix of counts (C, C). ``labels``: the names of the classes, 0, 1, … by default. ``x``: the images (N, 1 or 3,
+    H, W); then the ``most`` errors of which the model was most sure stand to the right, on an inset Axes,
+    ``ax.child_axes[0]``: image, true → predicted class, and the probability that the model gave to its answer.
+
+    Returns ``ax``, or for None the Axes of a new figure. A figure with ``layout="constrained"`` makes room for the
+    inset by itself. Wrong shapes, numbers that are not finite, and negative counts raise ValueError.
+
+    >>> y, t = np.array([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]]), np.array([0, 0, 1])
+    >>> ax = plot_confusion(y, t, labels=["cat", "dog"], x=np.zeros((3, 1, 4, 4)))
+    >>> ax.get_title()
+    '2 of 3 wrong (accuracy 33.3 %)'
+    >>> [text.get_text() for text in ax.child_axes[0].texts]
+    ['cat → dog\\n95 %', 'dog → cat\\n73 %']
+    >>> from matplotlib import pyplot; pyplot.close(ax.figure)
+    """
+    who = "plot_confusion"
+    if t is None:
+        if x is not None:
+            raise ValueError(f"{who}: x needs the scores y and the targets t of its samples, got a matrix of counts")
+        matrix = _counts(who, y_or_matrix)
+    else:
+        y, t = _labelled(who, y_or_matrix, t)
+        checks.finite(who, "y", y)
+        matrix = confusion_matrix(y, t)
+    classes = len(matrix)
+    labels = [str(label) for label in (range(classes) if labels is None else labels)]
+    if len(labels) != classes:
+        raise ValueError(checks.wrong(who, "labels", f"name the {classes} classes", f"{len(labels)} names"))
+    if x is not None:
+        checks.count(who, "most", most)
+        x = checks.as_array(x)
+        checks.array(who, "x", x, x.dtype, (len(y), "1 or 3", "H", "W"))
+        if x.shape[1] not in (1, 3):
+            raise ValueError(checks.wrong(who, "x", "hold images of 1 or 3 channels", x.shape[1]))
+
+    ax = new_axes(width=5.0 if x is None else 7.6, height=5.0)[0] if ax is None else ax
+    _draw_matrix(ax, matrix, labels)
+    if x is not None:
+        ax.set_anchor("W")
+        ax.apply_aspect()
+        _draw_samples(ax.inset_axes([1.08, 0, 0.6, 1]), x, y, t, labels, most)
+    return ax
+
+
+def _counts(who, matrix):
+    matrix = checks.as_array(matrix)
+    checks.array(who, "matrix", matrix, matrix.dtype)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(checks.wrong(who, "matrix", "be square, (classes, classes)", matrix.shape,
+                                      "of scores y, pass the targets t too"))
+    if not ((matrix >= 0) & (matrix == np.rint(matrix))).all() or not matrix.any():
+        raise ValueError(checks.wrong(who, "matrix", "hold counts: whole numbers, none negative, not all 0",
+                                      f"{matrix.min():g} to {matrix.max():g}"))
+    return matrix.astype(np.int64)
+
+
+def _draw_matrix(ax, matrix, labels):
+    from matplotlib import colormaps
+    from matplotlib.ticker import MaxNLocator
+
+    classes, total, right = len(matrix), matrix.sum(), matrix.trace()
+    errors = np.ma.array(matrix, mask=np.eye(classes, dtype=bool))
+    top = max(np.where(errors.mask, 0, matrix).max(), 4)     # a single error is no alarm
+    ax.imshow(errors, cmap=colormaps["Oranges"].with_extremes(bad="#d3e5f3"), vmin=0, vmax=top)
+    box = ax.get_window_extent()
+    size = min(10.0, min(box.width, box.height) / classes * 72 / ax.figure.dpi / (0.6 * len(str(matrix.max())) + 0.4))
+    if size < 4:
+        color_bar(ax, ticks=MaxNLocator(integer=True))
+    else:
+        for i, j in zip(*np.nonzero(matrix + np.eye(classes))):
+            dark = i != j and matrix[i, j] > 0.6 * top
+            ax.text(j, i, matrix[i, j], ha="center", va="center", fontsize=size, color="white" if dark else "black")
+    every = -(-classes // 20)
+    ticks = range(0, classes, every)
+    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, labels)) > 3 else {}
+    ax.set_xticks(ticks, labels[::every], **slanted)
+    ax.set_yticks(ticks, labels[::every])
+    ax.set(xlabel="predicted", ylabel="true",
+           title=f"{total - right} of {total} wrong (accuracy {100 * right / total:.1f} %)")
+
+
+def _draw_samples(ax, x, y, t, labels, most):
+    """The errors of which the model was most sure, the surest first."""
+    probabilities = y if (y >= 0).all() and np.allclose(y.sum(axis=1), 1, atol=1e-3) else softmax(y)
+    predicted, sure = y.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != t)
+    wrong = wrong[np.argsort(-sure[wrong], kind="stable")][:most]
+    ax.set_title("Surest errors,\ntrue → predicted", fontsize="medium")
+    if not len(wrong):
+        ax.text(0.5, 0.5, "none", ha="center", va="center", transform=ax.transAxes)
+        ax.axis("off")
+        return
+    images = x[wrong].astype(np.float64).transpose(0, 2, 3, 1)
+    low, high = (0, 1) if images.min() >= 0 and images.max() <= 1 else (images.min(), images.max())
+    images = (images - low) / ((high - low) or 1)
+    arrow = "\n→ " if max(map(len, labels)) > 3 else " → "
+    captions = [f"{labels[t[i]]}{arrow}{labels[predicted[i]]}\n{100 * sure[i]:.0f} %" for i in wrong]
+    columns = best_columns(len(wrong), *x.shape[2:], shape=0.75)
+    show_tiles(images[..., 0] if x.shape[1] == 1 else images, ax, columns, captions,
+               cmap="gray", vmin=0, vmax=1)

@@ -1,0 +1,104 @@
+"""Mini-batches of sequences: a long text in parallel streams, and pairs of sequences of like lengths."""
+import numpy as np
+
+from ..common import checks
+
+
+def text_batches(ids, batch_size=20, steps=35):
+    """Go once through a text, in order and at ``batch_size`` places at a time, to predict each token from those before.
+
+    The text is cut into N = ``batch_size`` streams of L = (len(ids) - 1) // N tokens, one after the other. A batch is
+    the next T = ``steps`` tokens of every stream, with the token after each as its target. In the first batch
+
+        x[n, i] = ids[n·L + i],   t[n, i] = ids[n·L + i + 1],   i = 0..T-1.
+
+    So row n of a batch goes on where row n of the one before ended, and a recurrent layer with ``stateful=True`` can
+    carry its state over (truncated back-propagation through time).
+
+    Each of the first N·L tokens is an input once, and the token after it a target once. The last batch is shorter where
+    T does not divide L. The rest of the text, fewer than N tokens, is left out; with ``batch_size=1`` there is none.
+
+    - ids (M,): integers, M > N.
+
+    Returns a generator of (x, t), both (N, T), copies: ``trainer.fit(batches=lambda: text_batches(ids))``.
+
+    Raises TypeError for ids that are no integers, ValueError for another shape and for too few of them: here, at the
+    call. Source: Saito, Deep Learning from Scratch 2, chapter 5.
+
+    >>> for x, t in text_batches(np.arange(8), batch_size=2, steps=2):
+    ...     print(x.tolist(), t.tolist())
+    [[0, 1], [3, 4]] [[1, 2], [4, 5]]
+    [[2], [5]] [[3], [6]]
+    """
+    who = "text_batches"
+    N, T = checks.count(who, "batch_size", batch_size), checks.count(who, "steps", steps)
+    ids = sequence(who, "ids", ids)
+    L = (len(ids) - 1) // N
+    if not L:
+        raise ValueError(checks.wrong(who, "ids", f"hold more than batch_size={N} tokens", len(ids)))
+    x, t = (ids[start:start + N * L].reshape(N, L) for start in (0, 1))
+    return ((x[:, i:i + T].copy(), t[:, i:i + T].copy()) for i in range(0, L, T))
+
+
+def pair_batches(x, t, batch_size=32, padding=0, rng=None):
+    """Go once through pairs of sequences, ``batch_size`` pairs of like lengths at a time, so that little is padding.
+
+    The pairs are sorted by the length of x, equal ones by that of t, and cut into batches, which come in random order.
+    Each pair comes exactly once, and in each epoch together with others of its lengths.
+
+    - x, t: two lists of equally many sequences of integers, each of any length of at least 1;
+    - padding: the id that fills up short sequences;
+    - rng: a numpy.random.Generator, a seed or None. One Generator for all epochs gives each an order of its own.
+
+    Returns a generator of (x, t, x_mask, t_mask): x and x_mask (B, Tx), t and t_mask (B, Tt), B <= ``batch_size``, as
+    wide as the longest sequence of the batch; x and t int64; the masks bool, True on tokens and False on padding.
+
+    Raises TypeError for a sequence that is not of integers, ValueError for an empty one and for lists that are empty or
+    differ in length: here, at the call.
+
+    >>> pairs = pair_batches([[1, 2], [3], [4, 5]], [[6], [7, 8], [9, 10, 11]], batch_size=2, rng=0)
+    >>> for x, t, x_mask, t_mask in pairs:
+    ...     print(x.tolist(), t.tolist(), x_mask.tolist())
+    [[4, 5]] [[9, 10, 11]] [[True, True]]
+    [[3, 0], [1, 2]] [[7, 8], [6, 0]] [[True, False], [True, True]]
+    """
+    who, rng = "pair_batches", np.random.default_rng(rng)
+    B, padding = checks.count(who, "batch_size", batch_size), checks.whole(who, "padding", padding)
+    x, t = ([sequence(who, f"{name}[{i}]", s) for i, s in enumerate(given)] for name, given in (("x", x), ("t", t)))
+    if not x or len(x) != len(t):
+        raise ValueError(checks.wrong(who, "x and t", "hold equally many sequences, at least one",
+                                      f"{len(x)} and {len(t)}"))
+    # lexsort leaves pairs of equal lengths in the order of the permutation.
+    mixed = rng.permutation(len(x))
+    order = mixed[np.lexsort([[len(s[i]) for i in mixed] for s in (t, x)])]
+    starts = rng.permutation(np.arange(0, len(x), B))
+
+    def batch(rows):
+        (x_ids, x_mask), (t_ids, t_mask) = (padded([s[i] for i in rows], padding) for s in (x, t))
+        return x_ids, t_ids, x_mask, t_mask
+    return (batch(order[i:i + B]) for i in starts)
+
+
+def padded(sequences, padding):
+    """Sequences of different lengths as one int64 array, and the mask of what is no padding: both (B, T).
+
+    >>> padded([[7], [8, 9]], padding=0)
+    (array([[7, 0],
+           [8, 9]]), array([[ True, False],
+           [ True,  True]]))
+    """
+    lengths = np.array([len(s) for s in sequences])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.full(mask.shape, padding, np.int64)
+    ids[mask] = np.concatenate(sequences)
+    return ids, mask
+
+
+def sequence(who, name, ids):
+    """``ids`` as an array of integers of one axis, not empty."""
+    given, ids = ids, checks.as_array(ids)
+    if ids.ndim != 1 or not ids.size:
+        raise ValueError(checks.wrong(who, name, "be a sequence of at least one id, shape (T,)", f"shape {ids.shape}"))
+    if ids.dtype.kind not in "iu":
+        raise TypeError(checks.wrong(who, name, "hold integers", checks.kind_text(given, ids)))
+    return ids

@@ -1,0 +1,199 @@
+"""A vocabulary: words or characters, numbered, so that a network can look them up."""
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from ..common import checks
+
+LEVELS = {"word": "words", "char": "characters"}
+
+
+class Vocabulary:
+    """Tokens and their ids: ``vocabulary["the"]`` is the id of a token, ``vocabulary.tokens[7]`` the token of an id.
+
+    - tokens: V different strings in the order of their ids, 0 to V-1; ``from_text`` finds those of a text;
+    - counts: how often each occurred, V whole numbers (None: all 0);
+    - level: how ``encode`` divides a str: "word" at white space, "char" into single characters;
+    - unknown: the one of the tokens that stands for all that are not in the vocabulary (None: those are an error);
+    - padding: the one of the tokens that fills up short sequences (None: there is none).
+
+    All five are attributes: ``tokens`` a tuple, ``counts`` an int64 array (V,), from which negative sampling takes
+    its probabilities. ``len(vocabulary)`` is V; ``"the" in vocabulary`` asks for the token itself.
+
+    Raises ValueError for no tokens or one twice, for counts that do not fit, for unknown or padding that is no token.
+
+    >>> vocabulary = Vocabulary.from_text("you say goodbye and i say hello .", unknown="<unk>")
+    >>> vocabulary.tokens
+    ('<unk>', 'say', '.', 'and', 'goodbye', 'hello', 'i', 'you')
+    >>> vocabulary.encode("i say goodnight .")
+    array([6, 1, 0, 2])
+    >>> vocabulary.decode([6, 1, 5])
+    'i say hello'
+    """
+
+    def __init__(self, tokens, counts=None, level="word", unknown=None, padding=None):
+        self.tokens = tuple(tokenize(tokens, "char"))
+        self.level, self.unknown, self.padding = level, unknown, padding
+        V, self.ids = len(self.tokens), {token: i for i, token in enumerate(self.tokens)}
+        counts = checks.as_array([0] * V if counts is None else counts)
+        if level not in LEVELS:
+            raise ValueError(checks.wrong("Vocabulary", "level", "be 'word' or 'char'", repr(level)))
+        if not V:
+            raise ValueError(checks.wrong("Vocabulary", "tokens", "hold at least one", "none"))
+        if len(self.ids) < V:
+            twice = Counter(self.tokens).most_common(1)[0][0]
+            raise ValueError(checks.wrong("Vocabulary", "tokens", "differ from each other", f"{twice!r} twice"))
+        if counts.shape != (V,) or counts.dtype.kind not in "iu" or counts.min() < 0:
+            raise ValueError(checks.wrong("Vocabulary", "counts", f"be {V} whole numbers of at least 0", counts))
+        self.counts = counts.astype(np.int64)
+        for name, token in (("unknown", unknown), ("padding", padding)):
+            if token is not None and token not in self.ids:
+                raise ValueError(checks.wrong("Vocabulary", name, "be None or one of the tokens", repr(token)))
+
+    @classmethod
+    def from_text(cls, text, level="word", size=None, min_count=1, unknown=None, padding=None):
+        """The vocabulary of a text: a str, divided as ``level`` says, or any other sequence of tokens.
+
+        The first ids are those of padding and unknown, where they are given. Then come the tokens, the most frequent
+        first, equally frequent ones by their code points: it matters how often a token occurs, not where.
+
+        - size: keep only the most frequent, so that there are at most ``size`` ids in all;
+        - min_count: keep only tokens that occur at least so often.
+
+        The count of ``unknown`` includes all tokens that were not kept. White space leaves punctuation glued to the
+        words; a regular expression parts them: ``from_text(re.findall(r"\\w+|[^\\w\\s]", text))``.
+
+        Raises ValueError if no token is left, TypeError if one is no str.
+
+        >>> vocabulary = Vocabulary.from_text("banana", level="char", size=3, unknown="?")
+        >>> vocabulary.tokens, vocabulary.counts
+        (('?', 'a', 'n'), array([1, 3, 2]))
+        """
+        return cls.from_counts(Counter(tokenize(text, level)), level, size, min_count, unknown, padding)
+
+    @classmethod
+    def from_files(cls, *paths, level="word", size=None, min_count=1, unknown=None, padding=None):
+        """The vocabulary of text files in UTF-8, as if they were one text; the options are those of ``from_text``.
+
+        Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not.
+        """
+        counts = Counter()
+        for path in paths:
+            counts.update(tokenize(read_text(path), level))
+        return cls.from_counts(counts, level, size, min_count, unknown, padding)
+
+    @classmethod
+    def from_counts(cls, counts, level="word", size=None, min_count=1, unknown=None, padding=None):
+        """The same from a dict that says how often each token occurred."""
+        first = [token for token in dict.fromkeys((padding, unknown)) if token is not None]
+        least = checks.count("Vocabulary", "min_count", min_count)
+        kept = sorted((-n, token) for token, n in counts.items() if n >= least and token not in first)
+        if size is not None:
+            kept = kept[:max(checks.count("Vocabulary", "size", size) - len(first), 0)]
+        if not kept:
+            raise ValueError(f"Vocabulary: of the text's {len(counts)} different tokens none is left with size={size} "
+                             f"and min_count={least}; allow more of them, or give more text")
+        tokens = first + [token for _, token in kept]
+        n = [counts.get(token, 0) for token in tokens]
+        if unknown is not None:
+            n[tokens.index(unknown)] += sum(counts.values()) - sum(n)
+        return cls(tokens, n, level, unknown, padding)
+
+    def encode(self, text):
+        """The ids of a text, a str or a sequence of tokens, as int64 (T,).
+
+        A token that is not in the vocabulary becomes the unknown token; ValueError if there is none.
+        """
+        tokens = tokenize(text, self.level)
+        return np.fromiter(map(self.__getitem__, tokens), np.int64, len(tokens))
+
+    def decode(self, ids):
+        """The text of ids (T,): words with a blank between them, or characters one after the other.
+
+        Of ids with more axes it is a list of the texts of the rows. ``decode(encode(text))`` is the text as long as
+        all its tokens are in the vocabulary, but that at level "word" any white space becomes one blank. The tokens as
+        a list are ``[vocabulary.tokens[i] for i in ids]``.
+
+        Raises TypeError for ids that are no integers, ValueError for one outside 0..V-1.
+        """
+        given, ids, expected = ids, checks.as_array(ids), f"hold integers in 0..{len(self) - 1}"
+        if ids.size and ids.dtype.kind not in "iu":
+            raise TypeError(checks.wrong("Vocabulary.decode", "ids", expected, checks.kind_text(given, ids)))
+        if ids.ndim > 1:
+            return [self.decode(row) for row in ids]
+        ids = ids.ravel().tolist()
+        if ids and not (0 <= min(ids) and max(ids) < len(self)):
+            bad = next(i for i in ids if not 0 <= i < len(self))
+            raise ValueError(checks.wrong("Vocabulary.decode", "ids", expected, bad))
+        return (" " if self.level == "word" else "").join(self.tokens[i] for i in ids)
+
+    def save(self, path):
+        """Write everything as JSON, to be read and edited. A file of that name stays until the new one is whole."""
+        content = {"level": self.level, "unknown": self.unknown, "padding": self.padding,
+                   "tokens": dict(zip(self.tokens, self.counts.tolist()))}
+        raw, part = json.dumps(content, ensure_ascii=False, indent=1).encode(), Path(f"{path}.part")
+        part.write_bytes(raw)
+        os.replace(part, path)
+
+    @classmethod
+    def load(cls, path):
+        """The vocabulary that ``save`` wrote. Raises ValueError for a file that holds none."""
+        try:
+            content = json.loads(read_text(path))
+            tokens = content.pop("tokens")
+            return cls(tokens.keys(), list(tokens.values()), **content)
+        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(f"Vocabulary.load: {path} holds no vocabulary ({type(error).__name__}: {error})") from None
+
+    def __getitem__(self, token):
+        if token in self.ids:
+            return self.ids[token]
+        if not isinstance(token, str):
+            raise TypeError(checks.wrong("Vocabulary", "a token", "be a str", repr(token),
+                                         "the token of an id is vocabulary.tokens[id]"))
+        if self.unknown is None:
+            raise ValueError(f"Vocabulary: {token!r} is not among its {len(self)} {LEVELS[self.level]}; to have a token "
+                             'that stands for all others, make it with unknown="<unk>"')
+        return self.ids[self.unknown]
+
+    def __contains__(self, token):
+        return token in self.ids
+
+    def __iter__(self):
+        return iter(self.tokens)
+
+    def __len__(self):
+        return len(self.tokens)
+
+    def __repr__(self):
+        some = ", ".join(map(repr, self.tokens[:5])) + ", ..." * (len(self) > 5)
+        return f"Vocabulary({len(self)} {LEVELS[self.level]}: {some})"
+
+
+def tokenize(text, level):
+    """A str as a list of words or characters, a sequence of tokens as a list of just these."""
+    if isinstance(text, str):
+        return text.split() if level == "word" else list(text)
+    tokens = list(text) if hasattr(text, "__iter__") else [text]
+    for token in tokens:
+        if not isinstance(token, str):
+            raise TypeError(checks.wrong("Vocabulary", "a text", "be a str or a sequence of them", repr(token)))
+    return tokens
+
+
+def read_text(path):
+    """The text of a file in UTF-8, with ``\\n`` at the end of lines and without a byte order mark.
+
+    Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not: nothing is left out.
+    """
+    raw = Path(path).read_bytes()
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        at = error.start
+        raise ValueError(f"read_text: {path} should be UTF-8, got byte 0x{raw[at]:02x} at offset {at} ({error.reason}); "
+                         "save it as UTF-8, or open it in its own encoding and pass the text") from None
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,145 @@
+"""Convolution: one small set of weights, used at every place of an image."""
+import numpy as np
+
+from ..common import checks, initializers
+from ..common.layer import Layer
+from ._windows import Windows, block, channels_first, channels_last, in_groups, pair, places
+
+
+class Convolution(Layer):
+    """y_nfij = b_f + Σ_c Σ_k Σ_l W_fckl x_nc,i+k,j+l: filter f laid over every place (i, j) of the image, all channels c at once
+    (strictly a cross-correlation, for the filter is not turned round).
+
+    Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 padding - KH) // stride + 1.
+
+    Options, each an int or a pair (height, width): ``stride``, the steps of the filter; ``padding``, rows and columns of zeros
+    around x, or ``"same"`` for OH = H and OW = W (stride 1; an odd row or column goes to the bottom or the right);
+    ``dilation``, the distance of the pixels under neighbouring weights. With ``groups`` = G, W is (F, C / G, KH, KW): channels
+    and filters fall into G parts, and filters see the channels of their own part only (G = C: "depthwise").
+
+    Backward. x_ncpq meets y_nfij with factor W_fckl where p = i + k and q = j + l; collect all meetings of each letter:
+
+        dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,i+k,j+l dL/dy_nfij        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
+        dL/dx_ncpq = Σ_f Σ_k Σ_l W_fckl dL/dy_nf,p-k,q-l
+
+    The minus signs say that dx is again a convolution: of dy, padded, with the filters turned round and F and C exchanged.
+    Kept for backward: x. Source: LeCun et al., Gradient-based learning applied to document recognition (1998); Dumoulin and
+    Visin, A guide to convolution arithmetic for deep learning (2016). Speed: ``_windows.py``.
+
+    >>> layer = Convolution(W=np.array([[[[-1.0, 1.0]]]]))                  # a vertical edge
+    >>> layer.forward(np.array([[[[0.0, 0.0, 5.0, 5.0]]]]))
+    array([[[[0., 5., 0.]]]])
+    >>> layer.backward(np.array([[[[0.0, 1.0, 0.0]]]]))
+    array([[[[ 0., -1.,  1.,  0.]]]])
+    >>> layer.grads[0]
+    array([[[[0., 5.]]]])
+    """
+
+    def __init__(self, W, b=None, stride=1, padding=0, dilation=1, groups=1):
+        """Raises ValueError or TypeError for arrays or options that do not fit together."""
+        super().__init__(W=W, b=b)
+        who = "Convolution"
+        checks.array(who, "W", W, W.dtype, ("F", "C / groups", "KH", "KW"))
+        if b is not None:
+            checks.array(who, "b", b, b.dtype, W.shape[:1])
+        self.stride, self.dilation = pair(who, "stride", stride), pair(who, "dilation", dilation)
+        self.padding = padding if isinstance(padding, str) else pair(who, "padding", padding, least=0)
+        self.groups = checks.count(who, "groups", groups)
+        if len(W) % self.groups:
+            raise ValueError(checks.wrong(who, "groups", f"divide the number of filters, {len(W)}", groups))
+        if self.padding == "same":
+            if self.stride != (1, 1):
+                raise ValueError(checks.wrong(who, "stride", 'be 1 with padding="same"', stride, "give the padding as a number"))
+            total = [d * (k - 1) for d, k in zip(self.dilation, W.shape[2:])]
+            self._pads = tuple((n // 2, n - n // 2) for n in total)
+        elif isinstance(padding, str):
+            raise ValueError(checks.wrong(who, "padding", 'be a number, a pair or "same"', repr(padding)))
+        else:
+            self._pads = tuple((p, p) for p in self.padding)
+
+    @classmethod
+    def init(cls, n_in, n_out, size, stride=1, padding=0, dilation=1, groups=1, bias=True, rng=None,
+             initializer=initializers.he, dtype=np.float32):
+        """A layer from n_in to n_out channels with fresh filters of this size and, unless ``bias=False``, a bias of zeros."""
+        who = "Convolution"
+        if checks.count(who, "n_in", n_in) % checks.count(who, "groups", groups):
+            raise ValueError(checks.wrong(who, "groups", f"divide the number of input channels, {n_in}", groups))
+        W = initializer((n_out, n_in // groups, *pair(who, "size", size)), rng=rng, dtype=dtype)
+        return cls(W, np.zeros(n_out, dtype) if bias else None, stride, padding, dilation, groups)
+
+    def forward(self, x):
+        W, *b = self.params
+        self.cache = x = self.accept(x, shape=("N", W.shape[1] * self.groups, "H", "W"))
+        windows = self._windows(x.shape)
+        OH, OW = windows.places
+        band, kernels = windows.band(W.shape)
+        kernels[...] = W.reshape(*kernels.shape[:-1], 1)
+        y = np.empty((len(x), OH, OW, len(W)), W.dtype)
+        row = np.tile(b[0], OW) if b else None
+        for images, rows, matrix in windows.pieces(x):
+            piece = y[images, rows]
+            windows.multiply(matrix, band, piece)
+            if b:
+                lines = piece.reshape(-1, row.size)
+                lines += row
+        return channels_first(y)
+
+    def backward(self, dout):
+        (W, *b), (_, *db) = self.params, self.grads
+        x = self.recall()
+        windows = self._windows(x.shape)
+        dy = channels_last(self.upstream(dout, (len(x), len(W), *windows.places), W.dtype))
+        if b:
+            pixels = dy.reshape(-1, len(W))
+            np.dot(np.ones(len(pixels), W.dtype), pixels, out=db[0])
+        # dL/dy is padded with what is left of the window on each side.
+        rest = [[(k - 1) * d - p for p in pads] for k, d, pads in zip(W.shape[2:], self.dilation, self._pads)]
+        if self.stride == (1, 1) and min(map(min, rest)) >= 0 and W[0, :, 0].size >= 32:
+            return self._from_windows_of_dout(x, dy, rest)
+        return self._from_windows_of_x(x, dy, windows)
+
+    def _windows(self, shape):
+        W = self.params[0]
+        size = W.shape[2:]
+        at = places("Convolution", shape, size, self.stride, self._pads, self.dilation)
+        B = block(W.shape, self.groups, at, self.dilation)
+        return Windows(shape, W.dtype, size, at, self.stride, self._pads, self.dilation, self.groups, B)
+
+    def _from_windows_of_dout(self, x, dy, rest):
+        """Both gradients from one window matrix, that of dL/dy: times the turned filters it is dL/dx; transposed, times x, it is
+        dL/dW turned round. At stride 1 only, and slower for few channels; else in half the time, for nothing is added back."""
+        (W, *_), (dW, *_), G = self.params, self.grads, self.groups
+        F, D, KH, KW = W.shape
+        N, C, H, width = x.shape
+        turned = W.reshape(G, F // G, D, KH, KW)[..., ::-1, ::-1].transpose(0, 3, 4, 1, 2).reshape(G, -1, D)
+        dturned = np.zeros_like(turned)
+        pixels, dx = channels_last(x), np.empty((N, H, width, C), W.dtype) if self.input_gradient else None
+        dout = channels_first(dy)
+        windows = Windows(dout.shape, W.dtype, (KH, KW), (H, width), pads=rest, dilation=self.dilation, groups=G)
+        for images, rows, matrix in windows.pieces(dout):
+            if dx is not None:
+                windows.multiply(matrix, turned, dx[images, rows])
+            dturned += np.matmul(matrix.transpose(0, 2, 1), in_groups(pixels[images, rows], G)[:, :, 0])
+        dW.reshape(G, F // G, D, KH, KW)[...] = dturned.reshape(G, KH, KW, F // G, D).transpose(0, 3, 4, 1, 2)[..., ::-1, ::-1]
+        return None if dx is None else channels_first(dx)
+
+    def _from_windows_of_x(self, x, dy, windows):
+        """As for Affine, with y = windows(x) · band: dL/dband = windows(x)ᵀ · dL/dy, to be summed over the B places of a weight,
+        and dL/dx = dL/dy · bandᵀ, each window's values added back to where it was cut from."""
+        (W, *_), (dW, *_), G = self.params, self.grads, self.groups
+        band, kernels = windows.band(W.shape)
+        kernels[...] = W.reshape(*kernels.shape[:-1], 1)
+        dband, dkernels = windows.band(W.shape)
+        N, C, H, width = x.shape
+        dx = np.empty((N, H, width, G, C // G), W.dtype) if self.input_gradient else None
+        for images, rows, matrix in windows.pieces(x):
+            lanes = in_groups(dy[images, rows], G, windows.block).reshape(G, matrix.shape[1], -1)
+            dband += np.matmul(matrix.transpose(0, 2, 1), lanes)
+            if dx is not None:
+                if rows.start == 0:
+                    padded = np.zeros_like(windows.padded)
+                windows.add_back(np.matmul(lanes, band.transpose(0, 2, 1)), rows, padded)
+                if rows.stop == windows.places[0]:
+                    dx[images] = windows.inside(padded).transpose(1, 2, 3, 0, 4)
+        dW[...] = dkernels.sum(axis=-1).reshape(W.shape)
+        return None if dx is None else channels_first(dx.reshape(N, H, width, C))

@@ -1,0 +1,174 @@
+"""A model as the boxes and edges of a picture."""
+import inspect
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..layers import Add, Divide, Exp, Log, MatMul, Maximum, Mean, Multiply, Power, Sin, Subtract, Sum
+from ..layers.losses import Loss
+from ._layout import Box
+from ._picture import text_width
+from .node import Constant, Input, Node, Select, ordered
+from .sequential import Sequential
+from .summary import observe
+
+SIGNS = {Add: "+", Subtract: "−", Multiply: "×", Divide: "/", MatMul: "@", Power: "^", Maximum: "max", Exp: "exp", Log: "log",
+         Sin: "sin", Sum: "Σ", Mean: "mean"}
+SYMMETRIC = {Add, Multiply, Maximum}
+LISTED = 8                        # so many layers of a model inside are named
+SIZE, SMALL = 13, 11              # of letters: first line, others
+
+
+@dataclass
+class Vertex:
+    """A box or circle with lines of text, and what stands at the edges: over or beside the one that leaves it, under that one,
+    and where edges come in, if it matters which is which."""
+    kind: str
+    lines: list
+    node: Node = None
+    note: str = ""
+    grad: str = ""
+    marks: list = field(default_factory=list)
+
+    @property
+    def round(self):
+        return self.kind in ("input", "operation", "end")
+
+    def text(self):
+        """(text, size, bold) for each line."""
+        return [(line, SMALL if i else SIZE, i == 0 and not self.round) for i, line in enumerate(self.lines)]
+
+    def box(self, rightwards):
+        """The room it takes, edges running to the right or downwards."""
+        wide = max(text_width(*line) for line in self.text())
+        w, h = wide + 20, sum(size + 5 for _, size, _ in self.text()) + 9
+        if self.round:
+            w, h = max(28, wide + 14), 28
+        if self.marks:
+            w, h = (w, max(h, 20 * len(self.marks))) if rightwards else (max(w, 24 * len(self.marks)), h)
+        note = max(text_width(self.note, SMALL), text_width(self.grad, SMALL))
+        corner, head = min(w, h) / 2 if self.round else 6, 14 if self.marks else 0
+        if rightwards:
+            return Box(w, h, 17 if note else 0, 17 if note else 0, head, note + 8 if note else 0, corner)
+        return Box(h, w, 0, note + 8, head, 18 if note else 0, corner)
+
+
+def vertices_and_edges(model, values=False, x=None):
+    """The vertices of the picture, each after those it depends on, and the edges (u, v) between their indices."""
+    nodes, outputs, end, arguments = as_nodes(model)
+    if values and all(n.value is None for n in nodes):
+        raise ValueError(f"{type(model).__name__}: values=True draws what the last forward left in the nodes; make a "
+                         "Graph(..., trace=True) and call forward first")
+    notes = {} if values else shapes(model, nodes, arguments, x)
+    taken = {n: [i for i in n.inputs if not folded(n, i)] for n in nodes}
+    shown = [n for n in nodes if not isinstance(n, Constant) or any(n in some for some in taken.values())]
+    index = {n: v for v, n in enumerate(shown)}
+    vertices = [Vertex(*described(n, n is end), n, notes.get(n, "")) for n in shown]
+    for v in vertices if values else ():
+        v.note, v.grad = written(v.node.value) * (not isinstance(v.node, Constant)), written(v.node.grad)
+    for n, v in zip(shown, vertices):
+        if len(taken[n]) > 1 and v.kind != "loss" and type(n.layer) not in SYMMETRIC:
+            v.marks = names_of_inputs(n)
+    edges = [(index[i], index[n]) for n in shown for i in taken[n]]
+    ends = [(n, "y" if len(outputs) == 1 else f"y{k + 1}") for k, n in enumerate(outputs)]
+    if end is not None:
+        # That a single output goes into the loss needs no saying.
+        ends = [*(ends if len(outputs) > 1 or outputs[0] not in end.inputs else ()), (end, "loss")]
+    for n, name in ends:
+        edges.append((index[n], len(vertices)))
+        vertices.append(Vertex("end", [name]))
+    return vertices, edges
+
+
+def as_nodes(model):
+    """(nodes in order, output nodes, the loss's node or None, Inputs in the order of forward's arguments)"""
+    if hasattr(model, "nodes"):
+        end = None if model._end is None else model.nodes[model._end]
+        return model.nodes, model.outputs, end, [*model.inputs, *model.targets]
+    if not isinstance(model, Sequential):
+        raise TypeError(f"draw: draws a Sequential or a Graph, got {type(model).__name__}")
+    x = y = Input("x")
+    t = Input("t")
+    for layer in model.layers:
+        y = Node(layer, (y,))
+    end = None if model.loss is None else Node(model.loss, (y, t))
+    return ordered([y if end is None else end]), [y], end, [x, t]
+
+
+def folded(n, i):
+    """Whether input i is a number that stands in an operation's sign, such as the 1 of "+ 1", and is no vertex of its own."""
+    return (isinstance(i, Constant) and np.ndim(i.constant) == 0 and type(n.layer) in SIGNS
+            and sum(isinstance(other, Constant) for other in n.inputs) == 1)
+
+
+def described(n, ends_here):
+    """(kind, lines) of a node's vertex."""
+    layer = n.layer
+    if layer is None:
+        return "input", [written(n.constant) if isinstance(n, Constant) else n.name or "x"]
+    if isinstance(layer, Select) or type(layer) in SIGNS and not layer.params:
+        return "operation", [repr(layer) if isinstance(layer, Select) else operation(n)]
+    inner, count = [label(one) for one in getattr(layer, "layers", ())], sum(p.size for p in layer.params)
+    if len(inner) > LISTED:
+        inner[LISTED - 1:] = [f"… {len(inner) - LISTED + 1} more"]
+    kind = ("model" if inner else "loss" if ends_here or isinstance(layer, Loss) else "weights" if count else "layer")
+    return kind, [label(layer), *inner, *([f"{count:,} parameters"] if count else [])]
+
+
+def label(layer):
+    """A layer's name, with the size of its window if it has one."""
+    name = type(layer).__name__
+    size = layer.params[0].shape[2:] if name == "Convolution" else getattr(layer, "size", None)
+    return f"{name} {'×'.join(map(str, size))}" if isinstance(size, tuple) else name
+
+
+def operation(n):
+    """The text in an operation's circle: its sign, with the number that it takes if there is one."""
+    sign, symmetric = SIGNS[type(n.layer)], type(n.layer) in SYMMETRIC
+    if isinstance(n.layer, Power) and n.layer.exponent is not None:
+        return f"{sign} {number(n.layer.exponent)}"
+    if len(n.inputs) < 2:
+        return sign
+    left, right = (number(i.constant) if folded(n, i) else "" for i in n.inputs)
+    if left or right:
+        return f"{left} {sign}" if left and not symmetric else f"{sign} {left or right}"
+    return sign if symmetric else f"a {sign} b"
+
+
+def names_of_inputs(n):
+    """What a layer's forward calls its inputs; none if it takes any number of them, all alike."""
+    names = list(inspect.signature(n.layer.forward).parameters)[:len(n.inputs)]
+    return names if len(names) == len(n.inputs) else []
+
+
+def shapes(model, nodes, arguments, x):
+    """The shape of each node's value as text, as far as known: from a run on x, or from the values that a traced Graph kept."""
+    known = {n: np.shape(n.value) for n in nodes if n.value is not None and not isinstance(n.value, tuple)}
+    if x is not None:
+        arrays = x if isinstance(x, tuple) else (x,)
+        seen = observe(model, arrays)
+        known = dict(zip(arguments, map(np.shape, arrays)))
+        for n in nodes:
+            if isinstance(n.layer, Select) and n.inputs[0] in known:
+                known[n] = known[n.inputs[0]][n.layer.index]
+            elif id(n.layer) in seen:
+                known[n] = seen[id(n.layer)].output
+    return {n: str(shape) for n, shape in known.items() if shape}
+
+
+def number(value):
+    return f"{float(value) + 0.0:.3g}".replace("-", "−")          # + 0.0: no minus in front of 0
+
+
+def written(value):
+    """A number, a small array entry by entry, a larger one by its norm; of several outputs each."""
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return "; ".join(written(v) for v in value if v is not None)
+    value = np.asarray(value)
+    if value.ndim == 0:
+        return number(value)
+    if value.size > 4:
+        return f"‖·‖ {number(np.linalg.norm(value.astype(float)))}"
+    return f"[{', '.join(map(written, value))}]"

@@ -1,0 +1,39 @@
+"""AlexNet, the network that made images the field of deep learning."""
+import math
+
+import numpy as np
+
+from ..layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
+from ._features import fits, image_after
+from .sequential import Sequential
+
+
+class AlexNet(Sequential):
+    """Five convolutions, three poolings, and three affine layers with dropout.
+
+    Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the first convolution is 3 x 3 with stride 1 in
+    place of 11 x 11 with stride 4, and a pooling that does not fit is left out.
+
+    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks (2012). Differs from
+    the paper as the courses do: one tower in place of two on two GPUs, and no local response normalisation.
+
+    >>> sum(p.size for p in AlexNet().params)
+    62378344
+    """
+
+    def __init__(self, input_shape=(3, 227, 227), classes=1000, rng=None):
+        rng = np.random.default_rng(rng)
+        small = min(input_shape[1:]) < 63
+        first = dict(size=3, padding=1) if small else dict(size=11, stride=4)
+        layers = [Convolution.init(input_shape[0], 96, **first, rng=rng), ReLU()]
+        for n_in, n_out, size, pool in ((96, 256, 5, True), (256, 384, 3, True), (384, 384, 3, False), (384, 256, 3, False)):
+            if pool and fits(3, image_after(layers, input_shape)):
+                layers.append(MaxPool(3, stride=2))
+            layers += [Convolution.init(n_in, n_out, size, padding="same", rng=rng), ReLU()]
+        if fits(3, image_after(layers, input_shape)):
+            layers.append(MaxPool(3, stride=2))
+        n = math.prod(image_after(layers, input_shape))
+        super().__init__(*layers, Flatten(),
+                         Affine.init(n, 4096, rng=rng), ReLU(), Dropout(0.5, rng=rng),
+                         Affine.init(4096, 4096, rng=rng), ReLU(), Dropout(0.5, rng=rng),
+                         Affine.init(4096, classes, rng=rng), loss=SoftmaxWithLoss())

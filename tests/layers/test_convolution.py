@@ -1,0 +1,193 @@
+"""Convolution against its definition in plain loops. (PyTorch's values: test_parity.)"""
+import numpy as np
+import pytest
+
+from chainrule.layers import _windows
+from chainrule.layers.convolution import Convolution
+from tests.errors import refused
+
+
+def by_loops(x, W, b, dy, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), groups=1):
+    """The definition: (y, dx, dW, db). Each y is the sum of a filter times the window under it, so that dy of it is handed to the
+    filter times the window, and to the window times the filter."""
+    (N, C, H, W_), (F, D, KH, KW) = x.shape, W.shape
+    (top, bottom), (left, right) = pads
+    padded = np.zeros((N, C, top + H + bottom, left + W_ + right))
+    padded[:, :, top:top + H, left:left + W_] = x
+    OH = (padded.shape[2] - (KH - 1) * dilation[0] - 1) // stride[0] + 1
+    OW = (padded.shape[3] - (KW - 1) * dilation[1] - 1) // stride[1] + 1
+    y, dpadded, dW = np.empty((N, F, OH, OW)), np.zeros_like(padded), np.zeros_like(W)
+    for n in range(N):
+        for f in range(F):
+            first = f // (F // groups) * D
+            for i in range(OH):
+                for j in range(OW):
+                    h, w = i * stride[0], j * stride[1]
+                    window = np.s_[n, first:first + D, h:h + (KH - 1) * dilation[0] + 1:dilation[0],
+                                   w:w + (KW - 1) * dilation[1] + 1:dilation[1]]
+                    y[n, f, i, j] = np.sum(W[f] * padded[window]) + b[f]
+                    if dy is not None:
+                        dW[f] += dy[n, f, i, j] * padded[window]
+                        dpadded[window] += dy[n, f, i, j] * W[f]
+    return y, dpadded[:, :, top:top + H, left:left + W_], dW, None if dy is None else dy.sum(axis=(0, 2, 3))
+
+
+def close(a, b, tolerance=1e-10):
+    np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max())
+
+
+def compare(shape, filters, b=True, dtype=np.float64, seed=0, pads=None, tolerance=1e-10, **options):
+    """A layer against the loops, with and without the input's gradient; the layer."""
+    rng = np.random.default_rng(seed)
+    W = rng.standard_normal(filters)
+    bias = rng.standard_normal(filters[0]) if b else np.zeros(filters[0])
+    x = rng.standard_normal(shape)
+    layer = Convolution(W.astype(dtype), bias.astype(dtype) if b else None, **options)
+    if pads is None:
+        pads = tuple((p, p) for p in layer.padding)
+    loops = dict(stride=layer.stride, pads=pads, dilation=layer.dilation, groups=layer.groups)
+    y = layer.forward(x.astype(dtype))
+    dy = rng.standard_normal(y.shape)
+    expected, dx, dW, db = by_loops(x, W, bias, dy, **loops)
+    close(y, expected, tolerance)
+    for wanted in (True, False):
+        layer.input_gradient = wanted
+        for g in layer.grads:
+            g[...] = np.nan
+        got = layer.backward(dy.astype(dtype))
+        assert got is None if not wanted else got.dtype == y.dtype == dtype
+        if wanted:
+            close(got, dx, tolerance)
+        close(layer.grads[0], dW, tolerance)
+        if b:
+            close(layer.grads[1], db, tolerance)
+    return layer
+
+
+SWEEP = {
+    "1x1": [(2, 3, 4, 5), (4, 3, 1, 1)],
+    "1x1 on one pixel": [(1, 1, 1, 1), (1, 1, 1, 1)],
+    "3x3": [(2, 3, 5, 7), (4, 3, 3, 3)],
+    "3x3, many channels": [(2, 11, 4, 6), (16, 11, 3, 3)],
+    "3x3, many channels, padded": [(2, 11, 4, 6), (16, 11, 3, 3), dict(padding=(1, 2))],
+    "many channels, padding beyond the window": [(1, 11, 3, 3), (16, 11, 1, 3), dict(padding=(2, 0))],
+    "many channels, dilated": [(1, 11, 5, 8), (16, 11, 2, 3), dict(dilation=(3, 2), padding=(1, 3))],
+    "many channels, dilated, not padded": [(1, 11, 5, 8), (16, 11, 2, 3), dict(dilation=(3, 2))],
+    "many channels, stride": [(2, 11, 5, 6), (16, 11, 3, 3), dict(stride=2, padding=1)],
+    "many channels, groups": [(2, 22, 4, 3), (32, 11, 2, 3), dict(groups=2, padding=1)],
+    "one channel, wide": [(2, 1, 6, 28), (6, 1, 5, 5), dict(padding=2)],
+    "as large as the image": [(2, 3, 4, 5), (2, 3, 4, 5)],
+    "larger than the image": [(2, 2, 2, 3), (2, 2, 4, 5), dict(padding=2)],
+    "no bias": [(2, 2, 4, 4), (3, 2, 2, 2), dict(b=False)],
+    "asymmetric": [(2, 2, 7, 6), (3, 2, 1, 4), dict(stride=(3, 1), padding=(0, 2))],
+    "stride not dividing": [(2, 2, 8, 9), (3, 2, 3, 3), dict(stride=(2, 4))],
+    "stride beyond the window": [(2, 2, 9, 8), (3, 2, 2, 2), dict(stride=3)],
+    "dilation": [(2, 2, 9, 8), (3, 2, 3, 2), dict(dilation=(2, 3), padding=1)],
+    "dilation and stride": [(1, 2, 9, 8), (3, 2, 3, 2), dict(dilation=2, stride=(2, 3))],
+    "groups": [(2, 6, 5, 4), (4, 3, 3, 2), dict(groups=2)],
+    "depthwise": [(2, 4, 6, 8), (4, 1, 3, 3), dict(groups=4, padding=1)],
+    "depthwise, two filters each, stride": [(2, 3, 6, 8), (6, 1, 3, 3), dict(groups=3, stride=2)],
+    "same": [(2, 2, 5, 4), (3, 2, 3, 5), dict(padding="same", pads=((1, 1), (2, 2)))],
+    "same, even window": [(2, 2, 5, 4), (3, 2, 2, 4), dict(padding="same", pads=((0, 1), (1, 2)))],
+    "same, dilated": [(2, 2, 5, 4), (3, 2, 2, 2), dict(padding="same", dilation=(3, 1), pads=((1, 2), (0, 1)))],
+    "same, many channels, even window": [(1, 11, 5, 4), (16, 11, 2, 4), dict(padding="same", pads=((0, 1), (1, 2)))],
+}
+
+
+@pytest.mark.parametrize("name", SWEEP)
+def test_values_and_gradients_are_those_of_the_loops(name):
+    shape, filters, *options = SWEEP[name]
+    compare(shape, filters, **(options[0] if options else {}))
+
+
+@pytest.mark.parametrize("name", ["3x3", "3x3, many channels, padded", "groups", "dilation and stride"])
+def test_so_they_are_in_float32(name):
+    shape, filters, *options = SWEEP[name]
+    compare(shape, filters, dtype=np.float32, tolerance=1e-5, **(options[0] if options else {}))
+
+
+@pytest.mark.parametrize("scratch", [1, 1500, 6000])
+@pytest.mark.parametrize("name", SWEEP)
+def test_the_size_of_the_pieces_changes_nothing(name, scratch, monkeypatch):
+    monkeypatch.setattr(_windows, "SCRATCH", scratch)
+    shape, filters, *options = SWEEP[name]
+    compare((3, *shape[1:]), filters, **(options[0] if options else {}))
+
+
+@pytest.mark.parametrize("B", [1, 2, 3, 4, 6, 12])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_size_of_the_blocks_changes_nothing(B, stride, monkeypatch):
+    monkeypatch.setattr("chainrule.layers.convolution.block", lambda *_: B)
+    compare((2, 2, 4, 12 * stride + 1), (3, 2, 3, 2), stride=stride)
+
+
+@pytest.mark.parametrize("filters, OW, expected", [
+    ((6, 1, 5, 5), 28, 14), ((16, 6, 5, 5), 10, 5), ((32, 3, 3, 3), 32, 4), ((32, 3, 3, 3), 31, 1), ((64, 64, 3, 3), 16, 1),
+    ((9, 2, 1, 1), 8, 1)])
+def test_few_channels_get_larger_blocks(filters, OW, expected):
+    assert _windows.block(filters, 1, (9, OW), (1, 1)) == expected
+    assert _windows.block(filters, 1, (9, OW), (1, 2)) == 1          # a dilated window has gaps that a block would fill
+
+
+def test_keeps_its_input_and_nothing_larger():
+    layer = Convolution.init(3, 4, 3, rng=0)
+    x = np.ones((2, 3, 8, 8), np.float32)
+    layer.forward(x)
+    assert layer.cache is x
+
+
+def test_a_step_does_not_depend_on_the_one_before():
+    rng = np.random.default_rng(0)
+    layer, x = Convolution.init(2, 3, 3, padding=1, rng=0, dtype=np.float64), rng.standard_normal((4, 2, 6, 6))
+    first = layer.forward(x)
+    layer.forward(rng.standard_normal((7, 2, 9, 5)))
+    np.testing.assert_array_equal(layer.forward(x), first)
+
+
+def test_channels_last_in_memory_alone():
+    layer = Convolution.init(2, 3, 3, rng=0)
+    y = layer.forward(np.ones((4, 2, 6, 5), np.float32))
+    dx = layer.backward(np.ones_like(y))
+    assert y.shape == (4, 3, 4, 3) and y.transpose(0, 2, 3, 1).flags.c_contiguous
+    assert dx.shape == (4, 2, 6, 5) and dx.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def test_init_draws_filters_and_passes_the_options_on():
+    layer = Convolution.init(4, 6, (3, 2), stride=2, padding=(1, 0), dilation=(1, 3), groups=2, rng=0)
+    assert repr(layer) == "Convolution(W (6, 2, 3, 2), b (6,), stride=(2, 2), padding=(1, 0), dilation=(1, 3), groups=2)"
+    assert layer.params[0].dtype == np.float32 and layer.params[0].std() > 0 and not layer.params[1].any()
+    assert [p.shape for p in Convolution.init(4, 6, 3, bias=False, rng=0, dtype=np.float64).params] == [(6, 4, 3, 3)]
+
+
+W = np.zeros((4, 2, 3, 5))
+
+
+@pytest.mark.parametrize("call, error, message", [
+    (lambda: Convolution(W[0]), ValueError, "Convolution: W should have shape (F, C / groups, KH, KW), got (2, 3, 5)"),
+    (lambda: Convolution(W, np.zeros(3)), ValueError, "Convolution: b should have shape (4,), got (3,)"),
+    (lambda: Convolution(W, groups=3), ValueError, "Convolution: groups should divide the number of filters, 4, got 3"),
+    (lambda: Convolution(W, stride=0), ValueError, "Convolution: stride should be at least 1, got 0"),
+    (lambda: Convolution(W, stride=1.5), TypeError, "Convolution: stride should be a whole number, got 1.5"),
+    (lambda: Convolution(W, stride=(1, 2, 3)), ValueError,
+     "Convolution: stride should be one number or a pair (height, width), got (1, 2, 3)"),
+    (lambda: Convolution(W, dilation=0), ValueError, "Convolution: dilation should be at least 1, got 0"),
+    (lambda: Convolution(W, padding=-1), ValueError, "Convolution: padding should be at least 0, got -1"),
+    (lambda: Convolution(W, padding="valid"), ValueError,
+     "Convolution: padding should be a number, a pair or \"same\", got 'valid'"),
+    (lambda: Convolution(W, padding="same", stride=2), ValueError,
+     'Convolution: stride should be 1 with padding="same", got 2; give the padding as a number'),
+    (lambda: Convolution.init(5, 4, 3, groups=2), ValueError,
+     "Convolution: groups should divide the number of input channels, 5, got 2"),
+    (lambda: Convolution(W).forward(np.zeros((1, 3, 8, 8))), ValueError,
+     "Convolution: x should have shape (N, 2, H, W), got (1, 3, 8, 8)"),
+    (lambda: Convolution(W, groups=2).forward(np.zeros((1, 2, 8, 8))), ValueError,
+     "Convolution: x should have shape (N, 4, H, W), got (1, 2, 8, 8)"),
+    (lambda: Convolution(W).forward(np.zeros((1, 2, 8, 4))), ValueError,
+     "Convolution: x should be at least as large as the window, 3 x 5, got 8 x 4; make the window smaller or padding larger"),
+    (lambda: Convolution(W, padding=1, dilation=3).forward(np.zeros((1, 2, 4, 14))), ValueError,
+     "Convolution: x should be at least as large as the window, 7 x 13, got 6 x 16 with its padding; "
+     "make the window smaller or padding larger"),
+])
+def test_errors_name_the_numbers(call, error, message):
+    with refused(error, message):
+        call()

@@ -1,0 +1,412 @@
+"""Drawings: laws that hold for every picture, and what stands in some of them."""
+import itertools
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+from chainrule.layers import (
+    Add,
+    Affine,
+    Branch,
+    Concatenate,
+    Exp,
+    MatMul,
+    Maximum,
+    Mean,
+    ReLU,
+    Sin,
+    SoftmaxWithLoss,
+    SquaredError,
+    Tanh,
+)
+from chainrule.models import MLP, Graph, Input, Sequential
+from chainrule.models._layout import Box, layout
+from chainrule.models._lines import apart
+from chainrule.models._picture import text_width
+from chainrule.models._ranks import crossings, ranks
+from chainrule.models._vertices import vertices_and_edges
+from chainrule.models.drawing import LARGEST, page_cost, picture, row_cost
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def affine():
+    return Affine.init(4, 4, rng=0)
+
+
+def board():
+    x1, x2 = Input(), Input()
+    return Graph([x1, x2], x1 * x2 + Sin()(x2), trace=True)
+
+
+def logistic():
+    w0, w1, x1, w2, x2 = (Input(name) for name in ("w0", "w1", "x1", "w2", "x2"))
+    return Graph([w0, w1, x1, w2, x2], 1 / (1 + Exp()(-(w0 + w1 * x1 + w2 * x2))))
+
+
+def residual(blocks=1):
+    x = y = Input("x")
+    for _ in range(blocks):
+        y = ReLU()(affine()(ReLU()(affine()(y))) + y)
+    return Graph(x, y, loss=SoftmaxWithLoss())
+
+
+def inception():
+    x = Input("x")
+    branches = [ReLU()(affine()(x)), *(ReLU()(affine()(ReLU()(affine()(x)))) for _ in range(2)), ReLU()(affine()(Tanh()(x)))]
+    return Graph(x, Concatenate()(*branches))
+
+
+def two_losses():
+    u, v, s, t = Input("image"), Input("text"), Input("s"), Input("t")
+    h = Concatenate()(Tanh()(affine()(u)), affine()(v))
+    a, b = Affine.init(8, 3, rng=0)(h), Affine.init(8, 1, rng=0)(h)
+    return Graph([u, v], [a, b], [s, t], loss=SoftmaxWithLoss()(a, s) + 0.3 * SquaredError()(b, t))
+
+
+def operations(n=40):
+    x = y = Input("x")
+    for _ in range(n // 2):
+        y = Sin()(y) + 1
+    return Graph(x, y)
+
+
+def long_shapes():
+    x1, x2 = Input(), Input()
+    return Graph([x1, x2], ReLU()(x1) + ReLU()(x2))
+
+
+def marked():
+    x1, x2 = Input(), Input()
+    return Graph([x1, x2], (x1 @ x2) - x1)
+
+
+def tangle():
+    """Edges that cannot all be clear of each other."""
+    rng = np.random.default_rng(0)
+    nodes = [Input("x")]
+    for _ in range(30):
+        a, b = rng.integers(0, len(nodes), 2)
+        nodes.append(nodes[a] + nodes[b] if rng.random() < 0.5 else affine()(nodes[a]))
+    taken = {i for n in nodes for i in n.inputs}
+    return Graph(nodes[0], [n for n in nodes if n not in taken])
+
+
+MODELS = {
+    "board": board(), "logistic": logistic(), "MLP": MLP([64, 128, 10], rng=0), "residual": residual(),
+    "four blocks": residual(4),
+    "inception": inception(), "two losses": two_losses(), "operations": operations(), "tangle": tangle(),
+    "long shapes": long_shapes(), "marked": marked(),
+    "chain": Sequential(*(layer for _ in range(20) for layer in (affine(), ReLU())), loss=SoftmaxWithLoss()),
+    "nested": Sequential(affine(), Sequential(affine(), ReLU(), Sequential(Tanh())), loss=SoftmaxWithLoss()),
+    "one layer": Sequential(ReLU()),
+}
+INPUTS = {
+    "long shapes": (np.zeros((2, 128, 28, 28)),) * 2, "MLP": np.zeros((2, 1, 8, 8)), "inception": np.zeros((2, 4)),
+    "board": (np.float64(1), np.float64(2)),
+    "four blocks": np.zeros((2, 4)), "nested": (np.zeros((2, 4)), np.zeros(2, int)),
+}
+every_model = pytest.mark.parametrize("name", MODELS)
+both_ways = pytest.mark.parametrize("rightwards", [False, True])
+
+
+def placed(name, rightwards):
+    vertices, edges = vertices_and_edges(MODELS[name], x=INPUTS.get(name))
+    boxes = [v.box(rightwards) for v in vertices]
+    return vertices, edges, boxes, layout(boxes, edges, not rightwards, 14, row_cost if rightwards else page_cost)
+
+
+def outlines(boxes, place, notes=True):
+    """(low along, high along, low across, high across) of each box, with the text beside its edge."""
+    if notes:
+        return [(s, s + b.length + b.tail, m - b.low, m + b.high) for b, s, m in zip(boxes, place.start, place.middle)]
+    return [(s, s + b.length, m - b.face / 2, m + b.face / 2) for b, s, m in zip(boxes, place.start, place.middle)]
+
+
+def along_route(route, steps=12):
+    """Points on an edge, as it is drawn."""
+    t = np.linspace(0, 1, steps)
+    weights = np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t ** 3], axis=1)
+    for (a, c), (b, d) in itertools.pairwise(route):
+        curve = a != b and c != d
+        yield from weights @ ([(a, c), ((a + b) / 2, c), ((a + b) / 2, d), (b, d)] if curve else
+                              [(a, c), (a + (b - a) / 3, c + (d - c) / 3), (b - (b - a) / 3, d - (d - c) / 3), (b, d)])
+
+
+@every_model
+def test_every_node_stands_there_once_and_the_edges_join_the_right_ones(name):
+    model = MODELS[name]
+    vertices, edges = vertices_and_edges(model)
+    layers = [v.node.layer for v in vertices if v.node is not None and v.node.layer is not None]
+    expected = list(model.layers) + [model.loss] * hasattr(model.loss, "forward")
+    assert sorted(map(id, layers)) == sorted(map(id, expected))
+    if isinstance(model, Graph):
+        drawn = {v.node for v in vertices if v.node is not None}
+        joined = [(vertices[u].node, vertices[v].node) for u, v in edges if vertices[v].kind != "end"]
+        expected = [(i, n) for n in model.nodes for i in n.inputs if i in drawn]
+        assert sorted((id(i), id(n)) for i, n in joined) == sorted((id(i), id(n)) for i, n in expected)
+    else:
+        chain = [v for v in vertices if v.kind != "end" and v.lines != ["t"]]
+        assert [(chain.index(vertices[u]), chain.index(vertices[v])) for u, v in edges
+                if vertices[u] in chain and vertices[v] in chain] == list(itertools.pairwise(range(len(chain))))
+
+
+@both_ways
+@every_model
+def test_nothing_overlaps(name, rightwards):
+    _, _, boxes, place = placed(name, rightwards)
+    for (a, b, c, d), (e, f, g, h) in itertools.combinations(outlines(boxes, place), 2):
+        assert b <= e + 1e-6 or f <= a + 1e-6 or d <= g + 1e-6 or h <= c + 1e-6
+
+
+@both_ways
+@every_model
+def test_edges_join_the_outlines_of_their_boxes_and_cross_no_other(name, rightwards):
+    _, edges, boxes, place = placed(name, rightwards)
+    bare = outlines(boxes, place, notes=False)
+    for (u, v), route in zip(edges, place.routes):
+        assert route[0] == (bare[u][1], place.middle[u])
+        (a, c), (low, high, left, right) = route[-1], bare[v]
+        flat = boxes[v].face / 2 - boxes[v].corner
+        over = max(0, abs(c - place.middle[v]) - flat)
+        assert np.hypot(low + boxes[v].corner - a, over) == pytest.approx(boxes[v].corner) and left < c < right
+        assert c == route[-2][1] and a - route[-2][0] >= boxes[v].head          # comes in straight
+        a, c = np.transpose(list(along_route(route)))
+        for i, (low, high, left, right) in enumerate(bare):
+            if i not in (u, v):
+                assert not np.any((low + 0.1 < a) & (a < high - 0.1) & (left + 0.1 < c) & (c < right - 0.1))
+
+
+@every_model
+def test_edges_that_end_at_one_box_end_apart(name):
+    _, edges, _, place = placed(name, False)
+    ends = [(v, route[-1][1]) for (_, v), route in zip(edges, place.routes)]
+    for (v, c), (w, d) in itertools.combinations(ends, 2):
+        assert v != w or abs(c - d) > 3
+
+
+@every_model
+def test_all_is_inside_the_picture(name):
+    result = picture(MODELS[name], x=INPUTS.get(name))
+    for commands, *_ in result.shapes:
+        for x, y in (point for _, *points in commands for point in points):
+            assert 0 < x < result.width and 0 < y < result.height
+    for x, y, text, size, anchor, _, bold in result.words:
+        left = x - text_width(text, size, bold) * {"start": 0, "middle": 0.5, "end": 1}[anchor]
+        assert left >= 0 and left + text_width(text, size, bold) <= result.width and size <= y <= result.height
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "tangle"])
+def test_planar_graphs_have_no_crossings(name):
+    assert placed(name, False)[3].crossings == 0
+
+
+def test_a_crossing_that_must_be_is_counted():
+    # K(3, 3) cannot be drawn without; and the first of two rows joined crosswise can be turned round.
+    assert layout([Box(9, 9)] * 6, [(u, v) for u in range(3) for v in range(3, 6)]).crossings > 0
+    assert crossings([0, 1], [(0, 3), (1, 2)], [2, 3]) == 1
+    assert layout([Box(9, 9)] * 4, [(0, 3), (1, 2)]).crossings == 0
+
+
+def test_lines_of_layers_are_straight():
+    for name in ("MLP", "chain", "nested", "inception", "residual"):
+        vertices, edges, _, place = placed(name, False)
+        for (u, v), route in zip(edges, place.routes):
+            alone = sum(e[0] == u for e in edges) == sum(e[1] == v for e in edges) == 1
+            if alone and len(route) == 4:
+                assert place.middle[u] == pytest.approx(place.middle[v]), (name, vertices[u].lines, vertices[v].lines)
+
+
+def test_ranks_run_from_low_to_high_and_inputs_stand_by_their_use():
+    edges = [(0, 2), (2, 3), (3, 4), (1, 4)]
+    assert ranks(5, edges) == [0, 2, 1, 2, 3]
+
+
+def test_apart_is_the_nearest_solution():
+    places = apart([3, 1, 2, 9], [1, 1, 2, 1], [1, 1, 1])
+    assert np.diff(places).min() >= 1 - 1e-12
+    # 3, 1, 2 are pooled: minus their shifts 0, 1, 2 the weighted mean is (3 + 0 + 2 · 0) / 4.
+    assert places == [0.75, 1.75, 2.75, 9]
+
+
+def test_long_chains_go_on_in_the_next_column_or_row():
+    for name in ("chain", "operations", "four blocks"):
+        result = picture(MODELS[name], x=INPUTS.get(name))
+        assert result.width < 1050 and result.height < 900, name
+
+
+def test_the_way_to_the_next_column_is_rectangular():
+    _, _, _, place = placed("chain", False)
+    away = [route for route in place.routes if any(a == 0 for a, _ in route)]
+    assert len(away) >= 2
+    for route in away:
+        assert all(a == b or c == d for (a, c), (b, d) in itertools.pairwise(route))
+
+
+def test_two_lines_side_by_side_are_not_cut():
+    edges = [(v, v + 2) for v in range(38)]
+    place = layout([Box(20, 20)] * 40, edges, cost=lambda along, across: along)
+    assert all(place.start[u] < place.start[v] for u, v in edges)
+    whole = layout([Box(20, 20)] * 40, [(v, v + 1) for v in range(39)], cost=lambda along, across: along + across)
+    assert whole.size[0] < 500
+
+
+@pytest.mark.parametrize("bold", [False, True])
+@pytest.mark.parametrize("text", [
+    "SoftmaxWithLoss", "Convolution 11×11", "MultiHeadAttention", "MaxPool 2×2", "GlobalAveragePool", "12,345,678 parameters",
+    "a − b", "(128, 512, 28, 28)", "‖·‖ 3.2e−05", "[−1.25, 0.333]", "illicit little fill", "MWMW@%", "… 12 more", "Σ", "^ 2"])
+def test_text_fits_its_estimated_width(text, bold):
+    real = TextPath((0, 0), text, 10, prop=FontProperties(weight="bold" if bold else "normal")).get_extents().width
+    assert real <= text_width(text, 10, bold) <= 1.6 * real + 8
+
+
+def words(svg):
+    return [text.text for text in ET.fromstring(svg).iter(f"{SVG}text")]
+
+
+@every_model
+def test_svg_is_xml_with_all_words_and_one_outline_per_vertex(name):
+    svg = MODELS[name].to_svg(x=INPUTS.get(name))
+    vertices, edges = vertices_and_edges(MODELS[name], x=INPUTS.get(name))
+    found = words(svg)
+    assert sorted(found) == sorted(t for v in vertices for t in (*v.lines, *filter(None, [v.note]), *v.marks))
+    root = ET.fromstring(svg)
+    assert len(list(root.iter(f"{SVG}path"))) == len(vertices) + 2 * len(edges)
+    assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
+    assert root.find(f"{SVG}rect").get("fill") == "#ffffff"
+    assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_names_are_escaped():
+    x = Input('<x & "y">\x00 $a$')
+    svg = Graph(x, Tanh()(x)).to_svg()
+    assert '<x & "y">  $a$' in words(svg)
+    x = Input("$x_1$")
+    ax = Graph(x, Tanh()(x)).draw()
+    width = {patch.get_label(): patch.get_path().get_extents().width for patch in ax.patches}
+    assert width["$x_1$"] > 0.8 * text_width("$x_1$", 13)          # five letters, no formula
+    plt.close(ax.figure)
+
+
+def test_values_and_gradients_as_on_the_board():
+    f = board()
+    f.forward(2.0, 5.0)
+    f.backward(1.0)
+    vertices, _ = vertices_and_edges(f, values=True)
+    assert {v.lines[0]: (v.note, v.grad) for v in vertices} == {
+        "x1": ("2", "5"), "x2": ("5", "2.28"), "×": ("10", "1"), "sin": ("−0.959", "1"), "+": ("9.04", "1"), "y": ("", "")}
+    result = picture(f, values=True)
+    edge = {text: (y, colour) for _, y, text, _, _, colour, _ in result.words}
+    assert edge["10"][0] < edge["9.04"][0] and edge["9.04"][1] != edge["2.28"][1]
+    assert all(size < y < result.height for _, y, _, size, *_ in result.words)
+    value, grad = (next(w for w in result.words if w[2] == text) for text in ("2", "2.28"))
+    assert value[5] == edge["over the edge: value"][1] and grad[5] == edge["under the edge: gradient"][1]
+
+
+def test_value_over_and_gradient_under_the_edge():
+    x = Input("x")
+    f = Graph(x, x * 3, trace=True)
+    f.forward(2.0)
+    f.backward(1.0)
+    result = picture(f, values=True)
+    y = {text: y for _, y, text, *_ in result.words}
+    assert y["6"] < y["y"] - 5 < y["1"]          # baselines: the edge runs through the middle of "y"
+
+
+def test_small_arrays_are_written_out_and_larger_ones_as_their_norm():
+    x = Input("x")
+    f = Graph(x, x * 2.0, trace=True)
+    for value, text in ((np.array([1.0, -2.5]), "[1, −2.5]"), (np.ones(5), "‖·‖ 2.24"), (np.array([[1.0], [2.0]]), "[[1], [2]]"),
+                        (np.full((5, 5), 2.0), "‖·‖ 10"), (np.full((2, 5, 10), 0.5), "‖·‖ 5")):
+        f.forward(value)
+        assert vertices_and_edges(f, values=True)[0][0].note == text
+
+
+def test_numbers_stand_in_the_circle_of_their_operation():
+    x = Input("x")
+    y = Maximum()(2 * (1 - x) / 4 - 1, 0.5) ** 2 + 1 / x - np.array([1.0, 2.0])
+    f = Graph(x, Mean(axis=None)(y @ np.ones((2, 7))))
+    assert {v.lines[0] for v in vertices_and_edges(f)[0]} == {
+        "x", "1 −", "× 2", "/ 4", "− 1", "max 0.5", "^ 2", "1 /", "+", "[1, 2]", "a − b", "‖·‖ 3.74", "a @ b", "mean", "y"}
+
+
+def test_a_constant_is_written_in_its_vertex_only():
+    x = Input("x")
+    f = Graph(x, x - np.array([1.0, 2.0]), trace=True)
+    f.forward(np.ones(2))
+    assert [(v.lines, v.note) for v in vertices_and_edges(f, values=True)[0] if v.lines[0].startswith("[")] == [(["[1, 2]"], "")]
+    two = Graph(x, x + x.connect(Add(), 1, 2))
+    assert sorted(v.lines[0] for v in vertices_and_edges(two)[0]) == ["+", "+", "1", "2", "x", "y"]
+
+
+def test_an_output_is_named_unless_it_goes_straight_into_the_loss():
+    x, t = Input("x"), Input("t")
+    y = Tanh()(x)
+    for loss, ends in ((SquaredError(), ["loss"]), (Mean(axis=None)((y - t) ** 2), ["y", "loss"]), (None, ["y"])):
+        f = Graph(x, y, [t] if loss else (), loss=loss)
+        assert [v.lines[0] for v in vertices_and_edges(f)[0] if v.kind == "end"] == ends
+
+
+def test_inputs_that_are_not_alike_are_marked():
+    x1, x2 = Input(), Input()
+    for layer, marks in ((MatMul(), ["a", "b"]), (Add(), []), (Concatenate(), []), (SquaredError(), [])):
+        vertices, _ = vertices_and_edges(Graph([x1, x2], layer(x1, x2)))
+        assert vertices[2].marks == marks
+
+
+def test_shapes_stand_at_the_edges_once_they_are_known():
+    model = MLP([64, 16, 10], rng=0)
+    assert all(v.note == "" for v in vertices_and_edges(model)[0])
+    notes = {v.lines[0]: v.note for v in vertices_and_edges(model, x=np.zeros((2, 1, 8, 8)))[0] if v.kind != "weights"}
+    assert notes == {"x": "(2, 1, 8, 8)", "Flatten": "(2, 64)", "ReLU": "(2, 16)", "t": "", "SoftmaxWithLoss": "", "loss": ""}
+    x = Input("x")
+    two = Branch(2)(x)
+    vertices, _ = vertices_and_edges(Graph(x, two[0] * two[1]), x=np.ones(3))
+    assert {v.lines[0]: v.note for v in vertices} == {
+        "x": "(3,)", "Branch": "((3,), (3,))", "[0]": "(3,)", "[1]": "(3,)", "×": "(3,)", "y": ""}
+
+
+def test_kinds_and_parameter_counts():
+    vertices, _ = vertices_and_edges(MODELS["nested"])
+    assert [(v.kind, v.lines) for v in vertices] == [
+        ("input", ["x"]), ("weights", ["Affine", "20 parameters"]),
+        ("model", ["Sequential", "Affine", "ReLU", "Sequential", "20 parameters"]),
+        ("input", ["t"]), ("loss", ["SoftmaxWithLoss"]), ("end", ["loss"])]
+    long = Sequential(Sequential(*(ReLU() for _ in range(20))))
+    assert vertices_and_edges(long)[0][1].lines == ["Sequential", *["ReLU"] * 7, "… 13 more"]
+
+
+def test_draw_returns_the_axes_it_drew_on():
+    figure, ax = plt.subplots()
+    assert MODELS["MLP"].draw(ax) is ax
+    assert {patch.get_label() for patch in ax.patches} >= {"Flatten", "SoftmaxWithLoss", "loss"}
+    own = MODELS["MLP"].draw()
+    size = picture(MODELS["MLP"])
+    middle = {text: x for x, _, text, *_ in size.words}
+    for patch in own.patches:
+        if patch.get_label() in middle:
+            extents = patch.get_path().get_extents()
+            assert extents.x0 + extents.width / 2 == pytest.approx(middle[patch.get_label()], abs=1)
+    assert tuple(own.figure.get_size_inches() * 72) == pytest.approx((size.width, size.height))
+    assert own.get_xlim() == (0, size.width) and own.get_ylim() == (size.height, 0)
+    plt.close(figure)
+    plt.close(own.figure)
+
+
+def test_a_notebook_shows_values_if_there_are_any_and_text_if_the_picture_would_be_too_large():
+    f = board()
+    assert f._repr_svg_() == f.to_svg()
+    f.forward(2.0, 5.0)
+    assert f._repr_svg_() == f.to_svg(values=True) != f.to_svg()
+    assert operations(LARGEST + 10)._repr_svg_() is None
+
+
+def test_values_that_are_not_there_are_an_error():
+    x = Input()
+    for model in (MODELS["MLP"], Graph(x, Sin()(x)), board()):
+        with pytest.raises(ValueError, match=rf"^{type(model).__name__}: values=True draws .* make a Graph"):
+            model.to_svg(values=True)
