@@ -62,7 +62,7 @@ class Picture:
         from matplotlib.transforms import Affine2D
 
         if ax is None:
-            figure = plt.figure(figsize=(self.width / 72, self.height / 72))
+            figure = plt.figure(figsize=(self.width / 72, self.height / 72), layout="none")
             ax = figure.add_axes((0, 0, 1, 1))
         scale = min(ax.bbox.width / self.width, ax.bbox.height / self.height) * 72 / ax.figure.dpi
         codes = {"M": [Path.MOVETO], "L": [Path.LINETO], "C": [Path.CURVE4] * 3, "Z": [Path.CLOSEPOLY]}

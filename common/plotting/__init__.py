@@ -10,5 +10,5 @@ from .filters import plot_filters
 from .gradient_flow import plot_gradient_flow
 from .history import plot_history
 
-__all__ = ["plot_activations", "plot_confusion", "plot_decision_boundary", "plot_filters", "plot_gradient_flow",
-           "plot_history"]
+__all__ = ["plot_activations", "plot_confusion", "plot_decision_boundary", "plot_filters",
+           "plot_gradient_flow", "plot_history"]

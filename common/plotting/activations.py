@@ -8,11 +8,12 @@ from ._tiles import color_bar, number_of, show_tiles
 def plot_activations(y, ax=None, sample=0, most=64):
     """The feature maps of one sample, each under the number of its channel, all on one scale.
 
-    ``y``: maps (C, H, W), or those of a batch (N, C, H, W), of which ``sample`` is drawn; the first ``most`` channels
-    are shown. Where there are negative values blue is below 0, white 0, red above; else, as after a ReLU, black is 0.
+    ``y``: maps (C, H, W), or those of a batch (N, C, H, W), of which ``sample`` is drawn; the first ``most``
+    channels are shown. If any value is negative, blue is below 0, white 0, red above; else, as after a ReLU,
+    black is 0.
 
-    Returns ``ax``, or for None the Axes of a new figure. A wrong shape, a sample that is not there, and numbers that
-    are not finite raise ValueError.
+    Returns ``ax``, or for None the Axes of a new figure. A wrong shape, a sample that is not there, and
+    numbers that are not finite raise ValueError.
 
     >>> ax = plot_activations(np.ones((5, 6, 4, 4)), sample=2)
     >>> ax.get_title(), [text.get_text() for text in ax.texts]
@@ -31,8 +32,8 @@ def plot_activations(y, ax=None, sample=0, most=64):
 
     top = np.abs(maps).max() or 1.0
     signed = maps.min() < 0
-    ax, _, _ = show_tiles(maps, ax, captions=[str(c) for c in range(len(maps))], cmap="RdBu_r" if signed else "magma",
-                          vmin=-top if signed else 0, vmax=top)
+    look = {"cmap": "RdBu_r", "vmin": -top} if signed else {"cmap": "magma", "vmin": 0}
+    ax, _, _ = show_tiles(maps, ax, captions=[str(c) for c in range(len(maps))], vmax=top, **look)
     title = number_of(len(maps), batch.shape[1], "channel")
     ax.set_title(title if y.ndim == 3 else f"Sample {sample}: {title}")
     color_bar(ax)

@@ -11,19 +11,23 @@ from ._tiles import best_columns, color_bar, show_tiles
 def plot_confusion(y_or_matrix, t=None, ax=None, labels=None, x=None, most=6):
     """The confusion matrix: how many samples of each true class (row) were taken for each class (column).
 
-    Only the errors are coloured, by their number, so that few of them show beside many right answers; these stand on
-    the diagonal, which is pale blue. Cells without an error stay empty.
+    Only errors are shaded, by their number, so that a few show beside many right answers; these stand on the
+    pale blue diagonal. Cells without an error stay empty; where counts would be too small to read, a colour
+    bar says them.
 
-    ``y_or_matrix``: scores y (N, C), logits or probabilities, with targets ``t`` as in metrics; or without t the
-    matrix of counts (C, C). ``labels``: the names of the classes, 0, 1, … by default. ``x``: the images (N, 1 or 3,
-    H, W); then the ``most`` errors of which the model was most sure stand to the right, on an inset Axes,
-    ``ax.child_axes[0]``: image, true → predicted class, and the probability that the model gave to its answer.
+    ``y_or_matrix``: scores y (N, C), logits or probabilities, with targets ``t`` as in metrics; or without t
+    the matrix of counts (C, C). ``labels``: the names of the classes, 0, 1, … by default.
 
-    Returns ``ax``, or for None the Axes of a new figure. A figure with ``layout="constrained"`` makes room for the
-    inset by itself. Wrong shapes, numbers that are not finite, and negative counts raise ValueError.
+    ``x``: the images (N, 1 or 3, H, W). With them, the ``most`` errors of which the model was surest stand to
+    the right, each with its true → predicted class and the probability that the model gave to its answer.
+    They have an inset Axes, ``ax.child_axes[0]``, for which a figure with ``layout="constrained"`` makes room
+    by itself.
 
-    >>> y, t = np.array([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]]), np.array([0, 0, 1])
-    >>> ax = plot_confusion(y, t, labels=["cat", "dog"], x=np.zeros((3, 1, 4, 4)))
+    Returns ``ax``, or for None the Axes of a new figure. Wrong shapes, numbers that are not finite, and
+    negative counts raise ValueError.
+
+    >>> y = np.array([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]])
+    >>> ax = plot_confusion(y, t=[0, 0, 1], labels=["cat", "dog"], x=np.zeros((3, 1, 4, 4)))
     >>> ax.get_title()
     '2 of 3 wrong (accuracy 33.3 %)'
     >>> [text.get_text() for text in ax.child_axes[0].texts]
@@ -33,7 +37,7 @@ def plot_confusion(y_or_matrix, t=None, ax=None, labels=None, x=None, most=6):
     who = "plot_confusion"
     if t is None:
         if x is not None:
-            raise ValueError(f"{who}: x needs the scores y and the targets t of its samples, got a matrix of counts")
+            raise ValueError(f"{who}: x needs the scores y and the targets t of its samples, got only counts")
         matrix = _counts(who, y_or_matrix)
     else:
         y, t = _labelled(who, y_or_matrix, t)
@@ -54,8 +58,9 @@ def plot_confusion(y_or_matrix, t=None, ax=None, labels=None, x=None, most=6):
     _draw_matrix(ax, matrix, labels)
     if x is not None:
         ax.set_anchor("W")
-        ax.apply_aspect()
-        _draw_samples(ax.inset_axes([1.08, 0, 0.6, 1]), x, y, t, labels, most)
+        inset = ax.inset_axes([1.08, 0, 0.6, 1])
+        ax.figure.canvas.figure.draw_without_rendering()        # only now is the inset's size known
+        _draw_samples(inset, x, y, t, labels, most)
     return ax
 
 
@@ -80,20 +85,25 @@ def _draw_matrix(ax, matrix, labels):
     top = max(np.where(errors.mask, 0, matrix).max(), 4)     # a single error is no alarm
     ax.imshow(errors, cmap=colormaps["Oranges"].with_extremes(bad="#d3e5f3"), vmin=0, vmax=top)
     box = ax.get_window_extent()
-    size = min(10.0, min(box.width, box.height) / classes * 72 / ax.figure.dpi / (0.6 * len(str(matrix.max())) + 0.4))
+    cell = min(box.width, box.height) / classes * 72 / ax.figure.dpi
+    size = min(10, cell / (0.6 * len(str(matrix.max())) + 0.4))
     if size < 4:
         color_bar(ax, ticks=MaxNLocator(integer=True))
     else:
         for i, j in zip(*np.nonzero(matrix + np.eye(classes))):
-            dark = i != j and matrix[i, j] > 0.6 * top
-            ax.text(j, i, matrix[i, j], ha="center", va="center", fontsize=size, color="white" if dark else "black")
+            color = "white" if i != j and matrix[i, j] > 0.6 * top else "black"
+            ax.text(j, i, matrix[i, j], ha="center", va="center", fontsize=size, color=color)
     every = -(-classes // 20)
     ticks = range(0, classes, every)
-    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, labels)) > 3 else {}
+    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if _long(labels) else {}
     ax.set_xticks(ticks, labels[::every], **slanted)
     ax.set_yticks(ticks, labels[::every])
     ax.set(xlabel="predicted", ylabel="true",
            title=f"{total - right} of {total} wrong (accuracy {100 * right / total:.1f} %)")
+
+
+def _long(labels):
+    return max(map(len, labels)) > 3
 
 
 def _draw_samples(ax, x, y, t, labels, most):
@@ -110,7 +120,7 @@ def _draw_samples(ax, x, y, t, labels, most):
     images = x[wrong].astype(np.float64).transpose(0, 2, 3, 1)
     low, high = (0, 1) if images.min() >= 0 and images.max() <= 1 else (images.min(), images.max())
     images = (images - low) / ((high - low) or 1)
-    arrow = "\n→ " if max(map(len, labels)) > 3 else " → "
+    arrow = "\n→ " if _long(labels) else " → "
     captions = [f"{labels[t[i]]}{arrow}{labels[predicted[i]]}\n{100 * sure[i]:.0f} %" for i in wrong]
     columns = best_columns(len(wrong), *x.shape[2:], shape=0.75)
     show_tiles(images[..., 0] if x.shape[1] == 1 else images, ax, columns, captions,

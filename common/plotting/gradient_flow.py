@@ -6,19 +6,22 @@ from ._style import TRAIN, VALIDATION, new_axes
 
 
 def plot_gradient_flow(model, ax=None):
-    """For each parameter array, in the order of the layers: mean |gradient|, and its ratio to mean |weight|; log axis.
+    """Of each parameter array, layer by layer, mean |gradient| and its ratio to mean |weight|; log axis.
 
-    ``model``: any object with paired ``params`` and ``grads``, after a backward. Gradients that fall by a factor from
-    layer to layer towards the input vanish; the other way round they explode. The ratio compares arrays of different
-    scale: times the learning rate it is the relative step of plain SGD, of which about 0.001 is usual (CS231n, Neural
-    networks part 3). A line joins the weights, arrays of two or more axes; biases, arrays of one, are open markers. A
-    gradient of zeros, which has no place on a log axis, is a cross at its foot; parameters of zeros have no ratio.
+    ``model``: any object with paired ``params`` and ``grads``, after a backward. Gradients that shrink by a
+    factor from layer to layer towards the input vanish; those that grow explode. The ratio makes arrays of
+    different scale comparable: times the learning rate it is the relative step of plain SGD, of which about
+    0.001 is usual (CS231n, Neural networks, part 3).
 
-    Returns ``ax``, or for None the Axes of a new figure. No parameters, and gradients that are not finite, raise
-    ValueError; gradients that are all zero, as before the first backward, RuntimeError.
+    A line joins the weights, arrays of two or more axes; biases, arrays of one, are open markers. A gradient
+    of zeros, which has no place on a log axis, is a cross at its foot; parameters of zeros have no ratio.
+
+    Returns ``ax``, or for None the Axes of a new figure. No parameters, and gradients that are not finite,
+    raise ValueError; gradients that are all zero, as before the first backward, RuntimeError.
 
     >>> from types import SimpleNamespace
-    >>> ax = plot_gradient_flow(SimpleNamespace(params=[np.full((2, 2), 4.0)], grads=[np.full((2, 2), -0.2)]))
+    >>> model = SimpleNamespace(params=[np.full((2, 2), 4.0)], grads=[np.full((2, 2), -0.2)])
+    >>> ax = plot_gradient_flow(model)
     >>> [(line.get_label(), line.get_ydata().tolist()) for line in ax.get_lines()]
     [('|gradient|', [0.2]), ('|gradient| / |weight|', [0.05])]
     >>> from matplotlib import pyplot; pyplot.close(ax.figure)
@@ -53,8 +56,8 @@ def plot_gradient_flow(model, ax=None):
                                                (ratio, "|gradient| / |weight|", "--", "s", VALIDATION)):
         draw(is_weight, values, line + marker, color=color, label=label)
         draw(~is_weight, values, marker, color=color, markerfacecolor="white", label=f"{label}, biases")
-    ax.set(yscale="log", xlim=(-0.5, count - 0.5), xlabel="parameters, first layer to last", ylabel="mean size, or ratio of means",
-           title="Gradient flow")
+    ax.set(yscale="log", xlim=(-0.5, count - 0.5), title="Gradient flow",
+           xlabel="parameters, first layer to last", ylabel="mean size, or ratio of means")
     low, high = ax.get_ylim()
     ax.set_ylim(low, high * (high / low) ** 0.35)        # room for the legend
     draw(gradient == 0, np.zeros(count), "x", color="black", markersize=8, clip_on=False,
