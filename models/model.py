@@ -69,7 +69,8 @@ class Model(Layer):
     def backward(self, dout=None, input_gradient=False):
         """Fill ``grads``: after ``forward(x, t)`` with the loss's gradients, after ``forward(x)`` with those of Σ dout · y.
 
-        Returns dL/dx if ``dout`` is given or ``input_gradient`` is true, else None (and does not compute it).
+        The penalty's gradients are added to the model's ``grads``: the layer's own arrays, or for a shared weight one that only
+        the model has. Returns dL/dx if ``dout`` is given or ``input_gradient`` is true, else None (and does not compute it).
         """
         if self._ready is None:
             raise RuntimeError(f"{type(self).__name__}: backward was called before forward; call forward(x, t) first "
