@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 
-from .scaling import elementwise, named, ratio
+from .scaling import elementwise, named, passes_dout, ratio
 
 
 def draws(e):
@@ -185,6 +185,12 @@ def diagonal_of(e):
     return np.allclose(B, np.diag(np.diag(e.J)), atol=1e-6 * np.abs(e.J).max() + e.noise)
 
 
+def elementwise_only(e):
+    """Whether backward's Jacobian is diagonal."""
+    B = e.A.reshape(e.J.shape)
+    return not np.any(np.abs(B - np.diag(np.diag(B))) > 1e-9 * np.abs(B).max())
+
+
 def samples_alone(e):
     """Signature: the forward couples the samples; backward treats each sample alone."""
     y, x = e.m.y, e.value
@@ -196,6 +202,9 @@ def samples_alone(e):
         scale = 1e-6 * np.abs(J).max() + e.noise
         Bo, Jo = (M.swapaxes(1, 2)[other] for M in (B, J))
         own = [M.swapaxes(1, 2)[~other] for M in (B, J)]
+        if passes_dout(e) or y.shape == x.shape and elementwise_only(e) and any(
+                0 in axes and invariance_broken(e, shape, axes) for shape, axes in groups(x.shape)):
+            return None                          # rather the statistics of the batch, or dout itself
         if np.abs(Jo).max() > scale and np.abs(Bo).max() <= scale:
             right = np.abs(own[0] - own[1]).max() <= 1e-5 * np.abs(own[1]).max() + e.noise
             return ["cross-sample"], (

@@ -10,7 +10,7 @@ from . import conduct
 from .bounded import TimeUp, Watchdog
 from .conduct import finding
 from .diagnosis import diagnose
-from .evidence import close, measure
+from .evidence import FULL, arrays_of, close, measure
 from .remarks import coarse, no_mistake, remarks
 from .report import GradientReport
 from .rules import ORDER
@@ -192,6 +192,9 @@ class Check:
             )
             with contextlib.suppress(Exception):
                 subject = Subject(self.layer, cut, self.call)
+                entries = sum(a.size for *_, a in arrays_of(subject))
+                if entries * subject.output().size > FULL:
+                    continue
                 m = measure(subject, self.rng)
                 if not m.sampled and m.error is None and not m.right:
                     self.subject = subject

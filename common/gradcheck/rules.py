@@ -63,7 +63,6 @@ RULES = [
          "a factor per time step"),
     Rule(local.unit_factor, "missing-local-derivative wrong-local-derivative stale-cache",
          "a factor per hidden unit"),
-    Rule(tensors.outer, "stale-cache", "an outer product with the wrong array"),
     # experiments
     Rule(probes.mirrored, "missing-transpose flipped-kernel", "right once a kernel is its own mirror image"),
     Rule(probes.distinct, "repeated-index", "right once no id repeats"),

@@ -31,6 +31,8 @@ def other_tensor(e):
     if (
         e.param and e.value.ndim == 1 and e.m.y.shape[-1:] == e.value.shape
     ):  # a gain: per sample, before the sum
+        if not all(o.right for o in e.m.targets if not o.param):
+            return None                          # dx is wrong as well: no matter of this parameter alone
         own = np.eye(len(e.value), dtype=bool)[np.arange(e.m.y.size) % len(e.value)]
         if np.any(np.abs(e.A[~own]) > 1e-9) or np.any(np.abs(e.G[~own]) > e.noise + 1e-9):
             return None

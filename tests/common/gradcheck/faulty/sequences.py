@@ -262,6 +262,27 @@ class BagOfWords:
             np.add.at(dW, self.ids, g)
 
 
+class WordProduct:
+    """The product of two word vectors, entry by entry: with one id in both places each use's factor depends on the other."""
+
+    def __init__(self, fault):
+        self.fault, self.params, self.grads = fault, [normal(11, 4)], [np.zeros((11, 4))]
+
+    def forward(self, ids):
+        self.ids, self.a, self.b = ids, self.params[0][ids[:, 0]], self.params[0][ids[:, 1]]
+        return self.a * self.b
+
+    def backward(self, d):
+        dW = self.grads[0]
+        dW[...] = 0
+        if self.fault == "plus equals":
+            dW[self.ids[:, 0]] += d * self.b
+            dW[self.ids[:, 1]] += d * self.a
+        else:
+            np.add.at(dW, self.ids[:, 0], d * self.b)
+            np.add.at(dW, self.ids[:, 1], d * self.a)
+
+
 class MaskedSum:
     """The sum over time of tanh(x) where a 0/1 mask allows."""
 
@@ -285,8 +306,10 @@ def attention(cls, fault):
     return cls(fault), (normal(2, 4, 3), normal(2, 4, 3, seed=1), normal(2, 4, 3, seed=2))
 
 
+PAIRS = np.array([[1, 4], [1, 1], [3, 4], [2, 2], [1, 3]])
 IDS = np.array([[1, 4, 1], [0, 1, 6], [3, 4, 2]])
 CASES = [
+    *cases(WordProduct, lambda c, f: (c(f), (PAIRS,)), {"": (), "plus equals": "repeated-index"}),
     *cases(
         RNN,
         sequence,
