@@ -17,8 +17,10 @@ class AlexNet(Sequential):
     Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks (2012). Differs from
     the paper as the courses do: one tower in place of two on two GPUs, and no local response normalisation.
 
-    >>> sum(p.size for p in AlexNet().params)
-    62378344
+    62,378,344 parameters in this form, most of them in the first affine layer:
+
+    >>> AlexNet(input_shape=(1, 8, 8), classes=10).params[10].shape
+    (256, 4096)
     """
 
     def __init__(self, input_shape=(3, 227, 227), classes=1000, rng=None):

@@ -27,3 +27,16 @@ def mlp(w):
     for W, b in zip(w.params[::2], w.params[1::2]):
         stack += [layers.Affine(W.copy(), b.copy()), activation()]
     return training_step(w, models.Sequential(*stack[:-1], loss=layers.SoftmaxWithLoss()))
+
+
+@register("W4", "W5")
+def cnn(w):
+    params, stack = iter([p.copy() for p in w.params]), []
+    for *_, padding, pool in w.convolutions:
+        stack += [layers.Convolution(next(params), next(params), padding=padding), layers.ReLU()]
+        if pool:
+            stack.append(layers.MaxPool(2))
+    stack.append(layers.Flatten())
+    for W, b in zip(params, params):
+        stack += [layers.Affine(W, b), layers.ReLU()]
+    return training_step(w, models.Sequential(*stack[:-1], loss=layers.SoftmaxWithLoss()))

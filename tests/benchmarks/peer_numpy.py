@@ -7,6 +7,7 @@ piece by piece, so that a piece of the parameter, its gradient and its state mee
 from itertools import cycle
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from workloads import register
 
 f32 = np.float32
@@ -73,23 +74,15 @@ def softmax_loss(N, K, scale):
     return loss
 
 
-@register("W2", "W3")
-def relu_mlp(w):
-    """x -> a[0] = relu(x W + b) -> ... -> a[-1], the logits."""
-    params = [p.copy() for p in w.params]
-    grads = [np.empty_like(p) for p in params]
+def affine_relu(params, grads, sizes, N, loss):
+    """run(x, t, dx=None): the loss of x -> a[0] = relu(x W + b) -> ... -> a[-1], the logits; fills grads and dx."""
     Ws, bs, dWs, dbs = params[::2], params[1::2], grads[::2], grads[1::2]
-    N, last, batches = len(w.batches[0][1]), len(Ws) - 1, cycle(w.batches)
-    a = [np.empty((N, size), f32) for size in w.sizes[1:]]
+    last = len(Ws) - 1
+    a = [np.empty((N, size), f32) for size in sizes[1:]]
     d = [np.empty_like(h) for h in a[:-1]]
     zeros, ones = [np.zeros_like(b) for b in bs], np.ones(N, f32)    # maximum(a, a row of zeros) beats maximum(a, 0)
-    if w.optimizer == "Adam":
-        loss, update = softmax_loss(N, w.sizes[-1], 1), adam(params, grads, **w.hyper)
-    else:
-        loss, update = softmax_loss(N, w.sizes[-1], w.hyper["lr"]), momentum(params, grads, **w.hyper)
 
-    def step():
-        x, t = next(batches)
+    def run(x, t, dx=None):
         h = x
         for i in range(last + 1):
             np.matmul(h, Ws[i], out=a[i])
@@ -105,6 +98,213 @@ def relu_mlp(w):
             if i:
                 np.matmul(dout, Ws[i].T, out=d[i - 1])
                 dout = np.multiply(d[i - 1], a[i - 1] > 0, out=d[i - 1])
+        if dx is not None:
+            np.matmul(dout, Ws[0].T, out=dx)
+        return value
+    return run
+
+
+def loss_and_update(w, params, grads):
+    N, K = len(w.batches[0][1]), w.sizes[-1]
+    if w.optimizer == "Adam":
+        return softmax_loss(N, K, 1), adam(params, grads, **w.hyper)
+    return softmax_loss(N, K, w.hyper["lr"]), momentum(params, grads, **w.hyper)
+
+
+@register("W2", "W3")
+def relu_mlp(w):
+    params = [p.copy() for p in w.params]
+    grads = [np.empty_like(p) for p in params]
+    loss, update = loss_and_update(w, params, grads)
+    run, batches = affine_relu(params, grads, w.sizes, len(w.batches[0][1]), loss), cycle(w.batches)
+
+    def step():
+        value = run(*next(batches))
+        update()
+        return value
+    return step
+
+
+def windows(x, size, width):
+    """Every window of `size` rows and `width` pixels of x (N, H, W, C), as a view (N, OH, OW, size, width C)."""
+    (N, H, W, C), (n, h, w, c) = x.shape, x.strides
+    return as_strided(x, (N, H - size + 1, W - width + 1, size, width * C), (n, h, w, h, c))
+
+
+def halves(a, run):
+    """The first and the second of each pair of neighbours; a neighbour is `run` values."""
+    pairs = a.reshape(-1, 2, run)
+    return pairs[:, 0], pairs[:, 1]
+
+
+class Stage:
+    """x (N, H, W, C), padded already -> y, the convolution (N, OH, OW, F) -> maximum of 2x2 -> plus bias -> ReLU -> o.
+
+    Pooling first comes to the same, and leaves bias and ReLU a quarter of the work. `each` images at a time, so that
+    their window matrix, its product with the kernel K (KH, KW, C, F) and the gradient of that stay in the cache.
+    """
+
+    def __init__(self, x, K, b, dK, db, pool, each, width, run):
+        """`width` pixels a window; `run` values, in a row of y, between two that are pooled together."""
+        (N, H, W, C), (size, _, _, F) = x.shape, K.shape
+        OH, OW = H - size + 1, W - size + 1
+        self.x, self.K, self.b, self.dK, self.db = x, K, b, dK, db
+        self.pieces = [slice(n, n + each) for n in range(0, N, each)]
+        self.windows = windows(x, size, width)
+        self.cut = np.empty((each, *self.windows.shape[1:]), f32)
+        self.matrix = self.cut.reshape(-1, size * width * C)
+        self.y = self.o = np.empty((N, OH, OW, F), f32)
+        self.dy = np.empty((each, OH, OW, F), f32)
+        self.pooling = []                                     # (run, before, after, gradient of before)
+        if pool:
+            rows = np.empty((N, OH // 2, OW, F), f32)
+            self.o = np.empty((N, OH // 2, OW // 2, F), f32)
+            self.pooling = [(OW * F, self.y, rows, self.dy), (run, rows, self.o, np.empty((each, *rows.shape[1:]), f32))]
+        line = self.o.shape[2] * F
+        self.bias, self.zeros, self.ones = np.empty((line // F, F), f32), np.zeros(line, f32), np.ones(self.o[0].size // line * each, f32)
+
+    def forward(self, out=None):
+        """Fills o, and `out` with the same."""
+        weights, line = self.weights(), len(self.zeros)
+        self.bias[...] = self.b
+        for s in self.pieces:
+            np.copyto(self.cut, self.windows[s])
+            np.matmul(self.matrix, weights, out=self.y[s].reshape(len(self.matrix), -1))
+            for run, before, after, _ in self.pooling:
+                np.maximum(*halves(before[s], run), out=after[s].reshape(-1, run))
+            o = self.o[s].reshape(-1, line)
+            np.add(o, self.bias.reshape(line), out=o)
+            np.maximum(o, self.zeros, out=o)
+            if out is not None:
+                out[s] = self.o[s]
+
+    def backward(self, do):
+        """Fills dK, db and what the class says."""
+        self.db[...], line = 0, len(self.zeros)
+        for s in self.pieces:
+            d = do[s].reshape(-1, line)
+            np.multiply(d, self.o[s].reshape(-1, line) > 0, out=d)
+            self.db += (self.ones @ d).reshape(-1, len(self.b)).sum(axis=0)
+            for run, before, _, dbefore in self.pooling[::-1]:
+                (first, second), (dfirst, dsecond), d = halves(before[s], run), halves(dbefore, run), d.reshape(-1, run)
+                np.multiply(d, first >= second, out=dfirst)
+                np.subtract(d, dfirst, out=dsecond)
+                d = dbefore
+            self.gradients(s, d)
+
+
+class RowStage(Stage):
+    """For few channels: a window as wide as the image, and one banded matrix with K once for each output of a row.
+
+    It multiplies by zeros, and copies one long run for each row of K in place of KH short ones for each output. Its
+    columns are even outputs first, odd ones behind, so that pooling joins two long runs, too. All images at once.
+    """
+
+    def __init__(self, x, K, b, dK, db, dx=None):
+        (N, _, W, C), (size, _, _, F) = x.shape, K.shape
+        OW = W - size + 1
+        super().__init__(x, K, b, dK, db, True, each=N, width=W, run=OW // 2 * F)
+        self.dx = dx
+        self.band, self.dband = (np.zeros((size, W, C, 2, OW // 2, F), f32) for _ in range(2))
+        h, w, c, odd, j, f = self.band.strides
+        self.kernels, self.dkernels = (as_strided(a, (size, size, C, F, 2, OW // 2), (h, w, c, f, odd + w, j + 2 * w))
+                                       for a in (self.band, self.dband))
+        self.dcut = np.empty_like(self.cut)
+
+    def flat(self, band):
+        return band.reshape(self.matrix.shape[1], -1)
+
+    def weights(self):
+        self.kernels[...] = self.K[..., None, None]
+        return self.flat(self.band)
+
+    def gradients(self, s, dy):
+        """Also dx, each window's gradient added back to where it was cut from."""
+        dy = dy.reshape(len(self.matrix), -1)
+        np.matmul(self.matrix.T, dy, out=self.flat(self.dband))
+        np.add.reduce(self.dkernels, axis=(4, 5), out=self.dK)
+        if self.dx is not None:
+            np.matmul(dy, self.flat(self.band).T, out=self.dcut.reshape(self.matrix.shape))
+            self.dx[...] = 0
+            for k in range(len(self.K)):
+                rows = self.dx[:, k:k + self.dcut.shape[1]]
+                np.add(rows, self.dcut[:, :, 0, k].reshape(rows.shape), out=rows)
+
+
+class PixelStage(Stage):
+    """For more channels: a window of the kernel's size for each output.
+
+    If pixels (N, h, w, C) and dx of that shape are given (x without its padding), both gradients come from the windows
+    of dy, padded: times the turned kernel they are dx, transposed, times x, dK turned. Nothing has to be added back.
+    """
+
+    def __init__(self, x, K, b, dK, db, pool, pixels=None, dx=None):
+        (N, H, W, C), (size, _, _, F) = x.shape, K.shape
+        super().__init__(x, K, b, dK, db, pool, each=1, width=size, run=F)
+        self.pixels, self.dx = pixels, dx
+        if dx is not None:
+            pad = size - 1 - (H - dx.shape[1]) // 2
+            self.padded = np.zeros((1, *(n + 2 * pad for n in self.dy.shape[1:3]), F), f32)
+            self.inside = self.padded[:, pad:-pad, pad:-pad]
+            self.dwindows = windows(self.padded, size, size)
+            self.dcut = np.empty(self.dwindows.shape, f32)
+            self.turned, self.dturned = (np.empty((size, size, F, C), f32) for _ in range(2))
+
+    def weights(self):
+        return self.K.reshape(-1, len(self.b))
+
+    def backward(self, do):
+        self.dK[...] = 0
+        if self.dx is None:
+            return super().backward(do)
+        self.turned[...] = self.K[::-1, ::-1].swapaxes(2, 3)
+        self.dturned[...] = 0
+        super().backward(do)
+        self.dK[...] = self.dturned[::-1, ::-1].swapaxes(2, 3)
+
+    def gradients(self, s, dy):
+        if self.dx is None:
+            np.copyto(self.cut, self.windows[s])
+            self.dK += np.matmul(self.matrix.T, dy.reshape(len(self.matrix), -1)).reshape(self.dK.shape)
+        else:
+            self.inside[...] = dy.reshape(self.dy.shape)
+            np.copyto(self.dcut, self.dwindows)
+            turned = self.turned.reshape(-1, self.turned.shape[3])
+            matrix, pixels, dx = self.dcut.reshape(-1, len(turned)), self.pixels[s], self.dx[s]
+            np.matmul(matrix, turned, out=dx.reshape(len(matrix), -1))
+            self.dturned += np.matmul(matrix.T, pixels.reshape(len(matrix), -1)).reshape(self.dturned.shape)
+
+
+@register("W4", "W5")
+def cnn(w):
+    """Channels last everywhere, also in the rows of the first affine layer's weight."""
+    N, C, side, _ = w.batches[0][0].shape
+    convolutions = 2 * len(w.convolutions)
+    params = [p.transpose(2, 3, 1, 0).copy() if p.ndim == 4 else p.copy() for p in w.params]
+    grads = [np.empty_like(p) for p in params]
+    loss, update = loss_and_update(w, params, grads)
+    stages, inside, dos = [], [], []                          # inside: x without its padding; dos: dL/do
+    for i, (F, size, padding, pool) in enumerate(w.convolutions):
+        x = np.zeros((N, side + 2 * padding, side + 2 * padding, C), f32)
+        inside.append(x[:, padding:padding + side, padding:padding + side])
+        arguments = x, *params[2 * i:2 * i + 2], *grads[2 * i:2 * i + 2]
+        dx, pixels = (dos[-1], stages[-1].o) if i else (None, None)
+        stages.append(RowStage(*arguments, dx) if F < 32 else PixelStage(*arguments, pool, pixels, dx))
+        dos.append(np.empty_like(stages[-1].o))
+        _, side, _, C = dos[-1].shape
+    W = params[convolutions]
+    W[...] = W.reshape(C, side * side, -1).swapaxes(0, 1).reshape(W.shape)
+    run = affine_relu(params[convolutions:], grads[convolutions:], w.sizes, N, loss)
+    batches = cycle(w.batches)
+
+    def step():
+        x, t = next(batches)
+        inside[0][...] = x.transpose(0, 2, 3, 1)
+        for stage, out in zip(stages, [*inside[1:], None]):
+            stage.forward(out)
+        value = run(stages[-1].o.reshape(N, -1), t, dos[-1].reshape(N, -1))
+        for stage, do in zip(stages[::-1], dos[::-1]):
+            stage.backward(do)
         update()
         return value
     return step

@@ -41,21 +41,46 @@ class Workload:
     numpy: float | None = 1.10
 
 
+def he(rng, shape, n_in):
+    W = rng.standard_normal(shape, np.float32)
+    W *= (2 / n_in) ** 0.5
+    return W
+
+
+def noise(rng, shape, classes, batch):
+    """8 batches of random images or vectors x (batch, *shape) with random labels t (batch,)."""
+    return [(rng.standard_normal((batch, *shape), np.float32), rng.integers(classes, size=batch)) for _ in range(8)]
+
+
 def mlp(sizes, batch, activation, optimizer, **hyper):
-    """A multilayer perceptron on noise, x (batch, sizes[0]), with random labels t (batch,): 8 batches; He's weights.
+    """A multilayer perceptron on noise, x (batch, sizes[0]); He's weights.
 
     `activation` names the class in chainrule.layers and torch.nn, `optimizer` the one in chainrule.optimizers.
     """
-    rng = np.random.default_rng(7)
-    params = []
+    rng, params = np.random.default_rng(7), []
     for n_in, n_out in pairwise(sizes):
-        W = rng.standard_normal((n_in, n_out), np.float32)
-        W *= (2 / n_in) ** 0.5
-        params += [W, np.zeros(n_out, np.float32)]
-    batches = [(rng.standard_normal((batch, sizes[0]), np.float32), rng.integers(sizes[-1], size=batch))
-               for _ in range(8)]
-    return SimpleNamespace(sizes=sizes, params=params, batches=batches,
+        params += [he(rng, (n_in, n_out), n_in), np.zeros(n_out, np.float32)]
+    return SimpleNamespace(sizes=sizes, params=params, batches=noise(rng, sizes[:1], sizes[-1], batch),
                            activation=activation, optimizer=optimizer, hyper=hyper)
+
+
+def cnn(shape, convolutions, sizes, batch, optimizer, **hyper):
+    """A convolutional network on noise, x (batch, *shape) with square images; He's weights.
+
+    `convolutions` lists (filters, size, padding, pool): square filters of stride 1, a ReLU, and if `pool` says so a 2x2
+    maximum pooling. `sizes`, which comes back complete, are those of the affine layers at the end, ReLU between them.
+    """
+    rng, params = np.random.default_rng(7), []
+    channels, side, _ = shape
+    for filters, size, padding, pool in convolutions:
+        W = he(rng, (filters, channels, size, size), channels * size * size)
+        params += [W, np.zeros(filters, np.float32)]
+        channels, side = filters, (side + 2 * padding - size + 1) // (1 + pool)
+    sizes = channels * side * side, *sizes
+    for n_in, n_out in pairwise(sizes):
+        params += [he(rng, (n_in, n_out), n_in), np.zeros(n_out, np.float32)]
+    return SimpleNamespace(convolutions=convolutions, sizes=sizes, params=params,
+                           batches=noise(rng, shape, sizes[-1], batch), optimizer=optimizer, hyper=hyper)
 
 
 WORKLOADS = {
@@ -72,4 +97,14 @@ WORKLOADS = {
         "MLP 1024-2048-2048-10, ReLU, batch 512, Adam",
         partial(mlp, sizes=(1024, 2048, 2048, 10), batch=512, activation="ReLU", optimizer="Adam", lr=1e-4),
         torch=(0.80, 0.50), numpy=1.05),
+    "W4": Workload(
+        "LeNet-5 on 28x28, batch 64, Momentum",
+        partial(cnn, shape=(1, 28, 28), convolutions=((6, 5, 2, True), (16, 5, 0, True)), sizes=(120, 84, 10), batch=64,
+                optimizer="Momentum", lr=0.01, momentum=0.9),
+        torch=(0.95, 0.65)),
+    "W5": Workload(
+        "VGG-like on 3x32x32 (32-32-pool-64-64-pool-256-10), batch 64, Adam",
+        partial(cnn, shape=(3, 32, 32), sizes=(256, 10), batch=64, optimizer="Adam", lr=1e-4,
+                convolutions=((32, 3, 1, False), (32, 3, 1, True), (64, 3, 1, False), (64, 3, 1, True))),
+        torch=(1.0, 0.75)),
 }
