@@ -122,8 +122,8 @@ def reset_states(model):
 
 @contextlib.contextmanager
 def evaluation(model):
-    """Evaluation mode for the length of a ``with`` block, from fresh states; afterwards flags and the states that recurrent
-    layers carry are as they were, and caches are empty."""
+    """Evaluation mode for the length of a ``with`` block, from fresh states; afterwards flags and the states that
+    recurrent layers carry are as they were, and caches are empty."""
     layers = list(walk(model))
     flags = [(layer, layer.training) for layer in layers if hasattr(layer, "training")]
     states = [(layer, layer.state) for layer in layers if hasattr(layer, "reset_state")]

@@ -15,9 +15,8 @@ def load_mnist(split=None, folder="."):
     - folder: where the files ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
       ``t10k-labels-idx1-ubyte`` are, each as published, with ``.gz``, or unpacked.
 
-    Raises ValueError for another split and for a file that is no idx file or not whole, FileNotFoundError for one that is
-    not there.
-    Source: LeCun, Cortes and Burges, The MNIST database of handwritten digits (1998).
+    Raises ValueError for another split and for a file that is no idx file or not whole, FileNotFoundError for one
+    that is not there. Source: LeCun, Cortes and Burges, The MNIST database of handwritten digits (1998).
     """
     if split is None:
         return load_mnist("train", folder), load_mnist("test", folder)
@@ -41,8 +40,8 @@ def found(folder, name):
 def read_idx(path):
     """The array in an idx file of unsigned bytes, packed by gzip or not.
 
-    Format: two zero bytes, 8 for "unsigned byte", the number of axes; the size of each axis in four bytes, high byte first;
-    the values.
+    Format: two zero bytes, 8 for "unsigned byte", the number of axes; the size of each axis in four bytes, high byte
+    first; the values.
     """
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:

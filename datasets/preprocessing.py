@@ -70,10 +70,11 @@ def count_test(who, test_size, N):
 
 
 def random_shifts(images, most=2, rng=None):
-    """Copies of images (N, C, H, W), each moved by up to ``most`` pixels up or down and left or right, 0 moving in at the edge.
+    """Copies of images (N, C, H, W), each moved by up to ``most`` pixels up or down and left or right, 0 moving in at
+    the edge.
 
-    A digit that is moved is the same digit: a new sample for nothing, each time it is drawn (LeCun et al. 1998; Krizhevsky et al.
-    2012 call it data augmentation).
+    A digit that is moved is the same digit: a new sample for nothing, each time it is drawn (LeCun et al. 1998;
+    Krizhevsky et al. 2012 call it data augmentation).
 
     >>> random_shifts(np.arange(1.0, 10.0).reshape(1, 1, 3, 3), most=1, rng=3)
     array([[[[0., 4., 5.],

@@ -16,8 +16,8 @@ class Cell(Layer):
 
     - ``step(a, q, memo, old, new)``: given a = x Wx + b and q = h Wh (N, G·H), write the new state, overwrite ``a`` by
       the gates, and keep in ``memo`` (N, H) one value more if backward needs it;
-    - ``slopes(gates, memo, old, new)``: all factors of the gradients that are known beforehand, a tuple of arrays; every
-      argument may have more leading axes;
+    - ``slopes(gates, memo, old, new)``: all factors of the gradients that are known beforehand, a tuple of arrays;
+      every argument may have more leading axes;
     - ``step_back(da, dq, dstate, *slopes)``: given the gradient of the new state, write those of a and q and overwrite
       ``dstate`` by that of the old state, except for what reaches h through q. Without a bias of its own q only ever
       occurs in a + q: then ``dq`` is ``da``.
@@ -95,8 +95,8 @@ class Cell(Layer):
         return states
 
     def run_back(self, dout, dstate):
-        """dL/dx (T, N, D) and dL/d(first state) (S, N, H), given dL/dh of each step (T, N, H), or None, and dL/d(last state),
-        which is overwritten. Fills ``grads``."""
+        """dL/dx (T, N, D) and dL/d(first state) (S, N, H), given dL/dh of each step (T, N, H), or None, and dL/d(last
+        state), which is overwritten. Fills ``grads``."""
         (Wx, Wh, *_), (dWx, dWh, db, *dbh) = self.params, self.grads
         x, a, memo, states, mask = self.recall()
         T, N, D = x.shape

@@ -53,8 +53,9 @@ class RowGradient(np.ndarray):
     >>> dW.rows, dW.tolist()
     (array([1, 3]), [[0.0, 0.0], [2.0, 2.0], [0.0, 0.0], [6.0, 6.0]])
 
-    Scaling it in place keeps ``rows``; any other operator, ufunc or assignment that writes into it forgets them. A copy or
-    a slice has none, a result is a plain array. (Who writes by other ways, through a view say, sets ``rows = None``.)
+    Scaling it in place keeps ``rows``; any other operator, ufunc or assignment that writes into it forgets them. A
+    copy or a slice has none, a result is a plain array. (Who writes by other ways, through a view say, sets ``rows =
+    None``.)
 
     >>> dW *= 0.5
     >>> dW.rows

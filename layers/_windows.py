@@ -1,15 +1,18 @@
 """Windows over images: what makes convolution and pooling fast, in one place.
 
-A window matrix has a row for every place of the window and a column for every value under it; convolution is its product with
-the weights ("im2col"). Four things about it matter for speed:
+A window matrix has a row for every place of the window and a column for every value under it; convolution is its
+product with the weights ("im2col"). Four things about it matter for speed:
 
-1. **Channels last.** In memory order (N, H, W, C) the C values of a pixel, and those of its neighbours in the row, are one
+1. **Channels last.** In memory order (N, H, W, C) the C values of a pixel, and those of its neighbours in the row,
+are one
    contiguous run, so cutting a window copies a few long runs. Only the memory is arranged so; shapes stay (N, C, H, W).
-2. **A piece at a time.** The matrix is KH KW times as large as the image. It is made for a few images, or a few rows of a
+2. **A piece at a time.** The matrix is KH KW times as large as the image. It is made for a few images, or a few rows
+of a
    large one, always in the same scratch of about 1 MiB, and used while it is in the processor's second-level cache.
-3. **Blocks of neighbours.** With few channels the runs are short and the product is thin. Then one row of the matrix serves
-   a block of B neighbouring outputs: its window is wider by B - 1 steps, and the weights become a banded matrix, the kernel
-   repeated B times, each time one stride further on. That multiplies by zeros, and is still faster.
+3. **Blocks of neighbours.** With few channels the runs are short and the product is thin. Then one row of the matrix
+serves
+   a block of B neighbouring outputs: its window is wider by B - 1 steps, and the weights become a banded matrix, the
+   kernel repeated B times, each time one stride further on. That multiplies by zeros, and is still faster.
 4. **No adding back.** The transpose of cutting windows, adding them where they overlap, is the slowest step of all; at
    stride 1 the gradient by the image needs none. See Convolution.
 """
@@ -43,7 +46,8 @@ def places(who, shape, size, stride, pads, dilation=(1, 1)):
 
 
 def taps(count, size, stride=1, dilation=1):
-    """For each of the ``size`` positions inside a window, the slice of what lies there in all ``count`` windows of an axis.
+    """For each of the ``size`` positions inside a window, the slice of what lies there in all ``count`` windows of an
+    axis.
 
     >>> taps(3, 2, stride=2)
     [slice(0, 5, 2), slice(1, 6, 2)]
@@ -62,10 +66,11 @@ def channels_first(x):
 
 
 def block(shape, groups, places, dilation):
-    """How many neighbouring outputs one row of the window matrix should serve, for weights of this shape (F, D, KH, KW).
+    """How many neighbouring outputs one row of the window matrix should serve, for weights of this shape (F, D, KH,
+    KW).
 
-    As many as bring the length of a run times the width of the product, (B KW D) (B F / G), near 8192, which was measured to be
-    best over channels from 1 to 64; a divisor of OW, for every block is full.
+    As many as bring the length of a run times the width of the product, (B KW D) (B F / G), near 8192, which was
+    measured to be best over channels from 1 to 64; a divisor of OW, for every block is full.
     """
     (F, D, _, KW), OW = shape, places[1]
     if KW == 1 or dilation[1] > 1:
@@ -89,8 +94,8 @@ def in_groups(a, groups, block=1):
 class Windows:
     """The window matrices of images (N, C, H, W), a piece at a time.
 
-    Letters: G groups of D = C / G channels, B outputs in a block, T pixels of a row under a block's window. The matrix for m
-    images and R rows of output is (G, m R OW / B, KH T D).
+    Letters: G groups of D = C / G channels, B outputs in a block, T pixels of a row under a block's window. The
+    matrix for m images and R rows of output is (G, m R OW / B, KH T D).
     """
 
     def __init__(self, shape, dtype, size, places, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), groups=1, block=1):
@@ -157,8 +162,9 @@ class Windows:
                 lines[:, :, :, across] += matrix[:, :, :, j, i]
 
     def band(self, shape):
-        """(band, kernels): a matrix of zeros (G, KH T D, B F / G) that the windows are to be multiplied with, and a view of the
-        places in it that belong to the weights W of this shape (F, D, KH, KW): (F, D, KH, KW, B), B places for each weight."""
+        """(band, kernels): a matrix of zeros (G, KH T D, B F / G) that the windows are to be multiplied with, and a
+        view of the places in it that belong to the weights W of this shape (F, D, KH, KW): (F, D, KH, KW, B), B
+        places for each weight."""
         (F, D, KH, KW), G, B = shape, self.groups, self.block
         band = np.zeros((G, KH, self.width, D, B, F // G), self.dtype)
         g, h, w, d, b, f = band.strides

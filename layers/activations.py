@@ -1,7 +1,7 @@
 """Activations: elementwise functions without parameters, and softmax along the last axis.
 
-An elementwise y = f(x) has a diagonal Jacobian, so backward is one product: dL/dx = dL/dy · f'(x). All of them take any shape
-and keep the input's float dtype.
+An elementwise y = f(x) has a diagonal Jacobian, so backward is one product: dL/dx = dL/dy · f'(x). All of them take
+any shape and keep the input's float dtype.
 """
 import numpy as np
 
@@ -17,7 +17,8 @@ class Sigmoid(Layer):
 
         dL/dx = dL/dy · y (1 - y)
 
-    at most a quarter: ten of these in a row divide the gradient by a million. Source: Saito, Deep Learning from Scratch, 5.5.2.
+    at most a quarter: ten of these in a row divide the gradient by a million. Source: Saito, Deep Learning from
+    Scratch, 5.5.2.
 
     >>> layer = Sigmoid()
     >>> layer.forward(np.array([[0.0, -1000.0]]))
@@ -175,7 +176,8 @@ class Softmax(Layer):
 
         dL/dx_j = y_j (dL/dy_j - Σ_k dL/dy_k y_k)
 
-    For training a classifier, SoftmaxWithLoss is the safer and simpler choice. Source: Bridle (1990); Saito, chapter 3.5.
+    For training a classifier, SoftmaxWithLoss is the safer and simpler choice. Source: Bridle (1990); Saito, chapter
+    3.5.
 
     >>> layer = Softmax()
     >>> layer.forward(np.array([[1000.0, 1000.0]]))

@@ -149,7 +149,8 @@ class Power(Binary):
         dL/dx = dL/dy · p x^(p-1)
         dL/da = dL/dy · b a^(b-1)        dL/db = dL/dy · a^b log a
 
-    Raises ValueError where the power is no real number: x = 0 with p < 0, x < 0 with a fraction p, a <= 0 with two inputs.
+    Raises ValueError where the power is no real number: x = 0 with p < 0, x < 0 with a fraction p, a <= 0 with two
+    inputs.
 
     >>> node = Power(3)
     >>> node.forward(np.array([2.0, -1.0]))

@@ -43,8 +43,9 @@ def gradients(*dinputs, mask):
 class Attention(Layer):
     """Scaled dot-product attention: y = softmax(q kᵀ / √D) v.
 
-    Shapes: q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), y (N, Tq, E). mask (N, Tq, Tk), True where query i may look at key j;
-    an axis of N or Tq may be 1 and then counts for all. A query that may look at nothing gives zeros and gets no gradient.
+    Shapes: q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), y (N, Tq, E). mask (N, Tq, Tk), True where query i may look at
+    key j; an axis of N or Tq may be 1 and then counts for all. A query that may look at nothing gives zeros and gets
+    no gradient.
 
     The weights w (N, Tq, Tk), each row positive and of sum 1, stay in ``weights`` for a plot. Without the 1/√D the
     scores, sums of D products, would grow with D and the softmax saturate.
@@ -53,7 +54,8 @@ class Attention(Layer):
 
         dL/dv_j = Σ_i w_ij dL/dy_i        dL/dw_ij = dL/dy_i · v_j
 
-    then through the softmax, dL/ds_ij = w_ij (dL/dw_ij - Σ_k dL/dw_ik w_ik), where the sum is dL/dy_i · Σ_k w_ik v_k, so
+    then through the softmax, dL/ds_ij = w_ij (dL/dw_ij - Σ_k dL/dw_ik w_ik), where the sum is dL/dy_i · Σ_k w_ik v_k,
+    so
 
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
@@ -106,16 +108,18 @@ class MultiHeadAttention(Layer):
         q = query Wq + bq,  k = memory Wk + bk,  v = memory Wv + bv
         y = [Attention of head 1 | ... | of the last head] Wo + bo
 
-    Shapes: query (N, Tq, D), memory (N, Tk, D), all W (D, D), all b (D,), y (N, Tq, D), mask (N, Tq, Tk) as in Attention.
-    forward(x) is self-attention, memory = query = x. With ``causal=True`` step i sees the steps j <= i only, so that a
-    model that predicts the next step cannot look it up. ``weights`` (N, heads, Tq, Tk) are there for a plot.
+    Shapes: query (N, Tq, D), memory (N, Tk, D), all W (D, D), all b (D,), y (N, Tq, D), mask (N, Tq, Tk) as in
+    Attention. forward(x) is self-attention, memory = query = x. With ``causal=True`` step i sees the steps j <= i
+    only, so that a model that predicts the next step cannot look it up. ``weights`` (N, heads, Tq, Tk) are there for
+    a plot.
 
-    Backward. The maps as in Affine, the heads as in Attention; in self-attention x is used three times, so that
-    dL/dx is the sum of what comes back through q, k and v. (bk adds the same to all scores of a query, which a softmax does
-    not see: its gradient is 0 but for rounding.) backward returns a gradient for each input that forward was
-    given: dL/dx; or (dL/dquery, dL/dmemory); None for a mask. Source: Vaswani et al. (2017), 3.2.2.
+    Backward. The maps as in Affine, the heads as in Attention; in self-attention x is used three times, so that dL/dx
+    is the sum of what comes back through q, k and v. (bk adds the same to all scores of a query, which a softmax does
+    not see: its gradient is 0 but for rounding.) backward returns a gradient for each input that forward was given:
+    dL/dx; or (dL/dquery, dL/dmemory); None for a mask. Source: Vaswani et al. (2017), 3.2.2.
 
-    Beside PyTorch's: Wq, Wk, Wv are the thirds of in_proj_weight.T, Wo is out_proj.weight.T; its masks mean the opposite.
+    Beside PyTorch's: Wq, Wk, Wv are the thirds of in_proj_weight.T, Wo is out_proj.weight.T; its masks mean the
+    opposite.
 
     Raises ValueError for shapes that do not fit, and if D cannot be divided by heads; TypeError for a mask that is
     not boolean.

@@ -7,24 +7,26 @@ from ._windows import Windows, block, channels_first, channels_last, in_groups, 
 
 
 class Convolution(Layer):
-    """y_nfij = b_f + Σ_c Σ_k Σ_l W_fckl x_nc,i+k,j+l: filter f laid over every place (i, j) of the image, all channels c at once
-    (strictly a cross-correlation, for the filter is not turned round).
+    """y_nfij = b_f + Σ_c Σ_k Σ_l W_fckl x_nc,i+k,j+l: filter f laid over every place (i, j) of the image, all
+    channels c at once (strictly a cross-correlation, for the filter is not turned round).
 
-    Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 padding - KH) // stride + 1.
+    Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 padding - KH) //
+    stride + 1.
 
-    Options, each an int or a pair (height, width): ``stride``, the steps of the filter; ``padding``, rows and columns of zeros
-    around x, or ``"same"`` for OH = H and OW = W (stride 1; an odd row or column goes to the bottom or the right);
-    ``dilation``, the distance of the pixels under neighbouring weights. With ``groups`` = G, W is (F, C / G, KH, KW): channels
-    and filters fall into G parts, and filters see the channels of their own part only (G = C: "depthwise").
+    Options, each an int or a pair (height, width): ``stride``, the steps of the filter; ``padding``, rows and columns
+    of zeros around x, or ``"same"`` for OH = H and OW = W (stride 1; an odd row or column goes to the bottom or the
+    right); ``dilation``, the distance of the pixels under neighbouring weights. With ``groups`` = G, W is (F, C / G,
+    KH, KW): channels and filters fall into G parts, and filters see the channels of their own part only (G = C:
+    "depthwise").
 
     Backward. x_ncpq meets y_nfij with factor W_fckl where p = i + k and q = j + l; collect all meetings of each letter:
 
         dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,i+k,j+l dL/dy_nfij        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
         dL/dx_ncpq = Σ_f Σ_k Σ_l W_fckl dL/dy_nf,p-k,q-l
 
-    The minus signs say that dx is again a convolution: of dy, padded, with the filters turned round and F and C exchanged.
-    Kept for backward: x. Source: LeCun et al., Gradient-based learning applied to document recognition (1998); Dumoulin and
-    Visin, A guide to convolution arithmetic for deep learning (2016). Speed: ``_windows.py``.
+    The minus signs say that dx is again a convolution: of dy, padded, with the filters turned round and F and C
+    exchanged. Kept for backward: x. Source: LeCun et al., Gradient-based learning applied to document recognition
+    (1998); Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016). Speed: ``_windows.py``.
 
     >>> layer = Convolution(W=np.array([[[[-1.0, 1.0]]]]))                  # a vertical edge
     >>> layer.forward(np.array([[[[0.0, 0.0, 5.0, 5.0]]]]))
@@ -106,8 +108,9 @@ class Convolution(Layer):
         return Windows(shape, W.dtype, size, at, self.stride, self._pads, self.dilation, self.groups, B)
 
     def _from_windows_of_dout(self, x, dy, rest):
-        """Both gradients from one window matrix, that of dL/dy: times the turned filters it is dL/dx; transposed, times x, it is
-        dL/dW turned round. At stride 1 only, and slower for few channels; else in half the time, for nothing is added back."""
+        """Both gradients from one window matrix, that of dL/dy: times the turned filters it is dL/dx; transposed,
+        times x, it is dL/dW turned round. At stride 1 only, and slower for few channels; else in half the time, for
+        nothing is added back."""
         (W, *_), (dW, *_), G = self.params, self.grads, self.groups
         F, D, KH, KW = W.shape
         N, C, H, width = x.shape
@@ -124,8 +127,8 @@ class Convolution(Layer):
         return None if dx is None else channels_first(dx)
 
     def _from_windows_of_x(self, x, dy, windows):
-        """As for Affine, with y = windows(x) · band: dL/dband = windows(x)ᵀ · dL/dy, to be summed over the B places of a weight,
-        and dL/dx = dL/dy · bandᵀ, each window's values added back to where it was cut from."""
+        """As for Affine, with y = windows(x) · band: dL/dband = windows(x)ᵀ · dL/dy, to be summed over the B places
+        of a weight, and dL/dx = dL/dy · bandᵀ, each window's values added back to where it was cut from."""
         (W, *_), (dW, *_), G = self.params, self.grads, self.groups
         band, kernels = windows.band(W.shape)
         kernels[...] = W.reshape(*kernels.shape[:-1], 1)

@@ -6,8 +6,8 @@ from ..common.layer import Layer
 
 
 class Dropout(Layer):
-    """While training each value is zero with probability p, and the survivors are divided by 1 - p ("inverted" dropout),
-    so that the expected value stays the same and prediction has nothing to do.
+    """While training each value is zero with probability p, and the survivors are divided by 1 - p ("inverted"
+    dropout), so that the expected value stays the same and prediction has nothing to do.
 
         y = x · m,    m = 0 with probability p, else 1 / (1 - p)
 

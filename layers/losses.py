@@ -43,9 +43,9 @@ class SoftmaxWithLoss(Loss):
 
         dL/dx_nj = dL/dL · (y_nj - t_nj) / M
 
-    the difference of what was predicted and what was true. (For rows t that do not sum to 1, y_nj is multiplied by their
-    sum.) Computed from log Σ exp(x - max x), so that scores of any size are safe. Source: Saito, Deep Learning from
-    Scratch, appendix A.
+    the difference of what was predicted and what was true. (For rows t that do not sum to 1, y_nj is multiplied by
+    their sum.) Computed from log Σ exp(x - max x), so that scores of any size are safe. Source: Saito, Deep Learning
+    from Scratch, appendix A.
 
     Raises TypeError for labels that are no integers, ValueError for a label outside 0..C-1 or a wrong shape.
 
@@ -203,7 +203,8 @@ class NormLoss(Loss):
 class HingeLoss(Loss):
     """L = 1/M Σ_n Σ_{j≠t} max(0, x_nj - x_nt + margin): every wrong class is to stay a margin below the right one.
 
-    Shapes: x (N, ..., C), t integer labels (N, ...). Backward. Each violated margin pushes its class down and the right one up:
+    Shapes: x (N, ..., C), t integer labels (N, ...). Backward. Each violated margin pushes its class down and the
+    right one up:
 
         dL/dx_nj = dL/dL · [x_nj - x_nt + margin > 0] / M      for j ≠ t
         dL/dx_nt = -Σ_{j≠t} dL/dx_nj
@@ -238,10 +239,11 @@ class HingeLoss(Loss):
 
 
 class KLDivergence(Loss):
-    """L = 1/M Σ_n Σ_c t_nc (log t_nc - log x_nc), how far the probabilities x are from the true ones t; 0 where they agree.
+    """L = 1/M Σ_n Σ_c t_nc (log t_nc - log x_nc), how far the probabilities x are from the true ones t; 0 where they
+    agree.
 
-    Shapes: x (N, ..., C), the output of a Softmax; t the same. A class with t = 0 adds nothing (0 log 0 = 0); x = 0 counts as the
-    smallest positive number of its dtype, so the loss stays finite. Backward:
+    Shapes: x (N, ..., C), the output of a Softmax; t the same. A class with t = 0 adds nothing (0 log 0 = 0); x = 0
+    counts as the smallest positive number of its dtype, so the loss stays finite. Backward:
 
         dL/dx_nc = dL/dL · (-t_nc / x_nc) / M
 
@@ -275,11 +277,13 @@ class KLDivergence(Loss):
 class CosineLoss(Loss):
     """L = 1/M Σ_n (1 - cos(x_n, t_n)) with cos(x, t) = x·t / (‖x‖ ‖t‖): 0 for the same direction, 2 for opposite ones.
 
-    Shapes: x (N, ..., D), t the same. Backward. With the unit vectors u = x/‖x‖ and v = t/‖t‖, du/dx = (I - u uᵀ) / ‖x‖, so
+    Shapes: x (N, ..., D), t the same. Backward. With the unit vectors u = x/‖x‖ and v = t/‖t‖, du/dx = (I - u uᵀ) /
+    ‖x‖, so
 
         dL/dx = dL/dL · (cos(x, t) u - v) / ‖x‖ / M
 
-    which is at right angles to x: its length does not matter. A vector of zeros has no direction; its cosine and gradient are 0.
+    which is at right angles to x: its length does not matter. A vector of zeros has no direction; its cosine and
+    gradient are 0.
 
     >>> loss = CosineLoss()
     >>> loss.forward(np.array([[2.0, 0.0]]), np.array([[0.0, 3.0]]))

@@ -9,15 +9,16 @@ from ..common.layer import Layer
 class MatMul(Layer):
     """y = a b, the matrix product over the last two axes: of two inputs, or of an input and held weights W.
 
-    Shapes: a (..., N, K), b (..., K, M), y (..., N, M); leading axes broadcast as in NumPy. ``MatMul(W)`` holds b = W (K, M)
-    as its parameter and takes x (N, ..., K).
+    Shapes: a (..., N, K), b (..., K, M), y (..., N, M); leading axes broadcast as in NumPy. ``MatMul(W)`` holds b = W
+    (K, M) as its parameter and takes x (N, ..., K).
 
-    Backward. y_nm = Σ_k a_nk b_km, so a_nk reaches the loss through row n of y with factors b_km, and b_km through column
-    m with factors a_nk:
+    Backward. y_nm = Σ_k a_nk b_km, so a_nk reaches the loss through row n of y with factors b_km, and b_km through
+    column m with factors a_nk:
 
         dL/da = dL/dy bᵀ        dL/db = aᵀ dL/dy
 
-    summed over the leading axes along which an input was broadcast. Source: Saito, Deep Learning from Scratch 2, chapter 1.
+    summed over the leading axes along which an input was broadcast. Source: Saito, Deep Learning from Scratch 2,
+    chapter 1.
 
     >>> node = MatMul()
     >>> node.forward(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))

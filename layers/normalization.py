@@ -16,11 +16,13 @@ def standardize(x, axis, eps):
 
 
 def standardize_back(du, u, s, axis):
-    """dL/dx of u = standardize(x): what du has along the two directions that u cannot move in, (1, ..., 1) and u, is taken out.
+    """dL/dx of u = standardize(x): what du has along the two directions that u cannot move in, (1, ..., 1) and u, is
+    taken out.
 
         dL/dx = s · (du - mean(du) - u · mean(du · u))
 
-    Every x of a line moves its mean and its variance too: with M values on the line ∂mean/∂x = 1/M and ∂s/∂x = -s² u / M.
+    Every x of a line moves its mean and its variance too: with M values on the line ∂mean/∂x = 1/M and ∂s/∂x = -s² u
+    / M.
     """
     dx = u * -mean(du * u, axis)
     dx += du
@@ -105,7 +107,8 @@ class LayerNorm(Normalization):
 
 
 class GroupNorm(Normalization):
-    """y = gamma · (x - μ) / √(σ² + eps) + beta, mean μ and variance σ² over a group of C / groups channels of one sample.
+    """y = gamma · (x - μ) / √(σ² + eps) + beta, mean μ and variance σ² over a group of C / groups channels of one
+    sample.
 
     Shapes: x and y (N, C, ...), gamma and beta (C,). One group is layer normalisation over all of a sample, C groups
     "instance normalisation". The batch plays no part, however small it is.
@@ -149,7 +152,8 @@ class GroupNorm(Normalization):
 
 
 class BatchNorm(Normalization):
-    """y = gamma · (x - μ) / √(σ² + eps) + beta, mean μ and variance σ² of each channel over the batch (and over the image).
+    """y = gamma · (x - μ) / √(σ² + eps) + beta, mean μ and variance σ² of each channel over the batch (and over the
+    image).
 
     Shapes: x and y (N, C) or (N, C, H, W), or with any other axes behind C, gamma and beta (C,).
 
@@ -157,8 +161,9 @@ class BatchNorm(Normalization):
 
         running = (1 - momentum) · running + momentum · batch
 
-    where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch. In evaluation mode μ and σ² are the running
-    ones, and samples no longer depend on each other. ``running_mean`` and ``running_var`` are kept in ``buffers``.
+    where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch. In evaluation mode μ and σ² are
+    the running ones, and samples no longer depend on each other. ``running_mean`` and ``running_var`` are kept in
+    ``buffers``.
 
     Backward, in training: as for LayerNorm, with means over the batch. In evaluation mode μ and s are constants and
 

@@ -9,11 +9,12 @@ from ._windows import SCRATCH, channels_first, channels_last, pair, places, taps
 
 
 class Pool(Layer):
-    """What MaxPool and AveragePool share. A subclass names the ufunc that joins two values, the value of the padding and
-    the arrays ``kept`` for backward, and says in ``spread`` how windows hand their gradients back.
+    """What MaxPool and AveragePool share. A subclass names the ufunc that joins two values, the value of the padding
+    and the arrays ``kept`` for backward, and says in ``spread`` how windows hand their gradients back.
 
-    Works on a few images at a time, padded, as (m, H, W, C). With few channels it joins along the rows at every place, also where
-    the stride passes over, and picks the wanted ones afterwards: a few long runs of memory beat many short ones.
+    Works on a few images at a time, padded, as (m, H, W, C). With few channels it joins along the rows at every
+    place, also where the stride passes over, and picks the wanted ones afterwards: a few long runs of memory beat
+    many short ones.
     """
     join = padded_with = None
 
@@ -63,8 +64,8 @@ class Pool(Layer):
         return places(type(self).__name__, shape, self.size, self.stride, [(p, p) for p in self.padding])
 
     def _window(self, shape):
-        """(down, across, skip): where the values of the window's rows lie, where those of its columns, for all windows at once;
-        every skip-th place in a row is wanted."""
+        """(down, across, skip): where the values of the window's rows lie, where those of its columns, for all
+        windows at once; every skip-th place in a row is wanted."""
         (OH, OW), (KH, KW), (SH, SW) = self._places(shape), self.size, self.stride
         skip = SW if shape[1] < 16 else 1
         across = taps((OW - 1) * skip + 1, KW, SW // skip)
@@ -88,15 +89,16 @@ class Pool(Layer):
 class MaxPool(Pool):
     """y_ncij = the largest of the values of channel c in the KH x KW window at (i · stride, j · stride).
 
-    Shapes: x (N, C, H, W), y (N, C, OH, OW), OH = (H + 2 padding - KH) // stride + 1; what is left over at the right and at the
-    bottom is not used. The padding is -∞ and never wins; it is at most half the window, so that no window lies outside.
+    Shapes: x (N, C, H, W), y (N, C, OH, OW), OH = (H + 2 padding - KH) // stride + 1; what is left over at the right
+    and at the bottom is not used. The padding is -∞ and never wins; it is at most half the window, so that no window
+    lies outside.
 
     Backward. The maximum is its largest argument, so that one alone receives the gradient; windows that overlap add up:
 
         dL/dx_ncpq = Σ over the windows (i, j) that have their maximum at (p, q) of dL/dy_ncij
 
-    Of several equal maxima the first in row-major order of the window (along the first row, then the second, ...) receives it
-    all, as in PyTorch. Kept for backward: x. Source: Saito, Deep Learning from Scratch, 7.3.
+    Of several equal maxima the first in row-major order of the window (along the first row, then the second, ...)
+    receives it all, as in PyTorch. Kept for backward: x. Source: Saito, Deep Learning from Scratch, 7.3.
 
     >>> layer = MaxPool(2)
     >>> layer.forward(np.array([[[[1.0, 2.0, 0.0, 0.0], [4.0, 3.0, 0.0, 0.0]]]]))
@@ -129,8 +131,8 @@ def every(y, skip):
 
 
 def hand_over(x, y, dy, dx, window):
-    """Put dy into dx, all zeros, at the first of the window's places where x is the maximum y: what one does not take, the
-    next is offered, and the last takes the rest."""
+    """Put dy into dx, all zeros, at the first of the window's places where x is the maximum y: what one does not
+    take, the next is offered, and the last takes the rest."""
     for i, at in enumerate(window[:-1]):
         taken = np.multiply(dy, x[at] == y, out=None if i else dx[at])
         if i:
@@ -140,12 +142,14 @@ def hand_over(x, y, dy, dx, window):
 
 
 class AveragePool(Pool):
-    """y_ncij = the mean of the values of channel c in the KH x KW window at (i · stride, j · stride); zeros of the padding count.
+    """y_ncij = the mean of the values of channel c in the KH x KW window at (i · stride, j · stride); zeros of the
+    padding count.
 
-    Shapes: x (N, C, H, W), y (N, C, OH, OW), OH = (H + 2 padding - KH) // stride + 1; what is left over at the right and at the
-    bottom is not used. The padding is at most half the window.
+    Shapes: x (N, C, H, W), y (N, C, OH, OW), OH = (H + 2 padding - KH) // stride + 1; what is left over at the right
+    and at the bottom is not used. The padding is at most half the window.
 
-    Backward. Each of the KH · KW values has derivative 1 / (KH · KW): the gradient is shared out evenly, and overlaps add up:
+    Backward. Each of the KH · KW values has derivative 1 / (KH · KW): the gradient is shared out evenly, and overlaps
+    add up:
 
         dL/dx_ncpq = Σ over the windows (i, j) that contain (p, q) of dL/dy_ncij / (KH · KW)
 

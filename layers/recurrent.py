@@ -1,8 +1,8 @@
 """Recurrent layers: a state h that each step of a sequence makes from the state before and the step's input.
 
-A class with "Cell" in its name is one step; without, the same over a sequence (_recurrence.py has the loop, and backward
-through time). In every formula x is (N, D), h and c are (N, H), and Wx, Wh hold the gates side by side, each H columns
-wide. Beside the weights of PyTorch's layers, which are transposed, Wx = weight_ih.T and Wh = weight_hh.T.
+A class with "Cell" in its name is one step; without, the same over a sequence (_recurrence.py has the loop, and
+backward through time). In every formula x is (N, D), h and c are (N, H), and Wx, Wh hold the gates side by side, each
+H columns wide. Beside the weights of PyTorch's layers, which are transposed, Wx = weight_ih.T and Wh = weight_hh.T.
 """
 import numpy as np
 
@@ -48,7 +48,8 @@ class RNNCell(Cell):
 
 
 class LSTMCell(Cell):
-    """Long short-term memory. The state is a pair: h, the output, and c, the memory, which is only ever scaled and added to.
+    """Long short-term memory. The state is a pair: h, the output, and c, the memory, which is only ever scaled and
+    added to.
 
         i, f, g, o = σ, σ, tanh, σ of the four blocks of x Wx + h Wh + b
         c' = f · c + i · g
@@ -67,8 +68,8 @@ class LSTMCell(Cell):
         dL/ds_i = dc' · g i (1 - i)      dL/ds_g = dc' · i (1 - g²)      dL/dc = dc' · f
         dL/ds_f = dc' · c f (1 - f)      dL/ds_o = dL/dh' · tanh c' · o (1 - o)
 
-    and from the four side by side as in RNNCell. Source: Hochreiter and Schmidhuber, Long short-term memory (1997), with
-    the forget gate of Gers, Schmidhuber and Cummins (2000); Saito, Deep Learning from Scratch 2, chapter 6.
+    and from the four side by side as in RNNCell. Source: Hochreiter and Schmidhuber, Long short-term memory (1997),
+    with the forget gate of Gers, Schmidhuber and Cummins (2000); Saito, Deep Learning from Scratch 2, chapter 6.
 
     >>> cell = LSTMCell(Wx=np.zeros((1, 4)), Wh=np.zeros((1, 4)), b=np.array([0.0, 1000.0, 0.0, 1000.0]))
     >>> h, c = cell.forward(np.ones((1, 1)), np.zeros((1, 1)), np.array([[0.5]]))     # f = 1: keeps its memory
@@ -199,8 +200,8 @@ class RNN(OverTime, RNNCell):
 
     ``state`` is the state after the last forward, ``dstate`` after backward the gradient of the first state.
 
-    A mask is False at steps that are none, the padding behind a short sequence say: there the state stays as it was, the
-    output is 0 and no gradient flows, so that ``state`` is the one after the last real step.
+    A mask is False at steps that are none, the padding behind a short sequence say: there the state stays as it was,
+    the output is 0 and no gradient flows, so that ``state`` is the one after the last real step.
 
     backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into another layer; it returns
     dL/dx or, if forward had a mask, (dL/dx, None).
@@ -223,13 +224,13 @@ class RNN(OverTime, RNNCell):
 
 
 class LSTM(OverTime, LSTMCell):
-    """LSTMCell over a sequence: x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and ``dstate`` as in RNN; a state
-    is the tuple (h, c), each (N, H).
+    """LSTMCell over a sequence: x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and ``dstate`` as in RNN; a
+    state is the tuple (h, c), each (N, H).
 
     Shapes: Wx (D, 4H), Wh (H, 4H), b (4H,), the gates in the order i, f, g, o.
 
-    Backward through time. dL/dh_t is the sum of dL/dy_t and what reaches h_t through the gates of step t + 1; dL/dc_t comes
-    from step t + 1 times f only, with no matrix in between: where f is near 1 it neither vanishes nor explodes.
+    Backward through time. dL/dh_t is the sum of dL/dy_t and what reaches h_t through the gates of step t + 1; dL/dc_t
+    comes from step t + 1 times f only, with no matrix in between: where f is near 1 it neither vanishes nor explodes.
 
     >>> layer = LSTM.init(3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
@@ -246,8 +247,8 @@ class GRU(OverTime, GRUCell):
 
     Shapes: Wx (D, 3H), Wh (H, 3H), bx and bh (3H,), the gates in the order r, z, n.
 
-    Backward through time. dL/dh_t is the sum of dL/dy_t, what reaches h_t through the gates of step t + 1, and dL/dh_{t+1}
-    times z, with no matrix in between: where z is near 1 it neither vanishes nor explodes.
+    Backward through time. dL/dh_t is the sum of dL/dy_t, what reaches h_t through the gates of step t + 1, and
+    dL/dh_{t+1} times z, with no matrix in between: where z is near 1 it neither vanishes nor explodes.
 
     >>> layer = GRU.init(3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)), np.arange(7) < np.array([[7], [4]]))       # the second: 4 steps long

@@ -169,7 +169,8 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """The same entries in another shape, in "C" order; ``shape`` as in np.reshape, where -1 stands for what is left over.
+    """The same entries in another shape, in "C" order; ``shape`` as in np.reshape, where -1 stands for what is left
+    over.
 
     Backward: only places have changed, so the gradient takes the old ones again, dL/dx = dL/dy in the shape of x.
 
@@ -201,7 +202,8 @@ class Reshape(Layer):
 
 
 class Transpose(Layer):
-    """The axes in another order; ``axes`` as in np.transpose: output axis i is input axis ``axes[i]``; None reverses them.
+    """The axes in another order; ``axes`` as in np.transpose: output axis i is input axis ``axes[i]``; None reverses
+    them.
 
     Backward: the inverse order brings every entry back, dL/dx = transpose(dL/dy, argsort(axes)).
 

@@ -1,8 +1,9 @@
 """Where the vertices of a directed acyclic graph stand in a picture, and how its edges run.
 
-The method of Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system structures (1981): vertices in
-ranks, so that every edge leads to a higher rank; a long edge passes each rank between as a dummy vertex, which keeps it clear of
-the boxes; ranks are sorted for few crossings (_ranks.py), then moved so that edges are straight (_lines.py).
+The method of Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system structures (1981):
+vertices in ranks, so that every edge leads to a higher rank; a long edge passes each rank between as a dummy vertex,
+which keeps it clear of the boxes; ranks are sorted for few crossings (_ranks.py), then moved so that edges are
+straight (_lines.py).
 
 ``along`` is the direction of the edges and ``across`` the other one; which of them is x is up to the caller.
 """
@@ -16,8 +17,9 @@ GAP, LANE, GUTTER = 26, 16, 44      # between ranks; beside a passing edge; betw
 
 @dataclass
 class Box:
-    """A vertex to be placed: its ``length`` along the edges, with free space before and behind, ``head`` and ``tail``, in which
-    edges run straight; its ``face`` across; how far what belongs to it reaches from its middle to either side, if further than
+    """A vertex to be placed: its ``length`` along the edges, with free space before and behind, ``head`` and
+    ``tail``, in which edges run straight; its ``face`` across; how far what belongs to it reaches from its middle to
+    either side, if further than
     half the face; the radius of its corners."""
     length: float
     face: float
@@ -40,8 +42,8 @@ DUMMY = Box(0, 0)
 
 @dataclass
 class Layout:
-    """``start[v]``: where box v begins, along; ``middle[v]``: its middle, across. ``routes[e]``: the points of edge e; two that
-    differ in both coordinates are joined by an S, others by a line. ``size``: along, across."""
+    """``start[v]``: where box v begins, along; ``middle[v]``: its middle, across. ``routes[e]``: the points of edge
+    e; two that differ in both coordinates are joined by an S, others by a line. ``size``: along, across."""
     start: list
     middle: list
     routes: list
@@ -50,8 +52,9 @@ class Layout:
 
 
 def layout(boxes, edges, centred=True, gap=24, cost=None):
-    """A Layout of boxes 0..n-1; edges are pairs (u, v) with u < v. ``centred``: boxes in the middle of their rank, else at its
-    start. ``cost(along, across)`` says how unwelcome a picture of that size is; where it helps, ranks go on in a next column.
+    """A Layout of boxes 0..n-1; edges are pairs (u, v) with u < v. ``centred``: boxes in the middle of their rank,
+    else at its start. ``cost(along, across)`` says how unwelcome a picture of that size is; where it helps, ranks go
+    on in a next column.
 
     >>> square = [Box(20, 20) for _ in range(4)]
     >>> place = layout(square, [(0, 1), (0, 2), (1, 3), (2, 3)])

@@ -7,8 +7,8 @@ from ._ranks import neighbours
 
 
 def straighten(rows, links, rooms, boxes):
-    """The place of each vertex: near those it is linked to, in the order of its row, at least ``rooms[r][i]`` from the i-th of
-    row r to the next. Vertices that are not in ``boxes`` are dummies."""
+    """The place of each vertex: near those it is linked to, in the order of its row, at least ``rooms[r][i]`` from
+    the i-th of row r to the next. Vertices that are not in ``boxes`` are dummies."""
     up, down = neighbours(links)
     at = {}
     for row, room in zip(rows, rooms):
@@ -50,8 +50,9 @@ def straighten(rows, links, rooms, boxes):
 
 
 def in_lines(rows, rooms, at, follows):
-    """Move each vertex to the place of the one that it follows: every line to the mean of its members, pushed aside as far as the
-    lines left of it need; the same from the right; and half-way between the two, which leaves the same room."""
+    """Move each vertex to the place of the one that it follows: every line to the mean of its members, pushed aside
+    as far as the lines left of it need; the same from the right; and half-way between the two, which leaves the same
+    room."""
     line = {}
     for row in rows:
         for v in row:
@@ -81,8 +82,8 @@ def in_lines(rows, rooms, at, follows):
 
 
 def apart(wanted, weights, room):
-    """The places nearest to those wanted, in weighted squares, with at least ``room[i]`` between i and i + 1: pool adjacent
-    violators (Ayer et al., 1955).
+    """The places nearest to those wanted, in weighted squares, with at least ``room[i]`` between i and i + 1: pool
+    adjacent violators (Ayer et al., 1955).
 
     >>> apart([0, 0, 9], [1, 1, 1], [4, 4])
     [-2.0, 2.0, 9.0]

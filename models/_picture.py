@@ -14,8 +14,9 @@ def text_width(text, size, bold=False):
 
 @dataclass
 class Picture:
-    """Shapes are (commands, fill, line colour, line width), the commands those of SVG's paths: M, L, C and Z with their points;
-    words are (x, baseline, text, size, anchor, colour, bold), the anchor "start", "middle" or "end". y grows downwards."""
+    """Shapes are (commands, fill, line colour, line width), the commands those of SVG's paths: M, L, C and Z with
+    their points; words are (x, baseline, text, size, anchor, colour, bold), the anchor "start", "middle" or "end". y
+    grows downwards."""
     width: float
     height: float
     title: str

@@ -19,8 +19,8 @@ def ranks(n, edges):
 
 
 def through_dummies(rank, edges):
-    """(the path of each edge, the vertices of each rank, the links from each rank to the next). The edges out of one vertex
-    share their dummies: a value is one wire, which branches late."""
+    """(the path of each edge, the vertices of each rank, the links from each rank to the next). The edges out of one
+    vertex share their dummies: a value is one wire, which branches late."""
     rows = [[v for v in range(len(rank)) if rank[v] == r] for r in range(max(rank) + 1)]
     links, dummies, paths = [{} for _ in rows[1:]], {}, []
     for u, v in edges:
@@ -48,8 +48,8 @@ def total(rows, links):
 
 
 def arrange(rows, links):
-    """Sort each row in place for few crossings, by barycentres down and up, then by exchanging neighbours; returns how many
-    are left."""
+    """Sort each row in place for few crossings, by barycentres down and up, then by exchanging neighbours; returns
+    how many are left."""
     up, down = neighbours(links)
     best, least = [row[:] for row in rows], total(rows, links)
     for sweep in range(16):

@@ -21,8 +21,8 @@ SIZE, SMALL = 13, 11              # of letters: first line, others
 
 @dataclass
 class Vertex:
-    """A box or circle with lines of text, and what stands at the edges: over or beside the one that leaves it, under that one,
-    and where edges come in, if it matters which is which."""
+    """A box or circle with lines of text, and what stands at the edges: over or beside the one that leaves it, under
+    that one, and where edges come in, if it matters which is which."""
     kind: str
     lines: list
     node: Node = None

@@ -11,11 +11,12 @@ from .sequential import Sequential
 class AlexNet(Sequential):
     """Five convolutions, three poolings, and three affine layers with dropout.
 
-    Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the first convolution is 3 x 3 with stride 1 in
-    place of 11 x 11 with stride 4, and a pooling that does not fit is left out.
+    Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the first convolution is 3 x 3 with
+    stride 1 in place of 11 x 11 with stride 4, and a pooling that does not fit is left out.
 
-    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks (2012). Differs from
-    the paper as the courses do: one tower in place of two on two GPUs, and no local response normalisation.
+    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks (2012).
+    Differs from the paper as the courses do: one tower in place of two on two GPUs, and no local response
+    normalisation.
 
     62,378,344 parameters in this form, most of them in the first affine layer:
 

@@ -12,16 +12,19 @@ FILL = {"input": "#e8e8e8", "operation": "#ffffff", "layer": "#f4f4f4", "weights
 
 
 def draw(model, ax=None, values=False, x=None):
-    """Draw a Sequential or a Graph on ``ax``, or for None on the Axes of a new figure of fitting size; returns the Axes.
+    """Draw a Sequential or a Graph on ``ax``, or for None on the Axes of a new figure of fitting size; returns the
+    Axes.
 
-    Layers are boxes with their names and numbers of parameters: blue with parameters, orange losses, violet models inside the
-    model. Operations are circles, a number that one takes in the circle; grey are inputs. Networks run downwards, operations as
-    on the board from left to right; what is longer than a page goes on in a next column, or row.
+    Layers are boxes with their names and numbers of parameters: blue with parameters, orange losses, violet models
+    inside the model. Operations are circles, a number that one takes in the circle; grey are inputs. Networks run
+    downwards, operations as on the board from left to right; what is longer than a page goes on in a next column, or
+    row.
 
-    - x: an input, or a tuple of all inputs and perhaps targets: the shape of each value is written at its edge. They are run
-      through a copy of the model;
-    - values=True, for a Graph made with ``trace=True`` that has run: what the last forward and backward left, each value over
-      the edge along which it went, in blue, and its gradient under it, in orange; of arrays of more than four entries the norm.
+    - x: an input, or a tuple of all inputs and perhaps targets: the shape of each value is written at its edge. They
+      are run through a copy of the model;
+    - values=True, for a Graph made with ``trace=True`` that has run: what the last forward and backward left, each
+      value over the edge along which it went, in blue, and its gradient under it, in orange; of arrays of more than
+      four entries the norm.
 
     >>> from chainrule.layers import Sin
     >>> from chainrule.models import Graph, Input

@@ -23,8 +23,9 @@ def convolution(n_in, n_out, size, rng, **options):
 def inception(channels, filters, rng=None):
     """A block (N, channels, H, W) -> (N, sum of the filters, H, W): four ways to look at the image, side by side.
 
-    ``filters`` = (a, (b, c), (d, e), f): a of 1 x 1; c of 3 x 3 behind b of 1 x 1; e of 5 x 5 behind d of 1 x 1; f of 1 x 1 behind a
-    3 x 3 maximum. The 1 x 1 convolutions in front thin the channels out, which is what makes the larger ones affordable.
+    ``filters`` = (a, (b, c), (d, e), f): a of 1 x 1; c of 3 x 3 behind b of 1 x 1; e of 5 x 5 behind d of 1 x 1; f of
+    1 x 1 behind a 3 x 3 maximum. The 1 x 1 convolutions in front thin the channels out, which is what makes the
+    larger ones affordable.
     """
     one, (three_in, three), (five_in, five), pooled = filters
     x = Input("x")
@@ -44,13 +45,14 @@ def chained(layers, node):
 class GoogLeNet(Graph):
     """A stem of convolutions, nine Inception blocks in three stages, the mean over the image, and one affine layer.
 
-    Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the stem is one 3 x 3 convolution of stride 1, and a
-    pooling that does not fit is left out.
+    Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the stem is one 3 x 3 convolution of
+    stride 1, and a pooling that does not fit is left out.
 
-    ``auxiliary=True`` adds two more classifiers for training, behind the first and the fourth block of the second stage, whose losses
-    count 0.3 each: gradients reach the lower layers by a shorter way. They take no part in ``forward(x)``. Source: Szegedy et
-    al., Going deeper with convolutions (2014). Differs from the paper as the courses do: no local response normalisation and no
-    dropout; an auxiliary classifier is a 1 x 1 convolution, the mean over the image and an affine layer.
+    ``auxiliary=True`` adds two more classifiers for training, behind the first and the fourth block of the second
+    stage, whose losses count 0.3 each: gradients reach the lower layers by a shorter way. They take no part in
+    ``forward(x)``. Source: Szegedy et al., Going deeper with convolutions (2014). Differs from the paper as the
+    courses do: no local response normalisation and no dropout; an auxiliary classifier is a 1 x 1 convolution, the
+    mean over the image and an affine layer.
 
     >>> sum(p.size for p in GoogLeNet(input_shape=(1, 96, 96), classes=10).params)
     5977530

@@ -19,14 +19,15 @@ class Graph(Model):
     (5.0, 2.2837)
 
     - inputs, outputs, targets: a node or a list of nodes;
-    - loss: a loss layer, for one output and one target; or any scalar node made of outputs and target Inputs, so that two
-      weighted losses are ``loss_a + 0.3 * loss_b``;
+    - loss: a loss layer, for one output and one target; or any scalar node made of outputs and target Inputs, so that
+      two weighted losses are ``loss_a + 0.3 * loss_b``;
     - penalty: an L1 or L2;
     - trace: keep each node's ``value`` and ``grad``.
 
-    ``forward(x1, ..., xk)`` gives the output, a tuple if there are several; ``forward(x1, ..., xk, t, ...)`` the loss.
-    ``backward`` visits the nodes in reverse topological order. When a node's turn has come, all nodes u that take its value v
-    have been visited, and their gradients, **summed**, are its own: the chain rule over several paths,
+    ``forward(x1, ..., xk)`` gives the output, a tuple if there are several; ``forward(x1, ..., xk, t, ...)`` the
+    loss. ``backward`` visits the nodes in reverse topological order. When a node's turn has come, all nodes u that
+    take its value v have been visited, and their gradients, **summed**, are its own: the chain rule over several
+    paths,
 
         dL/dv = Σ_u dL/du · ∂u/∂v
 

@@ -14,7 +14,8 @@ def relu_interpolant(x, y):
     Between neighbours it is linear, before the first and after the last sample constant, as ``np.interp``. N samples
     take N + 1 hidden units.
 
-    Shapes: x (N,) or (N, 1), in any order; y (N,) or (N, D). The network takes (M, 1) and gives (M, D), D = 1 for y (N,).
+    Shapes: x (N,) or (N, 1), in any order; y (N,) or (N, D). The network takes (M, 1) and gives (M, D), D = 1 for y
+    (N,).
 
     Derivation. A piecewise linear function is one value and its changes of slope. relu(x - a) is 0 up to a, then
     rises with slope 1; relu(a - x) the same to the left: each bends the function at a and leaves the other side

@@ -11,12 +11,13 @@ from .sequential import Sequential
 class LeNet(Sequential):
     """Two convolutions with an activation and a pooling each, then three affine layers.
 
-    6 filters of 5 x 5, 16 filters of 5 x 5, then 120, 84 and ``classes`` units; ``padding`` is that of the first convolution. On
-    images too small for it the second convolution is padded too. Shapes: x (N, *input_shape), scores (N, classes).
+    6 filters of 5 x 5, 16 filters of 5 x 5, then 120, 84 and ``classes`` units; ``padding`` is that of the first
+    convolution. On images too small for it the second convolution is padded too. Shapes: x (N, *input_shape), scores
+    (N, classes).
 
-    Source: LeCun et al., Gradient-based learning applied to document recognition (1998). Differs from the paper as the courses
-    do: every filter sees every channel, pooling has no weights, and ReLU, maximum pooling and softmax with cross-entropy are the
-    defaults; ``pool=AveragePool, activation=Sigmoid`` comes closer.
+    Source: LeCun et al., Gradient-based learning applied to document recognition (1998). Differs from the paper as
+    the courses do: every filter sees every channel, pooling has no weights, and ReLU, maximum pooling and softmax
+    with cross-entropy are the defaults; ``pool=AveragePool, activation=Sigmoid`` comes closer.
 
     >>> sum(p.size for p in LeNet().params), sum(p.size for p in LeNet(padding=0).params)
     (61706, 44426)

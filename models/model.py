@@ -67,10 +67,12 @@ class Model(Layer):
         return loss
 
     def backward(self, dout=None, input_gradient=False):
-        """Fill ``grads``: after ``forward(x, t)`` with the loss's gradients, after ``forward(x)`` with those of Σ dout · y.
+        """Fill ``grads``: after ``forward(x, t)`` with the loss's gradients, after ``forward(x)`` with those of Σ
+        dout · y.
 
-        The penalty's gradients are added to the model's ``grads``: the layer's own arrays, or for a shared weight one that only
-        the model has. Returns dL/dx if ``dout`` is given or ``input_gradient`` is true, else None (and does not compute it).
+        The penalty's gradients are added to the model's ``grads``: the layer's own arrays, or for a shared weight one
+        that only the model has. Returns dL/dx if ``dout`` is given or ``input_gradient`` is true, else None (and does
+        not compute it).
         """
         if self._ready is None:
             raise RuntimeError(f"{type(self).__name__}: backward was called before forward; call forward(x, t) first "
@@ -97,8 +99,8 @@ class Model(Layer):
         return self.loss.backward(scale)
 
     def predict(self, *inputs, batch_size=None):
-        """The output in evaluation mode, ``batch_size`` samples at a time, without a trace: caches are empty afterwards, flags,
-        running statistics and generators as they were, also when it fails."""
+        """The output in evaluation mode, ``batch_size`` samples at a time, without a trace: caches are empty
+        afterwards, flags, running statistics and generators as they were, also when it fails."""
         from ..common.training.batches import batches
         try:
             with evaluation(self):
@@ -113,8 +115,8 @@ class Model(Layer):
             self._ready = self.output = None
 
     def summary(self, *inputs):
-        """A table, text and HTML: output shape, parameters, cached bytes and multiply-adds per layer, for one forward of these
-        inputs (with the targets behind them, the loss too). The model stays as it is."""
+        """A table, text and HTML: output shape, parameters, cached bytes and multiply-adds per layer, for one forward
+        of these inputs (with the targets behind them, the loss too). The model stays as it is."""
         from .summary import summary
         return summary(self, *inputs)
 
@@ -141,8 +143,8 @@ class Model(Layer):
                 yield from ((f"{i}.{key}", layer, key) for key in getattr(layer, "buffers", ()))
 
     def save(self, path):
-        """Write parameters and buffers to a safetensors file: arrays as ``"3.W"`` (layer 3's W), ``"3.params.0"`` for a class
-        that names none, ``"3.running_mean"`` for a buffer; a random generator's state as text beside them."""
+        """Write parameters and buffers to a safetensors file: arrays as ``"3.W"`` (layer 3's W), ``"3.params.0"`` for
+        a class that names none, ``"3.running_mean"`` for a buffer; a random generator's state as text beside them."""
         from safetensors.numpy import save_file
         arrays = {name: np.array(p, order="C") for name, p in zip(self.names, self.params)}
         generators = {}

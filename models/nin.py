@@ -7,11 +7,11 @@ from .sequential import Sequential
 
 
 class NiN(Sequential):
-    """Blocks of a convolution and two 1 x 1 convolutions, which are affine layers at every pixel; the last block has a channel for
-    each class, and its mean over the image is the score: no affine layers, few weights.
+    """Blocks of a convolution and two 1 x 1 convolutions, which are affine layers at every pixel; the last block has
+    a channel for each class, and its mean over the image is the score: no affine layers, few weights.
 
-    Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the first convolution is 3 x 3 with stride 1 in
-    place of 11 x 11 with stride 4, and a pooling that does not fit is left out.
+    Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the first convolution is 3 x 3 with
+    stride 1 in place of 11 x 11 with stride 4, and a pooling that does not fit is left out.
 
     Source: Lin, Chen and Yan, Network in network (2013), with the sizes of AlexNet that courses use.
 

@@ -16,8 +16,8 @@ def convolution(n_in, n_out, size, rng, stride=1):
 def residual(n_in, n_out, stride=1, rng=None):
     """A block y = ReLU(f(x) + x), where f is two 3 x 3 convolutions with batch norm.
 
-    f learns only what is to be added to x, and the gradient reaches x undamped: dL/dx = dL/ds (∂f/∂x + I). Where f changes the
-    shape, a 1 x 1 convolution with batch norm takes the place of x.
+    f learns only what is to be added to x, and the gradient reaches x undamped: dL/dx = dL/ds (∂f/∂x + I). Where f
+    changes the shape, a 1 x 1 convolution with batch norm takes the place of x.
     """
     x = Input("x")
     f = Sequential(*convolution(n_in, n_out, 3, rng, stride), ReLU(), *convolution(n_out, n_out, 3, rng))
@@ -28,12 +28,13 @@ def residual(n_in, n_out, stride=1, rng=None):
 class ResNet(Sequential):
     """A convolution, stages of residual blocks, the mean over the image, and one affine layer.
 
-    ``depth`` counts the layers with weights: 18 as in the paper for ImageNet, four stages of two blocks with 64 to 512 channels
-    behind a 7 x 7 convolution and a pooling; or 8, 14, 20, ..., 6 n + 2, as in the paper for small images: three stages of n blocks
-    with 16, 32 and 64 channels behind a 3 x 3 convolution. Shapes: x (N, *input_shape), scores (N, classes).
+    ``depth`` counts the layers with weights: 18 as in the paper for ImageNet, four stages of two blocks with 64 to
+    512 channels behind a 7 x 7 convolution and a pooling; or 8, 14, 20, ..., 6 n + 2, as in the paper for small
+    images: three stages of n blocks with 16, 32 and 64 channels behind a 3 x 3 convolution. Shapes: x (N,
+    *input_shape), scores (N, classes).
 
-    Source: He, Zhang, Ren and Sun, Deep residual learning for image recognition (2015). Differs from the paper for small images:
-    where the shape changes, the skip is a 1 x 1 convolution there too.
+    Source: He, Zhang, Ren and Sun, Deep residual learning for image recognition (2015). Differs from the paper for
+    small images: where the shape changes, the skip is a 1 x 1 convolution there too.
 
     >>> sum(p.size for p in ResNet().params)
     11689512

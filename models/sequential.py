@@ -9,10 +9,11 @@ class Sequential(Model):
 
         dL/dx = dL/dy J_n ... J_2 J_1
 
-    is multiplied out from the left, one row vector times one Jacobian at a time: each layer's backward, last layer first.
+    is multiplied out from the left, one row vector times one Jacobian at a time: each layer's backward, last layer
+    first.
 
-    Sequential(*layers, loss=None, penalty=None); loss is a loss layer, penalty an L1 or L2. Any object with forward, backward,
-    params and grads will do as a layer, a Sequential too. One training step, in full:
+    Sequential(*layers, loss=None, penalty=None); loss is a loss layer, penalty an L1 or L2. Any object with forward,
+    backward, params and grads will do as a layer, a Sequential too. One training step, in full:
 
     >>> import numpy as np
     >>> from chainrule.layers import Affine, ReLU, SoftmaxWithLoss

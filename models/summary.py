@@ -14,19 +14,20 @@ Row = namedtuple("Row", "index layer output parameters cached multiply_adds")
 
 
 class Summary:
-    """The table that ``model.summary(x)`` gives: text when printed, HTML in a notebook, numbers in ``rows`` and the totals.
+    """The table that ``model.summary(x)`` gives: text when printed, HTML in a notebook, numbers in ``rows`` and the
+    totals.
 
     One row per layer; those of a model that stands inside as layer 3 are numbered 3.0, 3.1, ...:
 
     - output: the shape, for the batch that was given;
     - parameters: how many numbers it learns; an array that two layers share counts in the first;
-    - cached: bytes that it keeps from forward to backward; memory that was counted in a layer above, such as an input which is
-      that layer's cached output, and parameters do not count again;
+    - cached: bytes that it keeps from forward to backward; memory that was counted in a layer above, such as an input
+      which is that layer's cached output, and parameters do not count again;
     - multiply_adds: multiplications with their additions of one forward over the batch, in products of matrices and in
       convolutions; everything else, of far lower order, counts as 0.
 
-    A dash stands for what is not known: a layer did not run, or is of a class of your own, which may say its number in a method
-    ``multiply_adds(*input_shapes, output_shape)``.
+    A dash stands for what is not known: a layer did not run, or is of a class of your own, which may say its number
+    in a method ``multiply_adds(*input_shapes, output_shape)``.
 
     >>> from chainrule.models import MLP
     >>> MLP([64, 32, 10], rng=0).summary(np.zeros((5, 64), np.float32))
@@ -75,8 +76,8 @@ class Summary:
 
 
 def summary(model, *inputs):
-    """A Summary of the model: one forward of ``inputs``, in training mode, on a copy, so that the model stays as it is. With the
-    targets behind the inputs the loss is in the table too."""
+    """A Summary of the model: one forward of ``inputs``, in training mode, on a copy, so that the model stays as it
+    is. With the targets behind the inputs the loss is in the table too."""
     if not inputs:
         raise TypeError(f"{type(model).__name__}: summary takes an input, as in summary(x), for shapes and bytes depend on it; "
                         "got none")
@@ -108,8 +109,9 @@ def numbered(model, prefix=""):
 
 
 def observe(model, inputs, training=False):
-    """Run a copy of the model; {id of each layer that ran: Observation}. The copy holds the same parameters, which a forward
-    does not change, and everything else anew: flags, caches, statistics and generators of the model stay as they were."""
+    """Run a copy of the model; {id of each layer that ran: Observation}. The copy holds the same parameters, which a
+    forward does not change, and everything else anew: flags, caches, statistics and generators of the model stay as
+    they were."""
     originals = list(everything(model))
     memo = {id(a): a for layer in originals for a in (*layer.params, *layer.grads)}
     for layer in originals:

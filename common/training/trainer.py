@@ -16,8 +16,8 @@ class Trainer:
 
     - model: anything with ``forward(x, t)`` -> loss, ``backward()``, ``params`` and ``grads``;
     - optimizer: anything with ``update(params, grads)``;
-    - metrics: functions of (output, target), computed over all samples of an epoch; they need a model that keeps its last
-      ``output``, as Sequential and Graph do.
+    - metrics: functions of (output, target), computed over all samples of an epoch; they need a model that keeps its
+      last ``output``, as Sequential and Graph do.
 
     >>> from chainrule.datasets import make_spiral
     >>> from chainrule.models import TwoLayerNet
@@ -49,9 +49,9 @@ class Trainer:
         accumulate: batches per update; gradients are averaged over their samples, as if they were one batch.
         progress: show a progress bar.
 
-        Raises ValueError for NaN or infinities in the data, for data of different lengths, for epochs or batch_size that are not
-        positive; FloatingPointError if the loss becomes NaN or infinite. The record so far stays in ``self.history``, also then
-        and after Ctrl-C.
+        Raises ValueError for NaN or infinities in the data, for data of different lengths, for epochs or batch_size
+        that are not positive; FloatingPointError if the loss becomes NaN or infinite. The record so far stays in
+        ``self.history``, also then and after Ctrl-C.
         """
         epochs = checks.count("Trainer.fit", "epochs", epochs)
         accumulate = checks.count("Trainer.fit", "accumulate", accumulate)

@@ -54,8 +54,10 @@ def test_the_seed_decides_the_result(capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["train", "mpl"], "chainrule train: argument model: no model is called 'mpl'; there is mlp, lenet, vgg, resnet, inception (did you mean mlp?)"),
-    (["train", "--data", "letters"], "chainrule train: argument --data: no data set is called 'letters'; there is digits, mnist, mnist-test"),
+    (["train", "mpl"], "chainrule train: argument model: no model is called 'mpl'; "
+                       "there is mlp, lenet, vgg, resnet, inception (did you mean mlp?)"),
+    (["train", "--data", "letters"], "chainrule train: argument --data: no data set is called 'letters'; "
+                                     "there is digits, mnist, mnist-test"),
     (["train", "--epoch", "3"], "chainrule train: there is no option --epoch; did you mean --epochs?"),
     (["train", "--epochs", "none"], "chainrule train: argument --epochs: should be a whole number of at least 1, got 'none'"),
     (["train", "--epochs", "0"], "chainrule train: argument --epochs: should be a whole number of at least 1, got '0'"),

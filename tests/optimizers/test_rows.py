@@ -6,7 +6,8 @@ from chainrule import optimizers
 from chainrule.layers._rows import RowGradient
 
 RULES = [optimizers.SGD(lr=0.1), optimizers.SGD(lr=0.1, weight_decay=0.1), optimizers.AdaGrad(lr=0.1),
-         optimizers.Momentum(lr=0.1), optimizers.Nesterov(lr=0.1), optimizers.RMSProp(lr=0.1), optimizers.Adam(lr=0.1), optimizers.AdamW(lr=0.1)]
+         optimizers.Momentum(lr=0.1), optimizers.Nesterov(lr=0.1), optimizers.RMSProp(lr=0.1),
+         optimizers.Adam(lr=0.1), optimizers.AdamW(lr=0.1)]
 BY_ROWS = {"SGD(lr=0.1, weight_decay=0.0)", "AdaGrad(lr=0.1, eps=1e-08)"}
 
 
