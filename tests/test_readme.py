@@ -14,9 +14,14 @@ def test_the_code_in_the_readme_runs(monkeypatch, capsys):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(blocks) >= 5
-    session = {}
+    session, printing = {}, 0
     for block in blocks:
         exec(compile(block.replace("epochs=30", "epochs=2"), "README.md", "exec"), session)
+        printed = capsys.readouterr().out
+        if "print(" in block:
+            assert f"{block}```\n\n```\n{printed}```\n" in text, f"the README should show what this prints:\n{printed}"
+            printing += 1
+    assert printing
     assert session["history"]["val_accuracy"][-1] > 0.5
     pyplot.close("all")
 

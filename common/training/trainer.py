@@ -4,7 +4,7 @@ import math
 import numpy as np
 
 from .. import checks
-from ..layer import evaluation
+from ..layer import evaluation, reset_states
 from ..metrics import accuracy
 from .batches import batches as minibatches
 from .clipping import clip_gradients
@@ -130,6 +130,7 @@ class Trainer:
         record = Record(self.model, self.metrics)
         with evaluation(self.model):
             for batch in minibatches(*scanned(x, t, "x", "t", "Trainer.evaluate"), batch_size=batch_size, shuffle=False):
+                reset_states(self.model)
                 record.add(self.model.forward(*batch), batch)
         return record.summary()
 

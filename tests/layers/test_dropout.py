@@ -58,7 +58,7 @@ def test_the_generator_is_a_buffer_and_may_be_shared():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_value_is_dropped_whose_draw_is_below_p(dtype):
-    """So a draw of exactly 0, which may come, drops nothing at p = 0. Float32 is drawn for every dtype, so that all drop the same."""
+    """So a draw of exactly 0, which may come, drops nothing at p = 0. Float32 is drawn for every dtype: all drop the same."""
     class Draws:
         def random(self, shape, dtype):
             drawn.append(dtype)

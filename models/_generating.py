@@ -1,0 +1,84 @@
+"""What models of sequences share: running aside, step by step, and texts that they write and measure."""
+import contextlib
+import math
+
+import numpy as np
+
+from ..common import checks
+from ..common.layer import evaluation, walk
+from ..layers._rows import row_numbers
+
+
+@contextlib.contextmanager
+def aside(model):
+    """Evaluation mode from fresh states, which recurrent layers carry from one run to the next; afterwards
+    everything is as it was before."""
+    carried = [(layer, layer.stateful) for layer in walk(model) if hasattr(layer, "stateful")]
+    try:
+        with evaluation(model):
+            for layer, _ in carried:
+                layer.stateful = True
+            yield
+    finally:
+        for layer, flag in carried:
+            layer.stateful = flag
+        model._ready = model.output = None
+
+
+def sequences(model, name, ids, axes=2):
+    """``ids`` as an array of row numbers (N, T), or with ``axes=1`` (T,), each in 0..V-1."""
+    who = type(model).__name__
+    ids = row_numbers(who, name, ids, model.vocabulary)
+    if ids.ndim != axes:
+        shape = ("N", "T")[-axes:]
+        raise ValueError(checks.wrong(who, name, f"have shape {checks.shape_text(shape)}", ids.shape))
+    return ids
+
+
+class TextModel:
+    """A model that predicts each token of a text from those before. A subclass has ``vocabulary``, the number
+    of tokens V, and says in ``window(ids, i, j)`` what it has to read to predict the tokens i+1 to j, having
+    read those before i."""
+    length = math.inf      # the longest that it reads at a time
+    steps = 35             # that perplexity reads at a time
+
+    def generate(self, start, length, temperature=1.0, rng=None):
+        """Go on writing: the ids (length,) that follow ``start`` (T,), each drawn given all before it.
+
+        With scores s the next id is i with probability softmax(s / temperature)_i. 1: as the model has
+        learned; below, more of the likely; 0: always the likeliest. (Drawn as argmax(s + temperature · g)
+        with g from Gumbel's distribution, which is the same: Gumbel 1954.) Leaves no trace in the model.
+        ``rng`` is a numpy.random.Generator, a seed or None.
+        """
+        who = f"{type(self).__name__}.generate"
+        temperature = checks.number(who, "temperature", temperature, 0, expected="be a number of at least 0")
+        rng, read = np.random.default_rng(rng), 0
+        ids = sequences(self, "start", np.atleast_1d(start), axes=1)
+        ids = np.concatenate([ids, np.empty(checks.count(who, "length", length, least=0), np.int64)])
+        with aside(self):
+            for n in range(len(ids) - length, len(ids)):
+                scores = self.run(self.window(ids, read, n)[None])[0, -1]
+                ids[n] = np.argmax(scores + temperature * rng.gumbel(size=len(scores)))
+                read = n
+        return ids[len(ids) - length:]
+
+    def perplexity(self, ids, steps=None):
+        """exp of the mean of -log p(token | all before it, as far as the model reads) over a text ids (M,), all
+        but its first token.
+
+        Its logarithm to base 2 is the number of bits per token. The text is read in order, ``steps`` tokens
+        at a time. Leaves no trace in the model. Raises ValueError for a text of fewer than two tokens.
+        """
+        who, ids, total = f"{type(self).__name__}.perplexity", sequences(self, "ids", ids, axes=1), 0.0
+        M, steps = len(ids) - 1, checks.count(who, "steps", self.steps if steps is None else steps)
+        if not M:
+            raise ValueError(checks.wrong(who, "ids", "hold at least two tokens", "one"))
+        if steps > self.length:
+            raise ValueError(checks.wrong(who, "steps", f"be at most length={self.length}", steps))
+        with aside(self):
+            for i in range(0, M, steps):
+                j = min(i + steps, M)
+                scores = self.run(self.window(ids, i, j)[None])[0, i - j:]
+                total += self.loss.forward(scores, ids[i + 1:j + 1]) * (j - i)
+        self.loss.cache = None
+        return math.exp(min(total / M, 709.0))
