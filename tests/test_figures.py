@@ -1,4 +1,4 @@
-"""The published accuracies: complete training runs by the command line, the median over seeds. Slow:
+"""The published accuracies: complete training runs, the median over seeds. Slow:
 
     python -m pytest -m slow tests/test_figures.py
 
@@ -10,7 +10,10 @@ from statistics import median
 
 import pytest
 
-from chainrule.models import cli
+from chainrule.common.training import Trainer
+from chainrule.datasets import make_addition, make_dates
+from chainrule.models import AttentionSeq2Seq, cli
+from chainrule.optimizers import Adam, cosine_decay
 
 FIGURES = [     # command, seeds, the median that is promised in per cent
     ("train mlp", 5, 97.0),
@@ -37,3 +40,21 @@ def test_accuracy(command, seeds, promised, tmp_path, monkeypatch, capsys):
     with capsys.disabled():
         print(f"\n{command}: median {median(accuracies):.1f} % of {sorted(accuracies)}")
     assert median(accuracies) >= promised
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make, dimension, epochs, promised", [(make_addition, 16, 25, 95.0), (make_dates, 32, 9, 99.0)],
+                         ids=["addition", "dates"])
+def test_exact_answers_to_unseen_questions(make, dimension, epochs, promised, capsys):
+    (x, t), vocabulary = make(50_000, rng=0)
+    shares = []
+    for seed in range(3):
+        model = AttentionSeq2Seq(len(vocabulary), dimension=dimension, reverse=True, rng=seed)
+        optimizer = Adam(lr=cosine_decay(0.005, epochs * -(-45_000 // 128)))
+        Trainer(model, optimizer, metrics=()).fit(x[:45_000], t[:45_000], epochs=epochs, batch_size=128, max_grad_norm=5.0,
+                                                  rng=seed, progress=False)
+        answers = model.generate(x[45_000:], vocabulary["_"], t.shape[1] - 1)
+        shares.append(100 * float((answers == t[45_000:, 1:]).all(axis=1).mean()))
+    with capsys.disabled():
+        print(f"\n{make.__name__}: median {median(shares):.1f} % of 5,000 unseen ({sorted(shares)})")
+    assert median(shares) >= promised
