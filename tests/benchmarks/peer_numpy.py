@@ -105,6 +105,7 @@ def affine_relu(params, grads, sizes, N, loss):
 
 
 def loss_and_update(w, params, grads):
+    """The loss, with the learning rate folded in where the rule allows it, and the update rule."""
     N, K = len(w.batches[0][1]), w.sizes[-1]
     if w.optimizer == "Adam":
         return softmax_loss(N, K, 1), adam(params, grads, **w.hyper)
@@ -157,11 +158,11 @@ class Stage:
         self.dy = np.empty((each, OH, OW, F), f32)
         self.pooling = []                                     # (run, before, after, gradient of before)
         if pool:
-            rows = np.empty((N, OH // 2, OW, F), f32)
+            rows, drows = np.empty((N, OH // 2, OW, F), f32), np.empty((each, OH // 2, OW, F), f32)
             self.o = np.empty((N, OH // 2, OW // 2, F), f32)
-            self.pooling = [(OW * F, self.y, rows, self.dy), (run, rows, self.o, np.empty((each, *rows.shape[1:]), f32))]
-        line = self.o.shape[2] * F
-        self.bias, self.zeros, self.ones = np.empty((line // F, F), f32), np.zeros(line, f32), np.ones(self.o[0].size // line * each, f32)
+            self.pooling = [(OW * F, self.y, rows, self.dy), (run, rows, self.o, drows)]
+        _, height, width, _ = self.o.shape
+        self.bias, self.zeros, self.ones = np.empty((width, F), f32), np.zeros(width * F, f32), np.ones(each * height, f32)
 
     def forward(self, out=None):
         """Fills o, and `out` with the same."""
@@ -179,8 +180,9 @@ class Stage:
                 out[s] = self.o[s]
 
     def backward(self, do):
-        """Fills dK, db and what the class says."""
-        self.db[...], line = 0, len(self.zeros)
+        """Fills dK, db and, where wanted, dx; overwrites do."""
+        line = len(self.zeros)
+        self.db[...] = 0
         for s in self.pieces:
             d = do[s].reshape(-1, line)
             np.multiply(d, self.o[s].reshape(-1, line) > 0, out=d)
@@ -196,8 +198,8 @@ class Stage:
 class RowStage(Stage):
     """For few channels: a window as wide as the image, and one banded matrix with K once for each output of a row.
 
-    It multiplies by zeros, and copies one long run for each row of K in place of KH short ones for each output. Its
-    columns are even outputs first, odd ones behind, so that pooling joins two long runs, too. All images at once.
+    It multiplies by zeros, and copies one long run for each row of K in place of a short one for each row and output.
+    Its columns are even outputs first, odd ones behind, so that pooling joins two long runs, too. All images at once.
     """
 
     def __init__(self, x, K, b, dK, db, dx=None):
@@ -219,7 +221,7 @@ class RowStage(Stage):
         return self.flat(self.band)
 
     def gradients(self, s, dy):
-        """Also dx, each window's gradient added back to where it was cut from."""
+        """dx: each window's gradient is added back to where it was cut from."""
         dy = dy.reshape(len(self.matrix), -1)
         np.matmul(self.matrix.T, dy, out=self.flat(self.dband))
         np.add.reduce(self.dkernels, axis=(4, 5), out=self.dK)
@@ -234,16 +236,16 @@ class RowStage(Stage):
 class PixelStage(Stage):
     """For more channels: a window of the kernel's size for each output.
 
-    If pixels (N, h, w, C) and dx of that shape are given (x without its padding), both gradients come from the windows
-    of dy, padded: times the turned kernel they are dx, transposed, times x, dK turned. Nothing has to be added back.
+    If dx is wanted, both gradients come from the windows of dy, padded: times the turned kernel they are dx; transposed,
+    times x without its padding (`pixels`, of dx's shape), they are dK turned. Nothing has to be added back.
     """
 
     def __init__(self, x, K, b, dK, db, pool, pixels=None, dx=None):
-        (N, H, W, C), (size, _, _, F) = x.shape, K.shape
+        size, _, C, F = K.shape
         super().__init__(x, K, b, dK, db, pool, each=1, width=size, run=F)
         self.pixels, self.dx = pixels, dx
         if dx is not None:
-            pad = size - 1 - (H - dx.shape[1]) // 2
+            pad = size - 1 - (x.shape[1] - dx.shape[1]) // 2
             self.padded = np.zeros((1, *(n + 2 * pad for n in self.dy.shape[1:3]), F), f32)
             self.inside = self.padded[:, pad:-pad, pad:-pad]
             self.dwindows = windows(self.padded, size, size)
@@ -284,7 +286,7 @@ def cnn(w):
     grads = [np.empty_like(p) for p in params]
     loss, update = loss_and_update(w, params, grads)
     stages, inside, dos = [], [], []                          # inside: x without its padding; dos: dL/do
-    for i, (F, size, padding, pool) in enumerate(w.convolutions):
+    for i, (F, _, padding, pool) in enumerate(w.convolutions):
         x = np.zeros((N, side + 2 * padding, side + 2 * padding, C), f32)
         inside.append(x[:, padding:padding + side, padding:padding + side])
         arguments = x, *params[2 * i:2 * i + 2], *grads[2 * i:2 * i + 2]

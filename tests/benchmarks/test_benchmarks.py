@@ -31,7 +31,7 @@ def train(bench, peer, workload, w, steps=10):
 
 
 REDUCED = {"W1": {}, "W2": {"batch": 8}, "W3": {"batch": 8, "sizes": (1024, 256, 128, 10)},
-           "W4": {"batch": 8}, "W5": {"batch": 4, "sizes": (32, 10)}}
+           "W4": {"batch": 8}, "W5": {"batch": 2, "sizes": (32, 10)}}
 
 
 def test_every_workload_is_in_the_table_of_these_tests(bench):

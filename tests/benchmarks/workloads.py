@@ -104,7 +104,7 @@ WORKLOADS = {
         torch=(0.95, 0.65)),
     "W5": Workload(
         "VGG-like on 3x32x32 (32-32-pool-64-64-pool-256-10), batch 64, Adam",
-        partial(cnn, shape=(3, 32, 32), sizes=(256, 10), batch=64, optimizer="Adam", lr=1e-4,
+        partial(cnn, shape=(3, 32, 32), sizes=(256, 10), batch=64, optimizer="Adam", lr=3e-5,
                 convolutions=((32, 3, 1, False), (32, 3, 1, True), (64, 3, 1, False), (64, 3, 1, True))),
         torch=(1.0, 0.75)),
 }
