@@ -3,6 +3,7 @@ import itertools
 
 import numpy as np
 
+from .probes import again
 from .scaling import elementwise, named, passes_dout, ratio
 
 
@@ -68,6 +69,31 @@ def label(e):
             k = found[1] / found[0]
             words = f"what is missing is {k:.4g} at each label and nothing elsewhere"
             return ["missing-label-subtraction", *codes[0]], words if not codes[0] else f"{words}; {codes[1]}"
+    return None
+
+
+def labels_ignored(e):
+    """Signature: with other labels the numerical gradient changes, and backward does not."""
+    inputs = e.m.subject.inputs
+    if e.m.y.ndim or not e.shaped or not np.any(e.A):
+        return None
+    for i, t in enumerate(inputs[1:], 1):
+        if not isinstance(t, np.ndarray) or not t.ndim or len(t) != e.m.batch or not np.ptp(t):
+            continue
+        if t.dtype.kind == "f" and not np.isin(t, (0, 1)).all():
+            continue
+        first = np.array([np.array_equal(row, t[0]) for row in t])
+        several, one = t.copy(), t.copy()        # not rolled along the batch: their sum would stay
+        if first.all():
+            several[...], one[0] = np.roll(t, 1, axis=-1), np.roll(t[0], 1)
+        else:
+            several[first], several[~first], one[0] = t[~first][0], t[0], t[~first][0]
+        before = again(e)
+        others = [again(e, (*inputs[:i], changed, *inputs[i + 1:])) for changed in (several, one)]
+        if before is not None and all(
+                o is not None and o.A.shape == before.A.shape and np.allclose(o.A, before.A, 1e-9, 0)
+                and np.abs(o.G - before.G).max() > 1e-4 * np.abs(before.G).max() + 10 * e.noise for o in others):
+            return ["missing-label-subtraction"], f"with other labels in inputs[{i}] backward gives the same"
     return None
 
 

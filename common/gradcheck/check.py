@@ -182,10 +182,10 @@ class Check:
     def smaller(self):
         """The measurement of the same layer on a part of its inputs that is small enough to be measured in
         full and wrong, too."""
-        for width in (7, None):
+        for samples, width in ((5, 7), (5, None), (5, 5), (3, 7), (3, 5)):
             batch = len(self.subject.inputs[0]) if np.ndim(self.subject.inputs[0]) else 0
             cut = tuple(
-                x[(slice(5), *[slice(width)] * (x.ndim - 1))]
+                x[(slice(samples), *[slice(width)] * (x.ndim - 1))]
                 if isinstance(x, np.ndarray) and x.ndim and len(x) == batch
                 else x
                 for x in self.given

@@ -3,16 +3,19 @@ import numpy as np
 
 from .probes import batch_of_one
 from .report import Finding
-from .rules import HINTS, RULES
+from .rules import BESIDES, HINTS, LAST, RULES
 
 
 def diagnose(m, known):
     """Findings for every array of a Measurement that is wrong; ``known``: codes that were found already."""
     found = []
-    for e in m.targets:
-        if e.right or e.facts.get("right"):
-            continue
-        codes, words = judge(e)
+    wrong = [e for e in m.targets if not e.right and not e.facts.get("right")]
+    verdicts = [judge(e, RULES) for e in wrong]
+    alone = all(codes == ["unrecognised"] for codes, _ in verdicts)
+    for e, (codes, words) in zip(wrong, verdicts):
+        if codes == ["unrecognised"]:
+            later, why = judge(e, LAST)
+            codes, words = (later, why) if alone or set(later) <= BESIDES else (codes, words)
         for code in dict.fromkeys(codes):
             if code not in known or code != "ignores-upstream":
                 found.append(
@@ -27,10 +30,10 @@ def diagnose(m, known):
     return found
 
 
-def judge(e):
+def judge(e, rules):
     if not np.isfinite(e.A).all():
         return ["unrecognised"], "backward gives NaN or infinity"
-    for rule in RULES:
+    for rule in rules:
         result = rule.signature(e)
         if result and result[0]:
             return batch_of_one(e, result[0]), result[1]

@@ -1,6 +1,7 @@
 """Signatures of local derivatives: the right structure times a factor that changes from entry to entry."""
 import numpy as np
 
+from .copying import reachable
 from .scaling import elementwise, named, passes_dout, ratio, rows
 from .tensors import cached
 
@@ -66,6 +67,17 @@ def same_signs(e):
     return None
 
 
+def bare(e):
+    """Signature: each input entry is used by one output alone, and its derivative is 1 in backward."""
+    if not e.unit or not e.shaped or e.m.y.ndim == 0:
+        return None
+    B, J = e.A.reshape(len(e.A), -1), e.G.reshape(len(e.G), -1)
+    there = np.abs(J) > 1e-6 * np.abs(J).max() + 10 * e.noise
+    if np.array_equal(B, there * 1.0) and there.sum(axis=0).max() == 1:
+        return ["missing-local-derivative"], "dout goes to the right entries, multiplied by nothing"
+    return None
+
+
 def unchanged(e):
     """Signature: dout itself comes back."""
     if e.shaped and passes_dout(e):
@@ -125,7 +137,7 @@ def missing_or_wrong(e, c, A, what):
 def reciprocal_slope(e, c):
     """Whether all the factors are 1/(1 - s²) or 1/(s(1 - s)) of something that was cached."""
     values = np.unique(np.concatenate([t.reshape(-1) for _, t in cached(e)]).round(7))
-    for slope in (1 - values ** 2, values * (1 - values)):
+    for slope in (1 - values ** 2, values * (1 - values), 1 - np.tanh(values) ** 2):
         slope = np.sort(1 / slope[slope > 1e-6])
         if not slope.size:
             continue
@@ -233,6 +245,9 @@ def unit_factor(e):
             found = named(float(values[0]), e)
             if found:
                 return found[0], f"{found[1]}, in some of the units"
+        x = next((o for o in e.m.targets if o.where == "x" and not o.right and not o.facts.get("right")), None)
+        if x is not None and (found := step_factor(x)):
+            return found                         # every step is seen there, here the first alone
         other = stale_factor(e, values)
         if other:
             return ["stale-cache"], f"the local derivative is that of {other}"
@@ -240,11 +255,21 @@ def unit_factor(e):
     return None
 
 
+def histories(e):
+    """The states that a layer keeps in lists, one array (or tuple of arrays) per time step, as (N, T, H)."""
+    e.m.subject.output()
+    for o in reachable(e.m.subject.work):
+        if isinstance(o, list) and len(o) > 2:
+            for states in zip(*o) if all(isinstance(s, tuple) for s in o) else [o]:
+                if all(isinstance(s, np.ndarray) and s.ndim == 2 for s in states) and len({s.shape for s in states}) == 1:
+                    yield "a cached state", np.stack(states, axis=1)
+
+
 def stale_factor(e, c):
     """The cached state at another time step whose 1 - s² or s(1 - s) gives all the factors, or None."""
-    for name, t in cached(e):
+    for name, t in [*cached(e), *histories(e)]:
         if t.ndim == 3 and t.shape[1] > 2 and len(t) == e.m.batch:
-            one, two = t[:, 0], t[:, 1]
+            one, two = t[:, :-1], t[:, 1:]
             for f in (lambda s: 1 - s ** 2, lambda s: s * (1 - s), lambda s: s):
                 with np.errstate(all="ignore"):
                     for r in (f(one) / f(two), f(two) / f(one)):

@@ -87,6 +87,19 @@ def mirrored(e):
     return None
 
 
+def mirrored_input(e):
+    """Experiment: with another input, a kernel, made its own mirror image the mistake is gone."""
+    inputs = e.m.subject.inputs
+    for i, w in enumerate(inputs):
+        if i == e.index and not e.param or not isinstance(w, np.ndarray) or w.dtype.kind != "f" or len(inputs) < 2:
+            continue
+        for axes in [(a,) for a in range(w.ndim)] + [(-2, -1)] * (w.ndim > 1):
+            image = (w + np.flip(w, axes)) / 2
+            if not np.allclose(image, w) and heals(again(e, (*inputs[:i], image, *inputs[i + 1:]))):
+                return ["flipped-kernel"], f"with inputs[{i}] made its own mirror image it is right"
+    return None
+
+
 def distinct(e):
     """Experiment: with ids that do not repeat the mistake is gone."""
     subject = e.m.subject
@@ -96,13 +109,14 @@ def distinct(e):
             or ids.dtype.kind not in "iu"
             or ids.size == len(np.unique(ids))
             or not e.m.y.ndim
+            and ids.ndim < 2
         ):
             continue
         for pool in (np.arange(ids.max() + 1), *(np.arange(len(p)) for p in subject.params)):
             if pool.size >= ids[:1].size:
                 n = max(1, min(len(ids), pool.size // max(1, ids[0].size if ids.ndim > 1 else 1)))
                 fresh = np.resize(pool, ids[:n].shape)
-                if fresh.size <= pool.size and heals(
+                if (n > 1 or e.m.y.ndim) and fresh.size <= pool.size and heals(
                     again(
                         e,
                         tuple(
@@ -183,6 +197,8 @@ def shared_use(e):
     if found is None or not found.shaped or found.right:
         return None
     A, G = found.A[:, 1:], found.G[:, 1:]
+    if ratio(G, found.douts[:, None, None] * found.value[1:], 1e-3, found.noise):
+        return None                              # a penalty's part
     if np.abs(G).max() > 1e-3 * np.abs(found.G).max() and (close(A, G, 1e-5, found.noise) or not np.any(A)):
         return (
             ["lost-branch"],
@@ -200,9 +216,9 @@ def one_token(e):
         not e.param
         or not isinstance(x, np.ndarray)
         or x.ndim != 3
-        or e.m.y.ndim != 3
         or x.shape[1] < 2
-        or e.m.y.shape[1] != x.shape[1]
+        or (e.m.y.ndim != 3 or e.m.y.shape[1] != x.shape[1])
+        and (e.m.y.ndim != 2 or e.value.shape != x.shape[2:])
     ):
         return None
     found = again(
@@ -218,6 +234,8 @@ def one_token(e):
         return [
             "constant-statistics"
         ], "with one time step alone the gradient should vanish, for softmax over one score is constant"
+    if e.m.y.ndim < 3:
+        return None
     J = next(
         (o.J.reshape(*e.m.y.shape, *x.shape) for o in e.m.targets if o.where == "x" and o.J is not None), None
     )
@@ -228,6 +246,26 @@ def one_token(e):
             [code],
             f"with one time step alone it is right; {wrong} parameters are wrong with several: time and heads are mixed up",
         )
+    return None
+
+
+def steps_masked(e):
+    """Experiment: with the mask over time that is among the inputs set to 1 everywhere it is right."""
+    inputs = e.m.subject.inputs
+    for i, mask in enumerate(inputs):
+        if not isinstance(mask, np.ndarray) or mask.ndim != 2 or i == e.index and not e.param \
+                or not np.isin(mask, (0, 1)).all() or not np.ptp(mask * 1) or mask.shape != inputs[0].shape[:2]:
+            continue
+        if not heals(again(e, (*inputs[:i], np.ones_like(mask), *inputs[i + 1:]))):
+            continue
+        x = next((o for o in e.m.targets if o.where == "x" and o.shaped), None)
+        if x is None:
+            return ["missing-mask"], f"with inputs[{i}] 1 everywhere it is right"
+        a, g = supports(x.A, x.G, x)
+        if (a & ~g).any():
+            return ["missing-mask"], f"with inputs[{i}] 1 everywhere it is right; without, a gradient where it should be zero"
+        if (g & ~a).any():
+            return ["lost-branch"], f"with inputs[{i}] 1 everywhere it is right: what passes by where it is 0 is missing"
     return None
 
 

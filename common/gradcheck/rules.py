@@ -4,7 +4,7 @@ Read from top to bottom; the first rule whose signature fits an array names its 
 """
 from typing import NamedTuple
 
-from . import additive, arrangement, local, probes, scaling, support, tensors
+from . import additive, arrangement, local, probes, scaling, smaller, support, tensors
 
 
 class Rule(NamedTuple):
@@ -29,6 +29,7 @@ RULES = [
     Rule(arrangement.reshaped, "wrong-reshape", "the right numbers in another order"),
     Rule(arrangement.rows_exchanged, "wrong-reshape", "the right rows of the Jacobian, for other outputs"),
     Rule(arrangement.swapped_jacobian, "missing-transpose", "the Jacobian transposed"),
+    Rule(tensors.scattered, "stale-cache", "rows of another cached array at the right places"),
     Rule(tensors.outer_named, "stale-cache", "an outer product with another cached array"),
     Rule(scaling.odd_constant, "wrong-local-derivative",
          "one constant everywhere that is no count of anything"),
@@ -37,6 +38,8 @@ RULES = [
     Rule(support.mask_missing, "missing-mask",
          "right where it should not be zero, not zero where it should be"),
     Rule(support.mask_inverted, "inverted-mask", "not zero exactly where it should be zero"),
+    Rule(support.off_labels, "missing-mask inverted-mask", "a mask missing or inverted beside the labels"),
+    Rule(probes.steps_masked, "missing-mask lost-branch", "right once the mask given is 1 everywhere"),
     Rule(support.future_used, "stale-cache",
          "a recurrent gradient at the first step, where no state came before"),
     Rule(support.part_missing, "lost-branch repeated-index overlap-overwritten missing-batch-sum",
@@ -44,6 +47,7 @@ RULES = [
     # sums
     Rule(additive.penalty, "wrong-penalty", "wrong by a multiple of the parameter"),
     Rule(additive.label, "missing-label-subtraction", "wrong by a multiple of the one-hot labels"),
+    Rule(additive.labels_ignored, "missing-label-subtraction", "the same whatever the labels"),
     Rule(additive.skip, "lost-branch", "wrong by dout itself"),
     # local derivatives
     Rule(tensors.other_tensor, "stale-cache", "another cached array as the factor"),
@@ -53,6 +57,7 @@ RULES = [
     Rule(probes.symmetric, "missing-transpose", "right once a square weight is symmetric"),
     Rule(probes.path_through, "lost-branch",
          "right once a weight is zero: what came back through it is missing"),
+    Rule(local.bare, "missing-local-derivative", "1 where the derivative should be"),
     Rule(local.unchanged, "missing-local-derivative", "dout as it came"),
     Rule(additive.broken, "constant-statistics", "an invariance of the forward that backward does not have"),
     Rule(tensors.key_path, "lost-branch", "attention's path through the keys missing"),
@@ -65,6 +70,7 @@ RULES = [
          "a factor per hidden unit"),
     # experiments
     Rule(probes.mirrored, "missing-transpose flipped-kernel", "right once a kernel is its own mirror image"),
+    Rule(probes.mirrored_input, "flipped-kernel", "right once another input is its own mirror image"),
     Rule(probes.distinct, "repeated-index", "right once no id repeats"),
     Rule(support.slice_missing, "lost-branch wrong-local-derivative", "right for some time steps only"),
     Rule(probes.one_feature, "lost-branch", "right in part when the inputs are sparse"),
@@ -72,8 +78,16 @@ RULES = [
     Rule(probes.one_token, "missing-transpose wrong-reshape constant-statistics",
          "right, or zero in truth, for one time step alone"),
     Rule(probes.single_sample, "cross-sample", "wrong about a coupling of samples"),
+]
+
+# For arrays that no rule above names. Where another array is named, only a size or a structure counts here: the rest
+# may follow from what was named.
+LAST = [
+    Rule(smaller.one_sample, "missing-mask inverted-mask lost-branch", "named with one sample alone"),
+    Rule(smaller.few_steps, "(any) lost-branch", "named with one or two time steps alone"),
     Rule(local.same_signs, "wrong-local-derivative", "right signs and zeros, another factor at each entry"),
 ]
+BESIDES = {"divided-by-N", "scaled-by-N", "summed-too-far", "wrong-local-derivative"}
 
 HINTS = {
     "nondeterministic":
@@ -161,7 +175,7 @@ HINTS = {
 ORDER = ["nondeterministic", "ignores-upstream", "missing-batch-sum", "summed-too-far", "missing-transpose",
          "flipped-kernel", "wrong-reshape", "constant-statistics", "cross-sample",
          "missing-label-subtraction", "repeated-index", "overlap-overwritten", "missing-mask",
-         "inverted-mask", "wrong-penalty", "dropout-scale", "wrong-sign", "factor-2", "factor-half",
-         "scaled-by-N", "divided-by-N", "missing-local-derivative", "stale-cache", "lost-branch",
+         "inverted-mask", "dropout-scale", "wrong-sign", "factor-2", "factor-half",
+         "scaled-by-N", "divided-by-N", "wrong-penalty", "missing-local-derivative", "stale-cache", "lost-branch",
          "wrong-local-derivative", "not-returned", "not-written", "mutates-input", "accumulates",
          "rebound-grads", "uninformative", "unrecognised", "kink", "precision"]

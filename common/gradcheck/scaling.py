@@ -3,6 +3,8 @@ import itertools
 
 import numpy as np
 
+from .copying import reachable
+
 
 def ratio(P, Q, tol=1e-5, noise=0.0):
     """The constant c with P = c Q, or None. Entries of Q that are NaN were not measured."""
@@ -60,6 +62,22 @@ def measure_dropout(subject, y):
     return float(scale.flat[0]) if np.ptp(scale) < 1e-6 else None
 
 
+def kept_part(c, e):
+    """Whether c or 1/c is a round part of 1, and about the part of entries that a cached mask keeps."""
+    if not 0.05 < min(c, 1 / c) < 0.99:
+        return False
+    e.m.subject.output()
+    for q in (c, 1 / c):
+        if not 0.05 < q < 0.99 or abs(q * 20 - round(q * 20)) > 1e-3:
+            continue
+        for mask in reachable(e.m.subject.work):
+            if isinstance(mask, np.ndarray) and mask.size >= 20 and mask.dtype.kind in "bf" and \
+                    len(levels := np.unique(mask)) == 2 and not levels[0] and abs(levels[1] - 1) * abs(levels[1] - 1 / q) < 1e-6:
+                if abs(np.mean(mask != 0) - q) < 3 * np.sqrt(q * (1 - q) / mask.size):
+                    return True
+    return False
+
+
 def named(c, e):
     """The codes that a constant ratio backward : numerical stands for, with the words; None where it says
     nothing."""
@@ -84,11 +102,13 @@ def named(c, e):
             words += " (an axis of length 2 would look the same)"
         return [*codes, "factor-2" if c > 1 else "factor-half"], words
     for extra, k in ((), 1), (("factor-2",), 2), (("factor-half",), 0.5):
-        for n in sorted(known):
+        for n in sorted(known) if not extra or not elementwise(e) else ():
             if near(n * k):
                 return [*codes, "scaled-by-N", *extra], f"{words}, and {n} = {meaning(n, e)}"
             if near(k / n):
                 return [*codes, "divided-by-N", *extra], f"{words}, and {n} = {meaning(n, e)}"
+    if e.m.y.ndim and kept_part(c, e):
+        return [*codes, "dropout-scale"], f"{words}, the part that a mask keeps"
     for n in range(1, batch):                     # labels that do not count: a mean over the wrong number
         if near(n / batch) or near(batch / n):
             return [*codes, "divided-by-N" if c < 1 else "scaled-by-N"], f"{words}: {n} of {batch} samples"

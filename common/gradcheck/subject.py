@@ -106,9 +106,8 @@ class Subject:
         before = [p.copy() for p in self.params] if watch else ()
         y = self.call(self.work.forward, *given)
         self.compare("params", before, self.params)
-        for i, (x, now) in enumerate(zip(inputs, given)):
-            if watch and isinstance(x, np.ndarray) and not same(x, now):
-                self.changed.add("x" if i == 0 else f"inputs[{i}]")
+        self.given = (inputs, given) if watch else ((), ())
+        self.compare_inputs()
         if isinstance(y, tuple):
             ys = [np.asarray(part, np.float64) for part in y]
             self.parts = [part.shape for part in ys]
@@ -116,6 +115,11 @@ class Subject:
         self.parts = None
         self.dtype = np.asarray(y).dtype if isinstance(y, (np.ndarray, np.floating)) else np.dtype(np.float64)
         return np.array(y, np.float64)
+
+    def compare_inputs(self):
+        for i, (x, now) in enumerate(zip(*self.given)):
+            if isinstance(x, np.ndarray) and not same(x, now):
+                self.changed.add("x" if i == 0 else f"inputs[{i}]")
 
     def compare(self, name, before, now):
         for i, (a, b) in enumerate(zip(before, now)):
@@ -137,6 +141,7 @@ class Subject:
         except Exception as e:
             error = e
         self.compare("params", before, self.params)
+        self.compare_inputs()
         if not all(
             same(a, b) for a, b in zip(np.atleast_1d(kept), np.atleast_1d(given)) if self.parts is None
         ):

@@ -65,6 +65,23 @@ def mask_inverted(e):
     return None
 
 
+def off_labels(e):
+    """Signature: beside the labels' own entries, which a loss treats apart, a mask is missing or inverted."""
+    if e.param or e.m.y.ndim or not e.shaped or e.value.ndim != 2 or len(e.m.subject.inputs) < 2:
+        return None
+    t = e.m.subject.inputs[1]
+    if not isinstance(t, np.ndarray) or t.dtype.kind not in "iu" or t.shape != e.value.shape[:1] or np.isnan(e.G).any():
+        return None
+    beside = t[:, None] != np.arange(e.value.shape[1])
+    A, G = e.A[:, beside], e.G[:, beside]
+    a, g = supports(A, G, e)
+    if a.any() and g.any() and not (a & g).any():
+        return ["inverted-mask"], "beside the labels: not zero exactly where it should be zero"
+    if (a & ~g).any() and not (g & ~a).any() and (a & g).any() and (found := common_ratio(A, G, a & g, e)):
+        return ["missing-mask", *found[0]], "beside the labels: right where it should not be zero, not zero elsewhere"
+    return None
+
+
 def part_missing(e):
     """Signature: right or zero. Which part survives says whether ids repeat, windows overlap, or a path is
     left out."""

@@ -31,13 +31,13 @@ def other_tensor(e):
     if (
         e.param and e.value.ndim == 1 and e.m.y.shape[-1:] == e.value.shape
     ):  # a gain: per sample, before the sum
-        if not all(o.right for o in e.m.targets if not o.param):
-            return None                          # dx is wrong as well: no matter of this parameter alone
+        alone = all(o.right or o.facts.get("right") for o in e.m.targets if not o.param)
         own = np.eye(len(e.value), dtype=bool)[np.arange(e.m.y.size) % len(e.value)]
         if np.any(np.abs(e.A[~own]) > 1e-9) or np.any(np.abs(e.G[~own]) > e.noise + 1e-9):
             return None
         b, j, shape = e.A[own], e.G[own], e.m.y.shape
     elif not e.param:
+        alone = True
         b, j, shape = e.A.sum(axis=0).reshape(-1), e.G.sum(axis=0).reshape(-1), e.value.shape
     else:
         return None
@@ -48,11 +48,29 @@ def other_tensor(e):
         c = ratio(b, t)
         if c and abs(abs(c) - 1) < 1e-4:
             right = [(n, k) for n, s in tensors if (k := ratio(j, s, noise=10 * e.noise))]
+            if not right and not alone:
+                continue                             # dx is wrong as well: no matter of this parameter alone
             if not right and shape == e.m.y.shape and ratio(t, e.m.y.reshape(-1)):
                 continue                             # y itself: rather a wrong derivative
             should = f" where it should be {right[0][0]}" if right else ""
             sign = ["wrong-sign"] if right and right[0][1] * c < 0 else []
             return ["stale-cache", *sign], f"the factor is {name}{should}"
+    return None
+
+
+def scattered(e):
+    """Signature: each output sends its gradient to the right row of a table, but a row of another array."""
+    if not e.unit or not e.shaped or not e.param or e.value.ndim != 2 or len(e.A) < 3:
+        return None
+    A, G = np.abs(e.A).max(axis=2) > 1e-9, np.abs(e.G).max(axis=2) > e.noise + 1e-9
+    if not np.array_equal(A, G) or not np.all(A.sum(axis=1) == 1):
+        return None
+    a, g = e.A[A], e.G[A]
+    for name, t in cached(e):
+        if t.size == a.size and t.shape[-1:] == a.shape[-1:] and not ratio(t.reshape(a.shape), g, noise=10 * e.noise):
+            c = ratio(a, t.reshape(a.shape))
+            if c and abs(abs(c) - 1) < 1e-4 and np.ptp(t):
+                return ["stale-cache"], f"the right rows, filled with {name} instead of another array"
     return None
 
 
@@ -68,10 +86,15 @@ def outer(e):
     if not e.unit or not e.shaped or not e.param or e.value.ndim != 2:
         return None
     A, G = list(rows(e))[-1]
+    if not np.any(np.abs(G) > 100 * e.noise) and e.m.y.ndim == 3 and e.m.y.shape[1] > 1 \
+            and bias_rows(e, len(A)) is None:    # no state came before the first step: the second
+        A, G = (M.reshape(*e.m.y.shape, *e.value.shape)[:, 1].reshape(-1, *e.value.shape) for M in (e.A, e.G))
+    columns = e.wrong().any(axis=0)              # one gate of several, side by side
+    A, G = A[:, :, columns], G[:, :, columns]
     N = len(e.m.y)
     per = A.shape[0] // N
     hits, used = 0, set()
-    v_bias = bias_rows(e, A.shape[0])
+    v_bias = bias_rows(e, A.shape[0]) if columns.all() else None
     for k, (a, g) in enumerate(zip(A, G)):
         if np.abs(a).max() < 1e-9:
             continue

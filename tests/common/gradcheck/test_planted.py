@@ -8,7 +8,7 @@ from chainrule.common.gradcheck import check, check_gradients
 from chainrule.common.gradcheck.report import NOTES
 from chainrule.common.gradcheck.rules import HINTS, ORDER
 
-MODULES = ("dense", "activations", "losses", "images", "sequences", "nodes", "contract", "unseen", "pairs")
+MODULES = ("dense", "activations", "losses", "images", "sequences", "nodes", "contract", "unseen", "hidden", "pairs")
 PLANTED = [(module, *case) for module in MODULES for case in import_module(f"tests.common.gradcheck.faulty.{module}").CASES]
 
 # Found under another name, and known: each of the two readings fits what can be measured from outside.
