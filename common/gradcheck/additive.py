@@ -69,6 +69,9 @@ def label(e):
             k = found[1] / found[0]
             words = f"what is missing is {k:.4g} at each label and nothing elsewhere"
             return ["missing-label-subtraction", *codes[0]], words if not codes[0] else f"{words}; {codes[1]}"
+        weighted = e.shaped and np.isin(t, (0, 1)).all() and not np.isnan(e.G).any()
+        if weighted and np.array_equal(e.wrong(), t == 1) and np.all(e.A[:, t == 1] > 0) and np.all(e.G[:, t == 1] < 0):
+            return ["missing-label-subtraction"], "right everywhere but at the labels, where it is not negative"
     return None
 
 

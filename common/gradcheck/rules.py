@@ -87,7 +87,7 @@ LAST = [
     Rule(smaller.few_steps, "(any) lost-branch", "named with one or two time steps alone"),
     Rule(local.same_signs, "wrong-local-derivative", "right signs and zeros, another factor at each entry"),
 ]
-BESIDES = {"divided-by-N", "scaled-by-N", "summed-too-far", "wrong-local-derivative"}
+BESIDES = {"missing-mask", "repeated-index", "divided-by-N", "scaled-by-N", "summed-too-far", "wrong-local-derivative"}
 
 HINTS = {
     "nondeterministic":

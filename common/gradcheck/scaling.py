@@ -71,10 +71,12 @@ def kept_part(c, e):
         if not 0.05 < q < 0.99 or abs(q * 20 - round(q * 20)) > 1e-3:
             continue
         for mask in reachable(e.m.subject.work):
-            if isinstance(mask, np.ndarray) and mask.size >= 20 and mask.dtype.kind in "bf" and \
-                    len(levels := np.unique(mask)) == 2 and not levels[0] and abs(levels[1] - 1) * abs(levels[1] - 1 / q) < 1e-6:
-                if abs(np.mean(mask != 0) - q) < 3 * np.sqrt(q * (1 - q) / mask.size):
-                    return True
+            if not isinstance(mask, np.ndarray) or mask.size < 20 or mask.dtype.kind not in "bf":
+                continue
+            top, kept = mask.max(), mask != 0
+            scaled = np.all(mask[kept] == top) and (top == 1 or abs(top - 1 / q) < 1e-6)
+            if scaled and abs(kept.mean() - q) < 3 * np.sqrt(q * (1 - q) / mask.size):
+                return True
     return False
 
 
