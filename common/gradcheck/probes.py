@@ -223,7 +223,8 @@ def one_token(e):
         return None
     found = again(
         e,
-        tuple(
+        units=True,
+        inputs=tuple(
             v[:, :1] if isinstance(v, np.ndarray) and v.ndim > 1 and v.shape[1] == x.shape[1] else v
             for v in inputs
         ),
@@ -231,6 +232,10 @@ def one_token(e):
     if found is None or not found.shaped:
         return None
     if np.abs(found.G).max() <= 10 * found.noise < np.abs(found.A).max():
+        if with_its_output(found):
+            return [
+                "stale-cache"
+            ], "at the first time step an outer product with that step's own output, where the state before it is zero"
         return [
             "constant-statistics"
         ], "with one time step alone the gradient should vanish, for softmax over one score is constant"
@@ -267,6 +272,16 @@ def steps_masked(e):
         if (g & ~a).any():
             return ["lost-branch"], f"with inputs[{i}] 1 everywhere it is right: what passes by where it is 0 is missing"
     return None
+
+
+def with_its_output(e):
+    """Whether each output sends back to a weight an outer product with the state to which that output belongs."""
+    H = e.m.y.shape[-1]
+    if not e.unit or e.value.ndim != 2 or len(e.value) != H:
+        return False
+    h = np.repeat(e.m.y.reshape(-1, H), H, axis=0)[:, :, None]
+    along = h * (h * e.A).sum(axis=1, keepdims=True) / np.maximum((h * h).sum(axis=1, keepdims=True), 1e-300)
+    return np.abs(e.A - along).max() <= 1e-6 * np.abs(e.A).max()
 
 
 def single_sample(e):
