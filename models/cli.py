@@ -141,12 +141,12 @@ def main(argv=None):
         guess = difflib.get_close_matches(unknown, flags, 1) or [", ".join(flags)]
         return fail(parser.prog, f"there is no option {unknown}; did you mean {guess[0]}?")
     options = parser.parse_args(argv[1:])
-    try:
-        data = load(options.data, options.folder)
-    except (OSError, ValueError) as error:
-        return fail(parser.prog, str(error))
     folder = Path(options.out) / f"{options.model}-{options.data}"
     try:
+        try:
+            data = load(options.data, options.folder)
+        except (OSError, ValueError) as error:
+            return fail(parser.prog, str(error))
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")

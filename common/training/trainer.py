@@ -116,7 +116,7 @@ class Trainer:
         """One step of the optimizer, on the gradients of the batches in ``group``, averaged over their samples."""
         model, row = self.model, {}
         for s, g in zip(sums or (), model.grads):
-            g[...] = s / group.weight
+            g[...] = s / max(group.weight, 1)          # 0: every label was ignored, every gradient is 0
             s[...] = 0
         if max_grad_norm is not None:
             row["grad_norm"] = clip_gradients(model.grads, max_grad_norm)

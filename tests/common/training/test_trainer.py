@@ -99,6 +99,14 @@ def test_ignored_rows_do_not_weigh(data):
     assert trainer.evaluate(x, t, batch_size=4)["loss"] == pytest.approx(model.forward(x, t))
 
 
+def test_batches_in_which_every_label_is_ignored_change_nothing(data):
+    trainer = Trainer(network(loss=SoftmaxWithLoss(ignore_label=-1)), SGD(0.1), metrics=())
+    before = [p.copy() for p in trainer.model.params]
+    fit(trainer, (data[0], np.full(22, -1)), epochs=1, batch_size=4, accumulate=2)
+    for p, q in zip(trainer.model.params, before, strict=True):
+        np.testing.assert_array_equal(p, q)
+
+
 def test_several_inputs_come_as_a_tuple():
     class Difference:
         params, grads = [np.ones(1)], [np.zeros(1)]
