@@ -4,11 +4,13 @@ Every function draws on the Axes it is given, or else on those of a new figure, 
 saving and closing the figure is left to the caller.
 """
 from .activations import plot_activations
+from .attention import plot_attention
 from .boundary import plot_decision_boundary
 from .confusion import plot_confusion
+from .embedding import plot_embedding
 from .filters import plot_filters
 from .gradient_flow import plot_gradient_flow
 from .history import plot_history
 
-__all__ = ["plot_activations", "plot_confusion", "plot_decision_boundary", "plot_filters",
-           "plot_gradient_flow", "plot_history"]
+__all__ = ["plot_activations", "plot_attention", "plot_confusion", "plot_decision_boundary", "plot_embedding",
+           "plot_filters", "plot_gradient_flow", "plot_history"]

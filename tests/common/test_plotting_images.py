@@ -10,8 +10,8 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
-from chainrule.common.plotting import plot_activations, plot_confusion, plot_filters, plot_gradient_flow
-from chainrule.layers import Affine, Convolution, ReLU, Sigmoid, SoftmaxWithLoss
+from chainrule.common.plotting import plot_activations, plot_attention, plot_confusion, plot_filters, plot_gradient_flow
+from chainrule.layers import Affine, Convolution, MultiHeadAttention, ReLU, Sigmoid, SoftmaxWithLoss
 from chainrule.models import Sequential
 from tests.errors import refused
 
@@ -404,6 +404,105 @@ class TestGradientFlow:
         assert not plt.get_fignums()
 
 
+def attention(*shape):
+    """Weights as behind a softmax."""
+    weights = np.exp(3 * RNG.normal(size=shape))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+class TestAttention:
+    def test_a_row_for_each_query_and_a_column_for_each_key(self):
+        weights = attention(2, 3)
+        ax = plot_attention(weights, queries=["le", "chat"], keys=["the", "black", "cat"])
+        np.testing.assert_array_equal(ax.images[0].get_array(), weights)
+        assert (ticks(ax.yaxis), ticks(ax.xaxis)) == (["le", "chat"], ["the", "black", "cat"])
+        assert (ax.get_yticks().tolist(), ax.get_xticks().tolist()) == ([0, 1], [0, 1, 2])
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("key", "query")
+        bottom, top = ax.get_ylim()
+        assert bottom > top
+
+    def test_the_scale_is_0_to_1_whatever_the_weights(self):
+        ax = plot_attention(np.full((2, 5), 0.2))
+        assert ax.images[0].get_clim() == (0, 1)
+        assert len(ax.child_axes) == 1
+        pale, dark = ax.images[0].to_rgba([0.0, 1.0])[:, :3].mean(axis=1)
+        assert pale > 0.95 and dark < 0.4
+
+    def test_names_are_characters_with_blanks_made_visible_or_numbers(self):
+        ax = plot_attention(attention(2, 4), queries="ab", keys="a \n\t")
+        assert (ticks(ax.yaxis), ticks(ax.xaxis)) == (["a", "b"], ["a", "␣", "↵", "→"])
+        ax = plot_attention(attention(2, 3))
+        assert (ticks(ax.yaxis), ticks(ax.xaxis)) == (["0", "1"], ["0", "1", "2"])
+
+    def test_self_attention_needs_its_tokens_once(self):
+        assert ticks(plot_attention(attention(3, 3), "abc").xaxis) == ["a", "b", "c"]
+        assert ticks(plot_attention(attention(3, 3), "abc", "xyz").xaxis) == ["x", "y", "z"]
+        assert ticks(plot_attention(attention(3, 2), "abc").xaxis) == ["0", "1"]
+
+    def test_heads_have_a_panel_each_and_share_one_scale(self):
+        layer = MultiHeadAttention.init(8, heads=4, rng=0)
+        layer.forward(RNG.normal(size=(2, 3, 8)))
+        panels = plot_attention(layer.weights[1], "abc")
+        assert [panel.get_title() for panel in panels] == ["head 0", "head 1", "head 2", "head 3"]
+        for panel, head in zip(panels, layer.weights[1], strict=True):
+            np.testing.assert_array_equal(panel.images[0].get_array(), head)
+            assert ticks(panel.xaxis) == ticks(panel.yaxis) == ["a", "b", "c"]
+        assert [len(panel.child_axes) for panel in panels] == [0, 0, 0, 1]
+
+    def test_draws_where_it_is_told(self):
+        figure, axes = plt.subplots(2, 2)
+        assert plot_attention(attention(2, 2), ax=axes[0, 1]) is axes[0, 1]
+        panels = plot_attention(attention(3, 2, 2), ax=axes)
+        assert list(panels) == list(axes.ravel()[:3])
+        assert not axes[1, 1].images
+        assert plt.get_fignums() == [figure.number]
+
+    def test_long_names_stand_upright(self):
+        rotations = [plot_attention(attention(2, 2), keys=keys).get_xticklabels()[0].get_rotation()
+                     for keys in (["ab", "c"], ["abc", "d"])]
+        assert rotations == [0, 90]
+
+    def test_of_many_names_some_are_left_out_at_equal_steps(self):
+        _, axes = plt.subplots(1, 2, figsize=(5, 3))
+        ax = plot_attention(attention(90, 90), "abc" * 30, ax=axes[0])
+        for axis in (ax.xaxis, ax.yaxis):
+            step, = set(np.diff(axis.get_ticklocs()))
+            assert step > 1
+            assert ticks(axis) == ["abc"[int(i) % 3] for i in axis.get_ticklocs()]
+
+    @pytest.mark.parametrize("Tq, Tk, names", [(10, 29, None), (64, 64, None), (1, 1, None), (3, 40, "x"),
+                                               (6, 5, "a long name of a key")])
+    def test_nothing_is_cut_off_and_no_names_touch(self, Tq, Tk, names):
+        ax = plot_attention(attention(Tq, Tk), keys=names and [names] * Tk)
+        assert_nothing_is_cut_off(ax)
+        for axis in (ax.xaxis, ax.yaxis):
+            boxes = [text.get_window_extent() for text in axis.get_ticklabels()]
+            assert not any(a.overlaps(b) for a, b in zip(boxes, boxes[1:]))
+
+    @pytest.mark.parametrize("weights, options, error, message", [
+        (np.ones(3), {}, ValueError, "weights should have shape (Tq, Tk), got (3,)"),
+        (np.ones((1, 2, 3, 4)), {}, ValueError, "weights should have shape (Tq, Tk), got (1, 2, 3, 4)"),
+        ("ab", {}, TypeError, "weights should be an array of floats, got <U2 str"),
+        (np.array([[0.5, np.nan]]), {}, ValueError, "weights should hold finite numbers only, got nan at index (0, 1)"),
+        (np.array([[0.5, -2.0]]), {}, ValueError, "weights should be in 0..1, got -2 to 0.5; pass them behind the softmax"),
+        (np.array([[0.5, 1.5]]), {}, ValueError, "weights should be in 0..1, got 0.5 to 1.5; pass them behind the softmax"),
+        (np.ones((2, 3)), {"queries": "abc"}, ValueError,
+         "queries should name 2 tokens, one for each row of weights, got 3 names"),
+        (np.ones((2, 3)), {"keys": "ab"}, ValueError,
+         "keys should name 3 tokens, one for each column of weights, got 2 names"),
+    ])
+    def test_errors_come_before_a_figure(self, weights, options, error, message):
+        with refused(error, f"plot_attention: {message}"):
+            plot_attention(weights, **options)
+        assert not plt.get_fignums()
+
+    def test_too_few_axes(self):
+        _, axes = plt.subplots(1, 2)
+        with refused(ValueError, "plot_attention: ax should hold 3 Axes, one for each head, got 2"):
+            plot_attention(attention(3, 2, 2), ax=axes)
+        assert not axes[0].images
+
+
 DRAWINGS = {
     "one filter": lambda ax=None: plot_filters(RNG.normal(size=(1, 1, 5, 5)), ax),
     "filters": lambda ax=None: plot_filters(RNG.normal(size=(16, 1, 5, 5)), ax),
@@ -416,6 +515,7 @@ DRAWINGS = {
     "confusion": lambda ax=None: plot_confusion(MATRIX, ax=ax, labels=["cat", "dog", "axolotl"]),
     "confusion with samples": lambda ax=None: plot_confusion(Y, T, ax, x=X),
     "gradient flow": lambda ax=None: plot_gradient_flow(parameters(*[((2, 2), 1.0, 0.1)] * 12), ax),
+    "attention": lambda ax=None: plot_attention(attention(3, 5), "abc", [f"word {i}" for i in range(5)], ax),
 }
 
 
