@@ -6,6 +6,7 @@ from .interpolant import relu_interpolant
 from .language_model import LanguageModel
 from .lenet import LeNet
 from .mlp import MLP, TwoLayerNet
+from .ngram import KneserNey, NGram
 from .nin import NiN
 from .node import Input, node
 from .resnet import ResNet, residual
@@ -20,4 +21,5 @@ __all__ = [
     "TwoLayerNet", "MLP", "relu_interpolant",
     "LeNet", "AlexNet", "VGG", "NiN", "GoogLeNet", "inception", "small_inception", "ResNet", "residual",
     "CBOW", "SkipGram", "context_windows", "nearest", "LanguageModel", "Seq2Seq", "AttentionSeq2Seq", "TransformerLM",
+    "NGram", "KneserNey",
 ]
