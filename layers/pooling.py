@@ -1,5 +1,6 @@
 """Pooling: one value for a whole window, channel by channel."""
 from functools import reduce
+from itertools import repeat
 
 import numpy as np
 
@@ -9,14 +10,16 @@ from ._windows import SCRATCH, channels_first, channels_last, pair, places, taps
 
 
 class Pool(Layer):
-    """What MaxPool and AveragePool share. A subclass names the ufunc that joins two values, the value of the padding
-    and the arrays ``kept`` for backward, and says in ``spread`` how windows hand their gradients back.
+    """What MaxPool and AveragePool share: the values in each row of a window are joined to one, then the rows' values are.
 
-    Works on a few images at a time, padded, as (m, H, W, C). With few channels it joins along the rows at every
-    place, also where the stride passes over, and picks the wanted ones afterwards: a few long runs of memory beat
-    many short ones.
+    A subclass names the value of the padding and writes ``join(values, notes)``, for the values along one axis of
+    all windows at once, and ``share(dy, n, notes)``, the gradients of these n values, the last one first.
+    With ``takes_notes``, join has a boolean array for each value but the first to leave what share will need.
+
+    Works on a few images at a time, padded, as (m, H, W, C), so that they stay in the cache. Values are copied out of
+    their windows first: of few channels they are short runs in memory, slow to calculate with.
     """
-    join = padded_with = None
+    padded_with, takes_notes = 0.0, False
 
     def __init__(self, size, stride=None, padding=0):
         """size, stride (None: the size) and padding: ints or pairs (height, width)."""
@@ -30,46 +33,43 @@ class Pool(Layer):
 
     def forward(self, x):
         x = self.accept(x, shape=("N", "C", "H", "W"))
-        down, across, skip = self._window(x.shape)
-        y = np.empty((len(x), *self._places(x.shape), x.shape[1]), x.dtype)
+        (N, C, H, _), (OH, OW), (KH, KW) = x.shape, self._places(x.shape), self.size
+        y = np.empty((N, OH, OW, C), x.dtype)
+        shapes = (KW - 1, N, H + 2 * self.padding[0], OW, C), (KH - 1, N, OH, OW, C)
+        notes = [np.empty(shape if self.takes_notes else (0, N), bool) for shape in shapes]
+        across, down = self._axes(x.shape)
         for images in self._pieces(x):
-            y[images] = self.joined(self.joined(self._padded(x[images]), down), across)[:, :, ::skip]
-        self.cache = x.shape, x.dtype, *self.kept(x)
+            values = self._padded(x[images])
+            for axis, kept in (across, notes[0]), (down, notes[1]):
+                values = self.join([np.ascontiguousarray(values[at]) for at in axis], kept[:, images])
+            y[images] = values
+        self.cache = x.shape, x.dtype, *notes
         return channels_first(y)
 
     def backward(self, dout):
-        shape, dtype, *kept = self.recall()
-        (N, C, H, W), (PH, PW) = shape, self.padding
-        dout = self.upstream(dout, (N, C, *self._places(shape)), dtype)
-        window = self._window(shape)
+        shape, dtype, *notes = self.recall()
+        (N, C, H, W), (PH, PW), (OH, OW) = shape, self.padding, self._places(shape)
+        dy = channels_last(self.upstream(dout, (N, C, OH, OW), dtype))
+        across, down = self._axes(shape)
+        overlap = [s < k for s, k in zip(self.stride, self.size)]
         dx = np.empty((N, H, W, C), dtype)
         for images in self._pieces(dx):
             part = dx[images]
+            drows = np.empty((len(part), H + 2 * PH, OW, C), dtype)
             dpadded = np.empty((len(part), H + 2 * PH, W + 2 * PW, C), dtype) if PH or PW else part
-            dpadded[...] = 0
-            self.spread(channels_last(dout[images]), dpadded, *window, *(self._padded(x[images]) for x in kept))
+            put(self.share(np.ascontiguousarray(dy[images]), len(down), notes[1][:, images]), drows, down, overlap[0])
+            put(self.share(drows, len(across), notes[0][:, images]), dpadded, across, overlap[1])
             if PH or PW:
                 part[...] = dpadded[:, PH:PH + H, PW:PW + W]
         return channels_first(dx)
 
-    def kept(self, x):
-        """The arrays that spread needs besides the gradient."""
-        return ()
-
-    def joined(self, pixels, window):
-        """The values at all places of a window, joined."""
-        return reduce(self.join, [pixels[at] for at in window])
-
     def _places(self, shape):
         return places(type(self).__name__, shape, self.size, self.stride, [(p, p) for p in self.padding])
 
-    def _window(self, shape):
-        """(down, across, skip): where the values of the window's rows lie, where those of its columns, for all
-        windows at once; every skip-th place in a row is wanted."""
+    def _axes(self, shape):
+        """(across, down): where in (m, H, W, C) the values under all windows lie, along their rows and down their columns."""
         (OH, OW), (KH, KW), (SH, SW) = self._places(shape), self.size, self.stride
-        skip = SW if shape[1] < 16 else 1
-        across = taps((OW - 1) * skip + 1, KW, SW // skip)
-        return [np.s_[:, at] for at in taps(OH, KH, SH)], [np.s_[:, :, at] for at in across], skip
+        return [np.s_[:, :, at] for at in taps(OW, KW, SW)], [np.s_[:, at] for at in taps(OH, KH, SH)]
 
     def _pieces(self, x):
         """As many images at a time as stay in the cache."""
@@ -86,6 +86,16 @@ class Pool(Layer):
         return padded
 
 
+def put(gradients, dx, window, overlap):
+    """Put the gradients of a window's values, the last one first, to where in dx the values lie; the rest of dx is 0."""
+    dx[...] = 0
+    for at, gradient in zip(window[::-1], gradients):
+        if overlap:
+            dx[at] += gradient
+        else:
+            dx[at] = gradient
+
+
 class MaxPool(Pool):
     """y_ncij = the largest of the values of channel c in the KH x KW window at (i · stride, j · stride).
 
@@ -98,7 +108,9 @@ class MaxPool(Pool):
         dL/dx_ncpq = Σ over the windows (i, j) that have their maximum at (p, q) of dL/dy_ncij
 
     Of several equal maxima the first in row-major order of the window (along the first row, then the second, ...)
-    receives it all, as in PyTorch. Kept for backward: x. Source: Saito, Deep Learning from Scratch, 7.3.
+    receives it all, as in PyTorch. Kept for backward: a byte for each value but the first, whether it is larger than all
+    before it, among the values of a row of the window and among the maxima of the rows.
+    Source: Saito, Deep Learning from Scratch, 7.3.
 
     >>> layer = MaxPool(2)
     >>> layer.forward(np.array([[[[1.0, 2.0, 0.0, 0.0], [4.0, 3.0, 0.0, 0.0]]]]))
@@ -107,38 +119,23 @@ class MaxPool(Pool):
     array([[[[ 0.,  0., 20.,  0.],
              [10.,  0.,  0.,  0.]]]])
     """
-    join, padded_with = np.maximum, -np.inf
+    padded_with, takes_notes = -np.inf, True
 
-    def kept(self, x):
-        return x,
-
-    def spread(self, dy, dx, down, across, skip, x):
-        """From y to the first row of the window that holds the maximum, from there to the first pixel that holds the row's."""
-        row = self.joined(x, across)
-        drow = np.zeros_like(row)
-        hand_over(row, self.joined(row, down), every(dy, skip), drow, down)
-        hand_over(x, row, drow, dx, across)
-
-
-def every(y, skip):
-    """(m, OH, OW, C) with skip - 1 zeros between neighbours in a row."""
-    if skip == 1:
+    def join(self, values, larger):
+        """The largest so far, value by value."""
+        y, *rest = values
+        for value, wins in zip(rest, larger):
+            np.greater(value, y, out=wins)
+            y = np.maximum(value, y)
         return y
-    m, OH, OW, C = y.shape
-    wide = np.zeros((m, OH, (OW - 1) * skip + 1, C), y.dtype)
-    wide[:, :, ::skip] = y
-    return wide
 
-
-def hand_over(x, y, dy, dx, window):
-    """Put dy into dx, all zeros, at the first of the window's places where x is the maximum y: what one does not
-    take, the next is offered, and the last takes the rest."""
-    for i, at in enumerate(window[:-1]):
-        taken = np.multiply(dy, x[at] == y, out=None if i else dx[at])
-        if i:
-            dx[at] += taken
-        dy = dy - taken
-    dx[window[-1]] += dy
+    def share(self, dy, n, larger):
+        """The last value that was larger than all before it takes the gradient; the others are left with 0."""
+        for wins in larger[::-1]:
+            taken = dy * wins
+            yield taken
+            dy = dy - taken
+        yield dy
 
 
 class AveragePool(Pool):
@@ -162,20 +159,11 @@ class AveragePool(Pool):
     array([[[[1., 1., 0.],
              [1., 1., 0.]]]])
     """
-    join, padded_with = np.add, 0.0
+    def join(self, values, _):
+        return reduce(np.add, values) / len(values)
 
-    def forward(self, x):
-        y = super().forward(x)
-        y /= self.size[0] * self.size[1]
-        return y
-
-    def spread(self, dy, dx, down, across, skip):
-        share = every(dy / (self.size[0] * self.size[1]), skip)
-        dcolumns = np.zeros((len(dx), dy.shape[1], *dx.shape[2:]), dx.dtype)
-        for at in across:
-            dcolumns[at] += share
-        for at in down:
-            dx[at] += dcolumns
+    def share(self, dy, n, _):
+        return repeat(dy / n, n)
 
 
 class GlobalAveragePool(Layer):
