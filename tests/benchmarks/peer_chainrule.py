@@ -6,15 +6,16 @@ from workloads import register
 from chainrule import layers, models, optimizers
 
 
-def training_step(w, model):
-    """The step that is the same for every network."""
+def training_step(w, model, clip=None):
+    """The step that is the same for every network; `clip`: the norm that gradients are clipped to."""
     optimizer = getattr(optimizers, w.optimizer)(**w.hyper)
     batches = cycle(w.batches)
 
     def step():
-        x, t = next(batches)
-        loss = model.forward(x, t)
+        loss = model.forward(*next(batches))
         model.backward()
+        if clip:
+            optimizers.clip_gradients(model.grads, clip)
         optimizer.update(model.params, model.grads)
         return loss
     return step
@@ -40,3 +41,33 @@ def cnn(w):
     for W, b in zip(params, params):
         stack += [layers.Affine(W, b), layers.ReLU()]
     return training_step(w, models.Sequential(*stack[:-1], loss=layers.SoftmaxWithLoss()))
+
+
+def started(model, w):
+    """The model with the workload's initial parameters."""
+    for p, start in zip(model.params, w.params, strict=True):
+        p[...] = start
+    return model
+
+
+@register("W6")
+def lstm(w):
+    model = models.LanguageModel(w.vocabulary, dimension=w.dimension, hidden=w.hidden)
+    return training_step(w, started(model, w), w.clip)
+
+
+@register("W7")
+def transformer(w):
+    model = models.TransformerLM(w.vocabulary, dimension=w.dimension, heads=w.heads, depth=1, length=w.batches[0][0].shape[1])
+    return training_step(w, started(model, w))
+
+
+@register("W8", "W8s")
+def cbow(w):
+    """models.CBOW, but for its sampler: the words in question are given."""
+    around, asked, labels = models.Input(), models.Input(), models.Input()
+    words_in, words_out = (p.copy() for p in w.params)
+    mean = layers.Mean(axis=1)(layers.Embedding(words_in)(around))
+    scores = layers.EmbeddingDot(words_out)(mean, asked)
+    loss = w.asked * layers.SigmoidWithLoss()(scores, labels)
+    return training_step(w, models.Graph([around, asked], scores, labels, loss))

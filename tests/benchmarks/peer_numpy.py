@@ -364,3 +364,413 @@ def tiny_mlp(w):
         subtract(params, grads, params)
         return loss
     return step
+
+
+def empty(*shapes):
+    return [np.empty(shape, f32) for shape in shapes]
+
+
+class Dense:
+    """y = x W + b, where W is (I, O)."""
+
+    def __init__(self, rows, W, b, dW, db):
+        self.W, self.b, self.dW, self.db = W, b, dW, db
+        self.y, self.ones = np.empty((rows, len(b)), f32), np.ones(rows, f32)
+
+    def forward(self, x):
+        self.x = x
+        np.matmul(x, self.W, out=self.y)
+        return np.add(self.y, self.b, out=self.y)
+
+    def backward(self, dy, dx):
+        np.matmul(self.x.T, dy, out=self.dW)
+        np.matmul(self.ones, dy, out=self.db)
+        return np.matmul(dy, self.W.T, out=dx)
+
+
+class Norm:
+    """y = gamma u + beta with u = (x - mean) s, s = 1 / sqrt(variance + 1e-5)."""
+
+    def __init__(self, rows, gamma, beta, dgamma, dbeta):
+        self.gamma, self.beta, self.dgamma, self.dbeta = gamma, beta, dgamma, dbeta
+        self.u, self.y, self.tmp = (np.empty((rows, len(gamma)), f32) for _ in range(3))
+        self.s, self.mean, self.ones = np.empty((rows, 1), f32), np.empty((rows, 1), f32), np.ones(rows, f32)
+        self.average = np.full(len(gamma), 1 / len(gamma), f32)
+
+    def forward(self, x):
+        u, s = self.u, self.s
+        np.matmul(x, self.average, out=self.mean[:, 0])
+        np.subtract(x, self.mean, out=u)
+        np.multiply(u, u, out=self.tmp)
+        np.matmul(self.tmp, self.average, out=s[:, 0])
+        np.add(s, f32(1e-5), out=s)
+        np.sqrt(s, out=s)
+        np.reciprocal(s, out=s)
+        np.multiply(u, s, out=u)
+        np.multiply(u, self.gamma, out=self.y)
+        return np.add(self.y, self.beta, out=self.y)
+
+    def backward(self, dy, dx):
+        """Adds to dx; overwrites dy."""
+        u, tmp = self.u, self.tmp
+        np.matmul(self.ones, dy, out=self.dbeta)
+        np.multiply(dy, u, out=tmp)
+        np.matmul(self.ones, tmp, out=self.dgamma)
+        du = np.multiply(dy, self.gamma, out=dy)
+        np.multiply(du, u, out=tmp)
+        np.matmul(tmp, self.average, out=self.mean[:, 0])
+        np.multiply(u, self.mean, out=tmp)
+        np.matmul(du, self.average, out=self.mean[:, 0])
+        np.subtract(du, self.mean, out=du)
+        np.subtract(du, tmp, out=du)
+        np.multiply(du, self.s, out=du)
+        np.add(dx, du, out=dx)
+
+
+class Attention:
+    """Causal self-attention on queries, keys and values side by side, qkv (N T, 3 D)."""
+
+    def __init__(self, N, T, D, heads):
+        self.scale, self.D = f32((D // heads) ** -0.5), D
+        self.dqkv, self.y = np.empty((N * T, 3 * D), f32), np.empty((N * T, D), f32)
+        self.w, self.dw = np.empty((N, heads, T, T), f32), np.empty((N, heads, T, T), f32)
+        self.sums, self.ones = np.empty((N, heads, T, 1), f32), np.ones(T, f32)
+        self.future = np.triu(np.full((T, T), -1e9, f32), 1)
+        self.shape = N, T, -1, heads, D // heads
+
+    def heads(self, a):
+        """(N T, k D) as k views (N, heads, T, D / heads)."""
+        return a.reshape(self.shape).transpose(2, 0, 3, 1, 4)
+
+    def forward(self, qkv):
+        np.multiply(qkv[:, :self.D], self.scale, out=qkv[:, :self.D])
+        self.q, self.k, self.v = self.heads(qkv)
+        w, sums = self.w, self.sums
+        np.matmul(self.q, self.k.swapaxes(2, 3), out=w)
+        np.add(w, self.future, out=w)
+        np.subtract(w, np.maximum.reduce(w, axis=3, keepdims=True), out=w)
+        np.exp(w, out=w)
+        np.matmul(w, self.ones, out=sums[..., 0])
+        np.reciprocal(sums, out=sums)
+        np.multiply(w, sums, out=w)
+        np.matmul(w, self.v, out=self.heads(self.y)[0])
+        return self.y
+
+    def backward(self, dy):
+        w, dw, sums, (dy,), (dq, dk, dv) = self.w, self.dw, self.sums, self.heads(dy), self.heads(self.dqkv)
+        np.matmul(w.swapaxes(2, 3), dy, out=dv)
+        np.matmul(dy, self.v.swapaxes(2, 3), out=dw)
+        np.multiply(dw, w, out=dw)
+        np.matmul(dw, self.ones, out=sums[..., 0])
+        np.multiply(w, sums, out=w)
+        np.subtract(dw, w, out=dw)
+        np.matmul(dw, self.k, out=dq)
+        np.matmul(dw.swapaxes(2, 3), self.q, out=dk)
+        np.multiply(self.dqkv[:, :self.D], self.scale, out=self.dqkv[:, :self.D])
+        return self.dqkv
+
+
+class Gelu:
+    """y = x (1 + t) / 2, t = tanh(a x + b x^3), in pieces that stay in the cache through all ten passes."""
+    a, b = f32((2 / np.pi) ** 0.5), f32(0.044715 * (2 / np.pi) ** 0.5)
+
+    def __init__(self, rows, D):
+        self.y, self.t, self.tmp = (np.empty((rows, D), f32) for _ in range(3))
+        self.pieces = [slice(i, i + PIECE // D) for i in range(0, rows, PIECE // D)]
+
+    def forward(self, x):
+        self.x = x
+        for piece in self.pieces:
+            x, t, y = self.x[piece], self.t[piece], self.y[piece]
+            np.multiply(x, x, out=t)
+            np.multiply(t, self.b, out=t)
+            np.add(t, self.a, out=t)
+            np.multiply(t, x, out=t)
+            np.tanh(t, out=t)
+            np.add(t, f32(1), out=y)
+            np.multiply(y, x, out=y)
+            np.multiply(y, f32(0.5), out=y)
+        return self.y
+
+    def backward(self, dy):
+        """dy becomes dx: times [1 + t + x (1 - t^2) (a + 3 b x^2)] / 2."""
+        for piece in self.pieces:
+            d, x, t, s = dy[piece], self.x[piece], self.t[piece], self.tmp[piece]
+            np.multiply(x, x, out=s)
+            np.multiply(s, f32(3 * self.b), out=s)
+            np.add(s, self.a, out=s)
+            np.multiply(s, x, out=s)
+            np.multiply(t, t, out=x)                          # x is not needed any more
+            np.subtract(f32(1), x, out=x)
+            np.multiply(s, x, out=s)
+            np.add(s, t, out=s)
+            np.add(s, f32(1), out=s)
+            np.multiply(s, f32(0.5), out=s)
+            np.multiply(d, s, out=d)
+        return dy
+
+
+@register("W7")
+def transformer(w):
+    N, T = w.batches[0][0].shape
+    V, D, rows = w.vocabulary, w.dimension, N * T
+    E, P, g1, h1, Wq, bq, Wk, bk, Wv, bv, *rest = w.params
+    params = [p.copy() for p in (E, P, g1, h1, np.concatenate([Wq, Wk, Wv], axis=1), np.concatenate([bq, bk, bv]), *rest)]
+    grads = [np.empty_like(p) for p in params]
+    pairs = iter(list(zip(params[2::2], params[3::2], grads[2::2], grads[3::2])))
+    norm1, qkv, joined = Norm(rows, *next(pairs)), Dense(rows, *next(pairs)), Dense(rows, *next(pairs))
+    norm2, wide, narrow = Norm(rows, *next(pairs)), Dense(rows, *next(pairs)), Dense(rows, *next(pairs))
+    norm3, output = Norm(rows, *next(pairs)), Dense(rows, *next(pairs))
+    (E, P, *_), (dE, dP, *_) = params, grads
+    attention, gelu, loss = Attention(N, T, D, w.heads), Gelu(rows, 4 * D), softmax_loss(rows, V, 1)
+    x0, x, dy, dwide, hot = empty((N, T, D), (rows, D), (rows, D), (rows, 4 * D), (rows, V))
+    update, row, batches = adam(params, grads, **w.hyper), np.arange(rows) * V, cycle(w.batches)
+
+    def step():
+        ids, t = next(batches)
+        np.take(E, ids, 0, out=x0, mode="clip")
+        np.add(x0, P, out=x0)
+        x1 = joined.forward(attention.forward(qkv.forward(norm1.forward(x0.reshape(rows, D)))))
+        np.add(x1, x0.reshape(rows, D), out=x1)
+        np.add(narrow.forward(gelu.forward(wide.forward(norm2.forward(x1)))), x1, out=x)
+        scores = output.forward(norm3.forward(x))
+        value = loss(scores, t.reshape(-1))
+        output.backward(scores, dy)
+        dx = x                                                # done with the value, it takes the gradient
+        dx[...] = 0
+        norm3.backward(dy, dx)
+        norm2.backward(wide.backward(gelu.backward(narrow.backward(dx, dwide)), dy), dx)
+        norm1.backward(qkv.backward(attention.backward(joined.backward(dx, dy)), dy), dx)
+        np.add.reduce(dx.reshape(N, T, D), axis=0, out=dP)
+        hot[...] = 0                                          # for a hundred tokens a product with one-hot rows
+        hot.reshape(-1)[row + ids.reshape(-1)] = 1
+        np.matmul(hot.T, dx, out=dE)
+        update()
+        return value
+    return step
+
+
+class Rows:
+    """Sums the gradients of equal ids, n ids of `vocabulary` and as many rows of `width` values, and adds the sums to a matrix.
+
+    Each use of an id notes its place; the note that stays is the last one's, which collects the rows of the others.
+    """
+
+    def __init__(self, vocabulary, n, width):
+        self.place, self.uses, self.columns = np.empty(vocabulary, np.intp), np.arange(n), np.arange(width)
+        self.sums, self.rows = np.empty((n, width), f32), np.empty((n, width), f32)
+
+    def collect(self, ids, values):
+        """The distinct ids, and the sums of their rows."""
+        self.place[ids] = self.uses
+        last = self.place.take(ids)
+        kept = last == self.uses
+        again = np.flatnonzero(~kept)
+        entries = last.take(again)[:, None] * len(self.columns) + self.columns
+        np.add.at(values.reshape(-1), entries.reshape(-1), values.take(again, axis=0).reshape(-1))
+        kept = np.flatnonzero(kept)
+        return ids.take(kept), values.take(kept, axis=0, out=self.sums[:len(kept)], mode="clip")
+
+    def of(self, W, ids):
+        """A copy of W[ids], over the last one."""
+        return W.take(ids, axis=0, out=self.rows[:len(ids)], mode="clip")
+
+    def add(self, W, ids, values):
+        rows = self.of(W, ids)
+        np.add(rows, values, out=rows)
+        W[ids] = rows
+
+
+@register("W6")
+def lstm(w):
+    """Time first. Rows of the output layer in groups of `EACH`, so that their scores stay in the cache from the product to
+    the gradients: scores (EACH, V) <- exp, less their sum at the true word. What is missing, a division of each row by
+    that sum, is made up for on the narrow side, in dh and in the factor h of dWo. No maximum is subtracted unless a score
+    is large. The bias of the output layer is a row of Wo against a column of ones.
+    """
+    EACH = 140
+    (N, T), V, D, H, lr = w.batches[0][0].shape, w.vocabulary, w.dimension, w.hidden, w.hyper["lr"]
+    E, Wx, Wh, b, Wo, bo = (p.copy() for p in w.params)
+    params = [Wx, Wh, b, np.vstack([Wo, bo])]
+    Wo = params[3]
+    dWx, dWh, db, dWo = grads = [np.empty_like(p) for p in params]
+    rows = N * T
+    x, dx, q, tmp, dc, dh = empty((rows, D), (rows, D), (N, 4 * H), (N, H), (N, H), (T, N, H))
+    gates, dgates, tanh_c, by_c, by_h, c_by_h = empty(*[(T, N, 4, H)] * 2, (T, N, H), (T, N, 3, H), *[(T, N, H)] * 2)
+    h, c, ones = np.zeros((T + 1, N, H), f32), np.zeros((T + 1, N, H), f32), np.ones(rows, f32)
+    flat, dflat = gates.reshape(rows, -1), dgates.reshape(rows, -1)
+    scale = np.repeat(f32([0.5, 0.5, 1, 0.5]), H)             # sigmoid(a) = tanh(a / 2) / 2 + 1 / 2, gates i, f, g, o
+    shift = 1 - scale
+    h1, words, row = np.ones((rows, H + 1), f32), np.ones(V, f32), np.arange(EACH) * V
+    dh1, scores, part, sums, true = empty(h1.shape, (EACH, V), Wo.shape, rows, rows)
+    table = Rows(V, rows, D)
+    batches = cycle([tuple(np.ascontiguousarray(a.T).reshape(-1) for a in batch) for batch in w.batches])
+
+    def forward(ids):
+        np.take(E, ids, 0, out=x, mode="clip")
+        h[0], c[0] = h[T], c[T]
+        np.matmul(x, Wx, out=flat)
+        np.add(flat, b, out=flat)
+        for t in range(T):
+            a = flat[t * N:(t + 1) * N]
+            np.matmul(h[t], Wh, out=q)
+            np.add(a, q, out=a)
+            np.multiply(a, scale, out=a)
+            np.tanh(a, out=a)
+            np.multiply(a, scale, out=a)
+            np.add(a, shift, out=a)
+            i, f, g, o = gates[t].swapaxes(0, 1)
+            np.multiply(f, c[t], out=c[t + 1])
+            np.multiply(i, g, out=tmp)
+            np.add(c[t + 1], tmp, out=c[t + 1])
+            np.tanh(c[t + 1], out=tanh_c[t])
+            np.multiply(o, tanh_c[t], out=h[t + 1])
+
+    def output(t):
+        """The sum of the losses; dWo and dh."""
+        h1[:, :H] = h[1:].reshape(rows, H)
+        dWo[...] = 0
+        for start in range(0, rows, EACH):
+            s = slice(start, min(start + EACH, rows))
+            y, at = scores[:s.stop - start], row[:s.stop - start] + t[s]
+            np.matmul(h1[s], Wo, out=y)
+            if not -60 < y.min() <= y.max() < 60:
+                np.subtract(y, y.max(axis=1, keepdims=True), out=y)
+            np.exp(y, out=y)
+            np.matmul(y, words, out=sums[s])
+            true[s] = y.reshape(-1)[at]
+            y.reshape(-1)[at] -= sums[s]
+            np.matmul(y, Wo.T, out=dh1[s])
+            np.divide(h1[s], (sums[s] * f32(rows))[:, None], out=h1[s])
+            np.matmul(h1[s].T, y, out=part)
+            np.add(dWo, part, out=dWo)
+        h1[:, H] = 1
+        np.divide(dh1[:, :H].reshape(T, N, H), (sums * f32(rows)).reshape(T, N, 1), out=dh)
+        return -float(np.log(true / sums).sum())
+
+    def backward():
+        i, f, g, o = gates.transpose(2, 0, 1, 3)
+        for slot, gate, factor in (0, i, g), (1, f, c[:-1]):
+            k = by_c[:, :, slot]
+            np.multiply(gate, gate, out=k)
+            np.subtract(gate, k, out=k)
+            np.multiply(k, factor, out=k)
+        k = by_c[:, :, 2]
+        np.multiply(g, g, out=k)
+        np.subtract(f32(1), k, out=k)
+        np.multiply(k, i, out=k)
+        np.multiply(o, o, out=by_h)
+        np.subtract(o, by_h, out=by_h)
+        np.multiply(by_h, tanh_c, out=by_h)
+        np.multiply(tanh_c, tanh_c, out=c_by_h)
+        np.subtract(f32(1), c_by_h, out=c_by_h)
+        np.multiply(c_by_h, o, out=c_by_h)
+        dc[...] = 0
+        for t in reversed(range(T)):
+            if t < T - 1:
+                np.matmul(dflat[(t + 1) * N:(t + 2) * N], Wh.T, out=tmp)
+                np.add(dh[t], tmp, out=dh[t])
+            np.multiply(dh[t], c_by_h[t], out=tmp)
+            np.add(dc, tmp, out=dc)
+            np.multiply(dc[:, None], by_c[t], out=dgates[t, :, :3])
+            np.multiply(dh[t], by_h[t], out=dgates[t, :, 3])
+            np.multiply(dc, f[t], out=dc)
+        np.matmul(h[:-1].reshape(rows, H).T, dflat, out=dWh)
+        np.matmul(x.T, dflat, out=dWx)
+        np.matmul(ones, dflat, out=db)
+        np.matmul(dflat, Wx.T, out=dx)
+
+    def step():
+        ids, t = next(batches)
+        forward(ids)
+        loss = output(t)
+        backward()
+        seen, dE = table.collect(ids, dx)
+        norm = sum(float(np.vdot(g, g)) for g in (*grads, dE)) ** 0.5
+        rate = f32(lr * min(1, w.clip / norm))
+        for p, g in zip(params, grads):
+            np.multiply(g, rate, out=g)
+            np.subtract(p, g, out=p)
+        np.multiply(dE, -rate, out=dE)
+        table.add(E, seen, dE)
+        return loss / rows
+    return step
+
+
+def lazy_adam(params, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+    """Adam on gradients that are zero but in a few rows: the sums m = beta1^k M and v = beta2^k S^2 are kept as M and S.
+
+    What decays is one number each, beta1^k and beta2^k; M and S change in the few rows alone, and all that is left to do
+    everywhere is W -= size M / (S + small). Every 100 steps the numbers are multiplied in, and begin at 1 again.
+    """
+    steps, scratch, states = 0, np.empty(PIECE, f32), [(W, np.zeros_like(W), np.zeros_like(W)) for W in params]
+
+    def update(gradients):
+        """gradients: (Rows, ids, their gradients), which are overwritten, for each parameter."""
+        nonlocal steps
+        steps += 1
+        k = steps % 100
+        d1, d2 = beta1 ** k, beta2 ** k
+        root = ((1 - beta2 ** steps) / (1 - beta2) / d2) ** 0.5
+        size, small = f32(lr * (1 - beta1) / (1 - beta1 ** steps) * root * d1), f32(eps * root)
+        for (W, M, S), (table, ids, g) in zip(states, gradients):
+            if k == 0:
+                M *= f32(beta1 ** 100)
+                S *= f32(beta2 ** 50)
+            np.multiply(g, f32(1 / d1), out=g)
+            table.add(M, ids, g)
+            np.multiply(g, g, out=g)
+            np.multiply(g, f32(d1 * d1 / d2), out=g)
+            s = table.of(S, ids)
+            np.multiply(s, s, out=s)
+            np.add(s, g, out=s)
+            S[ids] = np.sqrt(s, out=s)
+            W, M, S = W.reshape(-1), M.reshape(-1), S.reshape(-1)
+            for i in range(0, W.size, PIECE):
+                p = W[i:i + PIECE]
+                s = np.add(S[i:i + PIECE], small, out=scratch[:len(p)])
+                np.divide(M[i:i + PIECE], s, out=s)
+                np.multiply(s, size, out=s)
+                np.subtract(p, s, out=p)
+    return update
+
+
+@register("W8", "W8s")
+def cbow(w):
+    (N, C), (_, K) = (a.shape for a in w.batches[0][:2])
+    params = words_in, words_out = [p.copy() for p in w.params]
+    V, H = words_in.shape
+    around, out, doutput, h, dh, scores = empty((N * C, H), (N * K, H), (N, K, H), (N, 1, H), (N, 1, H), (N, K))
+    mean = np.full((1, C), 1 / C, f32)
+    vectors, outs, lr = around.reshape(N, C, H), out.reshape(N, K, H), w.hyper["lr"]
+    table_in, table_out = Rows(V, N * C, H), Rows(V, N * K, H)
+    adam = lazy_adam(params, **w.hyper) if w.optimizer == "Adam" else None
+    batches, half = cycle(w.batches), f32(0.5)
+
+    def step():
+        ids, asked, labels = next(batches)
+        ids, asked = ids.reshape(-1), asked.reshape(-1)
+        np.take(words_in, ids, 0, out=around, mode="clip")
+        np.matmul(mean, vectors, out=h)
+        np.take(words_out, asked, 0, out=out, mode="clip")
+        np.matmul(outs, h.swapaxes(1, 2), out=scores[:, :, None])
+        np.multiply(scores, half, out=scores)                 # sigmoid(a) = tanh(a / 2) / 2 + 1 / 2
+        np.tanh(scores, out=scores)
+        np.multiply(scores, half, out=scores)
+        np.add(scores, half, out=scores)
+        np.subtract(scores, labels, out=scores)               # label - this is what the model got wrong
+        loss = -float(np.log(1 - np.abs(scores)).sum()) / N
+        np.multiply(scores, f32((1 if adam else -lr) / N), out=scores)
+        np.matmul(scores[:, None], outs, out=dh)
+        np.multiply(scores[:, :, None], h, out=doutput)
+        np.multiply(dh, f32(1 / C), out=dh)
+        vectors[...] = dh
+        gradients = [(table_in, *table_in.collect(ids, around)),
+                     (table_out, *table_out.collect(asked, doutput.reshape(-1, H)))]
+        if adam:
+            adam(gradients)
+        else:
+            for W, (table, *gradient) in zip(params, gradients):
+                table.add(W, *gradient)
+        return loss
+    return step

@@ -31,7 +31,10 @@ def train(bench, peer, workload, w, steps=10):
 
 
 REDUCED = {"W1": {}, "W2": {"batch": 8}, "W3": {"batch": 8, "sizes": (1024, 256, 128, 10)},
-           "W4": {"batch": 8}, "W5": {"batch": 2, "sizes": (32, 10)}}
+           "W4": {"batch": 8}, "W5": {"batch": 2, "sizes": (32, 10)},
+           "W6": {"vocabulary": 50, "dimension": 6, "hidden": 5, "steps": 7, "batch": 4},
+           "W7": {"vocabulary": 10, "dimension": 8, "heads": 2, "steps": 6, "batch": 3},
+           "W8": {"vocabulary": 30, "dimension": 6}, "W8s": {"vocabulary": 30, "dimension": 6}}
 
 
 def test_every_workload_is_in_the_table_of_these_tests(bench):
@@ -92,7 +95,7 @@ def test_one_command_prints_the_table_and_keeps_the_figures(bench, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["W9"], "run.py: unknown workload 'W9'; there are W1, W2, W3, W4, W5\n"),
+    (["W9"], "run.py: unknown workload 'W9'; there are W1, W2, W3, W4, W5, W6, W7, W8, W8s\n"),
     (["--peers", "numpy,tench"], "run.py: unknown peer 'tench'; there are chainrule, numpy, torch\n"),
     (["--rounds", "0"], "run.py: argument --rounds: invalid positive int value: '0'\n"),
     (["--json", "nowhere/x.json"], "run.py: --json nowhere/x.json: the folder does not exist\n"),

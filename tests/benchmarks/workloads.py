@@ -83,6 +83,60 @@ def cnn(shape, convolutions, sizes, batch, optimizer, **hyper):
                            batches=noise(rng, shape, sizes[-1], batch), optimizer=optimizer, hyper=hyper)
 
 
+def gaussian(rng, *shape, std=0.1):
+    W = rng.standard_normal(shape, np.float32)
+    W *= std
+    return W
+
+
+def tokens(rng, classes, *shapes):
+    """8 batches of arrays of random ids, one of each shape."""
+    return [tuple(rng.integers(classes, size=shape) for shape in shapes) for _ in range(8)]
+
+
+def lstm(vocabulary, dimension, hidden, steps, batch, optimizer, clip, **hyper):
+    """A language model: words x (batch, steps) -> vectors -> LSTM -> scores of all words; t (batch, steps) of the next.
+
+    The state goes on from batch to batch; gradients are clipped to the norm `clip`.
+    """
+    rng, zeros = np.random.default_rng(7), partial(np.zeros, dtype=np.float32)
+    params = [gaussian(rng, vocabulary, dimension), gaussian(rng, dimension, 4 * hidden),
+              gaussian(rng, hidden, 4 * hidden), zeros(4 * hidden), gaussian(rng, hidden, vocabulary), zeros(vocabulary)]
+    return SimpleNamespace(vocabulary=vocabulary, dimension=dimension, hidden=hidden, params=params, clip=clip,
+                           batches=tokens(rng, vocabulary, (batch, steps), (batch, steps)), optimizer=optimizer, hyper=hyper)
+
+
+def transformer(vocabulary, dimension, heads, steps, batch, optimizer, **hyper):
+    """One block of a causal Transformer, pre-norm: tokens x (batch, steps) -> scores of the next one, t (batch, steps).
+
+    The parameters are those of chainrule's TransformerLM, in its order.
+    """
+    rng, D = np.random.default_rng(7), dimension
+    norm = np.ones(D, np.float32), np.zeros(D, np.float32)
+
+    def affine(n_in, n_out):
+        return gaussian(rng, n_in, n_out, std=n_in ** -0.5), np.zeros(n_out, np.float32)
+
+    params = [gaussian(rng, vocabulary, D), gaussian(rng, steps, D),
+              *norm, *affine(D, D), *affine(D, D), *affine(D, D), *affine(D, D),
+              *norm, *affine(D, 4 * D), *affine(4 * D, D), *norm, *affine(D, vocabulary)]
+    return SimpleNamespace(vocabulary=vocabulary, dimension=D, heads=heads, params=params,
+                           batches=tokens(rng, vocabulary, (batch, steps), (batch, steps)), optimizer=optimizer, hyper=hyper)
+
+
+def cbow(vocabulary, dimension, context, negatives, batch, optimizer, **hyper):
+    """Word vectors: the mean vector of some words around against a true word and random others.
+
+    A batch is (words around, words in question, labels): the first word in question is the true one, its label is 1.
+    """
+    rng, asked = np.random.default_rng(7), 1 + negatives
+    params = [gaussian(rng, vocabulary, dimension), gaussian(rng, vocabulary, dimension)]
+    labels = np.zeros((batch, asked), np.float32)
+    labels[:, 0] = 1
+    return SimpleNamespace(params=params, asked=asked, optimizer=optimizer, hyper=hyper, batches=[
+        (*words, labels) for words in tokens(rng, vocabulary, (batch, context), (batch, asked))])
+
+
 WORKLOADS = {
     "W1": Workload(
         "spiral MLP 2-10-3, sigmoid, batch 30, SGD",
@@ -107,4 +161,21 @@ WORKLOADS = {
         partial(cnn, shape=(3, 32, 32), sizes=(256, 10), batch=64, optimizer="Adam", lr=3e-5,
                 convolutions=((32, 3, 1, False), (32, 3, 1, True), (64, 3, 1, False), (64, 3, 1, True))),
         torch=(1.0, 0.75)),
+    "W6": Workload(
+        "LSTM language model, 10,000 words, D 100, H 100, T 35, batch 20, SGD with clipping",
+        partial(lstm, vocabulary=10_000, dimension=100, hidden=100, steps=35, batch=20, clip=0.25,
+                optimizer="SGD", lr=20.0),
+        torch=(0.62, 0.45)),
+    "W7": Workload(
+        "Transformer block, 100 tokens, d 128, 4 heads, T 64, batch 16, Adam",
+        partial(transformer, vocabulary=100, dimension=128, heads=4, steps=64, batch=16, optimizer="Adam", lr=1e-3),
+        torch=(0.85, 0.58)),
+    "W8": Workload(
+        "CBOW, 10,000 words, 5 negative samples, H 100, 10 words around, batch 100, Adam",
+        partial(cbow, vocabulary=10_000, dimension=100, context=10, negatives=5, batch=100, optimizer="Adam", lr=1e-3),
+        torch=(0.40, 0.40)),
+    "W8s": Workload(
+        "the same with SGD, on the rows that occur",
+        partial(cbow, vocabulary=10_000, dimension=100, context=10, negatives=5, batch=100, optimizer="SGD", lr=0.5),
+        torch=(0.30, 0.30)),
 }
