@@ -47,12 +47,12 @@ _missing_labels = _watch()
 AFTER = "assert not _missing_labels, _missing_labels"
 
 
-def execute(path, folder, **env):
+def execute(path, folder, timeout=300, **env):
     """The chapter with the outputs of a fresh run, in the interpreter that runs this, whatever kernels are installed."""
     chapter = nbformat.read(path, as_version=4)
     before, after = (nbformat.v4.new_code_cell(source) for source in (BEFORE, AFTER))
     chapter.cells = [before, *chapter.cells, after]
-    client = NotebookClient(chapter, kernel_name="python3", timeout=300, record_timing=False, coalesce_streams=True,
+    client = NotebookClient(chapter, kernel_name="python3", timeout=timeout, record_timing=False, coalesce_streams=True,
                             resources={"metadata": {"path": str(folder)}})
     client.create_kernel_manager().kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
     client.execute(env={**os.environ, "PYTHONWARNINGS": "", "IPYTHONDIR": str(folder), **env})
@@ -132,7 +132,7 @@ def test_the_committed_file_is_clean(path):
 def write(path):
     """Run a chapter and keep its outputs, without what differs from machine to machine."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        chapter = execute(path, folder)
+        chapter = execute(path, folder, timeout=3600)            # of a cell, in seconds
     chapter.metadata = nbformat.from_dict({"language_info": {"name": "python"}})
     for i, cell in enumerate(chapter.cells, 1):
         cell.id, cell.metadata = f"cell-{i:02d}", nbformat.from_dict({})
