@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from ..common.layer import Layer, evaluation, reset_states
+from ._heap import keep_freed_memory
 from ._parameters import Parameters, checked
 
 
@@ -32,6 +33,7 @@ class Model(Layer):
         self.names = tuple(self._parameters.names)
         self.output = None        # of the last forward, so that metrics need no second one
         self._ready = None        # what backward may follow: "output" or "loss"
+        keep_freed_memory()
 
     @property
     def training(self):
