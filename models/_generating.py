@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..common import checks
+from ..common.functions import log_softmax
 from ..common.layer import evaluation, walk
 from ..layers._rows import row_numbers
 
@@ -62,23 +63,29 @@ class TextModel:
                 read = n
         return ids[len(ids) - length:]
 
-    def perplexity(self, ids, steps=None):
-        """exp of the mean of -log p(token | all before it, as far as the model reads) over a text ids (M,), all
-        but its first token.
+    def log_probabilities(self, ids, steps=None):
+        """log p(token | all before it, as far as the model reads), of each token of a text ids (M,) but the first: (M - 1,).
 
-        Its logarithm to base 2 is the number of bits per token. The text is read in order, ``steps`` tokens
-        at a time. Leaves no trace in the model. Raises ValueError for a text of fewer than two tokens.
+        The text is read in order, ``steps`` tokens at a time. Leaves no trace in the model. Raises ValueError for a text
+        of fewer than two tokens.
         """
-        who, ids, total = f"{type(self).__name__}.perplexity", sequences(self, "ids", ids, axes=1), 0.0
+        who, ids = type(self).__name__, sequences(self, "ids", ids, axes=1)
         M, steps = len(ids) - 1, checks.count(who, "steps", self.steps if steps is None else steps)
         if not M:
             raise ValueError(checks.wrong(who, "ids", "hold at least two tokens", "one"))
         if steps > self.length:
             raise ValueError(checks.wrong(who, "steps", f"be at most length={self.length}", steps))
+        parts = []
         with aside(self):
             for i in range(0, M, steps):
                 j = min(i + steps, M)
                 scores = self.run(self.window(ids, i, j)[None])[0, i - j:]
-                total += self.loss.forward(scores, ids[i + 1:j + 1]) * (j - i)
-        self.loss.cache = None
-        return math.exp(min(total / M, 709.0))
+                parts.append(log_softmax(scores)[np.arange(j - i), ids[i + 1:j + 1]])
+        return np.concatenate(parts)
+
+    def perplexity(self, ids, steps=None):
+        """exp of the mean of -log p over all tokens of a text but its first, as ``log_probabilities`` has them.
+
+        Its logarithm to base 2 is the number of bits per token.
+        """
+        return math.exp(min(-self.log_probabilities(ids, steps).mean(dtype=np.float64), 709.0))

@@ -1,6 +1,4 @@
 """The opponents of a neural language model: n-grams, counted."""
-import math
-
 import numpy as np
 
 from ..common import checks
@@ -108,16 +106,12 @@ class NGram(TextModel):
         """p of each window's last token."""
         return self.parts(windows) @ self.weights
 
-    def probabilities(self, ids):
-        """p (M,) of each token of a text ids (M,), given those before it."""
-        return self.mixed(self.windows(sequences(self, "ids", ids, axes=1)))
-
-    def perplexity(self, ids):
-        """exp of the mean of -log p over a text ids (M,), all but its first token, as other models have it."""
-        p = self.probabilities(ids)[1:]
-        if not p.size:
-            raise ValueError(checks.wrong(f"{type(self).__name__}.perplexity", "ids", "hold at least two tokens", "one"))
-        return math.exp(-np.log(p).mean())
+    def log_probabilities(self, ids, steps=None):
+        """log p of each token of a text ids (M,) but the first, (M - 1,). Reads all at once, whatever ``steps`` is."""
+        ids = sequences(self, "ids", ids, axes=1)
+        if len(ids) < 2:
+            raise ValueError(checks.wrong(type(self).__name__, "ids", "hold at least two tokens", "one"))
+        return np.log(self.mixed(self.windows(ids)[1:]))
 
     def window(self, ids, i, j):
         return ids[:j]

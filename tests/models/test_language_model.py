@@ -149,8 +149,9 @@ def test_a_batch_of_another_size_is_refused_while_stateful():
 @pytest.mark.parametrize("steps", [None, 1, 7, 59, 1000])
 def test_perplexity_is_that_of_the_whole_text_however_it_is_cut(stateful, steps):
     model = network(depth=2, dropout=0.5, stateful=stateful)
-    log_p = log_softmax(model.predict(IDS[None, :-1])[0])
-    assert model.perplexity(IDS, steps) == pytest.approx(np.exp(-log_p[np.arange(59), IDS[1:]].mean()))
+    log_p = log_softmax(model.predict(IDS[None, :-1])[0])[np.arange(59), IDS[1:]]
+    np.testing.assert_allclose(model.log_probabilities(IDS, steps), log_p)
+    assert model.perplexity(IDS, steps) == pytest.approx(np.exp(-log_p.mean()))
 
 
 def test_a_model_that_knows_nothing_has_perplexity_v():
@@ -240,7 +241,7 @@ def test_bad_ids():
         model.generate([[1, 2]], 3)
     with refused(ValueError, "LanguageModel.generate: temperature should be a number of at least 0, got -1"):
         model.generate([1], 3, temperature=-1)
-    with refused(ValueError, "LanguageModel.perplexity: ids should hold at least two tokens, got one"):
+    with refused(ValueError, "LanguageModel: ids should hold at least two tokens, got one"):
         model.perplexity([1])
     with refused(ValueError, "LanguageModel: depth should be at least 1, got 0"):
         network(depth=0)

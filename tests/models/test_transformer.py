@@ -101,7 +101,7 @@ def test_perplexity_counts_each_token_once_with_at_least_half_the_length_before_
     assert model.perplexity(IDS) == pytest.approx(np.exp(total / 39))
     whole = log_softmax(model.predict(IDS[None, :L])[0])[np.arange(L), IDS[1:L + 1]]
     assert model.perplexity(IDS[:L + 1], steps=1) == pytest.approx(np.exp(-whole.mean()))
-    with refused(ValueError, "TransformerLM.perplexity: steps should be at most length=6, got 7"):
+    with refused(ValueError, "TransformerLM: steps should be at most length=6, got 7"):
         model.perplexity(IDS, steps=7)
 
 
