@@ -20,33 +20,12 @@ def row_numbers(who, name, ids, rows):
     return numbers
 
 
-def sum_rows(ids, values):
-    """Distinct ids, ascending, and for each the sum of its rows of ``values``: ids (M,), values (M, D).
-
-    Sorted, equal ids stand in a row. The first of each is copied; the others, mostly few, are added to it, in one axis,
-    for which ``np.add.at`` is several times as fast as in two.
-
-    >>> sum_rows(np.array([7, 3, 7]), np.array([[1.0], [10.0], [100.0]]))
-    (array([3, 7]), array([[ 10.],
-           [101.]]))
-    """
-    order = ids.argsort()
-    ordered = ids[order]
-    new = np.concatenate(([True], ordered[1:] != ordered[:-1]))
-    sums = values.take(order[new], axis=0)
-    if len(sums) < len(ids):
-        D, again = values.shape[1], ~new
-        entries = (np.cumsum(new)[again] - 1)[:, None] * D + np.arange(D)
-        np.add.at(sums.reshape(-1), entries.reshape(-1), values.take(order[again], axis=0).reshape(-1))
-    return ordered[new], sums
-
-
 class RowGradient(np.ndarray):
     """A gradient (V, D) that is zero except in some rows: a true dense array that also carries ``rows``.
 
-    ``rows`` are the numbers, distinct and ascending, of all rows that may differ from zero, or None if that is not
-    known. An optimizer for which a zero gradient means no step may touch those rows only: 1,000 instead of 10,000
-    say; everyone else reads the array as ever.
+    ``rows`` are the numbers, each once, of all rows that may differ from zero, or None if that is not known. An
+    optimizer for which a zero gradient means no step may touch those rows only: 1,000 instead of 10,000 say; everyone
+    else reads the array as ever.
 
     >>> dW = RowGradient.zeros_like(np.ones((4, 2)))
     >>> dW.write(np.array([3, 1, 3]), np.array([[1.0, 1.0], [2.0, 2.0], [5.0, 5.0]]))
@@ -72,11 +51,19 @@ class RowGradient(np.ndarray):
         return dW
 
     def write(self, ids, values):
-        """Overwrite: row i becomes the sum of all ``values[k]`` with ``ids[k] == i``, every other row zero."""
+        """Overwrite: row i becomes the sum of all ``values[k]`` with ``ids[k] == i``, every other row zero.
+
+        Without sorting: each use of an id writes its number into the id's place and its values into the id's row, where
+        the last one's stay. The others, mostly few, are added.
+        """
         dense = self.view(np.ndarray)
         dense[slice(None) if self.rows is None else self.rows] = 0
-        self.rows, sums = sum_rows(ids, values)
-        dense[self.rows] = sums
+        dense[ids] = values
+        uses, place = np.arange(len(ids)), np.empty(len(dense), np.intp)
+        place[ids] = uses
+        last = place.take(ids) == uses
+        self.rows, again = ids[last], np.flatnonzero(~last)
+        add_rows(dense, ids.take(again), values.take(again, axis=0))
 
     def __array_finalize__(self, parent):
         self.rows = None
@@ -94,6 +81,14 @@ class RowGradient(np.ndarray):
             kwargs["out"] = tuple(map(plain, out))
         result = getattr(ufunc, method)(*map(plain, inputs), **kwargs)
         return result if not out else out[0] if len(out) == 1 else out
+
+
+def add_rows(a, ids, values):
+    """a[ids[k]] += values[k] for every k, one after the other."""
+    if a.flags.c_contiguous:                # in one axis np.add.at is several times as fast
+        D = a.shape[1]
+        a, ids, values = a.reshape(-1), (ids[:, None] * D + np.arange(D)).reshape(-1), values.reshape(-1)
+    np.add.at(a, ids, values)
 
 
 def plain(a):

@@ -5,7 +5,7 @@ from operator import is_
 import numpy as np
 
 from ..common import checks
-from ._pieces import pieces
+from ._pieces import SIZE, pieces
 
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
 AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}
@@ -134,11 +134,14 @@ class Optimizer:
 
     def _rule_on_rows(self, lr, p, g, *kept):
         """The rule on the rows alone that ``g.rows`` names, outside of which the gradient is 0; None: on all."""
-        rows = slice(None) if g.rows is None else g.rows
-        parts = [np.asarray(a)[rows] for a in (p, g, *kept)]
-        self.rule(lr, *parts)
-        for a, part in zip((p, *kept), (parts[0], *parts[2:])):
-            a[rows] = part
+        if g.rows is None:
+            return self.rule(lr, p, np.asarray(g), *kept)
+        n = max(1, SIZE // p[0].size)
+        for rows in (g.rows[i:i + n] for i in range(0, len(g.rows), n)):
+            parts = [np.asarray(a).take(rows, axis=0) for a in (p, g, *kept)]
+            self.rule(lr, *parts)
+            for a, part in zip((p, *kept), (parts[0], *parts[2:])):
+                a[rows] = part
 
     def _check_same(self, params, grads):
         """RuntimeError unless these are the arrays of the updates before."""

@@ -471,43 +471,37 @@ class Attention:
 
 
 class Gelu:
-    """y = x (1 + t) / 2, t = tanh(a x + b x^3), in pieces that stay in the cache through all ten passes."""
+    """y = x (1 + t) / 2, t = tanh(a x + b x^3)."""
     a, b = f32((2 / np.pi) ** 0.5), f32(0.044715 * (2 / np.pi) ** 0.5)
 
     def __init__(self, rows, D):
-        self.y, self.t, self.tmp = (np.empty((rows, D), f32) for _ in range(3))
-        self.pieces = [slice(i, i + PIECE // D) for i in range(0, rows, PIECE // D)]
+        self.y, self.t, self.slope = empty(*[(rows, D)] * 3)
 
     def forward(self, x):
-        self.x = x
-        for piece in self.pieces:
-            x, t, y = self.x[piece], self.t[piece], self.y[piece]
-            np.multiply(x, x, out=t)
-            np.multiply(t, self.b, out=t)
-            np.add(t, self.a, out=t)
-            np.multiply(t, x, out=t)
-            np.tanh(t, out=t)
-            np.add(t, f32(1), out=y)
-            np.multiply(y, x, out=y)
-            np.multiply(y, f32(0.5), out=y)
-        return self.y
+        t, y, self.x = self.t, self.y, x
+        np.multiply(x, x, out=t)
+        np.multiply(t, self.b, out=t)
+        np.add(t, self.a, out=t)
+        np.multiply(t, x, out=t)
+        np.tanh(t, out=t)
+        np.add(t, f32(1), out=y)
+        np.multiply(y, x, out=y)
+        return np.multiply(y, f32(0.5), out=y)
 
     def backward(self, dy):
         """dy becomes dx: times [1 + t + x (1 - t^2) (a + 3 b x^2)] / 2."""
-        for piece in self.pieces:
-            d, x, t, s = dy[piece], self.x[piece], self.t[piece], self.tmp[piece]
-            np.multiply(x, x, out=s)
-            np.multiply(s, f32(3 * self.b), out=s)
-            np.add(s, self.a, out=s)
-            np.multiply(s, x, out=s)
-            np.multiply(t, t, out=x)                          # x is not needed any more
-            np.subtract(f32(1), x, out=x)
-            np.multiply(s, x, out=s)
-            np.add(s, t, out=s)
-            np.add(s, f32(1), out=s)
-            np.multiply(s, f32(0.5), out=s)
-            np.multiply(d, s, out=d)
-        return dy
+        x, t, slope = self.x, self.t, self.slope
+        np.multiply(x, x, out=slope)
+        np.multiply(slope, f32(3 * self.b), out=slope)
+        np.add(slope, self.a, out=slope)
+        np.multiply(slope, x, out=slope)
+        np.multiply(t, t, out=x)                              # x is not needed any more
+        np.subtract(f32(1), x, out=x)
+        np.multiply(slope, x, out=slope)
+        np.add(slope, t, out=slope)
+        np.add(slope, f32(1), out=slope)
+        np.multiply(slope, f32(0.5), out=slope)
+        return np.multiply(dy, slope, out=dy)
 
 
 @register("W7")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chainrule.common.functions import one_hot
 from chainrule.common.initializers import constant
-from chainrule.layers._rows import RowGradient, sum_rows
+from chainrule.layers._rows import RowGradient
 from chainrule.layers.embedding import Embedding, EmbeddingDot
 from tests.errors import refused
 
@@ -73,18 +73,20 @@ class TestRows:
             expected = np.zeros((7, 3))
             np.add.at(expected, ids, 1)
             np.testing.assert_array_equal(layer.grads[0], expected)
-            np.testing.assert_array_equal(layer.grads[0].rows, np.unique(ids))
+            np.testing.assert_array_equal(np.sort(layer.grads[0].rows), np.unique(ids))
 
     def test_before_the_first_backward_no_row_is_touched(self):
         dW = Embedding(matrix()).grads[0]
         assert isinstance(dW, RowGradient) and not dW.any() and dW.rows.size == 0
 
-    @given(ids_of)
-    def test_sum_rows(self, ids):
-        ids, values = np.array(ids), draw(len(ids), 3)
-        rows, sums = sum_rows(ids, values)
-        np.testing.assert_array_equal(rows, np.unique(ids))
-        np.testing.assert_allclose(sums, [values[ids == row].sum(axis=0) for row in rows], atol=1e-12)
+    @given(ids_of, st.sampled_from("CF"))
+    def test_equal_ids_add_up_in_any_memory_order_and_are_named_once(self, ids, order):
+        dW, values = RowGradient.zeros_like(np.zeros((7, 3), order=order)), draw(len(ids), 3)
+        before = values.copy()
+        dW.write(np.array(ids), values)
+        np.testing.assert_allclose(dW, one_hot(np.array(ids), 7, np.float64).T @ values, atol=1e-12)
+        np.testing.assert_array_equal(np.sort(dW.rows), np.unique(ids))
+        np.testing.assert_array_equal(values, before)
 
     @pytest.fixture
     def dW(self):
@@ -96,7 +98,7 @@ class TestRows:
         lambda g: g.__imul__(0.5), lambda g: g.__itruediv__(2), lambda g: np.multiply(g, np.float32(0.5), out=g)])
     def test_scaling_keeps_the_rows(self, dW, scale):
         assert scale(dW) is dW
-        assert dW.rows.tolist() == [1, 3] and dW[3].tolist() == [0.5, 1.0]
+        assert dW.rows.tolist() == [3, 1] and dW[3].tolist() == [0.5, 1.0]
 
     @pytest.mark.parametrize("write", [
         lambda g: g.__iadd__(1.0), lambda g: g.__setitem__(0, 9.0), lambda g: np.add(g, 1, out=g),
@@ -112,7 +114,7 @@ class TestRows:
         assert type(dW * 2) is np.ndarray and type(np.sqrt(dW)) is np.ndarray and type(np.asarray(dW)) is np.ndarray
         for other in (dW.copy(), copy.deepcopy(dW), pickle.loads(pickle.dumps(dW)), dW[1:], dW.reshape(-1)):
             assert getattr(other, "rows", None) is None
-        assert dW.rows.tolist() == [1, 3]
+        assert dW.rows.tolist() == [3, 1]
 
     def test_a_copied_layer_goes_on(self):
         layer = Embedding(matrix())
