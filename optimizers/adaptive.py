@@ -69,6 +69,9 @@ class Adam(Optimizer):
     division by 1 - beta^t a correction of the bias; the steps are the same. A step is seldom longer than lr,
     whatever the scale of the gradients.
 
+    The sums are multiplied by beta at the end of a step, ready for the next gradient. So all that the gradient
+    does is in ``learn``, which changes nothing where it is 0: a gradient that names its rows is read nowhere else.
+
     Kingma and Ba 2015, Adam: A Method for Stochastic Optimization.
 
     >>> W, dW = np.array([1.0, 1.0]), np.array([0.001, -100.0])
@@ -85,10 +88,14 @@ class Adam(Optimizer):
         self.eps = self._number("eps", eps, **POSITIVE)
 
     def rule(self, lr, p, g, m, v):
-        m *= self.beta1
+        self.learn(g, m, v)
+        self.drift(lr, p, m, v)
+
+    def learn(self, g, m, v):
         m += g
-        v *= self.beta2
         v += g * g
+
+    def drift(self, lr, p, m, v):
         # √v̂ = √v / root: with root on both sides of the fraction no array needs to be divided by it.
         weights, root = weight_sum(self.beta1, self.step), math.sqrt(weight_sum(self.beta2, self.step))
         # p -= lr * root / weights * m / (np.sqrt(v) + self.eps * root) in one temporary array instead of four
@@ -97,6 +104,8 @@ class Adam(Optimizer):
         np.divide(m, move, out=move)
         move *= lr * root / weights
         p -= move
+        m *= self.beta1             # ready for the next gradient
+        v *= self.beta2
 
 
 class AdamW(Adam):
@@ -116,9 +125,9 @@ class AdamW(Adam):
         super().__init__(lr, beta1, beta2, eps)
         self.weight_decay = self._number("weight_decay", weight_decay, **AT_LEAST_0)
 
-    def rule(self, lr, p, g, m, v):
+    def drift(self, lr, p, m, v):
         p *= 1 - lr * self.weight_decay
-        super().rule(lr, p, g, m, v)
+        super().drift(lr, p, m, v)
 
 
 def weight_sum(beta, t):

@@ -1,5 +1,6 @@
 """What all optimizers share: the step number, the learning rate, state kept by position, and the checks."""
 import math
+from functools import partial
 from operator import is_
 
 import numpy as np
@@ -36,15 +37,16 @@ class Optimizer:
     >>> optimizer.state
     {'step': array(1), 'm.0': array([ 0.3, -4. ])}
     """
+    names = ()              # of the state arrays that the rule keeps for each parameter
     skips_zeros = False     # True: where g is 0 the rule changes nothing, so rows of zeros may be left out
-    names = ()        # of the state arrays that the rule keeps for each parameter
+    learn = None            # else, if only a part of the rule does, that part, learn(g, *state); drift(lr, p, *state) is the rest
 
     def __init__(self, lr):
         self.lr = lr if callable(lr) else self._number("lr", lr, **POSITIVE)
         self.step = 0
         self._state = []         # for each parameter a tuple of arrays of its shape, in the order of names
         self._held = None        # the arrays of the first update: all params, then all grads
-        self._by_rows = None     # (param, grad, *state) where the gradient names its rows
+        self._by_rows = None     # (param, grad, *state) where the gradient names its rows, and the pieces that drift
         self._pieces = None      # views of params, grads and state; None: to be cut at the next update
 
     def rule(self, lr, p, g, *state):
@@ -76,8 +78,10 @@ class Optimizer:
         self.step += 1
         for piece in self._pieces:
             self.rule(lr, *piece)
-        for arrays in self._by_rows:
+        for arrays, drifting in self._by_rows:
             self._rule_on_rows(lr, *arrays)
+            for piece in drifting:
+                self.drift(lr, *piece)
 
     @property
     def state(self):
@@ -127,21 +131,24 @@ class Optimizer:
         self._held = [*params, *grads]
         self._pieces, self._by_rows = [], []
         for p, g, kept in zip(params, grads, self._state):
-            if self.skips_zeros and hasattr(g, "rows"):
-                self._by_rows.append((p, g, *kept))
+            if hasattr(g, "rows") and (self.skips_zeros or self.learn):
+                self._by_rows.append(((p, g, *kept), () if self.skips_zeros else pieces(p, *kept)))
             else:
                 self._pieces += pieces(p, np.asarray(g), *kept)
 
     def _rule_on_rows(self, lr, p, g, *kept):
-        """The rule on the rows alone that ``g.rows`` names, outside of which the gradient is 0; None: on all."""
-        if g.rows is None:
-            return self.rule(lr, p, np.asarray(g), *kept)
+        """The rule, or its part ``learn``, on the rows alone that ``g.rows`` names, outside of which the gradient is 0."""
+        rows, g = g.rows, np.asarray(g)
+        rule, arrays = (partial(self.rule, lr), (p, g, *kept)) if self.skips_zeros else (self.learn, (g, *kept))
+        if rows is None:                        # nobody knows which
+            return rule(*arrays)
         n = max(1, SIZE // p[0].size)
-        for rows in (g.rows[i:i + n] for i in range(0, len(g.rows), n)):
-            parts = [np.asarray(a).take(rows, axis=0) for a in (p, g, *kept)]
-            self.rule(lr, *parts)
-            for a, part in zip((p, *kept), (parts[0], *parts[2:])):
-                a[rows] = part
+        for some in (rows[i:i + n] for i in range(0, len(rows), n)):
+            parts = [a.take(some, axis=0) for a in arrays]
+            rule(*parts)
+            for a, part in zip(arrays, parts):
+                if a is not g:
+                    a[some] = part
 
     def _check_same(self, params, grads):
         """RuntimeError unless these are the arrays of the updates before."""
