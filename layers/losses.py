@@ -9,6 +9,8 @@ from ..common import checks
 from ..common.functions import sigmoid
 from ..common.layer import Layer
 
+PIECE = 2**18       # elements: 1 MiB of float32
+
 
 class Loss(Layer):
     """What losses share: the checks of x and t, and of the upstream gradient, which is a number."""
@@ -67,15 +69,12 @@ class SoftmaxWithLoss(Loss):
         x, t = self.scores(x), checks.as_array(t)
         C = x.shape[-1]
         z = x.reshape(-1, C)
-        z = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), order="C")       # rows in memory, for flat indices
-        y = np.exp(z)
-        total = y.dot(np.ones(C, y.dtype))
-        y /= total[:, None]
+        y, top, total = softmax_of_rows(z)
         self.count, weight, at = len(z), None, None
         if t.shape == x.shape:
             t = self.targets(t, x).reshape(z.shape)
             weight = t.sum(axis=1)
-            loss = weight.dot(np.log(total)) - np.vdot(t, z)
+            loss = weight.dot(np.log(total)) - np.vdot(t, z - top[:, None])
         else:
             t = self.labels(t, x, self.ignore_label).reshape(-1)
             if self.ignore_label is not None:
@@ -83,7 +82,7 @@ class SoftmaxWithLoss(Loss):
                 self.count = int(np.count_nonzero(weight))
                 t = np.where(weight, t, 0)
             at = t + np.arange(0, z.size, C)               # where in the flat array each row's label stands
-            rows = np.log(total) - z.take(at)
+            rows = np.log(total) - (z.take(at) - top)
             loss = np.add.reduce(rows) if weight is None else weight.dot(rows)
         self.cache = y, t, at, weight, x.shape
         return float(loss) / max(self.count, 1)
@@ -97,6 +96,22 @@ class SoftmaxWithLoss(Loss):
         else:
             dx.reshape(-1)[at] -= scale if weight is None else weight * scale
         return dx.reshape(shape)
+
+
+def softmax_of_rows(x, out=None):
+    """The softmax of each row of a matrix (M, C), in ``out`` if there is one, the row's maximum and Σ exp(x - max x), both
+    (M,). Of a large matrix a few rows at a time, so that all passes but the first find them in the cache."""
+    M, C = x.shape
+    if out is None and M * C > PIECE:
+        y, each = np.empty((M, C), x.dtype), max(1, PIECE // C)
+        pieces = [softmax_of_rows(x[i:i + each], y[i:i + each]) for i in range(0, M, each)]
+        return y, *(np.concatenate(numbers) for numbers in list(zip(*pieces))[1:])
+    top = np.maximum.reduce(x, axis=1)
+    y = np.subtract(x, top[:, None], out=out, order="C")            # rows in memory, for flat indices
+    np.exp(y, out=y)
+    total = y.dot(np.ones(C, y.dtype))
+    y /= total[:, None]
+    return y, top, total
 
 
 class SigmoidWithLoss(Loss):

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.layers import CosineLoss, HingeLoss, KLDivergence, NormLoss, SigmoidWithLoss, SoftmaxWithLoss, SquaredError
+from chainrule.layers import CosineLoss, HingeLoss, KLDivergence, NormLoss, SigmoidWithLoss, SoftmaxWithLoss, SquaredError, losses
 from tests.errors import refused
 
 log, inf = math.log, np.inf
@@ -83,6 +83,16 @@ class TestSoftmaxWithLoss:
         for t in (np.array([0, 1]), np.array([[1.0, 0, 0], [0, 1, 0]])):
             assert loss.forward(x, t) == 1e4
             np.testing.assert_array_equal(loss.backward(), [[0, 0, 0], [0.5, -0.5, 0]])
+
+    @pytest.mark.parametrize("piece", [1, 7])
+    def test_a_matrix_too_large_for_the_cache(self, piece, monkeypatch):
+        x, t = np.random.default_rng(0).normal(scale=300.0, size=(5, 3)), np.array([0, 2, 1, 1, 0])
+        for target in (t, np.eye(3)[t]):
+            loss = SoftmaxWithLoss()
+            value, gradient = loss.forward(x, target), loss.backward()
+            monkeypatch.setattr(losses, "PIECE", piece)
+            check(SoftmaxWithLoss(), x, target, value, gradient)
+            monkeypatch.undo()
 
     def test_a_label_that_is_ignored_elsewhere_is_refused_here(self):
         with refused(ValueError, "SoftmaxWithLoss: t should hold labels in 0..2, got -1 at index 1"):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from chainrule.common.training.clipping import clip_gradients
+from chainrule.layers._rows import RowGradient
 from chainrule.optimizers import clip_gradients as exported
 
 
@@ -52,6 +53,20 @@ def test_a_norm_that_is_not_finite_is_returned_and_nothing_is_scaled(bad):
     assert math.isnan(norm) if math.isnan(bad) else norm == math.inf
     np.testing.assert_array_equal(a, np.array([3.0, bad], np.float32))
     assert b == 100.0
+
+
+def test_of_a_gradient_that_names_its_rows_these_count():
+    dW = RowGradient.zeros_like(np.zeros((5, 2)))
+    dW.write(np.array([3, 1, 3]), np.array([[1.0, 2.0], [4.0, 4.0], [1.0, 0.0]]))
+    assert clip_gradients([dW], 3.0) == 6.324555320336759          # √(2² + 2² + 4² + 4²)
+    assert np.linalg.norm(dW) == pytest.approx(3.0) and dW.rows.tolist() == [1, 3]
+    dW[0] = 4.0                                                     # now nobody knows which
+    assert clip_gradients([dW], 100.0) == pytest.approx(math.sqrt(9 + 32))
+
+
+def test_more_than_a_piece():
+    g = np.arange(200_000, dtype=np.float32)
+    assert clip_gradients([g], 1e12) == math.sqrt(sum(i * i for i in range(200_000)))
 
 
 def test_no_gradients():
