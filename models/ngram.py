@@ -145,6 +145,8 @@ class KneserNey(NGram):
     (0.05, array([2, 0, 1, 0, 2]))
     """
 
+    discount = None        # until fit
+
     def shortened(self, at, c):
         return np.bincount(at)
 

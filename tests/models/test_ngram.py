@@ -126,8 +126,9 @@ def test_the_context_is_the_last_tokens_only():
 
 
 def test_what_is_refused():
-    with refused(RuntimeError, "NGram: nothing was counted yet; call fit(ids) first"):
-        NGram(V).perplexity(IDS)
+    for kind in (NGram, KneserNey):
+        with refused(RuntimeError, f"{kind.__name__}: nothing was counted yet; call fit(ids) first"):
+            kind(V).perplexity(IDS)
     with refused(ValueError, "KneserNey: n should be smaller for a vocabulary of 10000: (V + 1)^n < 2^63, got 5"):
         KneserNey(10_000, 5)
     with refused(ValueError, "NGram.fit: held_out should leave some of 4 tokens to count and some to tune on, got 0.1"):
