@@ -1,9 +1,10 @@
 """Signatures of sums: the gradient lacks a term (or has one too many) that can be named."""
+import dataclasses
 import itertools
 
 import numpy as np
 
-from .probes import again
+from .probes import again, with_params
 from .scaling import elementwise, named, passes_dout, ratio
 
 
@@ -87,7 +88,13 @@ def labels_ignored(e):
             continue
         first = np.array([np.array_equal(row, t[0]) for row in t])
         several, one = t.copy(), t.copy()        # not rolled along the batch: their sum would stay
-        if first.all():
+        if t.dtype.kind in "iu":                 # each label becomes the next one; those that do not count stay
+            values = np.unique(t[t >= 0])
+            counts = np.flatnonzero(t.reshape(-1) >= 0)
+            later = values[(np.searchsorted(values, t) + 1) % len(values)]
+            several[...] = np.where(t >= 0, later, t)
+            one.flat[counts[:1]] = later.flat[counts[:1]]
+        elif first.all():
             several[...], one[0] = np.roll(t, 1, axis=-1), np.roll(t[0], 1)
         else:
             several[first], several[~first], one[0] = t[~first][0], t[0], t[~first][0]
@@ -137,6 +144,8 @@ def statistics(e):
         size = int(np.prod([shape[a] for a in axes]))
         for basis in bases:
             if size > len(basis) and in_span(R, basis, axes):
+                if leaks(e):
+                    return ["summed-too-far"], "backward sends gradient from one sample to another, forward nothing"
                 what = "one vector" if len(basis) == 1 else "1 and x"
                 return (
                     ["constant-statistics"],
@@ -146,6 +155,42 @@ def statistics(e):
             return [
                 "constant-statistics"
             ], "only the diagonal of the Jacobian is there: the paths through the normaliser are missing"
+    return None
+
+
+def leaks(e):
+    """Whether backward mixes samples that the forward keeps apart."""
+    y, x = e.m.y, e.value
+    if not e.unit or not x.ndim or len(x) != e.m.batch or not y.ndim or len(y) != len(x):
+        return False
+    B, J = (M.reshape(len(y), -1, len(x), x[0].size).swapaxes(1, 2)[~np.eye(len(y), dtype=bool)] for M in (e.A, e.G))
+    scale = 1e-6 * np.abs(e.G).max() + e.noise
+    return bool(np.abs(B).max() > scale >= np.abs(J).max())
+
+
+def scale_free(e):
+    """Signature: the output stays when a group of this parameter's entries grows together, and backward does not know."""
+    if not e.param or not e.shaped or e.J is None or np.isnan(e.G).any() or e.value.ndim < 2:
+        return None
+    for shape, axes in groups(e.value.shape):
+        if invariance_broken(e, shape, axes, shift=False):
+            words = f"scaled together along axis {axes} this parameter changes nothing, but backward says it does"
+            return ["constant-statistics"], words
+    return None
+
+
+def branch_statistics(e):
+    """Experiment: a weight set to zero takes a branch out; what the branch adds has an invariance that backward does
+    not have: a normalisation inside it."""
+    if e.param or not e.shaped or not e.unit or e.value.ndim < 2:
+        return None
+    for i, _, found in with_params(e, lambda p: 0 * p if p.ndim > 1 else None):
+        if found is None or found.J is None or not found.right or not np.any(found.G):
+            continue
+        branch = dataclasses.replace(e, A=e.A - found.J.reshape(e.A.shape), G=e.G - found.J.reshape(e.G.shape), J=e.J - found.J)
+        if any(invariance_broken(branch, shape, axes) for shape, axes in groups(e.value.shape)):
+            return ["constant-statistics"], (f"the path through params[{i}] does not change when the values of a group shift or "
+                                             "scale together, but backward says it does")
     return None
 
 
@@ -166,7 +211,7 @@ def groups(shape):
     """The ways to see an array as groups: (shape, axes that make one group); the channels of images also
     split in equal parts."""
     shapes = [shape]
-    if len(shape) > 2:
+    if len(shape) > 1:
         shapes += [(shape[0], g, shape[1] // g, *shape[2:]) for g in range(2, shape[1]) if shape[1] % g == 0]
     for s in shapes:
         for r in range(1, len(s) + 1):
@@ -175,14 +220,14 @@ def groups(shape):
                     yield s, axes
 
 
-def invariance_broken(e, shape, axes):
+def invariance_broken(e, shape, axes, shift=True):
     """Whether shifting or scaling a group together changes nothing in truth, but something for backward."""
     axes = tuple(a + 1 for a in axes)
     x, J = e.value.reshape(shape), e.J.reshape(-1, *shape)
     B = e.A.reshape(-1, *shape) if e.unit or not e.m.y.ndim else None
     if not np.any(J):
         return False
-    for direction in (np.ones(shape), x):
+    for direction in (np.ones(shape), x)[not shift:]:
         def moves(M, direction=direction):
             return np.abs((M * direction).sum(axis=axes)).max() / max(
                 np.abs(M * direction).sum(axis=axes).max(), 1e-300

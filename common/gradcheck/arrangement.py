@@ -199,12 +199,17 @@ def rows_exchanged(e):
     scale = 1e-5 * np.abs(J).max() + 3 * e.noise
     if np.abs(B.sum(axis=0) - J.sum(axis=0)).max() > scale * len(B):
         return None
-    taken = np.zeros(len(J), bool)
+    taken, source = np.zeros(len(J), bool), []
     for b in B:
         fits = np.flatnonzero((np.abs(J - b).max(axis=1) <= scale) & ~taken)
         if not fits.size:
             return None
         taken[fits[0]] = True
+        source.append(fits[0])
+    at, of = (np.array(np.unravel_index(rows, e.m.y.shape)) for rows in (np.arange(len(B)), source))
+    axes = [a for a in range(e.m.y.ndim) if np.any(at[a] != of[a])]
+    if e.m.y.ndim == 3 and len(axes) == 1 and axes[0] < 2 and len(np.unique((at - of)[axes[0]] % e.m.y.shape[axes[0]])) == 1:
+        return ["stale-cache"], "every row of the Jacobian is that of a neighbouring time step"
     return [
         "wrong-reshape"
     ], "every row of the Jacobian is right, but for another output: dout is read in the wrong order"
@@ -213,7 +218,7 @@ def rows_exchanged(e):
 def flipped(e):
     """Signature: reversed along one or two axes it is right; or backward is right once the kernel is its own
     mirror image."""
-    if e.shaped and e.value.ndim > 1:
+    if e.shaped and e.value.ndim > 1 or e.value.shape > (2,) and e.shaped:
         for r in (2, 1):
             for axes in itertools.combinations(range(e.G.ndim - 1, 0, -1), r):
                 found = with_scale(

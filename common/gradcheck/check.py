@@ -2,6 +2,7 @@
 import contextlib
 import inspect
 import re
+import time
 import warnings
 
 import numpy as np
@@ -14,9 +15,10 @@ from .evidence import FULL, arrays_of, close, measure
 from .remarks import coarse, no_mistake, remarks
 from .report import GradientReport
 from .rules import ORDER
-from .subject import FunctionLayer, Subject
+from .subject import FunctionLayer, SamplesFirst, Subject, time_major
 
 LIMIT = 5.0           # seconds for one forward or backward
+SEARCH = 12.0         # seconds of computing for measuring again beside kinks, and for naming what is wrong
 
 
 def check_gradients(layer, *inputs, gradient=None, rng=None):
@@ -157,6 +159,7 @@ class Check:
         them."""
         m = measure(self.subject, self.rng)
         self.kinks, self.rough = [], None
+        self.end = time.process_time() + SEARCH
         if m.right or m.error is not None:
             return m
         if m.sampled and (small := self.smaller()):
@@ -167,10 +170,14 @@ class Check:
             if all(e.shaped and close(e.A, e.G, 3e-2, 1e-5) for e in rough.targets):
                 self.rough = rough
                 return rough
+        if (turned := self.samples_first(m)) is not None:
+            return turned
         self.kinks = [e.where for e in m.targets if not e.right and e.shaped and np.any(e.kinked & e.wrong())]
         if not self.kinks:
             return m
         for size, outwards in ((1e-3, False), (1e-2, False), (1e-3, True), (0.1, False), (0.1, True)):
+            if time.process_time() > self.end:
+                break
             beside = self.beside(size, outwards)
             if beside is not None and not any(
                 np.any(e.kinked & e.wrong()) for e in beside.targets if e.shaped
@@ -178,6 +185,17 @@ class Check:
                 self.subject = beside.subject
                 return beside
         return m
+
+    def samples_first(self, m):
+        """The same measurement with samples in the first axis, if the layer has time there; else None."""
+        x = next((e for e in m.targets if e.where == "x" and e.J is not None), None)
+        if x is None or not time_major(x.value, m.y, x.J) or any(np.any(e.kinked & e.wrong()) for e in m.targets if e.shaped):
+            return None
+        subject = Subject(SamplesFirst(self.layer, *x.value.shape[:2]), self.given, self.call)
+        subject.inputs = tuple(subject.pristine.turned(i, x.value.shape[:2]) for i in subject.inputs)
+        subject.fresh_each_time = self.subject.fresh_each_time
+        self.subject = subject
+        return measure(subject, self.rng)
 
     def smaller(self):
         """The measurement of the same layer on a part of its inputs that is small enough to be measured in
@@ -245,6 +263,7 @@ class Check:
             )
         if m.error is not None:
             self.findings += raised(m)
+        m.end = self.end
         if self.rough is None:
             self.findings += diagnose(m, {f.code for f in self.findings})
 

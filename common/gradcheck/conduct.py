@@ -63,7 +63,9 @@ def growing(m):
     if rounds[0].error:
         return
     for added, later in ((2, rounds[1]), (3, rounds[2])):
-        for i, (p, q) in enumerate(zip(rounds[0].params, later.params)):
+        found = [(f"params[{i}]", p, q) for i, (p, q) in enumerate(zip(rounds[0].params, later.params))]
+        found += [("x" if i == 0 else f"inputs[{i}]", p, q) for i, (p, q) in enumerate(zip(rounds[0].inputs, later.inputs))]
+        for where, p, q in found:
             if (
                 p is not None
                 and q is not None
@@ -75,7 +77,7 @@ def growing(m):
             ):
                 yield finding(
                     "accumulates",
-                    f"params[{i}]",
+                    where,
                     f"a second backward with the same dout gives {ratio_text(p, q)} times the first",
                 )
         if later is rounds[1] and any(

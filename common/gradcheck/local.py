@@ -1,4 +1,6 @@
 """Signatures of local derivatives: the right structure times a factor that changes from entry to entry."""
+import itertools
+
 import numpy as np
 
 from .copying import reachable
@@ -7,13 +9,24 @@ from .tensors import cached
 
 
 def diagonals(e):
-    """The derivative f'(x) as backward has it and as it is, for an elementwise layer; else None."""
-    if not e.shaped or e.value.shape != e.m.y.shape or not e.unit or not elementwise(e):
+    """f'(x) as backward has it and as it is, x, and y, for an elementwise layer; also where the outputs are only a part
+    of all, or in another order. Else None."""
+    if not e.shaped or not e.unit or e.param:
         return None
-    B = e.A.reshape(len(e.A), -1)
-    if np.any(np.abs(B - np.diag(np.diag(B))) > 1e-6 * np.abs(B).max()):
+    B, J = e.A.reshape(len(e.A), -1), e.J
+    there = np.abs(J) > 1e-6 * np.abs(J).max() + e.noise
+    if e.value.shape == e.m.y.shape and elementwise(e):
+        row = np.arange(len(J))
+    elif np.all(there.sum(axis=0) == 1) and there.sum(axis=1).max() == 1:
+        row = there.argmax(axis=0)
+    else:
         return None
-    return np.diag(B), np.diag(e.J), e.value.reshape(-1)
+    column = np.arange(len(row))
+    other = B.copy()
+    other[row, column] = 0
+    if np.any(np.abs(other) > 1e-6 * np.abs(B).max()):
+        return None
+    return B[row, column], J[row, column], e.value.reshape(-1), e.m.y.reshape(-1)[row]
 
 
 def term_lost(e):
@@ -22,10 +35,10 @@ def term_lost(e):
     found = diagonals(e)
     if not found:
         return None
-    b, j, x = found
+    b, j, x, y = found
     if not np.all(x) or ratio(b, j, noise=e.noise):
         return None
-    g = e.m.y.reshape(-1) / x
+    g = y / x
     if np.ptp(g) > 1e-6:
         for part, words in (
             (g, "y/x, the first term of the product rule, is there alone"),
@@ -90,7 +103,7 @@ def factor(e):
     found = diagonals(e)
     if not found:
         return None
-    b, j, x = found
+    b, j, x, _ = found
     i = int(np.argmax(np.abs(b - j)))
     signs = ""
     if np.all(b * j <= 0) and np.any(b * j < 0):
@@ -276,4 +289,12 @@ def stale_factor(e, c):
                         r = r.reshape(-1)
                         if all(np.isclose(r, v, rtol=1e-4).any() for v in c):
                             return f"{name} at another time step"
+    layers = [(name, t) for name, t in cached(e) if t.ndim == 2 and len(t) == e.m.batch]
+    for (name, s), (_, t) in itertools.permutations(layers, 2):
+        if s.shape == t.shape and not np.array_equal(s, t):
+            for f in (lambda s: 1 - s ** 2, lambda s: s * (1 - s)):
+                with np.errstate(all="ignore"):
+                    r = (f(s) / f(t)).reshape(-1)
+                if all(np.isclose(r, v, rtol=1e-4).any() for v in c):
+                    return f"{name}, which belongs to another layer"
     return None

@@ -1,9 +1,11 @@
 """Signatures by experiment: change one thing about the layer or its inputs and see whether the mistake goes
 away."""
+import time
+
 import numpy as np
 
 from .evidence import close, measure
-from .scaling import ratio
+from .scaling import named, ratio
 from .support import supports
 
 
@@ -11,6 +13,8 @@ def again(e, inputs=None, units=False):
     """The same array's evidence at other inputs, or with the parameters as they now stand."""
     subject = e.m.subject
     kept = subject.inputs
+    if time.process_time() > e.m.end:
+        return None
     try:
         if inputs is not None:
             subject.inputs = inputs
@@ -40,6 +44,18 @@ def heals(found):
     return found is not None and found.right and np.abs(found.G).max() > 10 * found.noise
 
 
+def but_size(words, codes):
+    return f"{words} up to a constant" if codes else words
+
+
+def heals_but_size(found):
+    """The codes of the constant that is left over, [] if it is right; None if more is wrong."""
+    if found is None or not found.shaped or np.abs(found.G).max() <= 10 * found.noise:
+        return None
+    c = 1.0 if found.right else ratio(found.A, found.G, noise=found.noise)
+    return [] if c == 1 else (named(c, found) or (None,))[0] if c else None
+
+
 def batch_of_one(e, codes):
     """Two samples: is a factor 2 that of N? With one sample alone it would be gone."""
     if e.m.batch != 2 or not {"factor-2", "factor-half"} & set(codes):
@@ -60,8 +76,8 @@ def symmetric(e):
     for i, _, found in with_params(
         e, lambda p: (p + p.T) / 2 if p.ndim == 2 and p.shape[0] == p.shape[1] > 1 else None
     ):
-        if heals(found):
-            return ["missing-transpose"], f"with params[{i}] made symmetric it is right"
+        if (codes := heals_but_size(found)) is not None:
+            return ["missing-transpose", *codes], but_size(f"with params[{i}] made symmetric it is right", codes)
     return None
 
 
@@ -71,14 +87,17 @@ def mirrored(e):
         return None
 
     def mirror(axes):
-        return lambda p: (
-            (p + np.flip(p, axes)) / 2 if p.ndim >= 3 and max(p.shape[a] for a in axes) > 1 else None
-        )
+        def image(p):
+            if p.ndim < max(-a if a < 0 else a + 1 for a in axes) or max(p.shape[a] for a in axes) < 2:
+                return None
+            return (p + np.flip(p, axes)) / 2
+        return image
 
-    for axes in ((-1,), (-2, -1)):
+    for axes in ((-1,), (-2, -1), (0,), (1,), (0, 1)):
         for i, _, found in with_params(e, mirror(axes)):
-            if heals(found):
-                return ["flipped-kernel"], f"with params[{i}] made its own mirror image it is right"
+            if (codes := heals_but_size(found)) is not None:
+                words = but_size(f"with params[{i}] made its own mirror image it is right", codes)
+                return ["flipped-kernel", *codes], words
     for i, _, found in with_params(
         e, lambda p: (p + p.swapaxes(-1, -2)) / 2 if p.ndim > 2 and p.shape[-1] == p.shape[-2] else None
     ):
@@ -108,16 +127,19 @@ def distinct(e):
             not isinstance(ids, np.ndarray)
             or ids.dtype.kind not in "iu"
             or ids.size == len(np.unique(ids))
+            or ids.min() < 0
             or not e.m.y.ndim
             and ids.ndim < 2
+            and not e.param
         ):
             continue
         for pool in (np.arange(ids.max() + 1), *(np.arange(len(p)) for p in subject.params)):
             if pool.size >= ids[:1].size:
                 n = max(1, min(len(ids), pool.size // max(1, ids[0].size if ids.ndim > 1 else 1)))
                 fresh = np.resize(pool, ids[:n].shape)
-                if (n > 1 or e.m.y.ndim) and fresh.size <= pool.size and heals(
-                    again(
+                codes = None
+                if (n > 1 or e.m.y.ndim or e.param) and fresh.size <= pool.size:
+                    codes = heals_but_size(again(
                         e,
                         tuple(
                             fresh
@@ -127,25 +149,29 @@ def distinct(e):
                             else x
                             for k, x in enumerate(subject.inputs)
                         ),
-                    )
-                ):
-                    return ["repeated-index"], "with ids that do not repeat it is right"
+                    ))
+                if codes is not None:
+                    return ["repeated-index", *codes], but_size("with ids that do not repeat it is right", codes)
     return None
 
 
-def path_through(e):
-    """Experiment: with a weight set to zero this input's gradient is right; and that weight's own gradient is
-    right as it stands."""
+def path_through(e, missing=True):
+    """Experiment: with a weight set to zero this input's gradient is right, and before it was the same: the path through
+    that weight is missing; the weight's own gradient is right as it stands."""
     if e.param:
         return None
+    before = again(e)
     own = {o.index for o in e.m.targets if o.param and (o.facts.get("right") or o.right)}
     for i, _, found in with_params(e, lambda p: 0 * p if p.ndim > 1 else None):
-        if i in own and heals(found):
-            return (
-                ["lost-branch"],
-                f"the path through params[{i}] is missing or incomplete: with that weight at zero the rest is right",
-            )
+        if i in own and heals(found) and before is not None and missing == np.allclose(found.A, before.A, 1e-9, 0):
+            return ["lost-branch"], (f"the path through params[{i}] is {'missing' if missing else 'incomplete'}: "
+                                     "with that weight at zero the rest is right")
     return None
+
+
+def path_incomplete(e):
+    """Experiment: the same, where something does come back through that weight."""
+    return path_through(e, missing=False)
 
 
 def one_feature(e):

@@ -4,7 +4,7 @@ Read from top to bottom; the first rule whose signature fits an array names its 
 """
 from typing import NamedTuple
 
-from . import additive, arrangement, local, probes, scaling, smaller, support, tensors
+from . import additive, arrangement, local, probes, repair, scaling, smaller, support, tensors
 
 
 class Rule(NamedTuple):
@@ -29,6 +29,7 @@ RULES = [
     Rule(arrangement.reshaped, "wrong-reshape", "the right numbers in another order"),
     Rule(arrangement.rows_exchanged, "wrong-reshape", "the right rows of the Jacobian, for other outputs"),
     Rule(arrangement.swapped_jacobian, "missing-transpose", "the Jacobian transposed"),
+    Rule(additive.scale_free, "constant-statistics", "an invariance of a parameter that backward does not have"),
     Rule(tensors.scattered, "stale-cache", "rows of another cached array at the right places"),
     Rule(tensors.outer_named, "stale-cache", "an outer product with another cached array"),
     Rule(scaling.odd_constant, "wrong-local-derivative",
@@ -50,34 +51,40 @@ RULES = [
     Rule(additive.labels_ignored, "missing-label-subtraction", "the same whatever the labels"),
     Rule(additive.skip, "lost-branch", "wrong by dout itself"),
     # local derivatives
-    Rule(tensors.other_tensor, "stale-cache", "another cached array as the factor"),
     Rule(local.term_lost, "lost-branch", "one term of a product rule"),
+    Rule(tensors.other_tensor, "stale-cache", "another cached array as the factor"),
+    Rule(tensors.times_itself, "stale-cache", "the right gradient times the input itself"),
     Rule(tensors.linear_path, "lost-branch", "A(x) x with A(x) taken as a constant"),
     Rule(tensors.scores_transposed, "missing-transpose", "attention's scores not transposed"),
     Rule(probes.symmetric, "missing-transpose", "right once a square weight is symmetric"),
     Rule(probes.path_through, "lost-branch",
          "right once a weight is zero: what came back through it is missing"),
+    Rule(additive.branch_statistics, "constant-statistics",
+         "an invariance of one branch that backward does not have"),
     Rule(local.bare, "missing-local-derivative", "1 where the derivative should be"),
     Rule(local.unchanged, "missing-local-derivative", "dout as it came"),
     Rule(additive.broken, "constant-statistics", "an invariance of the forward that backward does not have"),
     Rule(tensors.key_path, "lost-branch", "attention's path through the keys missing"),
     Rule(local.factor, "wrong-local-derivative", "f'(x) wrong"),
     Rule(scaling.partly_constant, "(a size)", "a telling constant in some slices: one gate's sign"),
+    # experiments
+    Rule(probes.mirrored, "missing-transpose flipped-kernel", "right once a kernel is its own mirror image"),
+    Rule(probes.mirrored_input, "flipped-kernel", "right once another input is its own mirror image"),
+    Rule(probes.distinct, "repeated-index", "right once no id repeats"),
+    Rule(probes.one_token, "missing-transpose wrong-reshape constant-statistics",
+         "right, or zero in truth, for one time step alone"),
+    Rule(probes.single_sample, "cross-sample", "wrong about a coupling of samples"),
+    Rule(repair.one_place, "(any)", "right with one place of backward's text changed"),
+    # what is left fits these, too
+    Rule(probes.path_incomplete, "lost-branch", "right once a weight is zero: what comes back through it is wrong"),
     Rule(local.row_factor, "missing-local-derivative wrong-local-derivative", "a factor per output"),
     Rule(local.step_factor, "missing-local-derivative wrong-local-derivative stale-cache",
          "a factor per time step"),
     Rule(local.unit_factor, "missing-local-derivative wrong-local-derivative stale-cache",
          "a factor per hidden unit"),
-    # experiments
-    Rule(probes.mirrored, "missing-transpose flipped-kernel", "right once a kernel is its own mirror image"),
-    Rule(probes.mirrored_input, "flipped-kernel", "right once another input is its own mirror image"),
-    Rule(probes.distinct, "repeated-index", "right once no id repeats"),
     Rule(support.slice_missing, "lost-branch wrong-local-derivative", "right for some time steps only"),
     Rule(probes.one_feature, "lost-branch", "right in part when the inputs are sparse"),
     Rule(probes.shared_use, "lost-branch", "wrong in the rows of the features in use only"),
-    Rule(probes.one_token, "missing-transpose wrong-reshape constant-statistics",
-         "right, or zero in truth, for one time step alone"),
-    Rule(probes.single_sample, "cross-sample", "wrong about a coupling of samples"),
 ]
 
 # For arrays that no rule above names. Where another array is named, only a size or a structure counts here: the rest

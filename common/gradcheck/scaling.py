@@ -28,6 +28,9 @@ def sizes(e):
             found |= {int(np.prod(c)) for c in itertools.combinations(a.shape, r)}
     for n in list(attributes(subject.work)):
         found |= {n, n * n}
+    for a in subject.inputs:                     # entries that count: of a mask, of labels that are not all one kind
+        if isinstance(a, np.ndarray) and (a.dtype.kind in "iub" or np.isin(a, (0, 1)).all()):
+            found |= {int(np.sum(a != ignored)) for ignored in (0, -1, a.min(initial=0), a.max(initial=0))}
     return {n for n in found if n > 1}
 
 
@@ -66,16 +69,24 @@ def kept_part(c, e):
     """Whether c or 1/c is a round part of 1, and about the part of entries that a cached mask keeps."""
     if not 0.05 < min(c, 1 / c) < 0.99:
         return False
-    e.m.subject.output()
+    subject = e.m.subject
+    subject.output()
+    given = [x for x in subject.inputs if isinstance(x, np.ndarray)]
+    shares = [v for v in vars(subject.work).values() if isinstance(v, float)] if hasattr(subject.work, "__dict__") else []
     for q in (c, 1 / c):
         if not 0.05 < q < 0.99 or abs(q * 20 - round(q * 20)) > 1e-3:
             continue
-        for mask in reachable(e.m.subject.work):
-            if not isinstance(mask, np.ndarray) or mask.size < 20 or mask.dtype.kind not in "bf":
+        told = any(abs(v - q) < 1e-6 or abs(1 - v - q) < 1e-6 for v in shares)          # p or 1 - p among the attributes
+        for mask in reachable(subject.work):
+            if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "bf" or mask.size < (3 if told else 8):
+                continue
+            if not mask.any() or mask.all() or any(mask.shape == x.shape and np.array_equal(mask, x) for x in given):
                 continue
             top, kept = mask.max(), mask != 0
-            scaled = np.all(mask[kept] == top) and (top == 1 or abs(top - 1 / q) < 1e-6)
-            if scaled and abs(kept.mean() - q) < 3 * np.sqrt(q * (1 - q) / mask.size):
+            levels = np.all(mask[kept] == top)
+            spread = abs(kept.mean() - q) < 3 * np.sqrt(q * (1 - q) / mask.size)
+            plain = top == 1 and (told or spread and e.m.y.ndim and mask.size >= 20)
+            if levels and (plain or (told or spread) and abs(top - 1 / q) < 1e-6):
                 return True
     return False
 
@@ -109,7 +120,7 @@ def named(c, e):
                 return [*codes, "scaled-by-N", *extra], f"{words}, and {n} = {meaning(n, e)}"
             if near(k / n):
                 return [*codes, "divided-by-N", *extra], f"{words}, and {n} = {meaning(n, e)}"
-    if e.m.y.ndim and kept_part(c, e):
+    if kept_part(c, e):
         return [*codes, "dropout-scale"], f"{words}, the part that a mask keeps"
     for n in range(1, batch):                     # labels that do not count: a mean over the wrong number
         if near(n / batch) or near(batch / n):

@@ -62,6 +62,10 @@ def mask_inverted(e):
             and not np.allclose(levels, -levels[::-1])
         ):
             return ["inverted-mask"], f"slopes {levels[0]:.4g} and {levels[1]:.4g} are exchanged"
+        for axis in range(e.value.ndim if np.any(j == 1) and e.m.subject.params else 0):       # a slope for each channel
+            b_, j_ = (np.moveaxis(v.reshape(e.value.shape), axis, 0).reshape(e.value.shape[axis], -1) for v in (b, j))
+            if np.ptp(b_ + j_, axis=1).max() < 1e-6 and np.all((np.abs(j_ - 1) < 1e-6) | (np.abs(b_ - 1) < 1e-6)):
+                return ["inverted-mask"], f"the slopes of the two sides are exchanged, along axis {axis}"
     return None
 
 
@@ -94,7 +98,7 @@ def part_missing(e):
             continue
         if not both.any():
             if A is e.A and not np.any(e.A) and not elementwise(e):
-                return ["lost-branch"], "all zero; no path leads back here"
+                return (["not-written"], "all zero") if e.param else (["lost-branch"], "all zero; no path leads back here")
             continue
         found = common_ratio(A, G, both, e)
         if found is None or elementwise(e) and A is e.A:
@@ -125,6 +129,7 @@ def which_part(e, a, g):
         not e.param
         and len(shape) >= 2
         and (keeps_last or keeps_first or len(shape) == 4)
+        and not whole_channels(y, a, g)
         and windows(e, first, last, uses)
     ):
         return "overlap-overwritten", "; where windows overlap, only one of them is answered"
@@ -133,6 +138,16 @@ def which_part(e, a, g):
         if per_sample[0].any() and not per_sample[1:].any():
             return "missing-batch-sum", "; only the first sample's part is there"
     return "lost-branch", ""
+
+
+def whole_channels(y, a, g):
+    """Whether along some axis of the output (not the batch) each slice is answered in full or not at all."""
+    for axis in range(1, y.ndim):
+        a_, g_ = (np.moveaxis(v.reshape(*y.shape, -1), axis, 0).reshape(y.shape[axis], -1) for v in (a, g))
+        lost = (g_ & ~a_).any(axis=1)
+        if lost.any() and not lost.all() and not (a_ & g_)[lost].any():
+            return True
+    return False
 
 
 def windows(e, first, last, uses):

@@ -28,14 +28,16 @@ def other_tensor(e):
     (nodes of several inputs, gains)."""
     if not e.unit or not e.shaped or not (e.m.subject.params or len(e.m.subject.inputs) > 1):
         return None
-    if (
-        e.param and e.value.ndim == 1 and e.m.y.shape[-1:] == e.value.shape
-    ):  # a gain: per sample, before the sum
+    axis = next((a for a in (-1, 1) if e.m.y.ndim > 1 and e.value.shape == (e.m.y.shape[a],)), None)
+    if e.param and axis is not None:             # a gain: per sample, before the sum
         alone = all(o.right or o.facts.get("right") for o in e.m.targets if not o.param)
-        own = np.eye(len(e.value), dtype=bool)[np.arange(e.m.y.size) % len(e.value)]
+        channel = np.moveaxis(np.broadcast_to(np.arange(len(e.value)), np.moveaxis(e.m.y, axis, -1).shape), -1, axis)
+        own = np.eye(len(e.value), dtype=bool)[channel.reshape(-1)]
         if np.any(np.abs(e.A[~own]) > 1e-9) or np.any(np.abs(e.G[~own]) > e.noise + 1e-9):
             return None
         b, j, shape = e.A[own], e.G[own], e.m.y.shape
+        if axis == 1 and len(shape) > 2:         # channels last, as many keep them
+            b, j = (np.moveaxis(v.reshape(shape), 1, -1).reshape(-1) for v in (b, j))
     elif not e.param:
         alone = True
         b, j, shape = e.A.sum(axis=0).reshape(-1), e.G.sum(axis=0).reshape(-1), e.value.shape
@@ -43,7 +45,11 @@ def other_tensor(e):
         return None
     if np.ptp(b) < 1e-9 or b.size < 3 or ratio(b, j, noise=10 * e.noise):
         return None
-    tensors = [(name, t.reshape(-1)) for name, t in cached(e) if t.shape == shape]
+    if e.param and axis == 1 and len(shape) > 2:
+        tensors = [(name, (np.moveaxis(t, 1, -1) if t.shape == shape else t).reshape(-1)) for name, t in cached(e)
+                   if t.size == b.size and (t.shape == shape or t.shape[-1] == shape[1])]
+    else:
+        tensors = [(name, t.reshape(-1)) for name, t in cached(e) if t.shape == shape]
     for name, t in tensors:
         c = ratio(b, t)
         if c and abs(abs(c) - 1) < 1e-4:
@@ -55,6 +61,17 @@ def other_tensor(e):
             should = f" where it should be {right[0][0]}" if right else ""
             sign = ["wrong-sign"] if right and right[0][1] * c < 0 else []
             return ["stale-cache", *sign], f"the factor is {name}{should}"
+    return None
+
+
+def times_itself(e):
+    """Signature: of several inputs, the gradient of one is the right one times that input: a product that was cached
+    stands where a factor of it belongs."""
+    if not e.unit or not e.shaped or e.param or len(e.m.subject.inputs) < 2 or np.ptp(np.abs(e.value)) < 1e-9 \
+            or elementwise(e):
+        return None
+    if np.abs(e.A - e.G * e.value).max() < 1e-6 * np.abs(e.A).max() + e.noise:
+        return ["stale-cache"], f"the right gradient times {e.where} itself: the product is read where its other factor belongs"
     return None
 
 

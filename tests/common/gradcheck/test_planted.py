@@ -15,8 +15,6 @@ PLANTED = [(module, *case) for module in MODULES for case in import_module(f"tes
 KNOWN_MISSES = {
     "RNN:steps from 1, db mean",            # a step that is lost hides the mean in the same array
     "BatchNorm:right wrong-sign in params[0], summed-too-far in x",
-    "GRU:r unslope", "GRU:r forgotten",     # wrong in the carry from step to step only: a part of it missing, or a factor
-    "Autoencoder:no slope",                 # one use of a shared weight: missing, or wrong
 }
 
 

@@ -1,0 +1,322 @@
+"""Changes of one place in a backward, each of which would undo one mistake.
+
+A family is a generator of (code, new node, words) for a place; ``code`` is what the mistake is called if the change makes
+the gradient right, or, in italics of a kind ("size", "factor", "array", "axes"), what the values before and after decide.
+In templates E stands for the expression at the place, A and D for arrays that are at hand there, ``NP`` for NumPy.
+"""
+import ast
+import functools
+import itertools
+
+import numpy as np
+
+from .source import NUMPY
+
+SLOPES = ("1 - A ** 2", "A * (1 - A)", "A > 0", "1 - A", "A")                    # of what was cached: tanh, sigmoid, ReLU, parts
+RARE = ("1 + A", "1 - NP.tanh(A) ** 2", "NP.cos(A)", "NP.exp(A)", "2 * A", "1 / A", "-1 / A ** 2", "NP.sign(A)", "3 * A ** 2",
+        "NP.exp(-A) / (1 + NP.exp(-A)) ** 2", "1 / (1 + NP.exp(-A))", "-NP.sin(A)", "1 / A ** 2", "A ** 2")
+STATISTICS = ("E - A * (E * A).mean(X, keepdims=True)", "E - E.mean(X, keepdims=True) - A * (E * A).mean(X, keepdims=True)",
+              "A * (E - (E * A).sum(X, keepdims=True))", "E - (E * A).sum(X, keepdims=True)", "E - A * E.sum(X, keepdims=True)")
+
+
+@functools.lru_cache(1000)
+def template(text):
+    return ast.parse(text, mode="eval").body
+
+
+def fill(text, **nodes):
+    """The expression of a template, with nodes, or constants, in the place of its names."""
+    return filled(template(text), {k: v if isinstance(v, ast.AST) else ast.Constant(v) for k, v in nodes.items()})
+
+
+def filled(tree, nodes):
+    if isinstance(tree, ast.Name):
+        return ast.Constant(NUMPY) if tree.id == "NP" else nodes.get(tree.id, tree)
+    new = type(tree)()
+    for field, value in ast.iter_fields(tree):
+        if isinstance(value, list):
+            value = [filled(v, nodes) if isinstance(v, ast.AST) else v for v in value]
+        setattr(new, field, filled(value, nodes) if isinstance(value, ast.AST) else value)
+    return new
+
+
+def said(text, **names):
+    """A template as words."""
+    for key, name in {"NP.": "", **names}.items():
+        text = text.replace(key, name)
+    return text
+
+
+def method(node, *names):
+    """Whether a node is the call of a method or NumPy function of one of these names."""
+    return isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", None)) in names
+
+
+def operator(node, *kinds):
+    return isinstance(node, ast.BinOp) and isinstance(node.op, kinds)
+
+
+# Signs and sizes
+
+def signs(place, scope):
+    node = place.node
+    if scope.index(place):
+        return
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        yield "wrong-sign", node.operand, "without the minus sign"
+    elif operator(node, ast.Add):
+        yield "wrong-sign", fill("A - D", A=node.left, D=node.right), "with the other sign of the second term"
+        yield "wrong-sign", fill("D - A", A=node.left, D=node.right), "with the other sign of the first term"
+    elif operator(node, ast.Sub):
+        yield "wrong-sign", fill("A + D", A=node.left, D=node.right), "with the other sign of the second term"
+        yield "wrong-sign", fill("D - A", A=node.left, D=node.right), "with the two terms exchanged"
+    elif place.is_gradient and scope.whole(place):
+        yield "wrong-sign", fill("-E", E=node), "with a minus sign"
+
+
+def sizes(place, scope):
+    """A factor that is a number, left out; or one that belongs there."""
+    node = place.node
+    if operator(node, ast.Mult, ast.Div):
+        for kept, factor in ((node.left, node.right), (node.right, node.left))[:1 + isinstance(node.op, ast.Mult)]:
+            of = scope.at(factor)
+            if of is not None and not of.is_array and of.values[0] not in (0, 1):
+                yield "size", kept, f"without the factor {'' if isinstance(node.op, ast.Mult) else '1/'}{of.values[0]:.4g}"
+    if place.is_gradient and scope.whole(place):
+        for n in scope.sizes:
+            yield "size", fill("E * K", E=node, K=n), f"times {n}"
+            yield "size", fill("E / K", E=node, K=n), f"divided by {n}"
+
+
+def means(place, scope):
+    """Sums that should be means, and the reverse; sums over other axes."""
+    node = place.node
+    if not (method(node, "sum", "mean") and isinstance(node.func, ast.Attribute) and place.upstream):
+        return
+    name, other = node.func.attr, "mean" if node.func.attr == "sum" else "sum"
+    code = "divided-by-N" if name == "mean" else "scaled-by-N"
+    yield code, ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args, node.keywords), f"with {other} for {name}"
+    array = scope.at(node.func.value) or scope.at(node.args[0] if node.args else None)
+    axes = range(len(array.shape)) if array is not None else ()
+    for k, r in itertools.product((k for k in node.keywords if k.arg == "axis"), range(1, len(axes) + 1)):
+        for chosen in itertools.combinations(axes, r):
+            keywords = [ast.keyword("axis", ast.Constant(chosen)) if q is k else q for q in node.keywords]
+            yield "axes", ast.Call(node.func, node.args, keywords), f"with axis={chosen}"
+
+
+def labels(place, scope):
+    """The one-hot labels that softmax with cross-entropy subtracts."""
+    if not place.is_array or not (scope.whole(place) or isinstance(scope.parent(place)[0], ast.BinOp)):
+        return
+    for name, t in scope.others(place.shape[:-1], upstream=False):
+        if t.kind in "iu" and t.values[0].min() >= 0 and t.values[0].max() < place.shape[-1]:
+            new = fill("E - (NP.arange(E.shape[-1]) == A[..., None])", E=place.node, A=t.node)
+            yield "missing-label-subtraction", new, f"less 1 at {name}"
+    for name, t in scope.others(place.shape, upstream=False):
+        if t.mask and all(np.all(v.sum(axis=-1) == 1) for v in t.values):
+            yield "missing-label-subtraction", fill("E - A", E=place.node, A=t.node), f"less {name}"
+
+
+# Places
+
+def transposes(place, scope):
+    node, n = place.node, len(place.shape or ())
+    if not place.is_array:
+        return
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        yield "missing-transpose", node.value, "without the transpose"
+    elif n == 2 and (scope.factor(place) and not isinstance(node, ast.BinOp) or place.is_gradient and scope.whole(place)):
+        yield "missing-transpose", fill("E.T", E=node), "transposed"
+    elif n in (3, 4) and scope.factor(place):
+        yield "missing-transpose", fill("E.swapaxes(-1, -2)", E=node), "with its last two axes exchanged"
+    if method(node, "transpose") and isinstance(node.func, ast.Attribute) and n <= 4:
+        for order in itertools.permutations(range(n)):
+            if order != tuple(range(n)):
+                new = fill("E.transpose(K)", E=node.func.value, K=order)
+                yield "missing-transpose", new, f"with the axes in the order {order}"
+    if method(node, "swapaxes") and isinstance(node.func, ast.Attribute):
+        yield "missing-transpose", node.func.value, "without the exchange of axes"
+
+
+def reshapes(place, scope):
+    node = place.node
+    if not (method(node, "reshape") and isinstance(node.func, ast.Attribute) and place.is_array):
+        return
+    inner = node.func.value
+    array = scope.at(inner)
+    n, shape = len(array.shape) if array is not None else 0, tuple(map(int, place.shape))
+    for order in itertools.permutations(range(n)) if 2 <= n <= 5 else ():
+        if order != tuple(range(n)):
+            moved = ast.Attribute(fill("E.transpose(K)", E=inner, K=order), "reshape", ast.Load())
+            words = f"with the axes in the order {order} before the reshape"
+            yield "wrong-reshape", ast.Call(moved, node.args, node.keywords), words
+    for order in itertools.permutations(range(len(shape))) if len(shape) <= 5 else ():
+        if order != tuple(range(len(shape))):
+            first, back = tuple(shape[i] for i in order), tuple(map(int, np.argsort(order)))
+            new = fill("E.reshape(S).transpose(K)", E=inner, S=first, K=back)
+            yield "wrong-reshape", new, f"reshaped to {first}, then with the axes in the order {back}"
+
+
+def flips(place, scope):
+    node = place.node
+    if not place.is_array or scope.index(place) or place.upstream:
+        return
+    parts = getattr(node, "slice", None)
+    if any(isinstance(p, ast.Slice) and isinstance(p.step, ast.UnaryOp) for p in getattr(parts, "elts", [parts])):
+        yield "flipped-kernel", node.value, "not reversed"
+    elif place.simple:
+        if len(place.shape) > 1:
+            yield "flipped-kernel", fill("E[..., ::-1, ::-1]", E=node), "reversed along its last two axes"
+        if not isinstance(place.parent, ast.Attribute):
+            yield "flipped-kernel", fill("E[..., ::-1]", E=node), "reversed along its last axis"
+            yield "flipped-kernel", fill("E[::-1]", E=node), "reversed along its first axis"
+
+
+# Masks and local derivatives
+
+def masks(place, scope):
+    if place.mask and not place.upstream:
+        yield "inverted-mask", fill("~E" if place.values[0].dtype.kind == "b" else "1 - E", E=place.node), "inverted"
+    if place.is_gradient and scope.whole(place):
+        for name, other in scope.others(place.shape, upstream=False):
+            if other.mask:
+                yield "missing-mask", fill("E * A", E=place.node, A=other.node), f"times {name}"
+
+
+def slopes(place, scope, choice=SLOPES):
+    """dout times a local derivative that is missing."""
+    if place.is_gradient and scope.whole(place):
+        for (name, other), slope in itertools.product(scope.others(place.shape, upstream=False), choice):
+            half = slope in ("A", "1 - A") and scope.other_half(place, other, slope)
+            code = ("missing-mask" if slope == "A > 0" or other.mask else
+                    "wrong-local-derivative" if half else "missing-local-derivative")
+            yield code, fill(f"E * ({slope})", E=place.node, A=other.node), f"times {said(slope, A=name)}"
+
+
+def other_slopes(place, scope, choice=SLOPES):
+    """A factor that is another function of what is at hand."""
+    if place.is_array and scope.beside_upstream(place):
+        for (name, other), slope in itertools.product(scope.others(place.shape, upstream=False), choice):
+            yield "factor", fill(slope, A=other.node), f"with {said(slope, A=name)}"
+
+
+def rare_slopes(place, scope):
+    yield from slopes(place, scope, RARE)
+    yield from other_slopes(place, scope, RARE)
+
+
+def factors(place, scope):
+    """A factor that is wrong in itself, or lacks a term."""
+    node = place.node
+    if place.is_array and scope.beside_upstream(place):
+        for text in ("1 - E", "E / E", "E * E", "NP.sqrt(E)"):
+            yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
+        for name, other in scope.others(place.shape, upstream=False):
+            yield "lost-branch", fill("E - A", E=node, A=other.node), f"less {name}"
+            yield "lost-branch", fill("E + A", E=node, A=other.node), f"plus {name}"
+    if place.is_array and not place.upstream and operator(node, ast.Add, ast.Sub, ast.Mult):
+        yield "factor", node.left, "with its first part alone"
+        yield "factor", node.right, "with its second part alone"
+
+
+def constants(place, scope):
+    node = place.node
+    if isinstance(node, ast.Constant) and not (place.upstream or scope.index(place) or isinstance(place.parent, ast.keyword)):
+        for n in {0, 1, 2, 3, 0.5, -1} - {node.value}:
+            yield "factor", ast.Constant(n), f"with {n} for {node.value}"
+
+
+# The wrong array
+
+def swaps(place, scope):
+    """Another array of the same shape."""
+    if place.simple and place.is_array:
+        for name, other in scope.others(place.shape, upstream=place.upstream):
+            if other.kind == place.values[0].dtype.kind and name != ast.unparse(place.node):
+                yield "array", other.node, f"with {name}"
+
+
+def steps(place, scope):
+    """The same list or axis, one step earlier or later."""
+    if isinstance(place.node, (ast.Name, ast.BinOp)) and scope.index(place) and \
+            all(isinstance(v, (int, np.integer)) for v in place.values):
+        for text in ("E - 1", "E + 1"):
+            yield "stale-cache", fill(text, E=place.node), f"at {said(text, E=ast.unparse(place.node))}"
+
+
+# Sums
+
+def terms(place, scope):
+    """A term that is missing."""
+    if place.is_gradient and scope.whole(place) and not operator(place.node, ast.Add):
+        for name, other in scope.others(place.shape, upstream=True):
+            if name != ast.unparse(place.node):
+                yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
+                yield "lost-branch", fill("E - A", E=place.node, A=other.node), f"minus {name}"
+
+
+def paths(place, scope):
+    """A term that is missing and is a product: of an upstream gradient with another array, or through a weight."""
+    if not (place.is_gradient and scope.whole(place)):
+        return
+    for (name, d), (other, a) in itertools.product(scope.others(None, upstream=True), scope.others(None, upstream=False)):
+        products = []
+        if d.shape == a.shape == place.shape:
+            products += [f"{sign} D * ({slope})" for slope in ("A", *SLOPES[:2], "1 - A") for sign in "+-"]
+        if len(d.shape) > 1 and len(a.shape) == 2:
+            products += ["+ D @ A.T"] * (d.shape[-1] == a.shape[1]) + ["+ D @ A"] * (d.shape[-1] == a.shape[0])
+        if len(d.shape) == len(a.shape) == 2 and d.shape[0] == a.shape[0] and place.shape == (a.shape[1], d.shape[1]):
+            products.append("+ A.T @ D")
+        for product in products:
+            yield "lost-branch", fill(f"E {product}", E=place.node, D=d.node, A=a.node), said(product, D=name, A=other)
+
+
+def statistics(place, scope):
+    """A path through a mean, a variance or a normaliser that is missing."""
+    if not (place.is_gradient and scope.whole(place)) or len(place.shape) < 2:
+        return
+    n = len(place.shape)
+    for axes in [(n - 1,), (0,), tuple(range(1, n)), (0, *range(2, n))]:
+        yield "constant-statistics", fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes), f"less its mean over axis {axes}"
+        for (name, other), text in itertools.product(scope.others(place.shape, upstream=False), STATISTICS):
+            new = fill(text, E=place.node, A=other.node, X=axes)
+            yield "constant-statistics", new, f"with a path through the statistics of {name}"
+
+
+# In this order: the first family in which something heals has found it.
+FAMILIES = [signs, means, labels, transposes, flips, masks, steps, swaps, constants, factors, terms, reshapes, slopes,
+            other_slopes, sizes, statistics, rare_slopes, paths]
+
+
+def statements(tree):
+    """(code, list of statements, index, new statement, words) for assignments that should add."""
+    bodies = (body for parent in ast.walk(tree) for _, body in ast.iter_fields(parent) if isinstance(body, list))
+    for body in bodies:
+        for i, s in enumerate(body):
+            adds = isinstance(s, ast.AugAssign) and isinstance(s.op, ast.Add)
+            if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
+                continue
+            target = s.target if adds else s.targets[0]
+            if not adds and isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
+                yield assigned(target), body, i, ast.AugAssign(target, ast.Add(), s.value), "with += for ="
+            if isinstance(target, ast.Subscript):
+                read = ast.parse(ast.unparse(target.value), mode="eval").body
+                new = fill("NP.add.at(A, I, V)", A=read, I=as_index(target.slice), V=s.value)
+                yield "repeated-index", body, i, ast.Expr(new), "with np.add.at"
+
+
+def assigned(target):
+    """= for +=, by what stands on its left side: a window, or anything else."""
+    parts = getattr(getattr(target, "slice", None), "elts", [getattr(target, "slice", None)])
+    window = any(isinstance(p, ast.Slice) and p.upper is not None and not isinstance(p.upper, ast.Constant) for p in parts)
+    return "overlap-overwritten" if window else "lost-branch"
+
+
+def as_index(node):
+    """A subscript's inside as an expression of its own."""
+    if isinstance(node, ast.Slice):
+        parts = [p if p is not None else ast.Constant(None) for p in (node.lower, node.upper, node.step)]
+        return ast.Call(ast.Name("slice", ast.Load()), parts, [])
+    if isinstance(node, ast.Tuple):
+        return ast.Tuple([as_index(n) for n in node.elts], ast.Load())
+    return node

@@ -1,0 +1,404 @@
+"""Signature by experiment on the text: the change of one place in backward that makes the gradient right.
+
+Where numbers alone leave several readings, the text decides. Each change of ``edits`` undoes one mistake; it is tried on
+the copy under test, at the random draws that were measured already. What heals is the evidence: it names the line.
+"""
+import ast
+import time
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+
+from . import edits
+from .evidence import close
+from .scaling import named, ratio
+from .source import Function, all_bits, places_of, put, running, watched
+from .subject import grads_of
+
+SECONDS = 3.0                                   # of computing, for all changes together
+
+
+@dataclass
+class Repair:
+    """A change that heals, what it undoes, and which arrays it makes right."""
+    codes: list
+    words: str
+    line: tuple
+    heals: frozenset
+    make: object                                # makes the change for good
+
+
+@dataclass
+class Other:
+    """An array at hand in a function."""
+    node: ast.expr
+    values: list
+    upstream: bool
+
+    @property
+    def shape(self):
+        return np.shape(self.values[0])
+
+    @property
+    def kind(self):
+        return self.values[0].dtype.kind
+
+    @property
+    def mask(self):
+        return all_bits(self.values)
+
+
+class Scope:
+    """What the changes ask about the places of one function."""
+
+    def __init__(self, function, places, locals_, counts):
+        self.function, self.places, self.sizes = function, places, counts
+        self.of = {id(p.node): p for p in places}
+        self.parents = {id(child): (parent, field) for parent in ast.walk(function.tree)
+                        for field, value in ast.iter_fields(parent)
+                        for child in (value if isinstance(value, list) else [value]) if isinstance(child, ast.AST)}
+        self.arrays = {}
+        for p in places:
+            if p.is_array and isinstance(p.node, (ast.Name, ast.Attribute, ast.Subscript)) and not self.index(p):
+                self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
+        for name, values, upstream in locals_:
+            self.arrays.setdefault(name, Other(ast.parse(name, mode="eval").body, values, upstream))
+
+    def at(self, node):
+        return self.of.get(id(node))
+
+    def others(self, shape, upstream):
+        return [(name, o) for name, o in self.arrays.items()
+                if (shape is None or o.shape == shape) and (upstream is None or o.upstream == upstream)]
+
+    def parent(self, place):
+        return self.parents[id(place.node)]
+
+    def whole(self, place):
+        """Whether it is a gradient as it is handed on: assigned, returned, added, multiplied as a matrix, summed."""
+        parent, field = self.parent(place)
+        return not self.index(place) and (
+            isinstance(parent, (ast.Assign, ast.AugAssign, ast.Return, ast.Tuple, ast.List, ast.Call, ast.Starred))
+            or edits.operator(parent, ast.Add, ast.Sub, ast.MatMult)
+            or getattr(parent, "attr", None) in ("sum", "mean", "T", "reshape", "transpose", "dot"))
+
+    def factor(self, place):
+        """Whether it is a factor of a matrix product."""
+        parent, field = self.parent(place)
+        return (edits.operator(parent, ast.MatMult) or isinstance(parent, ast.Call) and field == "args"
+                or getattr(parent, "attr", None) == "dot")
+
+    def index(self, place):
+        """Whether it stands inside square brackets."""
+        node = place.node
+        while id(node) in self.parents:
+            parent, field = self.parents[id(node)]
+            if isinstance(parent, ast.Subscript) and field == "slice":
+                return True
+            if isinstance(parent, ast.stmt):
+                return False
+            node = parent
+        return False
+
+    def outermost(self, place):
+        """The largest expression around a place that does not depend on dout: the factor that it belongs to."""
+        while not place.upstream:
+            parent = self.parent(place)[0]
+            above = self.at(parent)
+            if isinstance(parent, (ast.Attribute, ast.keyword, ast.Tuple)) and above is None and id(parent) in self.parents:
+                above = self.at(self.parents[id(parent)][0])
+            if above is None or above.upstream:
+                break
+            place = above
+        return place
+
+    def other_half(self, place, array, slope):
+        """Whether of a (1 - a) the half that ``slope`` is not multiplies the gradient at a place already, or does so next."""
+        v, a = place.values[0], array.values[0]
+        half = 1 - a if slope == "A" else a
+        same = [p.values[0] for p in self.places if p.is_gradient and p.shape == place.shape]
+        return any(np.allclose(q, v * half) or np.allclose(v, q * half) for q in same)
+
+    def beside_upstream(self, place):
+        """Whether it is a whole factor beside the upstream gradient."""
+        parent = self.at(self.parent(place)[0])
+        return parent is not None and parent.upstream and not place.upstream
+
+
+class Search:
+    """All changes tried on one measurement."""
+
+    def __init__(self, m, e):
+        self.m, self.subject, self.found = m, m.subject, []
+        self.fixed = frozenset()                # what a change made for good has healed
+        self.end = time.process_time() + SECONDS
+        self.targets = m.targets
+        self.wrong = [t for t in m.targets if not (t.right or t.facts.get("right"))]
+        self.draws = self.draws_of(self.wrong[0])
+        self.y = self.subject.output()
+        one, two = (self.subject.backward(np.asarray(self.draws[0]).reshape(self.y.shape)) for _ in range(2))
+        self.kept = not self.subject.fresh_each_time and two.error is None and \
+            all(p is q or p is not None and np.array_equal(p, q) for p, q in zip(one.inputs, two.inputs))
+        self.stale = True
+        x = next((x for x in self.subject.inputs if isinstance(x, np.ndarray) and x.ndim), self.y)
+        self.counts = sorted({2, m.batch, *x.shape[1:2], int(np.prod(x.shape[:2])), *self.y.shape[:1]} - {0, 1})
+
+    @staticmethod
+    def draws_of(e):
+        return e.facts.get("random", (e.A, e.G, e.douts))[2]
+
+    def run(self):
+        """Look for the change that heals most, make it, and look on for what is still wrong."""
+        scopes = [Scope(function, places, locals_, self.counts) for function, places, locals_ in self.functions()]
+        while len(self.fixed) < len(self.wrong):
+            found = self.first(scopes)
+            if not found:
+                break
+            best = max(found, key=lambda r: len(r.heals))
+            self.found.append(best)
+            self.fixed |= best.heals
+            best.make()
+        return self
+
+    def first(self, scopes):
+        """What the first family of changes in which one heals has to offer."""
+        found = [r for scope in scopes for r in self.statements(scope.function)]
+        for family in edits.FAMILIES:
+            if found:
+                break
+            for scope in scopes:
+                for place in scope.places:
+                    for code, node, words in family(place, scope):
+                        if time.process_time() > self.end:
+                            return found
+                        found += self.attempt(scope, place, code, node, words)
+        return found
+
+    def functions(self):
+        """Each function of backward, with the values its places had, and whether they depend on dout."""
+        d, subject = self.draws[0], self.subject
+        other = 1.7 * d + 0.3 * np.random.default_rng(21).normal(size=np.shape(d))
+        subject.output()
+        codes = running(lambda: subject.backward(d))
+        subject.output()
+        again = running(lambda: subject.backward(other))
+        for code, locals_ in codes.items():
+            try:
+                function = Function(code)
+            except (OSError, TypeError, SyntaxError, ValueError):
+                continue
+            places = places_of(function)
+            seen = [watched(function, places, lambda dout=dout: subject.gradients(dout)) for dout in (d, other)]
+            for i, place in enumerate(places):
+                place.values = seen[0].get(i, [])
+                place.upstream = not subject.takes_dout or differ(place.values, seen[1].get(i, []))
+            yield function, [p for p in places if p.values], list(hidden_arrays(locals_, again.get(code, {})))
+
+    def attempt(self, scope, place, code, node, words):
+        """The Repair that a change is, in a list; [] if it heals nothing."""
+        function, spot, old = scope.function, (place.parent, place.field, place.index), place.node
+        located(node, old)
+        put(*spot, node)
+        try:
+            changed = function.compiled()
+            healed = changed and self.healed(function, changed)
+        except Exception:
+            healed = None
+        finally:
+            put(*spot, old)
+        by_chance = code in SPECULATIVE and len(healed or ()) < 2 <= len(self.wrong)
+        if not healed or by_chance and all(self.wrong[i].param for i in healed):
+            return []
+        codes = self.meaning(code, function, spot, old, node, place, scope)
+        def make():
+            place.put(node)
+            place.node = node
+        return [Repair(codes, words, function.line(old), healed, make)]
+
+    def healed(self, function, changed):
+        """The wrong arrays that are right with this code; None if there are none, or if others suffer."""
+        with function.replaced(changed):
+            healed = set(range(len(self.wrong)))
+            for k in (None, *range(len(self.draws))):
+                got = self.gradients(self.draws[k or 0], again=k is not None)
+                if got is None:
+                    return None
+                k = k or 0
+                healed = {i for i in healed if self.agrees(self.wrong[i], got, k)}
+                if not healed > self.fixed:
+                    return None
+            if not all(self.agrees(t, got, k) for t in self.targets if t not in self.wrong):
+                return None
+        return frozenset(healed - self.fixed)
+
+    def gradients(self, dout, again=True):
+        """What backward gives; None if it fails, or if forward gives another output than before. ``again``: with a forward
+        before it. The first look at a change does without, where backward leaves the caches as they are."""
+        subject = self.subject
+        if again or not self.kept or self.stale:
+            y = subject.output(watch=False)
+            self.stale = False
+            if y.shape != self.y.shape or not np.array_equal(y, self.y):
+                return None
+        for g in grads_of(subject.work):
+            if isinstance(g, np.ndarray) and g.flags.writeable:
+                g[...] = 0
+        got = subject.backward(np.asarray(dout).reshape(self.y.shape))
+        if got.error is not None:
+            subject.restart()
+            self.stale = True
+            return None
+        return got
+
+    @staticmethod
+    def agrees(e, got, k):
+        _, G, _ = e.facts.get("random", (e.A, e.G, e.douts))
+        P = (got.params if e.param else got.inputs)[e.index]
+        return P is not None and P.shape == G[k].shape and close(P, G[k], 1e-5, e.noise)
+
+    def statements(self, function):
+        for code, body, i, statement, words in edits.statements(function.tree):
+            if time.process_time() > self.end:
+                return
+            old = body[i]
+            located(statement, old)
+            body[i] = statement
+            try:
+                changed = function.compiled()
+                healed = changed and self.healed(function, changed)
+            except Exception:
+                healed = None
+            finally:
+                body[i] = old
+            if healed:
+                yield Repair([code], words, function.line(old), healed,
+                             lambda body=body, i=i, statement=statement: body.__setitem__(i, statement))
+
+    def meaning(self, code, function, spot, old, node, place, scope):
+        """The codes of a change that heals: by what it does to the value at its place, or by its family."""
+        if code in ("missing-transpose", "wrong-reshape", "constant-statistics", "flipped-kernel", "lost-branch"):
+            return [code]
+        root = scope.outermost(place)
+        before, after = root.values, self.values(function, spot, old, node, root)
+        if not after or len(before) != len(after):
+            return [code] if code in FINAL else ["wrong-local-derivative"]
+        if not any(map(np.any, before)):
+            return ["lost-branch"]
+        c = constant(before, after)
+        if c and (found := named(c, self.wrong[0])) and found[0]:
+            return found[0]
+        if code in FINAL and (code != "wrong-sign" or root.upstream):
+            return [code]
+        if code == "axes":
+            return ["summed-too-far"] if np.size(after[0]) >= np.size(before[0]) else ["missing-batch-sum"]
+        if not root.upstream and any(self.of_a_parameter(np.asarray(v, float)) for v in (before[0], after[0])):
+            return ["wrong-penalty"]
+        if code == "array" and place.upstream:
+            c = [np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0) for a, b in zip(before, after)]
+            if all(np.isin(v, (0, 1)).all() for v in c):
+                return ["missing-mask"]
+            return ["missing-local-derivative" if self.a_factor(function, spot, old, node, c) else "lost-branch"]
+        if all(np.size(v) > 1 and np.isin(v, (0, 1)).all() for v in [*before, *after]):
+            inverted = all(np.array_equal(b * 1, 1 - a * 1) for b, a in zip(before, after))
+            return ["inverted-mask"] if inverted else ["missing-mask"]
+        if code == "array" and scope.beside_upstream(place):
+            return ["stale-cache"]
+        if code == "array":                     # inside a function: its derivative at another place, or another array
+            old, new = place.values[0], self.values(function, spot, place.node, node, place)
+            monotone = new and np.array_equal(np.argsort(old, axis=None), np.argsort(new[0], axis=None))
+            return ["wrong-local-derivative" if monotone else "stale-cache"]
+        return ["wrong-local-derivative"]
+
+    def of_a_parameter(self, v):
+        """Whether it is a multiple of a parameter, or of its sign."""
+        same = [p for p in self.subject.params if p.shape == v.shape]
+        return v.size > 1 and any(ratio(v, f) for p in same for f in (p, np.sign(p)) if np.ptp(f))
+
+    def a_factor(self, function, spot, old, node, c):
+        """Whether what the change multiplies a gradient with, c, is the same for another dout."""
+        place = SimpleNamespace(node=old)
+        if len(self.draws) < 2 or not self.subject.takes_dout:
+            return False
+        before, after = (self.values(function, spot, old, n, place, self.draws[1]) for n in (old, node))
+        if not before or not after or len(before) != len(c):
+            return False
+        other = [np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0) for a, b in zip(before, after)]
+        return all(np.allclose(p, q) for p, q in zip(c, other))
+
+    def values(self, function, spot, old, node, root, dout=None):
+        """The values of ``root`` with the change made."""
+        put(*spot, node)
+        if root.node is old:
+            parent, field, index = spot
+        else:
+            parent, field, index, node = root.parent, root.field, root.index, root.node
+        place = SimpleNamespace(put=lambda n: put(parent, field, index, n), node=node)
+        try:
+            return watched(function, [place], lambda: self.subject.gradients(self.draws[0] if dout is None else dout)).get(0)
+        except Exception:
+            return None
+        finally:
+            put(*spot, old)
+
+
+SPECULATIVE = {"constant-statistics", "lost-branch"}       # changes with much freedom: one parameter healed may be chance
+FINAL = {"wrong-sign", "divided-by-N", "scaled-by-N", "missing-mask", "missing-local-derivative", "wrong-local-derivative",
+         "stale-cache", "inverted-mask"}
+
+
+def located(node, old):
+    """Give the new nodes of a change the place of the old one in the text."""
+    place = {name: getattr(old, name) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")}
+    stack = [node]
+    while stack:
+        n = stack.pop()
+        if not hasattr(n, "lineno") and "lineno" in n._attributes:
+            vars(n).update(place)
+        stack.extend(c for _, v in ast.iter_fields(n) for c in (v if isinstance(v, list) else [v])
+                     if isinstance(c, ast.AST) and not hasattr(c, "lineno"))
+
+
+def constant(before, after):
+    """c with before = c after, everywhere, or None."""
+    try:
+        b, a = (np.concatenate([np.ravel(np.asarray(v, float)) for v in vs]) for vs in (before, after))
+    except (TypeError, ValueError):
+        return None
+    return ratio(b, a) if b.shape == a.shape and b.size else None
+
+
+def differ(p, q):
+    return len(p) != len(q) or any(np.shape(a) != np.shape(b) or not np.array_equal(a, b) for a, b in zip(p, q))
+
+
+def hidden_arrays(one, two):
+    """The arrays at hand in a function that its text may not read: locals that nobody uses, attributes of self."""
+    for name, v in one.items():
+        if isinstance(v, np.ndarray) and v.ndim:
+            yield name, [v.copy()], not np.array_equal(v, two.get(name, v))
+    for name, v in vars(one["self"]).items() if hasattr(one.get("self"), "__dict__") else ():
+        if isinstance(v, np.ndarray) and v.ndim:
+            yield f"self.{name}", [v.copy()], False
+        if isinstance(v, (tuple, list)) and len(v) < 12:
+            for i, part in enumerate(v):
+                if isinstance(part, np.ndarray) and part.ndim:
+                    yield f"self.{name}[{i}]", [part.copy()], name == "grads"
+
+
+def one_place(e):
+    """Experiment: with one place of backward's text changed it is right."""
+    m = e.m
+    if m.error is not None or m.sampled:
+        return None
+    if not hasattr(m, "search"):
+        try:
+            m.search = Search(m, e).run()
+        finally:
+            m.subject.restart()
+    found = [r for r in m.search.found if m.search.wrong.index(e) in r.heals]
+    if not found:
+        return None
+    best = max(found, key=lambda r: len(r.heals))
+    number, text = best.line
+    return best.codes, f"right with a change in line {number}: `{text}`, {best.words}"
