@@ -3,27 +3,26 @@
 A window matrix has a row for every place of the window and a column for every value under it; convolution is its
 product with the weights ("im2col"). Four things about it matter for speed:
 
-1. **Channels last.** In memory order (N, H, W, C) the C values of a pixel, and those of its neighbours in the row,
-are one
-   contiguous run, so cutting a window copies a few long runs. Only the memory is arranged so; shapes stay (N, C, H, W).
-2. **A piece at a time.** The matrix is KH KW times as large as the image. It is made for a few images, or a few rows
-of a
-   large one, always in the same scratch of about 1 MiB, and used while it is in the processor's second-level cache.
+1. **Channels last.** In memory order (N, H, W, C) the C values of a pixel, and those of its neighbours in the row, are
+   one contiguous run, so cutting a window copies a few long runs. Only the memory is arranged so; shapes stay
+   (N, C, H, W).
+2. **A piece at a time.** The matrix is KH KW times as large as the image. It is made for a few images, or a few rows of
+   a large one, of about 1 MiB, and used while it is in the processor's second-level cache.
 3. **Blocks of neighbours.** With few channels the runs are short and the product is thin. Then one row of the matrix
-serves
-   a block of B neighbouring outputs: its window is wider by B - 1 steps, and the weights become a banded matrix, the
-   kernel repeated B times, each time one stride further on. That multiplies by zeros, and is still faster.
-4. **No adding back.** The transpose of cutting windows, adding them where they overlap, is the slowest step of all; at
-   stride 1 the gradient by the image needs none. See Convolution.
-"""
-import math
+   serves a block of B neighbouring outputs: its window is wider by B - 1 steps, and the weights become a banded matrix,
+   the kernel repeated B times, each time one stride further on. That multiplies by zeros, and is still faster.
+4. **No adding back.** The transpose of cutting windows, adding them where they overlap, is slow; at stride 1 the
+   gradient by the image needs none. See Convolution. Where it is needed, whole windows are added, not single pixels.
 
+Where several processors are used: ``_threads.py``. Filters that see one channel each: ``_depthwise.py``.
+"""
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..common import checks
+from . import _threads
 
-SCRATCH = 1 << 20        # bytes of a window matrix that stay in the second-level cache
+SCRATCH = 1 << 20        # bytes that stay in the second-level cache
 
 
 def pair(who, name, value, least=1):
@@ -69,21 +68,26 @@ def block(shape, groups, places, dilation):
     """How many neighbouring outputs one row of the window matrix should serve, for weights of this shape (F, D, KH,
     KW).
 
-    As many as bring the length of a run times the width of the product, (B KW D) (B F / G), near 8192, which was
+    As many as bring the length of a run times the width of the product, (B KW D) (B F / G), near 2048, which was
     measured to be best over channels from 1 to 64; a divisor of OW, for every block is full.
     """
     (F, D, _, KW), OW = shape, places[1]
     if KW == 1 or dilation[1] > 1:
         return 1
-    wanted = (8192 * groups / (KW * D * F)) ** 0.5
+    wanted = (2048 * groups / (KW * D * F)) ** 0.5
     return min((B for B in range(1, OW + 1) if OW % B == 0), key=lambda B: max(B / wanted, wanted / B))
 
 
-def portions(count, nbytes):
-    """Slices that cut ``count`` things of so many bytes each into equal portions that stay in the cache."""
-    each = max(1, SCRATCH // nbytes)
+def portions(part, nbytes, limit):
+    """Slices that cut ``part``, a slice of things of so many bytes each, into about equal portions within the limit.
+
+    >>> portions(slice(2, 7), nbytes=10, limit=45)
+    [slice(2, 5, None), slice(5, 7, None)]
+    """
+    count = part.stop - part.start
+    each = max(1, limit // nbytes)
     each = -(-count // -(-count // each))
-    return [slice(n, min(n + each, count)) for n in range(0, count, each)]
+    return [slice(n, min(n + each, part.stop)) for n in range(part.start, part.stop, each)]
 
 
 def in_groups(a, groups, block=1):
@@ -98,75 +102,92 @@ class Windows:
     matrix for m images and R rows of output is (G, m R OW / B, KH T D).
     """
 
-    def __init__(self, shape, dtype, size, places, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), groups=1, block=1):
+    def __init__(self, shape, dtype, size, filters, places, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1),
+                 groups=1, block=1):
         self.size, self.places, self.stride, self.pads, self.dilation = size, places, stride, pads, dilation
-        self.dtype, self.groups, self.block = dtype, groups, block
+        self.dtype, self.groups, self.block, self.filters = dtype, groups, block, filters
         self.width = (block - 1) * stride[1] + size[1]                                                     # T
-        self.row = places[1] // block * size[0] * self.width * shape[1] * dtype.itemsize    # bytes for one row of output
-        self.padded = None
+        self.columns = size[0] * self.width * shape[1] // groups                                           # KH T D
 
-    def pieces(self, x):
-        """(images, rows, window matrix) for one piece of x after another; the next overwrites the matrix."""
-        for images in portions(len(x), self.row * self.places[0]):
-            self.load(x[images])
-            for rows in portions(self.places[0], self.row):
-                yield images, rows, self.cut(rows)
+    def rest(self, shape):
+        """The padding that turns outputs, a stride apart, back into images of this shape: what is left of a window
+        on each side when its last and its first pixel lie on an output. Below 0 where padding was wider than windows."""
+        rest = []
+        for n, count, k, s, d, (before, _) in zip(shape[2:], self.places, self.size, self.stride, self.dilation, self.pads):
+            rest.append(((k - 1) * d - before, n + before - (count - 1) * s - 1))
+        return rest
 
-    def load(self, x):
-        """Put images (m, C, H, W) into the padded scratch (G, m, H + padding, W + padding, D)."""
+    def pieces(self, x, part):
+        """(images, rows, window matrix) for one piece after another of the images x[part]. With many filters pieces
+        are larger, for each gives a gradient by all weights, and all those are added up."""
+        (OH, OW), padded, nbytes = self.places, self.padded(1, x.shape), self.columns * self.dtype.itemsize
+        row, limit = OW // self.block * self.groups * nbytes, max(SCRATCH, 2 * self.block * self.filters * nbytes)
+        for images in portions(part, max(row * OH, padded.nbytes), limit):
+            m = images.stop - images.start
+            padded = self.padded(m, x.shape) if padded.shape[1] < m else padded[:, :m]
+            self.inside(padded)[...] = self.in_groups(x[images])
+            for rows in portions(slice(0, OH), row, limit):
+                # No view, for windows overlap: reshape copies them.
+                yield images, rows, self._cut(padded, rows).reshape(self.groups, -1, self.columns)
+
+    def spread(self, job, images):
+        """[job(part, matmul), ...] for parts of so many images, in threads if that pays: see _threads."""
+        OH, OW = self.places
+        return _threads.spread(job, images, rows=images * self.groups * OH * OW // self.block,
+                               row=self.columns * self.block * self.filters // self.groups)
+
+    def padded(self, m, shape):
+        """Zeros (G, m, H + padding, W + padding, D) for m images of this shape (N, C, H, W)."""
+        (_, C, H, W), G = shape, self.groups
+        return np.zeros((G, m, H + sum(self.pads[0]), W + sum(self.pads[1]), C // G), self.dtype)
+
+    def in_groups(self, x):
+        """Images (m, C, H, W) seen as (G, m, H, W, D)."""
         (m, C, H, W), G = x.shape, self.groups
-        if self.padded is None or self.padded.shape[1] != m:
-            (top, bottom), (left, right) = self.pads
-            self.padded = np.zeros((G, m, top + H + bottom, left + W + right, C // G), self.dtype)
-            self._inside, self._view = self.inside(self.padded), self._windows()
-            self._matrix = np.empty(0, self.dtype)
-        self._inside[...] = x.reshape(m, G, C // G, H, W).transpose(1, 0, 3, 4, 2)
+        return x.reshape(m, G, C // G, H, W).transpose(1, 0, 3, 4, 2)
 
     def inside(self, padded):
-        """The view of a padded scratch without its padding."""
+        """The view of padded images without their padding."""
         (top, bottom), (left, right) = self.pads
         return padded[:, :, top:padded.shape[2] - bottom, left:padded.shape[3] - right]
 
-    def _windows(self):
-        """All windows of the scratch, overlapping, as a view (G, m, OH, OW / B, KH, T, D)."""
-        G, m, _, _, D = self.padded.shape
-        (OH, OW), (SH, SW), (DH, DW), B = self.places, self.stride, self.dilation, self.block
-        g, i, h, w, d = self.padded.strides
-        return as_strided(self.padded, (G, m, OH, OW // B, self.size[0], self.width, D),
-                          (g, i, h * SH, w * SW * B, h * DH, w * DW, d), writeable=False)
+    def _cut(self, padded, rows):
+        """The windows of these rows of output, overlapping, as a view (G, m, R, OW / B, KH, T, D)."""
+        (SH, SW), (DH, DW), B = self.stride, self.dilation, self.block
+        g, i, h, w, d = padded.strides
+        return as_strided(padded[:, :, rows.start * SH:], (
+            *padded.shape[:2], rows.stop - rows.start, self.places[1] // B, self.size[0], self.width, padded.shape[4]),
+            (g, i, h * SH, w * SW * B, h * DH, w * DW, d))
 
-    def cut(self, rows):
-        """The window matrix of the loaded images for these rows of output."""
-        windows = self._view[:, :, rows]
-        if windows.shape != self._matrix.shape:
-            self._matrix = np.empty(windows.shape, self.dtype)
-        np.copyto(self._matrix, windows)
-        return self._matrix.reshape(self.groups, -1, math.prod(windows.shape[4:]))
-
-    def multiply(self, matrix, weights, out):
+    def multiply(self, matrix, weights, out, matmul):
         """out = matrix · weights, with ``out`` the (m, R, OW, F) that this piece makes."""
         lanes = in_groups(out, self.groups, self.block)
         if self.groups == 1:
-            np.matmul(matrix[0], weights[0], out=lanes.reshape(matrix.shape[1], -1))
+            matmul(matrix, weights, out=lanes.reshape(1, matrix.shape[1], -1))
         else:
-            lanes[...] = np.matmul(matrix, weights).reshape(lanes.shape)
+            lanes[...] = matmul(matrix, weights).reshape(lanes.shape)
 
     def add_back(self, matrix, rows, padded):
-        """The transpose of cut: each entry of a window matrix is added to the pixel of ``padded`` that it would be cut from."""
-        G, m, _, _, D = padded.shape
-        (SH, SW), (DH, DW), blocks = self.stride, self.dilation, self.places[1] // self.block
-        matrix = matrix.reshape(G, m, -1, blocks, self.size[0], self.width, D)
-        for i, down in enumerate(taps(matrix.shape[2], self.size[0], SH, DH)):
-            lines = padded[:, :, rows.start * SH:][:, :, down]
-            for j, across in enumerate(taps(self.width, blocks, DW, self.block * SW)):
-                lines[:, :, :, across] += matrix[:, :, :, j, i]
+        """The transpose of cutting: each entry of a window matrix is added to the pixel of ``padded`` that it would be
+        cut from. Windows that overlap cannot be added at once; in a row of windows every ``apart``-th can."""
+        windows = self._cut(padded, rows)
+        matrix = matrix.reshape(windows.shape)
+        apart = -(-((self.width - 1) * self.dilation[1] + 1) // (self.block * self.stride[1]))
+        for first in range(min(apart, windows.shape[3])):
+            for k in range(self.size[0]):
+                pixels = windows[:, :, :, first::apart, k]
+                pixels += matrix[:, :, :, first::apart, k]
 
-    def band(self, shape):
-        """(band, kernels): a matrix of zeros (G, KH T D, B F / G) that the windows are to be multiplied with, and a
-        view of the places in it that belong to the weights W of this shape (F, D, KH, KW): (F, D, KH, KW, B), B
-        places for each weight."""
-        (F, D, KH, KW), G, B = shape, self.groups, self.block
-        band = np.zeros((G, KH, self.width, D, B, F // G), self.dtype)
+    def band(self, W):
+        """The banded matrix (G, KH T D, B F / G) with the weights W (F, D, KH, KW) that the windows are multiplied with."""
+        (F, D, KH, KW), G = W.shape, self.groups
+        band = np.zeros((G, self.columns, self.block * F // G), W.dtype)
+        self.kernels(band)[...] = W.reshape(G, F // G, D, KH, KW, 1)
+        return band
+
+    def kernels(self, band):
+        """The places of the weights in a banded matrix, B for each, as a view (G, F / G, D, KH, KW, B)."""
+        (KH, KW), G, B, T = self.size, self.groups, self.block, self.width
+        band = band.reshape(G, KH, T, -1, B, self.filters // G)
         g, h, w, d, b, f = band.strides
-        kernels = as_strided(band, (G, F // G, D, KH, KW, B), (g, f, d, h, w, b + self.stride[1] * w))
-        return band.reshape(G, -1, B * (F // G)), kernels
+        return as_strided(band, (G, self.filters // G, band.shape[3], KH, KW, B), (g, f, d, h, w, b + self.stride[1] * w))

@@ -3,6 +3,7 @@ import numpy as np
 
 from ..common import checks, initializers
 from ..common.layer import Layer
+from . import _depthwise
 from ._windows import Windows, block, channels_first, channels_last, in_groups, pair, places
 
 
@@ -58,6 +59,7 @@ class Convolution(Layer):
             raise ValueError(checks.wrong(who, "padding", 'be a number, a pair or "same"', repr(padding)))
         else:
             self._pads = tuple((p, p) for p in self.padding)
+        self._depthwise = W.shape[1] == 1 < len(W) == self.groups
 
     @classmethod
     def init(cls, n_in, n_out, size, stride=1, padding=0, dilation=1, groups=1, bias=True, rng=None,
@@ -73,17 +75,21 @@ class Convolution(Layer):
         W, *b = self.params
         self.cache = x = self.accept(x, shape=("N", W.shape[1] * self.groups, "H", "W"))
         windows = self._windows(x.shape)
-        OH, OW = windows.places
-        band, kernels = windows.band(W.shape)
-        kernels[...] = W.reshape(*kernels.shape[:-1], 1)
-        y = np.empty((len(x), OH, OW, len(W)), W.dtype)
-        row = np.tile(b[0], OW) if b else None
-        for images, rows, matrix in windows.pieces(x):
-            piece = y[images, rows]
-            windows.multiply(matrix, band, piece)
+        y = np.empty((len(x), *windows.places, len(W)), W.dtype)
+        if self._depthwise:
+            _depthwise.convolve(x, W, y, self.stride, self._pads, self.dilation)
             if b:
-                lines = piece.reshape(-1, row.size)
-                lines += row
+                add_bias(y, b[0])
+            return channels_first(y)
+        band = windows.band(W)
+
+        def convolve(part, matmul):
+            for images, rows, matrix in windows.pieces(x, part):
+                windows.multiply(matrix, band, y[images, rows], matmul)
+                if b:
+                    add_bias(y[images, rows], b[0])
+
+        windows.spread(convolve, len(x))
         return channels_first(y)
 
     def backward(self, dout):
@@ -94,10 +100,12 @@ class Convolution(Layer):
         if b:
             pixels = dy.reshape(-1, len(W))
             np.dot(np.ones(len(pixels), W.dtype), pixels, out=db[0])
-        # dL/dy is padded with what is left of the window on each side.
-        rest = [[(k - 1) * d - p for p in pads] for k, d, pads in zip(W.shape[2:], self.dilation, self._pads)]
-        if self.stride == (1, 1) and min(map(min, rest)) >= 0 and W[0, :, 0].size >= 32:
-            return self._from_windows_of_dout(x, dy, rest)
+        rest = windows.rest(x.shape)
+        if min(map(min, rest)) >= 0:
+            if self._depthwise:
+                return self._channel_by_channel(x, dy, rest)
+            if self.stride == (1, 1) and W.shape[1] >= max(4, len(W) // self.groups // 2):
+                return self._from_windows_of_dout(x, dy, rest)
         return self._from_windows_of_x(x, dy, windows)
 
     def _windows(self, shape):
@@ -105,7 +113,21 @@ class Convolution(Layer):
         size = W.shape[2:]
         at = places("Convolution", shape, size, self.stride, self._pads, self.dilation)
         B = block(W.shape, self.groups, at, self.dilation)
-        return Windows(shape, W.dtype, size, at, self.stride, self._pads, self.dilation, self.groups, B)
+        return Windows(shape, W.dtype, size, len(W), at, self.stride, self._pads, self.dilation, self.groups, B)
+
+    def _channel_by_channel(self, x, dy, rest):
+        """Both gradients of filters that see one channel each: see _depthwise."""
+        (W, *_), (dW, *_), (SH, SW), (N, OH, OW, C) = self.params, self.grads, self.stride, dy.shape
+        dW[...] = _depthwise.weight_gradient(x, W, np.ascontiguousarray(dy), self.stride, self._pads, self.dilation)
+        if not self.input_gradient:
+            return None
+        apart = dy
+        if self.stride != (1, 1):
+            apart = np.zeros((N, (OH - 1) * SH + 1, (OW - 1) * SW + 1, C), W.dtype)
+            apart[:, ::SH, ::SW] = dy
+        dx = np.empty((N, *x.shape[2:], C), W.dtype)
+        _depthwise.convolve(channels_first(apart), W[:, :, ::-1, ::-1], dx, (1, 1), rest, self.dilation)
+        return channels_first(dx)
 
     def _from_windows_of_dout(self, x, dy, rest):
         """Both gradients from one window matrix, that of dL/dy: times the turned filters it is dL/dx; transposed,
@@ -115,14 +137,19 @@ class Convolution(Layer):
         F, D, KH, KW = W.shape
         N, C, H, width = x.shape
         turned = W.reshape(G, F // G, D, KH, KW)[..., ::-1, ::-1].transpose(0, 3, 4, 1, 2).reshape(G, -1, D)
-        dturned = np.zeros_like(turned)
         pixels, dx = channels_last(x), np.empty((N, H, width, C), W.dtype) if self.input_gradient else None
         dout = channels_first(dy)
-        windows = Windows(dout.shape, W.dtype, (KH, KW), (H, width), pads=rest, dilation=self.dilation, groups=G)
-        for images, rows, matrix in windows.pieces(dout):
-            if dx is not None:
-                windows.multiply(matrix, turned, dx[images, rows])
-            dturned += np.matmul(matrix.transpose(0, 2, 1), in_groups(pixels[images, rows], G)[:, :, 0])
+        windows = Windows(dout.shape, W.dtype, (KH, KW), C, (H, width), pads=rest, dilation=self.dilation, groups=G)
+
+        def gradients(part, matmul):
+            dturned = np.zeros_like(turned)
+            for images, rows, matrix in windows.pieces(dout, part):
+                if dx is not None:
+                    windows.multiply(matrix, turned, dx[images, rows], matmul)
+                dturned += matmul(matrix.transpose(0, 2, 1), in_groups(pixels[images, rows], G)[:, :, 0])
+            return dturned
+
+        dturned = sum(windows.spread(gradients, N))
         dW.reshape(G, F // G, D, KH, KW)[...] = dturned.reshape(G, KH, KW, F // G, D).transpose(0, 3, 4, 1, 2)[..., ::-1, ::-1]
         return None if dx is None else channels_first(dx)
 
@@ -130,19 +157,31 @@ class Convolution(Layer):
         """As for Affine, with y = windows(x) · band: dL/dband = windows(x)ᵀ · dL/dy, to be summed over the B places
         of a weight, and dL/dx = dL/dy · bandᵀ, each window's values added back to where it was cut from."""
         (W, *_), (dW, *_), G = self.params, self.grads, self.groups
-        band, kernels = windows.band(W.shape)
-        kernels[...] = W.reshape(*kernels.shape[:-1], 1)
-        dband, dkernels = windows.band(W.shape)
+        band = windows.band(W)
+        bandT = np.ascontiguousarray(band.transpose(0, 2, 1))
         N, C, H, width = x.shape
-        dx = np.empty((N, H, width, G, C // G), W.dtype) if self.input_gradient else None
-        for images, rows, matrix in windows.pieces(x):
-            lanes = in_groups(dy[images, rows], G, windows.block).reshape(G, matrix.shape[1], -1)
-            dband += np.matmul(matrix.transpose(0, 2, 1), lanes)
-            if dx is not None:
+        dx = channels_first(np.empty((N, H, width, C), W.dtype)) if self.input_gradient else None
+
+        def gradients(part, matmul):
+            dband = np.zeros_like(band)
+            for images, rows, matrix in windows.pieces(x, part):
+                lanes = in_groups(dy[images, rows], G, windows.block).reshape(G, matrix.shape[1], -1)
+                dband += matmul(matrix.transpose(0, 2, 1), lanes)
+                if dx is None:
+                    continue
                 if rows.start == 0:
-                    padded = np.zeros_like(windows.padded)
-                windows.add_back(np.matmul(lanes, band.transpose(0, 2, 1)), rows, padded)
+                    padded = windows.padded(images.stop - images.start, x.shape)
+                windows.add_back(matmul(lanes, bandT), rows, padded)
                 if rows.stop == windows.places[0]:
-                    dx[images] = windows.inside(padded).transpose(1, 2, 3, 0, 4)
-        dW[...] = dkernels.sum(axis=-1).reshape(W.shape)
-        return None if dx is None else channels_first(dx.reshape(N, H, width, C))
+                    windows.in_groups(dx[images])[...] = windows.inside(padded)
+            return windows.kernels(dband).sum(axis=-1)
+
+        dW[...] = sum(windows.spread(gradients, N)).reshape(W.shape)
+        return dx
+
+
+def add_bias(y, b):
+    """y (m, R, OW, F) += b (F,), a row of images at a time, for long runs of memory are faster."""
+    row = np.tile(b, y.shape[2])
+    lines = y.reshape(-1, row.size)
+    lines += row

@@ -1,8 +1,10 @@
 """Convolution against its definition in plain loops. (PyTorch's values: test_parity.)"""
+import threading
+
 import numpy as np
 import pytest
 
-from chainrule.layers import _windows
+from chainrule.layers import _threads, _windows
 from chainrule.layers.convolution import Convolution
 from tests.errors import refused
 
@@ -74,6 +76,8 @@ SWEEP = {
     "many channels, dilated": [(1, 11, 5, 8), (16, 11, 2, 3), dict(dilation=(3, 2), padding=(1, 3))],
     "many channels, dilated, not padded": [(1, 11, 5, 8), (16, 11, 2, 3), dict(dilation=(3, 2))],
     "many channels, stride": [(2, 11, 5, 6), (16, 11, 3, 3), dict(stride=2, padding=1)],
+    "many channels, fewer filters": [(2, 11, 5, 6), (5, 11, 3, 3)],
+    "many channels, many more filters": [(2, 4, 5, 6), (10, 4, 3, 3)],
     "many channels, groups": [(2, 22, 4, 3), (32, 11, 2, 3), dict(groups=2, padding=1)],
     "one channel, wide": [(2, 1, 6, 28), (6, 1, 5, 5), dict(padding=2)],
     "as large as the image": [(2, 3, 4, 5), (2, 3, 4, 5)],
@@ -86,6 +90,14 @@ SWEEP = {
     "dilation and stride": [(1, 2, 9, 8), (3, 2, 3, 2), dict(dilation=2, stride=(2, 3))],
     "groups": [(2, 6, 5, 4), (4, 3, 3, 2), dict(groups=2)],
     "depthwise": [(2, 4, 6, 8), (4, 1, 3, 3), dict(groups=4, padding=1)],
+    "depthwise, one row": [(1, 3, 1, 5), (3, 1, 1, 2), dict(groups=3)],
+    "depthwise, stride": [(2, 3, 8, 9), (3, 1, 3, 2), dict(groups=3, stride=2, padding=1)],
+    "depthwise, stride down": [(2, 3, 8, 7), (3, 1, 3, 2), dict(groups=3, stride=(3, 1))],
+    "depthwise, stride across, beyond the window": [(2, 3, 4, 11), (3, 1, 1, 2), dict(groups=3, stride=(1, 4))],
+    "depthwise, dilated": [(2, 3, 8, 9), (3, 1, 3, 2), dict(groups=3, dilation=(2, 3), padding=(1, 2), b=False)],
+    "depthwise, dilation and stride": [(2, 3, 9, 9), (3, 1, 2, 3), dict(groups=3, dilation=(3, 2), stride=(1, 2))],
+    "depthwise, padding beyond the window": [(2, 3, 4, 5), (3, 1, 2, 2), dict(groups=3, padding=2)],
+    "depthwise, same, even window": [(2, 3, 5, 4), (3, 1, 2, 4), dict(groups=3, padding="same", pads=((0, 1), (1, 2)))],
     "depthwise, two filters each, stride": [(2, 3, 6, 8), (6, 1, 3, 3), dict(groups=3, stride=2)],
     "same": [(2, 2, 5, 4), (3, 2, 3, 5), dict(padding="same", pads=((1, 1), (2, 2)))],
     "same, even window": [(2, 2, 5, 4), (3, 2, 2, 4), dict(padding="same", pads=((0, 1), (1, 2)))],
@@ -122,11 +134,27 @@ def test_the_size_of_the_blocks_changes_nothing(B, stride, monkeypatch):
 
 
 @pytest.mark.parametrize("filters, OW, expected", [
-    ((6, 1, 5, 5), 28, 14), ((16, 6, 5, 5), 10, 5), ((32, 3, 3, 3), 32, 4), ((32, 3, 3, 3), 31, 1), ((64, 64, 3, 3), 16, 1),
+    ((6, 1, 5, 5), 28, 7), ((16, 6, 5, 5), 10, 2), ((8, 4, 3, 3), 32, 4), ((8, 4, 3, 3), 31, 1), ((64, 64, 3, 3), 16, 1),
     ((9, 2, 1, 1), 8, 1)])
 def test_few_channels_get_larger_blocks(filters, OW, expected):
     assert _windows.block(filters, 1, (9, OW), (1, 1)) == expected
     assert _windows.block(filters, 1, (9, OW), (1, 2)) == 1          # a dilated window has gaps that a block would fill
+
+
+@pytest.mark.parametrize("name", ["3x3", "3x3, many channels, padded", "many channels, groups", "stride not dividing"])
+def test_several_threads_change_nothing(name, monkeypatch):
+    used = set()
+
+    def small_products(*arguments, **out):
+        used.add(threading.get_ident())
+        return _threads.np.matmul(*arguments, **out)
+    monkeypatch.setattr(_threads, "small_products", small_products)
+    monkeypatch.setattr(_threads, "small_is_fast", lambda: True)
+    monkeypatch.setattr(_threads, "WORTH_A_THREAD", 1)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    shape, filters, *options = SWEEP[name]
+    compare((5, *shape[1:]), filters, **(options[0] if options else {}))
+    assert len(used) > 1 and threading.get_ident() not in used
 
 
 def test_keeps_its_input_and_nothing_larger():
