@@ -121,7 +121,8 @@ class CBOW(WordVectors):
 
           L = -log σ(h · W_out[t]) - Σ_k log σ(-h · W_out[w_k])
 
-      and only the rows of these words get a gradient (SGD and AdaGrad touch no others);
+      and only the rows of these words get a gradient (SGD and AdaGrad touch no others). Most scores have to be
+      negative, which all vectors learn in common: ``vectors - vectors.mean(axis=0)`` tells words better apart;
     - counts (V,): how often each word occurs, to draw by (``NegativeSampler``); ``vocabulary.counts`` of a
       Vocabulary.
 
