@@ -87,6 +87,7 @@ SWEEP = {
     "stride not dividing": [(2, 2, 8, 9), (3, 2, 3, 3), dict(stride=(2, 4))],
     "stride beyond the window": [(2, 2, 9, 8), (3, 2, 2, 2), dict(stride=3)],
     "dilation": [(2, 2, 9, 8), (3, 2, 3, 2), dict(dilation=(2, 3), padding=1)],
+    "dilation, every second window meets the next": [(1, 2, 9, 9), (3, 2, 2, 2), dict(dilation=2)],
     "dilation and stride": [(1, 2, 9, 8), (3, 2, 3, 2), dict(dilation=2, stride=(2, 3))],
     "groups": [(2, 6, 5, 4), (4, 3, 3, 2), dict(groups=2)],
     "depthwise": [(2, 4, 6, 8), (4, 1, 3, 3), dict(groups=4, padding=1)],
