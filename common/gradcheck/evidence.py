@@ -199,8 +199,9 @@ def arrays_of(subject, only=None):
     return [a for a in arrays if only is None or a[0] in only]
 
 
-def measure(subject, rng, units=True, eps=None, only=None, draws=3):
-    """Measure everything; ``units``: with the Jacobians of what is wrong, where the layer is small enough."""
+def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False):
+    """Measure everything; ``units``: with the Jacobians of what is wrong, where the layer is small enough; ``plain``: for
+    dout of ones."""
     start = time.perf_counter()
     y = subject.output()
     seconds = time.perf_counter() - start
@@ -208,7 +209,7 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3):
     arrays = arrays_of(subject, only)
     size = sum(a[3].size for a in arrays)
     sampled = size * y.size > FULL or 2 * size * seconds > 2.0
-    if not subject.takes_dout:
+    if not subject.takes_dout or plain:
         douts = np.ones((1, *y.shape))
     elif scalar:
         douts = rng.uniform(0.5, 2, draws)

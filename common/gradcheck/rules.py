@@ -74,6 +74,7 @@ RULES = [
     Rule(probes.one_token, "missing-transpose wrong-reshape constant-statistics",
          "right, or zero in truth, for one time step alone"),
     Rule(probes.single_sample, "cross-sample", "wrong about a coupling of samples"),
+    Rule(probes.same_inputs, "stale-cache", "right once two inputs are equal"),
     Rule(repair.one_place, "(any)", "right with one place of backward's text changed"),
     # what is left fits these, too
     Rule(probes.path_incomplete, "lost-branch", "right once a weight is zero: what comes back through it is wrong"),

@@ -43,14 +43,14 @@ class FunctionLayer:
 
 
 class SamplesFirst:
-    """A layer over (T, N, ...) as one over (N, T, ...); 2-D inputs (T, N), such as masks, are turned as well."""
+    """A layer over (T, N, ...) as one over (N, T, ...); masks (T, N) among the inputs are turned as well."""
 
     def __init__(self, layer, T, N):
         self.layer, self.T, self.N = layer, T, N
         self.params, self.grads = (getattr(layer, name, None) or [] for name in ("params", "grads"))
 
     def turned(self, x, sizes):
-        long = isinstance(x, np.ndarray) and x.ndim > 1 and x.shape[:2] == sizes
+        long = isinstance(x, np.ndarray) and x.ndim > 1 and x.shape[:2] == sizes and (x.ndim > 2 or np.isin(x, (0, 1)).all())
         return np.ascontiguousarray(x.swapaxes(0, 1)) if long else x
 
     def forward(self, *inputs):
@@ -171,14 +171,13 @@ class Subject:
             given, kept = (np.array(dout, np.float64), dout) if np.ndim(dout) else (float(dout), float(dout))
         before, error, raw = [p.copy() for p in self.params], None, None
         try:
-            raw = self.call(self.work.backward, given) if self.takes_dout else self.call(self.work.backward)
+            apart = self.parts is not None and required(self.work.backward) == len(given) > 1     # backward(d1, d2)
+            raw = self.call(self.work.backward, *(given if apart else (given,) if self.takes_dout else ()))
         except Exception as e:
             error = e
         self.compare("params", before, self.params)
         self.compare_inputs()
-        if not all(
-            same(a, b) for a, b in zip(np.atleast_1d(kept), np.atleast_1d(given)) if self.parts is None
-        ):
+        if not all(map(same, *((kept, given) if self.parts is not None else ((kept,), (given,))))):
             self.changed.add("dout")
         several = isinstance(raw, tuple) or isinstance(raw, list) and len(raw) == len(self.inputs)
         found = list(raw) if several else [raw]

@@ -168,6 +168,8 @@ def repeats(e):
     arrays = [x for x in e.m.subject.inputs if isinstance(x, np.ndarray)]
     if not arrays or e.m.y.ndim:
         arrays += [o for o in reachable(e.m.subject.work) if isinstance(o, np.ndarray)]
+        arrays += [np.array(o) for o in reachable(e.m.subject.work)
+                   if isinstance(o, (list, tuple)) and len(o) > 2 and all(isinstance(i, (int, np.integer)) for i in o)]
     return any(a.dtype.kind in "iu" and a.size > len(np.unique(a)) for a in arrays)
 
 
