@@ -119,16 +119,22 @@ class Windows:
 
     def pieces(self, x, part):
         """(images, rows, window matrix) for one piece after another of the images x[part]. With many filters pieces
-        are larger, for each gives a gradient by all weights, and all those are added up."""
+        are larger, for each gives a gradient by all weights, and all those are added up. The next matrix takes the place
+        of the one before."""
         (OH, OW), padded, nbytes = self.places, self.padded(1, x.shape), self.columns * self.dtype.itemsize
         row, limit = OW // self.block * self.groups * nbytes, max(SCRATCH, 2 * self.block * self.filters * nbytes)
+        scratch = np.empty(0, self.dtype)
         for images in portions(part, max(row * OH, padded.nbytes), limit):
             m = images.stop - images.start
             padded = self.padded(m, x.shape) if padded.shape[1] < m else padded[:, :m]
             self.inside(padded)[...] = self.in_groups(x[images])
             for rows in portions(slice(0, OH), row, limit):
-                # No view, for windows overlap: reshape copies them.
-                yield images, rows, self._cut(padded, rows).reshape(self.groups, -1, self.columns)
+                windows = self._cut(padded, rows)
+                if scratch.size < windows.size:
+                    scratch = np.empty(windows.size, self.dtype)
+                matrix = scratch[:windows.size].reshape(windows.shape)
+                np.copyto(matrix, windows)
+                yield images, rows, matrix.reshape(self.groups, -1, self.columns)
 
     def spread(self, job, images):
         """[job(part, matmul), ...] for parts of so many images, in threads if that pays: see _threads."""

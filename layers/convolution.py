@@ -171,7 +171,7 @@ class Convolution(Layer):
                     continue
                 if rows.start == 0:
                     padded = windows.padded(images.stop - images.start, x.shape)
-                windows.add_back(matmul(lanes, bandT), rows, padded)
+                windows.add_back(matmul(lanes, bandT, out=matrix), rows, padded)        # the matrix has done its work
                 if rows.stop == windows.places[0]:
                     windows.in_groups(dx[images])[...] = windows.inside(padded)
             return windows.kernels(dband).sum(axis=-1)
