@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.text import Text
 
 from chainrule.common.plotting import plot_embedding
+from tests.common.test_plotting_images import assert_nothing_is_cut_off
 from tests.errors import refused
 
 RNG = np.random.default_rng(0)
@@ -185,6 +186,7 @@ def test_nothing_is_changed():
 def test_a_new_figure_and_a_given_axes():
     ax = plot_embedding(RNG.normal(size=(9, 4)), names(9))
     assert plt.get_fignums() == [ax.figure.number]
+    assert_nothing_is_cut_off(ax)
     figure, (left, right) = plt.subplots(1, 2)
     assert plot_embedding(RNG.normal(size=(9, 4)), names(9), left) is left
     assert figure.axes == [left, right]
