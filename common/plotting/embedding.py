@@ -63,7 +63,7 @@ def _principal_components(X):
 
 # The places for a name, best first: the end of a line from its point (the shortest lines are not drawn), the name
 # standing on the far side of it.
-_REACH = 4.0, 11, 18, 26, 36, 48, 62, 80, 100                                                      # printer's points
+_REACH = 3.5, 11, 18, 26, 36, 48, 62, 80, 100                                                      # printer's points
 _ANGLES = np.radians([0, 180, 45, -45, 135, -135, 90, -90, 20, -20, 160, -160, 70, -70, 110, -110])
 _DIRECTIONS = np.tile(np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1), (len(_REACH), 1))
 _LINES = np.repeat(_REACH, len(_ANGLES))[:, None] * _DIRECTIONS
@@ -114,7 +114,7 @@ def _write_names(ax, points, names):
     left_out = 0
     for i in (i for i in np.argsort(-crowd, kind="stable") if names[i]):
         ruler.set_text(names[i])
-        half = np.array(ruler.get_window_extent().size) / 2 + pixel
+        half = np.array(ruler.get_window_extent().size) / 2 + (3 * pixel, pixel)                # apart like words, or more
         ends = at[i] + pixel * _LINES
         centres = ends + _SIDES * half
         box, line = np.hstack([centres - half, centres + half]), np.hstack([np.broadcast_to(at[i], ends.shape), ends])

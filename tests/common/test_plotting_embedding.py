@@ -56,7 +56,8 @@ def assert_names_can_be_read(ax):
         assert np.linalg.norm(gaps, axis=1).min() > radius
         for other, line in seen.items():
             assert other is text or not ((box.p0 < line) & (line < box.p1)).all(axis=1).any()
-    assert not any(a.overlaps(b) for a, b in combinations(boxes.values(), 2))
+    gap = 5 * ax.figure.dpi / 72
+    assert not any(a.padded(gap, 0).overlaps(b) for a, b in combinations(boxes.values(), 2))
     for text, line in seen.items():
         own = ax.transData.transform(text.xy)
         others = at[np.linalg.norm(at - own, axis=1) > 9 * ax.figure.dpi / 72]
