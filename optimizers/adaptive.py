@@ -69,8 +69,10 @@ class Adam(Optimizer):
     division by 1 - beta^t a correction of the bias; the steps are the same. A step is seldom longer than lr,
     whatever the scale of the gradients.
 
-    The sums are multiplied by beta at the end of a step, ready for the next gradient. So all that the gradient
-    does is in ``learn``, which changes nothing where it is 0: a gradient that names its rows is read nowhere else.
+    m and v decay everywhere in every step. The arrays m and r hold m / beta1^k and √(v / beta2^k), which do not:
+    instead of making all that is there smaller, a step makes the new gradient larger. So they change only where it
+    is not zero, and of a gradient that names its rows nothing else is read. k counts the steps since the powers
+    were last multiplied in, before they get small.
 
     Kingma and Ba 2015, Adam: A Method for Stochastic Optimization.
 
@@ -79,7 +81,7 @@ class Adam(Optimizer):
     >>> W.round(3)
     array([0.9, 1.1])
     """
-    names = ("m", "v")
+    names = ("m", "r")
 
     def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8):
         super().__init__(lr)
@@ -87,25 +89,36 @@ class Adam(Optimizer):
         self.beta2 = self._number("beta2", beta2, **FRACTION)
         self.eps = self._number("eps", eps, **POSITIVE)
 
-    def rule(self, lr, p, g, m, v):
-        self.learn(g, m, v)
-        self.drift(lr, p, m, v)
+    def rule(self, lr, p, g, m, r):
+        self.learn(g, m, r)
+        self.drift(lr, p, m, r)
 
-    def learn(self, g, m, v):
-        m += g
-        v += g * g
+    def learn(self, g, m, r):
+        power1, power2, _ = self._powers()
+        m += g / power1
+        r *= r
+        r += g * g / power2
+        np.sqrt(r, out=r)
 
-    def drift(self, lr, p, m, v):
-        # √v̂ = √v / root: with root on both sides of the fraction no array needs to be divided by it.
-        weights, root = weight_sum(self.beta1, self.step), math.sqrt(weight_sum(self.beta2, self.step))
-        # p -= lr * root / weights * m / (np.sqrt(v) + self.eps * root) in one temporary array instead of four
-        move = np.sqrt(v)
-        move += self.eps * root
+    def drift(self, lr, p, m, r):
+        power1, power2, last = self._powers()
+        mean = power1 / weight_sum(self.beta1, self.step)                    # m̂ = mean · m
+        root = math.sqrt(power2 / weight_sum(self.beta2, self.step))         # √v̂ = root · r
+        # p -= lr * mean * m / (root * r + eps) in one temporary array
+        move = r + self.eps / root
         np.divide(m, move, out=move)
-        move *= lr * root / weights
+        move *= lr * mean / root
         p -= move
-        m *= self.beta1             # ready for the next gradient
-        v *= self.beta2
+        if last:
+            m *= power1 * self.beta1
+            r *= math.sqrt(power2 * self.beta2)
+
+    def _powers(self):
+        """beta1^k, beta2^k, and whether to multiply them in after this step: before the smaller one is below a tenth."""
+        smaller = min(self.beta1, self.beta2)
+        span = max(1, int(math.log(0.1, smaller))) if smaller else 1
+        k = (self.step - 1) % span
+        return self.beta1 ** k, self.beta2 ** k, k == span - 1
 
 
 class AdamW(Adam):
@@ -125,9 +138,9 @@ class AdamW(Adam):
         super().__init__(lr, beta1, beta2, eps)
         self.weight_decay = self._number("weight_decay", weight_decay, **AT_LEAST_0)
 
-    def drift(self, lr, p, m, v):
+    def drift(self, lr, p, m, r):
         p *= 1 - lr * self.weight_decay
-        super().drift(lr, p, m, v)
+        super().drift(lr, p, m, r)
 
 
 def weight_sum(beta, t):

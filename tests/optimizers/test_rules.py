@@ -114,6 +114,16 @@ def problem(*shapes, dtype=np.float64, steps=5):
     return params, [[np.asarray(rng.standard_normal(p.shape), dtype) for p in params] for _ in range(steps)]
 
 
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.99, 0.5), (0.05, 0.3), (0.0, 0.9), (0.9, 0.0)])
+@pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_adam_over_many_steps(betas, dtype, tolerance):
+    params, gradients = problem((3,), dtype=dtype, steps=70)
+    updated, = run(Adam(0.02, *betas), params, gradients)
+    for before, after, gs in zip(params[0], updated, np.transpose(gradients)):
+        expected = adam(float(before), [float(g) for g in gs[0]], 0.02, *betas, eps=1e-8)
+        assert after == pytest.approx(expected, rel=tolerance, abs=tolerance)
+
+
 @every_rule
 @pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-13), (np.float32, 3e-6)])
 def test_agrees_with_a_loop_over_entries(name, dtype, tolerance):
