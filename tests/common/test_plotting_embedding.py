@@ -44,7 +44,8 @@ def lines(ax):
 
 
 def assert_names_can_be_read(ax):
-    """No name touches a name, a point or a line, or leaves the frame; no line touches another name's point or line."""
+    """No name touches a name, a point or a line, or leaves the frame; no line touches another name's point or line; and
+    names without one are beside a point."""
     ax.figure.draw_without_rendering()
     radius = np.sqrt(ax.collections[0].get_sizes()[0]) / 2 * ax.figure.dpi / 72
     at, seen, frame = ax.transData.transform(points(ax)), lines(ax), ax.get_window_extent()
@@ -52,8 +53,9 @@ def assert_names_can_be_read(ax):
     for text, box in boxes.items():
         assert frame.x0 < box.x0 < box.x1 < frame.x1
         assert frame.y0 < box.y0 < box.y1 < frame.y1
-        gaps = np.maximum(np.maximum(box.p0 - at, at - box.p1), 0)
-        assert np.linalg.norm(gaps, axis=1).min() > radius
+        gaps = np.linalg.norm(np.maximum(np.maximum(box.p0 - at, at - box.p1), 0), axis=1)
+        assert gaps.min() > radius
+        assert text in seen or gaps.min() < 8 * ax.figure.dpi / 72
         for other, line in seen.items():
             assert other is text or not ((box.p0 < line) & (line < box.p1)).all(axis=1).any()
     gap = 5 * ax.figure.dpi / 72
@@ -128,6 +130,13 @@ class TestNames:
         assert len(ax.texts) > 35
         for text in ax.texts:
             np.testing.assert_array_equal(text.xy, x[int(text.get_text()[4:])])
+
+    def test_lines_are_as_short_as_they_can_be(self):
+        x = np.array([[0.0, 0], [0, 0], [0, 0], [0, 0], [0, 0], [0, 0], [0, 0], [-9, 9], [9, -9]])
+        ax = plot_embedding(x, [*names(7), "", ""])
+        ax.figure.draw_without_rendering()
+        lengths = [np.ptp(line, axis=0).max() * 72 / ax.figure.dpi for line in lines(ax).values()]
+        assert 0 < min(lengths) < 12
 
     def test_where_there_is_room_names_stand_right_beside_their_points_without_a_line(self):
         x = np.stack(np.meshgrid([0, 1, 2], [0, 1, 2]), axis=-1).reshape(-1, 2).astype(float)
