@@ -7,7 +7,7 @@ product with the weights ("im2col"). Four things about it matter for speed:
    one contiguous run, so cutting a window copies a few long runs. Only the memory is arranged so; shapes stay
    (N, C, H, W).
 2. **A piece at a time.** The matrix is KH KW times as large as the image. It is made for a few images, or a few rows of
-   a large one, of about 1 MiB, and used while it is in the processor's second-level cache.
+   a large one, of little more than 1 MiB, and used while it is in the processor's second-level cache.
 3. **Blocks of neighbours.** With few channels the runs are short and the product is thin. Then one row of the matrix
    serves a block of B neighbouring outputs: its window is wider by B - 1 steps, and the weights become a banded matrix,
    the kernel repeated B times, each time one stride further on. That multiplies by zeros, and is still faster.
@@ -22,7 +22,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..common import checks
 from . import _threads
 
-SCRATCH = 1 << 20        # bytes that stay in the second-level cache
+SCRATCH = 5 << 18        # bytes that stay in the second-level cache
 
 
 def pair(who, name, value, least=1):
