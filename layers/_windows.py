@@ -121,13 +121,13 @@ class Windows:
         """(images, rows, window matrix) for one piece after another of the images x[part]. With many filters pieces
         are larger, for each gives a gradient by all weights, and all those are added up. The next matrix takes the place
         of the one before."""
-        (OH, OW), padded, nbytes = self.places, self.padded(1, x.shape), self.columns * self.dtype.itemsize
+        (OH, OW), padded, nbytes = self.places, self.blank(1, x.shape), self.columns * self.dtype.itemsize
         row, limit = OW // self.block * self.groups * nbytes, max(SCRATCH, 2 * self.block * self.filters * nbytes)
         scratch = np.empty(0, self.dtype)
         for images in portions(part, max(row * OH, padded.nbytes), limit):
             m = images.stop - images.start
-            padded = self.padded(m, x.shape) if padded.shape[1] < m else padded[:, :m]
-            self.inside(padded)[...] = self.in_groups(x[images])
+            padded = self.blank(m, x.shape) if padded.shape[1] < m else padded[:, :m]
+            self.inside(padded)[...] = self.grouped(x[images])
             for rows in portions(slice(0, OH), row, limit):
                 windows = self._cut(padded, rows)
                 if scratch.size < windows.size:
@@ -142,12 +142,12 @@ class Windows:
         return _threads.spread(job, images, rows=images * self.groups * OH * OW // self.block,
                                row=self.columns * self.block * self.filters // self.groups)
 
-    def padded(self, m, shape):
+    def blank(self, m, shape):
         """Zeros (G, m, H + padding, W + padding, D) for m images of this shape (N, C, H, W)."""
         (_, C, H, W), G = shape, self.groups
         return np.zeros((G, m, H + sum(self.pads[0]), W + sum(self.pads[1]), C // G), self.dtype)
 
-    def in_groups(self, x):
+    def grouped(self, x):
         """Images (m, C, H, W) seen as (G, m, H, W, D)."""
         (m, C, H, W), G = x.shape, self.groups
         return x.reshape(m, G, C // G, H, W).transpose(1, 0, 3, 4, 2)

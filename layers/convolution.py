@@ -170,10 +170,10 @@ class Convolution(Layer):
                 if dx is None:
                     continue
                 if rows.start == 0:
-                    padded = windows.padded(images.stop - images.start, x.shape)
+                    padded = windows.blank(images.stop - images.start, x.shape)
                 windows.add_back(matmul(lanes, bandT, out=matrix), rows, padded)        # the matrix has done its work
                 if rows.stop == windows.places[0]:
-                    windows.in_groups(dx[images])[...] = windows.inside(padded)
+                    windows.grouped(dx[images])[...] = windows.inside(padded)
             return windows.kernels(dband).sum(axis=-1)
 
         dW[...] = sum(windows.spread(gradients, N)).reshape(W.shape)
