@@ -103,8 +103,18 @@ def labels_ignored(e):
         if before is not None and all(
                 o is not None and o.A.shape == before.A.shape and np.allclose(o.A, before.A, 1e-9, 0)
                 and np.abs(o.G - before.G).max() > 1e-4 * np.abs(before.G).max() + 10 * e.noise for o in others):
+            if t.dtype.kind in "iu" and any(sampled(o, t) for o in e.m.targets):
+                return ["lost-branch"], f"with other ids in inputs[{i}] backward gives the same: their part is missing"
             return ["missing-label-subtraction"], f"with other labels in inputs[{i}] backward gives the same"
     return None
+
+
+def sampled(e, ids):
+    """Whether a parameter is a table of which rows are used, those of the ids among them, and not the others."""
+    if not e.param or e.value.ndim != 2 or np.isnan(e.G).any() or not 0 <= ids.min() <= ids.max() < len(e.value):
+        return False
+    used = np.abs(e.G).max(axis=(0, 2)) > e.noise
+    return bool(used[ids].all() and not used.all())
 
 
 def skip(e):

@@ -209,7 +209,7 @@ def factors(place, scope):
     """A factor that is wrong in itself, or lacks a term."""
     node = place.node
     if place.is_array and scope.beside_upstream(place):
-        for text in ("1 - E", "E / E", "E * E", "NP.sqrt(E)"):
+        for text in ("1 - E", "E / E", "E * E", "NP.sqrt(E)", "NP.exp(E)", "1 / E"):
             yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
         for name, other in scope.others(place.shape, upstream=False):
             yield "lost-branch", fill("E - A", E=node, A=other.node), f"less {name}"

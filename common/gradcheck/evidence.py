@@ -36,6 +36,11 @@ class Evidence:
     facts: dict = field(default_factory=dict)
 
     @property
+    def weight(self):
+        """Whether it is a parameter, kept or given: an input that has no axis of samples."""
+        return self.param or self.index > 0 and self.value.ndim > 0 and len(self.value) != self.m.batch
+
+    @property
     def shaped(self):
         return self.A.shape == self.G.shape
 
@@ -44,7 +49,8 @@ class Evidence:
         if not self.shaped or close(self.A, self.G, TOLERANCE, self.noise):
             return self.shaped
         # Tiny gradients of saturated layers: rounding inside the layer, at values about 1, that its output does not show.
-        return close(self.A, self.G, 1e-2) and bool(np.nanmax(np.abs(self.A - self.G)) < 1e-9)
+        vanishes = np.abs(self.m.y).max(initial=0) < 1e-10 * np.abs(self.value).max(initial=0)
+        return bool(np.nanmax(np.abs(self.A - self.G)) < 1e-9) and (vanishes or close(self.A, self.G, 1e-2))
 
     def wrong(self):
         """Where the shapes agree: the entries that are wrong in any draw."""
@@ -228,7 +234,8 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         A = [g[i] if i < len(g) else None for g in got]
         n = int(np.clip(0.5 / max(seconds, 1e-9) / len(arrays), 4, SAMPLE))
         entries = np.unique(rng.integers(x.size, size=n)) if sampled and x.size > n else range(x.size)
-        if scalar and i > 0 and not param and A[0] is None:
+        others = [g for k, g in enumerate(got[0]) if 0 < k != i and g is not None]
+        if scalar and i > 0 and not param and A[0] is None and not others:
             continue                            # a loss's targets
         x = x if param else np.array(x)
 

@@ -229,7 +229,7 @@ def step_factor(e):
 def unit_factor(e):
     """Signature: each hidden unit of each sample has a factor of its own: f' of a hidden layer missing,
     wrong, or of another step."""
-    if not e.unit or not e.shaped or not e.param or e.m.y.ndim < 2:
+    if not e.unit or not e.shaped or not e.weight or e.m.y.ndim < 2:
         return None
     for A, G in list(rows(e))[::-1]:
         N = len(e.m.y)

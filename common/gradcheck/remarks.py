@@ -11,28 +11,15 @@ from .subject import Subject
 
 def no_mistake(check, m):
     """Right; is there anything that a reader of the verdict should know?"""
-    if check.kinks:
-        for where in check.kinks:
-            check.findings.append(
-                finding(
-                    "kink",
-                    where,
-                    "the differences to the left and to the right disagree, exactly where backward and "
-                    "numbers do; a small step beside these inputs all is right",
-                )
-            )
     if not any(np.nanmax(np.abs(e.G), initial=0) > 10 * e.noise or np.any(e.A) for e in m.targets):
-        where = m.targets[0].where if m.targets else "x"
-        check.findings.append(
-            finding(
-                "uninformative",
-                where,
-                "every gradient is zero, backward's and the numerical ones"
-                if m.targets
-                else "there is no float input and no parameter",
-            )
-        )
+        words = ("every gradient is zero, backward's and the numerical ones" if m.targets else
+                 "there is no float input and no parameter")
+        check.findings.append(finding("uninformative", m.targets[0].where if m.targets else "x", words))
         check.findings[-1].hint += advice(check)
+    else:
+        words = ("the differences to the left and to the right disagree, exactly where backward and numbers do; "
+                 "a small step beside these inputs all is right")
+        check.findings += [finding("kink", where, words) for where in check.kinks]
     if (
         check.rough is not None
         or coarse(check.subject)

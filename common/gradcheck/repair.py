@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from . import edits
+from .bounded import TimeUp
 from .evidence import close
 from .scaling import named, ratio
 from .source import Function, all_bits, places_of, put, running, watched
@@ -54,16 +55,21 @@ class Scope:
 
     def __init__(self, function, places, locals_, counts):
         self.function, self.places, self.sizes = function, places, counts
-        self.of = {id(p.node): p for p in places}
-        self.parents = {id(child): (parent, field) for parent in ast.walk(function.tree)
-                        for field, value in ast.iter_fields(parent)
-                        for child in (value if isinstance(value, list) else [value]) if isinstance(child, ast.AST)}
+        self.survey()
         self.arrays = {}
         for p in places:
             if p.is_array and isinstance(p.node, (ast.Name, ast.Attribute, ast.Subscript)) and not self.index(p):
                 self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
         for name, values, upstream in locals_:
             self.arrays.setdefault(name, Other(ast.parse(name, mode="eval").body, values, upstream))
+
+    def survey(self):
+        """Where each node of the tree, as it now stands, hangs."""
+        self.of = {id(p.node): p for p in self.places}
+        self.parents = {id(child): (parent, field) for parent in ast.walk(self.function.tree)
+                        for field, value in ast.iter_fields(parent)
+                        for child in (value if isinstance(value, list) else [value]) if isinstance(child, ast.AST)}
+        self.places = [p for p in self.places if id(p.node) in self.parents]
 
     def at(self, node):
         return self.of.get(id(node))
@@ -193,6 +199,9 @@ class Search:
             for i, place in enumerate(places):
                 place.values = seen[0].get(i, [])
                 place.upstream = not subject.takes_dout or differ(place.values, seen[1].get(i, []))
+            if not any(p.upstream for p in places) and len(codes) == 1:       # dout comes in elsewhere
+                for p in places:
+                    p.upstream = True
             yield function, [p for p in places if p.values], list(hidden_arrays(locals_, again.get(code, {})))
 
     def attempt(self, scope, place, code, node, words):
@@ -203,7 +212,7 @@ class Search:
         try:
             changed = function.compiled()
             healed = changed and self.healed(function, changed)
-        except Exception:
+        except (Exception, TimeUp):
             healed = None
         finally:
             put(*spot, old)
@@ -214,6 +223,7 @@ class Search:
         def make():
             place.put(node)
             place.node = node
+            scope.survey()
         return [Repair(codes, words, function.line(old), healed, make)]
 
     def healed(self, function, changed):
@@ -267,7 +277,7 @@ class Search:
             try:
                 changed = function.compiled()
                 healed = changed and self.healed(function, changed)
-            except Exception:
+            except (Exception, TimeUp):
                 healed = None
             finally:
                 body[i] = old
@@ -302,7 +312,8 @@ class Search:
         if all(np.size(v) > 1 and np.isin(v, (0, 1)).all() for v in [*before, *after]):
             inverted = all(np.array_equal(b * 1, 1 - a * 1) for b, a in zip(before, after))
             return ["inverted-mask"] if inverted else ["missing-mask"]
-        if code == "array" and scope.beside_upstream(place):
+        itself = np.array_equal(*(np.sort(p.values[0], None) for p in (root, place)))       # or transposed
+        if code == "array" and itself and scope.beside_upstream(root):
             return ["stale-cache"]
         if code == "array":                     # inside a function: its derivative at another place, or another array
             old, new = place.values[0], self.values(function, spot, place.node, node, place)
@@ -336,7 +347,7 @@ class Search:
         place = SimpleNamespace(put=lambda n: put(parent, field, index, n), node=node)
         try:
             return watched(function, [place], lambda: self.subject.gradients(self.draws[0] if dout is None else dout)).get(0)
-        except Exception:
+        except (Exception, TimeUp):
             return None
         finally:
             put(*spot, old)
@@ -401,4 +412,4 @@ def one_place(e):
         return None
     best = max(found, key=lambda r: len(r.heals))
     number, text = best.line
-    return best.codes, f"right with a change in line {number}: `{text}`, {best.words}"
+    return best.codes, f"one change in line {number} makes it right: `{text}`"        # which change is left to the reader

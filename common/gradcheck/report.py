@@ -24,8 +24,9 @@ class GradientReport:
 
     ``ok``; ``findings``, likeliest first; ``codes``, those of the findings; ``notes``, sentences on what was
     not looked at and on what these inputs cannot tell apart; ``checked``, the arrays whose gradients were
-    compared; ``name`` of the layer. Its ``repr`` is written to be the message of ``assert
-    check_gradients(layer, x)``; in a notebook it is a table with a picture of the wrong entries.
+    compared; ``name`` of the layer. As ``str`` it is a paragraph for each finding; its ``repr`` is one line, most
+    important first, as the message of ``assert check_gradients(layer, x)``, which pytest cuts in the middle; in a
+    notebook it is a table with a picture of the wrong entries.
     """
 
     def __init__(self, name, findings=(), notes=(), checked=()):
@@ -50,6 +51,13 @@ class GradientReport:
         return "1 finding" if len(self.findings) == 1 else f"{len(self.findings)} findings, likeliest first"
 
     def __repr__(self):
+        if self.ok:
+            return f"{self.name}: {self.verdict}"
+        found = ", ".join(f"{f.code} in {f.where}" for f in self.findings)
+        hints = dict.fromkeys(f.hint for f in self.findings)
+        return f"{self.name}: {found}. {'; '.join(f.evidence for f in self.findings)}. look at: {'; '.join(hints)}"
+
+    def __str__(self):
         lines = [f"{self.name}: {self.verdict}"]
         hinted = set()
         for f in self.findings:

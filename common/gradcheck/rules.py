@@ -74,10 +74,9 @@ RULES = [
     Rule(probes.one_token, "missing-transpose wrong-reshape constant-statistics",
          "right, or zero in truth, for one time step alone"),
     Rule(probes.single_sample, "cross-sample", "wrong about a coupling of samples"),
-    Rule(probes.same_inputs, "stale-cache", "right once two inputs are equal"),
     Rule(repair.one_place, "(any)", "right with one place of backward's text changed"),
     # what is left fits these, too
-    Rule(probes.path_incomplete, "lost-branch", "right once a weight is zero: what comes back through it is wrong"),
+    Rule(probes.same_inputs, "stale-cache", "right once two inputs are equal"),
     Rule(local.row_factor, "missing-local-derivative wrong-local-derivative", "a factor per output"),
     Rule(local.step_factor, "missing-local-derivative wrong-local-derivative stale-cache",
          "a factor per time step"),
@@ -93,6 +92,7 @@ RULES = [
 LAST = [
     Rule(smaller.one_sample, "missing-mask inverted-mask lost-branch", "named with one sample alone"),
     Rule(smaller.few_steps, "(any) lost-branch", "named with one or two time steps alone"),
+    Rule(probes.path_incomplete, "lost-branch", "right once a weight is zero: what comes back through it is wrong"),
     Rule(local.same_signs, "wrong-local-derivative", "right signs and zeros, another factor at each entry"),
 ]
 BESIDES = {"missing-mask", "repeated-index", "divided-by-N", "scaled-by-N", "summed-too-far", "wrong-local-derivative"}

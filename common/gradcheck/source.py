@@ -178,7 +178,8 @@ def watched(function, places, run):
         return value
 
     for i, place in reversed(list(enumerate(places))):
-        place.put(ast.Call(ast.Constant(LOOK), [ast.Constant(i), place.node], []))
+        look_at = ast.Attribute(ast.Constant(LOOK), "__call__", ast.Load())
+        place.put(ast.Call(look_at, [ast.Constant(i), place.node], []))
     try:
         ast.fix_missing_locations(function.module)
         code = function.compiled(look)

@@ -223,7 +223,7 @@ def steps(flags):
 def future_used(e):
     """Signature: at the first step, where nothing came before, backward finds a gradient for the recurrent
     weights."""
-    if not e.unit or not e.shaped or e.m.y.ndim < 3 or not e.param:
+    if not e.unit or not e.shaped or e.m.y.ndim < 3 or not e.weight:
         return None
     A, G = list(rows(e))[-1]
     a, g = supports(A, G, e)

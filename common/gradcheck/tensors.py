@@ -70,6 +70,9 @@ def times_itself(e):
     if not e.unit or not e.shaped or e.param or len(e.m.subject.inputs) < 2 or np.ptp(np.abs(e.value)) < 1e-9 \
             or elementwise(e):
         return None
+    use = np.abs(e.A).reshape(len(e.A), -1).max(axis=1)
+    if np.allclose(use, np.abs(e.m.y.reshape(-1))):      # of a quotient, rather: y where y / b belongs
+        return None
     if np.abs(e.A - e.G * e.value).max() < 1e-6 * np.abs(e.A).max() + e.noise:
         return ["stale-cache"], f"the right gradient times {e.where} itself: the product is read where its other factor belongs"
     return None
@@ -100,7 +103,7 @@ def outer_named(e):
 def outer(e):
     """Signature: a weight's gradient is an outer product with the wrong vector: some other array took the
     input's place."""
-    if not e.unit or not e.shaped or not e.param or e.value.ndim != 2:
+    if not e.unit or not e.shaped or not e.weight or e.value.ndim != 2:
         return None
     A, G = list(rows(e))[-1]
     if not np.any(np.abs(G) > 100 * e.noise) and e.m.y.ndim == 3 and e.m.y.shape[1] > 1 \

@@ -22,7 +22,9 @@ class MeanBias(L.Affine):
 def test_the_report_says_which_where_how_much_and_what_to_do():
     report = check_gradients(MeanBias.init(3, 4, rng=0), X, rng=0)
     assert not report and not report.ok and report.codes == ["divided-by-N"] and report.findings[0].where == "params[1]"
-    text = repr(report)
+    assert repr(report).startswith("MeanBias: divided-by-N in params[1]. ") and "\n" not in repr(report)   # for pytest
+    assert repr(report).endswith(report.findings[0].hint) and report.findings[0].evidence in repr(report)
+    text = str(report)
     assert (
         text.startswith("MeanBias: 1 finding")
         and "0.1429 × numerical" in text
