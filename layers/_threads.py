@@ -15,6 +15,7 @@ from itertools import repeat
 import numpy as np
 
 SMALL = 1 << 18          # multiplications up to which OpenBLAS calculates a product in the thread that asks
+FEW = 4                  # rows that a small product should have at least, not to be slow
 WORTH_A_THREAD = 1 << 24      # multiplications that take about half a millisecond; starting a thread takes a tenth of one
 
 
@@ -24,7 +25,7 @@ def spread(job, images, rows, row):
     ``matmul`` is the product of stacks of matrices that the job should use: np.matmul or, in several threads,
     small_products. In all there are ``rows`` rows to be multiplied, with a matrix of ``row`` elements each.
     """
-    n = min(images, threads(), rows * row // WORTH_A_THREAD) if 4 * row <= SMALL and small_is_fast() else 1
+    n = min(images, threads(), rows * row // WORTH_A_THREAD) if FEW * row <= SMALL and small_is_fast() else 1
     if n < 2:
         return [job(slice(0, images), np.matmul)]
     cuts = [images * i // n for i in range(n + 1)]
@@ -48,10 +49,14 @@ def small_is_fast():
 
 
 def small_products(a, b, out=None):
-    """a · b for stacks a (G, R, K) and b (G, K, F), a few rows at a time."""
+    """a · b for stacks a (G, R, K) and b (G, K, F), a few rows at a time; where K is long, as the sum of two halves."""
     (G, R, K), F = a.shape, b.shape[-1]
     if out is None:
         out = np.empty((G, R, F), a.dtype)
+    if FEW * K * F > SMALL and K > 1:
+        small_products(a[:, :, :K // 2], b[:, :K // 2], out)
+        out += small_products(a[:, :, K // 2:], b[:, K // 2:])
+        return out
     few = max(1, SMALL // (K * F))
     whole = R - R % few
     np.matmul(a[:, :whole].reshape(G, -1, few, K), b[:, None], out=out[:, :whole].reshape(G, -1, few, F))

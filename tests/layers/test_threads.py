@@ -78,13 +78,20 @@ def test_this_numpy_can_be_asked():
     assert _threads.small_is_fast() in (True, False)
 
 
-@pytest.mark.parametrize("small", [1, 60, 200, 1 << 18])
+@pytest.mark.parametrize("small", [20, 60, 200, 1 << 18])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_small_products_are_products(monkeypatch, small, transposed):
+def test_small_products_are_products_and_small(monkeypatch, small, transposed):
+    sizes, matmul = [], np.matmul
+
+    def counted(a, b, out):
+        sizes.append(a.shape[-2] * a.shape[-1] * b.shape[-1])
+        return matmul(a, b, out=out)
+    monkeypatch.setattr(np, "matmul", counted)
     monkeypatch.setattr(_threads, "SMALL", small)
     rng = np.random.default_rng(0)
-    a = rng.standard_normal((2, 4, 11)).transpose(0, 2, 1) if transposed else rng.standard_normal((2, 11, 4))
-    b, out = rng.standard_normal((2, 4, 5)), np.full((2, 11, 5), np.nan)
+    a = rng.standard_normal((2, 13, 11)).transpose(0, 2, 1) if transposed else rng.standard_normal((2, 11, 13))
+    b, out = rng.standard_normal((2, 13, 5)), np.full((2, 11, 5), np.nan)
     assert _threads.small_products(a, b, out) is out
-    np.testing.assert_allclose(out, a @ b, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(out, np.einsum("grk,gkf->grf", a, b), rtol=0, atol=1e-12)
     np.testing.assert_array_equal(_threads.small_products(a, b), out)
+    assert max(sizes) <= small
