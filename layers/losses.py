@@ -69,7 +69,7 @@ class SoftmaxWithLoss(Loss):
         x, t = self.scores(x), checks.as_array(t)
         C = x.shape[-1]
         z = x.reshape(-1, C)
-        y, top, total = softmax_of_rows(z)
+        e, top, total = exponentials(z)                    # y = e / total
         self.count, weight, at = len(z), None, None
         if t.shape == x.shape:
             t = self.targets(t, x).reshape(z.shape)
@@ -78,40 +78,41 @@ class SoftmaxWithLoss(Loss):
         else:
             t = self.labels(t, x, self.ignore_label).reshape(-1)
             if self.ignore_label is not None:
-                weight = (t != self.ignore_label).astype(y.dtype)
+                weight = (t != self.ignore_label).astype(e.dtype)
                 self.count = int(np.count_nonzero(weight))
                 t = np.where(weight, t, 0)
             at = t + np.arange(0, z.size, C)               # where in the flat array each row's label stands
             rows = np.log(total) - (z.take(at) - top)
             loss = np.add.reduce(rows) if weight is None else weight.dot(rows)
-        self.cache = y, t, at, weight, x.shape
+        self.cache = e, total, t, at, weight, x.shape
         return float(loss) / max(self.count, 1)
 
     def backward(self, dout=1.0):
-        y, t, at, weight, shape = self.recall()
+        e, total, t, at, weight, shape = self.recall()
         scale = self.number(dout) / max(self.count, 1)
-        dx = y * scale if weight is None else y * (weight * scale)[:, None]
+        weight = scale if weight is None else weight * scale
+        dx = e * (weight / total)[:, None]
         if at is None:
             dx -= t * scale
         else:
-            dx.reshape(-1)[at] -= scale if weight is None else weight * scale
+            dx.reshape(-1)[at] -= weight
         return dx.reshape(shape)
 
 
-def softmax_of_rows(x, out=None):
-    """The softmax of each row of a matrix (M, C), in ``out`` if there is one, the row's maximum and Σ exp(x - max x), both
-    (M,). Of a large matrix a few rows at a time, so that all passes but the first find them in the cache."""
+def exponentials(x, out=None):
+    """e = exp(x - max x) for each row of a matrix (M, C), in ``out`` if there is one, max x and Σ e, both (M,).
+
+    Of a large matrix a few rows at a time, so that all passes but the first find them in the cache.
+    """
     M, C = x.shape
     if out is None and M * C > PIECE:
-        y, each = np.empty((M, C), x.dtype), max(1, PIECE // C)
-        pieces = [softmax_of_rows(x[i:i + each], y[i:i + each]) for i in range(0, M, each)]
-        return y, *(np.concatenate(numbers) for numbers in list(zip(*pieces))[1:])
+        e, each = np.empty((M, C), x.dtype), max(1, PIECE // C)
+        pieces = [exponentials(x[i:i + each], e[i:i + each]) for i in range(0, M, each)]
+        return e, *(np.concatenate(numbers) for numbers in list(zip(*pieces))[1:])
     top = np.maximum.reduce(x, axis=1)
-    y = np.subtract(x, top[:, None], out=out, order="C")            # rows in memory, for flat indices
-    np.exp(y, out=y)
-    total = y.dot(np.ones(C, y.dtype))
-    y /= total[:, None]
-    return y, top, total
+    e = np.subtract(x, top[:, None], out=out, order="C")            # rows in memory, for flat indices
+    np.exp(e, out=e)
+    return e, top, e.dot(np.ones(C, e.dtype))
 
 
 class SigmoidWithLoss(Loss):
