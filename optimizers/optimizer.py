@@ -6,7 +6,7 @@ from operator import is_
 import numpy as np
 
 from ..common import checks
-from ._pieces import SIZE, pieces
+from ._pieces import pieces
 
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
 AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}
@@ -142,13 +142,11 @@ class Optimizer:
         rule, arrays = (partial(self.rule, lr), (p, g, *kept)) if self.skips_zeros else (self.learn, (g, *kept))
         if rows is None:                        # nobody knows which
             return rule(*arrays)
-        n = max(1, SIZE // p[0].size)
-        for some in (rows[i:i + n] for i in range(0, len(rows), n)):
-            parts = [a.take(some, axis=0) for a in arrays]
-            rule(*parts)
-            for a, part in zip(arrays, parts):
-                if a is not g:
-                    a[some] = part
+        parts = [a.take(rows, axis=0) for a in arrays]
+        rule(*parts)
+        for a, part in zip(arrays, parts):
+            if a is not g:
+                a[rows] = part
 
     def _check_same(self, params, grads):
         """RuntimeError unless these are the arrays of the updates before."""

@@ -4,7 +4,6 @@ import pytest
 
 from chainrule import optimizers
 from chainrule.layers._rows import RowGradient
-from chainrule.optimizers import optimizer
 
 RULES = [optimizers.SGD(lr=0.1), optimizers.SGD(lr=0.1, weight_decay=0.1), optimizers.AdaGrad(lr=0.1),
          optimizers.Momentum(lr=0.1), optimizers.Nesterov(lr=0.1), optimizers.RMSProp(lr=0.1),
@@ -49,12 +48,6 @@ def test_which_rules_read_the_named_rows_only(rule):
         assert (W[1] != before[1]).all()
         ends.append(W)
     assert (ends[0][5] == ends[1][5]).all() == (repr(rule) in BY_ROWS)
-
-
-@pytest.mark.parametrize("rule", RULES, ids=repr)
-def test_more_rows_than_one_piece(rule, monkeypatch):
-    monkeypatch.setattr(optimizer, "SIZE", 6)                  # two rows
-    test_the_same_steps_as_on_plain_arrays(rule)
 
 
 def settings(rule):
