@@ -289,20 +289,20 @@ FAMILIES = [signs, means, labels, transposes, flips, masks, steps, swaps, consta
 
 
 def statements(tree):
-    """(code, list of statements, index, new statement, words) for assignments that should add."""
-    bodies = (body for parent in ast.walk(tree) for _, body in ast.iter_fields(parent) if isinstance(body, list))
-    for body in bodies:
+    """(code, parent, field, index, new statement, words) for assignments that should add."""
+    fields = [(parent, field, body) for parent in ast.walk(tree) for field, body in ast.iter_fields(parent)]
+    for parent, field, body in (f for f in fields if isinstance(f[2], list)):
         for i, s in enumerate(body):
             adds = isinstance(s, ast.AugAssign) and isinstance(s.op, ast.Add)
             if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
                 continue
             target = s.target if adds else s.targets[0]
             if not adds and isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
-                yield assigned(target), body, i, ast.AugAssign(target, ast.Add(), s.value), "with += for ="
+                yield assigned(target), parent, field, i, ast.AugAssign(target, ast.Add(), s.value), "with += for ="
             if isinstance(target, ast.Subscript):
                 read = ast.parse(ast.unparse(target.value), mode="eval").body
                 new = fill("NP.add.at(A, I, V)", A=read, I=as_index(target.slice), V=s.value)
-                yield "repeated-index", body, i, ast.Expr(new), "with np.add.at"
+                yield "repeated-index", parent, field, i, ast.Expr(new), "with np.add.at"
 
 
 def assigned(target):

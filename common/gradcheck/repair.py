@@ -4,6 +4,8 @@ Where numbers alone leave several readings, the text decides. Each change of ``e
 the copy under test, at the random draws that were measured already. What heals is the evidence: it names the line.
 """
 import ast
+import contextlib
+import functools
 import time
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -25,6 +27,7 @@ class Repair:
     """A change that heals, what it undoes, and which arrays it makes right."""
     codes: list
     words: str
+    function: object
     line: tuple
     heals: frozenset
     make: object                                # makes the change for good
@@ -157,14 +160,13 @@ class Search:
     def run(self):
         """Look for the change that heals most, make it, and look on for what is still wrong."""
         scopes = [Scope(function, places, locals_, self.counts) for function, places, locals_ in self.functions()]
-        while len(self.fixed) < len(self.wrong):
-            found = self.first(scopes)
-            if not found:
-                break
-            best = max(found, key=lambda r: len(r.heals))
-            self.found.append(best)
-            self.fixed |= best.heals
-            best.make()
+        with contextlib.ExitStack() as stack:
+            while len(self.fixed) < len(self.wrong) and (found := self.first(scopes)):
+                best = max(found, key=lambda r: len(r.heals))
+                best.make()
+                stack.enter_context(best.function.replaced(best.function.compiled()))
+                self.found.append(best)
+                self.fixed |= best.heals
         return self
 
     def first(self, scopes):
@@ -207,24 +209,38 @@ class Search:
     def attempt(self, scope, place, code, node, words):
         """The Repair that a change is, in a list; [] if it heals nothing."""
         function, spot, old = scope.function, (place.parent, place.field, place.index), place.node
-        located(node, old)
-        put(*spot, node)
-        try:
-            changed = function.compiled()
-            healed = changed and self.healed(function, changed)
-        except (Exception, TimeUp):
-            healed = None
-        finally:
-            put(*spot, old)
+        healed = self.tried(function, spot, old, node)
         by_chance = code in SPECULATIVE and len(healed or ()) < 2 <= len(self.wrong)
         if not healed or by_chance and all(self.wrong[i].param for i in healed):
             return []
         codes = self.meaning(code, function, spot, old, node, place, scope)
+
         def make():
             place.put(node)
             place.node = node
             scope.survey()
-        return [Repair(codes, words, function.line(old), healed, make)]
+        return [Repair(codes, words, function, function.line(old), healed, make)]
+
+    def statements(self, function):
+        """The Repairs that an assignment is which adds."""
+        for code, *spot, statement, words in edits.statements(function.tree):
+            if time.process_time() > self.end:
+                return
+            old = getattr(*spot[:2])[spot[2]]
+            if healed := self.tried(function, spot, old, statement):
+                yield Repair([code], words, function, function.line(old), healed, functools.partial(put, *spot, statement))
+
+    def tried(self, function, spot, old, node):
+        """What heals with a node in the place of the old one."""
+        located(node, old)
+        put(*spot, node)
+        try:
+            code = function.compiled()
+            return code and self.healed(function, code)
+        except (Exception, TimeUp):
+            return None
+        finally:
+            put(*spot, old)
 
     def healed(self, function, changed):
         """The wrong arrays that are right with this code; None if there are none, or if others suffer."""
@@ -266,24 +282,6 @@ class Search:
         _, G, _ = e.facts.get("random", (e.A, e.G, e.douts))
         P = (got.params if e.param else got.inputs)[e.index]
         return P is not None and P.shape == G[k].shape and close(P, G[k], 1e-5, e.noise)
-
-    def statements(self, function):
-        for code, body, i, statement, words in edits.statements(function.tree):
-            if time.process_time() > self.end:
-                return
-            old = body[i]
-            located(statement, old)
-            body[i] = statement
-            try:
-                changed = function.compiled()
-                healed = changed and self.healed(function, changed)
-            except (Exception, TimeUp):
-                healed = None
-            finally:
-                body[i] = old
-            if healed:
-                yield Repair([code], words, function.line(old), healed,
-                             lambda body=body, i=i, statement=statement: body.__setitem__(i, statement))
 
     def meaning(self, code, function, spot, old, node, place, scope):
         """The codes of a change that heals: by what it does to the value at its place, or by its family."""

@@ -97,13 +97,14 @@ class Function:
     @contextlib.contextmanager
     def replaced(self, code):
         """The function runs ``code`` for the length of a ``with`` block."""
+        before = [f.__code__ for f in self.holders]
         try:
             for f in self.holders:
                 f.__code__ = code
             yield
         finally:
-            for f in self.holders:
-                f.__code__ = self.code
+            for f, kept in zip(self.holders, before):
+                f.__code__ = kept
 
     def line(self, node):
         """The line of a node as the user wrote it, with its number in the file."""

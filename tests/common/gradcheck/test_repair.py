@@ -269,3 +269,19 @@ def test_templates():
     assert edits.said("NP.cos(A)", A="x") == "cos(x)"
     assert edits.assigned(ast.parse("d[i:i + 2] = 1").body[0].targets[0]) == "overlap-overwritten"
     assert edits.assigned(ast.parse("d[i] = 1").body[0].targets[0]) == "lost-branch"
+
+
+def test_two_mistakes_in_two_functions():
+    class Apart(Two):
+        def first(self, dz):
+            self.grads[0][...] = self.x.T @ dz * 2
+            return dz @ self.params[0].T
+
+        def backward(self, dout):
+            self.grads[1][...] = -self.h.T @ dout
+            return self.first(dout @ self.params[1].T * (1 - self.h ** 2)) + dout
+
+    before = Apart.first.__code__, Apart.backward.__code__
+    search = searched(Apart(), X)
+    assert sorted(code for r in search.found for code in r.codes) == ["factor-2", "wrong-sign"]
+    assert (Apart.first.__code__, Apart.backward.__code__) == before
