@@ -9,8 +9,9 @@ those for other processors copy them into another order first. There everything 
 """
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
-from itertools import repeat
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,8 +30,9 @@ def spread(job, images, rows, row):
     if n < 2:
         return [job(slice(0, images), np.matmul)]
     cuts = [images * i // n for i in range(n + 1)]
+    parts = [(copy_context(), slice(*ends)) for ends in pairwise(cuts)]         # np.errstate, for one, is kept in the context
     with ThreadPoolExecutor(n) as pool:
-        return list(pool.map(job, map(slice, cuts, cuts[1:]), repeat(small_products)))
+        return list(pool.map(lambda part: part[0].run(job, part[1], small_products), parts))
 
 
 def threads():

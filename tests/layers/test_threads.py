@@ -1,4 +1,5 @@
 """Threads over the images of a batch, and the small products in them."""
+import contextvars
 import threading
 
 import numpy as np
@@ -45,6 +46,12 @@ def test_a_thread_lives_no_longer_than_the_call_and_hands_on_its_error(always):
     with pytest.raises(ZeroDivisionError):
         _threads.spread(lambda *_: 1 / 0, 4, 10_000, 1)
     assert threading.active_count() == before
+
+
+def test_a_thread_knows_the_callers_context(always):
+    known = contextvars.ContextVar("known", default="nothing")
+    known.set("all")
+    assert _threads.spread(lambda *_: known.get(), 4, 10_000, 1) == ["all"] * 4
 
 
 @pytest.mark.parametrize("openblas, omp, expected", [
