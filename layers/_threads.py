@@ -36,9 +36,11 @@ def spread(job, images, rows, row):
 
 
 def threads():
-    """As many as BLAS is told to use by the environment, else one for each processor."""
+    """As many as BLAS is told to use by the environment, else one for each processor that this process may use."""
     told = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or ""
-    return int(told) if told.isdigit() else os.cpu_count()
+    if told.isdigit():
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 @cache

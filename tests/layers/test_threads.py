@@ -57,12 +57,20 @@ def test_a_thread_knows_the_callers_context(always):
 @pytest.mark.parametrize("openblas, omp, expected", [
     ("3", "5", 3), (None, "5", 5), ("", "5", 5), (None, None, 7), ("many", None, 7)])
 def test_as_many_threads_as_blas_is_told_to_use(monkeypatch, openblas, omp, expected):
-    monkeypatch.setattr(_threads.os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(_threads.os, "sched_getaffinity", lambda process: set(range(7)), raising=False)
     for name, value in ("OPENBLAS_NUM_THREADS", openblas), ("OMP_NUM_THREADS", omp):
         monkeypatch.delenv(name, raising=False)
         if value is not None:
             monkeypatch.setenv(name, value)
     assert _threads.threads() == expected
+
+
+def test_without_a_word_and_without_affinity_all_processors(monkeypatch):
+    for name in "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS":
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delattr(_threads.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(_threads.os, "cpu_count", lambda: 5)
+    assert _threads.threads() == 5
 
 
 BUILD = {"Build Dependencies": {"blas": {"name": "scipy-openblas"}}, "SIMD Extensions": {"found": ["X86_V3", "X86_V4"]}}
