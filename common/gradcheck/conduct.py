@@ -2,7 +2,7 @@
 upstream ignored."""
 import numpy as np
 
-from .evidence import close
+from .evidence import agree, close
 from .report import Finding
 from .rules import HINTS
 from .subject import grads_of
@@ -10,13 +10,6 @@ from .subject import grads_of
 
 def finding(code, where, evidence):
     return Finding(code, where, evidence, HINTS[code])
-
-
-def agree(p, q):
-    """Whether two gradients are the same, one that is missing or not finite included."""
-    if p is None or q is None or p.shape != q.shape:
-        return p is q
-    return np.array_equal(p, q, equal_nan=True) or close(q, p, 1e-9, 1e-12)
 
 
 def upstream(m):

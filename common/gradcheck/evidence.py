@@ -90,6 +90,13 @@ def close(P, Q, tol=1e-5, noise=0.0):
     return bool(P.size == 0 or np.abs(P - Q).max() <= tol * max(np.abs(P).max(), np.abs(Q).max()) + noise)
 
 
+def agree(p, q):
+    """Whether two gradients are the same, one that is missing or not finite included."""
+    if p is None or q is None or p.shape != q.shape:
+        return p is q
+    return np.array_equal(p, q, equal_nan=True) or close(q, p, 1e-9, 1e-12)
+
+
 def suspect(f, x, y, dout, A, rng):
     """Entries to look at in a large array: if the derivative in a random direction disagrees with backward's,
     halve the set of entries that move until one is left; it comes with its neighbours along each axis."""

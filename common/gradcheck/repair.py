@@ -14,7 +14,7 @@ import numpy as np
 
 from . import edits
 from .bounded import TimeUp
-from .evidence import close
+from .evidence import agree, close
 from .scaling import named, ratio
 from .source import Function, all_bits, places_of, put, running, watched
 from .subject import grads_of
@@ -194,8 +194,12 @@ class Search:
         for code, locals_ in codes.items():
             try:
                 function = Function(code)
+                with function.replaced(function.compiled()):
+                    same = self.subject.gradients(d)
             except (OSError, TypeError, SyntaxError, ValueError):
                 continue
+            if not all(map(agree, same.inputs + same.params, self.m.backwards[0].inputs + self.m.backwards[0].params)):
+                continue                        # the text has changed since it was loaded
             places = places_of(function)
             seen = [watched(function, places, lambda dout=dout: subject.gradients(dout)) for dout in (d, other)]
             for i, place in enumerate(places):

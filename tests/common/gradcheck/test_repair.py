@@ -285,3 +285,24 @@ def test_two_mistakes_in_two_functions():
     search = searched(Apart(), X)
     assert sorted(code for r in search.found for code in r.codes) == ["factor-2", "wrong-sign"]
     assert (Apart.first.__code__, Apart.backward.__code__) == before
+
+
+def test_a_text_that_has_changed_since_is_not_read(tmp_path):
+    import importlib.util
+    path = tmp_path / "homework.py"
+    text = textwrap.dedent("""
+        import numpy as np
+        class Doubled:
+            params, grads = (), ()
+            def forward(self, x):
+                self.x = x
+                return np.sum(x ** 3, axis=1)
+            def backward(self, dout):
+                return dout[:, None] * (1 - self.x) * 3
+    """)
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location("homework", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    path.write_text(text.replace("* 3", "* 4"))
+    assert searched(module.Doubled(), X).found == []
