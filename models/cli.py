@@ -201,8 +201,12 @@ def keep(trainer, folder):
     if len(history):
         import matplotlib
         matplotlib.use("Agg")
+        from matplotlib import pyplot
         figure = history.plot()[0].figure
-        figure.savefig(folder / "curves.png", dpi=150)
+        try:
+            figure.savefig(folder / "curves.png", dpi=150)
+        finally:
+            pyplot.close(figure)
 
 
 if __name__ == "__main__":

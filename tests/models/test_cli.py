@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from chainrule.datasets import load_digits
@@ -51,6 +53,15 @@ def test_the_seed_decides_the_result(capsys):
     a, b, c = (Path(out, "mlp-digits", "model.safetensors").read_bytes() for out in "abc")
     assert a == b != c
     assert capsys.readouterr().err == ""
+
+
+def test_no_figure_stays_open(monkeypatch):
+    before = pyplot.get_fignums()
+    assert call("train", "--epochs", "1", "--quiet") == 0
+    assert pyplot.get_fignums() == before
+    monkeypatch.setattr(Figure, "savefig", lambda *arguments, **options: (_ for _ in ()).throw(OSError(28, "No space left")))
+    assert call("train", "--epochs", "1", "--quiet") == 2
+    assert pyplot.get_fignums() == before
 
 
 @pytest.mark.parametrize("arguments, message", [
