@@ -17,11 +17,13 @@ Fans, the numbers of products that meet in one output and that one input feeds: 
 
 Numbers are drawn in float64 and then rounded, so one seed means the same weights in every dtype. ``rng`` is a
 numpy.random.Generator, a seed or None. A shape that is not made of positive whole numbers, or has too few
-axes, and an option that is not finite raise ValueError; a dtype that is no float type raises TypeError.
+axes, an option that is not finite and a negative seed raise ValueError; a dtype that is no float type and an
+``rng`` that is none raise TypeError.
 """
 import numpy as np
 
 from . import checks
+from .rng import generator
 
 
 def constant(shape, rng=None, dtype=np.float32, value=0.0):
@@ -40,7 +42,7 @@ def gaussian(shape, rng=None, dtype=np.float32, std=0.01):
     0.01
     """
     std = checks.number("gaussian", "std", std, low=0, expected="be a finite number, 0 or larger")
-    return _normal(_sizes("gaussian", shape, dtype), rng, dtype, std)
+    return _normal("gaussian", _sizes("gaussian", shape, dtype), rng, dtype, std)
 
 
 def xavier(shape, rng=None, dtype=np.float32):
@@ -53,7 +55,7 @@ def xavier(shape, rng=None, dtype=np.float32):
     2.0
     """
     shape = _sizes("xavier", shape, dtype, axes=2)
-    return _normal(shape, rng, dtype, np.sqrt(2 / sum(_fans(shape))))
+    return _normal("xavier", shape, rng, dtype, np.sqrt(2 / sum(_fans(shape))))
 
 
 def he(shape, rng=None, dtype=np.float32):
@@ -65,7 +67,7 @@ def he(shape, rng=None, dtype=np.float32):
     2.0
     """
     shape = _sizes("he", shape, dtype, axes=2)
-    return _normal(shape, rng, dtype, np.sqrt(2 / _fans(shape)[0]))
+    return _normal("he", shape, rng, dtype, np.sqrt(2 / _fans(shape)[0]))
 
 
 def orthogonal(shape, rng=None, dtype=np.float32, gain=1.0):
@@ -85,14 +87,14 @@ def orthogonal(shape, rng=None, dtype=np.float32, gain=1.0):
     gain = checks.number("orthogonal", "gain", gain)
     rows, columns = shape[0], int(np.prod(shape[1:]))
     tall = max(rows, columns), min(rows, columns)
-    Q, R = np.linalg.qr(np.random.default_rng(rng).standard_normal(tall))
+    Q, R = np.linalg.qr(generator("orthogonal", rng).standard_normal(tall))
     # QR's own signs favour some directions; with a positive diagonal of R every Q is equally likely.
     Q *= gain * np.sign(np.diag(R))
     return np.ascontiguousarray(Q if rows >= columns else Q.T, dtype).reshape(shape)
 
 
-def _normal(shape, rng, dtype, std):
-    return np.random.default_rng(rng).normal(0.0, std, shape).astype(dtype, copy=False)
+def _normal(who, shape, rng, dtype, std):
+    return generator(who, rng).normal(0.0, std, shape).astype(dtype, copy=False)
 
 
 def _fans(shape):

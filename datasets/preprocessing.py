@@ -4,6 +4,7 @@ import math
 import numpy as np
 
 from ..common import checks
+from ..common.rng import generator
 from ..common.training.batches import samples
 
 
@@ -30,7 +31,7 @@ def train_test_split(*arrays, test_size=0.2, stratify=None, rng=None):
     >>> np.sort(np.concatenate([x_train, x_test]))
     array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
-    who, rng = "train_test_split", np.random.default_rng(rng)
+    who, rng = "train_test_split", generator("train_test_split", rng)
     arrays = samples(who, *arrays)
     N = len(arrays[0])
     N_test = count_test(who, test_size, N)
@@ -86,5 +87,5 @@ def random_shifts(images, most=2, rng=None):
     N, _, H, W = images.shape
     padded = np.pad(images, ((0, 0), (0, 0), (most, most), (most, most)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (H, W), axis=(2, 3))
-    down, right = np.random.default_rng(rng).integers(0, 2 * most + 1, (2, N))
+    down, right = generator("random_shifts", rng).integers(0, 2 * most + 1, (2, N))
     return windows[np.arange(N), :, down, right]

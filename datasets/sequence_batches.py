@@ -2,6 +2,7 @@
 import numpy as np
 
 from ..common import checks
+from ..common.rng import generator
 
 
 def text_batches(ids, batch_size=20, steps=35):
@@ -62,7 +63,7 @@ def pair_batches(x, t, batch_size=32, padding=0, rng=None):
     [[4, 5]] [[9, 10, 11]] [[True, True]]
     [[3, 0], [1, 2]] [[7, 8], [6, 0]] [[True, False], [True, True]]
     """
-    who, rng = "pair_batches", np.random.default_rng(rng)
+    who, rng = "pair_batches", generator("pair_batches", rng)
     B, padding = checks.count(who, "batch_size", batch_size), checks.whole(who, "padding", padding)
     x, t = ([sequence(who, f"{name}[{i}]", s) for i, s in enumerate(given)] for name, given in (("x", x), ("t", t)))
     if not x or len(x) != len(t):

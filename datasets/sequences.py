@@ -4,6 +4,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from ..common import checks
+from ..common.rng import generator
 from .vocabulary import Vocabulary
 
 
@@ -29,7 +30,7 @@ def make_addition(n=50_000, digits=3, rng=None):
     >>> vocabulary.decode(x), vocabulary.decode(t)
     (['75+1   ', '17+8   ', '6+9    '], ['_76  ', '_25  ', '_15  '])
     """
-    who, rng = "make_addition", np.random.default_rng(rng)
+    who, rng = "make_addition", generator("make_addition", rng)
     n, digits = checks.count(who, "n", n), checks.count(who, "digits", digits)
     if digits > 9:
         raise ValueError(checks.wrong(who, "digits", "be at most 9", digits))
@@ -91,7 +92,7 @@ def make_dates(n=50_000, rng=None):
     if n > DAYS * S:
         raise ValueError(checks.wrong("make_dates", "n", f"be at most {DAYS * S}", n))
     # No two spellings of a day are alike, so distinct numbers make distinct questions.
-    drawn = np.random.default_rng(rng).choice(DAYS * S, n, replace=False).tolist()
+    drawn = generator("make_dates", rng).choice(DAYS * S, n, replace=False).tolist()
     days = [FIRST + timedelta(days=i // S) for i in drawn]
     letters = "".join([*MONTHS, *WEEKDAYS, "st nd rd th of"])
     characters = sorted({*letters, *letters.lower(), *letters.upper(), *" ,-./0123456789_"})

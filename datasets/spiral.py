@@ -2,6 +2,7 @@
 import numpy as np
 
 from ..common import checks
+from ..common.rng import generator
 
 
 def make_spiral(n_per_class=100, classes=3, noise=0.2, rng=None):
@@ -27,7 +28,7 @@ def make_spiral(n_per_class=100, classes=3, noise=0.2, rng=None):
     n = checks.count("make_spiral", "n_per_class", n_per_class)
     classes = checks.count("make_spiral", "classes", classes)
     noise = checks.number("make_spiral", "noise", noise, low=0.0, expected="be a finite number of at least 0")
-    rng = np.random.default_rng(rng)
+    rng = generator("make_spiral", rng)
     t, i = np.divmod(rng.permutation(n * classes), n)
     r = (i + 1) / n
     theta = 2 * np.pi * t / classes + 4 * r + noise * rng.standard_normal(n * classes)

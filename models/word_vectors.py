@@ -5,6 +5,7 @@ import numpy as np
 
 from ..common import checks, initializers
 from ..common.layer import Layer
+from ..common.rng import generator
 from ..layers import Embedding, EmbeddingDot, MatMul, Mean, SigmoidWithLoss, SoftmaxWithLoss
 from ..layers._rows import row_numbers
 from .graph import Graph
@@ -43,7 +44,7 @@ class NegativeSampler(Layer):
         p = np.where(counts > 0, counts, 1) ** power * (counts > 0)
         self.ends = np.cumsum(p / p.sum())                  # of the words' intervals
         self.p = np.diff(self.ends, prepend=0)
-        self.buffers["rng"] = np.random.default_rng(rng)
+        self.buffers["rng"] = generator("NegativeSampler", rng)
 
     def forward(self, t):
         t = row_numbers("NegativeSampler", "t", t, len(self.p))
@@ -82,7 +83,7 @@ class WordVectors(Graph):
     """What CBOW and SkipGram share: W_in, whose rows are the vectors, W_out and the two losses (see CBOW)."""
 
     def __init__(self, vocabulary, dimension=100, counts=None, negatives=0, rng=None, dtype=np.float32):
-        who, rng = type(self).__name__, np.random.default_rng(rng)
+        who, rng = type(self).__name__, generator(type(self).__name__, rng)
         x, t = Input("x"), Input("t")
         h = self.hidden(Embedding.init(vocabulary, dimension, rng=rng, dtype=dtype)(x))
         if checks.count(who, "negatives", negatives, least=0):

@@ -1,0 +1,19 @@
+"""Where a seed becomes a generator."""
+import numpy as np
+
+from . import checks
+
+
+def generator(who, rng):
+    """``rng`` as a numpy.random.Generator: itself if it is one, a new one for a seed, a fresh one for None.
+
+    Raises TypeError or ValueError, naming ``who`` was called, for what numpy.random.default_rng does not take.
+
+    >>> int(generator("make_spiral", 0).integers(10)) == int(np.random.default_rng(0).integers(10))
+    True
+    """
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        expected = "be a numpy.random.Generator, a seed (a whole number of at least 0) or None"
+        raise type(error)(checks.wrong(who, "rng", expected, repr(rng))) from None
