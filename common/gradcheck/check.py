@@ -110,7 +110,9 @@ class Check:
             self.subject = Subject(self.layer, self.given, self.call)
             y = self.subject.output()
         except Exception as e:
-            return self.report([finding("unrecognised", "x", f"forward raised {error_text(e)}")])
+            refused = finding("unrecognised", "x", f"forward raised {error_text(e)}")
+            refused.hint = "forward does not take these inputs, so backward was not checked: pass others (see example_inputs)"
+            return self.report([refused])
         if not self.subject.has_backward:
             return self.report([finding("not-returned", "x", "there is no backward")])
         if not np.isfinite(y).all():

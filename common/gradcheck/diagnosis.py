@@ -1,18 +1,26 @@
 """From evidence to findings: the first signature of the table that fits each wrong array."""
 import contextlib
+import itertools
 import time
 
 import numpy as np
 
+from .evidence import close
 from .probes import batch_of_one
 from .report import Finding
 from .rules import BESIDES, HINTS, LAST, RULES
+from .scaling import elementwise
 
 
 def diagnose(m, known):
     """Findings for every array of a Measurement that is wrong; ``known``: codes that were found already."""
     found = []
     wrong = [e for e in m.targets if not e.right and not e.facts.get("right")]
+    exchanged = [pair for pair in itertools.combinations([e for e in wrong if not e.param], 2) if in_wrong_order(*pair)]
+    for e, other in exchanged:
+        words = f"it is right for {other.where}, and the other way round: returned in the wrong order"
+        found += [Finding("not-returned", e.where, words, HINTS["not-returned"])]
+        wrong = [o for o in wrong if o is not e and o is not other]
     verdicts = [judge(e, RULES) for e in wrong]
     alone = all(codes == ["unrecognised"] for codes, _ in verdicts)
     for e, (codes, words) in zip(wrong, verdicts):
@@ -31,6 +39,14 @@ def diagnose(m, known):
     if named or "ignores-upstream" in known or "stale-cache" in known or "nondeterministic" in known:
         found = named
     return found
+
+
+def in_wrong_order(e, other):
+    """Whether each of two inputs got the other's gradient (elementwise: rather each other's factor)."""
+    if elementwise(e) or e.A[0].shape != other.value.shape or other.A[0].shape != e.value.shape:
+        return False
+    (A, G), (B, H) = ((draws[0][0], draws[1][0]) for draws in (o.facts.get("random", (o.A, o.G)) for o in (e, other)))
+    return close(A, H) and close(B, G)
 
 
 def judge(e, rules):
@@ -54,7 +70,7 @@ def worst(e):
     A, G, _ = e.facts.get("random", (e.A, e.G, None))
     if A.shape != G.shape:
         return f"shape {A.shape[1:]}, should be {G.shape[1:]}"
-    error = np.abs(A[0] - G[0])
+    error = np.where(np.isfinite(A[0]), np.abs(A[0] - G[0]), np.inf)
     error = np.where(np.isnan(error) & ~np.isnan(G[0]), np.inf, np.nan_to_num(error))
     at = np.unravel_index(np.argmax(error), error.shape)
     place = f"at {tuple(map(int, at))}: " if at else ""

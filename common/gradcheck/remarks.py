@@ -91,6 +91,7 @@ def remarks(check, m):
         check.notes.append(
             "two samples: factor-2 and scaled-by-N (factor-half and divided-by-N) look the same; N >= 5 tells them apart"
         )
+    check.notes.extend(contract(check, m))
     square = [
         e.where
         for e in m.targets
@@ -100,6 +101,35 @@ def remarks(check, m):
         check.notes.append(
             f"{', '.join(square)} square and as long as the batch: distinct prime sizes show a wrong transpose by shape"
         )
+
+
+def contract(check, m):
+    """What a model would trip over, though the numbers are right; and what was not looked at."""
+    subject, raw = m.subject, m.backwards[0].raw
+    if isinstance(raw, tuple) and len(raw) != max(len(subject.inputs), 2):
+        yield f"backward returned a tuple of {len(raw)} for {len(subject.inputs)} inputs: a model wants one array for one input"
+    if not subject.takes_dout and not m.y.ndim:
+        yield "backward takes no argument: a model calls backward(1.0); write backward(self, dout=1.0)"
+    if not type(check.layer).__module__.startswith("chainrule.") and (names := list(outside_params(check.layer, subject))):
+        yield f"the output depends on {', '.join(names)}, not in params: no gradient was checked there"
+
+
+def outside_params(layer, subject):
+    """The float arrays among a layer's attributes that matter to the output and are no parameters."""
+    known = [*(getattr(layer, "params", None) or ()), *(getattr(layer, "grads", None) or ())]
+    for name, value in list(getattr(subject.pristine, "__dict__", {}).items()):
+        mine = getattr(layer, name, None)
+        if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or not value.size or not isinstance(mine, np.ndarray) \
+                or any(isinstance(k, np.ndarray) and np.shares_memory(k, mine) for k in known):
+            continue
+        y = subject.output()
+        subject.restart()
+        getattr(subject.work, name)[...] += 0.1 + 0.1 * np.abs(value)
+        with contextlib.suppress(Exception):
+            moved = subject.output()
+            if moved.shape != y.shape or not close(moved, y, 1e-9):
+                yield name
+        subject.restart()
 
 
 def coarse(subject):

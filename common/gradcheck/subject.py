@@ -120,10 +120,11 @@ class Subject:
         self.params = list(getattr(self.work, "params", None) or ())
         self.generators = generators_of(self.work)
         self.states = [g.bit_generator.state for g in self.generators]
+        self.recurrent = [o for o in reachable(self.work) if isinstance(o, Layer) and hasattr(o, "reset_state")]
 
     def output(self, inputs=None, watch=True):
-        """forward on the working copy, generators in ``buffers`` rewound; the outputs of a tuple joined to
-        one flat array. ``watch``: see whether it changes its inputs or parameters."""
+        """forward on the working copy, generators in ``buffers`` rewound and recurrent Layers begun anew; the
+        outputs of a tuple joined to one flat array. ``watch``: see whether it changes its inputs or parameters."""
         if self.fresh_each_time:
             values = [p.copy() for p in self.params]
             self.restart()
@@ -132,6 +133,8 @@ class Subject:
                 p[...] = value
         for g, state in zip(self.generators, self.states):
             g.bit_generator.state = state
+        for layer in self.recurrent:
+            layer.reset_state()
         inputs = self.inputs if inputs is None else inputs
         watch = watch or bool(
             self.changed

@@ -8,6 +8,7 @@ from chainrule import layers as L
 from chainrule.common.gradcheck import Numeric, check, check_gradients, example_inputs, locate
 from chainrule.common.gradcheck.copying import float64_copy
 from chainrule.models import MLP, Sequential
+from tests.common.gradcheck.faulty import normal
 
 X = np.random.default_rng(0).normal(size=(7, 3))
 
@@ -173,3 +174,79 @@ def test_example_inputs_for_nothing_that_is_usual():
             raise ValueError
     with pytest.raises(ValueError, match="Picky accepted none"):
         example_inputs(Picky())
+
+
+def test_recurrent_layers_begin_anew_in_every_call():
+    layer = L.LSTM.init(4, 3, rng=0)
+    layer.stateful = True
+    x = normal(5, 3, 4)
+    layer.forward(x)
+    state = layer.state
+    assert check_gradients(layer, x, rng=0).ok and layer.state is state
+
+
+def test_gradients_in_the_wrong_order():
+    class Product:
+        def forward(self, a, b):
+            self.a, self.b = a, b
+            return a @ b
+
+        def backward(self, dout):
+            return self.a.T @ dout, dout @ self.b.T
+    for a, b in ((normal(5, 5), normal(5, 5, seed=1)), (normal(7, 3), normal(3, 5))):
+        report = check_gradients(Product(), a, b, rng=0)
+        assert report.codes == ["not-returned"] and "wrong order" in report.findings[0].evidence, report
+
+
+def test_notes_say_what_a_model_would_trip_over_and_what_was_not_looked_at():
+    class Outside:
+        def __init__(self):
+            self.W, self.unused = normal(4, 3), normal(2)
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.W
+
+        def backward(self, dout):
+            return (dout @ self.W.T,)
+
+    class Mean:
+        def forward(self, x):
+            self.n = x.size
+            return float(x.mean())
+
+        def backward(self):
+            return np.full((6, 4), 1 / self.n)
+    notes = check_gradients(Outside(), normal(6, 4), rng=0).notes
+    assert "tuple of 1" in notes[0] and "depends on W, not in params" in notes[1] and "unused" not in notes[1]
+    assert "backward(self, dout=1.0)" in check_gradients(Mean(), normal(6, 4), rng=0).notes[0]
+    assert not check_gradients(L.LSTM.init(4, 3, rng=0), normal(5, 3, 4), rng=0).notes
+
+
+def test_inputs_that_forward_refuses_are_not_called_a_wrong_backward():
+    report = check_gradients(L.Affine.init(4, 3, rng=0), normal(5, 2), rng=0)
+    assert report.codes == ["unrecognised"] and "backward was not checked" in report.findings[0].hint
+
+
+def test_a_gradient_that_is_nearly_right_is_no_matter_of_places():
+    class Off:
+        def forward(self, x):
+            self.x = x
+            return np.exp(x)
+
+        def backward(self, dout):
+            return dout * np.exp(self.x) * (1 + 1e-5)
+    report = check_gradients(Off(), normal(5, 4), rng=0)
+    assert report.codes == ["wrong-local-derivative"] and "1.00001" in report.findings[0].evidence
+
+
+def test_the_worst_entry_is_the_one_that_is_not_finite():
+    class Root:
+        def forward(self, x):
+            self.x = x
+            return np.sqrt(x)
+
+        def backward(self, dout):
+            return dout / (2 * np.sqrt(self.x))
+    report = check_gradients(Root(), np.array([[1.0, 0.0], [2.0, 3.0], [4.0, 5.0]]), rng=0)
+    assert "(0, 1)" in report.findings[0].evidence
