@@ -1,14 +1,14 @@
 """Many small pictures on one Axes."""
 import math
 
-from ._style import new_axes
+from ._style import PLAIN, axes_for
 
 
-def show_tiles(tiles, ax=None, columns=None, captions=None, **look):
+def show_tiles(who, tiles, ax=None, columns=None, captions=None, **look):
     """Draw ``tiles`` (M, H, W), or (M, H, W, 3) in colour, row by row, each under its caption.
 
     A pixel is a unit of the axes. ``look`` goes to imshow. None lets ``columns`` follow ``best_columns``, and
-    makes a new figure for ``ax``. Returns the Axes, and the centres of the columns and of the rows.
+    makes a new figure for ``ax``; ``who`` was called. Returns the Axes, and the centres of the columns and of the rows.
     """
     from matplotlib.patches import Rectangle
 
@@ -20,10 +20,9 @@ def show_tiles(tiles, ax=None, columns=None, captions=None, **look):
     gap, head = 0.12 * unit, (0.12 + 0.2 * len(lines) / count) * unit
     across, down = W + gap, H + head
     width, height = columns * across, rows * down
-    if ax is None:
-        # Too low rather than too narrow: what then is spare is the room for a colour bar.
-        scale = min(min(max(0.75 * columns, 4.5), 9) / width, 9 / height)
-        ax = new_axes(width=scale * width + 1.5, height=scale * height + 0.4)[0]
+    # Too low rather than too narrow: what then is spare is the room for a colour bar.
+    scale = min(min(max(0.75 * columns, 4.5), 9) / width, 9 / height)
+    ax = axes_for(who, ax, width=scale * width + 1.5, height=scale * height + 0.4)[0]
     box = ax.get_window_extent()
     points = min(box.width / width, box.height / height) * 72 / ax.figure.dpi
     size = min(9, 0.16 * unit * points, across * points / (0.65 * max(map(len, lines), default=1)))
@@ -34,7 +33,7 @@ def show_tiles(tiles, ax=None, columns=None, captions=None, **look):
         ax.add_patch(Rectangle((left, top), W, H, fill=False, edgecolor="0.6", linewidth=0.5))
         if captions:
             ax.text(left + W / 2, top - 0.03 * unit, captions[i], ha="center", va="bottom", fontsize=size,
-                    linespacing=1)
+                    linespacing=1, **PLAIN)
     edge = 0.02 * unit
     ax.set(xlim=(-edge, width - gap + edge), ylim=(height - head + edge, gap - head - edge),
            xticks=[], yticks=[])

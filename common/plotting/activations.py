@@ -33,7 +33,7 @@ def plot_activations(y, ax=None, sample=0, most=64):
     top = np.abs(maps).max() or 1.0
     signed = maps.min() < 0
     look = {"cmap": "RdBu_r", "vmin": -top} if signed else {"cmap": "magma", "vmin": 0}
-    ax, _, _ = show_tiles(maps, ax, captions=[str(c) for c in range(len(maps))], vmax=top, **look)
+    ax, _, _ = show_tiles(who, maps, ax, captions=[str(c) for c in range(len(maps))], vmax=top, **look)
     title = number_of(len(maps), batch.shape[1], "channel")
     ax.set_title(title if y.ndim == 3 else f"Sample {sample}: {title}")
     color_bar(ax)

@@ -4,7 +4,7 @@ import math
 import numpy as np
 
 from .. import checks
-from ._style import new_axes
+from ._style import PLAIN, axes_for, names_of
 from ._tiles import color_bar
 
 VISIBLE = str.maketrans({" ": "␣", "\n": "↵", "\t": "→"})
@@ -18,7 +18,9 @@ def plot_attention(weights, queries=None, keys=None, ax=None):
     made visible); without them they are numbered. With ``keys`` left out and Tq = Tk, as in self-attention,
     the queries stand on both axes.
 
-    Weights (heads, Tq, Tk) make a panel for each head; then ``ax`` is an array with at least one Axes each.
+    Of three axes the first is that of the heads of one sample: weights (heads, Tq, Tk) make a panel for each head, and
+    then ``ax`` is an array with at least one Axes each. Of a batch, (N, Tq, Tk) or (N, heads, Tq, Tk), one sample is
+    ``weights[0]``.
 
     Returns ``ax``, or for None the Axes of a new figure; for heads a flat array of them. A wrong shape, weights
     outside 0..1, a wrong number of names and too few Axes raise ValueError.
@@ -29,8 +31,10 @@ def plot_attention(weights, queries=None, keys=None, ax=None):
     >>> from matplotlib import pyplot; pyplot.close(ax.figure)
     """
     who = "plot_attention"
-    shape = ("heads", "Tq", "Tk") if checks.as_array(weights).ndim == 3 else ("Tq", "Tk")
-    weights = checks.array(who, "weights", weights, np.float64, shape)
+    weights = checks.array(who, "weights", weights, np.float64)
+    if weights.ndim not in (2, 3):
+        raise ValueError(checks.wrong(who, "weights", "have shape (Tq, Tk), or (heads, Tq, Tk) for the heads of one sample",
+                                      weights.shape, "one sample of a batch is weights[0]" if weights.ndim > 3 else ""))
     checks.finite(who, "weights", weights)
     low, high = weights.min(), weights.max()
     if low < 0 or high > 1 + 1e-3:
@@ -41,13 +45,8 @@ def plot_attention(weights, queries=None, keys=None, ax=None):
     names = [_names(who, name, given, n) for name, given, n in (("queries", queries, Tq), ("keys", keys, Tk))]
 
     heads = weights.reshape(-1, Tq, Tk)
-    if ax is None:
-        width, height = (min(max(0.22 * n, 2.5), 9) for n in (Tk, Tq))
-        panels = new_axes(len(heads), width + 1.7, height + 1.2)
-    else:
-        panels = np.atleast_1d(ax).ravel()[:len(heads)]
-    if len(panels) < len(heads):
-        raise ValueError(checks.wrong(who, "ax", f"hold {len(heads)} Axes, one for each head", len(panels)))
+    width, height = (min(max(0.22 * n, 2.5), 9) for n in (Tk, Tq))
+    panels = axes_for(who, ax, len(heads), each=", one for each head of one sample", width=width + 1.7, height=height + 1.2)
     for panel, head in zip(panels, heads):
         panel.imshow(head, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
         panel.set(xlabel="key", ylabel="query")
@@ -62,11 +61,8 @@ def plot_attention(weights, queries=None, keys=None, ax=None):
 
 
 def _names(who, name, tokens, n):
-    tokens = range(n) if tokens is None else tokens
-    if len(tokens) != n:
-        raise ValueError(checks.wrong(who, name, f"name {n} tokens, one for each {'row' if name == 'queries' else 'column'} "
-                                                 "of weights", f"{len(tokens)} names"))
-    return [str(token).translate(VISIBLE) for token in tokens]
+    what = f"{n} tokens, one for each {'row' if name == 'queries' else 'column'} of weights"
+    return [token.translate(VISIBLE) for token in names_of(who, name, range(n) if tokens is None else tokens, n, what)]
 
 
 def _name(panel, queries, keys):
@@ -77,5 +73,5 @@ def _name(panel, queries, keys):
                                          (panel.yaxis, queries, box.height, 1)):
         room = extent / len(names) * 72 / panel.figure.dpi / (0.25 + 0.75 * letters)      # for a letter, in points
         every = math.ceil(5 / room)
-        axis.set_ticks(range(0, len(names), every), names[::every], fontsize=min(10, 0.9 * room * every))
+        axis.set_ticks(range(0, len(names), every), names[::every], fontsize=min(10, 0.9 * room * every), **PLAIN)
     panel.tick_params(axis="x", rotation=upright)

@@ -2,7 +2,7 @@
 import numpy as np
 
 from .. import checks
-from ._style import COLORS, MARKERS, new_axes
+from ._style import COLORS, MARKERS, axes_for
 
 
 def plot_decision_boundary(model, x, t, ax=None, resolution=200):
@@ -20,6 +20,8 @@ def plot_decision_boundary(model, x, t, ax=None, resolution=200):
     >>> from matplotlib import pyplot; pyplot.close(ax.figure)
     """
     who = "plot_decision_boundary"
+    if not callable(getattr(model, "predict", model)):
+        raise TypeError(checks.wrong(who, "model", "have predict or be a function", repr(model)))
     x = checks.array(who, "x", x, shape=("N", 2))
     checks.finite(who, "x", x)
     checks.count(who, "resolution", resolution, least=2)
@@ -43,7 +45,7 @@ def plot_decision_boundary(model, x, t, ax=None, resolution=200):
 
     from matplotlib.colors import to_rgb
 
-    ax = new_axes(width=5.5, height=4.5)[0] if ax is None else ax
+    ax = axes_for(who, ax, width=5.5, height=4.5)[0]
     colors = np.array([to_rgb(COLORS[c % len(COLORS)]) for c in range(classes)])
     regions = scores.argmax(axis=1).reshape(resolution, resolution)
     place = {"origin": "lower", "extent": (low[0], high[0], low[1], high[1])}

@@ -4,7 +4,7 @@ import numpy as np
 from .. import checks
 from ..functions import softmax
 from ..metrics import _labelled, confusion_matrix
-from ._style import new_axes
+from ._style import PLAIN, axes_for, names_of
 from ._tiles import best_columns, color_bar, show_tiles
 
 
@@ -44,9 +44,7 @@ def plot_confusion(y_or_matrix, t=None, ax=None, labels=None, x=None, most=6):
         checks.finite(who, "y", y)
         matrix = confusion_matrix(y, t)
     classes = len(matrix)
-    labels = [str(label) for label in (range(classes) if labels is None else labels)]
-    if len(labels) != classes:
-        raise ValueError(checks.wrong(who, "labels", f"name the {classes} classes", f"{len(labels)} names"))
+    labels = names_of(who, "labels", range(classes) if labels is None else labels, classes, f"the {classes} classes")
     if x is not None:
         checks.count(who, "most", most)
         x = checks.as_array(x)
@@ -54,13 +52,13 @@ def plot_confusion(y_or_matrix, t=None, ax=None, labels=None, x=None, most=6):
         if x.shape[1] not in (1, 3):
             raise ValueError(checks.wrong(who, "x", "hold images of 1 or 3 channels", x.shape[1]))
 
-    ax = new_axes(width=5.0 if x is None else 7.6, height=5.0)[0] if ax is None else ax
+    ax = axes_for(who, ax, width=5.0 if x is None else 7.6, height=5.0)[0]
     _draw_matrix(ax, matrix, labels)
     if x is not None:
         ax.set_anchor("W")
         inset = ax.inset_axes([1.08, 0, 0.6, 1])
         ax.figure.canvas.figure.draw_without_rendering()        # only now is the inset's size known
-        _draw_samples(inset, x, y, t, labels, most)
+        _draw_samples(who, inset, x, y, t, labels, most)
     return ax
 
 
@@ -96,8 +94,8 @@ def _draw_matrix(ax, matrix, labels):
     every = -(-classes // 20)
     ticks = range(0, classes, every)
     slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if _long(labels) else {}
-    ax.set_xticks(ticks, labels[::every], **slanted)
-    ax.set_yticks(ticks, labels[::every])
+    ax.set_xticks(ticks, labels[::every], **slanted, **PLAIN)
+    ax.set_yticks(ticks, labels[::every], **PLAIN)
     ax.set(xlabel="predicted", ylabel="true",
            title=f"{total - right} of {total} wrong (accuracy {100 * right / total:.1f} %)")
 
@@ -106,7 +104,7 @@ def _long(labels):
     return max(map(len, labels)) > 3
 
 
-def _draw_samples(ax, x, y, t, labels, most):
+def _draw_samples(who, ax, x, y, t, labels, most):
     """The errors of which the model was most sure, the surest first."""
     probabilities = y if (y >= 0).all() and np.allclose(y.sum(axis=1), 1, atol=1e-3) else softmax(y)
     predicted, sure = y.argmax(axis=1), probabilities.max(axis=1)
@@ -123,5 +121,5 @@ def _draw_samples(ax, x, y, t, labels, most):
     arrow = "\n→ " if _long(labels) else " → "
     captions = [f"{labels[t[i]]}{arrow}{labels[predicted[i]]}\n{100 * sure[i]:.0f} %" for i in wrong]
     columns = best_columns(len(wrong), *x.shape[2:], shape=0.75)
-    show_tiles(images[..., 0] if x.shape[1] == 1 else images, ax, columns, captions,
+    show_tiles(who, images[..., 0] if x.shape[1] == 1 else images, ax, columns, captions,
                cmap="gray", vmin=0, vmax=1)

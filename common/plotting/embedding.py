@@ -2,7 +2,7 @@
 import numpy as np
 
 from .. import checks
-from ._style import TRAIN, new_axes
+from ._style import PLAIN, TRAIN, axes_for, names_of
 
 
 def plot_embedding(vectors, names, ax=None):
@@ -34,12 +34,10 @@ def plot_embedding(vectors, names, ax=None):
     V, D = vectors.shape
     if D < 2:
         raise ValueError(checks.wrong(who, "vectors", "have two columns or more", f"shape {vectors.shape}"))
-    names = [names] if isinstance(names, str) else [str(name) for name in names]
-    if len(names) != V:
-        raise ValueError(checks.wrong(who, "names", f"name the {V} rows of vectors", f"{len(names)} names"))
+    names = names_of(who, "names", [names] if isinstance(names, str) else names, V, f"the {V} rows of vectors")
     points, axes = (vectors, ("$x_1$", "$x_2$")) if D == 2 else _principal_components(vectors.astype(np.float64))
 
-    ax = new_axes(width=7.5, height=6.0)[0] if ax is None else ax
+    ax = axes_for(who, ax, width=7.5, height=6.0)[0]
     ax.scatter(*points.T, s=16, color=TRAIN, zorder=2)
     ax.set(xlabel=axes[0], ylabel=axes[1], title=f"{V} points")
     ax.set_aspect("equal", adjustable="datalim")
@@ -107,7 +105,7 @@ def _write_names(ax, points, names):
     pixel = ax.figure.dpi / 72
     at = ax.transData.transform(points)
     frame = ax.get_window_extent()
-    ruler = ax.text(0, 0, "", fontsize="small", parse_math=False)
+    ruler = ax.text(0, 0, "", fontsize="small", **PLAIN)
     marks = np.hstack([at - 3 * pixel, at + 3 * pixel])
     written, lines = np.empty((0, 4)), np.empty((0, 4))
     crowd = np.exp(-(((at[:, None] - at) / (50 * pixel, 25 * pixel)) ** 2).sum(axis=-1)).sum(axis=1)
@@ -133,6 +131,6 @@ def _write_names(ax, points, names):
             arrow = {"arrowstyle": "-", "linewidth": 0.6, "color": "0.5", "shrinkA": 1.5, "shrinkB": 2.5, "patchA": None,
                      "relpos": tuple(0.5 - _SIDES[best] / 2)}
         ax.annotate(names[i], points[i], (centres[best] - at[i]) / pixel, textcoords="offset points", ha="center",
-                    va="center", fontsize="small", parse_math=False, arrowprops=arrow)
+                    va="center", fontsize="small", arrowprops=arrow, **PLAIN)
     ruler.remove()
     return left_out

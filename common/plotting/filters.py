@@ -41,12 +41,12 @@ def plot_filters(W, ax=None, most=64):
     if C in (1, 3):
         W = W[:most]
         tiles, look = (W[:, 0], grey) if C == 1 else (0.5 + W.transpose(0, 2, 3, 1) / (2 * top), {})
-        ax, _, _ = show_tiles(tiles, ax, captions=[str(f) for f in range(len(W))], **look)
+        ax, _, _ = show_tiles(who, tiles, ax, captions=[str(f) for f in range(len(W))], **look)
         ax.set_title(number_of(len(W), F, "filter"))
     else:
         W = W[:math.isqrt(most), :math.isqrt(most)]
         filters, channels = W.shape[:2]
-        ax, columns, rows = show_tiles(W.reshape(-1, KH, KW), ax, channels, **grey)
+        ax, columns, rows = show_tiles(who, W.reshape(-1, KH, KW), ax, channels, **grey)
         ax.set_xticks(columns, range(channels))
         ax.set_yticks(rows, range(filters))
         ax.set(xlabel="channel", ylabel="filter",

@@ -2,7 +2,7 @@
 import numpy as np
 
 from .. import checks
-from ._style import TRAIN, VALIDATION, new_axes
+from ._style import PLAIN, TRAIN, VALIDATION, axes_for
 
 
 def plot_gradient_flow(model, ax=None):
@@ -46,7 +46,7 @@ def plot_gradient_flow(model, ax=None):
     is_weight = np.array([p.ndim > 1 for p in model.params])
     at = np.arange(count)
 
-    ax = new_axes(width=min(max(5.5, 0.28 * count), 14.0), height=4.0)[0] if ax is None else ax
+    ax = axes_for(who, ax, width=min(max(5.5, 0.28 * count), 14.0), height=4.0)[0]
 
     def draw(chosen, values, look, **options):
         if np.isfinite(values[chosen]).any():
@@ -63,7 +63,7 @@ def plot_gradient_flow(model, ax=None):
     draw(gradient == 0, np.zeros(count), "x", color="black", markersize=8, clip_on=False,
          transform=ax.get_xaxis_transform(), label="gradient is zero")
     every = -(-count // 80)
-    ax.set_xticks(at[::every], names[::every], rotation=90 if count > 8 else 0, fontsize="small")
+    ax.set_xticks(at[::every], names[::every], rotation=90 if count > 8 else 0, fontsize="small", **PLAIN)
     ax.grid(alpha=0.3)
     ax.legend(loc="upper center", ncols=2, fontsize="x-small")
     return ax

@@ -1,8 +1,10 @@
 """The learning curves of a training run."""
+from collections.abc import Mapping
+
 import numpy as np
 
 from .. import checks
-from ._style import TRAIN, VALIDATION, new_axes
+from ._style import PLAIN, TRAIN, VALIDATION, axes_for
 
 
 def plot_history(history, axes=None):
@@ -24,6 +26,9 @@ def plot_history(history, axes=None):
     ['Loss']
     >>> from matplotlib import pyplot; pyplot.close(axes[0].figure)
     """
+    if not all(isinstance(getattr(history, which, None), Mapping) for which in ("epochs", "steps")):
+        raise TypeError(checks.wrong("plot_history", "history", "have the dicts epochs and steps", type(history).__name__,
+                                     "Trainer.fit returns such a history"))
     epochs, steps = _columns("epochs", history.epochs), _columns("steps", history.steps)
     # A run that was stopped within its first epoch has steps only.
     table = epochs if len(epochs.get("epoch", ())) else steps
@@ -31,10 +36,7 @@ def plot_history(history, axes=None):
     names = sorted(names, key=lambda name: name != "loss")
     if not names or not len(table["epoch"]):
         raise ValueError("plot_history: history should hold at least one step, got none; train first")
-    panels = new_axes(len(names)) if axes is None else np.atleast_1d(axes).ravel()[:len(names)]
-    if len(panels) < len(names):
-        expected = f"hold {len(names)} Axes, for {', '.join(names)}"
-        raise ValueError(checks.wrong("plot_history", "axes", expected, len(panels)))
+    panels = axes_for("plot_history", axes, len(names), "axes", f", for {', '.join(names)}")
     for panel, name in zip(panels, names):
         _draw(panel, name, epochs, steps)
     return panels
@@ -63,7 +65,9 @@ def _draw(panel, name, epochs, steps):
                        color=color, label=label)
 
     title = name.replace("_", " ")
-    panel.set(xlabel="epoch", ylabel=title, title=title[:1].upper() + title[1:])
+    panel.set(xlabel="epoch")
+    panel.set_ylabel(title, **PLAIN)
+    panel.set_title(title[:1].upper() + title[1:], **PLAIN)
     ends = np.ceil(np.concatenate([table.get("epoch", ()) for table in (epochs, steps)]))
     first, last = ends.min() - 1, ends.max()
     margin = 0.03 * (last - first)

@@ -1,4 +1,5 @@
 """Pictures: what is drawn, on which Axes, under which names."""
+import io
 from types import SimpleNamespace
 
 import matplotlib
@@ -10,8 +11,10 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
-from chainrule.common.plotting import plot_decision_boundary, plot_history
+from chainrule.common import plotting
+from chainrule.common.plotting import plot_attention, plot_confusion, plot_decision_boundary, plot_embedding, plot_history
 from chainrule.common.plotting._style import COLORS
+from tests.errors import refused
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +151,12 @@ class TestHistory:
             plot_history(h)
         assert not plt.get_fignums()
 
+    @pytest.mark.parametrize("wrong", [{"loss": [1, 2]}, None, SimpleNamespace(epochs={"epoch": [1]}, steps=None)])
+    def test_what_is_no_history(self, wrong):
+        with refused(TypeError, f"plot_history: history should have the dicts epochs and steps, got {type(wrong).__name__}; "
+                                "Trainer.fit returns such a history"):
+            plot_history(wrong)
+
     def test_too_few_axes(self):
         _, ax = plt.subplots()
         message = "^plot_history: axes should hold 2 Axes, for loss, accuracy, got 1"
@@ -267,6 +276,7 @@ class TestDecisionBoundary:
          r"model should give scores of shape \(40000, classes\) for x of shape \(40000, 2\), got \(40000,\)"),
         (lambda x: x[:9], X, T, ValueError, "model should give scores of shape"),
         (lambda x: x * np.nan, X, T, ValueError, "model should give scores that are numbers, got nan"),
+        (3, X, T, TypeError, "model should have predict or be a function, got 3"),
     ])
     def test_errors_come_before_a_figure(self, model, x, t, error, message):
         with pytest.raises(error, match=f"^plot_decision_boundary: {message}"):
@@ -277,3 +287,49 @@ class TestDecisionBoundary:
     def test_resolution_is_a_whole_number(self, resolution, error):
         with pytest.raises(error, match="^plot_decision_boundary: resolution should be"):
             plot_decision_boundary(nearest, X, T, resolution=resolution)
+
+
+DRAW = {
+    "plot_activations": lambda **ax: plotting.plot_activations(np.ones((2, 4, 4)), **ax),
+    "plot_attention": lambda **ax: plot_attention(np.eye(2), **ax),
+    "plot_confusion": lambda **ax: plot_confusion(np.eye(2, dtype=int), **ax),
+    "plot_decision_boundary": lambda **ax: plot_decision_boundary(nearest, X, T, **ax),
+    "plot_embedding": lambda **ax: plot_embedding(np.eye(2), ["a", "b"], **ax),
+    "plot_filters": lambda **ax: plotting.plot_filters(np.ones((2, 1, 3, 3)), **ax),
+    "plot_gradient_flow": lambda **ax: plotting.plot_gradient_flow(
+        SimpleNamespace(params=[np.ones((2, 2))], grads=[np.ones((2, 2))]), **ax),
+    "plot_history": lambda ax: plot_history(history(), axes=ax),
+}
+
+
+def test_every_function_is_in_the_table():
+    assert sorted(DRAW) == plotting.__all__
+
+
+@pytest.mark.parametrize("who", DRAW)
+@pytest.mark.parametrize("wrong", [3, "ax", [None, 3]])
+def test_what_are_no_axes(who, wrong):
+    name = "axes" if who == "plot_history" else "ax"
+    with refused(TypeError, f"{who}: {name} should be Axes of matplotlib or None, got {wrong!r}; plt.subplots() makes them"):
+        DRAW[who](ax=wrong)
+    assert not plt.get_fignums()
+
+
+NAMES = ["$x^$", "$\\foo$"]
+
+
+@pytest.mark.parametrize("draw, where", [
+    (lambda: plot_attention(np.eye(2), NAMES), [lambda ax: ax.get_xticklabels(), lambda ax: ax.get_yticklabels()]),
+    (lambda: plot_confusion(np.array([[3.0, 0], [2, 0]]), t=[0, 1], labels=NAMES, x=np.ones((2, 1, 4, 4))),
+     [lambda ax: ax.get_xticklabels(), lambda ax: ax.get_yticklabels(), lambda ax: ax.child_axes[0].texts]),
+    (lambda: plot_embedding(np.eye(2), NAMES), [lambda ax: ax.texts]),
+    (lambda: plotting.plot_gradient_flow(SimpleNamespace(params=[np.ones((2, 2))] * 2, grads=[np.ones((2, 2))] * 2, names=NAMES)),
+     [lambda ax: ax.get_xticklabels()]),
+    (lambda: plot_history(SimpleNamespace(epochs={"epoch": [1], NAMES[0]: [1.0]}, steps={}))[0],
+     [lambda ax: [ax.title], lambda ax: [ax.yaxis.label]]),
+])
+def test_a_dollar_in_a_name_is_no_formula(draw, where):
+    ax = draw()
+    ax.figure.savefig(io.BytesIO())
+    for texts in where:
+        assert any("$" in text.get_text() for text in texts(ax))

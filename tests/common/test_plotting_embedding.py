@@ -210,6 +210,7 @@ def test_a_new_figure_and_a_given_axes():
     (np.array([[1.0, np.inf]]), ["a"], ValueError, "vectors should hold finite numbers only, got inf at index (0, 1)"),
     (np.ones((3, 2)), names(2), ValueError, "names should name the 3 rows of vectors, got 2 names"),
     (np.ones((3, 2)), "abc", ValueError, "names should name the 3 rows of vectors, got 1 names"),
+    (np.ones((3, 2)), None, TypeError, "names should name the 3 rows of vectors, got None"),
     (np.ones((3, 2), int), names(3), TypeError,
      "vectors should be an array of floats, got int64 ndarray; cast it first, for instance vectors.astype(np.float32)"),
 ])

@@ -309,6 +309,7 @@ class TestConfusion:
          "x needs the scores y and the targets t of its samples, got only counts"),
         ({"y_or_matrix": MATRIX, "labels": ["a"]}, ValueError,
          "labels should name the 3 classes, got 1 names"),
+        ({"y_or_matrix": MATRIX, "labels": 3}, TypeError, "labels should name the 3 classes, got 3"),
         ({"y_or_matrix": Y, "t": [0, 1, 2, 3, 0]}, ValueError,
          "t should hold labels in 0..2, got 3 at index 3"),
         ({"y_or_matrix": np.where(Y == 9, np.nan, Y), "t": T}, ValueError,
@@ -480,8 +481,12 @@ class TestAttention:
             assert not any(a.overlaps(b) for a, b in zip(boxes, boxes[1:]))
 
     @pytest.mark.parametrize("weights, options, error, message", [
-        (np.ones(3), {}, ValueError, "weights should have shape (Tq, Tk), got (3,)"),
-        (np.ones((1, 2, 3, 4)), {}, ValueError, "weights should have shape (Tq, Tk), got (1, 2, 3, 4)"),
+        (np.ones(3), {}, ValueError, "weights should have shape (Tq, Tk), or (heads, Tq, Tk) for the heads of one sample, "
+                                     "got (3,)"),
+        (np.ones((1, 2, 3, 4)), {}, ValueError, "weights should have shape (Tq, Tk), or (heads, Tq, Tk) for the heads of one "
+                                                "sample, got (1, 2, 3, 4); one sample of a batch is weights[0]"),
+        (np.ones((2, 3)), {"queries": 4}, TypeError,
+         "queries should name 2 tokens, one for each row of weights, got 4"),
         ("ab", {}, TypeError, "weights should be an array of floats, got <U2 str"),
         (np.array([[0.5, np.nan]]), {}, ValueError, "weights should hold finite numbers only, got nan at index (0, 1)"),
         (np.array([[0.5, -2.0]]), {}, ValueError, "weights should be in 0..1, got -2 to 0.5; pass them behind the softmax"),
@@ -498,7 +503,7 @@ class TestAttention:
 
     def test_too_few_axes(self):
         _, axes = plt.subplots(1, 2)
-        with refused(ValueError, "plot_attention: ax should hold 3 Axes, one for each head, got 2"):
+        with refused(ValueError, "plot_attention: ax should hold 3 Axes, one for each head of one sample, got 2"):
             plot_attention(attention(3, 2, 2), ax=axes)
         assert not axes[0].images
 
