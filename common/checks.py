@@ -36,9 +36,10 @@ def array(who, name, x, dtype=None, shape=None):
 
     Raises TypeError for what is no numeric array, ValueError for an empty one or a wrong shape.
     """
-    a = as_array(x)
+    a = as_array(float(x) if x.__class__ is int else x)          # a Python number takes any dtype
     if a.dtype.kind not in ("f" if dtype is None else "fiub"):
-        cast = f"; cast it first, for instance {name}.astype(np.float32)" if a.dtype.kind in "iub" else ""
+        made = f"{name}.astype(np.float32)" if hasattr(x, "astype") else f"np.array({name}, np.float32)"
+        cast = f"; cast it first, for instance {made}" if a.dtype.kind in "iub" else ""
         raise TypeError(wrong(who, name, "be an array of floats", kind_text(x, a)) + cast)
     if not a.size:
         raise ValueError(wrong(who, name, "not be empty", f"shape {a.shape}"))
@@ -66,20 +67,33 @@ def shape_hint(name, shape, pattern):
         return "flatten each sample first, with Flatten() in front of this layer"
     if shape == (last,):
         return f"one sample is a row of its own: {name}[None, :]"
-    if all(isinstance(p, int) for p in pattern) and np.prod(shape) == np.prod(pattern):
+    if not all(isinstance(p, int) for p in pattern):
+        return ""
+    if [n for n in shape if n != 1] == [n for n in pattern if n != 1]:      # else a reshape would scramble the entries
         return f"the number of entries fits: reshape it to {shape_text(pattern)}"
+    if sorted(shape) == sorted(pattern):
+        axes = ", ".join(str(shape.index(n)) for n in pattern)
+        return ("it is transposed: " + (f"{name}.T" if len(shape) == 2 else f"{name}.transpose({axes})")
+                if len(set(shape)) == len(shape) else "its axes are in another order")
     return ""
+
+
+def integers_hint(name, a, classes):
+    """How ids or class labels in 0..classes-1 become integers, if they came as floats or booleans, or nothing."""
+    if a.dtype.kind not in "fb" or not np.array_equal(a, np.floor(a)):
+        return ""
+    one_hot = a.ndim > 1 and a.shape[-1] == classes and ((a == 0) | (a == 1)).all() and (a.sum(axis=-1) == 1).all()
+    return f"these are one-hot rows: {name}.argmax(axis=-1) makes them" if one_hot else f"{name}.astype(int) makes them"
 
 
 def labels(who, t, shape, classes, ignore_label=None, name="t"):
     """Class labels as an integer array of exactly ``shape``, each in 0..classes-1 (or ``ignore_label``)."""
     t = as_array(t)
     if t.dtype.kind not in "iu":
-        raise TypeError(wrong(who, name, "hold integer class labels", t.dtype,
-                              "t.astype(int) makes them" if t.dtype.kind in "fb" else ""))
+        raise TypeError(wrong(who, name, "hold integer class labels", t.dtype, integers_hint(name, t, classes)))
     if t.shape != shape:
-        hint = "t.reshape(x.shape[:-1]) drops the extra axis" if t.size == np.prod(shape) else ""
-        raise ValueError(wrong(who, name, f"have one label per row of x, shape {shape}", f"{t.shape}", hint))
+        raise ValueError(wrong(who, name, f"have one label per row of x, shape {shape}", f"{t.shape}",
+                               shape_hint(name, t.shape, shape)))
     t = t.astype(np.intp, copy=False)
     # One unsigned reduction: a negative label is a huge unsigned number.
     if t.size and np.maximum.reduce(t.view(np.uintp), axis=None) >= classes:
@@ -104,10 +118,26 @@ def finite(who, name, x):
 def count(who, name, n, least=1):
     """``n`` as a Python int of at least ``least``."""
     if isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, np.integer)):
-        raise TypeError(wrong(who, name, "be a whole number", repr(n)))
+        sized = hasattr(n, "__len__") and type(n).__module__ not in ("builtins", "numpy")         # a Vocabulary, say
+        raise TypeError(wrong(who, name, "be a whole number", type(n).__name__ if sized else repr(n),
+                              f"len({name}) is one" if sized else ""))
     if n < least:
         raise ValueError(wrong(who, name, f"be at least {least}", n))
     return int(n)
+
+
+def counts(who, **sizes):
+    """``count`` for each of several named numbers."""
+    for name, n in sizes.items():
+        count(who, name, n)
+
+
+def kind_of(who, name, kind, example, *methods):
+    """Refuse what makes no layers when it is called: a name, an object that is a layer, a class without ``methods``."""
+    is_layer = hasattr(kind, "forward") and not isinstance(kind, type)
+    if is_layer or not callable(kind) or not all(hasattr(kind, m) for m in methods):
+        raise TypeError(wrong(who, name, f"be a class such as {example}", getattr(kind, "__name__", None) or repr(kind),
+                              f"{name}={example}, without quotes or brackets"))
 
 
 def whole(who, name, value):

@@ -44,6 +44,7 @@ class Cell(Layer):
     def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
              recurrent_initializer=initializers.orthogonal, dtype=np.float32, **options):
         """A layer from D = n_in values to H = n_hidden: fresh Wx and Wh, drawn for each gate by itself, biases of zeros."""
+        checks.counts(cls.__name__, n_in=n_in, n_hidden=n_hidden)
         rng = np.random.default_rng(rng)
         Wx, Wh = (np.concatenate([draw((n, n_hidden), rng=rng, dtype=dtype) for _ in range(cls.gates)], axis=1)
                   for draw, n in ((initializer, n_in), (recurrent_initializer, n_hidden)))
@@ -68,7 +69,8 @@ class Cell(Layer):
         who, names, (Wx, Wh) = type(self).__name__, self.state_names, self.params[:2]
         array = np.zeros((len(names), N, len(Wh)), Wx.dtype)
         if len(names) > 1 and state is not None and not (isinstance(state, (tuple, list)) and len(state) == len(names)):
-            raise TypeError(checks.wrong(who, name, f"be a tuple ({', '.join(names)})", type(state).__name__))
+            got = f"{len(state)} entries" if isinstance(state, (tuple, list)) else type(state).__name__
+            raise TypeError(checks.wrong(who, name, f"be a tuple ({', '.join(names)})", got))
         for row, part in zip(array, (state,) if len(names) == 1 else state or ()):
             if part is not None:
                 row[...] = self.accept(part, shape=row.shape, name=name)
@@ -141,9 +143,11 @@ class OverTime(Cell):
 
     def forward(self, x, mask=None):
         x = self.accept(x, shape=("N", "T", len(self.params[0])))
+        first, x = self.first_state(len(x)), self.time_first(x)
         if mask is not None:
-            mask = self.time_first(boolean(type(self).__name__, "mask", mask, x.shape[:2]))
-        states = self.run(self.time_first(x), self.first_state(len(x)), mask)
+            mask = self.time_first(boolean(type(self).__name__, "mask", mask, x.shape[1::-1]))
+            x[~mask] = 0                 # padding may hold anything, NaN too, and 0 · NaN would be NaN
+        states = self.run(x, first, mask)
         self.state = single(states[:, -1].copy())
         h = states[0, 1:]
         return self.batch_first(h if mask is None else h * mask[..., None])
@@ -154,7 +158,7 @@ class OverTime(Cell):
         if dout is not None:
             dout = self.time_first(self.upstream(dout, (N, T, states.shape[-1]), states.dtype))
             if mask is not None:
-                dout *= mask[..., None]
+                dout[~mask] = 0
         dx, dfirst = self.run_back(dout, self.stacked(dstate, N, "dstate"))
         self.dstate = single(dfirst)
         dx = None if dx is None else self.batch_first(dx)
@@ -166,7 +170,8 @@ class OverTime(Cell):
         carried = len(self.state if len(self.state_names) == 1 else self.state[0])
         if carried != N:
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have the batch size of the state carried on, {carried}",
-                                          N, "reset_state() forgets that state"))
+                                          N, "reset_state() forgets that state, of all layers in a model "
+                                          "chainrule.common.layer.reset_states(model)"))
         return self.stacked(self.state, N, "state")
 
     def time_first(self, x):

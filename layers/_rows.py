@@ -7,11 +7,11 @@ from ..common import checks
 def row_numbers(who, name, ids, rows):
     """``ids`` as an array of row numbers in 0..rows-1; TypeError or ValueError naming the first value that is none."""
     ids = checks.as_array(ids)
+    if not ids.size and ids.dtype.kind != "O":           # np.array([]) holds floats
+        raise ValueError(checks.wrong(who, name, "not be empty", f"shape {ids.shape}"))
     if ids.dtype.kind not in "iu":
         raise TypeError(checks.wrong(who, name, f"hold integers in 0..{rows - 1}", checks.kind_text(ids, ids),
-                                     f"{name}.astype(int) makes them" if ids.dtype.kind in "fb" else ""))
-    if not ids.size:
-        raise ValueError(checks.wrong(who, name, "not be empty", f"shape {ids.shape}"))
+                                     checks.integers_hint(name, ids, rows)))
     numbers = ids.astype(np.intp, copy=False)
     # One unsigned reduction: a negative number is a huge unsigned one.
     if np.maximum.reduce(numbers.view(np.uintp), axis=None) >= rows:

@@ -38,6 +38,7 @@ class Affine(Layer):
     @classmethod
     def init(cls, n_in, n_out, bias=True, rng=None, initializer=initializers.he, dtype=np.float32):
         """A layer from n_in to n_out values with fresh weights and, unless ``bias=False``, a bias of zeros."""
+        checks.counts("Affine", n_in=n_in, n_out=n_out)
         W = initializer((n_in, n_out), rng=rng, dtype=dtype)
         return cls(W, np.zeros(n_out, dtype) if bias else None)
 

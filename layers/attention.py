@@ -86,6 +86,7 @@ class Attention(Layer):
         k, v = k.astype(dtype, copy=False), v.astype(dtype, copy=False)
         if mask is not None:
             mask = attention_mask(self, mask, N, Tq, k.shape[1])
+            k, v = seen(k, mask), seen(v, mask)
         y, self.weights = attend(q, k, v, mask)
         self.cache = q, k, v, y, self.weights, mask
         return y
@@ -100,6 +101,12 @@ def attention_mask(layer, mask, N, Tq, Tk):
     """A mask as an array of booleans (N or 1, Tq or 1, Tk)."""
     lead = tuple(1 if given == 1 else n for given, n in zip(np.shape(mask), (N, Tq)))
     return boolean(type(layer).__name__, "mask", mask, (lead if len(lead) == 2 else (N, Tq)) + (Tk,))
+
+
+def seen(memory, mask):
+    """``memory`` (N, Tk, D) with zeros where no query may look: padding may hold anything, NaN too, and 0 · NaN is NaN."""
+    allowed = mask.any(axis=1)
+    return memory if allowed.all() else np.where(allowed[..., None], memory, 0)
 
 
 class MultiHeadAttention(Layer):
@@ -148,6 +155,7 @@ class MultiHeadAttention(Layer):
     @classmethod
     def init(cls, dimension, heads, causal=False, rng=None, initializer=initializers.xavier, dtype=np.float32):
         """A layer for vectors of ``dimension`` numbers with fresh weights and biases of zeros."""
+        checks.counts("MultiHeadAttention", dimension=dimension, heads=heads)
         rng = np.random.default_rng(rng)
         pairs = [(initializer((dimension, dimension), rng=rng, dtype=dtype), np.zeros(dimension, dtype)) for _ in range(4)]
         return cls(*(p for pair in pairs for p in pair), heads=heads, causal=causal)
@@ -157,8 +165,11 @@ class MultiHeadAttention(Layer):
         query = self.accept(query, shape=("N", "Tq", len(Wq)), name="x" if memory is None else "query")
         N, Tq, D = query.shape
         source = query if memory is None else self.accept(memory, shape=(N, "Tk", D), name="memory")
+        if mask is not None:
+            mask = attention_mask(self, mask, N, Tq, source.shape[1])
+            source = seen(source, mask)
         q, k, v = (self.split(affine(x, W, b)) for x, W, b in ((query, Wq, bq), (source, Wk, bk), (source, Wv, bv)))
-        y, self.weights = attend(q, k, v, self.allowed(mask, N, Tq, source.shape[1]))
+        y, self.weights = attend(q, k, v, self.allowed(mask, Tq, source.shape[1]))
         joined = self.join(y)
         self.cache = query, source, q, k, v, y, self.weights, joined, memory is not None, mask
         return affine(joined, Wo, bo)
@@ -181,10 +192,10 @@ class MultiHeadAttention(Layer):
         np.dot(np.ones(len(drows), dy.dtype), drows, out=self.grads[i + 1])
         return drows.dot(self.params[i].T).reshape(x.shape)
 
-    def allowed(self, mask, N, Tq, Tk):
+    def allowed(self, mask, Tq, Tk):
         """The mask of all heads (N or 1, 1, Tq or 1, Tk), with the causal one if there is; or None."""
         if mask is not None:
-            mask = attention_mask(self, mask, N, Tq, Tk)[:, None]
+            mask = mask[:, None]
         if self.causal:
             if Tq != Tk:
                 raise ValueError(checks.wrong("MultiHeadAttention", "memory", f"have {Tq} steps as the query has, if causal", Tk))
@@ -239,6 +250,7 @@ class PositionalEncoding(Layer):
     @classmethod
     def init(cls, length, dimension, rng=None, initializer=initializers.gaussian, dtype=np.float32):
         """Learned positions for up to ``length`` steps."""
+        checks.counts("PositionalEncoding", length=length, dimension=dimension)
         return cls(initializer((length, dimension), rng=rng, dtype=dtype))
 
     def forward(self, x):

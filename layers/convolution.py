@@ -66,7 +66,8 @@ class Convolution(Layer):
              initializer=initializers.he, dtype=np.float32):
         """A layer from n_in to n_out channels with fresh filters of this size and, unless ``bias=False``, a bias of zeros."""
         who = "Convolution"
-        if checks.count(who, "n_in", n_in) % checks.count(who, "groups", groups):
+        checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
+        if n_in % groups:
             raise ValueError(checks.wrong(who, "groups", f"divide the number of input channels, {n_in}", groups))
         W = initializer((n_out, n_in // groups, *pair(who, "size", size)), rng=rng, dtype=dtype)
         return cls(W, np.zeros(n_out, dtype) if bias else None, stride, padding, dilation, groups)

@@ -18,6 +18,7 @@ class Lookup(Layer):
     @classmethod
     def init(cls, vocabulary, dimension, rng=None, initializer=initializers.gaussian, dtype=np.float32):
         """A layer with fresh vectors of ``dimension`` numbers for ids 0 to ``vocabulary`` - 1."""
+        checks.counts(cls.__name__, vocabulary=vocabulary, dimension=dimension)
         return cls(initializer((vocabulary, dimension), rng=rng, dtype=dtype))
 
     def accept_ids(self, ids):

@@ -49,7 +49,8 @@ class SoftmaxWithLoss(Loss):
     their sum.) Computed from log Σ exp(x - max x), so that scores of any size are safe. Source: Saito, Deep Learning
     from Scratch, appendix A.
 
-    Raises TypeError for labels that are no integers, ValueError for a label outside 0..C-1 or a wrong shape.
+    Raises TypeError for labels that are no integers, ValueError for a label outside 0..C-1, a negative weight or a
+    wrong shape.
 
     >>> loss = SoftmaxWithLoss()
     >>> round(loss.forward(np.array([[0.0, 0.0], [0.0, 1000.0]]), np.array([0, 1])), 4)      # ½ (log 2 + 0)
@@ -73,6 +74,8 @@ class SoftmaxWithLoss(Loss):
         self.count, weight, at = len(z), None, None
         if t.shape == x.shape:
             t = self.targets(t, x).reshape(z.shape)
+            if t.min() < 0:
+                raise ValueError(checks.wrong("SoftmaxWithLoss", "t", "hold no negative weights", t.min()))
             weight = t.sum(axis=1)
             loss = weight.dot(np.log(total)) - np.vdot(t, z - top[:, None])
         else:

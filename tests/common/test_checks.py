@@ -46,10 +46,16 @@ class TestArray:
     def test_without_one_a_float_keeps_its_own(self, dtype):
         assert checks.array("Who", "x", np.ones(2, dtype)).dtype == dtype
 
+    def test_a_python_number_is_a_float(self):
+        a = checks.array("Who", "x", 2)
+        assert a.dtype == np.float64 and a == 2 and checks.array("Who", "x", 2, np.float32).dtype == np.float32
+
     @pytest.mark.parametrize("x, got", [
         (np.ones(2, np.int64), "int64 ndarray; cast it first, for instance x.astype(np.float32)"),
         (np.ones(2, np.uint8), "uint8 ndarray; cast it first, for instance x.astype(np.float32)"),
         (np.ones(2, bool), "bool ndarray; cast it first, for instance x.astype(np.float32)"),
+        ([2], "int64 list; cast it first, for instance np.array(x, np.float32)"),
+        (True, "bool bool; cast it first, for instance np.array(x, np.float32)"),
         ("abc", "<U3 str"), (np.ones(2, complex), "complex128 ndarray"), (None, "NoneType"), ({}, "dict"),
         ([[1.0], [1.0, 2.0]], "list"), ([None, 1.0], "list")])
     def test_without_one_all_else_is_refused(self, x, got):
@@ -77,6 +83,12 @@ class TestArray:
         ((3,), ("N", ..., 4), "(N, ..., 4), got (3,)"),
         ((5,), (5, 1), "(5, 1), got (5,); the number of entries fits: reshape it to (5, 1)"),
         ((5, 1), (5,), "(5,), got (5, 1); the number of entries fits: reshape it to (5,)"),
+        ((1, 5), (5, 1), "(5, 1), got (1, 5); the number of entries fits: reshape it to (5, 1)"),
+        ((2, 3), (3, 2), "(3, 2), got (2, 3); it is transposed: x.T"),
+        ((4, 2, 3), (2, 3, 4), "(2, 3, 4), got (4, 2, 3); it is transposed: x.transpose(1, 2, 0)"),
+        ((2, 3, 2), (2, 2, 3), "(2, 2, 3), got (2, 3, 2); its axes are in another order"),
+        ((2, 6), (3, 4), "(3, 4), got (2, 6)"),
+        ((3, 2), ("N", 3), "(N, 3), got (3, 2)"),
         ((4, 3), (3, 3), "(3, 3), got (4, 3)"),
         ((2,), (), "(), got (2,)"),
         ((12,), ("N", 12), "(N, 12), got (12,); one sample is a row of its own: x[None, :]"),
@@ -102,13 +114,23 @@ class TestLabels:
         with refused(TypeError, f"Who: t should hold integer class labels, got {np.dtype(dtype)}; t.astype(int) makes them"):
             checks.labels("Who", np.ones(3, dtype), (3,), 3)
 
+    @pytest.mark.parametrize("t, hint", [
+        (np.eye(3), "; these are one-hot rows: t.argmax(axis=-1) makes them"),
+        (np.eye(3, dtype=bool), "; these are one-hot rows: t.argmax(axis=-1) makes them"),
+        (np.ones((3, 3)), "; t.astype(int) makes them"), (np.eye(2), "; t.astype(int) makes them"),
+        (np.eye(3) * 2, "; t.astype(int) makes them"), (np.array([0.5]), ""), (np.array([nan]), "")])
+    def test_the_way_to_integers_that_keeps_the_meaning(self, t, hint):
+        with refused(TypeError, f"Who: t should hold integer class labels, got {t.dtype}{hint}"):
+            checks.labels("Who", t, t.shape, 3)
+
     @pytest.mark.parametrize("t, got", [(None, "object"), (["a", "b", "c"], "<U1"), ([[0], [1, 2]], "object")])
     def test_what_is_no_number_is_refused_without_advice(self, t, got):
         with refused(TypeError, f"Who: t should hold integer class labels, got {got}"):
             checks.labels("Who", t, (3,), 3)
 
     @pytest.mark.parametrize("shape, got, hint", [
-        ((3,), (3, 1), "; t.reshape(x.shape[:-1]) drops the extra axis"), ((3,), (4,), ""), ((3,), (), "")])
+        ((3,), (3, 1), "; the number of entries fits: reshape it to (3,)"), ((3,), (4,), ""), ((3,), (), ""),
+        ((2, 3), (3, 2), "; it is transposed: t.T"), ((2, 3), (6,), "")])
     def test_another_shape_is_refused(self, shape, got, hint):
         with refused(ValueError, f"Who: t should have one label per row of x, shape {shape}, got {got}{hint}"):
             checks.labels("Who", np.zeros(got, int), shape, 3)
@@ -154,6 +176,18 @@ class TestCount:
         with refused(TypeError, f"Who: n should be a whole number, got {n!r}"):
             checks.count("Who", "n", n)
 
+    def test_what_has_a_length_is_told_to_give_it(self):
+        class Words:
+            def __len__(self):
+                return 3
+        with refused(TypeError, "Who: n should be a whole number, got Words; len(n) is one"):
+            checks.count("Who", "n", Words())
+
+    def test_several(self):
+        checks.counts("Who", n=1, m=2)
+        with refused(ValueError, "Who: m should be at least 1, got 0"):
+            checks.counts("Who", n=1, m=0)
+
     def test_a_smaller_one_is_refused(self):
         with refused(ValueError, "Who: n should be at least 1, got 0"):
             checks.count("Who", "n", 0)
@@ -166,6 +200,30 @@ def test_a_whole_number_may_have_any_sign():
     assert checks.whole("Who", "axis", -(2**40)) == -(2**40)
     with refused(TypeError, "Who: axis should be a whole number, got 1.0"):
         checks.whole("Who", "axis", 1.0)
+
+
+class TestKind:
+    class Made:
+        def forward(self, x):
+            return x
+
+    def test_classes_and_functions_pass(self):
+        checks.kind_of("Who", "kind", self.Made, "ReLU")
+        checks.kind_of("Who", "kind", self.Made, "ReLU", "forward")
+        checks.kind_of("Who", "kind", lambda: self.Made(), "ReLU")
+
+    @pytest.mark.parametrize("kind, got", [("relu", "'relu'"), (None, "None"), (3, "3")])
+    def test_what_is_none_is_refused(self, kind, got):
+        with refused(TypeError, f"Who: kind should be a class such as ReLU, got {got}; kind=ReLU, without quotes or brackets"):
+            checks.kind_of("Who", "kind", kind, "ReLU")
+
+    def test_a_layer_and_a_class_without_the_method_are_refused(self):
+        class Callable(self.Made):
+            __call__ = self.Made.forward
+        with pytest.raises(TypeError, match="^Who: kind should be a class such as ReLU, got <.*Callable object"):
+            checks.kind_of("Who", "kind", Callable(), "ReLU")
+        with refused(TypeError, "Who: kind should be a class such as LSTM, got Made; kind=LSTM, without quotes or brackets"):
+            checks.kind_of("Who", "kind", self.Made, "LSTM", "reset_state")
 
 
 class TestNumber:

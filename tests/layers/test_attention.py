@@ -26,6 +26,15 @@ def by_loops(q, k, v, allowed):
     return w @ v, w
 
 
+@pytest.mark.parametrize("call, message", [
+    (lambda: MultiHeadAttention.init(0, 1), "MultiHeadAttention: dimension should be at least 1, got 0"),
+    (lambda: MultiHeadAttention.init(4, 0), "MultiHeadAttention: heads should be at least 1, got 0"),
+    (lambda: PositionalEncoding.init(0, 4), "PositionalEncoding: length should be at least 1, got 0")])
+def test_a_size_that_is_none_is_refused(call, message):
+    with refused(ValueError, message):
+        call()
+
+
 class TestAttention:
     @pytest.mark.parametrize("N, Tq, Tk, D, E", [(1, 1, 1, 1, 1), (2, 3, 5, 4, 2), (3, 5, 1, 2, 7)])
     def test_the_formula(self, N, Tq, Tk, D, E):
@@ -65,6 +74,20 @@ class TestAttention:
         assert all(np.isfinite(d).all() for d in (dq, dk, dv))
         assert not dq[0, 1].any() and not dq[1].any() and not dk[1].any() and not dv[1].any() and dq[0, 0].any()
         assert none is None
+
+    @pytest.mark.parametrize("layer", [Attention(), MultiHeadAttention.init(4, 2, rng=0, dtype=np.float64)])
+    def test_padding_may_hold_anything(self, layer):
+        q, k, v, mask = draw(2, 3, 4), draw(2, 5, 4, seed=2), draw(2, 5, 4, seed=3), np.arange(5) < [[[3]], [[4]]]
+        memory = (k, v) if isinstance(layer, Attention) else (k,)
+
+        def all_values():
+            return [layer.forward(q, *memory, mask), *layer.backward(q)[:-1], *(g.copy() for g in layer.grads)]
+        expected = all_values()
+        for a in memory:
+            a[0, 3:], a[1, 4:] = np.nan, np.inf
+        for a, b in zip(expected, all_values(), strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert np.isnan(k[0, 3:]).all()
 
     def test_what_is_masked_has_no_influence_and_no_gradient(self):
         layer, q, k, v = Attention(), draw(1, 2, 4), draw(1, 5, 4, seed=2), draw(1, 5, 3, seed=3)

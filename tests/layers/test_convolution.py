@@ -205,6 +205,7 @@ W = np.zeros((4, 2, 3, 5))
      "Convolution: padding should be a number, a pair or \"same\", got 'valid'"),
     (lambda: Convolution(W, padding="same", stride=2), ValueError,
      'Convolution: stride should be 1 with padding="same", got 2; give the padding as a number'),
+    (lambda: Convolution.init(3, 0, 3), ValueError, "Convolution: n_out should be at least 1, got 0"),
     (lambda: Convolution.init(5, 4, 3, groups=2), ValueError,
      "Convolution: groups should divide the number of input channels, 5, got 2"),
     (lambda: Convolution(W).forward(np.zeros((1, 3, 8, 8))), ValueError,

@@ -161,12 +161,21 @@ class TestErrors:
         sentence = f"{cls.__name__}: ids should hold integers in 0..6, got"
         with refused(TypeError, f"{sentence} float64 ndarray; ids.astype(int) makes them"):
             lookup(cls, cls(matrix()), np.array([0.0, 1.0]))
+        with refused(TypeError, f"{sentence} float64 ndarray; these are one-hot rows: ids.argmax(axis=-1) makes them"):
+            lookup(cls, cls(matrix()), np.eye(7))
         with refused(TypeError, f"{sentence} <U3 ndarray"):
             lookup(cls, cls(matrix()), np.array(["one", "two"]))
+
+    @pytest.mark.parametrize("cls", LAYERS)
+    def test_a_size_that_is_none(self, cls):
+        with refused(ValueError, f"{cls.__name__}: dimension should be at least 1, got 0"):
+            cls.init(7, 0)
 
     def test_no_ids(self):
         with refused(ValueError, "Embedding: ids should not be empty, got shape (2, 0)"):
             Embedding(matrix()).forward(np.ones((2, 0), int))
+        with refused(ValueError, "Embedding: ids should not be empty, got shape (0,)"):
+            Embedding(matrix()).forward([])
 
     def test_ids_for_other_samples(self):
         with refused(ValueError, "EmbeddingDot: ids should have shape (2, K), got (3, 4)"):

@@ -100,6 +100,15 @@ class TestSoftmaxWithLoss:
         with refused(ValueError, "SoftmaxWithLoss: t should hold labels in 0..2, got -2 at index 0"):
             SoftmaxWithLoss(ignore_label=-1).forward(self.x, np.array([-2, -1]))
 
+    def test_negative_weights_are_refused(self):
+        with refused(ValueError, "SoftmaxWithLoss: t should hold no negative weights, got -0.5"):
+            SoftmaxWithLoss().forward(np.zeros((2, 2)), np.array([[1.5, -0.5], [0.0, 1.0]]))
+
+    def test_labels_with_their_axes_swapped(self):
+        with refused(ValueError, "SoftmaxWithLoss: t should have one label per row of x, shape (2, 3), got (3, 2); "
+                                 "it is transposed: t.T"):
+            SoftmaxWithLoss().forward(np.zeros((2, 3, 5)), np.zeros((3, 2), int))
+
     def test_the_option_shows(self):
         assert repr(SoftmaxWithLoss()) == "SoftmaxWithLoss(ignore_label=None)"
 
@@ -265,7 +274,7 @@ class TestLabels:
 
     def test_a_column_against_a_vector(self, loss):
         self.refuses(loss, ValueError, "t should have one label per row of x, shape (5,), got (5, 1); "
-                                       "t.reshape(x.shape[:-1]) drops the extra axis", np.zeros((5, 1), int))
+                                       "the number of entries fits: reshape it to (5,)", np.zeros((5, 1), int))
 
     @pytest.mark.parametrize("length", [1, 4, 6])
     def test_another_length(self, loss, length):

@@ -183,6 +183,21 @@ class TestMask:
         assert not any(g.any() for g in layer.grads)
 
     @each
+    @pytest.mark.parametrize("reverse", [False, True])
+    def test_padding_may_hold_anything(self, kind, reverse):
+        layer, x, dy, mask = make(kind, reverse=reverse), draw(2, 5, 3), draw(2, 5, 4, seed=2), draw(2, 5, seed=3) > 0
+        expected = [layer.forward(x, mask), layer.backward(dy)[0], *(g.copy() for g in layer.grads)]
+        x[~mask], dy[~mask] = np.nan, np.inf
+        for a, b in zip(expected, [layer.forward(x, mask), layer.backward(dy)[0], *layer.grads]):
+            np.testing.assert_array_equal(a, b)
+        assert np.isnan(x[~mask]).all()
+
+    @each
+    def test_a_size_that_is_none_is_refused(self, kind):
+        with refused(ValueError, f"{kind}: n_in should be at least 1, got 0"):
+            LAYERS[kind].init(0, 5)
+
+    @each
     def test_a_mask_of_the_wrong_kind(self, kind):
         layer, x = make(kind), draw(2, 5, 3)
         with refused(ValueError, f"{kind}: mask should have shape (2, 5), got (5, 2)"):
@@ -237,7 +252,8 @@ class TestState:
         layer = make(kind, stateful=True)
         layer.forward(draw(2, 6, 3))
         with refused(ValueError, f"{kind}: x should have the batch size of the state carried on, 2, got 3; "
-                                 "reset_state() forgets that state"):
+                                 "reset_state() forgets that state, of all layers in a model "
+                                 "chainrule.common.layer.reset_states(model)"):
             layer.forward(draw(3, 6, 3))
         layer.reset_state()
         assert layer.forward(draw(3, 6, 3)).shape == (3, 6, 4)
@@ -246,13 +262,17 @@ class TestState:
     def test_a_state_of_the_wrong_shape(self, kind):
         layer = make(kind, initial_state=state_of(kind, [np.ones((2, 4)), np.ones((4, 2))][::-1]))
         with refused(ValueError, f"{kind}: initial_state should have shape (2, 4), got (4, 2); "
-                                 "the number of entries fits: reshape it to (2, 4)"):
+                                 "it is transposed: initial_state.T"):
             layer.forward(draw(2, 6, 3))
 
     def test_an_lstm_needs_both_states(self):
         layer = make("LSTM", initial_state=np.ones((2, 4)))
         with refused(TypeError, "LSTM: initial_state should be a tuple (h, c), got ndarray"):
             layer.forward(draw(2, 6, 3))
+        for n in (1, 3):
+            layer.initial_state = (np.ones((2, 4)),) * n
+            with refused(TypeError, f"LSTM: initial_state should be a tuple (h, c), got {n} entries"):
+                layer.forward(draw(2, 6, 3))
         layer.initial_state = np.ones((2, 4)), None            # None: zeros
         assert layer.forward(draw(2, 6, 3)).shape == (2, 6, 4)
 
