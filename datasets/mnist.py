@@ -1,8 +1,9 @@
 """MNIST: 70,000 handwritten digits of 28 x 28 pixels, read from its published idx files."""
 import gzip
-from pathlib import Path
 
 import numpy as np
+
+from .vocabulary import path_of
 
 FILES = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
          "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
@@ -22,7 +23,7 @@ def load_mnist(split=None, folder="."):
         return load_mnist("train", folder), load_mnist("test", folder)
     if split not in FILES:
         raise ValueError(f"load_mnist: split should be 'train', 'test' or None for both, got {split!r}")
-    images, labels = (read_idx(found(Path(folder), name)) for name in FILES[split])
+    images, labels = (read_idx(found(path_of("load_mnist", "folder", folder), name)) for name in FILES[split])
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
         raise ValueError(f"load_mnist: images and labels of {folder} do not belong together: "
                          f"shapes {images.shape} and {labels.shape}")

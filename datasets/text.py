@@ -1,8 +1,8 @@
 """Text to model: the Penn Treebank, and the reference of the Python language."""
 import re
-from pathlib import Path
 
-from .vocabulary import Vocabulary, read_text
+from ..common import checks
+from .vocabulary import Vocabulary, path_of, read_text
 
 SPLITS = ("train", "valid", "test")
 
@@ -19,17 +19,22 @@ def load_ptb(split="train", folder=".", vocabulary=None):
     Returns ``ids, vocabulary``: ids (T,) int64, the words in order, with <eos> at the end of each line. A word that is
     not in the vocabulary becomes <unk>.
 
-    Raises FileNotFoundError for a file that is not there; ValueError for another split, for a file that is not UTF-8,
-    and for a word that a ``vocabulary`` without an unknown token lacks.
+    Raises FileNotFoundError for a file that is not there; ValueError for another split, for a file that is empty or not
+    UTF-8, and for a word that a ``vocabulary`` without an unknown token lacks; TypeError for a folder that is no path and a
+    vocabulary that is none.
 
     Source: Mikolov et al., Recurrent neural network based language model (2010); Saito, Deep Learning from Scratch 2,
     chapter 5.
     """
     if split not in SPLITS:
         raise ValueError(f"load_ptb: split should be 'train', 'valid' or 'test', got {split!r}")
-    files = {name: Path(folder) / f"ptb.{name}.txt" for name in SPLITS}
+    if not isinstance(vocabulary, Vocabulary | None):
+        raise TypeError(checks.wrong("load_ptb", "vocabulary", "be a Vocabulary or None", type(vocabulary).__name__,
+                                     "Vocabulary.from_counts makes one of a dict"))
+    folder = path_of("load_ptb", "folder", folder)
+    files = {name: folder / f"ptb.{name}.txt" for name in SPLITS}
     if not files[split].exists():
-        raise FileNotFoundError(f"load_ptb: there is no ptb.{split}.txt in {Path(folder).absolute()}; the text is "
+        raise FileNotFoundError(f"load_ptb: there is no ptb.{split}.txt in {folder.absolute()}; the text is "
                                 "licensed: get Mikolov's ptb.train.txt, ptb.valid.txt and ptb.test.txt and put them "
                                 "there, or name their folder: load_ptb(folder=...)")
     if vocabulary is None:
@@ -39,7 +44,10 @@ def load_ptb(split="train", folder=".", vocabulary=None):
 
 
 def ptb_words(path):
-    lines = read_text(path).removesuffix("\n").split("\n")
+    text = read_text(path)
+    if not text.strip():
+        raise ValueError(f"load_ptb: {path} holds no words; get the file again")
+    lines = text.removesuffix("\n").split("\n")
     return " <eos> ".join([*lines, ""]).split()
 
 

@@ -1,7 +1,9 @@
 """A vocabulary: words or characters, numbered, so that a network can look them up."""
+import contextlib
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,8 @@ class Vocabulary:
     All five are attributes: ``tokens`` a tuple, ``counts`` an int64 array (V,), from which negative sampling takes
     its probabilities. ``len(vocabulary)`` is V; ``"the" in vocabulary`` asks for the token itself.
 
-    Raises ValueError for no tokens or one twice, for counts that do not fit, for unknown or padding that is no token.
+    Raises ValueError for no tokens or one twice, for counts that do not fit, for unknown or padding that is no token,
+    and for one token as both.
 
     >>> vocabulary = Vocabulary.from_text("you say goodbye and i say hello .", unknown="<unk>")
     >>> vocabulary.tokens
@@ -52,6 +55,8 @@ class Vocabulary:
         for name, token in (("unknown", unknown), ("padding", padding)):
             if token is not None and token not in self.ids:
                 raise ValueError(checks.wrong("Vocabulary", name, "be None or one of the tokens", repr(token)))
+        if unknown is not None and unknown == padding:
+            raise ValueError(checks.wrong("Vocabulary", "unknown and padding", "be two tokens", f"{unknown!r} for both"))
 
     @classmethod
     def from_text(cls, text, level="word", size=None, min_count=1, unknown=None, padding=None):
@@ -88,6 +93,11 @@ class Vocabulary:
     @classmethod
     def from_counts(cls, counts, level="word", size=None, min_count=1, unknown=None, padding=None):
         """The same from a dict that says how often each token occurred."""
+        if not isinstance(counts, Mapping):
+            raise TypeError(checks.wrong("Vocabulary", "counts", "be a dict of tokens and how often each occurred",
+                                         type(counts).__name__, "from_text counts the tokens of a text"))
+        for token in tokenize(counts, "char"):
+            checks.count("Vocabulary", f"the count of {token!r}", counts[token], least=0)
         first = [token for token in dict.fromkeys((padding, unknown)) if token is not None]
         least = checks.count("Vocabulary", "min_count", min_count)
         kept = sorted((-n, token) for token, n in counts.items() if n >= least and token not in first)
@@ -134,15 +144,22 @@ class Vocabulary:
         """Write everything as JSON, to be read and edited. A file of that name stays until the new one is whole."""
         content = {"level": self.level, "unknown": self.unknown, "padding": self.padding,
                    "tokens": dict(zip(self.tokens, self.counts.tolist()))}
-        raw, part = json.dumps(content, ensure_ascii=False, indent=1).encode(), Path(f"{path}.part")
-        part.write_bytes(raw)
-        os.replace(part, path)
+        raw, path = json.dumps(content, ensure_ascii=False, indent=1).encode(), path_of("Vocabulary.save", "path", path)
+        part = Path(f"{path}.part")
+        try:
+            part.write_bytes(raw)
+            os.replace(part, path)
+        except OSError as error:            # of the file that was asked for, not of the part of it
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise OSError(error.errno, f"Vocabulary.save: {error.strerror}", str(path)) from None
 
     @classmethod
     def load(cls, path):
         """The vocabulary that ``save`` wrote. Raises ValueError for a file that holds none."""
+        text = read_text(path_of("Vocabulary.load", "path", path))
         try:
-            content = json.loads(read_text(path))
+            content = json.loads(text)
             tokens = content.pop("tokens")
             return cls(tokens.keys(), list(tokens.values()), **content)
         except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
@@ -189,7 +206,7 @@ def read_text(path):
 
     Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not: nothing is left out.
     """
-    raw = Path(path).read_bytes()
+    raw = path_of("read_text", "path", path).read_bytes()
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -197,3 +214,10 @@ def read_text(path):
         raise ValueError(f"read_text: {path} should be UTF-8, got byte 0x{raw[at]:02x} at offset {at} ({error.reason}); "
                          "save it as UTF-8, or open it in its own encoding and pass the text") from None
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def path_of(who, name, path):
+    try:
+        return Path(path)
+    except TypeError:
+        raise TypeError(checks.wrong(who, name, "be a path", repr(path))) from None

@@ -6,6 +6,7 @@ import numpy as np
 from ..common import checks, initializers
 from ..common.layer import Layer
 from ..common.rng import generator
+from ..datasets.sequence_batches import sequence
 from ..layers import Embedding, EmbeddingDot, MatMul, Mean, SigmoidWithLoss, SoftmaxWithLoss
 from ..layers._rows import row_numbers
 from .graph import Graph
@@ -98,7 +99,7 @@ class WordVectors(Graph):
             draw = initializers.gaussian
             output = MatMul.init(dimension, vocabulary, rng=rng, initializer=draw, dtype=dtype)(h)
             super().__init__(x, output, t, loss=SoftmaxWithLoss()(output, self.wanted(t, vocabulary)))
-        self.negatives = negatives
+        self.negatives, self.scored = negatives, not negatives          # else the output is h: no metric of classes fits
 
     vectors = property(lambda self: self.params[0], doc="W_in (V, D): row i is the vector of word i.")
 
@@ -184,8 +185,8 @@ def context_windows(ids, size=2):
     (array([[10, 12],
            [11, 13]]), array([11, 12]))
     """
-    ids, size = checks.as_array(ids), checks.count("context_windows", "size", size)
-    if ids.ndim != 1 or len(ids) <= 2 * size:
+    ids, size = sequence("context_windows", "ids", ids), checks.count("context_windows", "size", size)
+    if len(ids) <= 2 * size:
         raise ValueError(checks.wrong("context_windows", "ids", f"be a text of at least {2 * size + 1} words",
                                       f"shape {ids.shape}"))
     windows = np.lib.stride_tricks.sliding_window_view(ids, 2 * size + 1)
@@ -202,6 +203,9 @@ def nearest(vectors, ids, k=10):
     """
     vectors = checks.array("nearest", "vectors", vectors, shape=("V", "D"))
     ids = row_numbers("nearest", "ids", ids, len(vectors))
+    if ids.ndim != 1:
+        hint = "" if ids.ndim else "for one word, [id]"
+        raise ValueError(checks.wrong("nearest", "ids", "have shape (n,)", ids.shape, hint))
     if not 0 < checks.count("nearest", "k", k) < len(vectors):
         raise ValueError(checks.wrong("nearest", "k", f"be in 1..{len(vectors) - 1}", k))
     units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(vectors.dtype).tiny)

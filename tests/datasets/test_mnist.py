@@ -44,6 +44,11 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path):
         load_mnist("test", tmp_path)
 
 
+def test_a_folder_that_is_none():
+    with pytest.raises(TypeError, match="^load_mnist: folder should be a path, got None$"):
+        load_mnist(folder=None)
+
+
 def test_another_split(folder):
     with pytest.raises(ValueError, match="split should be 'train', 'test' or None for both, got 'valid'"):
         load_mnist("valid", folder)

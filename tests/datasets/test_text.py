@@ -62,6 +62,22 @@ def test_a_missing_file_is_named_with_what_to_do(folder):
         load_ptb(folder=folder)
 
 
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_a_file_without_words(folder, text):
+    (folder / "ptb.train.txt").write_text(text)
+    for split in ("train", "valid"):
+        with refused(ValueError, f"load_ptb: {folder / 'ptb.train.txt'} holds no words; get the file again"):
+            load_ptb(split, folder)
+
+
+def test_a_vocabulary_or_a_folder_that_is_none(folder):
+    with refused(TypeError, "load_ptb: vocabulary should be a Vocabulary or None, got dict; Vocabulary.from_counts makes one of "
+                            "a dict"):
+        load_ptb(folder=folder, vocabulary={"a": 1})
+    with refused(TypeError, "load_ptb: folder should be a path, got None"):
+        load_ptb(folder=None)
+
+
 def test_another_split(folder):
     with refused(ValueError, "load_ptb: split should be 'train', 'valid' or 'test', got 'dev'"):
         load_ptb("dev", folder)

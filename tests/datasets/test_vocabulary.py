@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chainrule.datasets import Vocabulary, read_text
@@ -73,8 +73,26 @@ def test_padding_and_unknown_come_first_whatever_they_count():
     vocabulary = Vocabulary.from_text("a a a <unk> b", unknown="<unk>", padding="<pad>")
     assert vocabulary.tokens == ("<pad>", "<unk>", "a", "b") and vocabulary.counts.tolist() == [0, 1, 3, 1]
     assert (vocabulary.unknown, vocabulary.padding) == ("<unk>", "<pad>")
-    both = Vocabulary.from_text("a", unknown="?", padding="?")
-    assert both.tokens == ("?", "a")
+
+
+def test_one_token_cannot_be_both():
+    message = "Vocabulary: unknown and padding should be two tokens, got '?' for both"
+    with refused(ValueError, message):
+        Vocabulary.from_text("a", unknown="?", padding="?")
+    with refused(ValueError, message):
+        Vocabulary("a?", unknown="?", padding="?")
+
+
+@pytest.mark.parametrize("counts, error, message", [
+    (["a", "b"], TypeError, "counts should be a dict of tokens and how often each occurred, got list; from_text counts the "
+                            "tokens of a text"),
+    ({"a": "many"}, TypeError, "the count of 'a' should be a whole number, got 'many'"),
+    ({"a": 2, "b": -1}, ValueError, "the count of 'b' should be at least 0, got -1"),
+    ({"a": 1, 2: 1}, TypeError, "a text should be a str or a sequence of them, got 2"),
+])
+def test_counts_that_are_none(counts, error, message):
+    with refused(error, f"Vocabulary: {message}"):
+        Vocabulary.from_counts(counts)
 
 
 @pytest.mark.parametrize("options, tokens, counts", [
@@ -191,6 +209,7 @@ def test_saved_and_loaded(tmp_path_factory, tokens, level, data):
     path = tmp_path_factory.getbasetemp() / "vocabulary.json"
     counts = data.draw(st.lists(st.integers(0, 2**62), min_size=len(tokens), max_size=len(tokens)))
     unknown, padding = (data.draw(st.sampled_from([None, *tokens])) for _ in range(2))
+    assume(unknown is None or unknown != padding)
     saved = Vocabulary(tokens, counts, level, unknown, padding)
     saved.save(path)
     loaded = Vocabulary.load(path)
@@ -206,6 +225,21 @@ def test_the_file_can_be_read_and_a_failed_save_leaves_the_one_before(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         Vocabulary(["\ud800"]).save(path)
     assert Vocabulary.load(path).tokens == ("b", "ä") and os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("name, error", [("nowhere/x", FileNotFoundError), (".", IsADirectoryError)])
+def test_a_save_that_cannot_be_names_the_file_asked_for(tmp_path, name, error):
+    with pytest.raises(error) as caught:
+        Vocabulary("ab").save(tmp_path / name)
+    assert not os.listdir(tmp_path) and not os.path.exists(f"{tmp_path}.part")
+    assert caught.value.filename == str(tmp_path / name) and caught.value.strerror.startswith("Vocabulary.save: ")
+
+
+@pytest.mark.parametrize("call, who", [(Vocabulary("ab").save, "Vocabulary.save"), (read_text, "read_text"),
+                                       (Vocabulary.load, "Vocabulary.load")])
+def test_what_is_no_path(call, who):
+    with refused(TypeError, f"{who}: path should be a path, got None"):
+        call(None)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "7", "{}", '{"tokens": 5}', '{"tokens": []}', '{"tokens": {"a": 1}, "size": 1}'])

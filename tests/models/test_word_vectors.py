@@ -181,5 +181,11 @@ def test_bad_options_and_ids():
         network(SkipGram).forward(WORDS, np.array([0, -1]))
     with refused(ValueError, "context_windows: ids should be a text of at least 5 words, got shape (4,)"):
         context_windows(np.arange(4), 2)
+    with refused(TypeError, "context_windows: ids should hold integers, got float64 ndarray"):
+        context_windows(np.arange(9.0), 2)
+    with refused(ValueError, "nearest: ids should have shape (n,), got (); for one word, [id]"):
+        nearest(np.ones((7, 2)), 0, 2)
+    with refused(ValueError, "nearest: ids should have shape (n,), got (1, 2)"):
+        nearest(np.ones((7, 2)), [[0, 1]], 2)
     with refused(ValueError, "nearest: k should be in 1..6, got 7"):
         nearest(np.ones((7, 2)), [0], k=7)
