@@ -1,8 +1,9 @@
 """A layer whose backward is not written yet, working already."""
 import numpy as np
 
+from .. import checks
 from ..layer import Layer
-from .numerical import columns
+from .numerical import columns, forwarding
 from .subject import Subject
 
 
@@ -13,7 +14,8 @@ class Numeric(Layer):
 
     Parameters are those of the layer itself; what it draws from generators in its ``buffers`` is drawn again
     alike. Costs two forwards per entry of the inputs and parameters, so it is for small layers, and for the
-    time until the backward is written.
+    time until the backward is written. Raises TypeError for what has no forward, ValueError for a dout that has not
+    the output's shape.
 
     >>> class Cube:
     ...     def forward(self, x):
@@ -27,7 +29,8 @@ class Numeric(Layer):
 
     def __init__(self, layer):
         super().__init__()
-        self.layer, self.layers = layer, (layer,)
+        self.layer = forwarding("Numeric", layer)
+        self.layers = (layer,)
         self.params = list(getattr(layer, "params", ()))
         self.names = tuple(getattr(layer, "names", None) or (f"params.{i}" for i in range(len(self.params))))
         self.grads = [np.zeros_like(p) for p in self.params]
@@ -41,7 +44,7 @@ class Numeric(Layer):
 
     def backward(self, dout=1.0):
         subject, shape, dtypes = self.recall()
-        weights = np.asarray(dout, np.float64).reshape(shape)
+        weights = checks.array("Numeric", "dout", dout, np.float64, shape)
 
         def gradient(f, x):
             return np.array([np.sum(weights * c.reshape(shape)) for c in columns(f, x)]).reshape(x.shape)

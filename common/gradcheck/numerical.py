@@ -1,6 +1,8 @@
 """Derivatives by trying: change one entry a little and see what the function does."""
 import numpy as np
 
+from .. import checks
+
 STEP = np.finfo(np.float64).eps ** (1 / 3)  # 6e-6: rounding error eps/h and truncation error h² balance there
 
 
@@ -12,18 +14,27 @@ def numerical_gradient(f, x, dout=None, eps=None):
     f takes one array; x is an array of any shape and dtype, and is never changed: f is given copies. ``eps``
     is h; without it h = 6·10⁻⁶ · max(1, |x_i|), where the errors of rounding (about 10⁻¹⁶/h) and of
     truncation (about h²) balance. Costs two calls of f per entry. Returns float64 of x's shape. Raises
-    ValueError if f gives an array and there is no ``dout``, or one of another shape. Source: Press et al.,
-    Numerical Recipes, 5.7.
+    ValueError if f gives an array and there is no ``dout``, or one of another shape, and for an ``eps`` too small to
+    change x; TypeError if f is no function or gives no numbers. Source: Press et al., Numerical Recipes, 5.7.
 
     >>> numerical_gradient(lambda x: (x ** 2).sum(), np.array([1.0, -3.0])).round(6)
     array([ 2., -6.])
     >>> numerical_gradient(np.sin, np.array([0.0, 1.0]), dout=np.array([1.0, 10.0])).round(6)
     array([1.      , 5.403023])
     """
-    x = np.array(x, np.float64)
+    who = "numerical_gradient"
+    if not callable(f):
+        raise TypeError(checks.wrong(who, "f", "be a function of an array", repr(f)))
+    x = np.array(checks.array(who, "x", x, np.float64))
+    if eps is not None:
+        eps = checks.number(who, "eps", eps, low=np.spacing(np.abs(x).max()), expected="be above 0 and large enough to change x")
 
     def value(x):
-        y = np.asarray(f(x.copy()), np.float64)
+        given = f(x.copy())
+        y = checks.as_array(given)
+        if y.dtype.kind not in "fiub":
+            raise TypeError(checks.wrong(who, "f", "give a number or an array of numbers", checks.kind_text(given, y)))
+        y = y.astype(np.float64)
         if dout is None and y.size != 1:
             raise ValueError(
                 f"numerical_gradient: f should give one number, got an array of shape {y.shape}; "
@@ -62,7 +73,8 @@ def jacobian(layer, x, numerical=False):
     From the layer's own backward, one unit upstream gradient e_k at a time: row k is backward(e_k); or, with
     ``numerical=True``, from its forward alone, column by column. ``jacobian(layer, x).reshape(y.shape +
     x.shape)`` is the form that ``torch.autograd.functional.jacobian`` returns. In float64, on a copy: the
-    layer is left as it was.
+    layer is left as it was. Raises TypeError for what is no layer, and for a backward that gives no array;
+    ValueError for one that gives another shape than x's.
 
     >>> class Square:
     ...     params, grads = [], []
@@ -76,7 +88,7 @@ def jacobian(layer, x, numerical=False):
            [0., 6.]])
     """
     from .subject import Subject
-    subject = Subject(layer, (x,))
+    subject = Subject(forwarding("jacobian", layer, backward=not numerical), (checks.array("jacobian", "x", x, np.float64),))
     x, y = subject.inputs[0], subject.output()
     if numerical:
         return np.stack([c.reshape(-1) for c in columns(lambda x: subject.output((x,)), x.copy())], axis=1)
@@ -84,5 +96,19 @@ def jacobian(layer, x, numerical=False):
     for k in range(y.size):
         dout = np.zeros(y.size)
         dout[k] = 1
-        rows.append(np.asarray(subject.gradients(dout).inputs[0], np.float64).reshape(-1))
+        found = subject.gradients(dout)
+        if found.error is not None:
+            raise found.error
+        rows.append(checks.array("jacobian", "backward(dout)", found.inputs[0], np.float64, x.shape).reshape(-1))
     return np.array(rows)
+
+
+def forwarding(who, layer, backward=False):
+    """The layer, if it is an object with a forward and, where it is needed, a backward."""
+    if isinstance(layer, type):
+        name = layer.__name__
+        raise TypeError(checks.wrong(who, "layer", "be an object", f"the class {name}", f"make one: {name}(...)"))
+    methods = ["forward", "backward"][:1 + backward]
+    if not all(callable(getattr(layer, method, None)) for method in methods):
+        raise TypeError(checks.wrong(who, "layer", f"have {' and '.join(methods)}", repr(layer)))
+    return layer

@@ -1,9 +1,13 @@
 """Derivatives by trying."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from chainrule.common.gradcheck import jacobian, numerical_gradient
+from chainrule.common.gradcheck import Numeric, jacobian, numerical_gradient
+from chainrule.common.layer import Layer
 from chainrule.layers import Affine, Dropout, Softmax
+from tests.errors import refused
 
 
 def test_the_gradient_of_a_polynomial():
@@ -48,3 +52,72 @@ def test_the_jacobian_is_row_major():
     W = np.arange(6.0).reshape(2, 3)
     J = jacobian(Affine(W, None), np.ones((1, 2))).reshape(1, 3, 1, 2)
     np.testing.assert_allclose(J[0, :, 0, :], W.T)
+
+
+@pytest.mark.parametrize("arguments, error, message", [
+    ((3, np.ones(2)), TypeError, "f should be a function of an array, got 3"),
+    ((np.sum, "ab"), TypeError, "x should be an array of floats, got <U2 str"),
+    ((np.sum, np.ones(2), None, "a"), TypeError, "eps should be above 0 and large enough to change x, got 'a'"),
+    ((np.sum, np.ones(2), None, 0), ValueError, "eps should be above 0 and large enough to change x, got 0"),
+    ((np.sum, np.ones(2), None, -0.1), ValueError, "eps should be above 0 and large enough to change x, got -0.1"),
+    ((np.sum, np.full(2, 1e9), None, 1e-8), ValueError, "eps should be above 0 and large enough to change x, got 1e-08"),
+    ((lambda x: None, np.ones(2)), TypeError, "f should give a number or an array of numbers, got NoneType"),
+    ((lambda x: "ab", np.ones(2)), TypeError, "f should give a number or an array of numbers, got <U2 str"),
+])
+def test_what_has_no_gradient(arguments, error, message):
+    with refused(error, f"numerical_gradient: {message}"):
+        numerical_gradient(*arguments)
+
+
+def test_a_step_far_below_1_serves_an_x_as_small():
+    assert numerical_gradient(lambda x: x ** 2, np.array(1e-12), eps=1e-15) == pytest.approx(2e-12)
+
+
+class Wrong(Layer):
+    """x + x, with a backward that gives what it is told to."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x):
+        return x + x
+
+    def backward(self, dout):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize("layer, x, error, message", [
+    (np.sin, np.ones(2), TypeError, "jacobian: layer should have forward and backward, got <ufunc 'sin'>"),
+    (Softmax, np.ones(2), TypeError, "jacobian: layer should be an object, got the class Softmax; make one: Softmax(...)"),
+    (Softmax(), "ab", TypeError, "jacobian: x should be an array of floats, got <U2 str"),
+    (Wrong(None), np.ones(2), TypeError, "jacobian: backward(dout) should be an array of floats, got NoneType"),
+    (Wrong(np.ones(3)), np.ones(2), ValueError, "jacobian: backward(dout) should have shape (2,), got (3,)"),
+    (Wrong(KeyError("k")), np.ones(2), KeyError, "'k'"),
+])
+def test_what_has_no_jacobian(layer, x, error, message):
+    with refused(error, message):
+        jacobian(layer, x)
+
+
+def test_the_numerical_jacobian_needs_no_backward():
+    layer = SimpleNamespace(forward=lambda x: 3 * x)
+    np.testing.assert_allclose(jacobian(layer, [1, 2], numerical=True), 3 * np.eye(2), rtol=1e-9)
+    with pytest.raises(TypeError, match="^jacobian: layer should have forward and backward, got namespace"):
+        jacobian(layer, [1, 2])
+
+
+def test_numeric_refuses_what_has_no_forward_and_another_dout():
+    with refused(TypeError, "Numeric: layer should have forward, got 3"):
+        Numeric(3)
+    with refused(TypeError, "Numeric: layer should have forward, got <ufunc 'sin'>"):
+        Numeric(np.sin)
+    with refused(TypeError, "Numeric: layer should be an object, got the class Softmax; make one: Softmax(...)"):
+        Numeric(Softmax)
+    layer = Numeric(Softmax())
+    layer.forward(np.ones((2, 3)))
+    for dout in (np.ones(6), np.ones((2, 4)), 1.0):
+        with pytest.raises(ValueError, match=r"^Numeric: dout should have shape \(2, 3\), got "):
+            layer.backward(dout)
