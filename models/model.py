@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from ..common import checks
 from ..common.layer import Layer, evaluation, reset_states
 from ._heap import keep_freed_memory
 from ._parameters import Parameters, checked
@@ -23,6 +24,10 @@ class Model(Layer):
         super().__init__()
         if not layers:
             raise ValueError(f"{type(self).__name__}: a model needs at least one layer")
+        for name, part in (("loss", loss), ("penalty", penalty)):
+            if isinstance(part, type):
+                raise TypeError(checks.wrong(type(self).__name__, name, f"be an object, as in {name}={part.__name__}(...)",
+                                             f"the class {part.__name__}"))
         self.layers, self.loss, self.penalty = checked(layers), loss, penalty
         for i, layer in enumerate(self.layers):
             if getattr(layer, "penalty", None) is not None:

@@ -7,7 +7,7 @@ import pytest
 from chainrule.common import L1, L2, Layer
 from chainrule.common.gradcheck import check_gradients, numerical_gradient
 from chainrule.layers import Affine, Dropout, Flatten, ReLU, Sigmoid, SoftmaxWithLoss, SquaredError, Tanh
-from chainrule.models import Sequential
+from chainrule.models import Graph, Input, Sequential
 from chainrule.optimizers import SGD
 
 
@@ -93,6 +93,16 @@ def test_the_input_gradient_flag_comes_back_after_an_error(data):
     with pytest.raises(RuntimeError):
         model.backward()
     assert model.layers[0].input_gradient
+
+
+def test_a_class_in_place_of_a_loss_or_a_penalty_is_refused():
+    with pytest.raises(TypeError, match=r"^Sequential: loss should be an object, as in loss=SoftmaxWithLoss\(...\), got the cl"):
+        network(loss=SoftmaxWithLoss)
+    with pytest.raises(TypeError, match=r"^Sequential: penalty should be an object, as in penalty=L2\(...\), got the class L2"):
+        network(penalty=L2)
+    x = Input()
+    with pytest.raises(TypeError, match="^Graph: loss should be an object"):
+        Graph(x, affine(4, 3)(x), loss=SoftmaxWithLoss)
 
 
 def test_calls_in_the_wrong_order_are_refused(data):
