@@ -8,12 +8,29 @@ holds 0 or 1.
 Wrong shapes, empty arrays and labels out of range raise ValueError, labels that are no integers TypeError.
 Positions whose integer label is ``ignore_label`` do not count; if none is left, the result is nan.
 """
+import functools
+
 import numpy as np
 
 from . import checks
 from .functions import log_softmax
 
 
+def averaged(then=float):
+    """Make a function ``each``, of the values (M,) at the positions that count, the metric ``then`` of their mean.
+
+    A metric has both as attributes: so the Trainer adds up an epoch batch by batch, of any shapes, and keeps no scores.
+    """
+    def decorate(each):
+        @functools.wraps(each)
+        def metric(*arguments, **options):
+            return then(_mean(each(*arguments, **options)))
+        metric.each, metric.then = each, then
+        return metric
+    return decorate
+
+
+@averaged()
 def accuracy(y, t, ignore_label=None):
     """The share of positions whose largest score stands at the true class.
 
@@ -21,9 +38,10 @@ def accuracy(y, t, ignore_label=None):
     0.75
     """
     y, t = _labelled("accuracy", y, t, ignore_label)
-    return _mean(y.argmax(axis=1) == t)
+    return y.argmax(axis=1) == t
 
 
+@averaged()
 def top_k_accuracy(y, t, k=5):
     """The share of positions whose true class is among the k largest scores; of equals the first counts.
 
@@ -37,7 +55,7 @@ def top_k_accuracy(y, t, k=5):
     true = y[np.arange(len(y)), t][:, None]
     # Counting what stands before the true class is faster than sorting. A nan stands before everything.
     before = ~(y <= true) | (y == true) & (np.arange(classes) < t[:, None])
-    return _mean(before.sum(axis=1) < k)
+    return before.sum(axis=1) < k
 
 
 def confusion_matrix(y, t):
@@ -77,6 +95,12 @@ def roc_auc(scores, t):
     return float((below + not_above).sum() / (2 * positive.size * negative.size))
 
 
+def _exp(x):
+    with np.errstate(over="ignore"):
+        return float(np.exp(x))
+
+
+@averaged(_exp)
 def perplexity(y, t, ignore_label=None):
     """exp(mean of -log softmax(y)_t): among how many equally likely classes the model is still guessing.
 
@@ -88,9 +112,7 @@ def perplexity(y, t, ignore_label=None):
     """
     y, t = _flat("perplexity", y, t, ignore_label)
     log_p = log_softmax(y)
-    losses = -log_p[np.arange(len(t)), t] if t.ndim == 1 else -(t * log_p).sum(axis=1)
-    with np.errstate(over="ignore"):
-        return float(np.exp(_mean(losses)))
+    return -log_p[np.arange(len(t)), t] if t.ndim == 1 else -(t * log_p).sum(axis=1)
 
 
 def r2(y, t):

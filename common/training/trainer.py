@@ -1,11 +1,13 @@
 """The training loop."""
 import math
+from functools import partial
 
 import numpy as np
 
 from .. import checks
 from ..layer import evaluation, reset_states
 from ..metrics import accuracy
+from . import arguments
 from .batches import batches as minibatches
 from .clipping import clip_gradients
 from .history import History
@@ -17,7 +19,8 @@ class Trainer:
     - model: anything with ``forward(x, t)`` -> loss, ``backward()``, ``params`` and ``grads``;
     - optimizer: anything with ``update(params, grads)``;
     - metrics: functions of (output, target), computed over all samples of an epoch; they need a model that keeps its
-      last ``output``, as Sequential and Graph do.
+      last ``output``, as Sequential and Graph do. Accuracy, top_k_accuracy and perplexity are added up batch by batch;
+      for any other one an epoch's outputs are kept. ``metrics=()`` for a model whose output is no scores of classes.
 
     >>> from chainrule.datasets import make_spiral
     >>> from chainrule.models import TwoLayerNet
@@ -32,7 +35,9 @@ class Trainer:
     """
 
     def __init__(self, model, optimizer, metrics=(accuracy,)):
-        self.model, self.optimizer, self.metrics = model, optimizer, tuple(metrics)
+        arguments.parts(model, optimizer)
+        self.model, self.optimizer = model, optimizer
+        self.metrics = arguments.functions("Trainer", "metrics", metrics, "(accuracy,)")
         self.history = History()
 
     def fit(self, x=None, t=None, epochs=10, batch_size=32, validation_data=None, max_grad_norm=None, callbacks=(), rng=None,
@@ -41,17 +46,19 @@ class Trainer:
 
         x: an array of samples or, for a model of several inputs, a tuple of them; t: their targets.
         batch_size: samples per mini-batch; the last one of an epoch may be smaller.
-        validation_data: (x, t), evaluated after each epoch.
+        validation_data: (x, t), evaluated after each epoch; x may be a tuple, as in ((x, t, x_mask), t_mask).
         max_grad_norm: gradients are clipped to this norm (see clip_gradients).
-        callbacks: functions called after each epoch with this trainer; one that returns true ends the training.
+        callbacks: functions called after each epoch with this trainer; one that returns True ends the training.
         rng: a Generator, a seed or None, for the shuffling.
-        batches: in place of x and t a function that yields an epoch's batches in order, each a tuple (x, ..., t).
+        batches: in place of x and t a function that yields an epoch's batches in order, each a tuple (x, ..., t). It
+            is called anew for each epoch: ``batches=lambda: text_batches(ids)``.
         accumulate: batches per update; gradients are averaged over their samples, as if they were one batch.
         progress: show a progress bar.
 
         Raises ValueError for NaN or infinities in the data, for data of different lengths, for epochs or batch_size
-        that are not positive; FloatingPointError if the loss becomes NaN or infinite. The record so far stays in
-        ``self.history``, also then and after Ctrl-C.
+        that are not positive, for an epoch without batches and for metrics that do not suit the model's output;
+        TypeError for arguments of another kind; FloatingPointError if the loss becomes NaN or infinite. The record so
+        far stays in ``self.history``, also then and after Ctrl-C.
         """
         epochs = checks.count("Trainer.fit", "epochs", epochs)
         accumulate = checks.count("Trainer.fit", "accumulate", accumulate)
@@ -59,26 +66,28 @@ class Trainer:
             raise ValueError("Trainer.fit: takes either x and t or batches=, a function that yields an epoch's batches")
         rng, steps = np.random.default_rng(rng), None
         if batches is None:
-            data = scanned(x, t, "x", "t")
+            data = arguments.scanned(x, t)
             batch_size = checks.count("Trainer.fit", "batch_size", batch_size)
             steps = epochs * -(-len(data[0]) // batch_size)
 
             def batches():
                 return minibatches(*data, batch_size=batch_size, rng=rng)
-        if validation_data is not None:
-            scanned(*validation_data, "validation x", "validation t")
+        arguments.ask(callable(batches), "Trainer.fit", "batches", "be a function that yields an epoch's batches", batches,
+                      arguments.BATCHES)
+        validation_data = arguments.validation(validation_data)
+        callbacks = arguments.functions("Trainer.fit", "callbacks", callbacks, "[function]")
 
         self.history = history = History()
         with progress_bar(steps, progress) as bar:
             for epoch in range(1, epochs + 1):
                 bar.set_description(f"epoch {epoch}/{epochs}", refresh=False)
-                row = {"epoch": epoch, **self._epoch(epoch, batches(), accumulate, max_grad_norm, bar)}
+                row = {"epoch": epoch, **self._epoch(epoch, batches, accumulate, max_grad_norm, bar)}
                 if validation_data is not None:
                     row |= {f"val_{name}": value for name, value in self.evaluate(*validation_data).items()}
                 history.add_epoch(**row)
                 bar.tail = "".join(f", {name} {value:.4f}" for name, value in row.items() if name.startswith("val_"))
                 bar.set_postfix_str(f"loss {row['loss']:.4f}{bar.tail}")
-                stop = [callback(self) for callback in callbacks]          # all of them are called
+                stop = [arguments.ends(i, callback(self)) for i, callback in enumerate(callbacks)]   # all of them are called
                 if any(stop):
                     break
         return history
@@ -89,7 +98,7 @@ class Trainer:
         total, group, before = Record(model, self.metrics), Record(model), len(self.history.steps.get("step", ()))
         sums = [np.zeros_like(g) for g in model.grads] if accumulate > 1 else None
         try:
-            for i, batch in enumerate(batches, 1):
+            for i, batch in enumerate(arguments.epoch_of(batches, epoch), 1):
                 loss = model.forward(*batch)
                 if not math.isfinite(loss):
                     raise FloatingPointError(f"Trainer.fit: the loss became {loss} in epoch {epoch}, batch {i}; try a smaller "
@@ -127,20 +136,20 @@ class Trainer:
 
     def evaluate(self, x, t, batch_size=256):
         """The loss and the metrics of samples x with targets t in evaluation mode, as a dict; leaves no trace in the model."""
-        record = Record(self.model, self.metrics)
+        record = Record(self.model, self.metrics, "Trainer.evaluate")
         with evaluation(self.model):
-            for batch in minibatches(*scanned(x, t, "x", "t", "Trainer.evaluate"), batch_size=batch_size, shuffle=False):
+            for batch in minibatches(*arguments.scanned(x, t, who="Trainer.evaluate"), batch_size=batch_size, shuffle=False):
                 reset_states(self.model)
                 record.add(self.model.forward(*batch), batch)
         return record.summary()
 
 
 class Record:
-    """The losses of several batches and, for the metrics, their outputs and targets."""
+    """The losses of several batches, and their metrics."""
 
-    def __init__(self, model, metrics=()):
-        self.model, self.metrics = model, metrics if hasattr(model, "output") else ()
-        self.weight, self.sum, self.outputs, self.targets = 0, 0.0, [], []
+    def __init__(self, model, metrics=(), who="Trainer.fit"):
+        self.model, self.who, self.weight, self.sum = model, who, 0, 0.0
+        self.measures = [Measure(metric) for metric in metrics if hasattr(model, "output")]
 
     def add(self, loss, batch):
         """Count a batch in, by the samples that its loss is the mean of; returns how many these are."""
@@ -148,37 +157,50 @@ class Record:
         weight = len(batch[0]) if weight is None else weight
         self.weight += weight
         self.sum += weight * loss
-        if self.metrics:
-            self.outputs.append(self.model.output)
-            self.targets.append(batch[-1])
+        for measure in self.measures:
+            self.suited(measure, measure.add, self.model.output, batch[-1])
         return weight
 
     def loss(self):
         return self.sum / max(self.weight, 1)
 
     def summary(self):
-        if not self.metrics:
-            return {"loss": self.loss()}
-        output, target = np.concatenate(self.outputs), np.concatenate(self.targets)
-        return {"loss": self.loss()} | {name(metric): metric(output, target) for metric in self.metrics}
+        return {"loss": self.loss()} | {measure.name: self.suited(measure, measure.value) for measure in self.measures}
+
+    def suited(self, measure, method, *arrays):
+        try:
+            if measure.then and not getattr(self.model, "scored", True):
+                raise TypeError("the output holds no scores of classes")
+            return method(*arrays)
+        except (TypeError, ValueError, IndexError) as error:
+            raise ValueError(f"{self.who}: the metric {measure.name} does not suit {type(self.model).__name__} and these targets "
+                             f"({error}); to train without it: Trainer(model, optimizer, metrics=())") from error
 
 
-def name(metric):
-    """A function's name, also of a functools.partial."""
-    return getattr(metric, "__name__", None) or metric.func.__name__
+class Measure:
+    """A metric over several batches: a mean (see ``averaged``) is added up; for any other, outputs and targets are kept."""
 
+    def __init__(self, metric):
+        self.metric, function = metric, getattr(metric, "func", metric)          # func: inside a functools.partial
+        self.name, self.then = getattr(function, "__name__", type(function).__name__), getattr(function, "then", None)
+        if self.then:
+            self.each, self.sum, self.count = partial(function.each, **getattr(metric, "keywords", {})), 0.0, 0
+        self.kept = []
 
-def scanned(x, t, x_name, t_name, who="Trainer.fit"):
-    """The inputs and the targets as a flat tuple of arrays, refused if one of them holds NaN or an infinity."""
-    if t is None:
-        raise TypeError(f"{who}: {t_name} is missing; the targets of x are needed for a loss")
-    arrays = [np.asarray(a) for a in (*(x if isinstance(x, tuple) else (x,)), t)]
-    names = [f"{x_name}[{i}]" for i in range(len(x))] if isinstance(x, tuple) else [x_name]
-    for name, a in zip([*names, t_name], arrays):
-        checks.finite(who, name, a)
-        if len(a) != len(arrays[0]):
-            raise ValueError(checks.wrong(who, name, f"hold as many samples as {names[0]}, {len(arrays[0])}", len(a)))
-    return tuple(arrays)
+    def add(self, output, target):
+        if self.then:
+            values = self.each(output, target)
+            self.sum, self.count = self.sum + float(values.sum(dtype=np.float64)), self.count + values.size
+            return
+        self.kept.append((output, target))
+        for first, a in zip(self.kept[0], (output, target)):
+            if isinstance(a, tuple) or np.shape(a)[1:] != np.shape(first)[1:]:
+                raise ValueError("it needs an epoch's outputs as one array, and these batches do not make one")
+
+    def value(self):
+        if self.then:
+            return self.then(self.sum / self.count if self.count else np.nan)
+        return self.metric(*map(np.concatenate, zip(*self.kept)))
 
 
 def progress_bar(total, progress):

@@ -1,14 +1,16 @@
 """The Trainer writes the same three lines as anyone would by hand, keeps a record, and refuses bad data before it starts."""
 import csv
 import functools
+import weakref
 
 import numpy as np
 import pytest
 
-from chainrule.common import L2, accuracy, top_k_accuracy
+from chainrule.common import L2, accuracy, perplexity, r2, roc_auc, top_k_accuracy
 from chainrule.common.training import History, Trainer, batches
+from chainrule.datasets import text_batches
 from chainrule.layers import Affine, Dropout, ReLU, SoftmaxWithLoss, SquaredError
-from chainrule.models import Sequential
+from chainrule.models import CBOW, Graph, Input, LanguageModel, Seq2Seq, Sequential, SkipGram
 from chainrule.optimizers import SGD, Adam, step_decay
 
 
@@ -61,6 +63,96 @@ def test_the_history_of_epochs_and_steps(data):
 def test_accuracy_in_the_history_is_over_all_samples_of_the_epoch(data):
     history = fit(Trainer(network(), SGD(1e-12)), data)          # a model that stands still
     assert history["accuracy"][0] == pytest.approx(accuracy(network().forward(data[0]), data[1]))
+
+
+def words():
+    return text_batches(np.arange(60) % 7, batch_size=2, steps=4)          # 29 in a row: the last batch has one step of time
+
+
+def test_means_over_batches_of_different_lengths_are_exact():
+    model, top_3 = LanguageModel(7, 8, 8, rng=0), functools.partial(top_k_accuracy, k=3)
+    history = Trainer(model, SGD(1e-12), metrics=(accuracy, top_3, perplexity)).fit(batches=words, epochs=1, progress=False)
+    x, t = (np.concatenate(arrays, axis=1) for arrays in zip(*words()))
+    y = model.predict(x)
+    assert history["accuracy"] == [accuracy(y, t)] and history["top_k_accuracy"] == [top_3(y, t)]
+    np.testing.assert_allclose(history["perplexity"], [perplexity(y, t)], rtol=1e-6)
+
+
+def test_ignored_labels_do_not_count_in_a_mean(data):
+    x, t = data
+    t = np.where(np.arange(22) < 13, -1, t)          # in batches of 5: none, none, two and five labels, and two
+    model, metric = network(loss=SoftmaxWithLoss(ignore_label=-1)), functools.partial(accuracy, ignore_label=-1)
+    trainer = Trainer(model, SGD(), metrics=[metric])
+    assert trainer.evaluate(x, t, batch_size=5)["accuracy"] == metric(model.predict(x), t)
+    assert np.isnan(trainer.evaluate(x[:13], t[:13], batch_size=5)["accuracy"])
+
+
+def test_any_other_metric_sees_all_samples_at_once(data):
+    x, t = data[0], (data[0][:, :1] > 0).astype(float)
+    model = Sequential(Affine.init(3, 1, rng=0, dtype=np.float64), loss=SquaredError())
+    shown = Trainer(model, SGD(), metrics=(roc_auc, r2)).evaluate(x, t, batch_size=5)
+    assert (shown["roc_auc"], shown["r2"]) == (roc_auc(model.predict(x), t), r2(model.predict(x), t))
+
+
+def test_the_scores_of_an_epoch_are_not_kept(data):
+    trainer, outputs, alive = Trainer(network(), SGD()), [], []
+
+    def epoch():
+        for batch in batches(*data, batch_size=2):
+            yield batch
+            outputs.append(weakref.ref(trainer.model.output))
+            alive.append(sum(output() is not None for output in outputs))
+    trainer.fit(batches=epoch, epochs=1, progress=False)
+    assert alive == [1] * 11
+
+
+def test_an_epoch_without_batches_is_refused():
+    once, message = words(), r"^Trainer.fit: batches\(\) yielded nothing in epoch {}; it must return a new iterator each time"
+    trainer = Trainer(LanguageModel(7, 8, 8, rng=0), SGD())
+    with pytest.raises(ValueError, match=message.format(2)):
+        trainer.fit(batches=lambda: once, epochs=4, progress=False)
+    assert len(trainer.history) == 1
+    with pytest.raises(ValueError, match=message.format(1)):
+        trainer.fit(batches=list, epochs=2, progress=False)
+
+
+ids = np.random.default_rng(0).integers(0, 6, (20, 3))
+negative = {"dimension": 8, "counts": np.ones(6), "negatives": 2, "rng": 0}
+
+
+@pytest.mark.parametrize("model, x, t, reason", [
+    (CBOW(6, **negative), ids, ids[:, 0], "the output holds no scores of classes"),
+    (SkipGram(6, **negative), ids[:, 0], ids[:, 1], "the output holds no scores of classes"),
+    (SkipGram(6, dimension=8, rng=0), ids[:, 0], ids, r"accuracy: t should have one label per row .* got \(20, 3\)"),
+    (Seq2Seq(6, 4, 4, rng=0), ids, ids, r"accuracy: t should have one label per row .* got \(20, 3\)"),
+    (Seq2Seq(6, 4, 4, rng=0), (ids, ids, ids > -1), ids > -1, "accuracy: t should hold integer class labels, got bool"),
+])
+def test_a_model_that_gives_no_scores_is_refused_at_the_first_batch(model, x, t, reason):
+    message = rf"the metric accuracy does not suit {type(model).__name__} and these targets \({reason}.*; to train without it: " \
+              r"Trainer\(model, optimizer, metrics=\(\)\)$"
+    trainer = Trainer(model, Adam())
+    with pytest.raises(ValueError, match="^Trainer.fit: " + message):
+        trainer.fit(x, t, batch_size=20, progress=False)
+    assert not trainer.history.steps["epoch"]
+    with pytest.raises(ValueError, match="^Trainer.evaluate: " + message):
+        trainer.evaluate(x, t)
+    history = Trainer(model, Adam(), metrics=()).fit(x, t, epochs=2, validation_data=(x, t), progress=False)
+    assert list(history.epochs) == ["epoch", "loss", "val_loss"]
+
+
+def test_batches_that_make_no_array_for_a_metric_of_the_whole_are_refused(data):
+    message = "^Trainer.fit: the metric r2 does not suit {} .*it needs an epoch's outputs as one array, and these batches"
+    with pytest.raises(ValueError, match=message.format("LanguageModel")):
+        Trainer(LanguageModel(7, 8, 8, rng=0), SGD(), metrics=(r2,)).fit(batches=words, epochs=1, progress=False)
+    x, t = Input(), Input()
+    y = Affine.init(3, 4, rng=0, dtype=np.float64)(x)
+    with pytest.raises(ValueError, match=message.format("Graph")):
+        fit(Trainer(Graph(x, [y, y + y], t, loss=SoftmaxWithLoss()(y, t)), SGD(), metrics=(r2,)), data)
+
+
+def test_a_metric_of_the_whole_that_fails_is_named(data):
+    with pytest.raises(ValueError, match=r"the metric r2 does not suit Sequential .* \(r2: t should have shape \(22, 4\)"):
+        fit(Trainer(network(), SGD(), metrics=(r2,)), data)
 
 
 def test_clipping_bounds_the_step(data):
@@ -171,7 +263,7 @@ def nan_at(a, index, value=np.nan):
     (lambda x, t: dict(x=(x, nan_at(x, (3, 0)))), ValueError, r"x\[1\] should hold .* got nan at index \(3, 0\)"),
     (lambda x, t: dict(t=nan_at(t.astype(float), 4)), ValueError, r"Trainer.fit: t should hold .* got nan at index \(4,\)"),
     (lambda x, t: dict(validation_data=(nan_at(x, (1, 1)), t)), ValueError, r"validation x should hold finite .* \(1, 1\)"),
-    (lambda x, t: dict(t=t[:-1]), ValueError, "t should hold as many samples as x, 22, got 21"),
+    (lambda x, t: dict(t=t[:-1]), ValueError, "Trainer.fit: t should hold 22 samples as the first array does, got 21"),
     (lambda x, t: dict(x=x[:0], t=t[:0]), ValueError, "empty|no samples|at least"),
     (lambda x, t: dict(t=None), TypeError, "t is missing"),
     (lambda x, t: dict(x=None), ValueError, "either x and t or batches="),
@@ -180,6 +272,23 @@ def nan_at(a, index, value=np.nan):
     (lambda x, t: dict(batch_size=-4), ValueError, "batch_size should be at least 1, got -4"),
     (lambda x, t: dict(accumulate=0), ValueError, "accumulate should be at least 1, got 0"),
     (lambda x, t: dict(max_grad_norm=0), ValueError, "max_norm"),
+    (lambda x, t: dict(x=[[1.0, 2.0], [1.0]], t=[0, 1]), ValueError, "Trainer.fit: x should have rows of one length, got a"),
+    (lambda x, t: dict(t=[[1.0, 2.0], [1.0]]), ValueError, "Trainer.fit: t should have rows of one length, got a ragged list"),
+    (lambda x, t: dict(x=()), TypeError, "Trainer.fit: x should hold at least one input, got a tuple of length 0"),
+    *[(lambda x, t, v=v: dict(validation_data=v(x, t)), TypeError,
+       rf"^Trainer.fit: validation_data should be \(x, t\), got {got}; .* a tuple, as in \(\(x, t, x_mask\), t_mask\)$")
+      for v, got in ((lambda x, t: x, r"an array of shape \(22, 3\)"), (lambda x, t: x[:2], r"an array of shape \(2, 3\)"),
+                     (lambda x, t: (x,), "a tuple of length 1"), (lambda x, t: 0.2, "0.2"),
+                     (lambda x, t: (x, t, x, t), "a tuple of length 4"))],
+    *[(lambda x, t, b=b: dict(x=None, t=None, batches=b), TypeError, f"^Trainer.fit: {name} should {message}")
+      for b, name, message in (
+          (words(), "batches", "be a function .*, got generator; as in batches=lambda: text_batches"),
+          (list(words()), "batches", "be a function that yields an epoch's batches, got a list of length 8"),
+          (lambda: None, r"batches\(\)", "return the batches of an epoch or yield them, got None"),
+          (lambda: [np.ones((2, 3))], r"batch 1 of batches\(\)", r"be a tuple \(x, t\), .* got an array of shape \(2, 3\)"),
+          (lambda: [(np.ones(3),)], r"batch 1 of batches\(\)", r"be a tuple \(x, t\), inputs first, got a tuple of length 1"))],
+    (lambda x, t: dict(callbacks=print), TypeError, r"^Trainer.fit: callbacks should be a list .* callbacks=\[function\]"),
+    (lambda x, t: dict(callbacks=["stop"]), TypeError, r"^Trainer.fit: callbacks\[0\] should be a function, got 'stop'"),
 ])
 def test_bad_arguments_are_refused_and_nothing_is_lost(change, error, message, data):
     trainer = Trainer(network(), SGD(0.1))
@@ -189,6 +298,26 @@ def test_bad_arguments_are_refused_and_nothing_is_lost(change, error, message, d
         trainer.fit(**arguments)
     for p, q in zip(trainer.model.params, before, strict=True):
         np.testing.assert_array_equal(p, q)
+
+
+@pytest.mark.parametrize("model, optimizer, metrics, message", [
+    (network(), Adam, (), r"Trainer: optimizer should be an object with update, got the class Adam; make one: Adam\(...\)"),
+    (Sequential, Adam(), (), "Trainer: model should be an object with forward, got the class Sequential; make one"),
+    (Adam(), network(), (), r"Trainer: model should be an object with forward, got Adam; Trainer\(model, optimizer\) is"),
+    (network(), Adam(), "accuracy", r"Trainer: metrics should be a list .*, got 'accuracy'; as in metrics=\(accuracy,\)"),
+    (network(), Adam(), accuracy, "Trainer: metrics should be a list or tuple of functions, got function"),
+    (network(), Adam(), ["accuracy"], r"Trainer: metrics\[0\] should be a function, got 'accuracy'"),
+])
+def test_what_no_trainer_is_made_of(model, optimizer, metrics, message):
+    with pytest.raises(TypeError, match="^" + message):
+        Trainer(model, optimizer, metrics)
+
+
+@pytest.mark.parametrize("answer, got", [(np.ones(3), r"an array of shape \(3,\)"), (0.5, "0.5"), ("go on", "'go on'")])
+def test_a_callback_answers_true_false_or_nothing(answer, got, data):
+    message = rf"^Trainer.fit: callbacks\[1\] should return True to end the training, else False or None, got {got}$"
+    with pytest.raises(TypeError, match=message):
+        fit(Trainer(network(), SGD(0.1)), data, callbacks=[lambda trainer: np.False_, lambda trainer: answer])
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_says_what_to_do(data):

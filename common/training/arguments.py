@@ -1,0 +1,79 @@
+"""What the Trainer is given: every mistake is a sentence that says what to pass instead."""
+import numpy as np
+
+from .. import checks
+from .batches import samples
+
+BATCHES = "as in batches=lambda: text_batches(ids)"
+PAIR = "train_test_split makes it; several inputs are a tuple, as in ((x, t, x_mask), t_mask)"
+
+
+def ask(fits, who, name, expected, got, hint=""):
+    """TypeError unless it ``fits``."""
+    if not fits:
+        raise TypeError(checks.wrong(who, name, expected, kind(got), hint))
+
+
+def kind(value):
+    """What a value is, in a word or two."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of length {len(value)}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    return repr(value) if isinstance(value, (str, int, float, type(None))) else type(value).__name__
+
+
+def parts(model, optimizer):
+    for name, value, method in (("model", model, "forward"), ("optimizer", optimizer, "update")):
+        made = f"make one: {value.__name__}(...)" if isinstance(value, type) else "Trainer(model, optimizer) is the order"
+        ask(hasattr(value, method) and not isinstance(value, type), "Trainer", name, f"be an object with {method}", value, made)
+
+
+def functions(who, name, given, example):
+    """A list or tuple of functions, as a tuple."""
+    ask(isinstance(given, (list, tuple)), who, name, "be a list or tuple of functions", given, f"as in {name}={example}")
+    for i, function in enumerate(given):
+        ask(callable(function), who, f"{name}[{i}]", "be a function", function, f"as in {name}={example}")
+    return tuple(given)
+
+
+def scanned(x, t, x_name="x", t_name="t", who="Trainer.fit"):
+    """The inputs and the targets as a flat tuple of arrays, refused if one of them holds NaN or an infinity."""
+    if t is None:
+        raise TypeError(f"{who}: {t_name} is missing; the targets of x are needed for a loss")
+    inputs = {f"{x_name}[{i}]": a for i, a in enumerate(x)} if isinstance(x, tuple) else {x_name: x}
+    ask(inputs, who, x_name, "hold at least one input", x)
+    arrays = samples(who, **inputs, **{t_name: t})
+    for name, a in zip([*inputs, t_name], arrays):
+        checks.finite(who, name, a)
+    return tuple(arrays)
+
+
+def validation(data):
+    """validation_data as (x, t), or None."""
+    if data is not None:
+        ask(isinstance(data, (tuple, list)) and len(data) == 2, "Trainer.fit", "validation_data", "be (x, t)", data, PAIR)
+        scanned(*data, "validation x", "validation t")
+    return data
+
+
+def epoch_of(batches, epoch):
+    """The batches that the function ``batches`` of a user yields in an epoch."""
+    made, i = batches(), 0
+    ask(hasattr(made, "__iter__"), "Trainer.fit", "batches()", "return the batches of an epoch or yield them", made, BATCHES)
+    for i, batch in enumerate(made, 1):
+        ask(isinstance(batch, (tuple, list)) and len(batch) > 1, "Trainer.fit", f"batch {i} of batches()",
+            "be a tuple (x, t), inputs first", batch)
+        yield batch
+    if not i:
+        raise ValueError(f"Trainer.fit: batches() yielded nothing in epoch {epoch}; it must return a new iterator each time, "
+                         f"{BATCHES}")
+
+
+def ends(i, answer):
+    """Whether the ``answer`` of callback i ends the training."""
+    ask(answer is None or isinstance(answer, (bool, np.bool_)), "Trainer.fit", f"callbacks[{i}]",
+        "return True to end the training, else False or None", answer)
+    return bool(answer)
