@@ -1,6 +1,16 @@
 """What the convolutional networks share: how large an image is after some layers."""
+from ..common import checks
 from ..layers.convolution import Convolution
 from ..layers.pooling import Pool
+
+
+def image_shape(who, shape, classes):
+    """``shape`` as (C, H, W), three ints, or an error that names the model; the number of classes is looked at too."""
+    sizes = checks.as_array(shape)
+    if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
+        raise ValueError(checks.wrong(who, "input_shape", "be (C, H, W), three whole numbers of at least 1", repr(shape)))
+    checks.counts(who, classes=classes)
+    return tuple(sizes.tolist())
 
 
 def image_after(layers, shape):

@@ -1,8 +1,9 @@
 """GoogLeNet: blocks of parallel branches."""
 import numpy as np
 
+from ..common import checks
 from ..layers import Affine, Concatenate, Convolution, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
-from ._features import fits, image_after
+from ._features import fits, image_after, image_shape
 from .graph import Graph
 from .node import Input
 from .sequential import Sequential
@@ -27,7 +28,11 @@ def inception(channels, filters, rng=None):
     1 x 1 behind a 3 x 3 maximum. The 1 x 1 convolutions in front thin the channels out, which is what makes the
     larger ones affordable.
     """
-    one, (three_in, three), (five_in, five), pooled = filters
+    try:
+        one, (three_in, three), (five_in, five), pooled = filters
+    except (TypeError, ValueError):
+        raise ValueError(checks.wrong("inception", "filters", "be (a, (b, c), (d, e), f)", repr(filters))) from None
+    checks.counts("inception", channels=channels, a=one, b=three_in, c=three, d=five_in, e=five, f=pooled)
     x = Input("x")
     branches = [convolution(channels, one, 1, rng),
                 convolution(channels, three_in, 1, rng) + convolution(three_in, three, 3, rng, padding=1),
@@ -59,7 +64,7 @@ class GoogLeNet(Graph):
     """
 
     def __init__(self, input_shape=(3, 224, 224), classes=1000, auxiliary=False, rng=None):
-        rng = np.random.default_rng(rng)
+        input_shape, rng = image_shape("GoogLeNet", input_shape, classes), np.random.default_rng(rng)
         x, t, channels, shape = Input("x"), Input("t"), 192, input_shape
         if min(input_shape[1:]) < 63:
             stem = convolution(input_shape[0], 192, 3, rng, padding=1)
@@ -93,7 +98,7 @@ def small_inception(input_shape=(1, 8, 8), classes=10, rng=None):
     >>> sum(p.size for p in small_inception().params)
     35942
     """
-    rng = np.random.default_rng(rng)
+    input_shape, rng = image_shape("small_inception", input_shape, classes), np.random.default_rng(rng)
     return Sequential(*convolution(input_shape[0], 32, 3, rng, padding=1), inception(32, (16, (16, 32), (4, 8), 8), rng),
                       MaxPool(2), inception(64, (32, (32, 64), (8, 16), 16), rng), GlobalAveragePool(),
                       Affine.init(128, classes, rng=rng), loss=SoftmaxWithLoss())

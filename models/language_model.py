@@ -3,7 +3,7 @@ import numpy as np
 
 from ..common import checks, initializers
 from ..layers import LSTM, Affine, Dropout, Embedding, SoftmaxWithLoss
-from ._generating import TextModel
+from ._generating import TextModel, sequences
 from .sequential import Sequential
 
 
@@ -52,17 +52,22 @@ class LanguageModel(TextModel, Sequential):
     """
     def __init__(self, vocabulary, dimension=100, hidden=100, depth=1, cell=LSTM, dropout=0.0, tied=False,
                  stateful=True, rng=None, dtype=np.float32):
+        checks.counts("LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden, depth=depth)
+        checks.kind_of("LanguageModel", "cell", cell, "LSTM", "init", "reset_state")
         rng, self.vocabulary = np.random.default_rng(rng), vocabulary
         if tied and hidden != dimension:
             raise ValueError(checks.wrong("LanguageModel", "hidden", f"equal dimension={dimension} if tied",
                                           hidden))
         embedding = Embedding.init(vocabulary, dimension, rng=rng, dtype=dtype)
         layers, n = [embedding], dimension
-        for _ in range(checks.count("LanguageModel", "depth", depth)):
+        for _ in range(depth):
             layers += [*dropouts(dropout, rng), cell.init(n, hidden, rng=rng, dtype=dtype, stateful=stateful)]
             n = hidden
         super().__init__(*layers, *dropouts(dropout, rng), word_scores(embedding, hidden, tied, rng),
                          loss=SoftmaxWithLoss())
+
+    def run(self, x):
+        return super().run(sequences(self, "ids", x))
 
     def window(self, ids, i, j):
         return ids[i:j]                  # the state knows the rest

@@ -3,8 +3,9 @@ import math
 
 import numpy as np
 
+from ..common import checks
 from ..layers import Affine, Convolution, Flatten, MaxPool, ReLU, SoftmaxWithLoss
-from ._features import image_after
+from ._features import image_after, image_shape
 from .sequential import Sequential
 
 
@@ -24,7 +25,9 @@ class LeNet(Sequential):
     """
 
     def __init__(self, input_shape=(1, 28, 28), classes=10, padding=2, pool=MaxPool, activation=ReLU, rng=None):
-        rng = np.random.default_rng(rng)
+        input_shape, rng = image_shape("LeNet", input_shape, classes), np.random.default_rng(rng)
+        checks.kind_of("LeNet", "pool", pool, "MaxPool")
+        checks.kind_of("LeNet", "activation", activation, "ReLU")
         features = [Convolution.init(input_shape[0], 6, 5, padding=padding, rng=rng), activation(), pool(2)]
         small = min(image_after(features, input_shape)[1:]) < 6
         features += [Convolution.init(6, 16, 5, padding=2 if small else 0, rng=rng), activation(), pool(2)]

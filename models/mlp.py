@@ -8,11 +8,12 @@ from ..layers import Affine, Flatten, ReLU, Sigmoid, SoftmaxWithLoss, Tanh
 from .sequential import Sequential
 
 
-def perceptron(sizes, activation, rng):
+def perceptron(who, sizes, activation, rng):
     """Affine layers of these sizes, an activation between each two."""
-    sizes = [checks.count("MLP", f"sizes[{i}]", n) for i, n in enumerate(sizes)]
+    checks.kind_of(who, "activation", activation, "ReLU")
+    sizes = [checks.count(who, f"sizes[{i}]", n) for i, n in enumerate(sizes)]
     if len(sizes) < 2:
-        raise ValueError(checks.wrong("MLP", "sizes", "name at least the inputs and the outputs, such as [784, 10]", sizes))
+        raise ValueError(checks.wrong(who, "sizes", "name at least the inputs and the outputs, such as [784, 10]", sizes))
     rng = np.random.default_rng(rng)
     initializer = initializers.xavier if activation in (Sigmoid, Tanh) else initializers.he
     layers = []
@@ -32,7 +33,8 @@ class TwoLayerNet(Sequential):
     """
 
     def __init__(self, input_size, hidden_size, output_size, activation=Sigmoid, penalty=None, rng=None):
-        super().__init__(*perceptron((input_size, hidden_size, output_size), activation, rng),
+        checks.counts("TwoLayerNet", input_size=input_size, hidden_size=hidden_size, output_size=output_size)
+        super().__init__(*perceptron("TwoLayerNet", (input_size, hidden_size, output_size), activation, rng),
                          loss=SoftmaxWithLoss(), penalty=penalty)
 
 
@@ -55,4 +57,4 @@ class MLP(Sequential):
     """
 
     def __init__(self, sizes, activation=ReLU, rng=None):
-        super().__init__(Flatten(), *perceptron(sizes, activation, rng), loss=SoftmaxWithLoss())
+        super().__init__(Flatten(), *perceptron("MLP", sizes, activation, rng), loss=SoftmaxWithLoss())

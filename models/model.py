@@ -1,6 +1,7 @@
 """What every network of layers has in common: paired lists, loss and penalty, prediction, saving and loading."""
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -8,6 +9,9 @@ from ..common import checks
 from ..common.layer import Layer, evaluation, reset_states
 from ._heap import keep_freed_memory
 from ._parameters import Parameters, checked
+
+# Options that shape the output but no parameter: load tells them by their names.
+OPTIONS = "heads", "causal", "reverse", "groups", "stride", "padding", "dilation", "size"
 
 
 class Model(Layer):
@@ -141,46 +145,73 @@ class Model(Layer):
         from .drawing import notebook_svg
         return notebook_svg(self)
 
-    def _buffers(self):
-        """(name, layer, key) for each piece of state that is no parameter."""
+    def _numbered(self):
+        """(number, layer) for each layer, "3.0" being the first one of the model that stands inside as layer 3."""
         for i, layer in enumerate(self.layers):
             if isinstance(layer, Model):
-                yield from ((f"{i}.{name}", inner, key) for name, inner, key in layer._buffers())
+                yield from ((f"{i}.{number}", inner) for number, inner in layer._numbered())
             else:
-                yield from ((f"{i}.{key}", layer, key) for key in getattr(layer, "buffers", ()))
+                yield str(i), layer
+
+    def _buffers(self):
+        """(name, layer, key) for each piece of state that is no parameter."""
+        return ((f"{number}.{key}", layer, key) for number, layer in self._numbered() for key in getattr(layer, "buffers", ()))
+
+    def _options(self):
+        """The layers' options, as a dict that has been through JSON; null for what JSON does not know."""
+        options = {f"{number}.{name}": getattr(layer, name) for number, layer in self._numbered()
+                   for name in OPTIONS if hasattr(layer, name)}
+        return json.loads(json.dumps(options, default=lambda value: None))
 
     def save(self, path):
         """Write parameters and buffers to a safetensors file: arrays as ``"3.W"`` (layer 3's W), ``"3.params.0"`` for
-        a class that names none, ``"3.running_mean"`` for a buffer; a random generator's state as text beside them."""
+        a class that names none, ``"3.running_mean"`` for a buffer; beside them, as text, a random generator's state and
+        options such as the number of heads. OSError if ``path`` is no place for a file."""
         from safetensors.numpy import save_file
+        path, who = Path(path), f"{type(self).__name__}.save"
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"{who}: there is no folder {path.parent}; make it first")
+        if path.is_dir():
+            raise IsADirectoryError(f"{who}: {path} is a folder; name a file in it")
         arrays = {name: np.array(p, order="C") for name, p in zip(self.names, self.params)}
-        generators = {}
+        texts = {"options": json.dumps(self._options())}
         for name, layer, key in self._buffers():
             value = layer.buffers[key]
             if isinstance(value, np.random.Generator):
-                generators[name] = json.dumps(value.bit_generator.state, default=lambda a: a.tolist())
+                texts[name] = json.dumps(value.bit_generator.state, default=lambda a: a.tolist())
             else:
                 arrays[name] = np.array(value, order="C")
         part = f"{os.fspath(path)}.part"          # renamed when whole, so that a full disk costs no earlier file
-        save_file(arrays, part, metadata=generators)
+        save_file(arrays, part, metadata=texts)
         os.replace(part, path)
 
     def load(self, path):
-        """Read what ``save`` wrote into this model's own arrays. ValueError, with nothing changed, if names or shapes differ."""
-        from safetensors import safe_open
-        with safe_open(os.fspath(path), framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}          # noqa: SIM118 (no dict)
-            generators = file.metadata() or {}
+        """Read what ``save`` wrote into this model's own arrays. ValueError, with nothing changed, if that is not a whole
+        file of ``save`` or if names, shapes or options differ."""
+        from safetensors import SafetensorError, safe_open
+        try:
+            with safe_open(os.fspath(path), framework="numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}          # noqa: SIM118 (no dict)
+                generators = file.metadata() or {}
+        except FileNotFoundError:
+            raise
+        except (OSError, SafetensorError) as error:
+            raise ValueError(f"{type(self).__name__}.load: {path} should be a file that save wrote, whole; reading it failed: "
+                             f"{error}") from error
+        who = f"{path} does not fit this {type(self).__name__}"
+        mine, theirs = self._options(), json.loads(generators.pop("options", "{}"))
+        for name in mine.keys() & theirs.keys():
+            if mine[name] != theirs[name]:
+                raise ValueError(f"{who}: {name} is {mine[name]} in the model, {theirs[name]} in the file")
         mine = dict(zip(self.names, self.params)) | {name: layer.buffers[key] for name, layer, key in self._buffers()}
         theirs = arrays | generators
         missing, surplus = sorted(mine.keys() - theirs.keys()), sorted(theirs.keys() - mine.keys())
         if missing or surplus:
-            raise ValueError(f"{path} does not fit this {type(self).__name__}: the model has "
-                             f"{', '.join(missing) or 'nothing'} besides, the file {', '.join(surplus) or 'nothing'}")
+            raise ValueError(f"{who}: the model has {', '.join(missing) or 'nothing'} besides, the file "
+                             f"{', '.join(surplus) or 'nothing'}")
         for name, a in arrays.items():
             if a.shape != mine[name].shape:
-                raise ValueError(f"{path} does not fit this {type(self).__name__}: {name} has shape {mine[name].shape} in "
-                                 f"the model, {a.shape} in the file")
+                raise ValueError(f"{who}: {name} has shape {mine[name].shape} in the model, {a.shape} in the file")
         for name, a in arrays.items():
             mine[name][...] = a
         for name, state in generators.items():

@@ -3,6 +3,7 @@ import numpy as np
 
 from ..common import checks
 from ..layers import Add, Affine, BatchNorm, Convolution, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
+from ._features import image_shape
 from .graph import Graph
 from .node import Input
 from .sequential import Sequential
@@ -41,7 +42,7 @@ class ResNet(Sequential):
     """
 
     def __init__(self, depth=18, input_shape=(3, 224, 224), classes=1000, rng=None):
-        rng = np.random.default_rng(rng)
+        input_shape, rng = image_shape("ResNet", input_shape, classes), np.random.default_rng(rng)
         if depth == 18:
             channels, stages, n = 64, (64, 128, 256, 512), 2
             layers = [*convolution(input_shape[0], 64, 7, rng, stride=2), ReLU(), MaxPool(3, stride=2, padding=1)]

@@ -58,6 +58,9 @@ class Seq2Seq(Model):
     def build(self, vocabulary, dimension, hidden, beside_input, beside_state, reverse, cell, rng, dtype,
               *between):
         """The layers; ``beside_input`` and ``beside_state`` say how many numbers stand there besides."""
+        who = type(self).__name__
+        checks.counts(who, vocabulary=vocabulary, dimension=dimension, hidden=hidden)
+        checks.kind_of(who, "cell", cell, "LSTM", "init", "reset_state")
         rng, self.vocabulary = np.random.default_rng(rng), vocabulary
         options = {"rng": rng, "dtype": dtype}
         self.source, self.target = (Embedding.init(vocabulary, dimension, **options) for _ in range(2))
@@ -121,7 +124,10 @@ class Seq2Seq(Model):
     def generate(self, x, start_id, length, x_mask=None, batch_size=256):
         """Answers (N, length) to questions x (N, Tx): each token the likeliest given those written so far, the
         first given ``start_id``. ``batch_size`` questions at a time; leaves no trace in the model."""
-        x, length = sequences(self, "x", x), checks.count(f"{type(self).__name__}.generate", "length", length)
+        who, x = f"{type(self).__name__}.generate", sequences(self, "x", x)
+        checks.counts(who, length=length, batch_size=batch_size)
+        if checks.count(who, "start_id", start_id, least=0) >= self.vocabulary:
+            raise ValueError(checks.wrong(who, "start_id", f"be in 0..{self.vocabulary - 1}", start_id))
         answers = np.empty((len(x), length + 1), np.int64)
         answers[:, 0] = start_id
         for i in range(0, len(x), batch_size):

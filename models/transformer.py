@@ -61,9 +61,11 @@ class TransformerLM(TextModel, Graph):
 
     def __init__(self, vocabulary, dimension=128, heads=4, depth=2, length=64, positions="learned",
                  hidden=None, dropout=0.0, tied=False, rng=None, dtype=np.float32):
+        hidden = 4 * dimension if hidden is None else hidden
+        checks.counts("TransformerLM", vocabulary=vocabulary, dimension=dimension, heads=heads, depth=depth, length=length,
+                      hidden=hidden)
         rng, self.vocabulary, D = np.random.default_rng(rng), vocabulary, dimension
-        self.length = checks.count("TransformerLM", "length", length)
-        self.steps = (self.length + 1) // 2         # perplexity: each token has at least half of L before it
+        self.length, self.steps = length, (length + 1) // 2         # perplexity: each token has at least half of L before it
         if positions not in ("learned", "sinusoidal"):
             raise ValueError(checks.wrong("TransformerLM", "positions", "be 'learned' or 'sinusoidal'",
                                           repr(positions)))
@@ -79,9 +81,9 @@ class TransformerLM(TextModel, Graph):
         def affine(n_in, n_out):
             return Affine.init(n_in, n_out, rng=rng, initializer=initializers.xavier, dtype=dtype)
 
-        ids, hidden = Input("ids"), hidden or 4 * D
+        ids = Input("ids")
         x = through(ids, embedding, position, *dropouts(dropout, rng))
-        for _ in range(checks.count("TransformerLM", "depth", depth)):
+        for _ in range(depth):
             x = x + through(x, norm(), MultiHeadAttention.init(D, heads, causal=True, rng=rng, dtype=dtype),
                             *dropouts(dropout, rng))
             x = x + through(x, norm(), affine(D, hidden), GELU(), affine(hidden, D), *dropouts(dropout, rng))

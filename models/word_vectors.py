@@ -85,6 +85,7 @@ class WordVectors(Graph):
 
     def __init__(self, vocabulary, dimension=100, counts=None, negatives=0, rng=None, dtype=np.float32):
         who, rng = type(self).__name__, generator(type(self).__name__, rng)
+        checks.counts(who, vocabulary=vocabulary, dimension=dimension)
         x, t = Input("x"), Input("t")
         h = self.hidden(Embedding.init(vocabulary, dimension, rng=rng, dtype=dtype)(x))
         if checks.count(who, "negatives", negatives, least=0):
@@ -100,6 +101,13 @@ class WordVectors(Graph):
             output = MatMul.init(dimension, vocabulary, rng=rng, initializer=draw, dtype=dtype)(h)
             super().__init__(x, output, t, loss=SoftmaxWithLoss()(output, self.wanted(t, vocabulary)))
         self.negatives, self.scored = negatives, not negatives          # else the output is h: no metric of classes fits
+
+    def forward(self, *arrays):
+        if len(arrays) == 2:
+            x, t = (checks.as_array(a) for a in arrays)
+            if x.ndim and t.shape[:1] != x.shape[:1]:
+                raise ValueError(checks.wrong(type(self).__name__, "t", f"have {len(x)} rows", len(t) if t.ndim else t))
+        return super().forward(*arrays)
 
     vectors = property(lambda self: self.params[0], doc="W_in (V, D): row i is the vector of word i.")
 

@@ -6,9 +6,10 @@ from chainrule.common.gradcheck import numerical_gradient
 from chainrule.common.gradcheck.copying import float64_copy
 from chainrule.common.training import Trainer
 from chainrule.datasets import load_digits, random_shifts
-from chainrule.layers import Affine, AveragePool, Convolution, Sigmoid
+from chainrule.layers import Affine, AveragePool, Convolution, MaxPool, Sigmoid
 from chainrule.models import VGG, AlexNet, GoogLeNet, Graph, LeNet, NiN, ResNet, inception, residual, small_inception
 from chainrule.optimizers import Adam
+from tests.errors import refused
 
 
 @pytest.fixture
@@ -90,6 +91,29 @@ def test_options_of_lenet_and_wrong_depths():
         VGG(12)
     with pytest.raises(ValueError, match="ResNet: depth should be 18, or 8, 14, 20"):
         ResNet(10)
+
+
+@pytest.mark.parametrize("make", [LeNet, AlexNet, VGG, NiN, GoogLeNet, ResNet, small_inception])
+@pytest.mark.parametrize("shape", [(8, 8), (1, 8.5, 8), (1, 0, 8), 8, "abc", None])
+def test_what_is_no_shape_of_images_is_refused(make, shape):
+    with refused(ValueError, f"{make.__name__}: input_shape should be (C, H, W), three whole numbers of at least 1, "
+                             f"got {shape!r}"):
+        make(input_shape=shape)
+    with refused(ValueError, f"{make.__name__}: classes should be at least 1, got 0"):
+        make(input_shape=(1, 8, 8), classes=0)
+
+
+def test_what_makes_no_layers_and_no_block_is_refused():
+    for name, example, bad, got in (("pool", "MaxPool", "max", "'max'"), ("pool", "MaxPool", MaxPool(2), None),
+                                    ("activation", "ReLU", "relu", "'relu'"), ("activation", "ReLU", Sigmoid(), None)):
+        with refused(TypeError, f"LeNet: {name} should be a class such as {example}, got {got or repr(bad)}; {name}={example}, "
+                                "without quotes or brackets"):
+            LeNet(**{name: bad})
+    for filters in ([1, 2, 3], 5, (1, 2, 3, 4)):
+        with refused(ValueError, f"inception: filters should be (a, (b, c), (d, e), f), got {filters!r}"):
+            inception(3, filters)
+    with refused(TypeError, "inception: e should be a whole number, got 0.5"):
+        inception(3, (1, (2, 3), (4, 0.5), 6))
 
 
 def test_the_seed_decides_the_weights():

@@ -9,7 +9,7 @@ from chainrule.common import log_softmax
 from chainrule.common.layer import reset_states
 from chainrule.common.training import Trainer
 from chainrule.datasets import Vocabulary, text_batches
-from chainrule.layers import GRU, LSTM, RNN, Dropout
+from chainrule.layers import GRU, LSTM, RNN, Affine, Dropout, LSTMCell
 from chainrule.models import Sequential
 from chainrule.models.language_model import LanguageModel
 from chainrule.optimizers import Adam
@@ -227,11 +227,11 @@ def test_save_and_load(tmp_path):
 
 def test_bad_ids():
     model = network()
-    with pytest.raises(ValueError, match="Embedding: ids should hold integers in 0..6, got 7 at index"):
+    with pytest.raises(ValueError, match="LanguageModel: ids should hold integers in 0..6, got 7 at index"):
         model.forward(np.array([[0, 7]]))
-    with pytest.raises(TypeError, match="Embedding: ids should hold integers in 0..6, got float64"):
+    with pytest.raises(TypeError, match="LanguageModel: ids should hold integers in 0..6, got float64"):
         model.forward(np.array([[0.0, 1.0]]))
-    with pytest.raises(ValueError, match="Embedding: ids should not be empty"):
+    with pytest.raises(ValueError, match="LanguageModel: ids should not be empty"):
         model.forward(np.zeros((2, 0), int))
     with pytest.raises(TypeError, match="LanguageModel: start should hold integers in 0..6"):
         model.generate([0.5], 3)
@@ -243,5 +243,23 @@ def test_bad_ids():
         model.generate([1], 3, temperature=-1)
     with refused(ValueError, "LanguageModel: ids should hold at least two tokens, got one"):
         model.perplexity([1])
-    with refused(ValueError, "LanguageModel: depth should be at least 1, got 0"):
-        network(depth=0)
+    with refused(ValueError, "LanguageModel: start should not be empty, got shape (0,)"):
+        model.generate([], 5)
+    with refused(ValueError, "LanguageModel: ids should not be empty, got shape (0,)"):
+        model.perplexity([])
+    with refused(ValueError, "LanguageModel: ids should have shape (N, T), got (4,)"):
+        model.forward(np.zeros(4, int), np.zeros(4, int))
+
+
+def test_bad_options():
+    for name in "depth", "dimension", "hidden":
+        with refused(ValueError, f"LanguageModel: {name} should be at least 1, got 0"):
+            LanguageModel(**{"vocabulary": 7, name: 0})
+    with refused(TypeError, "LanguageModel: vocabulary should be a whole number, got Vocabulary; len(vocabulary) is one"):
+        LanguageModel(Vocabulary.from_text("a b"))
+    for cell, got in (("GRU", "'GRU'"), (LSTMCell, "LSTMCell"), (Affine, "Affine")):
+        with refused(TypeError, f"LanguageModel: cell should be a class such as LSTM, got {got}; cell=LSTM, without quotes or "
+                                "brackets"):
+            network(cell=cell)
+    with pytest.raises(TypeError, match=r"^LanguageModel: cell should be a class such as LSTM, got LSTM\(Wx"):
+        network(cell=LSTM.init(2, 3))

@@ -5,9 +5,10 @@ import pytest
 from chainrule.common import L2
 from chainrule.common.training import Trainer
 from chainrule.datasets import load_digits, make_spiral
-from chainrule.layers import Affine, ReLU, Sigmoid, Tanh
+from chainrule.layers import Affine, LeakyReLU, ReLU, Sigmoid, Tanh
 from chainrule.models import MLP, TwoLayerNet
 from chainrule.optimizers import SGD, Adam
+from tests.errors import refused
 
 
 def test_two_layer_net_is_the_network_of_the_book():
@@ -57,3 +58,18 @@ def test_an_mlp_reads_digits():
 def test_bad_sizes(sizes, error, message):
     with pytest.raises(error, match=message):
         MLP(sizes)
+
+
+def test_what_is_no_class_of_activations_is_refused():
+    message = "activation should be a class such as ReLU, got {}; activation=ReLU, without quotes or brackets"
+    for activation, got in (("relu", "'relu'"), (ReLU(), "ReLU()")):
+        with refused(TypeError, f"MLP: {message.format(got)}"):
+            MLP([4, 3, 2], activation=activation)
+        with refused(TypeError, f"TwoLayerNet: {message.format(got)}"):
+            TwoLayerNet(4, 3, 2, activation=activation)
+    assert MLP([4, 3, 2], activation=lambda: LeakyReLU(0.1)).layers[2].slope == 0.1
+
+
+def test_a_size_of_a_two_layer_net_has_a_name():
+    with refused(ValueError, "TwoLayerNet: hidden_size should be at least 1, got 0"):
+        TwoLayerNet(4, 0, 2)

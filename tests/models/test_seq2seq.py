@@ -221,5 +221,23 @@ def test_bad_input():
         model.forward(X, T, None, T_MASK.astype(int))
     with pytest.raises(TypeError, match="LSTM: mask should hold booleans"):
         model.forward(X, T, X_MASK.astype(int))
-    with pytest.raises(ValueError, match="Embedding: ids should hold integers in 0..6, got 7 at index"):
-        model.generate(X, 7, 3)
+    for bad, error, message in (
+            (7, ValueError, "be in 0..6, got 7"), (-1, ValueError, "be at least 0, got -1"),
+            (1.5, TypeError, "be a whole number, got 1.5"), ("_", TypeError, "be a whole number, got '_'"),
+            (None, TypeError, "be a whole number, got None"), ([1, 2, 3], TypeError, "be a whole number, got [1, 2, 3]")):
+        with refused(error, f"Seq2Seq.generate: start_id should {message}"):
+            model.generate(X, bad, 3)
+    with refused(ValueError, "Seq2Seq.generate: batch_size should be at least 1, got 0"):
+        model.generate(X, START, 3, batch_size=0)
+    with refused(ValueError, "Seq2Seq.generate: length should be at least 1, got 0"):
+        model.generate(X, START, 0)
+
+
+@pytest.mark.parametrize("kind", [Seq2Seq, AttentionSeq2Seq])
+def test_bad_options(kind):
+    for name in "vocabulary", "dimension", "hidden":
+        with refused(ValueError, f"{kind.__name__}: {name} should be at least 1, got 0"):
+            kind(**{"vocabulary": 7, name: 0})
+    with refused(TypeError, f"{kind.__name__}: cell should be a class such as LSTM, got 'GRU'; cell=LSTM, without quotes or "
+                            "brackets"):
+        kind(7, cell="GRU")

@@ -1,14 +1,28 @@
 """Sequential: the chain rule over layers, its three calls, sharing, prediction, and what it refuses."""
 import copy
+import re
 
 import numpy as np
 import pytest
 
 from chainrule.common import L1, L2, Layer
 from chainrule.common.gradcheck import check_gradients, numerical_gradient
-from chainrule.layers import Affine, Dropout, Flatten, ReLU, Sigmoid, SoftmaxWithLoss, SquaredError, Tanh
+from chainrule.layers import (
+    Affine,
+    Convolution,
+    Dropout,
+    Flatten,
+    MaxPool,
+    MultiHeadAttention,
+    ReLU,
+    Sigmoid,
+    SoftmaxWithLoss,
+    SquaredError,
+    Tanh,
+)
 from chainrule.models import Graph, Input, Sequential
 from chainrule.optimizers import SGD
+from tests.errors import refused
 
 
 def affine(n_in, n_out, seed=0):
@@ -350,6 +364,48 @@ def test_a_file_that_does_not_fit_changes_nothing(tmp_path):
             other.load(tmp_path / "m")
         for p, q in zip(other.params, before, strict=True):
             np.testing.assert_array_equal(p, q)
+
+
+def test_options_that_shape_the_output_are_saved_too(tmp_path):
+    def make(heads, size=2):
+        inner = Sequential(Convolution.init(1, 2, 3, padding="same", rng=0), MaxPool(size))
+        return Sequential(inner, MultiHeadAttention.init(4, heads, rng=0))
+    saved = make(2)
+    saved.save(tmp_path / "m")
+    make(2).load(tmp_path / "m")
+    for other, message in ((make(4), "1.heads is 4 in the model, 2 in the file"),
+                           (make(2, size=3), "0.1.size is [3, 3] in the model, [2, 2] in the file")):
+        with refused(ValueError, f"{tmp_path / 'm'} does not fit this Sequential: {message}"):
+            other.load(tmp_path / "m")
+
+
+def test_a_file_from_before_options_were_saved_loads(tmp_path):
+    from safetensors.numpy import save_file
+    model = Sequential(MultiHeadAttention.init(4, 2, rng=0))
+    save_file(dict(zip(model.names, model.params)), tmp_path / "m")
+    model.load(tmp_path / "m")
+
+
+def test_what_is_no_whole_file_is_refused_in_words(tmp_path):
+    model = Sequential(affine(4, 3))
+    model.save(tmp_path / "whole")
+    (tmp_path / "empty").touch()
+    (tmp_path / "text").write_text("a model should stand here")
+    (tmp_path / "cut").write_bytes((tmp_path / "whole").read_bytes()[:-4])
+    for name in "empty", "text", "cut", ".":
+        start = f"Sequential.load: {tmp_path / name} should be a file that save wrote, whole; reading it failed: "
+        with pytest.raises(ValueError, match=f"^{re.escape(start)}"):
+            model.load(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        model.load(tmp_path / "nothing")
+
+
+def test_a_path_that_is_no_place_for_a_file_is_refused_in_words(tmp_path):
+    with refused(FileNotFoundError, f"Sequential.save: there is no folder {tmp_path / 'new'}; make it first"):
+        Sequential(affine(4, 3)).save(tmp_path / "new" / "m")
+    with refused(IsADirectoryError, f"Sequential.save: {tmp_path} is a folder; name a file in it"):
+        Sequential(affine(4, 3)).save(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_repr_lists_the_layers():

@@ -163,5 +163,8 @@ def test_bad_input():
             network(positions=kind).forward(np.zeros((1, 7), int))
     with refused(ValueError, "TransformerLM: positions should be 'learned' or 'sinusoidal', got 'none'"):
         network(positions="none")
+    for name in "vocabulary", "dimension", "heads", "depth", "length", "hidden":
+        with refused(ValueError, f"TransformerLM: {name} should be at least 1, got 0"):
+            TransformerLM(**{"vocabulary": 7, name: 0})
     with pytest.raises(ValueError, match="MultiHeadAttention: heads should divide D = 4, got 3"):
         network(heads=3)

@@ -179,6 +179,14 @@ def test_bad_options_and_ids():
         network(CBOW, 2).forward(CONTEXTS, np.array([0, 9]))
     with pytest.raises(ValueError, match="SkipGram: t should hold integers in 0..6, got -1 at index"):
         network(SkipGram).forward(WORDS, np.array([0, -1]))
+    for negatives in 0, 2:
+        with refused(ValueError, "SkipGram: t should have 5 rows, got 4"):
+            network(SkipGram, negatives).forward(np.arange(5), np.zeros((4, 2), int))
+        with refused(ValueError, "CBOW: t should have 3 rows, got 0"):
+            network(CBOW, negatives).forward(np.zeros((3, 2), int), np.array(0))
+    for kind in CBOW, SkipGram:
+        with refused(ValueError, f"{kind.__name__}: dimension should be at least 1, got 0"):
+            kind(7, 0)
     with refused(ValueError, "context_windows: ids should be a text of at least 5 words, got shape (4,)"):
         context_windows(np.arange(4), 2)
     with refused(TypeError, "context_windows: ids should hold integers, got float64 ndarray"):
