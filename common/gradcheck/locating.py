@@ -4,8 +4,11 @@ import itertools
 
 import numpy as np
 
+from ..functions import softmax
+from ..rng import generator
 from .check import as_layer, check_gradients, quiet
 from .copying import float64_copy, reachable
+from .numerical import forwarding
 from .report import GradientReport
 
 
@@ -33,7 +36,7 @@ def locate(model, *inputs, rng=None):
     ('layer 2 (Square)', 'factor-half')
     """
     as_layer(model, None)
-    rng = np.random.default_rng(rng)
+    rng = generator("locate", rng)
     originals = leaves(model)
     with quiet():
         copy, = float64_copy(model)
@@ -85,7 +88,8 @@ def example_inputs(layer, rng=None):
 
     Sizes are distinct primes, so that a wrong transpose fails by its shape; there are seven samples, for two
     would confuse factor 2 with N; ids and labels repeat; images are larger than any window, so that windows
-    overlap. The candidates are tried on a copy. Raises ValueError if the layer takes none of them.
+    overlap, or as large as a model wants them, up to 28 x 28. The candidates are tried on a copy. Raises
+    ValueError if the layer takes none of them, TypeError if it is none.
 
     >>> from chainrule.layers import Affine, SoftmaxWithLoss
     >>> [x.shape for x in example_inputs(Affine.init(3, 4))]
@@ -93,41 +97,39 @@ def example_inputs(layer, rng=None):
     >>> [x.shape for x in example_inputs(SoftmaxWithLoss())]
     [(7, 5), (7,)]
     """
-    rng = np.random.default_rng(rng)
-    params = [p for p in getattr(layer, "params", None) or () if isinstance(p, np.ndarray)]
-    widths = list(dict.fromkeys(n for p in params for n in p.shape)) or [5]
-    shapes = (
-        [(7, D) for D in widths]
-        + [(5, 3, D) for D in widths]
-        + [(5, D, 7, 11) for D in [p.shape[1] for p in params if p.ndim == 4] + [3]]
-    )
+    rng = generator("example_inputs", rng)
+    params = [p for p in getattr(forwarding("example_inputs", layer), "params", None) or () if isinstance(p, np.ndarray)]
+    kernels, groups = [p for p in params if p.ndim == 4], getattr(layer, "groups", 1)
     rows = params[0].shape[0] if params and params[0].ndim == 2 else 5
-    images = any(p.ndim == 4 for p in params)
-    candidates = [(s,) for s in (shapes[::-1] if images else shapes)]
-    candidates += [
-        ("ids",),
-        *itertools.product(shapes, ("labels",)),
-        *((s, "same") for s in shapes),
-        *((s, "bits") for s in shapes),
-        ((3, 5), (5, 2)),
-        *((s, (7, H)) for s in shapes[:1] for H in widths),
-        *((s, "same", "same") for s in shapes),
+    widths = list(dict.fromkeys(n for p in params for n in p.shape)) or [5]
+    channels = list(dict.fromkeys([p.shape[1] * groups for p in kernels] + [3]))
+    vectors = [(7, D) for D in widths] + [(5, 3, D) for D in widths]
+    images = [(5, C, 7, 11) for C in channels]
+    large = [(3, C, *size) for size in [(17, 19)] + [(n, n) for n in range(5, 29)] for C in channels]
+    usual = images + vectors if kernels else vectors + images
+    draws = {
+        "normal": lambda shape: rng.normal(size=shape),
+        "positive": lambda shape: rng.uniform(0.5, 2, shape),
+        "shares": lambda shape: softmax(rng.normal(size=shape)),
+        "ids": lambda shape: rng.integers(0, max(2, rows // 2), shape),
+        "bits": lambda shape: rng.integers(0, 2, shape),
+        "labels": lambda shape: np.resize(np.arange(min(3, shape[-1])), shape[:-1]),
+    }
+    candidates = [                              # what each input is, and its shape; a single shape is that of all
+        *itertools.product(["normal"], usual),
+        ("ids", (7, 3)),
+        *itertools.product(["normal labels", "normal normal", "normal bits"], usual),
+        ("normal normal", (3, 5), (5, 2)),
+        *(("normal normal", (7, widths[0]), (7, H)) for H in widths),
+        *itertools.product(["normal normal normal"], usual),
+        *(("normal normal normal", (7, widths[0]), (7, H), (7, H)) for H in widths),
+        *itertools.product(["positive", "positive normal", "shares shares"], usual),
+        ("ids ids", (7, 3), (7, 5)),
+        *itertools.product(["normal"], large),
     ]
-
-    def made(kind, first):
-        if kind == "ids":
-            return rng.integers(0, max(2, rows // 2), size=(7, 3))
-        if kind == "labels":
-            return np.resize(np.arange(min(3, first.shape[-1])), first.shape[:-1])
-        if kind == "bits":
-            return (rng.random(first.shape) < 0.5).astype(int)
-        return rng.normal(size=first.shape if kind == "same" else kind)
-
-    for kinds in candidates:
+    for kinds, *shapes in candidates:
         with contextlib.suppress(Exception), quiet():
-            inputs = []
-            for kind in kinds:
-                inputs.append(made(kind, inputs[0] if inputs else None))
+            inputs = [draws[kind](shape) for kind, shape in zip(kinds.split(), itertools.cycle(shapes))]
             copy, = float64_copy(layer)
             if np.isfinite(np.asarray(copy.forward(*(x.copy() for x in inputs)), float)).all():
                 return tuple(inputs)
