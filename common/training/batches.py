@@ -2,6 +2,7 @@
 import numpy as np
 
 from .. import checks
+from ..rng import generator
 
 
 def batches(*arrays, batch_size=32, rng=None, shuffle=True):
@@ -33,7 +34,7 @@ def batches(*arrays, batch_size=32, rng=None, shuffle=True):
     """
     arrays = samples("batches", *arrays)
     N, B = len(arrays[0]), checks.count("batches", "batch_size", batch_size)
-    order = np.random.default_rng(rng).permutation(N) if shuffle else np.arange(N)
+    order = generator("batches", rng).permutation(N) if shuffle else np.arange(N)
     rows = (order[i:i + B] for i in range(0, N, B))
     if len(arrays) == 1:
         return (arrays[0][r] for r in rows)

@@ -7,6 +7,7 @@ import numpy as np
 from .. import checks
 from ..layer import evaluation, reset_states
 from ..metrics import accuracy
+from ..rng import generator
 from . import arguments
 from .batches import batches as minibatches
 from .clipping import clip_gradients
@@ -64,7 +65,7 @@ class Trainer:
         accumulate = checks.count("Trainer.fit", "accumulate", accumulate)
         if (batches is None) == (x is None):
             raise ValueError("Trainer.fit: takes either x and t or batches=, a function that yields an epoch's batches")
-        rng, steps = np.random.default_rng(rng), None
+        rng, steps = generator("Trainer.fit", rng), None
         if batches is None:
             data = arguments.scanned(x, t)
             batch_size = checks.count("Trainer.fit", "batch_size", batch_size)

@@ -88,6 +88,7 @@ def test_it_is_a_generator_that_ends():
     ((t, x[:, :0]), {}, ValueError, r"batches: array 2 should not be empty, got shape \(7, 0\)"),
     ((x, None), {}, TypeError, "batches: array 2 should be an array of samples, got NoneType"),
     ((3.0,), {}, TypeError, "batches: array 1 should be an array of samples, got float"),
+    ((x,), {"rng": "seed"}, TypeError, "batches: rng should be a numpy.random.Generator, a seed .* got .seed."),
     (([[1, 2], [3]],), {}, ValueError, "array 1 should have rows of one length, got a ragged list; pad"),
     ((x,), {"batch_size": 0}, ValueError, "batches: batch_size should be at least 1, got 0"),
     ((x,), {"batch_size": -1}, ValueError, "batches: batch_size should be at least 1, got -1"),

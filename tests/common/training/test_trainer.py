@@ -287,6 +287,7 @@ def nan_at(a, index, value=np.nan):
           (lambda: None, r"batches\(\)", "return the batches of an epoch or yield them, got None"),
           (lambda: [np.ones((2, 3))], r"batch 1 of batches\(\)", r"be a tuple \(x, t\), .* got an array of shape \(2, 3\)"),
           (lambda: [(np.ones(3),)], r"batch 1 of batches\(\)", r"be a tuple \(x, t\), inputs first, got a tuple of length 1"))],
+    (lambda x, t: dict(rng="seed"), TypeError, "^Trainer.fit: rng should be a numpy.random.Generator, a seed .* got 'seed'"),
     (lambda x, t: dict(callbacks=print), TypeError, r"^Trainer.fit: callbacks should be a list .* callbacks=\[function\]"),
     (lambda x, t: dict(callbacks=["stop"]), TypeError, r"^Trainer.fit: callbacks\[0\] should be a function, got 'stop'"),
 ])
