@@ -89,7 +89,7 @@ def integers_hint(name, a, classes):
 def labels(who, t, shape, classes, ignore_label=None, name="t"):
     """Class labels as an integer array of exactly ``shape``, each in 0..classes-1 (or ``ignore_label``)."""
     t = as_array(t)
-    if t.dtype.kind not in "iu":
+    if t.dtype.kind not in "iu" and (t.size or t.dtype.kind == "O"):        # an empty list becomes an array of floats
         raise TypeError(wrong(who, name, "hold integer class labels", t.dtype, integers_hint(name, t, classes)))
     if t.shape != shape:
         raise ValueError(wrong(who, name, f"have one label per row of x, shape {shape}", f"{t.shape}",

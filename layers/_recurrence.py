@@ -69,7 +69,7 @@ class Cell(Layer):
         who, names, (Wx, Wh) = type(self).__name__, self.state_names, self.params[:2]
         array = np.zeros((len(names), N, len(Wh)), Wx.dtype)
         if len(names) > 1 and state is not None and not (isinstance(state, (tuple, list)) and len(state) == len(names)):
-            got = f"{len(state)} entries" if isinstance(state, (tuple, list)) else type(state).__name__
+            got = type(state).__name__ + (f" of length {len(state)}" if isinstance(state, (tuple, list)) else "")
             raise TypeError(checks.wrong(who, name, f"be a tuple ({', '.join(names)})", got))
         for row, part in zip(array, (state,) if len(names) == 1 else state or ()):
             if part is not None:

@@ -11,6 +11,8 @@ from .sequential import Sequential
 def perceptron(who, sizes, activation, rng):
     """Affine layers of these sizes, an activation between each two."""
     checks.kind_of(who, "activation", activation, "ReLU")
+    if np.ndim(checks.as_array(sizes)) != 1:
+        raise TypeError(checks.wrong(who, "sizes", "be a list such as [784, 10]", repr(sizes)))
     sizes = [checks.count(who, f"sizes[{i}]", n) for i, n in enumerate(sizes)]
     if len(sizes) < 2:
         raise ValueError(checks.wrong(who, "sizes", "name at least the inputs and the outputs, such as [784, 10]", sizes))

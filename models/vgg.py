@@ -30,7 +30,7 @@ class VGG(Sequential):
     """
 
     def __init__(self, depth=16, input_shape=(3, 224, 224), classes=1000, rng=None):
-        if depth not in BLOCKS:
+        if depth not in tuple(BLOCKS):
             raise ValueError(checks.wrong("VGG", "depth", f"be one of {', '.join(map(str, BLOCKS))}", repr(depth)))
         input_shape, rng = image_shape("VGG", input_shape, classes), np.random.default_rng(rng)
         (blocks, hidden), channels, layers = BLOCKS[depth], input_shape[0], []

@@ -130,7 +130,7 @@ class TestLabels:
 
     @pytest.mark.parametrize("shape, got, hint", [
         ((3,), (3, 1), "; the number of entries fits: reshape it to (3,)"), ((3,), (4,), ""), ((3,), (), ""),
-        ((2, 3), (3, 2), "; it is transposed: t.T"), ((2, 3), (6,), "")])
+        ((2, 3), (3, 2), "; it is transposed: t.T"), ((2, 3), (6,), ""), ((3,), (0,), "")])
     def test_another_shape_is_refused(self, shape, got, hint):
         with refused(ValueError, f"Who: t should have one label per row of x, shape {shape}, got {got}{hint}"):
             checks.labels("Who", np.zeros(got, int), shape, 3)
@@ -154,6 +154,8 @@ class TestLabels:
 
     def test_none_at_all_pass(self):
         assert checks.labels("Who", np.zeros(0, int), (0,), 3).shape == (0,)
+        with refused(ValueError, "Who: t should have one label per row of x, shape (3,), got (0,)"):
+            checks.labels("Who", [], (3,), 3)
 
 
 def test_finite_numbers_pass_and_the_first_other_is_named():

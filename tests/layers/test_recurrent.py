@@ -271,7 +271,7 @@ class TestState:
             layer.forward(draw(2, 6, 3))
         for n in (1, 3):
             layer.initial_state = (np.ones((2, 4)),) * n
-            with refused(TypeError, f"LSTM: initial_state should be a tuple (h, c), got {n} entries"):
+            with refused(TypeError, f"LSTM: initial_state should be a tuple (h, c), got tuple of length {n}"):
                 layer.forward(draw(2, 6, 3))
         layer.initial_state = np.ones((2, 4)), None            # None: zeros
         assert layer.forward(draw(2, 6, 3)).shape == (2, 6, 4)

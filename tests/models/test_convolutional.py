@@ -89,6 +89,8 @@ def test_options_of_lenet_and_wrong_depths():
     assert kinds.count(AveragePool) == 2 and kinds.count(Sigmoid) == 4
     with pytest.raises(ValueError, match="VGG: depth should be one of 6, 11, 16, got 12"):
         VGG(12)
+    with refused(ValueError, "VGG: depth should be one of 6, 11, 16, got [16]"):
+        VGG([16])
     with pytest.raises(ValueError, match="ResNet: depth should be 18, or 8, 14, 20"):
         ResNet(10)
 

@@ -53,6 +53,7 @@ def test_an_mlp_reads_digits():
 @pytest.mark.parametrize("sizes, error, message", [
     ([784], ValueError, "MLP: sizes should name at least the inputs and the outputs"),
     ([784, 0, 10], ValueError, r"MLP: sizes\[1\] should be at least 1, got 0"),
+    (5, TypeError, r"MLP: sizes should be a list such as \[784, 10\], got 5"),
     ([784, 10.0], TypeError, r"MLP: sizes\[1\] should be a whole number, got 10.0"),
 ])
 def test_bad_sizes(sizes, error, message):
