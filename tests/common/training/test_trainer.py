@@ -147,7 +147,7 @@ def test_batches_that_make_no_array_for_a_metric_of_the_whole_are_refused(data):
     x, t = Input(), Input()
     y = Affine.init(3, 4, rng=0, dtype=np.float64)(x)
     with pytest.raises(ValueError, match=message.format("Graph")):
-        fit(Trainer(Graph(x, [y, y + y], t, loss=SoftmaxWithLoss()(y, t)), SGD(), metrics=(r2,)), data)
+        fit(Trainer(Graph(x, [y, y + y], t, loss=SoftmaxWithLoss()(y, t)), SGD(), metrics=(r2,)), data, batch_size=22)
 
 
 def test_a_metric_of_the_whole_that_fails_is_named(data):
