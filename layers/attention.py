@@ -45,7 +45,7 @@ class Attention(Layer):
 
     Shapes: q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), y (N, Tq, E). mask (N, Tq, Tk), True where query i may look at
     key j; an axis of N or Tq may be 1 and then counts for all. A query that may look at nothing gives zeros and gets
-    no gradient.
+    no gradient; a key that no query may look at may hold anything, NaN too.
 
     The weights w (N, Tq, Tk), each row positive and of sum 1, stay in ``weights`` for a plot. Without the 1/√D the
     scores, sums of D products, would grow with D and the softmax saturate.

@@ -201,7 +201,7 @@ class RNN(OverTime, RNNCell):
     ``state`` is the state after the last forward, ``dstate`` after backward the gradient of the first state.
 
     A mask is False at steps that are none, the padding behind a short sequence say: there the state stays as it was,
-    the output is 0 and no gradient flows, so that ``state`` is the one after the last real step.
+    the output is 0 and no gradient flows, whatever x holds there, so that ``state`` is the one after the last real step.
 
     backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into another layer; it returns
     dL/dx or, if forward had a mask, (dL/dx, None).

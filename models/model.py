@@ -11,7 +11,7 @@ from ._heap import keep_freed_memory
 from ._parameters import Parameters, checked
 
 # Options that shape the output but no parameter: load tells them by their names.
-OPTIONS = "heads", "causal", "reverse", "groups", "stride", "padding", "dilation", "size"
+OPTIONS = "heads", "causal", "reverse", "groups", "size", "stride", "padding", "dilation"
 
 
 class Model(Layer):
@@ -200,9 +200,9 @@ class Model(Layer):
                              f"{error}") from error
         who = f"{path} does not fit this {type(self).__name__}"
         mine, theirs = self._options(), json.loads(generators.pop("options", "{}"))
-        for name in mine.keys() & theirs.keys():
-            if mine[name] != theirs[name]:
-                raise ValueError(f"{who}: {name} is {mine[name]} in the model, {theirs[name]} in the file")
+        for name, value in mine.items():
+            if theirs.get(name, value) != value:
+                raise ValueError(f"{who}: {name} is {value} in the model, {theirs[name]} in the file")
         mine = dict(zip(self.names, self.params)) | {name: layer.buffers[key] for name, layer, key in self._buffers()}
         theirs = arrays | generators
         missing, surplus = sorted(mine.keys() - theirs.keys()), sorted(theirs.keys() - mine.keys())

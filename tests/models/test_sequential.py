@@ -8,6 +8,7 @@ import pytest
 from chainrule.common import L1, L2, Layer
 from chainrule.common.gradcheck import check_gradients, numerical_gradient
 from chainrule.layers import (
+    LSTM,
     Affine,
     Convolution,
     Dropout,
@@ -377,6 +378,30 @@ def test_options_that_shape_the_output_are_saved_too(tmp_path):
                            (make(2, size=3), "0.1.size is [3, 3] in the model, [2, 2] in the file")):
         with refused(ValueError, f"{tmp_path / 'm'} does not fit this Sequential: {message}"):
             other.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("make, option", [
+    (lambda causal: MultiHeadAttention.init(4, 2, causal=causal, rng=0), {"causal": (False, True)}),
+    (lambda reverse: LSTM.init(3, 4, reverse=reverse, rng=0), {"reverse": (False, True)}),
+    (lambda groups: Convolution(np.ones((4, 2, 3, 3)), groups=groups), {"groups": (1, 2)}),
+    (lambda stride: MaxPool(2, stride), {"stride": (1, 2)}),
+    (lambda padding: Convolution(np.ones((4, 2, 3, 3)), padding=padding), {"padding": (1, "same")}),
+    (lambda dilation: Convolution(np.ones((4, 2, 3, 3)), dilation=dilation), {"dilation": (1, (1, 2))})])
+def test_each_option_is_compared(tmp_path, make, option):
+    (name, values), = option.items()
+    saved, other = (Sequential(affine(4, 4), make(value)) for value in values)
+    saved.save(tmp_path / "m")
+    saved.load(tmp_path / "m")
+    with pytest.raises(ValueError, match=f"does not fit this Sequential: 1.{name} is .* in the model, .* in the file$"):
+        other.load(tmp_path / "m")
+
+
+def test_an_option_that_json_does_not_know_is_not_compared(tmp_path):
+    for size in (np.ones(2), object()):
+        layer = Plain(np.ones((2, 2)))
+        layer.size = size
+        Sequential(layer).save(tmp_path / "m")
+        Sequential(Plain(np.ones((2, 2)))).load(tmp_path / "m")
 
 
 def test_a_file_from_before_options_were_saved_loads(tmp_path):
