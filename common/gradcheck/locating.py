@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from ..functions import softmax
+from ..layer import reset_states
 from ..rng import generator
 from .check import as_layer, check_gradients, quiet
 from .copying import float64_copy, reachable
@@ -105,7 +106,7 @@ def example_inputs(layer, rng=None):
     channels = list(dict.fromkeys([p.shape[1] * groups for p in kernels] + [3]))
     vectors = [(7, D) for D in widths] + [(5, 3, D) for D in widths]
     images = [(5, C, 7, 11) for C in channels]
-    large = [(3, C, *size) for size in [(17, 19)] + [(n, n) for n in range(5, 29)] for C in channels]
+    large = [(3, channels[0], *size) for size in [(17, 19)] + [(n, n) for n in range(5, 29)]]
     usual = images + vectors if kernels else vectors + images
     draws = {
         "normal": lambda shape: rng.normal(size=shape),
@@ -127,12 +128,14 @@ def example_inputs(layer, rng=None):
         ("ids ids", (7, 3), (7, 5)),
         *itertools.product(["normal"], large),
     ]
+    copy, = float64_copy(layer)
     for kinds, *shapes in candidates:
+        inputs = tuple(draws[kind](shape) for kind, shape in zip(kinds.split(), itertools.cycle(shapes)))
         with contextlib.suppress(Exception), quiet():
-            inputs = [draws[kind](shape) for kind, shape in zip(kinds.split(), itertools.cycle(shapes))]
-            copy, = float64_copy(layer)
+            reset_states(copy)
             if np.isfinite(np.asarray(copy.forward(*(x.copy() for x in inputs)), float)).all():
-                return tuple(inputs)
+                return inputs
+            copy, = float64_copy(layer)         # the last one may have kept what is not finite
     raise ValueError(
         f"example_inputs: {type(layer).__name__} accepted none of the usual inputs; pass your own to check_gradients"
     )

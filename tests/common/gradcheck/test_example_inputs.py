@@ -53,3 +53,16 @@ def test_what_is_no_layer_and_no_seed():
     for who, call in (("example_inputs", example_inputs), ("locate", lambda layer, rng: locate(layer, np.ones((2, 3)), rng=rng))):
         with pytest.raises(ValueError, match=f"^{who}: rng should be a numpy.random.Generator, a seed "):
             call(L.Sigmoid(), rng=-1)
+
+
+def test_a_state_does_not_outlive_its_candidate():
+    class Remembering:
+        total = 0.0
+
+        def forward(self, x):
+            self.total = self.total + np.log(x).sum()
+            return x + self.total
+    assert (example_inputs(Remembering())[0] > 0).all()
+    layer = L.LSTM.init(3, 4, stateful=True, rng=0)
+    layer.forward(np.ones((2, 5, 3), np.float32))
+    assert [x.shape for x in example_inputs(layer)] == [(5, 3, 3)]
