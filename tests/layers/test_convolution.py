@@ -144,10 +144,13 @@ def test_few_channels_get_larger_blocks(filters, OW, expected):
 
 @pytest.mark.parametrize("name", ["3x3", "3x3, many channels, padded", "many channels, groups", "stride not dividing"])
 def test_several_threads_change_nothing(name, monkeypatch):
-    used = set()
+    used, two = set(), threading.Event()
 
     def small_products(*arguments, **out):
         used.add(threading.get_ident())
+        if len(used) > 1:
+            two.set()
+        two.wait(10)                             # the first thread must not be done before there is a second
         return _threads.np.matmul(*arguments, **out)
     monkeypatch.setattr(_threads, "small_products", small_products)
     monkeypatch.setattr(_threads, "small_is_fast", lambda: True)
