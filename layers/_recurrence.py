@@ -8,6 +8,7 @@ import numpy as np
 
 from ..common import checks, initializers
 from ..common.layer import Layer
+from ..common.rng import generator
 from ._masks import boolean
 
 
@@ -45,7 +46,7 @@ class Cell(Layer):
              recurrent_initializer=initializers.orthogonal, dtype=np.float32, **options):
         """A layer from D = n_in values to H = n_hidden: fresh Wx and Wh, drawn for each gate by itself, biases of zeros."""
         checks.counts(cls.__name__, n_in=n_in, n_hidden=n_hidden)
-        rng = np.random.default_rng(rng)
+        rng = generator(cls.__name__, rng)
         Wx, Wh = (np.concatenate([draw((n, n_hidden), rng=rng, dtype=dtype) for _ in range(cls.gates)], axis=1)
                   for draw, n in ((initializer, n_in), (recurrent_initializer, n_hidden)))
         return cls(Wx, Wh, *(np.zeros(cls.gates * n_hidden, dtype) for _ in range(cls.biases)), **options)

@@ -3,6 +3,7 @@ import numpy as np
 
 from ..common import checks, initializers
 from ..common.layer import Layer
+from ..common.rng import generator
 from ._masks import boolean
 
 
@@ -156,7 +157,7 @@ class MultiHeadAttention(Layer):
     def init(cls, dimension, heads, causal=False, rng=None, initializer=initializers.xavier, dtype=np.float32):
         """A layer for vectors of ``dimension`` numbers with fresh weights and biases of zeros."""
         checks.counts("MultiHeadAttention", dimension=dimension, heads=heads)
-        rng = np.random.default_rng(rng)
+        rng = generator("MultiHeadAttention", rng)
         pairs = [(initializer((dimension, dimension), rng=rng, dtype=dtype), np.zeros(dimension, dtype)) for _ in range(4)]
         return cls(*(p for pair in pairs for p in pair), heads=heads, causal=causal)
 

@@ -3,6 +3,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.layer import Layer
+from ..common.rng import generator
 
 
 class Dropout(Layer):
@@ -29,7 +30,7 @@ class Dropout(Layer):
         """p: the share dropped, 0 <= p < 1. rng: a Generator, a seed or None."""
         super().__init__()
         self.p = checks.number("Dropout", "p", p, 0, np.nextafter(1, 0), "be the share dropped, 0 <= p < 1")
-        self.buffers["rng"] = np.random.default_rng(rng)
+        self.buffers["rng"] = generator("Dropout", rng)
 
     def forward(self, x):
         x = self.accept(x)

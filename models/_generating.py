@@ -7,6 +7,7 @@ import numpy as np
 from ..common import checks
 from ..common.functions import log_softmax
 from ..common.layer import evaluation, walk
+from ..common.rng import generator
 from ..layers._rows import row_numbers
 
 
@@ -53,7 +54,7 @@ class TextModel:
         """
         who = f"{type(self).__name__}.generate"
         temperature = checks.number(who, "temperature", temperature, 0, expected="be a number of at least 0")
-        rng, read = np.random.default_rng(rng), 0
+        rng, read = generator(who, rng), 0
         ids = sequences(self, "start", np.atleast_1d(start), axes=1)
         ids = np.concatenate([ids, np.empty(checks.count(who, "length", length, least=0), np.int64)])
         with aside(self):

@@ -1,8 +1,7 @@
 """AlexNet, the network that made images the field of deep learning."""
 import math
 
-import numpy as np
-
+from ..common.rng import generator
 from ..layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
 from ._features import fits, image_after, image_shape
 from .sequential import Sequential
@@ -25,7 +24,7 @@ class AlexNet(Sequential):
     """
 
     def __init__(self, input_shape=(3, 227, 227), classes=1000, rng=None):
-        input_shape, rng = image_shape("AlexNet", input_shape, classes), np.random.default_rng(rng)
+        input_shape, rng = image_shape("AlexNet", input_shape, classes), generator("AlexNet", rng)
         small = min(input_shape[1:]) < 63
         first = dict(size=3, padding=1) if small else dict(size=11, stride=4)
         layers = [Convolution.init(input_shape[0], 96, **first, rng=rng), ReLU()]

@@ -1,7 +1,7 @@
 """GoogLeNet: blocks of parallel branches."""
-import numpy as np
 
 from ..common import checks
+from ..common.rng import generator
 from ..layers import Affine, Concatenate, Convolution, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
 from ._features import fits, image_after, image_shape
 from .graph import Graph
@@ -64,7 +64,7 @@ class GoogLeNet(Graph):
     """
 
     def __init__(self, input_shape=(3, 224, 224), classes=1000, auxiliary=False, rng=None):
-        input_shape, rng = image_shape("GoogLeNet", input_shape, classes), np.random.default_rng(rng)
+        input_shape, rng = image_shape("GoogLeNet", input_shape, classes), generator("GoogLeNet", rng)
         x, t, channels, shape = Input("x"), Input("t"), 192, input_shape
         if min(input_shape[1:]) < 63:
             stem = convolution(input_shape[0], 192, 3, rng, padding=1)
@@ -98,7 +98,7 @@ def small_inception(input_shape=(1, 8, 8), classes=10, rng=None):
     >>> sum(p.size for p in small_inception().params)
     35942
     """
-    input_shape, rng = image_shape("small_inception", input_shape, classes), np.random.default_rng(rng)
+    input_shape, rng = image_shape("small_inception", input_shape, classes), generator("small_inception", rng)
     return Sequential(*convolution(input_shape[0], 32, 3, rng, padding=1), inception(32, (16, (16, 32), (4, 8), 8), rng),
                       MaxPool(2), inception(64, (32, (32, 64), (8, 16), 16), rng), GlobalAveragePool(),
                       Affine.init(128, classes, rng=rng), loss=SoftmaxWithLoss())

@@ -2,6 +2,7 @@
 import numpy as np
 
 from ..common import checks, initializers
+from ..common.rng import generator
 from ..layers import LSTM, Affine, Dropout, Embedding, SoftmaxWithLoss
 from ._generating import TextModel, sequences
 from .sequential import Sequential
@@ -54,7 +55,7 @@ class LanguageModel(TextModel, Sequential):
                  stateful=True, rng=None, dtype=np.float32):
         checks.counts("LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden, depth=depth)
         checks.kind_of("LanguageModel", "cell", cell, "LSTM", "init", "reset_state")
-        rng, self.vocabulary = np.random.default_rng(rng), vocabulary
+        rng, self.vocabulary = generator("LanguageModel", rng), vocabulary
         if tied and hidden != dimension:
             raise ValueError(checks.wrong("LanguageModel", "hidden", f"equal dimension={dimension} if tied",
                                           hidden))

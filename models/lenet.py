@@ -1,9 +1,8 @@
 """LeNet, the first convolutional network in daily use."""
 import math
 
-import numpy as np
-
 from ..common import checks
+from ..common.rng import generator
 from ..layers import Affine, Convolution, Flatten, MaxPool, ReLU, SoftmaxWithLoss
 from ._features import image_after, image_shape
 from .sequential import Sequential
@@ -25,7 +24,7 @@ class LeNet(Sequential):
     """
 
     def __init__(self, input_shape=(1, 28, 28), classes=10, padding=2, pool=MaxPool, activation=ReLU, rng=None):
-        input_shape, rng = image_shape("LeNet", input_shape, classes), np.random.default_rng(rng)
+        input_shape, rng = image_shape("LeNet", input_shape, classes), generator("LeNet", rng)
         checks.kind_of("LeNet", "pool", pool, "MaxPool")
         checks.kind_of("LeNet", "activation", activation, "ReLU")
         features = [Convolution.init(input_shape[0], 6, 5, padding=padding, rng=rng), activation(), pool(2)]

@@ -4,6 +4,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..common import checks, initializers
+from ..common.rng import generator
 from ..layers import Affine, Flatten, ReLU, Sigmoid, SoftmaxWithLoss, Tanh
 from .sequential import Sequential
 
@@ -16,7 +17,7 @@ def perceptron(who, sizes, activation, rng):
     sizes = [checks.count(who, f"sizes[{i}]", n) for i, n in enumerate(sizes)]
     if len(sizes) < 2:
         raise ValueError(checks.wrong(who, "sizes", "name at least the inputs and the outputs, such as [784, 10]", sizes))
-    rng = np.random.default_rng(rng)
+    rng = generator(who, rng)
     initializer = initializers.xavier if activation in (Sigmoid, Tanh) else initializers.he
     layers = []
     for n_in, n_out in pairwise(sizes):

@@ -1,6 +1,6 @@
 """Network in network: a small network at every pixel."""
-import numpy as np
 
+from ..common.rng import generator
 from ..layers import Convolution, Dropout, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
 from ._features import fits, image_after, image_shape
 from .sequential import Sequential
@@ -20,7 +20,7 @@ class NiN(Sequential):
     """
 
     def __init__(self, input_shape=(3, 224, 224), classes=1000, rng=None):
-        input_shape, rng = image_shape("NiN", input_shape, classes), np.random.default_rng(rng)
+        input_shape, rng = image_shape("NiN", input_shape, classes), generator("NiN", rng)
         first = dict(size=3, padding=1) if min(input_shape[1:]) < 63 else dict(size=11, stride=4)
         channels, layers = input_shape[0], []
         for filters, options in ((96, first), (256, dict(size=5, padding=2)), (384, dict(size=3, padding=1))):

@@ -1,7 +1,7 @@
 """ResNet: layers that learn what to add."""
-import numpy as np
 
 from ..common import checks
+from ..common.rng import generator
 from ..layers import Add, Affine, BatchNorm, Convolution, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
 from ._features import image_shape
 from .graph import Graph
@@ -42,7 +42,7 @@ class ResNet(Sequential):
     """
 
     def __init__(self, depth=18, input_shape=(3, 224, 224), classes=1000, rng=None):
-        input_shape, rng = image_shape("ResNet", input_shape, classes), np.random.default_rng(rng)
+        input_shape, rng = image_shape("ResNet", input_shape, classes), generator("ResNet", rng)
         if depth == 18:
             channels, stages, n = 64, (64, 128, 256, 512), 2
             layers = [*convolution(input_shape[0], 64, 7, rng, stride=2), ReLU(), MaxPool(3, stride=2, padding=1)]

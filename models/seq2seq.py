@@ -2,6 +2,7 @@
 import numpy as np
 
 from ..common import checks, initializers
+from ..common.rng import generator
 from ..layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
 from ..layers._masks import boolean
 from ._generating import aside, sequences
@@ -61,7 +62,7 @@ class Seq2Seq(Model):
         who = type(self).__name__
         checks.counts(who, vocabulary=vocabulary, dimension=dimension, hidden=hidden)
         checks.kind_of(who, "cell", cell, "LSTM", "init", "reset_state")
-        rng, self.vocabulary = np.random.default_rng(rng), vocabulary
+        rng, self.vocabulary = generator(who, rng), vocabulary
         options = {"rng": rng, "dtype": dtype}
         self.source, self.target = (Embedding.init(vocabulary, dimension, **options) for _ in range(2))
         self.encoder = cell.init(dimension, hidden, reverse=reverse, **options)

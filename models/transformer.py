@@ -4,6 +4,7 @@ from functools import partial
 import numpy as np
 
 from ..common import checks, initializers
+from ..common.rng import generator
 from ..layers import GELU, Affine, Embedding, LayerNorm, MultiHeadAttention, PositionalEncoding, SoftmaxWithLoss
 from ._generating import TextModel, sequences
 from .graph import Graph
@@ -64,7 +65,7 @@ class TransformerLM(TextModel, Graph):
         hidden = 4 * dimension if hidden is None else hidden
         checks.counts("TransformerLM", vocabulary=vocabulary, dimension=dimension, heads=heads, depth=depth, length=length,
                       hidden=hidden)
-        rng, self.vocabulary, D = np.random.default_rng(rng), vocabulary, dimension
+        rng, self.vocabulary, D = generator("TransformerLM", rng), vocabulary, dimension
         self.length, self.steps = length, (length + 1) // 2         # perplexity: each token has at least half of L before it
         if positions not in ("learned", "sinusoidal"):
             raise ValueError(checks.wrong("TransformerLM", "positions", "be 'learned' or 'sinusoidal'",

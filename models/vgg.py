@@ -1,9 +1,8 @@
 """VGG: depth from blocks of small convolutions."""
 import math
 
-import numpy as np
-
 from ..common import checks
+from ..common.rng import generator
 from ..layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
 from ._features import fits, image_after, image_shape
 from .sequential import Sequential
@@ -32,7 +31,7 @@ class VGG(Sequential):
     def __init__(self, depth=16, input_shape=(3, 224, 224), classes=1000, rng=None):
         if depth not in tuple(BLOCKS):
             raise ValueError(checks.wrong("VGG", "depth", f"be one of {', '.join(map(str, BLOCKS))}", repr(depth)))
-        input_shape, rng = image_shape("VGG", input_shape, classes), np.random.default_rng(rng)
+        input_shape, rng = image_shape("VGG", input_shape, classes), generator("VGG", rng)
         (blocks, hidden), channels, layers = BLOCKS[depth], input_shape[0], []
         for convolutions, filters in blocks:
             for _ in range(convolutions):

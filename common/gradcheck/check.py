@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from ..rng import generator
 from . import conduct
 from .bounded import TimeUp, Watchdog
 from .conduct import finding
@@ -57,7 +58,7 @@ def check_gradients(layer, *inputs, gradient=None, rng=None):
     """
     layer = as_layer(layer, gradient)
     name = getattr(getattr(layer, "f", None), "__name__", type(layer).__name__)
-    rng = np.random.default_rng(rng)
+    rng = generator("check_gradients", rng)
     with quiet(), Watchdog(LIMIT) as watchdog:
         try:
             return Check(name, layer, inputs, watchdog.call, rng).run()
