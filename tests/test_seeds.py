@@ -16,7 +16,8 @@ TAKERS = {
     "TransformerLM": lambda rng: M.TransformerLM(5, rng=rng),
     "LanguageModel.generate": lambda rng: M.LanguageModel(5, rng=0).generate([1], 2, rng=rng),
     "check_gradients": lambda rng: check_gradients(L.ReLU(), np.ones((5, 2)), rng=rng),
-    **{name: lambda rng, name=name: getattr(M, name)(rng=rng) for name in ("LeNet", "AlexNet", "VGG", "NiN", "GoogLeNet", "ResNet")},
+    **{name: lambda rng, name=name: getattr(M, name)(rng=rng)
+       for name in ("LeNet", "AlexNet", "VGG", "NiN", "GoogLeNet", "ResNet")},
 }
 
 
