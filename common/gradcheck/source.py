@@ -162,7 +162,7 @@ def places_of(function):
 
 def readable(node, parent, field):
     if isinstance(parent, (ast.JoinedStr, ast.FormattedValue)) or isinstance(node, ast.Constant):
-        return isinstance(node, ast.Constant) and type(node.value) in (int, float) and not isinstance(parent, ast.Index)
+        return isinstance(node, ast.Constant) and type(node.value) in (int, float)
     return (isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.IfExp))
             and isinstance(getattr(node, "ctx", ast.Load()), ast.Load) and field != "func")
 
