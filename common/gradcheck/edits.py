@@ -32,12 +32,12 @@ def fill(text, **nodes):
 def filled(tree, nodes):
     if isinstance(tree, ast.Name):
         return ast.Constant(NUMPY) if tree.id == "NP" else nodes.get(tree.id, tree)
-    new = type(tree)()
+    fields = {}
     for field, value in ast.iter_fields(tree):
         if isinstance(value, list):
             value = [filled(v, nodes) if isinstance(v, ast.AST) else v for v in value]
-        setattr(new, field, filled(value, nodes) if isinstance(value, ast.AST) else value)
-    return new
+        fields[field] = filled(value, nodes) if isinstance(value, ast.AST) else value
+    return type(tree)(**fields)
 
 
 def said(text, **names):
