@@ -1,7 +1,8 @@
 """Changes of one place in a backward, each of which would undo one mistake.
 
 A family is a generator of (code, new node, words) for a place; ``code`` is what the mistake is called if the change makes
-the gradient right, or, in italics of a kind ("size", "factor", "array", "axes"), what the values before and after decide.
+the gradient right. Where that depends on the values before and after it is "size", "factor", "array" or "axes": see
+``Search.meaning``.
 In templates E stands for the expression at the place, A and D for arrays that are at hand there, ``NP`` for NumPy.
 """
 import ast

@@ -292,17 +292,17 @@ def test_a_text_that_has_changed_since_is_not_read(tmp_path):
     path = tmp_path / "homework.py"
     text = textwrap.dedent("""
         import numpy as np
-        class Doubled:
+        class Cubes:
             params, grads = (), ()
             def forward(self, x):
                 self.x = x
                 return np.sum(x ** 3, axis=1)
             def backward(self, dout):
-                return dout[:, None] * (1 - self.x) * 3
+                return dout[:, None] * (1 - self.x)
     """)
     path.write_text(text)
     spec = importlib.util.spec_from_file_location("homework", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    path.write_text(text.replace("* 3", "* 4"))
-    assert searched(module.Doubled(), X).found == []
+    path.write_text(text.replace("* (1 - self.x)", "* -3 * self.x ** 2"))       # one sign from right, but not what runs
+    assert searched(module.Cubes(), X).found == []
