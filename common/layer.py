@@ -46,6 +46,7 @@ class Layer:
     training = True           # False while a model predicts: Dropout and BatchNorm behave differently then
     input_gradient = True     # False: nobody wants dL/dx, backward may return None in its place
     couples_samples = False   # True: a sample's output depends on the other samples of its batch
+    spreads = False           # True: shares its samples out among threads, see threads.py
 
     def __init__(self, **params):
         """Keep the named arrays as parameters (one that is None is left out) and make their gradients."""

@@ -9,6 +9,7 @@ import numpy as np
 from ..common import checks, initializers
 from ..common.layer import Layer
 from ..common.rng import generator
+from ..common.threads import product
 from ._masks import boolean
 
 
@@ -80,7 +81,7 @@ class Cell(Layer):
     def run(self, x, state, mask=None):
         """All states (S, T + 1, N, H), the first one given, over x (T, N, D). Where mask (T, N) is False a state stays."""
         (Wx, Wh, b, *bh), (T, N, D) = self.params, x.shape
-        a = x.reshape(T * N, D).dot(Wx)
+        a = product(x.reshape(T * N, D), Wx)
         a += b
         a = a.reshape(T, N, -1)
         memo = np.empty((T, N, len(Wh)), a.dtype)
@@ -119,12 +120,12 @@ class Cell(Layer):
             dstate[0] += dq[t].dot(WhT)
         da, dq, h = da.reshape(T * N, -1), dq.reshape(T * N, -1), states[0, :-1].reshape(T * N, -1)
         ones = np.ones(T * N, a.dtype)
-        np.matmul(x.reshape(T * N, D).T, da, out=dWx)
-        np.matmul(h.T, dq, out=dWh)
+        product(x.reshape(T * N, D).T, da, out=dWx)
+        product(h.T, dq, out=dWh)
         np.dot(ones, da, out=db)
         if dbh:
             np.dot(ones, dq, out=dbh[0])
-        return da.dot(Wx.T).reshape(x.shape) if self.input_gradient else None, dstate
+        return product(da, Wx.T).reshape(x.shape) if self.input_gradient else None, dstate
 
 
 class OverTime(Cell):

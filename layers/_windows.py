@@ -14,13 +14,12 @@ product with the weights ("im2col"). Four things about it matter for speed:
 4. **No adding back.** The transpose of cutting windows, adding them where they overlap, is slow; at stride 1 the
    gradient by the image needs none. See Convolution. Where it is needed, whole windows are added, not single pixels.
 
-Where several processors are used: ``_threads.py``. Filters that see one channel each: ``_depthwise.py``.
+Images are shared out among threads: ``common/threads.py``. Filters that see one channel each: ``_depthwise.py``.
 """
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ..common import checks
-from . import _threads
+from ..common import checks, threads
 
 SCRATCH = 5 << 18        # bytes that stay in the second-level cache
 
@@ -137,10 +136,9 @@ class Windows:
                 yield images, rows, matrix.reshape(self.groups, -1, self.columns)
 
     def spread(self, job, images):
-        """[job(part, matmul), ...] for parts of so many images, in threads if that pays: see _threads."""
+        """[job(part), ...] for parts of so many images, in threads if that pays."""
         OH, OW = self.places
-        return _threads.spread(job, images, rows=images * self.groups * OH * OW // self.block,
-                               row=self.columns * self.block * self.filters // self.groups)
+        return threads.spread(job, images, images * OH * OW * self.columns * self.filters)
 
     def blank(self, m, shape):
         """Zeros (G, m, H + padding, W + padding, D) for m images of this shape (N, C, H, W)."""
@@ -165,13 +163,13 @@ class Windows:
             *padded.shape[:2], rows.stop - rows.start, self.places[1] // B, self.size[0], self.width, padded.shape[4]),
             (g, i, h * SH, w * SW * B, h * DH, w * DW, d))
 
-    def multiply(self, matrix, weights, out, matmul):
+    def multiply(self, matrix, weights, out):
         """out = matrix · weights, with ``out`` the (m, R, OW, F) that this piece makes."""
         lanes = in_groups(out, self.groups, self.block)
         if self.groups == 1:
-            matmul(matrix, weights, out=lanes.reshape(1, matrix.shape[1], -1))
+            np.matmul(matrix, weights, out=lanes.reshape(1, matrix.shape[1], -1))
         else:
-            lanes[...] = matmul(matrix, weights).reshape(lanes.shape)
+            lanes[...] = np.matmul(matrix, weights).reshape(lanes.shape)
 
     def add_back(self, matrix, rows, padded):
         """The transpose of cutting: each entry of a window matrix is added to the pixel of ``padded`` that it would be

@@ -3,6 +3,7 @@ import numpy as np
 
 from ..common import checks, initializers
 from ..common.layer import Layer
+from ..common.threads import product
 
 
 class Affine(Layer):
@@ -45,7 +46,7 @@ class Affine(Layer):
     def forward(self, x):
         W, *b = self.params
         self.cache = x = self.accept(x, last=W.shape[0])
-        y = x.reshape(-1, W.shape[0]).dot(W)           # as a matrix: BLAS knows no further axes
+        y = product(x.reshape(-1, W.shape[0]), W)      # as a matrix: BLAS knows no further axes
         if b:
             y += b[0]
         return y.reshape(x.shape[:-1] + W.shape[1:])
@@ -55,7 +56,7 @@ class Affine(Layer):
         x = self.recall()
         dout = self.upstream(dout, x.shape[:-1] + W.shape[1:], W.dtype)
         rows, drows = x.reshape(-1, W.shape[0]), dout.reshape(-1, W.shape[1])
-        np.matmul(rows.T, drows, out=dW)
+        product(rows.T, drows, out=dW)
         if db:
             np.ones(len(drows), W.dtype).dot(drows, db[0])       # the sum over rows, as a product: 2-3 times as fast
-        return drows.dot(W.T).reshape(x.shape) if self.input_gradient else None
+        return product(drows, W.T).reshape(x.shape) if self.input_gradient else None

@@ -4,6 +4,7 @@ import numpy as np
 from ..common import checks, initializers
 from ..common.layer import Layer
 from ..common.rng import generator
+from ..common.threads import product
 from ._masks import boolean
 
 
@@ -189,9 +190,9 @@ class MultiHeadAttention(Layer):
     def affine_back(self, x, dy, i):
         """Backward of x W + b with W = params[i], b = params[i + 1]."""
         rows, drows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
-        np.matmul(rows.T, drows, out=self.grads[i])
+        product(rows.T, drows, out=self.grads[i])
         np.dot(np.ones(len(drows), dy.dtype), drows, out=self.grads[i + 1])
-        return drows.dot(self.params[i].T).reshape(x.shape)
+        return product(drows, self.params[i].T).reshape(x.shape)
 
     def allowed(self, mask, Tq, Tk):
         """The mask of all heads (N or 1, 1, Tq or 1, Tk), with the causal one if there is; or None."""
@@ -214,7 +215,7 @@ class MultiHeadAttention(Layer):
 
 
 def affine(x, W, b):
-    y = x.reshape(-1, len(W)).dot(W)
+    y = product(x.reshape(-1, len(W)), W)
     y += b
     return y.reshape(x.shape)
 

@@ -38,6 +38,8 @@ class Convolution(Layer):
     array([[[[0., 5.]]]])
     """
 
+    spreads = True
+
     def __init__(self, W, b=None, stride=1, padding=0, dilation=1, groups=1):
         """Raises ValueError or TypeError for arrays or options that do not fit together."""
         super().__init__(W=W, b=b)
@@ -84,9 +86,9 @@ class Convolution(Layer):
             return channels_first(y)
         band = windows.band(W)
 
-        def convolve(part, matmul):
+        def convolve(part):
             for images, rows, matrix in windows.pieces(x, part):
-                windows.multiply(matrix, band, y[images, rows], matmul)
+                windows.multiply(matrix, band, y[images, rows])
                 if b:
                     add_bias(y[images, rows], b[0])
 
@@ -141,12 +143,12 @@ class Convolution(Layer):
         dout = channels_first(dy)
         windows = Windows(dout.shape, W.dtype, (KH, KW), C, (H, width), pads=rest, dilation=self.dilation, groups=G)
 
-        def gradients(part, matmul):
+        def gradients(part):
             dturned = np.zeros_like(turned)
             for images, rows, matrix in windows.pieces(dout, part):
                 if dx is not None:
-                    windows.multiply(matrix, turned, dx[images, rows], matmul)
-                dturned += matmul(matrix.transpose(0, 2, 1), in_groups(pixels[images, rows], G)[:, :, 0])
+                    windows.multiply(matrix, turned, dx[images, rows])
+                dturned += np.matmul(matrix.transpose(0, 2, 1), in_groups(pixels[images, rows], G)[:, :, 0])
             return dturned
 
         dturned = sum(windows.spread(gradients, N))
@@ -162,16 +164,16 @@ class Convolution(Layer):
         N, C, H, width = x.shape
         dx = channels_first(np.empty((N, H, width, C), W.dtype)) if self.input_gradient else None
 
-        def gradients(part, matmul):
+        def gradients(part):
             dband = np.zeros_like(band)
             for images, rows, matrix in windows.pieces(x, part):
                 lanes = in_groups(dy[images, rows], G, windows.block).reshape(G, matrix.shape[1], -1)
-                dband += matmul(matrix.transpose(0, 2, 1), lanes)
+                dband += np.matmul(matrix.transpose(0, 2, 1), lanes)
                 if dx is None:
                     continue
                 if rows.start == 0:
                     padded = windows.blank(images.stop - images.start, x.shape)
-                windows.add_back(matmul(lanes, bandT, out=matrix), rows, padded)        # the matrix has done its work
+                windows.add_back(np.matmul(lanes, bandT, out=matrix), rows, padded)        # the matrix has done its work
                 if rows.stop == windows.places[0]:
                     windows.grouped(dx[images])[...] = windows.inside(padded)
             return windows.kernels(dband).sum(axis=-1)

@@ -4,6 +4,7 @@ import numpy as np
 from ..common import checks, initializers
 from ..common.functions import sum_to
 from ..common.layer import Layer
+from ..common.threads import product
 
 
 class MatMul(Layer):
@@ -48,7 +49,7 @@ class MatMul(Layer):
             W = self.params[0]
             a = self.accept(a, last=W.shape[0])
             self.cache = a, W
-            return a.reshape(-1, W.shape[0]).dot(W).reshape(a.shape[:-1] + W.shape[1:])
+            return product(a.reshape(-1, W.shape[0]), W).reshape(a.shape[:-1] + W.shape[1:])
         a = self.accept(a, shape=(..., "N", "K"), name="a")
         b = self.accept(b, shape=(..., a.shape[-1], "M"), name="b")
         try:
@@ -65,8 +66,8 @@ class MatMul(Layer):
         dout = self.upstream(dout, lead + (a.shape[-2], b.shape[-1]), np.result_type(a, b))
         if self.params:
             rows, drows = a.reshape(-1, a.shape[-1]), dout.reshape(-1, b.shape[-1])
-            np.matmul(rows.T, drows, out=self.grads[0])
-            return drows.dot(b.T).reshape(a.shape) if self.input_gradient else None
+            product(rows.T, drows, out=self.grads[0])
+            return product(drows, b.T).reshape(a.shape) if self.input_gradient else None
         da = np.matmul(dout, np.swapaxes(b, -1, -2))
         db = np.matmul(np.swapaxes(a, -1, -2), dout)
         return sum_to(da, a.shape).astype(a.dtype, copy=False), sum_to(db, b.shape).astype(b.dtype, copy=False)

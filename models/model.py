@@ -1,12 +1,13 @@
 """What every network of layers has in common: paired lists, loss and penalty, prediction, saving and loading."""
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 
-from ..common import checks
-from ..common.layer import Layer, evaluation, reset_states
+from ..common import checks, threads
+from ..common.layer import Layer, evaluation, reset_states, walk
 from ._heap import keep_freed_memory
 from ._parameters import Parameters, checked
 
@@ -42,6 +43,7 @@ class Model(Layer):
         self.names = tuple(self._parameters.names)
         self.output = None        # of the last forward, so that metrics need no second one
         self._ready = None        # what backward may follow: "output" or "loss"
+        self._spreads = any(getattr(layer, "spreads", False) for inner in self.layers for layer in walk(inner))
         keep_freed_memory()
 
     @property
@@ -64,14 +66,15 @@ class Model(Layer):
 
     def _forward(self, inputs, targets):
         self._ready = None
-        self.output = y = self.run(*inputs)
-        if not targets:
-            self._ready = "output"
-            return y
-        if self.loss is None:
-            raise RuntimeError(f"{type(self).__name__}: forward(x, t) needs a loss, as in "
-                               f"{type(self).__name__}(..., loss=SoftmaxWithLoss())")
-        loss = self.run_loss(*targets)
+        with self._threads():
+            self.output = y = self.run(*inputs)
+            if not targets:
+                self._ready = "output"
+                return y
+            if self.loss is None:
+                raise RuntimeError(f"{type(self).__name__}: forward(x, t) needs a loss, as in "
+                                   f"{type(self).__name__}(..., loss=SoftmaxWithLoss())")
+            loss = self.run_loss(*targets)
         if self.penalty is not None:
             loss += self.penalty.loss(self.params)
         self._ready = "loss"
@@ -89,19 +92,25 @@ class Model(Layer):
             raise RuntimeError(f"{type(self).__name__}: backward was called before forward; call forward(x, t) first "
                                "(predict keeps nothing for backward)")
         wanted = input_gradient or dout is not None
-        if self._ready == "loss":
-            scale = 1.0 if dout is None else dout
-            dx = self.run_back(self.run_loss_back(scale), wanted)
-        elif dout is None:
-            raise RuntimeError(f"{type(self).__name__}: backward() follows forward(x, t), which gives a loss; after forward(x) "
-                               "say what the output's gradient is: backward(dout)")
-        else:
-            dx = self.run_back(dout, wanted and self.input_gradient)
+        with self._threads():
+            if self._ready == "loss":
+                scale = 1.0 if dout is None else dout
+                dx = self.run_back(self.run_loss_back(scale), wanted)
+            elif dout is None:
+                raise RuntimeError(f"{type(self).__name__}: backward() follows forward(x, t), which gives a loss; after "
+                                   "forward(x) say what the output's gradient is: backward(dout)")
+            else:
+                dx = self.run_back(dout, wanted and self.input_gradient)
         self._parameters.check()
         self._parameters.gather()
         if self._ready == "loss" and self.penalty is not None:
             self.penalty.add_gradients(self.params, self.grads, scale)
         return dx if wanted else None
+
+    def _threads(self):
+        """What a pass runs in. Which layers there are decides, never what was seen before: who goes on with a training
+        tomorrow calculates what he would have calculated today."""
+        return threads.one_thread() if self._spreads else nullcontext()
 
     def run_loss(self, t):
         return self.loss.forward(self.output, t)
@@ -114,7 +123,7 @@ class Model(Layer):
         afterwards, flags, running statistics and generators as they were, also when it fails."""
         from ..common.training.batches import batches
         try:
-            with evaluation(self):
+            with evaluation(self), self._threads():
                 if batch_size is None:
                     return self.run(*inputs)
                 parts = []

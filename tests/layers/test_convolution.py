@@ -4,7 +4,8 @@ import threading
 import numpy as np
 import pytest
 
-from chainrule.layers import _threads, _windows
+from chainrule.common import threads
+from chainrule.layers import _windows
 from chainrule.layers.convolution import Convolution
 from tests.errors import refused
 
@@ -144,20 +145,19 @@ def test_few_channels_get_larger_blocks(filters, OW, expected):
 
 @pytest.mark.parametrize("name", ["3x3", "3x3, many channels, padded", "many channels, groups", "stride not dividing"])
 def test_several_threads_change_nothing(name, monkeypatch):
-    used, two = set(), threading.Event()
+    used = []
 
-    def small_products(*arguments, **out):
-        used.add(threading.get_ident())
-        if len(used) > 1:
-            two.set()
-        two.wait(10)                             # the first thread must not be done before there is a second
-        return _threads.np.matmul(*arguments, **out)
-    monkeypatch.setattr(_threads, "small_products", small_products)
-    monkeypatch.setattr(_threads, "small_is_fast", lambda: True)
-    monkeypatch.setattr(_threads, "WORTH_A_THREAD", 1)
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    def recording(job, count, work):
+        used.append((count, work))
+        return spread(lambda part: (barrier.wait(10), job(part))[1], count, work)
+    spread, barrier = threads.spread, threading.Barrier(3)
+    monkeypatch.setattr(threads, "spread", recording)
+    monkeypatch.setattr(threads, "threads", lambda: 3)
+    monkeypatch.setattr(threads, "WORTH", 1)
+    monkeypatch.setattr(threads, "LATE", 0)
     shape, filters, *options = SWEEP[name]
     compare((5, *shape[1:]), filters, **(options[0] if options else {}))
+    assert used
     assert len(used) > 1 and threading.get_ident() not in used
 
 
