@@ -6,6 +6,7 @@ H columns wide. Beside the weights of PyTorch's layers, which are transposed, Wx
 """
 import numpy as np
 
+from ..common import checks
 from ..common.functions import sigmoid
 from ..common.layer import Layer
 from ._recurrence import Cell, OverTime
@@ -86,6 +87,17 @@ class LSTMCell(Cell):
         # σ(s) = ½ tanh(½ s) + ½, so that one tanh does all four blocks.
         self.scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], b.dtype), len(Wh))
         self.shift = 1 - self.scale
+
+    @classmethod
+    def init(cls, n_in, n_hidden, *arguments, forget_bias=0.0, **options):
+        """A layer with fresh weights, as for every cell, and biases of zeros, but the forget gate's are ``forget_bias``.
+
+        With 1 a cell keeps most of its memory from the start (f = 0.73, not 0.5), and long sequences are learned sooner:
+        Jozefowicz, Zaremba and Sutskever, An empirical exploration of recurrent network architectures (2015).
+        """
+        layer = super().init(n_in, n_hidden, *arguments, **options)
+        layer.params[2][n_hidden:2 * n_hidden] = checks.number(cls.__name__, "forget_bias", forget_bias)
+        return layer
 
     def step(self, a, q, memo, old, new):
         c, (h_new, c_new) = old[1], new

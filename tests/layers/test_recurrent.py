@@ -338,6 +338,15 @@ class TestConstruction:
         layer = LAYERS[kind].init(3, 5, initializer=initializers.constant, recurrent_initializer=initializers.constant)
         assert not any(p.any() for p in layer.params)
 
+    @pytest.mark.parametrize("cls", [LSTM, LSTMCell])
+    def test_forget_bias(self, cls):
+        layer, plain = cls.init(3, 5, rng=0, forget_bias=1), cls.init(3, 5, rng=0)
+        np.testing.assert_array_equal(layer.params[2], np.repeat([0, 1, 0, 0], 5))
+        for p, q in zip(layer.params[:2], plain.params[:2]):
+            np.testing.assert_array_equal(p, q)
+        with refused(ValueError, f"{cls.__name__}: forget_bias should be a finite number, got nan"):
+            cls.init(3, 5, forget_bias=np.nan)
+
     @each
     def test_options_are_passed_on_and_show(self, kind):
         layer = LAYERS[kind].init(3, 5, stateful=True, reverse=True)
