@@ -183,15 +183,16 @@ class Windows:
                 pixels += matrix[:, :, :, first::apart, k]
 
     def band(self, W):
-        """The banded matrix (G, KH T D, B F / G) with the weights W (F, D, KH, KW) that the windows are multiplied with."""
+        """The banded matrix (G, B F / G, KH T D) with the weights W (F, D, KH, KW): its transpose is what the windows are
+        multiplied with."""
         (F, D, KH, KW), G = W.shape, self.groups
-        band = np.zeros((G, self.columns, self.block * F // G), W.dtype)
+        band = np.zeros((G, self.block * F // G, self.columns), W.dtype)
         self.kernels(band)[...] = W.reshape(G, F // G, D, KH, KW, 1)
         return band
 
     def kernels(self, band):
         """The places of the weights in a banded matrix, B for each, as a view (G, F / G, D, KH, KW, B)."""
         (KH, KW), G, B, T = self.size, self.groups, self.block, self.width
-        band = band.reshape(G, KH, T, -1, B, self.filters // G)
-        g, h, w, d, b, f = band.strides
-        return as_strided(band, (G, self.filters // G, band.shape[3], KH, KW, B), (g, f, d, h, w, b + self.stride[1] * w))
+        band = band.reshape(G, B, self.filters // G, KH, T, -1)
+        g, b, f, h, w, d = band.strides
+        return as_strided(band, (G, self.filters // G, band.shape[5], KH, KW, B), (g, f, d, h, w, b + self.stride[1] * w))

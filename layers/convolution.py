@@ -84,7 +84,7 @@ class Convolution(Layer):
             if b:
                 add_bias(y, b[0])
             return channels_first(y)
-        band = windows.band(W)
+        band = windows.band(W).transpose(0, 2, 1)
 
         def convolve(part):
             for images, rows, matrix in windows.pieces(x, part):
@@ -156,11 +156,10 @@ class Convolution(Layer):
         return None if dx is None else channels_first(dx)
 
     def _from_windows_of_x(self, x, dy, windows):
-        """As for Affine, with y = windows(x) · band: dL/dband = windows(x)ᵀ · dL/dy, to be summed over the B places
-        of a weight, and dL/dx = dL/dy · bandᵀ, each window's values added back to where it was cut from."""
+        """As for Affine, with y = windows(x) · bandᵀ: dL/dband = (dL/dy)ᵀ · windows(x), to be summed over the B places
+        of a weight, and dL/dx = dL/dy · band, each window's values added back to where it was cut from."""
         (W, *_), (dW, *_), G = self.params, self.grads, self.groups
         band = windows.band(W)
-        bandT = np.ascontiguousarray(band.transpose(0, 2, 1))
         N, C, H, width = x.shape
         dx = channels_first(np.empty((N, H, width, C), W.dtype)) if self.input_gradient else None
 
@@ -168,12 +167,12 @@ class Convolution(Layer):
             dband = np.zeros_like(band)
             for images, rows, matrix in windows.pieces(x, part):
                 lanes = in_groups(dy[images, rows], G, windows.block).reshape(G, matrix.shape[1], -1)
-                dband += np.matmul(matrix.transpose(0, 2, 1), lanes)
+                dband += np.matmul(lanes.transpose(0, 2, 1), matrix)
                 if dx is None:
                     continue
                 if rows.start == 0:
                     padded = windows.blank(images.stop - images.start, x.shape)
-                windows.add_back(np.matmul(lanes, bandT, out=matrix), rows, padded)        # the matrix has done its work
+                windows.add_back(np.matmul(lanes, band, out=matrix), rows, padded)        # the matrix has done its work
                 if rows.stop == windows.places[0]:
                     windows.grouped(dx[images])[...] = windows.inside(padded)
             return windows.kernels(dband).sum(axis=-1)
