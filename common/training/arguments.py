@@ -5,6 +5,8 @@ from .. import checks
 from .batches import samples
 
 BATCHES = "as in batches=lambda: text_batches(ids)"
+COLUMNS = {"epoch", "step", "loss", "lr", "grad_norm"}       # of the history, beside the metrics
+NAMES = 'a dict gives names, as in metrics={"top_1": f, "top_5": g}'
 PAIR = "train_test_split makes it; several inputs are a tuple, as in ((x, t, x_mask), t_mask)"
 
 
@@ -37,6 +39,41 @@ def functions(who, name, given, example):
     for i, function in enumerate(given):
         ask(callable(function), who, f"{name}[{i}]", "be a function", function, f"as in {name}={example}")
     return tuple(given)
+
+
+def named(metrics):
+    """The metrics as a dict, each under its name in the history: its key if they are a dict, else its own."""
+    names, given = (list(metrics), list(metrics.values())) if isinstance(metrics, dict) else (None, metrics)
+    metrics = functions("Trainer", "metrics", given, "(accuracy,)")
+    if names is None:
+        bare = [getattr(metric, "func", metric) for metric in metrics]              # func: inside a functools.partial
+        names = [getattr(function, "__name__", type(function).__name__) for function in bare]
+    for i, name in enumerate(names):
+        ask(isinstance(name, str), "Trainer", "metrics", "have names for keys", name, NAMES)
+        first = names.index(name)
+        if first < i:
+            raise ValueError(checks.wrong("Trainer", f"metrics[{first}] and metrics[{i}]", "have two names in the history",
+                                          f"{name!r} for both", NAMES))
+        if name in COLUMNS or name.startswith("val_"):
+            raise ValueError(checks.wrong("Trainer", f"metrics[{i}]", "have a name that the history has no other use for",
+                                          repr(name), NAMES))
+    return dict(zip(names, metrics))
+
+
+def one_number(who, name, value):
+    """What a metric returned, as a Python float."""
+    a = checks.as_array(value)
+    ask(a.ndim == 0 and a.dtype.kind in "biuf", who, f"the metric {name}", "return one number", value,
+        "what is no number can be had after training, as in confusion_matrix(model.predict(x), t)")
+    return float(a)
+
+
+def alone(**arguments):
+    """Refuse what belongs to x where batches stand in its place."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(checks.wrong("Trainer.fit", name, "be left out beside batches=", kind(value),
+                                          "each batch is a tuple (x, ..., t) and comes as the function yields it"))
 
 
 def scanned(x, t, x_name="x", t_name="t", who="Trainer.fit"):

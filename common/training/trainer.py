@@ -19,9 +19,11 @@ class Trainer:
 
     - model: anything with ``forward(x, t)`` -> loss, ``backward()``, ``params`` and ``grads``;
     - optimizer: anything with ``update(params, grads)``;
-    - metrics: functions of (output, target), computed over all samples of an epoch; they need a model that keeps its
-      last ``output``, as Sequential and Graph do. Accuracy, top_k_accuracy and perplexity are added up batch by batch;
-      for any other one an epoch's outputs are kept. ``metrics=()`` for a model whose output is no scores of classes.
+    - metrics: functions of (output, target) that return a number, computed over all samples of an epoch; in a list, or
+      in a dict that names them: ``metrics={"top_1": f, "top_5": g}``. They need a model that keeps
+      its last ``output``, as Sequential and Graph do. Accuracy, top_k_accuracy and perplexity are added up batch by
+      batch; for any other one an epoch's outputs are kept. ``metrics=()`` for a model whose output is no scores of
+      classes.
 
     >>> from chainrule.datasets import make_spiral
     >>> from chainrule.models import TwoLayerNet
@@ -38,7 +40,7 @@ class Trainer:
     def __init__(self, model, optimizer, metrics=(accuracy,)):
         arguments.parts(model, optimizer)
         self.model, self.optimizer = model, optimizer
-        self.metrics = arguments.functions("Trainer", "metrics", metrics, "(accuracy,)")
+        self.metrics = arguments.named(metrics)
         self.history = History()
 
     def fit(self, x=None, t=None, epochs=10, batch_size=32, validation_data=None, max_grad_norm=None, callbacks=(), rng=None,
@@ -57,14 +59,17 @@ class Trainer:
         progress: show a progress bar.
 
         Raises ValueError for NaN or infinities in the data, for data of different lengths, for epochs or batch_size
-        that are not positive, for an epoch without batches and for metrics that do not suit the model's output;
-        TypeError for arguments of another kind; FloatingPointError if the loss becomes NaN or infinite. The record so
-        far stays in ``self.history``, also then and after Ctrl-C.
+        that are not positive, for t, batch_size or rng beside batches, for an epoch without batches and for metrics
+        that do not suit the model's output; TypeError for arguments of another kind and for a metric that returns no
+        number; FloatingPointError if the loss becomes NaN or infinite. The record so far stays in ``self.history``,
+        also then and after Ctrl-C.
         """
         epochs = checks.count("Trainer.fit", "epochs", epochs)
         accumulate = checks.count("Trainer.fit", "accumulate", accumulate)
         if (batches is None) == (x is None):
             raise ValueError("Trainer.fit: takes either x and t or batches=, a function that yields an epoch's batches")
+        if batches is not None:
+            arguments.alone(t=t, batch_size=None if batch_size == 32 else batch_size, rng=rng)
         rng, steps = generator("Trainer.fit", rng), None
         if batches is None:
             data = arguments.scanned(x, t)
@@ -148,9 +153,9 @@ class Trainer:
 class Record:
     """The losses of several batches, and their metrics."""
 
-    def __init__(self, model, metrics=(), who="Trainer.fit"):
+    def __init__(self, model, metrics=None, who="Trainer.fit"):
         self.model, self.who, self.weight, self.sum = model, who, 0, 0.0
-        self.measures = [Measure(metric) for metric in metrics if hasattr(model, "output")]
+        self.measures = [Measure(name, metric) for name, metric in (metrics or {}).items()]
 
     def add(self, loss, batch):
         """Count a batch in, by the samples that its loss is the mean of; returns how many these are."""
@@ -158,6 +163,11 @@ class Record:
         weight = len(batch[0]) if weight is None else weight
         self.weight += weight
         self.sum += weight * loss
+        if not hasattr(self.model, "output"):
+            if [measure.metric for measure in self.measures] not in ([], [accuracy]):          # accuracy is there by default
+                raise TypeError(checks.wrong(self.who, type(self.model).__name__, "keep its last output for the metrics",
+                                             "no attribute output", "write self.output = y in its forward"))
+            self.measures = []
         for measure in self.measures:
             self.suited(measure, measure.add, self.model.output, batch[-1])
         return weight
@@ -166,7 +176,8 @@ class Record:
         return self.sum / max(self.weight, 1)
 
     def summary(self):
-        return {"loss": self.loss()} | {measure.name: self.suited(measure, measure.value) for measure in self.measures}
+        values = {measure.name: self.suited(measure, measure.value) for measure in self.measures}
+        return {"loss": self.loss()} | {name: arguments.one_number(self.who, name, value) for name, value in values.items()}
 
     def suited(self, measure, method, *arrays):
         try:
@@ -181,12 +192,13 @@ class Record:
 class Measure:
     """A metric over several batches: a mean (see ``averaged``) is added up; for any other, outputs and targets are kept."""
 
-    def __init__(self, metric):
-        self.metric, function = metric, getattr(metric, "func", metric)          # func: inside a functools.partial
-        self.name, self.then = getattr(function, "__name__", type(function).__name__), getattr(function, "then", None)
-        if self.then:
-            self.each, self.sum, self.count = partial(function.each, **getattr(metric, "keywords", {})), 0.0, 0
-        self.kept = []
+    def __init__(self, name, metric):
+        self.name, self.metric, function = name, metric, getattr(metric, "func", metric)     # func: inside a functools.partial
+        # functools.wraps hands each and then on to a function around a metric, which has values of its own.
+        each = getattr(function, "each", None)
+        self.then = function.then if each and function.__wrapped__ is each else None
+        self.each = partial(each, *metric.args, **metric.keywords) if self.then and metric is not function else each
+        self.sum, self.count, self.kept = 0.0, 0, []
 
     def add(self, output, target):
         if self.then:

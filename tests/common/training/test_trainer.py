@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
-from chainrule.common import L2, accuracy, perplexity, r2, roc_auc, top_k_accuracy
+from chainrule.common import L2, accuracy, confusion_matrix, perplexity, r2, roc_auc, top_k_accuracy
 from chainrule.common.training import History, Trainer, batches
 from chainrule.datasets import text_batches
 from chainrule.layers import Affine, Dropout, ReLU, SoftmaxWithLoss, SquaredError
@@ -155,6 +155,81 @@ def test_a_metric_of_the_whole_that_fails_is_named(data):
         fit(Trainer(network(), SGD(), metrics=(r2,)), data)
 
 
+def top(k):
+    return functools.partial(top_k_accuracy, k=k)
+
+
+def test_a_dict_gives_metrics_their_names(data):
+    metrics = {"top 1": top(1), "top 2": top(2), "right": lambda y, t: np.float32(np.sum(y.argmax(axis=1) == t))}
+    trainer = Trainer(network(), SGD(1e-12), metrics)
+    history = fit(trainer, data, epochs=1, validation_data=data)
+    values = {name: metric(network().forward(data[0]), data[1]) for name, metric in metrics.items()}
+    assert {name: history[name][0] for name in metrics} == values == {name: history[f"val_{name}"][0] for name in metrics}
+    assert list(trainer.evaluate(*data)) == ["loss", *metrics] and type(history["right"][0]) is float
+
+
+@pytest.mark.parametrize("metrics, error, message", [
+    ([accuracy, top(1), roc_auc, top(2)], ValueError,
+     r"metrics\[1\] and metrics\[3\] should have two names .*, got 'top_k_accuracy' for both; a dict .* metrics={\"top_1\": f, "),
+    ([lambda y, t: 0.0, lambda y, t: 1.0], ValueError, r"metrics\[0\] and metrics\[1\] should have two names .* got '<lambda>'"),
+    *[({"a": accuracy, name: accuracy}, ValueError, rf"metrics\[1\] should have a name that .*, got '{name}'; a dict")
+      for name in ("loss", "epoch", "step", "lr", "grad_norm", "val_accuracy")],
+    ({1: top(1)}, TypeError, "metrics should have names for keys, got 1; a dict"),
+    ({"a": accuracy, "b": 0.5}, TypeError, r"metrics\[1\] should be a function, got 0.5"),
+])
+def test_a_metric_takes_no_other_column_of_the_history(metrics, error, message):
+    with pytest.raises(error, match="^Trainer: " + message):
+        Trainer(network(), SGD(), metrics)
+
+
+@pytest.mark.parametrize("metric, got", [
+    (confusion_matrix, r"an array of shape \(4, 4\)"), (lambda y, t: None, "None"), (lambda y, t: "good", "'good'"),
+    (lambda y, t: (0.5, 0.6), "a tuple of length 2"), (lambda y, t: [[1], [1, 2]], "a list of length 2"),
+])
+def test_a_metric_returns_one_number(metric, got, data):
+    message = rf"the metric {metric.__name__} should return one number, got {got}; .* confusion_matrix\(model.predict\(x\), t\)$"
+    trainer = Trainer(network(), SGD(0.1), metrics=(accuracy, metric))
+    with pytest.raises(TypeError, match="^Trainer.evaluate: " + message):
+        trainer.evaluate(*data)
+    with pytest.raises(TypeError, match="^Trainer.fit: " + message):
+        fit(trainer, data)
+    assert len(trainer.history.steps["loss"]) == len(trainer.history.steps["epoch"]) == 5          # the first epoch is on record
+    assert repr(trainer.history) == "History(0 epochs)"
+
+
+def test_a_function_around_a_metric_has_its_own_values(data):
+    @functools.wraps(accuracy)
+    def error(y, t):
+        return 1 - accuracy(y, t)
+    trainer = Trainer(network(), SGD(), metrics={"right": accuracy, "wrong": error})
+    assert trainer.evaluate(*data)["wrong"] == 1 - trainer.evaluate(*data)["right"]
+
+
+class OwnModel:
+    """A student's model, which keeps its output or does not."""
+
+    def __init__(self, keep):
+        self.layer, self.loss_layer, self.keep = Affine.init(3, 4, rng=0), SoftmaxWithLoss(), keep
+        self.params, self.grads = self.layer.params, self.layer.grads
+
+    def forward(self, x, t):
+        y = self.layer.forward(x)
+        if self.keep:
+            self.output = y
+        return self.loss_layer.forward(y, t)
+
+    def backward(self):
+        self.layer.backward(self.loss_layer.backward())
+
+
+def test_a_model_of_ones_own_has_metrics_from_the_first_epoch_if_it_keeps_its_output(data):
+    assert len(fit(Trainer(OwnModel(keep=True), SGD()), data)["accuracy"]) == 3
+    assert list(fit(Trainer(OwnModel(keep=False), SGD()), data).epochs) == ["epoch", "loss"]
+    trainer = Trainer(OwnModel(keep=False), SGD(), metrics=[accuracy, perplexity])
+    with pytest.raises(TypeError, match="^Trainer.fit: OwnModel should keep its last output .* self.output = y in its"):
+        fit(trainer, data)
+
+
 def test_clipping_bounds_the_step(data):
     trainer = Trainer(network(), SGD(1.0))
     before = [p.copy() for p in trainer.model.params]
@@ -287,6 +362,9 @@ def nan_at(a, index, value=np.nan):
           (lambda: None, r"batches\(\)", "return the batches of an epoch or yield them, got None"),
           (lambda: [np.ones((2, 3))], r"batch 1 of batches\(\)", r"be a tuple \(x, t\), .* got an array of shape \(2, 3\)"),
           (lambda: [(np.ones(3),)], r"batch 1 of batches\(\)", r"be a tuple \(x, t\), inputs first, got a tuple of length 1"))],
+    *[(lambda x, t, k=k, v=v: {"x": None, "t": None, "batches": words, k: t if v is None else v}, ValueError,
+       f"^Trainer.fit: {k} should be left out beside batches=, got {got}; each batch is a tuple")
+      for k, v, got in (("t", None, r"an array of shape \(22,\)"), ("batch_size", 64, "64"), ("rng", 0, "0"))],
     (lambda x, t: dict(rng="seed"), TypeError, "^Trainer.fit: rng should be a numpy.random.Generator, a seed .* got 'seed'"),
     (lambda x, t: dict(callbacks=print), TypeError, r"^Trainer.fit: callbacks should be a list .* callbacks=\[function\]"),
     (lambda x, t: dict(callbacks=["stop"]), TypeError, r"^Trainer.fit: callbacks\[0\] should be a function, got 'stop'"),
