@@ -13,10 +13,10 @@ layers which use ours; ``product`` then spreads the other layers' large products
 """
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import cache
 from itertools import pairwise
-from queue import SimpleQueue
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -26,7 +26,6 @@ LATE = 1 << 21         # those that are done elsewhere before a thread that slep
 
 limiting, working = threading.Lock(), threading.Lock()      # BLAS is kept to one thread; our threads are at work
 allowed = 0            # while ``limiting``: how many threads BLAS may use otherwise
-helpers = []           # for each thread of ours the queue from which it takes (context, job, part, results, i, done)
 
 
 def spread(job, count, work):
@@ -48,49 +47,22 @@ def spread(job, count, work):
         return [job(part) for part in parts]
     try:
         with one_thread():
-            return in_threads(job, parts)
+            others = [pool().submit(copy_context().run, job, part) for part in parts[1:]]   # with the caller's np.errstate, say
+            try:
+                return [job(parts[0]), *(other.result() for other in others)]
+            finally:
+                wait(others)                                # also where one of them has failed
     finally:
         working.release()
 
 
-def in_threads(job, parts):
-    while len(helpers) < len(parts) - 1:
-        helpers.append(SimpleQueue())
-        threading.Thread(target=help_out, args=helpers[-1:], daemon=True, name="chainrule").start()
-    results, busy = [None] * len(parts), []
-    try:
-        for i, helper in enumerate(helpers[:len(parts) - 1], 1):
-            done = threading.Lock()
-            done.acquire()
-            helper.put((copy_context(), job, parts[i], results, i, done))        # np.errstate, for one, is kept in the context
-            busy.append(done)
-        results[0] = job(parts[0])
-    finally:
-        for done in busy:
-            done.acquire()
-    for result in results:
-        if isinstance(result, Failure):
-            raise result.error
-    return results
-
-
-class Failure:
-    def __init__(self, error):
-        self.error = error
-
-
-def help_out(queue):
-    """What a thread of ours does all its life."""
-    if blas():
-        blas().set_num_threads(1)               # for a BLAS that counts threads for each calling thread by itself
-    while True:
-        context, job, part, results, i, done = queue.get()
-        try:
-            results[i] = context.run(job, part)
-        except BaseException as error:
-            results[i] = Failure(error)
-        del context, job, part, results         # not to hold arrays while waiting
-        done.release()
+@cache
+def pool():
+    """Threads that live as long as the process, made when there is work for them."""
+    def begin():
+        if blas():
+            blas().set_num_threads(1)                       # a BLAS may count threads for each calling thread by itself
+    return ThreadPoolExecutor(max(1, processors() - 1), "chainrule", begin)
 
 
 def product(a, b, out=None):
@@ -149,7 +121,7 @@ def after_fork():
     if allowed:
         blas().set_num_threads(allowed)
     limiting, working, allowed = threading.Lock(), threading.Lock(), 0
-    helpers.clear()
+    pool.cache_clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -36,8 +36,10 @@ def blas(monkeypatch):
     monkeypatch.setattr(threads, "processors", lambda: 4)
     monkeypatch.setattr(threads, "WORTH", 100)
     monkeypatch.setattr(threads, "LATE", 0)
-    monkeypatch.setattr(threads, "helpers", [])
-    return fake
+    threads.pool.cache_clear()
+    yield fake
+    threads.pool().shutdown()
+    threads.pool.cache_clear()
 
 
 def parts(count, work=10_000):
@@ -62,6 +64,11 @@ def test_the_parts_cover_everything_in_order(blas):
     (3, 10_000, 3), (10, 399, 3), (10, 200, 2), (10, 199, 1), (1, 10_000, 1), (10, 10**9, 4)])
 def test_no_more_threads_than_things_work_or_processors(blas, count, work, expected):
     assert len(set(threads.spread(together(expected), count, work))) == expected
+
+
+def test_little_work_stays_here_and_blas_hears_nothing(blas):
+    assert threads.spread(lambda part: (part, threading.get_ident()), 10, 199) == [(slice(0, 10), threading.get_ident())]
+    assert blas.told == [] and threads.helpers == []
 
 
 def test_who_begins_at_once_does_more(blas, monkeypatch):

@@ -1,11 +1,12 @@
 """Convolution against its definition in plain loops. (PyTorch's values: test_parity.)"""
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from chainrule.common import threads
-from chainrule.layers import _windows
+from chainrule.layers import _depthwise, _windows
 from chainrule.layers.convolution import Convolution
 from tests.errors import refused
 
@@ -123,7 +124,8 @@ def test_so_they_are_in_float32(name):
 @pytest.mark.parametrize("scratch", [1, 1500, 6000])
 @pytest.mark.parametrize("name", SWEEP)
 def test_the_size_of_the_pieces_changes_nothing(name, scratch, monkeypatch):
-    monkeypatch.setattr(_windows, "SCRATCH", scratch)
+    for module in _windows, _depthwise:
+        monkeypatch.setattr(module, "SCRATCH", scratch)
     shape, filters, *options = SWEEP[name]
     compare((3, *shape[1:]), filters, **(options[0] if options else {}))
 
@@ -156,7 +158,9 @@ def test_several_threads_change_nothing(name, monkeypatch):
     monkeypatch.setattr(threads, "WORTH", 1)
     monkeypatch.setattr(threads, "LATE", 0)
     shape, filters, *options = SWEEP[name]
-    compare((5, *shape[1:]), filters, **(options[0] if options else {}))
+    with ThreadPoolExecutor(2) as pool:
+        monkeypatch.setattr(threads, "pool", lambda: pool)
+        compare((5, *shape[1:]), filters, **(options[0] if options else {}))
     assert used
     assert len(used) > 1 and threading.get_ident() not in used
 
