@@ -39,7 +39,8 @@ class Parameters:
         self.held = []                 # per layer and kind: the list and what was in it
         holders = []                   # per listed array: its holders' gradients, in the listed orientation
         for i, layer in enumerate(layers):
-            names = getattr(layer, "names", None) or [f"params.{j}" for j in range(len(layer.params))]
+            names = list(getattr(layer, "names", None) or ())
+            names += [f"params.{j}" for j in range(len(names), len(layer.params))]       # of those appended later, too
             for kind in ("params", "grads") if layer.params else ():
                 self.held.append((i, layer, kind, getattr(layer, kind), tuple(getattr(layer, kind))))
             for name, p, g in zip(names, layer.params, layer.grads):
@@ -64,11 +65,11 @@ class Parameters:
             for g in others:
                 own += g
 
-    def check(self):
+    def check(self, kinds=("params", "grads")):
         """RuntimeError if a layer replaced a list or an array in it, so that the lists of the model went stale."""
         for i, layer, kind, then, arrays in self.held:
             now = getattr(layer, kind)
-            if now is not then or len(now) != len(arrays) or not all(map(is_, now, arrays)):
+            if kind in kinds and (now is not then or len(now) != len(arrays) or not all(map(is_, now, arrays))):
                 raise RuntimeError(
                     f"layer {i} ({type(layer).__name__}) replaced its {kind} list or an array in it, so the model's own list "
                     f"no longer shows the truth; write into the array: self.{kind}[i][...] = value")

@@ -90,6 +90,11 @@ class Graph(Model):
         self._back_all, self._back = program, [step for step in program if step[2] in leads]
         self._lowest = [layer for layer, reads, _ in self._back if isinstance(layer, Layer) and not leads.intersection(reads)]
 
+    def _way(self):
+        """Without what leads to the loss alone: a model that is to predict is made without it."""
+        way = {id(n.layer) for n in ordered(self.outputs)}
+        return ((number, layer) for number, layer in self._numbered() if id(self.layers[int(number.partition(".")[0])]) in way)
+
     def forward(self, *arrays):
         """The output of the inputs or, with the targets behind them, the loss: a float, penalty included."""
         k, targets = len(self.inputs), arrays[len(self.inputs):]

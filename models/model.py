@@ -1,4 +1,5 @@
 """What every network of layers has in common: paired lists, loss and penalty, prediction, saving and loading."""
+import inspect
 import json
 import os
 from contextlib import nullcontext
@@ -11,8 +12,9 @@ from ..common.layer import Layer, evaluation, reset_states, walk
 from ._heap import keep_freed_memory
 from ._parameters import Parameters, checked
 
-# Options that shape the output but no parameter: load tells them by their names.
-OPTIONS = "heads", "causal", "reverse", "groups", "size", "stride", "padding", "dilation"
+# Arguments of a layer's constructor that shape the output but no parameter: load tells them by their names.
+OPTIONS = ("heads", "causal", "reverse", "groups", "size", "stride", "padding", "dilation", "slope", "exponent", "n", "axis",
+           "keepdims", "axes", "shape", "eps")
 
 
 class Model(Layer):
@@ -166,71 +168,120 @@ class Model(Layer):
         """(name, layer, key) for each piece of state that is no parameter."""
         return ((f"{number}.{key}", layer, key) for number, layer in self._numbered() for key in getattr(layer, "buffers", ()))
 
+    def _way(self):
+        """(number, layer) for each layer on the way to the output: what a file has to agree with."""
+        return self._numbered()
+
+    def _kinds(self):
+        """{number: name of the class} for each layer on the way to the output."""
+        return {number: type(layer).__name__ for number, layer in self._way()}
+
     def _options(self):
         """The layers' options, as a dict that has been through JSON; null for what JSON does not know."""
-        options = {f"{number}.{name}": getattr(layer, name) for number, layer in self._numbered()
-                   for name in OPTIONS if hasattr(layer, name)}
+        options = {f"{number}.{name}": getattr(layer, name) for number, layer in self._way()
+                   for name in inspect.signature(type(layer).__init__).parameters if name in OPTIONS and hasattr(layer, name)}
         return json.loads(json.dumps(options, default=lambda value: None))
 
     def save(self, path):
         """Write parameters and buffers to a safetensors file: arrays as ``"3.W"`` (layer 3's W), ``"3.params.0"`` for
-        a class that names none, ``"3.running_mean"`` for a buffer; beside them, as text, a random generator's state and
-        options such as the number of heads. OSError if ``path`` is no place for a file."""
+        a class that names none, ``"3.running_mean"`` for a buffer; beside them, as text, a random generator's state, the
+        layers' classes and options such as the number of heads. OSError if ``path`` is no place for a file, TypeError
+        for a buffer that is no array, number or generator, RuntimeError if a layer replaced an array in its ``params``."""
         from safetensors.numpy import save_file
         path, who = Path(path), f"{type(self).__name__}.save"
         if not path.parent.is_dir():
             raise FileNotFoundError(f"{who}: there is no folder {path.parent}; make it first")
         if path.is_dir():
             raise IsADirectoryError(f"{who}: {path} is a folder; name a file in it")
+        self._check()
         arrays = {name: np.array(p, order="C") for name, p in zip(self.names, self.params)}
-        texts = {"options": json.dumps(self._options())}
+        texts = {"layers": self._kinds(), "options": self._options()}
         for name, layer, key in self._buffers():
             value = layer.buffers[key]
             if isinstance(value, np.random.Generator):
-                texts[name] = json.dumps(value.bit_generator.state, default=lambda a: a.tolist())
+                texts[name] = value.bit_generator.state
             else:
                 arrays[name] = np.array(value, order="C")
+                if arrays[name].dtype.kind not in "biufc":
+                    raise TypeError(checks.wrong(who, f"buffer {name}", "be an array, a number or a numpy.random.Generator",
+                                                 type(value).__name__))
         part = f"{os.fspath(path)}.part"          # renamed when whole, so that a full disk costs no earlier file
-        save_file(arrays, part, metadata=texts)
+        # One entry: safetensors writes several in any order, and equal models make equal files.
+        save_file(arrays, part, metadata={"chainrule": json.dumps(texts, default=lambda a: a.tolist())})
         os.replace(part, path)
 
     def load(self, path):
         """Read what ``save`` wrote into this model's own arrays. ValueError, with nothing changed, if that is not a whole
-        file of ``save`` or if names, shapes or options differ."""
-        from safetensors import SafetensorError, safe_open
-        try:
-            with safe_open(os.fspath(path), framework="numpy") as file:
-                arrays = {name: file.get_tensor(name) for name in file.keys()}          # noqa: SIM118 (no dict)
-                generators = file.metadata() or {}
-        except FileNotFoundError:
-            raise
-        except (OSError, SafetensorError) as error:
-            raise ValueError(f"{type(self).__name__}.load: {path} should be a file that save wrote, whole; reading it failed: "
-                             f"{error}") from error
-        who = f"{path} does not fit this {type(self).__name__}"
-        mine, theirs = self._options(), json.loads(generators.pop("options", "{}"))
-        for name, value in mine.items():
-            if theirs.get(name, value) != value:
-                raise ValueError(f"{who}: {name} is {value} in the model, {theirs[name]} in the file")
+        file of ``save`` or if the layers' classes (by name), options, or names and shapes of arrays differ. What an older
+        file does not say, classes or options, is not compared."""
+        theirs, texts = read(path, f"{type(self).__name__}.load")
+        who, kinds, options = f"{path} does not fit this {type(self).__name__}:", self._kinds(), self._options()
+        compare(f"{who} layer", kinds, texts.pop("layers", kinds))
+        saved = texts.pop("options", {})
+        compare(who, options, {name: saved.get(name, value) for name, value in options.items()})
+        self._check()
         mine = dict(zip(self.names, self.params)) | {name: layer.buffers[key] for name, layer, key in self._buffers()}
-        theirs = arrays | generators
-        missing, surplus = sorted(mine.keys() - theirs.keys()), sorted(theirs.keys() - mine.keys())
-        if missing or surplus:
-            raise ValueError(f"{who}: the model has {', '.join(missing) or 'nothing'} besides, the file "
-                             f"{', '.join(surplus) or 'nothing'}")
-        for name, a in arrays.items():
-            if a.shape != mine[name].shape:
-                raise ValueError(f"{who}: {name} has shape {mine[name].shape} in the model, {a.shape} in the file")
-        for name, a in arrays.items():
-            mine[name][...] = a
-        for name, state in generators.items():
-            mine[name].bit_generator.state = json.loads(state)
+        theirs |= texts                  # what is left of these is the states of generators
+        compare(who, *({name: in_words(value) for name, value in values.items()} for values in (mine, theirs)))
+        for name, p in zip(self.names, self.params):
+            p[...] = theirs[name]
+        for name, layer, key in self._buffers():
+            layer.buffers[key] = restored(layer.buffers[key], theirs[name])
+
+    def _check(self):
+        """RuntimeError if ``params`` of this model, or of one inside, no longer holds what the layers hold."""
+        for layer in walk(self):
+            if isinstance(layer, Model):
+                layer._parameters.check(("params",))
 
     def __repr__(self):
         inner = "".join(f"  {i}: {layer!r}".replace("\n", "\n  ") + "\n" for i, layer in enumerate(self.layers))
         ends = "".join(f"  {name}: {getattr(self, name)!r}\n" for name in ("loss", "penalty")
                        if getattr(self, name) is not None)
         return f"{type(self).__name__}(\n{inner}{ends})"
+
+
+def read(path, who):
+    """Arrays and texts of a file that ``save`` wrote, as two dicts."""
+    from safetensors import SafetensorError, safe_open
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}          # noqa: SIM118 (no dict)
+            texts = file.metadata() or {}
+    except FileNotFoundError:
+        raise
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{who}: {path} should be a file that save wrote, whole; reading it failed: {error}") from error
+    if "chainrule" in texts:
+        return arrays, json.loads(texts["chainrule"])
+    # Once there was an entry for the options and one for each generator, such as "1.rng".
+    return arrays, {name: json.loads(text) for name, text in texts.items() if name == "options" or name[:1].isdigit()}
+
+
+def compare(who, mine, theirs):
+    """ValueError at the first name that is not the same in both dicts."""
+    for name in mine | theirs:
+        here, there = mine.get(name, "missing"), theirs.get(name, "missing")
+        if here != there:
+            raise ValueError(f"{who} {name} is {here} in the model, {there} in the file")
+
+
+def in_words(value):
+    """An array, a generator or a generator's state, as ``load`` compares it."""
+    if isinstance(value, np.random.Generator):
+        value = value.bit_generator.state
+    return f"a {value['bit_generator']} generator" if isinstance(value, dict) else f"an array of shape {np.shape(value)}"
+
+
+def restored(value, saved):
+    """A buffer's value as it was saved: arrays and generators change in place, a number is made anew."""
+    if isinstance(value, np.random.Generator):
+        value.bit_generator.state = saved
+    elif isinstance(value, np.ndarray):
+        value[...] = saved
+    else:
+        value = type(value)(saved.tolist())
+    return value
 
 
 def note(error, model, layer):

@@ -298,6 +298,19 @@ def test_save_and_load(tmp_path, rng):
     np.testing.assert_array_equal(model.forward(data), other.forward(data))
 
 
+def test_a_graph_is_loaded_without_its_loss_or_with_another(tmp_path):
+    def make(loss=None, activation=ReLU):
+        x, t = Input(), Input()
+        y = activation()(affine(3, 3)(x))
+        return Graph(x, y, t if loss else (), loss=loss and loss(y, t))
+    make(lambda y, t: Mean(axis=None)(Mean(axis=1)(y - t))).save(tmp_path / "m")
+    make().load(tmp_path / "m")
+    for loss in SquaredError(), lambda y, t: Mean(axis=None)(Mean(axis=0)(y - t)):
+        make(loss).load(tmp_path / "m")
+    with pytest.raises(ValueError, match="layer 1 is Tanh in the model, ReLU in the file"):
+        make(activation=Tanh).load(tmp_path / "m")
+
+
 # What is refused
 
 def test_what_cannot_be_a_graph():

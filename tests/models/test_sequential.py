@@ -1,5 +1,6 @@
 """Sequential: the chain rule over layers, its three calls, sharing, prediction, and what it refuses."""
 import copy
+import json
 import re
 
 import numpy as np
@@ -10,18 +11,26 @@ from chainrule.common.gradcheck import check_gradients, numerical_gradient
 from chainrule.layers import (
     LSTM,
     Affine,
+    Branch,
+    Concatenate,
     Convolution,
     Dropout,
     Flatten,
+    LayerNorm,
+    LeakyReLU,
     MaxPool,
+    Mean,
     MultiHeadAttention,
+    Power,
     ReLU,
+    Reshape,
     Sigmoid,
     SoftmaxWithLoss,
     SquaredError,
     Tanh,
+    Transpose,
 )
-from chainrule.models import Graph, Input, Sequential
+from chainrule.models import MLP, Graph, Input, Sequential
 from chainrule.optimizers import SGD
 from tests.errors import refused
 
@@ -53,6 +62,14 @@ class Plain:
     def backward(self, dout):
         self.grads[0][...] = self.x.T @ dout
         return dout @ self.params[0].T
+
+
+class Softened(Plain):
+    """A student's layer with an option."""
+
+    def __init__(self, n):
+        super().__init__(np.ones((2, 2)))
+        self.n = n
 
 
 # The three calls
@@ -330,6 +347,14 @@ def test_an_error_names_the_layer_and_its_place(data):
     assert caught.value.__notes__ == ["in layer 1 of Sequential: Affine", "in layer 1 of Sequential: Sequential"]
 
 
+def test_a_parameter_appended_later_is_a_parameter(data):
+    layer = affine(4, 3)
+    layer.params.append(np.ones(2))
+    layer.grads.append(np.zeros(2))
+    model = Sequential(layer)
+    assert model.params[2] is layer.params[2] and model.names == ("0.W", "0.b", "0.params.2")
+
+
 # On disk
 
 def test_save_and_load_give_the_same_model(tmp_path, data):
@@ -345,6 +370,9 @@ def test_save_and_load_give_the_same_model(tmp_path, data):
     assert loaded.forward(*data) == saved.forward(*data)          # the generator went with the rest
     from safetensors.numpy import load_file
     assert sorted(load_file(tmp_path / "model.safetensors")) == ["0.W", "0.b", "2.params.0"]
+    loaded.load(tmp_path / "model.safetensors")
+    loaded.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
 
 
 def test_a_transposed_weight_is_saved_as_it_looks(tmp_path):
@@ -358,13 +386,48 @@ def test_a_transposed_weight_is_saved_as_it_looks(tmp_path):
 def test_a_file_that_does_not_fit_changes_nothing(tmp_path):
     Sequential(affine(4, 6), affine(6, 3)).save(tmp_path / "m")
     for other, message in (
-            (Sequential(affine(4, 6)), "the model has nothing besides, the file 1.W, 1.b"),
-            (Sequential(affine(4, 6), affine(6, 2)), r"1.W has shape \(6, 2\) in the model, \(6, 3\) in the file")):
+            (Sequential(affine(4, 6)), "layer 1 is missing in the model, Affine in the file"),
+            (Sequential(affine(4, 6), Affine(np.ones((6, 3)), None)),
+             "1.b is missing in the model, an array of shape (3,) in the file"),
+            (Sequential(affine(4, 6), affine(6, 2)),
+             "1.W is an array of shape (6, 2) in the model, an array of shape (6, 3) in the file")):
         before = copy.deepcopy(other.params)
-        with pytest.raises(ValueError, match=message):
+        with refused(ValueError, f"{tmp_path / 'm'} does not fit this Sequential: {message}"):
             other.load(tmp_path / "m")
         for p, q in zip(other.params, before, strict=True):
             np.testing.assert_array_equal(p, q)
+
+
+class Squash(Tanh):
+    """A student's layer: y = 1.7 tanh(x)."""
+
+    def forward(self, x):
+        return 1.7 * super().forward(x)
+
+
+def test_the_classes_of_layers_are_compared(tmp_path):
+    def make(*layers):
+        return Sequential(affine(4, 4), Sequential(*layers), affine(4, 4, 1))
+    saved = make(ReLU(), Squash())
+    saved.save(tmp_path / "m")
+    make(ReLU(), Squash()).load(tmp_path / "m")
+    for layers, message in (((Tanh(), Squash()), "layer 1.0 is Tanh in the model, ReLU in the file"),
+                            ((ReLU(), Tanh()), "layer 1.1 is Tanh in the model, Squash in the file"),
+                            ((ReLU(),), "layer 1.1 is missing in the model, Squash in the file"),
+                            ((ReLU(), Squash(), Tanh()), "layer 1.2 is Tanh in the model, missing in the file")):
+        other = make(*layers)
+        other.params[0][...] = 0
+        with refused(ValueError, f"{tmp_path / 'm'} does not fit this Sequential: {message}"):
+            other.load(tmp_path / "m")
+        assert not other.params[0].any()
+
+
+def test_a_model_is_compared_by_its_layers_not_by_its_own_class(tmp_path):
+    model = MLP([4, 6, 3], rng=0)
+    model.save(tmp_path / "m")
+    other = Sequential(Flatten(), Affine.init(4, 6), ReLU(), Affine.init(6, 3))
+    other.load(tmp_path / "m")
+    np.testing.assert_array_equal(model.params[0], other.params[0])
 
 
 def test_options_that_shape_the_output_are_saved_too(tmp_path):
@@ -386,7 +449,11 @@ def test_options_that_shape_the_output_are_saved_too(tmp_path):
     (lambda groups: Convolution(np.ones((4, 2, 3, 3)), groups=groups), {"groups": (1, 2)}),
     (lambda stride: MaxPool(2, stride), {"stride": (1, 2)}),
     (lambda padding: Convolution(np.ones((4, 2, 3, 3)), padding=padding), {"padding": (1, "same")}),
-    (lambda dilation: Convolution(np.ones((4, 2, 3, 3)), dilation=dilation), {"dilation": (1, (1, 2))})])
+    (lambda dilation: Convolution(np.ones((4, 2, 3, 3)), dilation=dilation), {"dilation": (1, (1, 2))}),
+    (LeakyReLU, {"slope": (0.1, 0.2)}), (Power, {"exponent": (2, 3)}), (Branch, {"n": (2, 3)}), (Softened, {"n": (2, 3)}),
+    (Concatenate, {"axis": (1, -1)}), (lambda keepdims: Mean(1, keepdims), {"keepdims": (True, False)}),
+    (Transpose, {"axes": (None, (0, 2, 1))}), (Reshape, {"shape": ((-1, 2, 2), (-1, 4))}),
+    (lambda eps: LayerNorm(np.ones(4), np.ones(4), eps), {"eps": (1e-5, 1e-3)})])
 def test_each_option_is_compared(tmp_path, make, option):
     (name, values), = option.items()
     saved, other = (Sequential(affine(4, 4), make(value)) for value in values)
@@ -397,18 +464,88 @@ def test_each_option_is_compared(tmp_path, make, option):
 
 
 def test_an_option_that_json_does_not_know_is_not_compared(tmp_path):
-    for size in (np.ones(2), object()):
-        layer = Plain(np.ones((2, 2)))
-        layer.size = size
-        Sequential(layer).save(tmp_path / "m")
-        Sequential(Plain(np.ones((2, 2)))).load(tmp_path / "m")
+    for n in (np.ones(2), object()):
+        Sequential(Softened(n)).save(tmp_path / "m")
+        Sequential(Softened(np.zeros(3))).load(tmp_path / "m")
 
 
-def test_a_file_from_before_options_were_saved_loads(tmp_path):
+def test_what_a_layer_notes_while_it_runs_is_no_option(tmp_path):
+    class Noting(Plain):
+        def forward(self, x):
+            self.size, self.n = x.size, len(x)
+            return super().forward(x)
+    models = [Sequential(Noting(np.ones((2, 2)))) for _ in range(2)]
+    for model, N in zip(models, (3, 4)):
+        model.forward(np.ones((N, 2)))
+    models[0].save(tmp_path / "m")
+    models[1].load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("texts", [None, {"format": "np"}, {"options": '{"0.heads": 2}'}])
+def test_a_file_from_before_classes_or_options_were_saved_loads(texts, tmp_path):
     from safetensors.numpy import save_file
     model = Sequential(MultiHeadAttention.init(4, 2, rng=0))
-    save_file(dict(zip(model.names, model.params)), tmp_path / "m")
+    save_file(dict(zip(model.names, model.params)), tmp_path / "m", metadata=texts)
     model.load(tmp_path / "m")
+
+
+def test_a_generator_in_an_entry_of_its_own_is_read(tmp_path):
+    from safetensors.numpy import save_file
+    layer, rng = Dropout(0.5, rng=0), np.random.default_rng(1)
+    (key, mine), = layer.buffers.items()
+    save_file({}, tmp_path / "m", metadata={"options": "{}", f"0.{key}": json.dumps(rng.bit_generator.state)})
+    Sequential(layer).load(tmp_path / "m")
+    assert mine.random() == rng.random()
+
+
+class Remembering(Plain):
+    """A student's layer with state in its buffers."""
+
+    def __init__(self, **buffers):
+        super().__init__(np.ones((2, 2)))
+        self.buffers = buffers
+
+
+def test_numbers_among_the_buffers(tmp_path):
+    buffers = {"seen": 3, "mean": np.float64(0.5), "last": [1, 2], "array": np.array(2.0)}
+    Sequential(Remembering(**buffers)).save(tmp_path / "m")
+    array = np.array(0.0)
+    other = Remembering(seen=0, mean=np.float64(0), last=[0, 0], array=array)
+    Sequential(other).load(tmp_path / "m")
+    assert other.buffers == buffers and [type(value) for value in other.buffers.values()] == [int, np.float64, list, np.ndarray]
+    assert other.buffers["array"] is array
+
+
+def test_a_buffer_that_no_file_can_keep(tmp_path):
+    for value, name in ((None, "NoneType"), ("abc", "str"), (np.random.RandomState(0), "RandomState")):
+        with refused(TypeError, "Sequential.save: buffer 0.state should be an array, a number or a numpy.random.Generator, got "
+                                + name):
+            Sequential(Remembering(state=value)).save(tmp_path / "m")
+
+
+def test_a_generator_of_another_kind_changes_nothing(tmp_path):
+    saved = Remembering(rng=np.random.Generator(np.random.MT19937(0)))
+    saved.params[0][...] = 2
+    Sequential(saved).save(tmp_path / "m")
+    for value, kind in ((np.random.default_rng(0), "a PCG64 generator"), (np.ones(2), "an array of shape (2,)")):
+        other = Sequential(Remembering(rng=value))
+        with refused(ValueError, f"{tmp_path / 'm'} does not fit this Sequential: 0.rng is {kind} in the model, "
+                                 "a MT19937 generator in the file"):
+            other.load(tmp_path / "m")
+        assert (other.params[0] == 1).all()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_array_that_a_layer_replaced_is_not_lost_without_a_word(nested, tmp_path):
+    layer = affine(3, 3)
+    model = Sequential(Sequential(layer)) if nested else Sequential(layer)
+    model.save(tmp_path / "m")
+    layer.grads[0] = np.ones((3, 3))          # of no concern to a file
+    model.save(tmp_path / "m")
+    layer.params[0] = np.ones((3, 3))
+    for call in model.save, model.load:
+        with pytest.raises(RuntimeError, match=r"layer 0 \(Affine\) replaced its params list or an array in it"):
+            call(tmp_path / "m")
 
 
 def test_what_is_no_whole_file_is_refused_in_words(tmp_path):
