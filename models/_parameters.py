@@ -57,6 +57,8 @@ class Parameters:
                     holders.append([g])
         self.grads += [h[0] if len(h) == 1 else np.zeros_like(p) for p, h in zip(self.params, holders)]
         self.shared = [(own, h) for own, h in zip(self.grads, holders) if len(h) > 1]
+        self.layers, self.listed = tuple(layers), {"params": tuple(self.params), "grads": tuple(self.grads)}
+        self.named = dict(zip(self.names, self.params))
 
     def gather(self):
         """Sum the gradients of each shared array over its holders."""
@@ -65,8 +67,19 @@ class Parameters:
             for g in others:
                 own += g
 
-    def check(self, kinds=("params", "grads")):
-        """RuntimeError if a layer replaced a list or an array in it, so that the lists of the model went stale."""
+    def check(self, model, kinds=("params", "grads")):
+        """RuntimeError if the layers of ``model`` are others by now, or if a layer or somebody who has the model's lists
+        replaced an array in them instead of writing into it, so that the two do not agree."""
+        who = type(model).__name__
+        if len(model.layers) != len(self.layers) or not all(map(is_, model.layers, self.layers)):
+            raise RuntimeError(f"{who}: its layers are not those that it was made of, and its params are still theirs; make a "
+                               "new model of the layers you want, which may be the old ones")
+        for kind in kinds:
+            known = set(map(id, self.listed[kind]))
+            for j, a in enumerate(getattr(model, kind)):
+                if id(a) not in known:
+                    raise RuntimeError(f"{who}: {kind}[{j}] was replaced by an array that no layer knows of; write into the one "
+                                       f"that was there: {kind}[{j}][...] = value")
         for i, layer, kind, then, arrays in self.held:
             now = getattr(layer, kind)
             if kind in kinds and (now is not then or len(now) != len(arrays) or not all(map(is_, now, arrays))):

@@ -103,7 +103,7 @@ class Model(Layer):
                                    "forward(x) say what the output's gradient is: backward(dout)")
             else:
                 dx = self.run_back(dout, wanted and self.input_gradient)
-        self._parameters.check()
+        self._parameters.check(self)
         self._parameters.gather()
         if self._ready == "loss" and self.penalty is not None:
             self.penalty.add_gradients(self.params, self.grads, scale)
@@ -186,7 +186,7 @@ class Model(Layer):
         """Write parameters and buffers to a safetensors file: arrays as ``"3.W"`` (layer 3's W), ``"3.params.0"`` for
         a class that names none, ``"3.running_mean"`` for a buffer; beside them, as text, a random generator's state, the
         layers' classes and options such as the number of heads. OSError if ``path`` is no place for a file, TypeError
-        for a buffer that is no array, number or generator, RuntimeError if a layer replaced an array in its ``params``."""
+        for a buffer that is no array, number or generator, RuntimeError if parameters or layers were replaced."""
         from safetensors.numpy import save_file
         path, who = Path(path), f"{type(self).__name__}.save"
         if not path.parent.is_dir():
@@ -194,7 +194,7 @@ class Model(Layer):
         if path.is_dir():
             raise IsADirectoryError(f"{who}: {path} is a folder; name a file in it")
         self._check()
-        arrays = {name: np.array(p, order="C") for name, p in zip(self.names, self.params)}
+        arrays = {name: np.array(p, order="C") for name, p in self._parameters.named.items()}
         texts = {"layers": self._kinds(), "options": self._options()}
         for name, layer, key in self._buffers():
             value = layer.buffers[key]
@@ -220,19 +220,19 @@ class Model(Layer):
         saved = texts.pop("options", {})
         compare(who, options, {name: saved.get(name, value) for name, value in options.items()})
         self._check()
-        mine = dict(zip(self.names, self.params)) | {name: layer.buffers[key] for name, layer, key in self._buffers()}
+        mine = self._parameters.named | {name: layer.buffers[key] for name, layer, key in self._buffers()}
         theirs |= texts                  # what is left of these is the states of generators
         compare(who, *({name: in_words(value) for name, value in values.items()} for values in (mine, theirs)))
-        for name, p in zip(self.names, self.params):
+        for name, p in self._parameters.named.items():
             p[...] = theirs[name]
         for name, layer, key in self._buffers():
             layer.buffers[key] = restored(layer.buffers[key], theirs[name])
 
     def _check(self):
-        """RuntimeError if ``params`` of this model, or of one inside, no longer holds what the layers hold."""
+        """RuntimeError if ``params`` of this model, or of one inside, is not what the layers have."""
         for layer in walk(self):
             if isinstance(layer, Model):
-                layer._parameters.check(("params",))
+                layer._parameters.check(layer, ("params",))
 
     def __repr__(self):
         inner = "".join(f"  {i}: {layer!r}".replace("\n", "\n  ") + "\n" for i, layer in enumerate(self.layers))

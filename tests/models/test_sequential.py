@@ -340,6 +340,58 @@ def test_a_rebound_list_or_array_is_found(rebind, name, data):
         model.backward()
 
 
+def replace_each(model):
+    model.params[:] = [p - 0.1 * g for p, g in zip(model.params, model.grads)]
+
+
+def replace_list(model):
+    model.params = [p - 0.1 * g for p, g in zip(model.params, model.grads)]
+
+
+def replace_gradient(model):
+    model.grads[1] = model.grads[1] / 2
+
+
+@pytest.mark.parametrize("replace, name", [
+    (replace_each, "params[0]"), (replace_list, "params[0]"), (replace_gradient, "grads[1]")])
+def test_a_step_that_replaces_arrays_of_the_model_is_refused(replace, name, data, tmp_path):
+    model = network()
+    model.forward(*data)
+    model.backward()
+    replace(model)
+    model.forward(*data)
+    message = (f"Sequential: {name} was replaced by an array that no layer knows of; write into the one that was there: "
+               f"{name}[...] = value")
+    with refused(RuntimeError, message):
+        model.backward()
+    if "params" in name:
+        with refused(RuntimeError, message):
+            model.save(tmp_path / "m")
+    else:
+        model.save(tmp_path / "m")
+
+
+def test_parameters_taken_from_the_lists_stand_still_and_are_saved(data, tmp_path):
+    model = network()
+    del model.params[:2], model.grads[:2]
+    model.forward(*data)
+    model.backward()
+    model.save(tmp_path / "m")
+    network().load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("change", [lambda layers: layers.append(affine(3, 3)), lambda layers: layers.pop(),
+                                    lambda layers: layers.__setitem__(2, affine(6, 3))])
+def test_layers_changed_after_construction_are_refused(change, data, tmp_path):
+    inner = Sequential(affine(4, 6), Tanh(), affine(6, 3))
+    model = Sequential(inner, loss=SquaredError())
+    change(inner.layers)
+    for call in (lambda: model.save(tmp_path / "m"),
+                 lambda: model.forward(data[0], np.zeros_like(model.forward(data[0]))) and model.backward()):
+        with pytest.raises(RuntimeError, match="^Sequential: its layers are not those that it was made of.*; make a new model"):
+            call()
+
+
 def test_an_error_names_the_layer_and_its_place(data):
     model = Sequential(affine(4, 6), Sequential(ReLU(), affine(5, 3)))
     with pytest.raises(ValueError, match=r"^Affine: x should have shape \(N, ..., 5\), got \(5, 6\)") as caught:
