@@ -129,6 +129,26 @@ def test_blas_keeps_to_one_thread_meanwhile(blas):
     assert blas.num_threads == 4 and threads.allowed == 0
 
 
+class BlasOfEachThread(Blas):
+    """Counts for each calling thread by itself."""
+    def __init__(self):
+        self.local = threading.local()
+
+    @property
+    def num_threads(self):
+        return getattr(self.local, "n", 4)
+
+    def set_num_threads(self, n):
+        self.local.n = n
+
+
+def test_a_blas_that_counts_for_each_thread_keeps_to_one_in_ours(blas, monkeypatch):
+    fake = BlasOfEachThread()
+    monkeypatch.setattr(threads, "blas", lambda: fake)
+    assert threads.spread(lambda _: fake.num_threads, 4, 10_000) == [1] * 4
+    assert fake.num_threads == 4
+
+
 def test_one_thread_in_one_thread(blas):
     with threads.one_thread():
         with threads.one_thread():
@@ -156,7 +176,7 @@ def test_with_a_blas_that_nobody_knows(blas, monkeypatch):
         assert len(set(threads.spread(together(4), 4, 10_000))) == 4
 
 
-@pytest.mark.parametrize("R, K, F", [(9, 5, 4), (4, 5, 9), (1, 300, 1), (2, 1, 1)])
+@pytest.mark.parametrize("R, K, F", [(9, 15, 4), (4, 15, 9), (1, 300, 1), (2, 1, 1)])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_product(blas, R, K, F, transposed):
     rng = np.random.default_rng(0)
@@ -178,13 +198,32 @@ def test_large_products_are_spread_where_blas_keeps_to_one_thread(blas, monkeypa
     for R, K, F in (9, 5, 4), (4, 7, 7), (5, 10, 4), (4, 10, 6):
         a, b = np.ones((R, K)), np.ones((K, F))
         threads.product(a, b)
+        assert counts == []
         with threads.one_thread():
             threads.product(a, b)
-    assert counts == [(5, 200), (6, 240)]              # 180 and 196 are less than twice 100
+        assert counts == [(max(R, F), R * K * F)] * (R * K * F >= 200)           # twice 100
+        counts.clear()
     blas.num_threads = 1                               # told so by the user
     with threads.one_thread():
         threads.product(a, b)
-    assert len(counts) == 2
+    assert counts == []
+
+
+def test_processors_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5} if pid == 0 else {}, raising=False)
+    assert threads.processors.__wrapped__() == 2
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert threads.processors.__wrapped__() == 7
+
+
+@pytest.mark.parametrize("libraries, expected", [
+    ([("openmp", "numpy.libs"), ("blas", "scipy.libs"), ("blas", "numpy.libs")], ("blas", "numpy.libs")),
+    ([("openmp", "numpy.libs"), ("blas", "system")], ("blas", "system")), ([("openmp", "numpy.libs")], None)])
+def test_of_several_libraries_it_is_numpys_blas(monkeypatch, libraries, expected):
+    found = [SimpleNamespace(user_api=api, filepath=f"/{folder}/library.so") for api, folder in libraries]
+    monkeypatch.setattr(threads, "ThreadpoolController", lambda: SimpleNamespace(lib_controllers=found))
+    assert threads.blas.__wrapped__() is (found[libraries.index(expected)] if expected else None)
 
 
 def test_this_blas_can_be_asked_and_told():
@@ -239,12 +278,18 @@ import os, threading
 from chainrule.common import threads
 threads.WORTH = 1
 threads.processors = lambda: 2
+class Blas:
+    num_threads = 2
+    def set_num_threads(self, n): self.num_threads = n
+blas = Blas()
+threads.blas = lambda: blas
 def who(): return threads.spread(lambda _: threading.get_ident(), 2, 1 << 30)
-threads.blas = lambda: None
 assert len(set(who())) == 2
-child = os.fork()
-if not child:
-    os._exit(0 if len(set(who())) == 2 else 1)
+with threads.one_thread(), threads.working:         # as if another thread were at work
+    child = os.fork()
+    if not child:
+        fresh = blas.num_threads == 2 and not threads.allowed
+        os._exit(0 if fresh and len(set(who())) == 2 == blas.num_threads else 1)
 assert os.waitpid(child, 0)[1] == 0
 """
 
