@@ -148,6 +148,9 @@ def _flat(who, y, t, ignore_label=None):
         if t.shape != y.shape:
             expected = f"have shape {y.shape}, a 0 or 1 for each binary logit"
             raise ValueError(checks.wrong(who, "t", expected, t.shape))
+        other = t[(t != 0) & (t != 1)]
+        if other.size:
+            raise ValueError(checks.wrong(who, "t", "hold 0 or 1 for each binary logit", other[0]))
         y, t = np.concatenate([np.zeros_like(y), y], axis=-1), np.concatenate([1 - t, t], axis=-1)
     classes = y.shape[-1]
     if t.shape == y.shape:

@@ -68,6 +68,14 @@ def one_number(who, name, value):
     return float(a)
 
 
+def loss_of(who, loss):
+    """What a model's forward returned for a loss, as a Python float."""
+    a = checks.as_array(loss)
+    ask(a.ndim == 0 and a.dtype.kind in "iuf", who, "the loss that model.forward returns", "be one number", loss,
+        "if an input is missing, the targets were taken for it: several inputs are a tuple, as in x=(x1, x2)")
+    return float(a)
+
+
 def alone(**arguments):
     """Refuse what belongs to x where batches stand in its place."""
     for name, value in arguments.items():

@@ -31,8 +31,12 @@ class History:
 
     def __getitem__(self, name):
         if name not in self.epochs:
-            raise KeyError(f"this history has no {name!r}, but {', '.join(map(repr, self.epochs)) or 'nothing yet'}")
+            raise KeyError(f"this history has no {name!r}, but {', '.join(map(repr, self.epochs)) or 'nothing yet'}"
+                           + f"; history.steps[{name!r}] has it for each step" * (name in self.steps))
         return self.epochs[name]
+
+    def __iter__(self):
+        return iter(self.epochs)
 
     def __len__(self):
         return len(self.epochs.get("epoch", ()))

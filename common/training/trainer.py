@@ -47,7 +47,8 @@ class Trainer:
             batches=None, accumulate=1, progress=True):
         """Train for ``epochs`` passes over the samples, shuffled anew each time, and return the History of it.
 
-        x: an array of samples or, for a model of several inputs, a tuple of them; t: their targets.
+        x: an array of samples or, for a model of several inputs, a tuple of them; t: their targets. Of several targets
+            all but the last stand in x, behind the inputs: ``fit((x, t1), t2)``.
         batch_size: samples per mini-batch; the last one of an epoch may be smaller.
         validation_data: (x, t), evaluated after each epoch; x may be a tuple, as in ((x, t, x_mask), t_mask).
         max_grad_norm: gradients are clipped to this norm (see clip_gradients).
@@ -105,8 +106,10 @@ class Trainer:
         sums = [np.zeros_like(g) for g in model.grads] if accumulate > 1 else None
         try:
             for i, batch in enumerate(arguments.epoch_of(batches, epoch), 1):
-                loss = model.forward(*batch)
+                loss = arguments.loss_of("Trainer.fit", model.forward(*batch))
                 if not math.isfinite(loss):
+                    for j, a in enumerate(batch):
+                        checks.finite("Trainer.fit", f"array {j} of batch {i} in epoch {epoch}", a)
                     raise FloatingPointError(f"Trainer.fit: the loss became {loss} in epoch {epoch}, batch {i}; try a smaller "
                                              "learning rate, or clip the gradients with max_grad_norm=1.0")
                 model.backward()
@@ -146,7 +149,7 @@ class Trainer:
         with evaluation(self.model):
             for batch in minibatches(*arguments.scanned(x, t, who="Trainer.evaluate"), batch_size=batch_size, shuffle=False):
                 reset_states(self.model)
-                record.add(self.model.forward(*batch), batch)
+                record.add(arguments.loss_of(record.who, self.model.forward(*batch)), batch)
         return record.summary()
 
 

@@ -407,6 +407,35 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_says_what_to_do(data):
         fit(trainer, data)
 
 
+def test_data_that_are_not_finite_are_named_also_in_batches_of_ones_own(data):
+    x, t = data
+    bad = [(x, t), (nan_at(x, (7, 2)), t)]
+    with pytest.raises(ValueError, match=r"^Trainer.fit: array 0 of batch 2 in epoch 1 should hold .* nan at index \(7, 2\)"):
+        Trainer(network(), SGD(0.1)).fit(batches=lambda: bad, progress=False)
+
+
+@pytest.mark.parametrize("loss, got", [(np.ones((22, 4)), r"an array of shape \(22, 4\)"), (None, "None")])
+def test_a_model_returns_one_number_for_a_loss(loss, got, data):
+    class Unreduced(OwnModel):
+        def forward(self, x, t):
+            super().forward(x, t)
+            return loss
+    trainer = Trainer(Unreduced(keep=True), SGD())
+    message = f"the loss that model.forward returns should be one number, got {got}; if"
+    with pytest.raises(TypeError, match="^Trainer.fit: " + message):
+        fit(trainer, data)
+    with pytest.raises(TypeError, match="^Trainer.evaluate: " + message):
+        trainer.evaluate(*data)
+
+
+def test_an_input_that_is_missing(data):
+    a, b = Input(), Input()
+    model = Graph([a, b], Affine.init(3, 3, rng=0)(a) + b, loss=SquaredError())
+    fit(Trainer(model, SGD(), metrics=()), ((data[0], data[0]), data[0]), epochs=1)
+    with pytest.raises(TypeError, match=r"got an array of shape \(5, 3\); if an input is missing, .* as in x=\(x1, x2\)$"):
+        fit(Trainer(model, SGD(), metrics=()), (data[0], data[0]))
+
+
 def test_ctrl_c_keeps_the_record_so_far(data):
     trainer = Trainer(network(), SGD(0.1))
 
@@ -433,5 +462,9 @@ def test_history_to_csv(tmp_path, data):
 def test_a_name_that_is_not_in_the_history():
     history = History()
     history.add_epoch(epoch=1, loss=0.5)
-    with pytest.raises(KeyError, match="this history has no 'accuracy', but 'epoch', 'loss'"):
+    history.add_step(step=1, loss=0.5, lr=0.1)
+    with pytest.raises(KeyError, match="this history has no 'accuracy', but 'epoch', 'loss'\"$"):
         history["accuracy"]
+    with pytest.raises(KeyError, match="this history has no 'lr', but 'epoch', 'loss'; .*steps.*lr.* has it for each step"):
+        history["lr"]
+    assert "loss" in history and "lr" not in history and list(history) == ["epoch", "loss"]
