@@ -137,12 +137,64 @@ def test_the_size_of_the_blocks_changes_nothing(B, stride, monkeypatch):
     compare((2, 2, 4, 12 * stride + 1), (3, 2, 3, 2), stride=stride)
 
 
-@pytest.mark.parametrize("filters, OW, expected", [
-    ((6, 1, 5, 5), 28, 7), ((16, 6, 5, 5), 10, 2), ((8, 4, 3, 3), 32, 4), ((8, 4, 3, 3), 31, 1), ((64, 64, 3, 3), 16, 1),
-    ((9, 2, 1, 1), 8, 1)])
-def test_few_channels_get_larger_blocks(filters, OW, expected):
-    assert _windows.block(filters, 1, (9, OW), (1, 1)) == expected
-    assert _windows.block(filters, 1, (9, OW), (1, 2)) == 1          # a dilated window has gaps that a block would fill
+@pytest.mark.parametrize("filters, groups, OW, expected", [
+    ((6, 1, 5, 5), 1, 28, 7), ((16, 6, 5, 5), 1, 10, 2), ((8, 4, 3, 3), 1, 32, 4), ((8, 4, 3, 3), 1, 31, 1),
+    ((64, 64, 3, 3), 1, 16, 1), ((9, 2, 1, 1), 1, 8, 1), ((8, 4, 3, 3), 4, 32, 8)])
+def test_few_channels_get_larger_blocks(filters, groups, OW, expected):
+    assert _windows.block(filters, groups, (9, OW), (1, 1)) == expected
+    assert _windows.block(filters, groups, (9, OW), (1, 2)) == 1     # a dilated window has gaps that a block would fill
+
+
+@pytest.mark.parametrize("scratch, options, expected", [
+    (1, {}, [(1, 1)] * 16),                                               # 576 bytes in a row of windows, 2304 in an image's
+    (1500, {}, [(1, 2), (1, 2)] * 4),
+    (1500, dict(filters=8), [(1, 4)] * 4),                                # so many weights are worth 2 · 8 · 144 bytes
+    (1500, dict(filters=4, block=2), [(2, 4), (2, 4)]),                   # here 2 · 2 · 4 · 192, twice an image's 1536
+    (1500, dict(groups=2), [(1, 2), (1, 2)] * 4),
+    (5000, {}, [(2, 4), (2, 4)]), (7000, {}, [(2, 4), (2, 4)]),           # 3 and 1 would be unequal
+    (10**6, {}, [(4, 4)]),
+    (600, dict(size=(1, 1), places=(2, 2), stride=(5, 5)), [(1, 2)] * 4)])            # the image is larger than its windows
+def test_a_piece_is_what_stays_in_the_cache(scratch, options, expected, monkeypatch):
+    monkeypatch.setattr(_windows, "SCRATCH", scratch)
+    options = dict(size=(3, 3), filters=1, places=(4, 4)) | options
+    windows = _windows.Windows((4, 2, 6, 6), np.dtype(float), **options)
+    pieces = list(windows.pieces(np.zeros((4, 2, 6, 6)), slice(0, 4)))
+    assert [(images.stop - images.start, rows.stop - rows.start) for images, rows, _ in pieces] == expected
+    assert all(np.shares_memory(matrix, pieces[0][2]) for *_, matrix in pieces)
+
+
+def test_what_is_left_of_a_window_beside_the_outputs():
+    """In pixels: in front of the first output, and behind the last one."""
+    for n, k, stride, padding, dilation, expected in [
+            (6, 3, 1, 0, 1, (2, 2)), (6, 3, 1, 1, 1, (1, 1)), (6, 1, 1, 2, 1, (-2, -2)), (6, 2, 1, 0, 3, (3, 3)),
+            (6, 3, 2, 1, 1, (1, 2)), (7, 3, 4, 0, 1, (2, 2)), (7, 2, 3, 1, 2, (1, 1))]:
+        layer = Convolution.init(1, 1, (k, 1), stride=(stride, 1), padding=(padding, 0), dilation=(dilation, 1), rng=0)
+        assert layer._windows((1, 1, n, 4)).rest((1, 1, n, 4)) == [expected, (0, 0)]
+
+
+@pytest.mark.parametrize("shape, filters, options, expected", [
+    ((1, 3, 6, 6), (3, 1, 3, 3), dict(groups=3), "_channel_by_channel"),
+    ((1, 3, 6, 6), (3, 1, 3, 3), dict(groups=3, stride=2), "_channel_by_channel"),
+    ((1, 3, 6, 6), (3, 1, 2, 2), dict(groups=3, padding=2), "_from_windows_of_x"),
+    ((1, 3, 6, 6), (6, 1, 3, 3), dict(groups=3), "_from_windows_of_x"),
+    ((1, 1, 6, 6), (1, 1, 3, 3), {}, "_from_windows_of_x"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), {}, "_from_windows_of_dout"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), dict(padding=2), "_from_windows_of_dout"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), dict(padding=(0, 3)), "_from_windows_of_x"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), dict(stride=(1, 2)), "_from_windows_of_x"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), dict(stride=(2, 1)), "_from_windows_of_x"),
+    ((1, 4, 6, 6), (10, 4, 3, 3), {}, "_from_windows_of_x"),
+    ((1, 3, 6, 6), (6, 3, 3, 3), {}, "_from_windows_of_x"),
+    ((1, 8, 6, 6), (16, 4, 3, 3), dict(groups=2), "_from_windows_of_dout")])
+def test_each_kind_goes_back_its_own_way(shape, filters, options, expected, monkeypatch):
+    """The ways give the same gradients, each in its own time."""
+    ways = []
+    for name in "_channel_by_channel", "_from_windows_of_x", "_from_windows_of_dout":
+        monkeypatch.setattr(Convolution, name, lambda *_, name=name: ways.append(name))
+    monkeypatch.setattr(_depthwise, "convolve", lambda *_: ways.append("_depthwise.convolve"))
+    layer = Convolution(np.zeros(filters), **options)
+    layer.backward(layer.forward(np.zeros(shape)))
+    assert ways == ["_depthwise.convolve"] * (filters[0] == filters[1] * options.get("groups", 1) == 3) + [expected]
 
 
 @pytest.mark.parametrize("name", ["3x3", "3x3, many channels, padded", "many channels, groups", "stride not dividing"])
@@ -161,8 +213,15 @@ def test_several_threads_change_nothing(name, monkeypatch):
     with ThreadPoolExecutor(2) as pool:
         monkeypatch.setattr(threads, "pool", lambda: pool)
         compare((5, *shape[1:]), filters, **(options[0] if options else {}))
-    assert used
-    assert len(used) > 1 and threading.get_ident() not in used
+    assert [count for count, _ in used] == [5] * 3                  # forward, and backward with and without dx
+
+
+def test_work_is_counted_in_multiplications(monkeypatch):
+    works = []
+    monkeypatch.setattr(threads, "spread", lambda job, count, work: works.append(work) or [job(slice(0, count))])
+    layer = Convolution.init(6, 4, (3, 2), groups=2, dilation=(1, 2), rng=0)             # dilated: no blocks, no zeros
+    layer.backward(layer.forward(np.zeros((5, 6, 7, 9), np.float32)))
+    assert works == [5 * (5 * 7) * 4 * (3 * 3 * 2)] * 2                  # images, places, filters, weights of each
 
 
 def test_keeps_its_input_and_nothing_larger():
@@ -192,6 +251,7 @@ def test_init_draws_filters_and_passes_the_options_on():
     layer = Convolution.init(4, 6, (3, 2), stride=2, padding=(1, 0), dilation=(1, 3), groups=2, rng=0)
     assert repr(layer) == "Convolution(W (6, 2, 3, 2), b (6,), stride=(2, 2), padding=(1, 0), dilation=(1, 3), groups=2)"
     assert layer.params[0].dtype == np.float32 and layer.params[0].std() > 0 and not layer.params[1].any()
+    np.testing.assert_array_equal(*(Convolution.init(4, 6, 3, rng=7).params[0] for _ in range(2)))
     assert [p.shape for p in Convolution.init(4, 6, 3, bias=False, rng=0, dtype=np.float64).params] == [(6, 4, 3, 3)]
 
 
@@ -212,7 +272,11 @@ W = np.zeros((4, 2, 3, 5))
      "Convolution: padding should be a number, a pair or \"same\", got 'valid'"),
     (lambda: Convolution(W, padding="same", stride=2), ValueError,
      'Convolution: stride should be 1 with padding="same", got 2; give the padding as a number'),
+    (lambda: Convolution(W, groups=0), ValueError, "Convolution: groups should be at least 1, got 0"),
+    (lambda: Convolution.init(0, 3, 3), ValueError, "Convolution: n_in should be at least 1, got 0"),
     (lambda: Convolution.init(3, 0, 3), ValueError, "Convolution: n_out should be at least 1, got 0"),
+    (lambda: Convolution.init(3, 3, 3, groups=0), ValueError, "Convolution: groups should be at least 1, got 0"),
+    (lambda: Convolution.init(3, 3, 0), ValueError, "Convolution: size should be at least 1, got 0"),
     (lambda: Convolution.init(5, 4, 3, groups=2), ValueError,
      "Convolution: groups should divide the number of input channels, 5, got 2"),
     (lambda: Convolution(W).forward(np.zeros((1, 3, 8, 8))), ValueError,
