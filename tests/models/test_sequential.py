@@ -533,12 +533,15 @@ def test_what_a_layer_notes_while_it_runs_is_no_option(tmp_path):
     models[1].load(tmp_path / "m")
 
 
-@pytest.mark.parametrize("texts", [None, {"format": "np"}, {"options": '{"0.heads": 2}'}])
+@pytest.mark.parametrize("texts", [None, {"format": "np", "author": '"A"'}, {"options": '{"0.heads": 2}'}])
 def test_a_file_from_before_classes_or_options_were_saved_loads(texts, tmp_path):
     from safetensors.numpy import save_file
     model = Sequential(MultiHeadAttention.init(4, 2, rng=0))
     save_file(dict(zip(model.names, model.params)), tmp_path / "m", metadata=texts)
     model.load(tmp_path / "m")
+    if texts and "options" in texts:
+        with pytest.raises(ValueError, match="0.heads is 4 in the model, 2 in the file"):
+            Sequential(MultiHeadAttention.init(4, 4, rng=0)).load(tmp_path / "m")
 
 
 def test_a_generator_in_an_entry_of_its_own_is_read(tmp_path):

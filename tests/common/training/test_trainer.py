@@ -205,6 +205,12 @@ def test_a_function_around_a_metric_has_its_own_values(data):
     assert trainer.evaluate(*data)["wrong"] == 1 - trainer.evaluate(*data)["right"]
 
 
+def test_what_stands_in_a_partial_comes_first(data):
+    fixed = functools.partial(accuracy, network(5).predict(data[0]), data[1])          # then output and target are too many
+    with pytest.raises(ValueError, match="^Trainer.evaluate: the metric accuracy does not suit .* 2 to 3 .* 4 were given"):
+        Trainer(network(), SGD(), [fixed]).evaluate(*data)
+
+
 class OwnModel:
     """A student's model, which keeps its output or does not."""
 
