@@ -40,6 +40,7 @@ SWEEP = {
     "stride beyond the window": [(2, 3, 8, 9), dict(size=2, stride=(3, 4))],
     "stride beyond the window, many channels": [(2, 16, 8, 9), dict(size=2, stride=(3, 4))],
     "asymmetric": [(2, 2, 9, 4), dict(size=(4, 1), stride=(2, 3), padding=(2, 0))],
+    "padded and overlapping across alone": [(2, 2, 4, 7), dict(size=(2, 5), stride=(2, 1), padding=(0, 2))],
 }
 every = pytest.mark.parametrize("name", SWEEP)
 both = pytest.mark.parametrize("cls", [MaxPool, AveragePool])
@@ -90,6 +91,14 @@ def test_float32_and_any_order_of_memory(cls):
     compare(cls(2), x[:, ::-1, :, ::2], 1e-6)
 
 
+def test_a_maximum_takes_notes_a_byte_each_a_mean_none():
+    bytes_kept = []
+    for layer in MaxPool(2), AveragePool(2):
+        layer.forward(np.ones((5, 3, 4, 8)))
+        bytes_kept.append(sum(notes.nbytes for notes in layer.cache[2:]))
+    assert bytes_kept == [5 * 3 * (4 * 4 + 2 * 4), 0]
+
+
 def test_the_padding_of_a_maximum_never_wins_and_that_of_a_mean_counts():
     x = np.full((1, 1, 2, 2), -4.0)
     np.testing.assert_array_equal(MaxPool(2, padding=1).forward(x), np.full((1, 1, 2, 2), -4))
@@ -113,6 +122,7 @@ def test_the_options_show():
     (lambda: MaxPool(0), ValueError, "MaxPool: size should be at least 1, got 0"),
     (lambda: MaxPool(2.0), TypeError, "MaxPool: size should be a whole number, got 2.0"),
     (lambda: AveragePool(2, stride=(1, 0)), ValueError, "AveragePool: stride should be at least 1, got 0"),
+    (lambda: MaxPool(3, padding=-1), ValueError, "MaxPool: padding should be at least 0, got -1"),
     (lambda: MaxPool(3, padding=2), ValueError, "MaxPool: padding should be at most half of the window (3, 3), got (2, 2)"),
     (lambda: AveragePool((4, 1), padding=(2, 1)), ValueError,
      "AveragePool: padding should be at most half of the window (4, 1), got (2, 1)"),
