@@ -98,8 +98,11 @@ def padded(sequences, padding):
 def sequence(who, name, ids):
     """``ids`` as an array of integers of one axis, not empty."""
     given, ids = ids, checks.as_array(ids)
+    if ids.dtype.kind in "US":
+        raise TypeError(checks.wrong(who, name, "hold integers", "text", "Vocabulary.encode makes ids of it"))
     if ids.ndim != 1 or not ids.size:
-        raise ValueError(checks.wrong(who, name, "be a sequence of at least one id, shape (T,)", f"shape {ids.shape}"))
+        got = "a ragged list" if ids.dtype.kind == "O" and ids.ndim else f"shape {ids.shape}"
+        raise ValueError(checks.wrong(who, name, "be a sequence of at least one id, shape (T,)", got))
     if ids.dtype.kind not in "iu":
         raise TypeError(checks.wrong(who, name, "hold integers", checks.kind_text(given, ids)))
     return ids

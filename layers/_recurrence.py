@@ -169,11 +169,13 @@ class OverTime(Cell):
     def first_state(self, N):
         if not self.stateful or self.state is None:
             return self.stacked(self.initial_state, N, "initial_state")
-        carried = len(self.state if len(self.state_names) == 1 else self.state[0])
+        h = self.state if len(self.state_names) == 1 or not isinstance(self.state, (tuple, list)) else self.state[0]
+        carried = len(h) if np.ndim(h) == 2 else N                  # else stacked says what a state is
         if carried != N:
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have the batch size of the state carried on, {carried}",
                                           N, "reset_state() forgets that state, of all layers in a model "
-                                          "chainrule.common.layer.reset_states(model)"))
+                                          "chainrule.common.layer.reset_states(model); where batches do not follow each "
+                                          "other, stateful=False"))
         return self.stacked(self.state, N, "state")
 
     def time_first(self, x):

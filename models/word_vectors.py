@@ -89,10 +89,10 @@ class WordVectors(Graph):
         x, t = Input("x"), Input("t")
         h = self.hidden(Embedding.init(vocabulary, dimension, rng=rng, dtype=dtype)(x))
         if checks.count(who, "negatives", negatives, least=0):
-            if np.shape(counts) != (vocabulary,):
+            if np.shape(counts) != (vocabulary,) or hasattr(counts, "counts"):
+                got = type(counts).__name__ if hasattr(counts, "counts") else np.shape(counts) or counts
                 raise ValueError(checks.wrong(who, "counts", f"hold {vocabulary} numbers, how often each word "
-                                              "occurs, for negative sampling", np.shape(counts) or counts,
-                                              "Vocabulary.counts does"))
+                                              "occurs, for negative sampling", got, "Vocabulary.counts does"))
             drawn = NegativeSampler(counts, negatives, rng=rng)(t)
             scores = EmbeddingDot.init(vocabulary, dimension, rng=rng, dtype=dtype)(h, drawn[0])
             super().__init__(x, h, t, loss=(1 + negatives) * SigmoidWithLoss()(scores, drawn[1]))
@@ -105,9 +105,16 @@ class WordVectors(Graph):
     def forward(self, *arrays):
         if len(arrays) == 2:
             x, t = (checks.as_array(a) for a in arrays)
-            if x.ndim and t.shape[:1] != x.shape[:1]:
+            if x.ndim == len(self.axes) and t.shape[:1] != x.shape[:1]:
                 raise ValueError(checks.wrong(type(self).__name__, "t", f"have {len(x)} rows", len(t) if t.ndim else t))
         return super().forward(*arrays)
+
+    def run(self, x):
+        if np.ndim(x) != len(self.axes) and checks.as_array(x).dtype.kind in "iu":
+            who, hint = type(self).__name__, "x, t" if len(self.axes) == 2 else "t, x"
+            raise ValueError(checks.wrong(who, "x", f"have shape {checks.shape_text(self.axes)}", np.shape(x),
+                                          f"as from {hint} = context_windows(ids)"))
+        return super().run(x)
 
     vectors = property(lambda self: self.params[0], doc="W_in (V, D): row i is the vector of word i.")
 
@@ -156,6 +163,8 @@ class CBOW(WordVectors):
            [5]])
     """
 
+    axes = ("N", "C")
+
     def hidden(self, embedded):
         return Mean(axis=1)(embedded)
 
@@ -177,6 +186,8 @@ class SkipGram(WordVectors):
     2.3
     """
 
+    axes = ("N",)
+
     def hidden(self, embedded):
         return embedded
 
@@ -187,7 +198,8 @@ class SkipGram(WordVectors):
 def context_windows(ids, size=2):
     """Each word of a text (T,) that has ``size`` words on both sides, and what stands there.
 
-    Returns contexts (M, 2 · size) and words (M,), M = T - 2 · size.
+    Returns contexts (M, 2 · size) and words (M,), M = T - 2 · size. Of several sentences, so that no window reaches
+    from one into the next: this for each one, and ``np.concatenate`` of what comes.
 
     >>> context_windows(np.array([10, 11, 12, 13]), 1)
     (array([[10, 12],
@@ -204,12 +216,16 @@ def context_windows(ids, size=2):
 def nearest(vectors, ids, k=10):
     """The k words whose vectors point most nearly the way of each word's in ``ids`` (n,), itself left out.
 
-    Returns their ids and the cosines, both (n, k), the nearest first; ``vectors`` (V, D).
+    Returns their ids and the cosines, both (n, k), the nearest first; ``vectors`` (V, D). For any other vector q, such
+    as ``king - man + woman`` of an analogy, put it below: ``nearest(np.vstack([vectors, q]), [len(vectors)])``.
 
     >>> nearest(np.array([[1.0, 0.0], [0.0, 9.0], [5.0, 5.0], [0.0, 0.0]]), [0], k=2)
     (array([[2, 1]]), array([[0.70710678, 0.        ]]))
     """
     vectors = checks.array("nearest", "vectors", vectors, shape=("V", "D"))
+    if checks.as_array(ids).shape[-1:] == vectors.shape[1:] and checks.as_array(ids).dtype.kind == "f":
+        raise TypeError(checks.wrong("nearest", "ids", f"hold integers in 0..{len(vectors) - 1}", "a vector",
+                                     "put it below the others: nearest(np.vstack([vectors, q]), [len(vectors)])"))
     ids = row_numbers("nearest", "ids", ids, len(vectors))
     if ids.ndim != 1:
         hint = "" if ids.ndim else "for one word, [id]"

@@ -119,6 +119,9 @@ class TestAttention:
             layer.forward(*[x] * inputs, np.ones((3, 3), bool))
         with refused(ValueError, f"{name}: mask should have shape (2, 1, 3), got (4, 1, 3)"):
             layer.forward(*[x] * inputs, np.ones((4, 1, 3), bool))
+        with refused(ValueError, f"{name}: mask should have shape (2, 3, 3), got (2, 3); if it says which keys there are, "
+                                 "mask[:, None] says so to every query"):
+            layer.forward(*[x] * inputs, np.ones((2, 3), bool))
         with refused(TypeError, f"{name}: mask should hold booleans, got float64 ndarray; mask != 0 makes them"):
             layer.forward(*[x] * inputs, np.ones((2, 3, 3)))
 

@@ -1,4 +1,5 @@
 """RNN, LSTM and GRU: PyTorch's values over a sweep of sizes, a plain loop, masks, carried states, construction and errors."""
+import re
 from pathlib import Path
 
 import numpy as np
@@ -196,12 +197,17 @@ class TestMask:
     def test_a_size_that_is_none_is_refused(self, kind):
         with refused(ValueError, f"{kind}: n_in should be at least 1, got 0"):
             LAYERS[kind].init(0, 5)
+        with refused(ValueError, f"{kind}: n_hidden should be at least 1, got 0"):
+            LAYERS[kind].init(5, 0)
 
     @each
     def test_a_mask_of_the_wrong_kind(self, kind):
         layer, x = make(kind), draw(2, 5, 3)
-        with refused(ValueError, f"{kind}: mask should have shape (2, 5), got (5, 2)"):
+        with refused(ValueError, f"{kind}: mask should have shape (2, 5), got (5, 2); it is transposed: mask.T"):
             layer.forward(x, np.ones((5, 2), bool))
+        with refused(ValueError, f"{kind}: mask should have shape (2, 5), got (2,); if these are lengths, "
+                                 "np.arange(5) < mask[:, None] makes it"):
+            layer.forward(x, np.array([5, 3]))
         with refused(TypeError, f"{kind}: mask should hold booleans, got int64 ndarray; mask != 0 makes them"):
             layer.forward(x, np.ones((2, 5), np.int64))
 
@@ -239,6 +245,18 @@ class TestState:
         np.testing.assert_array_equal(np.array(state), kept)
 
     @each
+    def test_backward_holds_nothing_that_forward_gave_away(self, kind):
+        x, dy = draw(2, 5, 3), draw(2, 5, 4, seed=2)
+        layer, cell = make(kind), CELLS[kind](*make(kind).params)
+        y, h = layer.forward(x), cell.forward(x[:, 0], *(dy[:, t] for t in range(STATES[kind])))
+        dh = state_of(kind, [dy[:, 2], dy[:, 3]])
+        expected = layer.backward(dy), *cell.backward(dh)
+        for given in y, *states_in(layer.state), *states_in(h):
+            given[...] = 9
+        for a, b in zip(expected, (layer.backward(dy), *cell.backward(dh)), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    @each
     def test_states_can_be_handed_from_layer_to_layer(self, kind):
         encoder, decoder = make(kind), make(kind, seed=5)
         encoder.forward(draw(2, 6, 3))
@@ -253,10 +271,21 @@ class TestState:
         layer.forward(draw(2, 6, 3))
         with refused(ValueError, f"{kind}: x should have the batch size of the state carried on, 2, got 3; "
                                  "reset_state() forgets that state, of all layers in a model "
-                                 "chainrule.common.layer.reset_states(model)"):
+                                 "chainrule.common.layer.reset_states(model); where batches do not follow each other, "
+                                 "stateful=False"):
             layer.forward(draw(3, 6, 3))
         layer.reset_state()
         assert layer.forward(draw(3, 6, 3)).shape == (3, 6, 4)
+
+    @each
+    def test_a_state_set_by_hand_that_is_none(self, kind):
+        layer = make(kind, stateful=True)
+        several = kind == "LSTM"
+        for state in ([0.0] * 4, np.zeros(4)):
+            layer.state = state
+            error, sentence = (TypeError, "be a tuple (h, c), got") if several else (ValueError, "have shape (2, 4), got (4,)")
+            with pytest.raises(error, match=re.escape(f"{kind}: state should {sentence}")):
+                layer.forward(draw(2, 6, 3))
 
     @each
     def test_a_state_of_the_wrong_shape(self, kind):
@@ -308,6 +337,15 @@ class TestCells:
         with refused(TypeError, f"{kind}Cell: forward should be given x, {states}, got 1 inputs"):
             cell.forward(draw(2, 3))
 
+    @each
+    def test_inputs_of_the_wrong_shape(self, kind):
+        cell, *states = CELLS[kind](*make(kind).params), *[draw(2, 4)] * STATES[kind]
+        with refused(ValueError, f"{kind}Cell: x should have shape (N, 3), got (2, 5, 3)"):
+            cell.forward(draw(2, 5, 3), *states)
+        states[-1] = draw(3, 4)
+        with refused(ValueError, f"{kind}Cell: {'c' if kind == 'LSTM' else 'h'} should have shape (2, 4), got (3, 4)"):
+            cell.forward(draw(2, 3), *states)
+
     def test_none_stands_for_a_zero_gradient(self):
         cell = LSTMCell(*make("LSTM").params)
         cell.forward(draw(2, 3), draw(2, 4), draw(2, 4, seed=3))
@@ -357,6 +395,8 @@ class TestConstruction:
     def test_arrays_that_do_not_fit(self, kind, cls):
         Wx, Wh, *biases = make(kind).params
         G = 4 * GATES[kind]
+        with refused(ValueError, f"{cls.__name__}: Wh should have shape (H, G), got (4,)"):
+            cls(Wx, np.ones(4), *biases)
         with refused(ValueError, f"{cls.__name__}: Wh should have shape (4, {G}), got (4, {G + 1})"):
             cls(Wx, np.ones((4, G + 1)), *biases)
         with refused(ValueError, f"{cls.__name__}: Wx should have shape (D, {G}), got (3, {G - 1})"):

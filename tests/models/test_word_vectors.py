@@ -5,6 +5,7 @@ from scipy import stats
 
 from chainrule.common import log_softmax
 from chainrule.common.training import Trainer
+from chainrule.datasets import Vocabulary
 from chainrule.models.word_vectors import CBOW, NegativeSampler, SkipGram, context_windows, nearest
 from chainrule.optimizers import SGD, Adam
 from tests.errors import refused
@@ -161,12 +162,35 @@ def test_nearest_goes_by_direction():
 
 # What they refuse
 
+@pytest.mark.parametrize("negatives", [0, 2])
+def test_contexts_and_words_that_changed_places(negatives):
+    sentences = {CBOW: "CBOW: x should have shape (N, C), got (2,); as from x, t = context_windows(ids)",
+                 SkipGram: "SkipGram: x should have shape (N,), got (2, 4); as from t, x = context_windows(ids)"}
+    x, t = np.array([[0, 1, 3, 4], [1, 2, 4, 5]]), np.array([2, 3])
+    for cls, wrong in ((CBOW, t), (SkipGram, x)):
+        model = network(cls, negatives)
+        for call in (model.forward, model.predict, lambda a, model=model: model.forward(a, x if a is t else t)):
+            with refused(ValueError, sentences[cls]):
+                call(wrong)
+
+
+def test_a_vector_in_place_of_ids():
+    vectors = np.eye(3)
+    with refused(TypeError, "nearest: ids should hold integers in 0..2, got a vector; put it below the others: "
+                            "nearest(np.vstack([vectors, q]), [len(vectors)])"):
+        nearest(vectors, vectors[0] - vectors[1])
+    q = vectors[0] + 0.1 * vectors[1]
+    assert nearest(np.vstack([vectors, q]), [3], k=2)[0].tolist() == [[0, 1]]
+
 def test_bad_options_and_ids():
     with refused(ValueError, "CBOW: counts should hold 7 numbers, how often each word occurs, for negative sampling, "
                              "got None; Vocabulary.counts does"):
         CBOW(V, D, negatives=5)
     with pytest.raises(ValueError, match=r"SkipGram: counts should hold 7 numbers.*got \(6,\)"):
         SkipGram(V, D, counts=COUNTS[:6], negatives=5)
+    with refused(ValueError, "CBOW: counts should hold 2 numbers, how often each word occurs, for negative sampling, got "
+                             "Vocabulary; Vocabulary.counts does"):
+        CBOW(2, D, counts=Vocabulary(["a", "b"]), negatives=2)
     with pytest.raises(ValueError, match="NegativeSampler: counts should be at least 0, and above it for two words"):
         CBOW(3, D, counts=[0, 4, 0], negatives=2)
     with pytest.raises(ValueError, match="CBOW: negatives should be at least 0, got -1"):
