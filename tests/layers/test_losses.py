@@ -33,7 +33,10 @@ class TestSoftmaxWithLoss:
 
     @pytest.mark.parametrize("dtype", [int, float, bool, np.float32, np.uint8])
     def test_one_hot_rows_of_any_kind(self, dtype):
-        check(SoftmaxWithLoss(), self.x, np.array([[0, 0, 1], [1, 0, 0]], dtype), self.value, self.gradient)
+        loss, t = SoftmaxWithLoss(), np.array([[0, 0, 1], [1, 0, 0]], dtype)
+        check(loss, self.x, t, self.value, self.gradient)
+        loss.forward(self.x.astype(np.float32), t)
+        assert loss.backward().dtype == np.float32
 
     def test_probabilities(self):
         value = -(log(1 / 8) + 3 * log(2 / 8) + 4 * log(5 / 8)) / 8 / 2 - log(1 / 4) / 2
@@ -43,6 +46,9 @@ class TestSoftmaxWithLoss:
     def test_rows_that_do_not_sum_to_1(self):
         value = -(2 * log(1 / 8) + log(2 / 8)) / 2
         check(SoftmaxWithLoss(), self.x, [[2.0, 1, 0], [0, 0, 0]], value, [[-13 / 16, -2 / 16, 15 / 16], [0, 0, 0]])
+
+    def test_columns_in_memory(self):
+        check(SoftmaxWithLoss(), np.asfortranarray(self.x), [2, 0], self.value, self.gradient)
 
     def test_leading_axes(self):
         x, gradient = self.x.reshape(1, 2, 1, 3), np.reshape(self.gradient, (1, 2, 1, 3))
@@ -104,6 +110,12 @@ class TestSoftmaxWithLoss:
         with refused(ValueError, "SoftmaxWithLoss: t should hold no negative weights, got -0.5"):
             SoftmaxWithLoss().forward(np.zeros((2, 2)), np.array([[1.5, -0.5], [0.0, 1.0]]))
 
+    @pytest.mark.parametrize("loss", [SoftmaxWithLoss(), SoftmaxWithLoss(ignore_label=-1), HingeLoss()], ids=repr)
+    def test_scores_of_many_places_for_one_label(self, loss):
+        with refused(ValueError, f"{type(loss).__name__}: x should have shape (2, C) for one label per sample, got (2, 3, 5); "
+                                 "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"):
+            loss.forward(np.zeros((2, 3, 5)), np.zeros(2, int))
+
     def test_labels_with_their_axes_swapped(self):
         with refused(ValueError, "SoftmaxWithLoss: t should have one label per row of x, shape (2, 3), got (3, 2); "
                                  "it is transposed: t.T"):
@@ -135,6 +147,10 @@ class TestSigmoidWithLoss:
         loss = SigmoidWithLoss()
         assert loss.forward(np.array([[1e4, -1e4, 1e4, -1e4]], dtype), np.array([[1, 0, 0, 1]])) == 5e3
         np.testing.assert_array_equal(loss.backward(), [[0, 0, 0.25, -0.25]])
+
+    def test_a_number_is_no_batch(self):
+        with refused(ValueError, "SigmoidWithLoss: x should have shape (N, ...), got ()"):
+            SigmoidWithLoss().forward(np.array(0.5), np.array(1.0))
 
     @pytest.mark.parametrize("t, got", [([[0.0, 1.5]], "0.0 to 1.5"), ([[-0.5, 1.0]], "-0.5 to 1.0"), ([[0, 2]], "0.0 to 2.0")])
     def test_a_target_outside_0_to_1_is_refused(self, t, got):
