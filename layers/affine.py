@@ -31,8 +31,8 @@ class Affine(Layer):
 
     def __init__(self, W, b):
         """Raises ValueError unless W has two axes and b one entry per column of W; both of one float dtype."""
-        checks.array("Affine", "W", W, shape=("I", "O"))
         super().__init__(W=W, b=b)
+        checks.array("Affine", "W", W, shape=("I", "O"))
         if b is not None:
             checks.array("Affine", "b", b, shape=W.shape[1:])
 

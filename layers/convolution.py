@@ -76,7 +76,10 @@ class Convolution(Layer):
 
     def forward(self, x):
         W, *b = self.params
-        self.cache = x = self.accept(x, shape=("N", W.shape[1] * self.groups, "H", "W"))
+        C = W.shape[1] * self.groups
+        if hint := layout_hint(getattr(x, "shape", ()), C):
+            raise ValueError(checks.wrong("Convolution", "x", f"have shape (N, {C}, H, W)", x.shape, hint))
+        self.cache = x = self.accept(x, shape=("N", C, "H", "W"))
         windows = self._windows(x.shape)
         y = np.empty((len(x), *windows.places, len(W)), W.dtype)
         if self._depthwise:
@@ -179,6 +182,15 @@ class Convolution(Layer):
 
         dW[...] = sum(windows.spread(gradients, N)).reshape(W.shape)
         return dx
+
+
+def layout_hint(shape, C):
+    """What makes images (N, C, H, W) of an array of this shape, where the axes say it, or nothing."""
+    if len(shape) == 4 and shape[1] != C == shape[3]:
+        return "the channels come before the rows: x.transpose(0, 3, 1, 2)"
+    if len(shape) == 3 and shape[0] == C:
+        return "one image is a batch of one: x[None]"
+    return "images of one channel have an axis for it: x[:, None]" if len(shape) == 3 and C == 1 else ""
 
 
 def lines(y):

@@ -27,6 +27,9 @@ class Loss(Layer):
         return checks.array(type(self).__name__, "t", t, x.dtype, x.shape)
 
     def labels(self, t, x, ignore_label=None):
+        if x.ndim > 2 and np.shape(t) == x.shape[:1]:
+            raise ValueError(checks.wrong(type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample", x.shape,
+                                          "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"))
         return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1], ignore_label)
 
     def number(self, dout):

@@ -260,6 +260,8 @@ class Concatenate(Layer):
     def forward(self, *inputs):
         if not inputs:
             raise TypeError("Concatenate: takes at least one input, got none")
+        if isinstance(inputs[0], (list, tuple)) and any(isinstance(x, np.ndarray) for x in inputs[0]):
+            raise TypeError("Concatenate: takes its inputs one by one, as in Concatenate()(a, b), got a list of them")
         inputs = [self.accept(x, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
         axis = axis_of(self, self.axis, inputs[0])
         pattern = tuple("D" if i == axis else n for i, n in enumerate(inputs[0].shape))

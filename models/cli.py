@@ -28,6 +28,13 @@ MODELS = {      # name: what it is, and a function of a sample's shape, the numb
     "resnet": ("ResNet for small images: three residual blocks", convolutional("ResNet", depth=8)),
     "inception": ("a small network of two Inception blocks", convolutional("small_inception")),
 }
+PYTHON = {      # the same models for digits, to load weights into
+    "mlp": "MLP([64, 128, 64, 10])",
+    "lenet": "LeNet(input_shape=(1, 8, 8))",
+    "vgg": "VGG(depth=6, input_shape=(1, 8, 8), classes=10)",
+    "resnet": "ResNet(depth=8, input_shape=(1, 8, 8), classes=10)",
+    "inception": "small_inception(input_shape=(1, 8, 8))",
+}
 COMMANDS = {"train": "train a model on real data, and keep its learning curves and weights"}
 DATA = {
     "digits": "1,797 handwritten digits of 8 x 8 pixels (UCI), bundled: no download",
@@ -102,12 +109,14 @@ def train_parser():
     train = Parser(
         prog="chainrule train", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Train a model on real data and report its accuracy on test samples that it has never seen.",
-        epilog="models:\n" + "".join(f"  {name:8} {what}\n" for name, (what, _) in MODELS.items())
-        + "\ndata:\n" + "".join(f"  {name:8} {what}\n" for name, what in DATA.items())
+        epilog="models:\n" + "".join(f"  {name:10} {what}\n" for name, (what, _) in MODELS.items())
+        + "\ndata:\n" + "".join(f"  {name:11} {what}\n" for name, what in DATA.items())
         + "\nresults, in OUT/MODEL-DATA:\n"
           "  curves.png         loss and accuracy over the epochs, for training and validation samples\n"
           "  history.csv        the same as a table\n"
-          "  model.safetensors  the weights; model.load(path) reads them back\n"
+          "  model.safetensors  the weights; model.load(path) reads them back into the same model\n"
+          "\nthe same models in Python, from chainrule.models, for digits:\n"
+        + "".join(f"  {name:10} {call}\n" for name, call in PYTHON.items()) +
           "\nexamples:\n  chainrule train\n  chainrule train mlp --data digits --epochs 60 --lr 0.0005 --seed 1\n")
     train.add_argument("model", nargs="?", default="mlp", type=known("model", MODELS), help="which model (default: mlp)")
     train.add_argument("--data", default="digits", type=known("data set", DATA), metavar="NAME",

@@ -37,6 +37,9 @@ class Graph(Model):
     def __init__(self, inputs, outputs, targets=(), loss=None, penalty=None, trace=False):
         self.inputs, self.outputs, self.targets = listed(inputs), listed(outputs), listed(targets)
         self.several, self.trace = isinstance(outputs, (list, tuple)) and len(outputs) > 1, trace
+        for n in self.outputs:
+            if not isinstance(n, Node):
+                raise TypeError(f"Graph: outputs are nodes, made by calling a layer on nodes, as in y = ReLU()(x), got {n!r}")
         end = loss
         if loss is not None and not isinstance(loss, Node):
             self.targets = self.targets or [Input("t")]
@@ -54,7 +57,8 @@ class Graph(Model):
         given = [*self.inputs, *self.targets]
         for i, n in enumerate(given):
             if not isinstance(n, Input):
-                raise TypeError(f"Graph: inputs and targets are nodes made by Input(), got {n!r}")
+                hint = "; a loss goes by its name: loss=" if hasattr(n, "forward") else ""
+                raise TypeError(f"Graph: inputs and targets are nodes made by Input(), got {n!r}{hint}")
             n.name = n.name or (f"x{i + 1}" if n in self.inputs else f"t{i + 1 - len(self.inputs)}")
         reached = [n for n in self.nodes if isinstance(n, Input)]
         for n in reached:
@@ -101,7 +105,9 @@ class Graph(Model):
         if len(arrays) < k or targets and len(targets) != len(self.targets):
             names = ", ".join(n.name for n in self.inputs), ", ".join(n.name for n in self.targets)
             raise TypeError(f"Graph: forward takes the inputs ({names[0]})"
-                            + f", or these and the targets ({names[1]})" * bool(names[1]) + f", got {len(arrays)} arrays")
+                            + f", or these and the targets ({names[1]})" * bool(names[1]) + f", got {len(arrays)} arrays"
+                            + "; for a loss make it with loss=, as in Graph(x, y, loss=SoftmaxWithLoss())"
+                            * (len(arrays) > k and not self.targets))
         try:
             return self._forward(arrays[:k], targets)
         finally:

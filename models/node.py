@@ -79,6 +79,8 @@ class Input(Node):
     """A node whose value is an argument of the graph's ``forward``. The name is for messages and drawings."""
 
     def __init__(self, name=None):
+        if name is not None and not isinstance(name, str):
+            raise TypeError(checks.wrong("Input", "name", "be a str or None", repr(name), "an Input takes arrays of any shape"))
         super().__init__(None, ())
         self.name = name
 

@@ -83,7 +83,10 @@ class Seq2Seq(Model):
             wanted = np.where(boolean(type(self).__name__, "t_mask", t_mask, t.shape)[:, 1:], wanted, -1)
         return self._forward((x, t, x_mask), (wanted,))
 
-    def run(self, x, t, x_mask=None):
+    def run(self, x, t=None, x_mask=None):
+        if t is None:
+            raise TypeError(f"{type(self).__name__}: predict takes x and t, and scores each token of t; to write an answer "
+                            "to x alone: generate(x, start_id, length)")
         try:
             return self.decode(t[:, :-1], self.encode(x, x_mask), x_mask)
         finally:

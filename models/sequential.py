@@ -1,4 +1,5 @@
 """A chain of layers."""
+from ..layers.losses import Loss
 from .model import Model, note
 
 
@@ -36,10 +37,16 @@ class Sequential(Model):
     >>> model.predict(x).shape
     (5, 3)
 
-    Raises TypeError for what is no layer, ValueError for one layer used twice.
+    Raises TypeError for what is no layer and for a loss among them, ValueError for one layer used twice.
     """
 
     def __init__(self, *layers, loss=None, penalty=None):
+        who = type(self).__name__
+        for i, layer in enumerate(layers):
+            if isinstance(layer, (list, tuple)):
+                raise TypeError(f"{who}: takes its layers one by one, got a {type(layer).__name__} of them; {who}(*layers)")
+            if isinstance(layer, Loss):
+                raise TypeError(f"{who}: layer {i} is a loss, which takes targets too; it goes by its name: loss={layer!r}")
         super().__init__(layers, loss, penalty)
         # Nobody reads a gradient from below the first layer that has parameters.
         self._first = next((i for i, layer in enumerate(self.layers) if layer.params), 0)

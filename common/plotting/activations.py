@@ -22,6 +22,9 @@ def plot_activations(y, ax=None, sample=0, most=64):
     """
     who = "plot_activations"
     checks.count(who, "most", most)
+    if hasattr(y, "forward"):
+        raise TypeError(checks.wrong(who, "y", "be an array, the output of a layer", type(y).__name__,
+                                     "layer.forward(x) gives one"))
     y = checks.as_array(y)
     y = checks.array(who, "y", y, y.dtype, ("C", "H", "W") if y.ndim == 3 else ("N", "C", "H", "W"))
     batch = y[None] if y.ndim == 3 else y

@@ -16,6 +16,7 @@ from chainrule.models import Sequential
 from tests.errors import refused
 
 RNG = np.random.default_rng(0)
+AFFINE = "the weights (C KH KW, F) of an Affine on flat images are W.T.reshape(F, C, KH, KW)"
 
 
 @pytest.fixture(autouse=True)
@@ -132,8 +133,8 @@ class TestFilters:
         np.testing.assert_array_equal(W, before)
 
     @pytest.mark.parametrize("W, most, error, message", [
-        (np.ones((3, 2)), 64, ValueError, "W should have shape (F, C, KH, KW), got (3, 2)"),
-        (Affine.init(3, 2), 64, ValueError, "W should have shape (F, C, KH, KW), got (3, 2)"),
+        (np.ones((3, 2)), 64, ValueError, "W should have shape (F, C, KH, KW), got (3, 2); " + AFFINE),
+        (Affine.init(3, 2), 64, ValueError, "W should have shape (F, C, KH, KW), got (3, 2); " + AFFINE),
         (ReLU(), 64, ValueError, "W should be an array or a layer that has one, got ReLU without"),
         (np.ones((2, 0, 3, 3)), 64, ValueError, "W should not be empty, got shape (2, 0, 3, 3)"),
         ("filters", 64, TypeError, "W should be an array of floats, got <U7 str"),
@@ -193,6 +194,7 @@ class TestActivations:
 
     @pytest.mark.parametrize("y, options, error, message", [
         (np.ones((3, 4)), {}, ValueError, "y should have shape (N, C, H, W), got (3, 4)"),
+        (ReLU(), {}, TypeError, "y should be an array, the output of a layer, got ReLU; layer.forward(x) gives one"),
         (np.ones((2, 1, 3, 3)), {"sample": 2}, ValueError, "sample should be in 0..1, got 2"),
         (np.ones((2, 3, 3)), {"sample": 1}, ValueError, "sample should be in 0..0, got 1"),
         (np.ones((2, 3, 3)), {"sample": -1}, ValueError, "sample should be at least 0, got -1"),
@@ -307,6 +309,8 @@ class TestConfusion:
          "matrix should hold counts: whole numbers, none negative, not all 0, got 0 to 0"),
         ({"y_or_matrix": MATRIX, "x": X}, ValueError,
          "x needs the scores y and the targets t of its samples, got only counts"),
+        ({"y_or_matrix": Y.argmax(axis=1), "t": T}, ValueError, f"y should be scores (N, C), got shape {T.shape}; "
+         "pass what the model gives, not its argmax, and the targets t after it"),
         ({"y_or_matrix": MATRIX, "labels": ["a"]}, ValueError,
          "labels should name the 3 classes, got 1 names"),
         ({"y_or_matrix": MATRIX, "labels": 3}, TypeError, "labels should name the 3 classes, got 3"),

@@ -70,7 +70,8 @@ class TestInit:
 
 
 class TestConstructionErrors:
-    @pytest.mark.parametrize("bad, got", [([[1.0, 2.0, 3.0]], "list"), (np.ones((2, 3), int), "int64"), (None, "None")])
+    @pytest.mark.parametrize("bad, got", [([[1.0, 2.0, 3.0]], "list"), (np.ones((2, 3), int), "int64"), (None, "None"),
+                                          (64, r"int; Affine.init\(...\) makes one$")])
     def test_W_is_a_float_array(self, bad, got):
         with pytest.raises(TypeError, match=f"^Affine: W should be an? .*array of floats, got {got}"):
             Affine(bad, np.zeros(3))

@@ -181,3 +181,9 @@ class TestErrors:
             Concatenate().forward(x, np.ones((2, 3, 4), np.int64))
         with refused(ValueError, "Concatenate: x should have an axis 3, got shape (2, 3, 4)"):
             Concatenate(axis=3).forward(x)
+
+
+def test_inputs_in_a_list_are_refused():
+    a = np.ones((2, 3))
+    with refused(TypeError, "Concatenate: takes its inputs one by one, as in Concatenate()(a, b), got a list of them"):
+        Concatenate()([a, a])

@@ -13,6 +13,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from chainrule import models
 from chainrule.datasets import load_digits
 from chainrule.models import MLP, cli
 
@@ -107,6 +108,12 @@ def test_help(arguments, capsys):
     if arguments[0] == "train":
         for word in ("--epochs", "--seed", "curves.png", "examples:", "digits", "mlp"):
             assert word in text
+
+
+def test_help_says_how_to_make_the_models_in_python():
+    assert cli.PYTHON.keys() == cli.MODELS.keys()
+    for name, (_, make) in cli.MODELS.items():
+        assert repr(eval(cli.PYTHON[name], vars(models))) == repr(make((1, 8, 8), 10, 0))
 
 
 def test_ctrl_c_keeps_history_and_weights(tmp_path):

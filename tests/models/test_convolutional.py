@@ -123,6 +123,17 @@ def test_the_seed_decides_the_weights():
     assert (a == b).all() and (a != c).any()
 
 
+@pytest.mark.parametrize("shape, channels, hint", [
+    ((5, 8, 9, 3), 3, "; the channels come before the rows: x.transpose(0, 3, 1, 2)"),
+    ((5, 8, 9), 1, "; images of one channel have an axis for it: x[:, None]"),
+    ((3, 8, 9), 3, "; one image is a batch of one: x[None]"),
+    ((1, 8, 9), 1, "; one image is a batch of one: x[None]"),
+    ((5, 3, 8, 9), 1, ""), ((5, 8, 9, 7), 3, ""), ((5, 8, 9), 3, "")])
+def test_images_whose_axes_are_not_ours(shape, channels, hint):
+    with refused(ValueError, f"Convolution: x should have shape (N, {channels}, H, W), got {shape}{hint}"):
+        Convolution.init(channels, 2, 3, rng=0).forward(np.zeros(shape, np.float32))
+
+
 def test_lenet_reads_digits():
     (x, t), (x_test, t_test) = load_digits()
     trainer = Trainer(LeNet((1, 8, 8), rng=0), Adam(lr=2e-3))

@@ -215,6 +215,10 @@ def test_bad_input():
         model.forward(X, T[:2])
     with pytest.raises(ValueError, match=r"Seq2Seq: t should have shape \(3, Tt\) with Tt > 1, got \(3, 1\)"):
         model.forward(X, T[:, :1])
+    for kind in network(), network("attention"):
+        with refused(TypeError, f"{type(kind).__name__}: predict takes x and t, and scores each token of t; to write an answer "
+                                "to x alone: generate(x, start_id, length)"):
+            kind.predict(X)
     with pytest.raises(ValueError, match="Seq2Seq: x should not be empty"):
         model.forward(np.zeros((3, 0), int), T)
     with pytest.raises(TypeError, match="Seq2Seq: t_mask should hold booleans"):

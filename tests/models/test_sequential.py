@@ -298,6 +298,10 @@ def test_what_is_no_layer_is_refused():
         Sequential(affine)
     with pytest.raises(ValueError, match="at least one layer"):
         Sequential()
+    with refused(TypeError, "Sequential: takes its layers one by one, got a list of them; Sequential(*layers)"):
+        Sequential([affine(4, 4), Tanh()])
+    with refused(TypeError, "Sequential: layer 1 is a loss, which takes targets too; it goes by its name: loss=SquaredError()"):
+        Sequential(affine(4, 4), SquaredError())
 
     class Forgetful(Layer):
         def __init__(self):
