@@ -274,6 +274,34 @@ def test_predict_runs_in_evaluation_mode_and_leaves_no_trace(data):
         model.backward()
 
 
+def test_after_predict_there_is_nothing_to_go_back_from():
+    """Also where the layers are no Layers, and keep what they saw."""
+    model, x = Sequential(Plain(np.eye(4)), loss=SquaredError()), np.ones((5, 4))
+    model.forward(x, x)
+    model.predict(x)
+    assert model.output is None
+    with pytest.raises(RuntimeError, match="predict keeps nothing for backward"):
+        model.backward()
+
+
+def test_samples_predicted_in_parts_do_not_follow_each_other():
+    model = Sequential(LSTM.init(3, 4, stateful=True, rng=0, dtype=np.float64))
+    x = np.random.default_rng(0).standard_normal((4, 5, 3))
+    np.testing.assert_allclose(model.predict(x, batch_size=2), model.predict(x), rtol=1e-12)
+
+
+def test_a_model_that_is_told_that_nobody_wants_its_input_gradient_calculates_none():
+    first = affine(4, 6)
+    inner, seen = Sequential(first, Tanh()), []
+    outer = Sequential(inner, affine(6, 3, 1), loss=SoftmaxWithLoss())
+    back = first.backward
+    first.backward = lambda dout: seen.append(first.input_gradient) or back(dout)
+    outer.forward(np.ones((2, 4)), np.array([0, 1]))
+    outer.backward()
+    outer.backward(input_gradient=True)
+    assert seen == [False, True]
+
+
 def test_predict_restores_the_mode_when_it_fails():
     model = network()
     with pytest.raises(ValueError):
