@@ -13,10 +13,10 @@ layers which use ours; ``product`` then spreads the other layers' large products
 """
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import cache
 from itertools import pairwise
+from queue import SimpleQueue
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -26,6 +26,7 @@ LATE = 1 << 21         # those that are done elsewhere before a thread that slep
 
 limiting, working = threading.Lock(), threading.Lock()      # BLAS is kept to one thread; our threads are at work
 allowed = 0            # while ``limiting``: how many threads BLAS may use otherwise
+helpers = []           # for each thread of ours the queue of what it is to do
 
 
 def spread(job, count, work):
@@ -37,7 +38,7 @@ def spread(job, count, work):
     >>> spread(lambda part: int(x[part].sum()), 10, work=10)
     [45]
     """
-    n = min(count, work // WORTH) if work >= 2 * WORTH else 1
+    n = min(count, work // WORTH)
     n = min(n, threads()) if n > 1 else 1
     if n == 1:
         return [job(slice(0, count))]
@@ -47,22 +48,47 @@ def spread(job, count, work):
         return [job(part) for part in parts]
     try:
         with one_thread():
-            others = [pool().submit(copy_context().run, job, part) for part in parts[1:]]   # with the caller's np.errstate, say
-            try:
-                return [job(parts[0]), *(other.result() for other in others)]
-            finally:
-                wait(others)                                # also where one of them has failed
+            return in_threads(job, parts)
     finally:
         working.release()
 
 
-@cache
-def pool():
-    """Threads that live as long as the process, made when there is work for them."""
-    def begin():
-        if blas():
-            blas().set_num_threads(1)                       # a BLAS may count threads for each calling thread by itself
-    return ThreadPoolExecutor(max(1, processors() - 1), "chainrule", begin)
+def in_threads(job, parts):
+    """Not by the standard library's pool: its locks are taken in Python, and one that Ctrl-C leaves taken blocks for ever.
+    These queues are written in C. The threads are daemons, for one of the user's may go on when the main one is at its end."""
+    while len(helpers) < len(parts) - 1:
+        queue = SimpleQueue()
+        threading.Thread(target=help_out, args=(queue,), daemon=True, name="chainrule").start()
+        helpers.append(queue)                               # when there is someone who takes what it gets
+    results, answers, asked = [None] * len(parts), SimpleQueue(), 0
+    try:
+        for i, helper in zip(range(1, len(parts)), helpers):
+            helper.put((answers, i, copy_context(), job, parts[i]))         # with the caller's np.errstate, say
+            asked += 1
+        results[0] = job(parts[0])
+    finally:
+        failed = None
+        for _ in range(asked):
+            i, results[i], error = answers.get()
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return results
+
+
+def help_out(queue):
+    """What a thread of ours does all its life."""
+    while True:
+        answers, i, context, job, part = queue.get()
+        try:
+            if blas():
+                blas().set_num_threads(1)                   # a BLAS may count threads for each calling thread by itself
+            answer = i, context.run(job, part), None
+        except BaseException as error:
+            answer = i, None, error
+        del context, job, part                              # not to hold arrays while waiting
+        answers.put(answer)
+        del answers, answer
 
 
 def product(a, b, out=None):
@@ -85,16 +111,23 @@ class one_thread:
     def __enter__(self):
         global allowed
         self.limits = blas() is not None and limiting.acquire(blocking=False)        # else it does already, or no way to
-        if self.limits:
-            allowed = blas().num_threads
-            blas().set_num_threads(1)
+        try:
+            if self.limits:
+                allowed = blas().num_threads
+                blas().set_num_threads(1)
+        except BaseException:                               # Ctrl-C
+            self.__exit__()
+            raise
 
     def __exit__(self, *_):
         global allowed
-        if self.limits:
-            blas().set_num_threads(allowed)
-            allowed = 0
-            limiting.release()
+        try:
+            if self.limits and allowed:
+                blas().set_num_threads(allowed)
+        finally:
+            if self.limits:
+                allowed = 0
+                limiting.release()
 
 
 def threads():
@@ -121,7 +154,7 @@ def after_fork():
     if allowed:
         blas().set_num_threads(allowed)
     limiting, working, allowed = threading.Lock(), threading.Lock(), 0
-    pool.cache_clear()
+    helpers.clear()
 
 
 if hasattr(os, "register_at_fork"):

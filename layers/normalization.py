@@ -11,7 +11,7 @@ def standardize(x, mean, eps):
     mu = mean(x)
     u = x - mu
     var = mean(u * u)
-    s = 1 / np.sqrt(var + x.dtype.type(eps))
+    s = 1 / np.sqrt(var + eps)
     u *= s
     return u, s, mu, var
 
@@ -106,7 +106,7 @@ class LayerNorm(Normalization):
 
 def row_means(x):
     """The mean of each row of a matrix, as a column."""
-    return x.dot(np.ones(x.shape[1], x.dtype))[:, None] / x.dtype.type(x.shape[1])
+    return x.dot(np.ones(x.shape[1], x.dtype))[:, None] / x.shape[1]
 
 
 class GroupNorm(Normalization):
@@ -150,7 +150,7 @@ class GroupNorm(Normalization):
         """The mean of each group of each sample, x being (N, lines, values), as (N, 1, values)."""
         (N, M, values), C, G = x.shape, len(self.params[0]), self.groups
         sums = np.matmul(np.ones(M, x.dtype), x).reshape(N, values // C, G, C // G)
-        means = sums.mean(axis=(1, 3), keepdims=True) / x.dtype.type(M)
+        means = sums.mean(axis=(1, 3), keepdims=True) / M
         return np.broadcast_to(means, sums.shape).reshape(N, 1, values)
 
 
@@ -209,7 +209,7 @@ class BatchNorm(Normalization):
                 running += self.momentum * (batch - running)
         else:
             repeats = lines.shape[1] // x.shape[1]
-            s = np.tile(1 / np.sqrt(self.running_var + x.dtype.type(self.eps)), repeats)
+            s = np.tile(1 / np.sqrt(self.running_var + self.eps), repeats)
             u = (lines - np.tile(self.running_mean, repeats)) * s
         self.cache = u, s, x.shape, self.training
         return from_lines(self.scale_and_shift(u), x.shape)
@@ -224,7 +224,7 @@ class BatchNorm(Normalization):
     def _means(self, lines):
         """The mean of each channel, repeated as in a line."""
         C = len(self.params[0])
-        means = column_sums(lines).reshape(-1, C).mean(axis=0) / lines.dtype.type(len(lines))
+        means = column_sums(lines).reshape(-1, C).mean(axis=0) / len(lines)
         return np.tile(means, lines.shape[1] // C)
 
 

@@ -36,10 +36,8 @@ def blas(monkeypatch):
     monkeypatch.setattr(threads, "processors", lambda: 4)
     monkeypatch.setattr(threads, "WORTH", 100)
     monkeypatch.setattr(threads, "LATE", 0)
-    threads.pool.cache_clear()
-    yield fake
-    threads.pool().shutdown()
-    threads.pool.cache_clear()
+    monkeypatch.setattr(threads, "helpers", [])
+    return fake
 
 
 def parts(count, work=10_000):
@@ -299,3 +297,40 @@ def test_a_process_that_was_forked_off_has_threads_of_its_own():
     # Python 3.12 warns of any fork where there are threads.
     done = subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK], timeout=60)
     assert done.returncode == 0
+
+
+END = """
+import threading, time
+from chainrule.common import threads
+threads.WORTH, threads.LATE, threads.processors, threads.blas = 1, 0, lambda: 2, lambda: None
+def train():
+    time.sleep(0.3)
+    print(len(threads.spread(lambda part: part, 4, 1 << 30)))
+threading.Thread(target=train).start()
+"""
+
+
+def test_a_thread_of_the_users_may_outlive_the_main_one():
+    done = subprocess.run([sys.executable, "-c", END], timeout=60, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_ctrl_c_while_blas_is_told_leaves_no_lock(blas, monkeypatch, call):
+    def interrupted(n):
+        blas.told.append(n)
+        if len(blas.told) == call:
+            raise KeyboardInterrupt
+    monkeypatch.setattr(blas, "set_num_threads", interrupted)
+    with pytest.raises(KeyboardInterrupt), threads.one_thread():
+        pass
+    assert not threads.limiting.locked() and threads.allowed == 0
+
+
+def test_where_no_thread_starts_the_next_call_does_not_wait_for_it(blas, monkeypatch):
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        parts(4)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert len(parts(4)) == 4

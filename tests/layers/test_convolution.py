@@ -1,6 +1,5 @@
 """Convolution against its definition in plain loops. (PyTorch's values: test_parity.)"""
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -210,9 +209,7 @@ def test_several_threads_change_nothing(name, monkeypatch):
     monkeypatch.setattr(threads, "WORTH", 1)
     monkeypatch.setattr(threads, "LATE", 0)
     shape, filters, *options = SWEEP[name]
-    with ThreadPoolExecutor(2) as pool:
-        monkeypatch.setattr(threads, "pool", lambda: pool)
-        compare((5, *shape[1:]), filters, **(options[0] if options else {}))
+    compare((5, *shape[1:]), filters, **(options[0] if options else {}))
     assert [count for count, _ in used] == [5] * 3                  # forward, and backward with and without dx
 
 
