@@ -103,6 +103,8 @@ class Vocabulary:
         kept = sorted((-n, token) for token, n in counts.items() if n >= least and token not in first)
         if size is not None:
             kept = kept[:max(checks.count("Vocabulary", "size", size) - len(first), 0)]
+        if not counts:
+            raise ValueError(checks.wrong("Vocabulary", "the text", "hold at least one token", "an empty one"))
         if not kept:
             raise ValueError(f"Vocabulary: of the text's {len(counts)} different tokens none is left with size={size} "
                              f"and min_count={least}; allow more of them, or give more text")
@@ -131,7 +133,8 @@ class Vocabulary:
         """
         given, ids, expected = ids, checks.as_array(ids), f"hold integers in 0..{len(self) - 1}"
         if ids.size and ids.dtype.kind not in "iu":
-            raise TypeError(checks.wrong("Vocabulary.decode", "ids", expected, checks.kind_text(given, ids)))
+            hint = "of scores take .argmax(axis=-1)" if ids.dtype.kind == "f" and ids.shape[-1:] == (len(self),) else ""
+            raise TypeError(checks.wrong("Vocabulary.decode", "ids", expected, checks.kind_text(given, ids), hint))
         if ids.ndim > 1:
             return [self.decode(row) for row in ids]
         ids = ids.ravel().tolist()

@@ -31,10 +31,14 @@ class Model(Layer):
         super().__init__()
         if not layers:
             raise ValueError(f"{type(self).__name__}: a model needs at least one layer")
-        for name, part in (("loss", loss), ("penalty", penalty)):
+        for name, part, example, kinds in (("loss", loss, "SoftmaxWithLoss()", ("forward", "connect")),
+                                           ("penalty", penalty, "L2(0.01)", ("add_gradients",))):
             if isinstance(part, type):
                 raise TypeError(checks.wrong(type(self).__name__, name, f"be an object, as in {name}={part.__name__}(...)",
                                              f"the class {part.__name__}"))
+            if part is not None and not any(hasattr(part, kind) for kind in kinds):
+                raise TypeError(checks.wrong(type(self).__name__, name, f"be None or an object, as in {name}={example}",
+                                             repr(part)))
         self.layers, self.loss, self.penalty = checked(layers), loss, penalty
         for i, layer in enumerate(self.layers):
             if getattr(layer, "penalty", None) is not None:

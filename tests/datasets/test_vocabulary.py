@@ -138,6 +138,9 @@ def test_an_id_in_the_place_of_a_token_is_no_unknown_word():
     ([0, 3], ValueError, "Vocabulary.decode: ids should hold integers in 0..2, got 3"),
     ([[0], [-1]], ValueError, "Vocabulary.decode: ids should hold integers in 0..2, got -1"),
     ([0.0], TypeError, "Vocabulary.decode: ids should hold integers in 0..2, got float64 list"),
+    (0.5, TypeError, "Vocabulary.decode: ids should hold integers in 0..2, got float64 float"),
+    (np.ones((2, 3)), TypeError, "Vocabulary.decode: ids should hold integers in 0..2, got float64 ndarray; of scores take "
+     ".argmax(axis=-1)"),
     ("ab", TypeError, "Vocabulary.decode: ids should hold integers in 0..2, got <U2 str"),
 ])
 def test_ids_that_are_none(ids, error, message):
@@ -163,7 +166,7 @@ def test_a_wrong_argument(arguments, error, message):
 
 
 @pytest.mark.parametrize("text, options, error, message", [
-    ("", {}, ValueError, "of the text's 0 different tokens none is left with size=None and min_count=1"),
+    ("", {}, ValueError, "Vocabulary: the text should hold at least one token, got an empty one"),
     ("a b", {"min_count": 2}, ValueError, "of the text's 2 different tokens none is left with size=None and min_count=2"),
     ("a b", {"size": 1, "unknown": "?"}, ValueError, "none is left with size=1"),
     ("a b", {"size": 1, "unknown": "?", "padding": "_"}, ValueError, "none is left with size=1"),

@@ -132,6 +132,9 @@ def test_a_class_in_place_of_a_loss_or_a_penalty_is_refused():
         network(loss=SoftmaxWithLoss)
     with pytest.raises(TypeError, match=r"^Sequential: penalty should be an object, as in penalty=L2\(...\), got the class L2"):
         network(penalty=L2)
+    for name, part, example in ("loss", "softmax", "SoftmaxWithLoss()"), ("penalty", 0.01, "L2(0.01)"):
+        with refused(TypeError, f"Sequential: {name} should be None or an object, as in {name}={example}, got {part!r}"):
+            network(**{name: part})
     x = Input()
     with pytest.raises(TypeError, match="^Graph: loss should be an object"):
         Graph(x, affine(4, 3)(x), loss=SoftmaxWithLoss)
