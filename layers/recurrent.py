@@ -214,6 +214,7 @@ class RNN(OverTime, RNNCell):
 
     A mask is False at steps that are none, the padding behind a short sequence say: there the state stays as it was,
     the output is 0 and no gradient flows, whatever x holds there, so that ``state`` is the one after the last real step.
+    For one vector per sequence put ``Sum(axis=1)`` behind; ``Mean(axis=1)`` would divide by the padding, too.
 
     backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into another layer; it returns
     dL/dx or, if forward had a mask, (dL/dx, None).

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule.common import initializers
+from chainrule.layers import Sum
 from chainrule.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from tests.errors import refused
 
@@ -199,6 +200,13 @@ class TestMask:
             LAYERS[kind].init(0, 5)
         with refused(ValueError, f"{kind}: n_hidden should be at least 1, got 0"):
             LAYERS[kind].init(5, 0)
+
+    @each
+    def test_the_sum_over_the_steps_is_the_same_with_more_padding(self, kind):
+        layer, x = make(kind), draw(2, 6, 3)
+        mask = np.arange(6) < np.array([[2], [4]])
+        y, cut = (Sum(axis=1).forward(layer.forward(x[:, :T], mask[:, :T])) for T in (6, 4))
+        same(y, cut)
 
     @each
     def test_a_mask_of_the_wrong_kind(self, kind):
