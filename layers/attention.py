@@ -101,7 +101,7 @@ class Attention(Layer):
 
 def attention_mask(layer, mask, N, Tq, Tk):
     """A mask as an array of booleans (N or 1, Tq or 1, Tk)."""
-    if np.shape(mask) == (N, Tk) and (N, Tk) != (Tq, Tk):
+    if np.shape(mask) == (N, Tk):
         raise ValueError(checks.wrong(type(layer).__name__, "mask", f"have shape {(N, Tq, Tk)}", (N, Tk),
                                       "if it says which keys there are, mask[:, None] says so to every query"))
     lead = tuple(1 if given == 1 else n for given, n in zip(np.shape(mask), (N, Tq)))

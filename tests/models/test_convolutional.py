@@ -134,6 +134,10 @@ def test_images_whose_axes_are_not_ours(shape, channels, hint):
         Convolution.init(channels, 2, 3, rng=0).forward(np.zeros(shape, np.float32))
 
 
+def test_images_as_wide_as_they_have_channels():
+    assert Convolution.init(3, 2, 3, rng=0).forward(np.zeros((5, 3, 8, 3), np.float32)).shape == (5, 2, 6, 1)
+
+
 def test_lenet_reads_digits():
     (x, t), (x_test, t_test) = load_digits()
     trainer = Trainer(LeNet((1, 8, 8), rng=0), Adam(lr=2e-3))

@@ -340,7 +340,7 @@ def test_wrong_numbers_of_arrays_and_a_loss_that_is_no_number(rng):
     x, t = Input("x"), Input("t")
     model = Graph(x, affine(3, 2)(x), loss=SquaredError())
     data = rng.standard_normal((5, 3))
-    with pytest.raises(TypeError, match=r"forward takes the inputs \(x\), or these and the targets \(t\d?\), got 3 arrays"):
+    with pytest.raises(TypeError, match=r"forward takes the inputs \(x\), or these and the targets \(t\d?\), got 3 arrays$"):
         model.forward(data, data, data)
     with pytest.raises(TypeError, match="got 0 arrays"):
         model.forward()

@@ -172,6 +172,8 @@ def test_contexts_and_words_that_changed_places(negatives):
         for call in (model.forward, model.predict, lambda a, model=model: model.forward(a, x if a is t else t)):
             with refused(ValueError, sentences[cls]):
                 call(wrong)
+    with refused(ValueError, "CBOW: x should have shape (N, C), got (4,); as from x, t = context_windows(ids)"):
+        network(CBOW, negatives).forward(x[0], t[:1])
 
 
 def test_a_vector_in_place_of_ids():
