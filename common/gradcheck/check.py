@@ -167,9 +167,14 @@ class Check:
         self.end = time.process_time() + (SEARCH if not self.subject.fresh_each_time else SEARCH / 4)
         if m.right or m.error is not None:
             return m
-        if m.sampled and (small := self.smaller()):
-            self.notes.append("a mistake of a large layer: diagnosed on a part of the inputs")
-            return small
+        if m.sampled:
+            m = self.beside_kinks(m)
+            if m.right:
+                return m
+            if (small := self.smaller()) and not (small := self.beside_kinks(small)).right:
+                self.notes.append("a mistake of a large layer: diagnosed on a part of the inputs")
+                return small
+            self.subject = m.subject
         if coarse(self.subject):
             rough = measure(self.subject, self.rng, units=False, eps=3e-3)
             if all(e.shaped and close(e.A, e.G, 3e-2, 1e-5) for e in rough.targets):
@@ -177,6 +182,10 @@ class Check:
                 return rough
         if (turned := self.samples_first(m)) is not None:
             return turned
+        return self.beside_kinks(m)
+
+    def beside_kinks(self, m):
+        """The measurement a small step beside these inputs, if some of what is wrong is so at kinks; else the same."""
         self.kinks = [e.where for e in m.targets if not e.right and e.shaped and np.any(e.kinked & e.wrong())]
         if not self.kinks:
             return m
@@ -232,7 +241,7 @@ class Check:
     def beside(self, size, outwards, seed):
         """The same measurement at inputs and parameters moved by a random step of relative length ``size``
         (``outwards``: away from zero)."""
-        subject = Subject(self.layer, self.given, self.call)
+        subject = Subject(self.layer, self.subject.inputs, self.call)
         subject.fresh_each_time = self.subject.fresh_each_time
         scalar = self.subject.output().ndim == 0
         rng = np.random.default_rng(seed)

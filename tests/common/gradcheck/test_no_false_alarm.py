@@ -7,7 +7,7 @@ import pytest
 from chainrule import layers as L
 from chainrule.common.gradcheck import check_gradients, locate
 from chainrule.layers import __all__ as exported
-from chainrule.models import MLP
+from chainrule.models import MLP, Sequential
 from tests.common.gradcheck.right import CASES as SHAPES
 from tests.layers.table import CASES, TABLE
 
@@ -110,3 +110,26 @@ def test_large_layers_are_sampled():
     good, bad = (check_gradients(cls.init(784, 256, rng=1), x, rng=0) for cls in (L.Affine, OneRow))
     assert good.ok and "large" in good.notes[0]
     assert not bad.ok and bad.findings[0].where == "params[0]" and "[3] of axis 0" in bad.findings[0].evidence
+
+
+@pytest.mark.parametrize("layer", [L.ReLU(), L.MaxPool(2)], ids=repr)
+def test_kinks_of_large_layers(layer):
+    x = np.maximum(np.random.default_rng(0).normal(size=(4, 8, 16, 16)), 0)        # zeros and ties, as images have
+    report = check_gradients(layer, x, rng=0)
+    assert report.ok and report.codes == ["kink"], report
+
+    class Half(type(layer)):
+        def backward(self, dout):
+            return super().backward(dout) / 2
+    half = Half.__new__(Half)
+    half.__dict__.update(layer.__dict__)
+    assert check_gradients(half, x, rng=0).codes == ["factor-half"]
+
+
+def test_images_with_a_black_border_blame_no_layer():
+    x, t = np.zeros((5, 1, 8, 8)), np.arange(5)
+    x[:, :, 2:6, 2:6] = np.random.default_rng(0).random((5, 1, 4, 4))
+    for activation in (L.ReLU, L.GELU):
+        model = Sequential(L.Convolution.init(1, 8, 3, padding=1, rng=0), activation(), L.MaxPool(2), L.Flatten(),
+                           L.Affine.init(128, 10, rng=1), loss=L.SoftmaxWithLoss())
+        assert locate(model, x, t, rng=0)
