@@ -48,8 +48,12 @@ class Layer:
     couples_samples = False   # True: a sample's output depends on the other samples of its batch
     spreads = False           # True: shares its samples out among threads, see threads.py
 
-    def __init__(self, **params):
+    def __init__(self, *arguments, **params):
         """Keep the named arrays as parameters (one that is None is left out) and make their gradients."""
+        if arguments:
+            who, mine = type(self).__name__, type(self).__init__ is Layer.__init__
+            raise TypeError(f"{who}: made without arguments, {who}(); it is forward(x) that takes arrays" if mine else
+                            f"{who}: Layer.__init__ takes parameters by name, as in super().__init__(W=W)")
         params = {name: p for name, p in params.items() if p is not None}
         checks.parameters(type(self).__name__, params)
         self.names = tuple(params)

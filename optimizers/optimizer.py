@@ -85,7 +85,11 @@ class Optimizer:
 
     @property
     def state(self):
-        """Copies of all that the next step depends on: ``{"step": ..., "m.0": ..., "v.0": ..., ...}``."""
+        """Copies of all that the next step depends on: ``{"step": ..., "m.0": ..., "v.0": ..., ...}``.
+
+        A training that is to go on another day writes ``model.save("model.safetensors")`` and ``np.savez("optimizer.npz",
+        **optimizer.state)``, and begins then with ``model.load`` and ``optimizer.load_state(np.load("optimizer.npz"))``.
+        """
         arrays = {f"{name}.{i}": a.copy()
                   for i, kept in enumerate(self._state) for name, a in zip(self.names, kept)}
         return {"step": np.array(self.step, np.int64), **arrays}

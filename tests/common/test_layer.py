@@ -49,6 +49,18 @@ class TestConstruction:
         assert (layer.names, layer.params, layer.grads, layer.buffers, layer.cache) == ((), [], [], {}, None)
         assert layer.training is True and layer.input_gradient is True and layer.couples_samples is False
 
+    def test_arrays_without_a_name(self):
+        class Twice(Layer):
+            pass
+
+        class Unnamed(Layer):
+            def __init__(self, W):
+                super().__init__(W)
+        with refused(TypeError, "Twice: made without arguments, Twice(); it is forward(x) that takes arrays"):
+            Twice(np.ones(3))
+        with refused(TypeError, "Unnamed: Layer.__init__ takes parameters by name, as in super().__init__(W=W)"):
+            Unnamed(np.ones(3))
+
     def test_what_is_no_parameter_is_refused_by_the_name_of_the_class(self):
         with refused(TypeError, "Scale: a should be a NumPy array of floats, got list; Scale.init(...) makes one"):
             Scale([1.0])
