@@ -75,9 +75,11 @@ class Parameters:
             raise RuntimeError(f"{who}: its layers are not those that it was made of, and its params are still theirs; make a "
                                "new model of the layers you want, which may be the old ones")
         for kind in kinds:
-            known = set(map(id, self.listed[kind]))
-            for j, a in enumerate(getattr(model, kind)):
-                if id(a) not in known:
+            arrays, known = getattr(model, kind), self.listed[kind]
+            if len(arrays) == len(known) and all(map(is_, arrays, known)):
+                continue
+            for j, a in enumerate(arrays):
+                if not any(a is there for there in known):
                     raise RuntimeError(f"{who}: {kind}[{j}] was replaced by an array that no layer knows of; write into the one "
                                        f"that was there: {kind}[{j}][...] = value")
         for i, layer, kind, then, arrays in self.held:
