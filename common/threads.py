@@ -144,7 +144,7 @@ def processors():
 @cache
 def blas():
     """NumPy's BLAS, whose number of threads can be read and set; None where threadpoolctl does not know it."""
-    found = [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
+    found = [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas" and library.num_threads]
     return min(found, key=lambda library: "numpy" not in library.filepath, default=None)
 
 

@@ -217,9 +217,11 @@ def test_processors_are_those_that_this_process_may_use(monkeypatch):
 
 @pytest.mark.parametrize("libraries, expected", [
     ([("openmp", "numpy.libs"), ("blas", "scipy.libs"), ("blas", "numpy.libs")], ("blas", "numpy.libs")),
-    ([("openmp", "numpy.libs"), ("blas", "system")], ("blas", "system")), ([("openmp", "numpy.libs")], None)])
+    ([("openmp", "numpy.libs"), ("blas", "system")], ("blas", "system")), ([("openmp", "numpy.libs")], None),
+    ([("blas", "numpy.libs mute"), ("blas", "system")], ("blas", "system"))])
 def test_of_several_libraries_it_is_numpys_blas(monkeypatch, libraries, expected):
-    found = [SimpleNamespace(user_api=api, filepath=f"/{folder}/library.so") for api, folder in libraries]
+    found = [SimpleNamespace(user_api=api, filepath=f"/{folder}/library.so", num_threads=None if "mute" in folder else 2)
+             for api, folder in libraries]
     monkeypatch.setattr(threads, "ThreadpoolController", lambda: SimpleNamespace(lib_controllers=found))
     assert threads.blas.__wrapped__() is (found[libraries.index(expected)] if expected else None)
 
