@@ -1,5 +1,5 @@
 """Data to learn from: loaders, generators, preprocessing and mini-batches."""
-from ..common.training.batches import batches
+from ..training.batches import batches
 from .digits import load_digits
 from .mnist import load_mnist
 from .preprocessing import random_shifts, train_test_split

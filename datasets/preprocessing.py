@@ -5,7 +5,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.rng import generator
-from ..common.training.batches import samples
+from ..training.batches import samples
 
 
 def train_test_split(*arrays, test_size=0.2, stratify=None, rng=None):

@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from .. import __version__
+
 
 def mlp(shape, classes, rng):
     import numpy as np
@@ -102,6 +104,7 @@ def main_parser():
                     epilog="commands:\n" + "".join(f"  {name:8} {what}\n" for name, what in COMMANDS.items())
                     + "\n'chainrule train --help' explains its options.")
     parser.add_argument("command", nargs="?", type=known("command", COMMANDS), help="what to do")
+    parser.add_argument("--version", action="version", version=f"chainrule {__version__}", help="print the version and end")
     return parser
 
 
@@ -174,9 +177,9 @@ def train(options, data, folder):
     """Train, keep curves, history and weights in ``folder``, and print the test accuracy."""
     import numpy as np
 
-    from ..common.training import Trainer
     from ..datasets import batches, random_shifts, train_test_split
     from ..optimizers import Adam, cosine_decay
+    from ..training import Trainer
 
     (x, t), (x_test, t_test) = data
     rng = np.random.default_rng(options.seed)

@@ -37,7 +37,7 @@ class LanguageModel(TextModel, Sequential):
     Raises ValueError for an id outside 0..V-1 and if the batch size changes while stateful, TypeError for ids
     that are no integers.
 
-    >>> from chainrule.common.training import Trainer
+    >>> from chainrule.training import Trainer
     >>> from chainrule.datasets import Vocabulary, text_batches
     >>> from chainrule.optimizers import Adam
     >>> text = "you say goodbye and i say hello . " * 20

@@ -127,7 +127,7 @@ class Model(Layer):
     def predict(self, *inputs, batch_size=None):
         """The output in evaluation mode, ``batch_size`` samples at a time, without a trace: caches are empty
         afterwards, flags, running statistics and generators as they were, also when it fails."""
-        from ..common.training.batches import batches
+        from ..training.batches import batches
         try:
             with evaluation(self), self._threads():
                 if batch_size is None:

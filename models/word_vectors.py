@@ -151,7 +151,7 @@ class CBOW(WordVectors):
     Raises ValueError for an id outside 0..V-1 and for negatives without counts, TypeError for ids that are no
     integers.
 
-    >>> from chainrule.common.training import Trainer
+    >>> from chainrule.training import Trainer
     >>> from chainrule.optimizers import Adam
     >>> ids = np.tile([0, 2, 4], 100) + np.random.default_rng(0).integers(0, 2, 300)    # 0 or 1, 2 or 3, ...
     >>> x, t = context_windows(ids, 1)

@@ -1,5 +1,5 @@
 """Optimizers: rules that change parameters by their gradients; schedules of the learning rate; clipping."""
-from ..common.training.clipping import clip_gradients
+from ..training.clipping import clip_gradients
 from .adaptive import AdaGrad, Adam, AdamW, RMSProp
 from .optimizer import Optimizer
 from .schedules import cosine_decay, step_decay, warmup

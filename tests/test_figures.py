@@ -10,10 +10,10 @@ from statistics import median
 
 import pytest
 
-from chainrule.common.training import Trainer
 from chainrule.datasets import make_addition, make_dates
 from chainrule.models import AttentionSeq2Seq, cli
 from chainrule.optimizers import Adam, cosine_decay
+from chainrule.training import Trainer
 
 FIGURES = [     # command, seeds, the median that is promised in per cent
     ("train mlp", 5, 97.0),

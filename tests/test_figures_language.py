@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from chainrule.common.layer import reset_states
-from chainrule.common.training import Trainer
 from chainrule.datasets import load_ptb, text_batches
 from chainrule.models import KneserNey, LanguageModel, NGram
 from chainrule.optimizers import AdamW, cosine_decay
+from chainrule.training import Trainer
 
 EPOCHS, STREAMS, STEPS = 15, 5, 35
 

@@ -4,7 +4,7 @@ import pytest
 
 from chainrule import layers as L
 from chainrule import models as M
-from chainrule.common.gradcheck import check_gradients
+from chainrule.gradcheck import check_gradients
 
 TAKERS = {
     "Dropout": lambda rng: L.Dropout(rng=rng),

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from ..rng import generator
+from ..common.rng import generator
 from . import conduct
 from .bounded import TimeUp, Watchdog
 from .conduct import finding

@@ -1,8 +1,8 @@
 """Second derivatives without the matrix: Hessian times vector, and what Krylov methods make of it."""
 import numpy as np
 
-from .. import checks
-from ..layer import Layer, walk
+from ..common import checks
+from ..common.layer import Layer, walk
 from .copying import float64_copy
 
 EPS = np.finfo(np.float64).eps

@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 
-from ..functions import softmax
-from ..layer import reset_states
-from ..rng import generator
+from ..common.functions import softmax
+from ..common.layer import reset_states
+from ..common.rng import generator
 from .check import as_layer, check_gradients, quiet
 from .copying import float64_copy, reachable
 from .numerical import forwarding

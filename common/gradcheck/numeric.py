@@ -1,8 +1,8 @@
 """A layer whose backward is not written yet, working already."""
 import numpy as np
 
-from .. import checks
-from ..layer import Layer
+from ..common import checks
+from ..common.layer import Layer
 from .numerical import columns, forwarding
 from .subject import Subject
 

@@ -1,7 +1,7 @@
 """Derivatives by trying: change one entry a little and see what the function does."""
 import numpy as np
 
-from .. import checks
+from ..common import checks
 
 STEP = np.finfo(np.float64).eps ** (1 / 3)  # 6e-6: rounding error eps/h and truncation error h² balance there
 

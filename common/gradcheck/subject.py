@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..layer import Layer
+from ..common.layer import Layer
 from .copying import Recording, float64_copy, reachable
 
 

@@ -1,7 +1,7 @@
 """What all pictures share: colours for all eyes, and markers that tell classes apart in grey print."""
 import numpy as np
 
-from .. import checks
+from ..common import checks
 
 TRAIN, VALIDATION = "#0072B2", "#D55E00"    # blue and vermilion (Okabe and Ito 2008, Color Universal Design)
 

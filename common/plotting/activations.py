@@ -1,7 +1,7 @@
 """What a layer makes of an image."""
 import numpy as np
 
-from .. import checks
+from ..common import checks
 from ._tiles import color_bar, number_of, show_tiles
 
 

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from .. import checks
+from ..common import checks
 from ._style import PLAIN, axes_for, names_of
 from ._tiles import color_bar
 

@@ -1,7 +1,7 @@
 """What a classifier makes of the plane."""
 import numpy as np
 
-from .. import checks
+from ..common import checks
 from ._style import COLORS, MARKERS, axes_for
 
 

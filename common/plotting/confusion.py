@@ -1,9 +1,9 @@
 """Which classes a model takes for which."""
 import numpy as np
 
-from .. import checks
-from ..functions import softmax
-from ..metrics import _labelled, confusion_matrix
+from ..common import checks
+from ..common.functions import softmax
+from ..common.metrics import _labelled, confusion_matrix
 from ._style import PLAIN, axes_for, names_of
 from ._tiles import best_columns, color_bar, show_tiles
 

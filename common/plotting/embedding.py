@@ -1,7 +1,7 @@
 """Vectors as named points in the plane."""
 import numpy as np
 
-from .. import checks
+from ..common import checks
 from ._style import PLAIN, TRAIN, axes_for, names_of
 
 

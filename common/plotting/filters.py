@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from .. import checks
+from ..common import checks
 from ._tiles import color_bar, number_of, show_tiles
 
 

@@ -1,7 +1,7 @@
 """How much of the gradient arrives at each layer."""
 import numpy as np
 
-from .. import checks
+from ..common import checks
 from ._style import PLAIN, TRAIN, VALIDATION, axes_for
 
 

@@ -3,7 +3,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .. import checks
+from ..common import checks
 from ._style import PLAIN, TRAIN, VALIDATION, axes_for
 
 

@@ -1,7 +1,7 @@
 """What the Trainer is given: every mistake is a sentence that says what to pass instead."""
 import numpy as np
 
-from .. import checks
+from ..common import checks
 from .batches import samples
 
 BATCHES = "as in batches=lambda: text_batches(ids)"

@@ -1,8 +1,8 @@
 """Mini-batches: a data set in small pieces, in a new order each epoch."""
 import numpy as np
 
-from .. import checks
-from ..rng import generator
+from ..common import checks
+from ..common.rng import generator
 
 
 def batches(*arrays, batch_size=32, rng=None, shuffle=True):

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from .. import checks
+from ..common import checks
 
 
 def clip_gradients(grads, max_norm):

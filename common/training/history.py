@@ -1,7 +1,7 @@
 """What happened while a model trained."""
 import csv
 
-from .. import checks
+from ..common import checks
 
 
 class History:

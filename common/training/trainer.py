@@ -4,10 +4,10 @@ from functools import partial
 
 import numpy as np
 
-from .. import checks
-from ..layer import evaluation, reset_states
-from ..metrics import accuracy
-from ..rng import generator
+from ..common import checks
+from ..common.layer import evaluation, reset_states
+from ..common.metrics import accuracy
+from ..common.rng import generator
 from . import arguments
 from .batches import batches as minibatches
 from .clipping import clip_gradients

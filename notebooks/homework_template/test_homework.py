@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.common.gradcheck import check_gradients
+from chainrule.gradcheck import check_gradients
 
 rng = np.random.default_rng(0)
 LAYERS = {                                        # name: (parameters, inputs); all sizes differ, so that axes cannot be confused

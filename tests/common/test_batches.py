@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.common.training.batches import batches
+from chainrule.training.batches import batches
 
 quickly = settings(derandomize=True, deadline=None, max_examples=60)
 x, t = np.arange(14.0, dtype=np.float32).reshape(7, 2), np.arange(7)

@@ -11,9 +11,9 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
-from chainrule.common import plotting
-from chainrule.common.plotting import plot_attention, plot_confusion, plot_decision_boundary, plot_embedding, plot_history
-from chainrule.common.plotting._style import COLORS
+from chainrule import plotting
+from chainrule.plotting import plot_attention, plot_confusion, plot_decision_boundary, plot_embedding, plot_history
+from chainrule.plotting._style import COLORS
 from tests.errors import refused
 
 

@@ -10,7 +10,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.text import Text
 
-from chainrule.common.plotting import plot_embedding
+from chainrule.plotting import plot_embedding
 from tests.common.test_plotting_images import assert_nothing_is_cut_off
 from tests.errors import refused
 

@@ -10,9 +10,9 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
-from chainrule.common.plotting import plot_activations, plot_attention, plot_confusion, plot_filters, plot_gradient_flow
 from chainrule.layers import Affine, Convolution, MultiHeadAttention, ReLU, Sigmoid, SoftmaxWithLoss
 from chainrule.models import Sequential
+from chainrule.plotting import plot_activations, plot_attention, plot_confusion, plot_filters, plot_gradient_flow
 from tests.errors import refused
 
 RNG = np.random.default_rng(0)

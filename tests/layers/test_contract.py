@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.common.gradcheck import check_gradients
+from chainrule.gradcheck import check_gradients
 from tests.layers.table import CASES, TABLE
 
 every = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

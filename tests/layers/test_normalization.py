@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from chainrule.common.gradcheck import numerical_gradient
+from chainrule.gradcheck import numerical_gradient
 from chainrule.layers.normalization import BatchNorm, GroupNorm, LayerNorm
 from tests.errors import refused
 

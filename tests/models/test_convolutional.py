@@ -2,13 +2,13 @@
 import numpy as np
 import pytest
 
-from chainrule.common.gradcheck import numerical_gradient
-from chainrule.common.gradcheck.copying import float64_copy
-from chainrule.common.training import Trainer
 from chainrule.datasets import load_digits, random_shifts
+from chainrule.gradcheck import numerical_gradient
+from chainrule.gradcheck.copying import float64_copy
 from chainrule.layers import Affine, AveragePool, Convolution, MaxPool, Sigmoid
 from chainrule.models import VGG, AlexNet, GoogLeNet, Graph, LeNet, NiN, ResNet, inception, residual, small_inception
 from chainrule.optimizers import Adam
+from chainrule.training import Trainer
 from tests.errors import refused
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.common.gradcheck import check_gradients
+from chainrule.gradcheck import check_gradients
 from chainrule.layers import Affine, ReLU, SquaredError
 from chainrule.models import Sequential
 from chainrule.models.interpolant import relu_interpolant

@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 
 from chainrule.common import L2
-from chainrule.common.training import Trainer
 from chainrule.datasets import load_digits, make_spiral
 from chainrule.layers import Affine, LeakyReLU, ReLU, Sigmoid, Tanh
 from chainrule.models import MLP, TwoLayerNet
 from chainrule.optimizers import SGD, Adam
+from chainrule.training import Trainer
 from tests.errors import refused
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chainrule.common import L1, L2, Layer
-from chainrule.common.gradcheck import check_gradients, numerical_gradient
+from chainrule.gradcheck import check_gradients, numerical_gradient
 from chainrule.layers import (
     LSTM,
     Affine,

@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 
 from chainrule.common import log_softmax
-from chainrule.common.training import Trainer
 from chainrule.datasets import Vocabulary, text_batches
 from chainrule.layers import Dropout
 from chainrule.models.transformer import TransformerLM
 from chainrule.optimizers import Adam
+from chainrule.training import Trainer
 from tests.errors import refused
 from tests.models.gradients import assert_gradients, scale_up
 

@@ -4,10 +4,10 @@ import pytest
 from scipy import stats
 
 from chainrule.common import log_softmax
-from chainrule.common.training import Trainer
 from chainrule.datasets import Vocabulary
 from chainrule.models.word_vectors import CBOW, NegativeSampler, SkipGram, context_windows, nearest
 from chainrule.optimizers import SGD, Adam
+from chainrule.training import Trainer
 from tests.errors import refused
 from tests.models.gradients import assert_gradients, scale_up
 

@@ -4,9 +4,9 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.common.training.clipping import clip_gradients
 from chainrule.layers._rows import RowGradient
 from chainrule.optimizers import clip_gradients as exported
+from chainrule.training.clipping import clip_gradients
 
 
 def test_it_is_the_same_function_in_both_places():

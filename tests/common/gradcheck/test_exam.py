@@ -10,7 +10,7 @@ from importlib import import_module
 
 import pytest
 
-from chainrule.common.gradcheck import check_gradients
+from chainrule.gradcheck import check_gradients
 
 SETS = ("blocks", "sequences", "courses", "variety", "homework")
 

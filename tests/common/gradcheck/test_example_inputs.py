@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers as L
-from chainrule.common.gradcheck import check_gradients, example_inputs, locate
+from chainrule.gradcheck import check_gradients, example_inputs, locate
 from chainrule.models import AttentionSeq2Seq, LeNet, Seq2Seq
 from tests.errors import refused
 from tests.layers.table import TABLE

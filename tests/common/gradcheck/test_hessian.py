@@ -7,8 +7,8 @@ import pytest
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg, eigsh
 
 from chainrule.common import L2
-from chainrule.common.gradcheck import numerical_gradient
-from chainrule.common.gradcheck.hessian import HessianOperator, hessian_vector_product
+from chainrule.gradcheck import numerical_gradient
+from chainrule.gradcheck.hessian import HessianOperator, hessian_vector_product
 from chainrule.layers import Affine, Dropout, ReLU, SoftmaxWithLoss, SquaredError, Tanh
 from chainrule.models import Graph, Input, Sequential
 from tests.errors import refused

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers as L
-from chainrule.common.gradcheck import check_gradients, locate
+from chainrule.gradcheck import check_gradients, locate
 from chainrule.layers import __all__ as exported
 from chainrule.models import MLP, Sequential
 from tests.common.gradcheck.right import CASES as SHAPES

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from chainrule.common.gradcheck import Numeric, jacobian, numerical_gradient
 from chainrule.common.layer import Layer
+from chainrule.gradcheck import Numeric, jacobian, numerical_gradient
 from chainrule.layers import Affine, Dropout, Softmax
 from tests.errors import refused
 

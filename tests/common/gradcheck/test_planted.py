@@ -4,9 +4,9 @@ from importlib import import_module
 
 import pytest
 
-from chainrule.common.gradcheck import check, check_gradients
-from chainrule.common.gradcheck.report import NOTES
-from chainrule.common.gradcheck.rules import HINTS, ORDER
+from chainrule.gradcheck import check, check_gradients
+from chainrule.gradcheck.report import NOTES
+from chainrule.gradcheck.rules import HINTS, ORDER
 
 MODULES = ("dense", "activations", "losses", "images", "sequences", "nodes", "contract", "unseen", "hidden", "pairs")
 PLANTED = [(module, *case) for module in MODULES for case in import_module(f"tests.common.gradcheck.faulty.{module}").CASES]

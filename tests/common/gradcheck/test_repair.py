@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chainrule.common.gradcheck import check_gradients, edits, repair
-from chainrule.common.gradcheck.evidence import measure
-from chainrule.common.gradcheck.repair import Search
-from chainrule.common.gradcheck.source import Function, running
-from chainrule.common.gradcheck.subject import Subject
+from chainrule.gradcheck import check_gradients, edits, repair
+from chainrule.gradcheck.evidence import measure
+from chainrule.gradcheck.repair import Search
+from chainrule.gradcheck.source import Function, running
+from chainrule.gradcheck.subject import Subject
 from tests.common.gradcheck.faulty import normal
 
 
@@ -231,7 +231,7 @@ def test_a_layer_without_text_is_judged_by_its_numbers():
 
 
 def test_a_change_that_never_ends_is_given_up(monkeypatch):
-    monkeypatch.setattr("chainrule.common.gradcheck.check.LIMIT", 0.3)
+    monkeypatch.setattr("chainrule.gradcheck.check.LIMIT", 0.3)
 
     class Loop(Two):
         def backward(self, dout):

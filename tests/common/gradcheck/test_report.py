@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from chainrule import layers as L
-from chainrule.common.gradcheck import Numeric, check, check_gradients, example_inputs, locate
-from chainrule.common.gradcheck.copying import float64_copy
+from chainrule.gradcheck import Numeric, check, check_gradients, example_inputs, locate
+from chainrule.gradcheck.copying import float64_copy
 from chainrule.models import MLP, Sequential
 from tests.common.gradcheck.faulty import normal
 

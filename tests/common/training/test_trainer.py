@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from chainrule.common import L2, accuracy, confusion_matrix, perplexity, r2, roc_auc, top_k_accuracy
-from chainrule.common.training import History, Trainer, batches
 from chainrule.datasets import text_batches
 from chainrule.layers import Affine, Dropout, ReLU, SoftmaxWithLoss, SquaredError
 from chainrule.models import CBOW, Graph, Input, LanguageModel, Seq2Seq, Sequential, SkipGram
 from chainrule.optimizers import SGD, Adam, step_decay
+from chainrule.training import History, Trainer, batches
 
 
 def network(seed=0, **options):
