@@ -36,6 +36,7 @@ def array(who, name, x, dtype=None, shape=None):
 
     Raises TypeError for what is no numeric array, ValueError for an empty one or a wrong shape.
     """
+    unmasked(who, name, x)
     a = as_array(float(x) if x.__class__ is int else x)          # a Python number takes any dtype
     if a.dtype.kind not in ("f" if dtype is None else "fiub"):
         made = f"{name}.astype(np.float32)" if hasattr(x, "astype") else f"np.array({name}, np.float32)"
@@ -45,7 +46,22 @@ def array(who, name, x, dtype=None, shape=None):
         raise ValueError(wrong(who, name, "not be empty", f"shape {a.shape}"))
     if shape is not None and not matches(a.shape, shape):
         raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", a.shape, shape_hint(name, a.shape, shape)))
-    return a if dtype is None else a.astype(dtype, copy=False)
+    if dtype is None and a.dtype.itemsize not in (4, 8):
+        raise TypeError(wrong(who, name, "be float32 or float64", a.dtype,
+                              f"cast it first, for instance {name}.astype(np.float32)"))
+    return native(a) if dtype is None else a.astype(dtype, copy=False)
+
+
+def native(a):
+    """The array in this machine's byte order: itself, if it is."""
+    return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
+
+
+def unmasked(who, name, x):
+    """Refuse a masked array, whose mask nothing here would heed."""
+    if isinstance(x, np.ndarray) and hasattr(x, "mask"):
+        raise TypeError(wrong(who, name, "be an array without a mask", "a masked array",
+                              f"{name}.filled(0) fills what is masked"))
 
 
 def as_array(x):
@@ -88,6 +104,7 @@ def integers_hint(name, a, classes):
 
 def labels(who, t, shape, classes, ignore_label=None, name="t"):
     """Class labels as an integer array of exactly ``shape``, each in 0..classes-1 (or ``ignore_label``)."""
+    unmasked(who, name, t)
     t = as_array(t)
     if t.dtype.kind not in "iu" and (t.size or t.dtype.kind == "O"):        # an empty list becomes an array of floats
         raise TypeError(wrong(who, name, "hold integer class labels", t.dtype, integers_hint(name, t, classes)))
@@ -165,6 +182,10 @@ def parameters(who, params):
         if not isinstance(p, np.ndarray) or p.dtype.kind != "f":
             got = p.dtype if isinstance(p, np.ndarray) else type(p).__name__
             raise TypeError(wrong(who, name, "be a NumPy array of floats", got, f"{who}.init(...) makes one"))
+        if isinstance(p, np.matrix) or hasattr(p, "mask"):
+            raise TypeError(wrong(who, name, "be a plain NumPy array", f"a {type(p).__name__}", f"np.array({name}) makes one"))
+        if p.dtype.itemsize not in (4, 8):
+            raise TypeError(wrong(who, name, "be float32 or float64", p.dtype, f"cast it first: {name}.astype(np.float32)"))
         if not p.size:
             raise ValueError(wrong(who, name, "not be empty", f"shape {p.shape}"))
         if not p.flags.writeable:

@@ -1,10 +1,56 @@
 """The contract of a layer, and the base class that makes it easy to keep."""
 import contextlib
 import inspect
+import threading
 
 import numpy as np
 
 from . import checks
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+class Parameter:
+    """A layer's array under its name, ``layer.W`` or, its gradient, ``layer.dW``: reading gives the array of the list,
+    assigning writes into it."""
+
+    def __init__(self, name, of):
+        self.name, self.of, self.list = name, of, "params" if name == of else "grads"
+
+    def __get__(self, layer, owner=None):
+        if layer is None:
+            return self
+        names = vars(layer).get("names", ())
+        if self.of in names:
+            return getattr(layer, self.list)[names.index(self.of)]
+        if self.name in vars(layer):                        # assigned before Layer.__init__
+            return vars(layer)[self.name]
+        raise AttributeError(f"{type(layer).__name__} has no {self.name}")
+
+    def __set__(self, layer, value):
+        names = vars(layer).get("names", ())
+        if self.of not in names:
+            vars(layer)[self.name] = value
+            return
+        array = getattr(layer, self.list)[names.index(self.of)]
+        if value is not array:
+            array[...] = checks.array(type(layer).__name__, self.name, value, array.dtype, array.shape)
+
+
+class Renamed:
+    """What another book calls by ``name``: an AttributeError that says what it is called here."""
+
+    def __init__(self, here):
+        self.here = here
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, layer, owner=None):
+        raise AttributeError(f"{(owner or type(layer)).__name__} has no {self.name}; here it is called {self.here}")
+
+    def __set__(self, layer, value):
+        self.__get__(layer)
 
 
 class Layer:
@@ -47,6 +93,8 @@ class Layer:
     input_gradient = True     # False: nobody wants dL/dx, backward may return None in its place
     couples_samples = False   # True: a sample's output depends on the other samples of its batch
     spreads = False           # True: shares its samples out among threads, see threads.py
+    train_flg = train_flag = is_training = train_mode = Renamed("training")
+    dropout_ratio = drop_ratio = Renamed("p")
 
     def __init__(self, *arguments, **params):
         """Keep the named arrays as parameters (one that is None is left out) and make their gradients."""
@@ -56,7 +104,12 @@ class Layer:
                             f"{who}: Layer.__init__ takes parameters by name, as in super().__init__(W=W)")
         params = {name: p for name, p in params.items() if p is not None}
         checks.parameters(type(self).__name__, params)
-        self.names = tuple(params)
+        params = {name: checks.native(p) for name, p in params.items()}
+        cls, self.names = type(self), tuple(params)
+        for name in params:
+            for named in (name, f"d{name}"):
+                if not hasattr(cls, named):
+                    setattr(cls, named, Parameter(named, name))
         self.params = list(params.values())
         self.grads = [np.zeros_like(p) for p in self.params]
         self.buffers = {}     # state that is no parameter: running means, a random generator
@@ -82,7 +135,7 @@ class Layer:
         """
         params = self.params
         if (x.__class__ is np.ndarray and x.size
-                and (x.dtype is params[0].dtype if params else x.dtype.kind == "f")
+                and (x.dtype is params[0].dtype if params else x.dtype is FLOAT32 or x.dtype is FLOAT64)
                 and (last is None or x.ndim > 1 and x.shape[-1] == last)
                 and (shape is None or checks.matches(x.shape, shape))):
             return x
@@ -103,6 +156,10 @@ class Layer:
             return dout
         return checks.array(type(self).__name__, "dout", dout, dtype, shape)
 
+    def __getstate__(self):
+        """What ``copy`` and ``pickle`` keep: all but the cache."""
+        return {**vars(self), "cache": None}
+
     def __repr__(self):
         # A constructor argument that is kept under its own name is an option worth showing.
         options = (name for name in inspect.signature(type(self).__init__).parameters
@@ -111,11 +168,39 @@ class Layer:
         return f"{type(self).__name__}({', '.join(parts + [f'{name}={getattr(self, name)!r}' for name in options])})"
 
 
+OWN = {"params", "grads", "names", "layers", "buffers", "cache", "state", "dstate"}          # of a layer: no layers are in them
+
+
 def walk(layer):
-    """The layer and, for a model, every layer inside it, in order."""
-    yield layer
-    for inner in getattr(layer, "layers", ()):
-        yield from walk(inner)
+    """The layer and every layer that it holds: a model's in order, those of a layer of your own wherever they are,
+    as attributes, in lists or in dicts; each once."""
+    return (inner for _, inner in held(layer))
+
+
+def held(layer, path="", seen=None):
+    """(path, layer) for the layer itself and for each one that it holds, such as ``("blocks.0.norm", BatchNorm)``."""
+    seen = {} if seen is None else seen
+    if id(layer) in seen:
+        return
+    seen[id(layer)] = layer
+    yield path, layer
+    start = f"{path}." if path else ""
+    model = hasattr(layer, "run_back")
+    for i, inner in enumerate(getattr(layer, "layers", None) or ()):
+        yield from held(inner, f"{start}{i}" if model else f"{start}layers.{i}", seen)
+    for name, value in () if model else getattr(layer, "__dict__", {}).items():
+        if name not in OWN:
+            yield from among(value, f"{start}{name}", seen)
+
+
+def among(value, path, seen):
+    """``held`` of each layer that ``value`` is or, being a list, a tuple or a dict, contains."""
+    if value.__class__ in (list, tuple, dict):
+        items = value.items() if value.__class__ is dict else enumerate(value)
+        for key, item in items:
+            yield from among(item, f"{path}.{key}", seen)
+    elif hasattr(value, "forward") and hasattr(value, "params") and not isinstance(value, type):
+        yield from held(value, path, seen)
 
 
 def reset_states(model):
@@ -125,23 +210,36 @@ def reset_states(model):
             layer.reset_state()
 
 
+lock, evaluating = threading.Lock(), {}          # {id of a layer: [how many evaluate it, its flag before, its state before]}
+
+
 @contextlib.contextmanager
 def evaluation(model):
     """Evaluation mode for the length of a ``with`` block, from fresh states; afterwards flags and the states that
     recurrent layers carry are as they were, and caches are empty."""
     layers = list(walk(model))
-    flags = [(layer, layer.training) for layer in layers if hasattr(layer, "training")]
-    states = [(layer, layer.state) for layer in layers if hasattr(layer, "reset_state")]
+    flags = [layer for layer in layers if hasattr(layer, "training")]
+    with lock:
+        for layer in layers:
+            users = evaluating.setdefault(id(layer), [0, getattr(layer, "training", None), getattr(layer, "state", None)])
+            users[0] += 1
     try:
-        for layer, _ in flags:
+        for layer in flags:
             layer.training = False
         reset_states(model)
         yield
     finally:
-        for layer, flag in flags:
-            layer.training = flag
-        for layer, state in states:
-            layer.state = state
+        with lock:                                    # the last of several threads puts everything back
+            last = {}
+            for layer in layers:
+                evaluating[id(layer)][0] -= 1
+                if not evaluating[id(layer)][0]:
+                    last[id(layer)] = evaluating.pop(id(layer))
+            for layer in layers:
+                if id(layer) in last and hasattr(layer, "training"):
+                    layer.training = last[id(layer)][1]
+                if id(layer) in last and hasattr(layer, "reset_state"):
+                    layer.state = last[id(layer)][2]
         for layer in layers:
             if isinstance(layer, Layer):
                 layer.cache = None

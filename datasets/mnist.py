@@ -1,10 +1,13 @@
 """MNIST: 70,000 handwritten digits of 28 x 28 pixels, read from its published idx files."""
 import gzip
+import math
+import zlib
 
 import numpy as np
 
 from .vocabulary import path_of
 
+LARGEST = 1 << 28          # values in one file: MNIST has 47 million
 FILES = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
          "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
 
@@ -46,11 +49,18 @@ def read_idx(path):
     """
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            raw = file.read()
-    except (EOFError, gzip.BadGzipFile) as error:
+            head = file.read(4)
+            axes = head[3] if len(head) == 4 and head[:3] == b"\0\0\x08" and head[3] in (1, 3) else 0
+            sizes = file.read(4 * axes)
+            shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4")) if axes and len(sizes) == 4 * axes else ()
+            size = math.prod(shape) if shape else 0
+            if not 0 < size <= LARGEST:
+                raise ValueError(f"load_mnist: {path} is no idx file of bytes, or not whole: its head says {shape}, where 1 or 3 "
+                                 f"axes with at most {LARGEST:,} values are expected; download it again")
+            raw = file.read(size + 1)                      # never more than the head promises
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"load_mnist: {path} is damaged ({error}); download it again") from None
-    axes = raw[3] if len(raw) > 4 and raw[:3] == b"\0\0\x08" else 0
-    shape = tuple(int(n) for n in np.frombuffer(raw[4:4 + 4 * axes], ">u4")) if len(raw) >= 4 + 4 * axes else ()
-    if not shape or len(raw) != 4 + 4 * axes + np.prod(shape, dtype=np.int64):
-        raise ValueError(f"load_mnist: {path} is no idx file of bytes, or not whole: {len(raw)} bytes; download it again")
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)
+    if len(raw) != size:
+        raise ValueError(f"load_mnist: {path} is no idx file of bytes, or not whole: its head promises {size} "
+                         f"values, it holds {'more' if len(raw) > size else len(raw)}; download it again")
+    return np.frombuffer(raw, np.uint8).reshape(shape)

@@ -161,15 +161,16 @@ class GELU(Layer):
 
     def forward(self, x):
         x = self.accept(x)
-        t = x * x
+        bent = np.clip(x, -50, 50)            # beyond, t is ±1 to the last bit, and x³ might overflow
+        t = bent * bent
         t *= self.scale * self.cubic
         t += self.scale
-        t *= x
+        t *= bent
         t = np.tanh(t)
-        self.cache = x, t
+        self.cache = bent, t
         y = 1 + t
-        y *= x
         y *= 0.5
+        y *= x
         return y
 
     def backward(self, dout):

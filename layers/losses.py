@@ -15,10 +15,13 @@ PIECE = 2**18       # elements: 1 MiB of float32
 class Loss(Layer):
     """What losses share: the checks of x and t, and of the upstream gradient, which is a number."""
     rows = ("N", ..., "D")      # the pattern of x
+    count = 0                   # of what the last forward took the mean over: rows, or elements
 
     def scores(self, x):
         x = self.accept(x)
-        return x if x.ndim > 1 else checks.array(type(self).__name__, "x", x, shape=self.rows)
+        x = x if x.ndim > 1 else checks.array(type(self).__name__, "x", x, shape=self.rows)
+        self.count = x.size // x.shape[-1]
+        return x
 
     def targets(self, t, x):
         """Targets that are numbers: an array of exactly x's shape, never broadcast, in x's dtype."""
@@ -67,11 +70,14 @@ class SoftmaxWithLoss(Loss):
     def __init__(self, ignore_label=None):
         super().__init__()
         self.ignore_label = None if ignore_label is None else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label)
-        self.count = 0          # the rows that counted in the last forward, M
 
     def forward(self, x, t):
+        checks.unmasked("SoftmaxWithLoss", "t", t)
         x, t = self.scores(x), checks.as_array(t)
         C = x.shape[-1]
+        if C == 1:
+            raise ValueError(checks.wrong("SoftmaxWithLoss", "x", "have a column for each of two classes or more", x.shape,
+                                          "SigmoidWithLoss() is the loss for one column, with targets 0 and 1"))
         z = x.reshape(-1, C)
         e, top, total = exponentials(z)                    # y = e / total
         self.count, weight, at = len(z), None, None
@@ -143,7 +149,7 @@ class SigmoidWithLoss(Loss):
 
     def forward(self, x, t):
         x = self.scores(x)
-        t = self.targets(t, x)
+        t, self.count = self.targets(t, x), x.size
         if t.min() < 0 or t.max() > 1:
             raise ValueError(checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}"))
         self.cache = x, t
@@ -173,7 +179,10 @@ class SquaredError(Loss):
     def forward(self, x, t):
         x = self.scores(x)
         self.cache = d = x - self.targets(t, x)
-        return 0.5 * float(np.vdot(d, d)) / (d.size // d.shape[-1])
+        total = float(np.vdot(d, d))
+        if total == np.inf:                  # past float32's range, where the loss itself need not be
+            total = float(np.vdot(d.astype(np.float64), d.astype(np.float64)))
+        return 0.5 * total / (d.size // d.shape[-1])
 
     def backward(self, dout=1.0):
         d = self.recall()

@@ -202,11 +202,14 @@ class BatchNorm(Normalization):
             M = x.size // x.shape[1]
             if M == 1:
                 raise ValueError(checks.wrong("BatchNorm", "x", "have more than one value per channel in training", x.shape,
-                                              "make the batch larger, or predict"))
+                                              "make the batch larger, or predict; if it is what is left of the "
+                                              "data at the end of an epoch, fit(..., drop_last=True) or another batch_size"))
             u, s, mu, var = standardize(lines, self._means, self.eps)
             C = x.shape[1]
+            learned = np.isfinite(var).all()         # else the batch will be refused, and leave nothing behind
             for running, batch in ((self.running_mean, mu[:C]), (self.running_var, var[:C] * (M / (M - 1)))):
-                running += self.momentum * (batch - running)
+                if learned:
+                    running += self.momentum * (batch - running)
         else:
             repeats = lines.shape[1] // x.shape[1]
             s = np.tile(1 / np.sqrt(self.running_var + self.eps), repeats)

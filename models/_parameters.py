@@ -4,7 +4,6 @@ from operator import is_
 import numpy as np
 
 from ..common import checks
-from ..common.layer import walk
 
 
 def relation(p, q):
@@ -41,9 +40,11 @@ class Parameters:
         for i, layer in enumerate(layers):
             names = list(getattr(layer, "names", None) or ())
             names += [f"params.{j}" for j in range(len(names), len(layer.params))]       # of those appended later, too
-            for kind in ("params", "grads") if layer.params else ():
+            grads = getattr(layer, "grads", None)
+            grads = [np.zeros_like(p) for p in layer.params] if grads is None else grads
+            for kind in ("params", "grads") if layer.params and hasattr(layer, "grads") else ():
                 self.held.append((i, layer, kind, getattr(layer, kind), tuple(getattr(layer, kind))))
-            for name, p, g in zip(names, layer.params, layer.grads):
+            for name, p, g in zip(names, layer.params, grads):
                 name = f"{i}.{name}"
                 k, how = next(((k, how) for k, q in enumerate(self.params) if (how := relation(q, p))), (None, None))
                 if how == "overlap":
@@ -97,24 +98,44 @@ def checked(layers):
     for i, layer in enumerate(layers):
         who = f"layer {i} ({type(layer).__name__})"
         missing = [name for name in ("forward", "backward", "params", "grads") if not hasattr(layer, name)]
+        if "forward" not in missing and "params" not in missing and not isinstance(layer, type):
+            missing = []                     # the first pages of the books: enough to predict, see ``trainable``
         if isinstance(layer, type):
             raise TypeError(f"layer {i} is the class {layer.__name__}; a model takes objects: {layer.__name__}(...)")
         if missing:
             raise TypeError(f"{who} has no {', '.join(missing)}; a layer has forward, backward, params and grads"
                             + ("; call super().__init__() in its __init__" if missing == ["params", "grads"] else ""))
+        if not hasattr(layer, "grads"):
+            continue
         if len(layer.params) != len(layer.grads):
             raise ValueError(f"{who} has {len(layer.params)} params but {len(layer.grads)} grads; the lists are paired")
         for j, (p, g) in enumerate(zip(layer.params, layer.grads)):
             if not isinstance(p, np.ndarray) or not isinstance(g, np.ndarray) or (p.shape, p.dtype) != (g.shape, g.dtype):
                 raise ValueError(checks.wrong(who, f"grads[{j}]", f"be an array like params[{j}], which is {described(p)}",
                                               described(g), "np.zeros_like(p) makes one"))
-        for inner in walk(layer):
+        for inner in placed(layer):
             if id(inner) in seen:
                 raise ValueError(f"one {type(inner).__name__} object stands at two places, in layers {seen[id(inner)]} "
                                  f"and {i}; its second forward would overwrite the cache of the first. To share weights, "
                                  "make two layers that hold the same arrays: Affine(W, b) and Affine(W, b)")
             seen[id(inner)] = i
     return layers
+
+
+def placed(layer):
+    """The layer and, for a model, every layer inside it. What a layer of a user's own refers to may stand elsewhere, too."""
+    yield layer
+    for inner in getattr(layer, "layers", ()):
+        yield from placed(inner)
+
+
+def trainable(layers):
+    """TypeError for the first layer that has no backward or no grads."""
+    for i, layer in enumerate(layers):
+        missing = [name for name in ("backward", "grads") if not hasattr(layer, name)]
+        if missing:
+            raise TypeError(f"layer {i} ({type(layer).__name__}) has no {' and no '.join(missing)}; with forward and params "
+                            "alone a model predicts, to train it each layer needs backward and grads")
 
 
 def described(a):

@@ -201,6 +201,10 @@ def train(options, data, folder):
               file=sys.stderr)
         return 130
     keep(trainer, folder)
+    first, last = trainer.history.steps["loss"][0], trainer.history["loss"][-1]
+    if last > 2 * first:
+        raise FloatingPointError(f"the loss grew from {first:.3g} to {last:.3g}: the learning rate {options.lr:g} is too large; "
+                                 f"try a smaller one, for instance --lr 0.001 (history and curves are in {folder})")
     print(f"test accuracy {100 * trainer.evaluate(x_test, t_test)['accuracy']:.1f} %  ({folder})")
     return 0
 

@@ -94,6 +94,31 @@ class Graph(Model):
         self._back_all, self._back = program, [step for step in program if step[2] in leads]
         self._lowest = [layer for layer, reads, _ in self._back if isinstance(layer, Layer) and not leads.intersection(reads)]
 
+    def __getstate__(self):
+        """The nodes as a flat list: what takes what by number, so that a graph may be of any length."""
+        state = super().__getstate__()
+        number = {n: i for i, n in enumerate(self.nodes)}
+        state["nodes"] = [(n, {**vars(n), "inputs": [number[i] for i in n.inputs], "value": None, "grad": None})
+                          for n in self.nodes]
+        state["nodes"] = [(type(n), kept) for n, kept in state["nodes"]]
+        for name in ("inputs", "outputs", "targets"):
+            state[name] = [number[n] for n in state[name]]
+        if isinstance(self.loss, Node):
+            state["loss"] = (number[self.loss],)
+        return state
+
+    def __setstate__(self, state):
+        nodes = []
+        for kind, kept in state["nodes"]:
+            n = kind.__new__(kind)
+            vars(n).update({**kept, "inputs": tuple(nodes[i] for i in kept["inputs"])})
+            nodes.append(n)
+        for name in ("inputs", "outputs", "targets"):
+            state[name] = [nodes[i] for i in state[name]]
+        if isinstance(state["loss"], tuple):
+            state["loss"] = nodes[state["loss"][0]]
+        super().__setstate__({**state, "nodes": nodes})
+
     def _way(self):
         """Without what leads to the loss alone: a model that is to predict is made without it."""
         way = {id(n.layer) for n in ordered(self.outputs)}

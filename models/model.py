@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ..common import checks, threads
-from ..common.layer import Layer, evaluation, reset_states, walk
+from ..common.layer import Layer, evaluation, held, reset_states, walk
 from ._heap import keep_freed_memory
-from ._parameters import Parameters, checked
+from ._parameters import Parameters, checked, relation, trainable
 
 # Arguments of a layer's constructor that shape the output but no parameter: load tells them by their names.
 OPTIONS = ("heads", "causal", "reverse", "groups", "size", "stride", "padding", "dilation", "slope", "exponent", "n", "axis",
@@ -48,6 +48,7 @@ class Model(Layer):
         self.params, self.grads = self._parameters.params, self._parameters.grads
         self.names = tuple(self._parameters.names)
         self.output = None        # of the last forward, so that metrics need no second one
+        self._forward_only = not all(hasattr(layer, "backward") and hasattr(layer, "grads") for layer in self.layers)
         self._ready = None        # what backward may follow: "output" or "loss"
         self._spreads = any(getattr(layer, "spreads", False) for inner in self.layers for layer in walk(inner))
         keep_freed_memory()
@@ -60,8 +61,8 @@ class Model(Layer):
     @training.setter
     def training(self, flag):
         self._training = flag
-        for layer in self.layers:
-            if hasattr(layer, "training"):
+        for layer in walk(self):
+            if layer is not self and hasattr(layer, "training"):
                 layer.training = flag
 
     _training = True
@@ -98,6 +99,8 @@ class Model(Layer):
             raise RuntimeError(f"{type(self).__name__}: backward was called before forward; call forward(x, t) first "
                                "(predict keeps nothing for backward)")
         wanted = input_gradient or dout is not None
+        if self._forward_only:
+            trainable(self.layers)
         with self._threads():
             if self._ready == "loss":
                 scale = 1.0 if dout is None else dout
@@ -160,13 +163,55 @@ class Model(Layer):
         from .drawing import notebook_svg
         return notebook_svg(self)
 
-    def _numbered(self):
-        """(number, layer) for each layer, "3.0" being the first one of the model that stands inside as layer 3."""
-        for i, layer in enumerate(self.layers):
+    def __getstate__(self):
+        """What ``copy`` and ``pickle`` keep: no caches, and which arrays of different layers are one, seen by memory."""
+        state = {**super().__getstate__(), "output": None, "_ready": None, "_shared": self._shared()}
+        del state["_parameters"]
+        return state
+
+    def __setstate__(self, state):
+        shared = state.pop("_shared")
+        vars(self).update(state)
+        arrays = [(layer.params, j) for layer in walk(self)
+                  if hasattr(layer, "params") and not isinstance(layer, Model) for j in range(len(layer.params))]
+        for k, first, how in shared:
+            (mine, j), (theirs, i) = arrays[k], arrays[first]
+            if relation(theirs[i], mine[j]) == how:          # whoever copied saw to it already
+                continue
+            mine[j] = theirs[i] if how == "same" else theirs[i].T
+        self._tie()
+
+    def _shared(self):
+        """(k, first, how) for each array k, counted over all layers, that shares the memory of an earlier one."""
+        arrays, known, shared = [], {}, []
+        for layer in walk(self):
+            if not isinstance(layer, Model):
+                for p in getattr(layer, "params", ()):
+                    first = known.setdefault(p.__array_interface__["data"][0], len(arrays)) if p.size else len(arrays)
+                    how = relation(arrays[first], p) if first < len(arrays) and arrays[first] is not p else None
+                    if how in ("same", "transposed"):
+                        shared.append((len(arrays), first, how))
+                    arrays.append(p)
+        return shared
+
+    def _tie(self):
+        """Make the lists over all layers anew, in models inside first; the list objects stay."""
+        for layer in self.layers:
             if isinstance(layer, Model):
-                yield from ((f"{i}.{number}", inner) for number, inner in layer._numbered())
-            else:
-                yield str(i), layer
+                layer._tie()
+        made = Parameters(self.layers)
+        self.params[:], self.grads[:] = made.params, made.grads
+        made.params, made.grads, self._parameters = self.params, self.grads, made
+
+    def _numbered(self):
+        """(number, layer) for each layer, "3.0" being the first one of the model that stands inside as layer 3, and
+        "3.norm" the one that layer 3, of a user's own, holds as its attribute ``norm``."""
+        return ((path, layer) for path, layer in held(self) if not isinstance(layer, Model))
+
+    def _states(self):
+        """(name, layer, state) for each recurrent layer that carries a state on."""
+        return [(f"{number}.state", layer, layer.state) for number, layer in self._numbered()
+                if getattr(layer, "stateful", False) and hasattr(layer, "reset_state")]
 
     def _buffers(self):
         """(name, layer, key) for each piece of state that is no parameter."""
@@ -191,12 +236,14 @@ class Model(Layer):
         a class that names none, ``"3.running_mean"`` for a buffer; beside them, as text, a random generator's state, the
         layers' classes and options such as the number of heads. OSError if ``path`` is no place for a file, TypeError
         for a buffer that is no array, number or generator, RuntimeError if parameters or layers were replaced."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
         path, who = Path(path), f"{type(self).__name__}.save"
         if not path.parent.is_dir():
             raise FileNotFoundError(f"{who}: there is no folder {path.parent}; make it first")
         if path.is_dir():
             raise IsADirectoryError(f"{who}: {path} is a folder; name a file in it")
+        if path.exists() and not path.is_file():
+            raise OSError(f"{who}: {path} is a device or a pipe, not a file; name a file")
         self._check()
         arrays = {name: np.array(p, order="C") for name, p in self._parameters.named.items()}
         texts = {"layers": self._kinds(), "options": self._options()}
@@ -209,10 +256,11 @@ class Model(Layer):
                 if arrays[name].dtype.kind not in "biufc":
                     raise TypeError(checks.wrong(who, f"buffer {name}", "be an array, a number or a numpy.random.Generator",
                                                  type(value).__name__))
-        part = f"{os.fspath(path)}.part"          # renamed when whole, so that a full disk costs no earlier file
+        for name, _, state in self._states():
+            parts = state if isinstance(state, tuple) else () if state is None else (state,)
+            arrays |= {f"{name}.{i}": np.array(part, order="C") for i, part in enumerate(parts)}
         # One entry: safetensors writes several in any order, and equal models make equal files.
-        save_file(arrays, part, metadata={"chainrule": json.dumps(texts, default=lambda a: a.tolist())})
-        os.replace(part, path)
+        write(path, save(arrays, metadata={"chainrule": json.dumps(texts, default=lambda a: a.tolist())}))
 
     def load(self, path):
         """Read what ``save`` wrote into this model's own arrays. ValueError, with nothing changed, if that is not a whole
@@ -224,13 +272,28 @@ class Model(Layer):
         saved = texts.pop("options", {})
         compare(who, options, {name: saved.get(name, value) for name, value in options.items()})
         self._check()
-        mine = self._parameters.named | {name: layer.buffers[key] for name, layer, key in self._buffers()}
+        states = [(layer, state_of(who, name, layer, theirs)) for name, layer, _ in self._states()]
+        buffers = {name: layer.buffers[key] for name, layer, key in self._buffers()}
+        mine = self._parameters.named | buffers
+        for name in theirs.keys() & texts.keys():
+            raise ValueError(f"{who} {name} stands in the file twice, as an array and as text")
         theirs |= texts                  # what is left of these is the states of generators
         compare(who, *({name: in_words(value) for name, value in values.items()} for values in (mine, theirs)))
+        arrays = {name: fitting(who, name, p, theirs[name]) for name, p in self._parameters.named.items()}
+        kept = {name: restored(who, name, value, theirs[name]) for name, value in buffers.items()}
+        # All has been read and checked: from here on nothing can fail.
         for name, p in self._parameters.named.items():
-            p[...] = theirs[name]
+            p[...] = arrays[name]
         for name, layer, key in self._buffers():
-            layer.buffers[key] = restored(layer.buffers[key], theirs[name])
+            value = layer.buffers[key]
+            if isinstance(value, np.random.Generator):
+                value.bit_generator.state = kept[name]
+            elif isinstance(value, np.ndarray):
+                value[...] = kept[name]
+            else:
+                layer.buffers[key] = kept[name]
+        for layer, state in states:
+            layer.state = state
 
     def _check(self):
         """RuntimeError if ``params`` of this model, or of one inside, is not what the layers have."""
@@ -256,10 +319,54 @@ def read(path, who):
         raise
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{who}: {path} should be a file that save wrote, whole; reading it failed: {error}") from error
-    if "chainrule" in texts:
-        return arrays, json.loads(texts["chainrule"])
-    # Once there was an entry for the options and one for each generator, such as "1.rng".
-    return arrays, {name: json.loads(text) for name, text in texts.items() if name == "options" or name[:1].isdigit()}
+    try:
+        # Once there was an entry for the options and one for each generator, such as "1.rng".
+        made = json.loads(texts["chainrule"]) if "chainrule" in texts else {
+            name: json.loads(text) for name, text in texts.items() if name == "options" or name[:1].isdigit()}
+        if not all(isinstance(part, dict) for part in (made, *made.values())):
+            raise ValueError("its text is no dict of dicts")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{who}: {path} is damaged, its metadata cannot be read: {error}") from error
+    return arrays, made
+
+
+def write(path, data):
+    """Write a file whole or not at all: under another name beside it, then renamed. A link stays a link, and a new file
+    gets the mode that the user's umask gives."""
+    path = os.path.realpath(path)
+    part = f"{path}.{os.getpid()}.part"
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+        os.replace(part, path)
+    finally:
+        if os.path.exists(part) and not os.path.islink(part):
+            os.unlink(part)
+
+
+def fitting(who, name, p, saved):
+    """A parameter's new values, in its dtype, checked to be finite numbers."""
+    if saved.dtype.kind not in "fiu":
+        raise ValueError(f"{who} {name} is {p.dtype} in the model, {saved.dtype} in the file")
+    with np.errstate(over="ignore"):
+        values = saved.astype(p.dtype)
+    if not np.isfinite(values).all():
+        reason = "NaN or infinite numbers" if not np.isfinite(saved).all() else f"numbers too large for {p.dtype}"
+        raise ValueError(f"{who} {name} holds {reason} in the file")
+    return values
+
+
+def state_of(who, name, layer, theirs):
+    """The state that a recurrent layer carried on when the file was written, taken out of ``theirs``; None if there was
+    none. ValueError unless it fits the layer."""
+    n, H = len(layer.state_names), len(layer.params[1])
+    parts = [theirs.pop(f"{name}.{i}") for i in range(n) if f"{name}.{i}" in theirs]
+    if not parts:
+        return None
+    if len(parts) != n or any(part.ndim != 2 or part.shape[1] != H or part.shape != parts[0].shape for part in parts):
+        raise ValueError(f"{who} {name} should be {n} arrays (N, {H}), the file has {[part.shape for part in parts]}")
+    parts = tuple(fitting(who, name, layer.params[1], part) for part in parts)
+    return parts[0] if n == 1 else parts
 
 
 def compare(who, mine, theirs):
@@ -277,15 +384,21 @@ def in_words(value):
     return f"a {value['bit_generator']} generator" if isinstance(value, dict) else f"an array of shape {np.shape(value)}"
 
 
-def restored(value, saved):
-    """A buffer's value as it was saved: arrays and generators change in place, a number is made anew."""
+def restored(who, name, value, saved):
+    """A buffer's value as it was saved: a new array or number, a generator's state; ValueError for one that does not fit."""
     if isinstance(value, np.random.Generator):
-        value.bit_generator.state = saved
-    elif isinstance(value, np.ndarray):
-        value[...] = saved
-    else:
-        value = type(value)(saved.tolist())
-    return value
+        try:
+            type(value.bit_generator)(0).state = saved
+        except (TypeError, ValueError, KeyError, OverflowError, AttributeError) as error:
+            raise ValueError(f"{who} {name} is no state of a {saved.get('bit_generator')} generator: {error!r}") from error
+        return saved
+    if not isinstance(value, np.ndarray):
+        return type(value)(saved.tolist())
+    if value.dtype.kind == "f":
+        return fitting(who, name, value, saved)
+    if saved.dtype != value.dtype:
+        raise ValueError(f"{who} {name} is {value.dtype} in the model, {saved.dtype} in the file")
+    return saved
 
 
 def note(error, model, layer):

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import layers
 from ..common.layer import walk
+from ..common.printing import printable
 
 Observation = namedtuple("Observation", "inputs output layer")      # shapes, and the layer's twin after the run
 Row = namedtuple("Row", "index layer output parameters cached multiply_adds")
@@ -62,7 +63,7 @@ class Summary:
         widths = [max(len(row[i]) for row in cells) for i in range(6)]
         lines = ["  ".join(f"{c:<{w}}" if i < 3 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths))) for row in cells]
         rule = "-" * len(lines[0])
-        return "\n".join([self.title, "", lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        return printable("\n".join([self.title, "", lines[0], rule, *lines[1:-1], rule, lines[-1]]))
 
     def _repr_html_(self):
         head, *body, total = self.cells()

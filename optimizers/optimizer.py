@@ -13,6 +13,17 @@ AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}
 FRACTION = {"low": 0.0, "high": math.nextafter(1.0, 0.0), "expected": "be a number of at least 0 and below 1"}
 
 
+class Whole:
+    """A gradient that is no single stretch of memory: all of its rows are looked through."""
+    rows = None
+
+    def __init__(self, g):
+        self.g = g
+
+    def __array__(self, dtype=None, copy=None):
+        return self.g
+
+
 class Optimizer:
     """An object whose ``update(params, grads)`` moves the parameters one step downhill.
 
@@ -46,6 +57,8 @@ class Optimizer:
         self.step = 0
         self._state = []         # for each parameter a tuple of arrays of its shape, in the order of names
         self._held = None        # the arrays of the first update: all params, then all grads
+        self._keys = None        # of the dicts of the first update, if dicts they were
+        self._flat = self._rowwise = None        # the gradients to look through for NaN: as vectors; those that name their rows
         self._by_rows = None     # (param, grad, *state) where the gradient names its rows, and the pieces that drift
         self._pieces = None      # views of params, grads and state; None: to be cut at the next update
 
@@ -61,13 +74,16 @@ class Optimizer:
     def update(self, params, grads):
         """Make one step: change the arrays of ``params`` in place, leave those of ``grads`` as they are.
 
-        - ``params``, ``grads``: lists of float arrays, ``grads[i]`` of the shape and dtype of ``params[i]``.
-          State is kept by position: every update takes the same arrays in the same order.
+        - ``params``, ``grads``: lists of float arrays, ``grads[i]`` of the shape and dtype of ``params[i]``; or two
+          dicts with the same keys, by which the state is then named (``m.W1``). State belongs to the parameters:
+          every update takes the same arrays in the same order. Gradients may be new arrays each time.
 
-        Raises ValueError or TypeError for lists that do not pair, a read-only parameter or a negative or
-        infinite learning rate, RuntimeError for other arrays than at the first update. Nothing is changed
-        then.
+        Raises ValueError or TypeError for lists that do not pair, for an array listed twice, a read-only parameter or
+        a negative or infinite learning rate, FloatingPointError for a gradient that is NaN or infinite, and, if the
+        rule keeps a state, RuntimeError for other parameters than at the first update. Nothing is changed then.
         """
+        if isinstance(params, dict) or isinstance(grads, dict):
+            params, grads = self._paired(params, grads)
         lr = self.lr(self.step) if callable(self.lr) else self.lr
         if type(lr) is not float or not 0 <= lr < math.inf:
             lr = self._number(f"lr at step {self.step}", lr, **AT_LEAST_0)
@@ -75,6 +91,13 @@ class Optimizer:
         if (self._pieces is None or len(arrays) != len(self._held) or not all(map(is_, arrays, self._held))
                 or not all(p.flags.writeable for p in params)):
             self._bind(params, grads)
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = sum(g.dot(g) for g in self._flat)
+            for g in self._rowwise:                          # dense, but 0 outside of its rows
+                rows = np.asarray(g) if g.rows is None else np.asarray(g).take(g.rows, axis=0)
+                total += np.vdot(rows, rows)
+        if not total < math.inf:
+            self._refuse(grads)
         self.step += 1
         for piece in self._pieces:
             self.rule(lr, *piece)
@@ -90,8 +113,9 @@ class Optimizer:
         A training that is to go on another day writes ``model.save("model.safetensors")`` and ``np.savez("optimizer.npz",
         **optimizer.state)``, and begins then with ``model.load`` and ``optimizer.load_state(np.load("optimizer.npz"))``.
         """
+        keys = self._keys or range(len(self._state))
         arrays = {f"{name}.{i}": a.copy()
-                  for i, kept in enumerate(self._state) for name, a in zip(self.names, kept)}
+                  for i, kept in zip(keys, self._state) for name, a in zip(self.names, kept)}
         return {"step": np.array(self.step, np.int64), **arrays}
 
     def load_state(self, state):
@@ -102,17 +126,20 @@ class Optimizer:
         """
         who, names = type(self).__name__, self.names
         step = checks.count(who, "state['step']", np.asarray(state.get("step"))[()], least=0)
-        count = max((sum(key.startswith(f"{name}.") for key in state) for name in names), default=0)
-        wanted = {"step", *(f"{name}.{i}" for name in names for i in range(max(count, step > 0)))}
+        keys = [key.partition(".")[2] for key in state if names and key.startswith(f"{names[0]}.")]
+        by_key = bool(keys) and not all(key.isdecimal() for key in keys)
+        count = len(keys) if by_key else max((sum(key.startswith(f"{name}.") for key in state) for name in names), default=0)
+        keys = keys if by_key else list(range(count))
+        wanted = {"step", *(f"{name}.{i}" for name in names for i in (keys or range(step > 0)))}
         wrong = [f"no {key}" for key in sorted(wanted - state.keys())] + sorted(state.keys() - wanted)
         if wrong:
             expected = f"hold step and {', '.join(names)} of each parameter" if names else "hold step alone"
             raise ValueError(checks.wrong(who, "state", expected, ", ".join(wrong[:4])))
-        loaded = [tuple(np.array(state[f"{name}.{i}"]) for name in names) for i in range(count)]
+        loaded = [tuple(np.array(state[f"{name}.{i}"]) for name in names) for i in keys]
         if self._held is not None:
             n = len(self._held) // 2
             self._check(self._held[:n], self._held[n:], loaded)
-        self.step, self._state, self._pieces = step, loaded, None
+        self.step, self._state, self._pieces, self._keys = step, loaded, None, keys if by_key else None
 
     def __repr__(self):
         settings = {name: value for name, value in vars(self).items() if name[0] != "_" and name != "step"}
@@ -120,20 +147,23 @@ class Optimizer:
 
     def __getstate__(self):
         """A copied or pickled optimizer is bound to no arrays: its pieces would be views of nothing."""
-        return {**vars(self), "_held": None, "_pieces": None, "_by_rows": None}
+        return {**vars(self), "_held": None, "_pieces": None, "_by_rows": None, "_flat": None, "_rowwise": None}
 
     def _number(self, name, value, **limits):
         return checks.number(type(self).__name__, name, value, **limits)
 
     def _bind(self, params, grads):
         """Check the lists, make the state where there is none yet, cut all into pieces."""
-        if self._held is not None:
+        if self._held is not None and self.names:
             self._check_same(params, grads)
-        self._check(params, grads, self._state)
-        if not self._state:
+        self._check(params, grads, self._state if self.names else [])
+        if not self._state or not self.names:
             self._state = [tuple(np.zeros_like(p, subok=False) for _ in self.names) for p in params]
         self._held = [*params, *grads]
         self._pieces, self._by_rows = [], []
+        self._rowwise = [g for g in grads if hasattr(g, "rows")]
+        self._flat = [np.asarray(g).ravel("K") for g in grads if not hasattr(g, "rows") and np.shares_memory(g, g.ravel("K"))]
+        self._rowwise += [Whole(g) for g in grads if not hasattr(g, "rows") and not np.shares_memory(g, g.ravel("K"))]
         for p, g, kept in zip(params, grads, self._state):
             if hasattr(g, "rows") and (self.skips_zeros or self.learn):
                 self._by_rows.append(((p, g, *kept), () if self.skips_zeros else pieces(p, *kept)))
@@ -152,6 +182,33 @@ class Optimizer:
             if a is not g:
                 a[rows] = part
 
+    def _paired(self, params, grads):
+        """Two dicts with the same keys as two lists."""
+        who = type(self).__name__
+        if not (isinstance(params, dict) and isinstance(grads, dict)):
+            raise TypeError(checks.wrong(who, "params and grads", "be two lists or two dicts",
+                                         f"a {type(params).__name__} and a {type(grads).__name__}"))
+        odd = [repr(key) for key in params if key not in grads] + [repr(key) for key in grads if key not in params]
+        if odd:
+            raise ValueError(checks.wrong(who, "grads", "have the keys of params", f"{', '.join(odd[:4])} in one of them alone"))
+        keys = [str(key) for key in params]
+        if self._keys is not None and self._keys != keys:
+            raise RuntimeError(checks.wrong(who, "params", f"have the keys {', '.join(self._keys)}, as before", ", ".join(keys),
+                                            "another net needs another optimizer"))
+        if self.names:
+            self._keys = keys
+        return list(params.values()), [grads[key] for key in params]
+
+    def _refuse(self, grads):
+        """FloatingPointError if a gradient is not finite (a sum of squares may overflow where none is)."""
+        for i, g in enumerate(grads):
+            bad = ~np.isfinite(np.asarray(g))
+            if bad.any():
+                at = tuple(int(k) for k in np.argwhere(bad)[0])
+                name = repr(self._keys[i]) if self._keys else i
+                raise FloatingPointError(f"{type(self).__name__}: grads[{name}] holds {np.asarray(g)[at]} at index {at}; "
+                                         "the update was not made, and no parameter has changed")
+
     def _check_same(self, params, grads):
         """RuntimeError unless these are the arrays of the updates before."""
         who, n = type(self).__name__, len(self._held) // 2
@@ -159,9 +216,9 @@ class Optimizer:
             raise RuntimeError(checks.wrong(who, "params and grads", f"hold {n} arrays each, as before",
                                             f"{len(params)} and {len(grads)}",
                                             "a new model needs a new optimizer"))
-        places = [f"{name}[{i}]" for name in ("params", "grads") for i in range(n)]
-        for place, new, old in zip(places, [*params, *grads], self._held):
+        for i, (new, old) in enumerate(zip(params, self._held)):
             if new is not old:
+                place = f"params[{self._keys[i]!r}]" if self._keys else f"params[{i}]"
                 raise RuntimeError(checks.wrong(
                     who, place, "be the same array at every update", "another",
                     f"most likely a layer replaced its array: write `{place}[...] = ` instead "
@@ -174,14 +231,24 @@ class Optimizer:
             if n != len(params):
                 raise ValueError(checks.wrong(who, name, f"match {len(params)} parameters", n,
                                               f"index {min(n, len(params))} has no partner"))
+        places = {}
         for i, p in enumerate(params):
             arrays = {f"params[{i}]": p, f"grads[{i}]": grads[i]}
+            if isinstance(p, np.ndarray) and p.size and p.ndim:
+                first = places.setdefault(p.__array_interface__["data"][0], i)
+                if first != i:
+                    raise ValueError(f"{who}: params[{first}] and params[{i}] are one array (or a view of it), which would be "
+                                     "stepped twice; list it once, with the sum of both gradients (a Sequential or Graph does "
+                                     "that for weights that its layers share)")
             if state:
                 arrays |= {f"state['{name}.{i}']": a for name, a in zip(self.names, state[i])}
             for name, a in arrays.items():
                 if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
                     got = a.dtype if isinstance(a, np.ndarray) else type(a).__name__
                     raise TypeError(checks.wrong(who, name, "be a NumPy array of floats", got))
+                if a.dtype.itemsize not in (4, 8) or not a.dtype.isnative:
+                    raise TypeError(checks.wrong(who, name, "be float32 or float64, in this machine's byte order", a.dtype,
+                                                 "cast it: .astype(np.float32)"))
                 if a.shape != p.shape or a.dtype != p.dtype:
                     raise ValueError(checks.wrong(who, name, f"be {p.dtype} {p.shape} as params[{i}] is",
                                                   f"{a.dtype} {a.shape}"))

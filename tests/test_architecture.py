@@ -3,6 +3,7 @@ import ast
 import configparser
 import importlib
 import pkgutil
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -87,7 +88,13 @@ def test_a_folder_of_the_same_name_beside_the_script_does_no_harm(tmp_path):
     for folder in "chainrule", "layers", "datasets", "common":
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "layers.py").write_text("x = 1")
-    result = run("from chainrule.layers import Affine; from chainrule import training; print(Affine.__name__)", tmp_path)
+    config, site = configparser.ConfigParser(), tmp_path / "site"          # the packages as a wheel lays them out
+    config.read(ROOT / "setup.cfg")
+    for line in config["options"]["package_dir"].strip().splitlines():
+        name, folder = line.split(" = ")
+        shutil.copytree(ROOT / folder, site / name.replace(".", "/"), dirs_exist_ok=True)
+    code = f"import sys; sys.path.append({str(site)!r}); from chainrule.layers import Affine; print(Affine.__name__)"
+    result = run(code, tmp_path)
     assert (result.stdout, result.stderr) == ("Affine\n", "")
 
 

@@ -1,4 +1,6 @@
 """Derivatives by trying: change one entry a little and see what the function does."""
+import warnings
+
 import numpy as np
 
 from ..common import checks
@@ -11,7 +13,9 @@ def numerical_gradient(f, x, dout=None, eps=None):
 
         ∂f/∂x_i ≈ (f(x + h e_i) - f(x - h e_i)) / 2h
 
-    f takes one array; x is an array of any shape and dtype, and is never changed: f is given copies. ``eps``
+    f takes one array; x is an array of any shape and dtype. A float64 array is changed in place, entry by entry, and
+    restored, also when f raises: so f may be a closure that looks at x elsewhere, as ``lambda W: net.loss(x, t)`` does
+    in the books. Of another array f is given a float64 copy. A UserWarning says if f does not depend on x at all. ``eps``
     is h; without it h = 6·10⁻⁶ · max(1, |x_i|), where the errors of rounding (about 10⁻¹⁶/h) and of
     truncation (about h²) balance. Costs two calls of f per entry. Returns float64 of x's shape. Raises
     ValueError if f gives an array and there is no ``dout``, or one of another shape, and for an ``eps`` too small to
@@ -25,13 +29,17 @@ def numerical_gradient(f, x, dout=None, eps=None):
     who = "numerical_gradient"
     if not callable(f):
         raise TypeError(checks.wrong(who, "f", "be a function of an array", repr(f)))
-    x = np.array(checks.array(who, "x", x, np.float64))
+    given, x = x, checks.array(who, "x", x, np.float64)
+    if x is not given or type(x) is not np.ndarray or not x.flags.writeable:
+        x = np.array(x)
     if eps is not None:
         eps = checks.number(who, "eps", eps, low=np.spacing(np.abs(x).max()), expected="be above 0 and large enough to change x")
 
     def value(x):
-        given = f(x.copy())
-        y = checks.as_array(given)
+        at = x.copy()
+        given = f(x)
+        y = np.array(checks.as_array(given))
+        x[...] = at                      # f may have written into it
         if y.dtype.kind not in "fiub":
             raise TypeError(checks.wrong(who, "f", "give a number or an array of numbers", checks.kind_text(given, y)))
         y = y.astype(np.float64)
@@ -47,9 +55,25 @@ def numerical_gradient(f, x, dout=None, eps=None):
         return y
 
     weights = np.ones(()) if dout is None else np.asarray(dout, np.float64)
-    return np.array(
-        [np.sum(weights * column.reshape(weights.shape)) for column in columns(value, x, eps)]
-    ).reshape(x.shape)
+    before = x.copy()
+    try:
+        slopes = list(columns(value, x, eps))
+        if not any(map(np.any, slopes)) and independent(value, x, before):
+            warnings.warn("numerical_gradient: f gives the same value whatever x is, so its gradient is 0; f should use its "
+                          "argument, or x be the very array (of float64) that f looks at", UserWarning, stacklevel=2)
+    finally:
+        x[...] = before
+    return np.array([np.sum(weights * column.reshape(weights.shape)) for column in slopes]).reshape(x.shape)
+
+
+def independent(f, x, at):
+    """Whether f gives the same far from ``at``, too; else its slope is only 0 there."""
+    values = []
+    for step in (0, 1, -1, 7):
+        x[...] = at + step
+        with np.errstate(all="ignore"):
+            values.append(f(x))
+    return all(np.array_equal(values[0], value, equal_nan=True) for value in values)
 
 
 def columns(f, x, eps=None, entries=None):

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..common.printing import printable
+
 NOTES = ("kink", "precision")          # no mistakes: said only where no mistake is found
 
 
@@ -58,6 +60,9 @@ class GradientReport:
         return f"{self.name}: {found}. {'; '.join(f.evidence for f in self.findings)}. look at: {'; '.join(hints)}"
 
     def __str__(self):
+        return printable(self.text())
+
+    def text(self):
         lines = [f"{self.name}: {self.verdict}"]
         hinted = set()
         for f in self.findings:

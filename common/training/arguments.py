@@ -1,4 +1,6 @@
 """What the Trainer is given: every mistake is a sentence that says what to pass instead."""
+import warnings
+
 import numpy as np
 
 from ..common import checks
@@ -88,6 +90,12 @@ def scanned(x, t, x_name="x", t_name="t", who="Trainer.fit"):
     """The inputs and the targets as a flat tuple of arrays, refused if one of them holds NaN or an infinity."""
     if t is None:
         raise TypeError(f"{who}: {t_name} is missing; the targets of x are needed for a loss")
+    if isinstance(x, tuple) and any(isinstance(a, (tuple, int, float)) for a in x):
+        raise TypeError(checks.wrong(who, x_name, "be an array", "a tuple of rows",
+                                     f"a tuple stands for several inputs; of rows make one array: {x_name}=np.array({x_name})"))
+    if isinstance(x, list) and len(x) != len(t) and any(isinstance(a, np.ndarray) and a.shape[:1] == np.shape(t)[:1] for a in x):
+        raise TypeError(checks.wrong(who, x_name, "be an array, or a tuple of several inputs", f"a list of {len(x)} arrays",
+                                     f"several inputs are a tuple: {x_name}=tuple({x_name})"))
     inputs = {f"{x_name}[{i}]": a for i, a in enumerate(x)} if isinstance(x, tuple) else {x_name: x}
     ask(inputs, who, x_name, "hold at least one input", x)
     arrays = samples(who, **inputs, **{t_name: t})
@@ -109,6 +117,9 @@ def epoch_of(batches, epoch):
     made, i = batches(), 0
     ask(hasattr(made, "__iter__"), "Trainer.fit", "batches()", "return the batches of an epoch or yield them", made, BATCHES)
     for i, batch in enumerate(made, 1):
+        if i == 1_000_001:
+            warnings.warn("Trainer.fit: an epoch of batches() has passed a million batches and goes on; if it never ends, "
+                          "steps_per_epoch= says how many make an epoch", UserWarning, stacklevel=2)
         ask(isinstance(batch, (tuple, list)) and len(batch) > 1, "Trainer.fit", f"batch {i} of batches()",
             "be a tuple (x, t), inputs first", batch)
         yield batch

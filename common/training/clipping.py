@@ -13,7 +13,7 @@ def clip_gradients(grads, max_norm):
     multiplied by max_norm / norm, which keeps the direction. Recurrent networks need it: at a cliff of the
     loss one step would undo all that was learned. Call it between backward and update.
 
-    - ``grads``: a list of float arrays; ``max_norm``: a positive number.
+    - ``grads``: a list or dict of float arrays; ``max_norm``: a positive number.
 
     Returns the norm before clipping, a Python float, summed in float64: no float32 gradient is too large or
     too small for it. A norm that is not finite (a NaN or an infinity somewhere, or float64 entries beyond
@@ -31,10 +31,12 @@ def clip_gradients(grads, max_norm):
     """
     max_norm = checks.number("clip_gradients", "max_norm", max_norm, low=math.ulp(0.0),
                              expected="be a positive number")
-    for i, g in enumerate(grads):
+    named = grads if isinstance(grads, dict) else dict(enumerate(grads))
+    grads = list(named.values())
+    for i, g in named.items():
         if not isinstance(g, np.ndarray) or g.dtype.kind != "f":
             got = g.dtype if isinstance(g, np.ndarray) else type(g).__name__
-            raise TypeError(checks.wrong("clip_gradients", f"grads[{i}]", "be a NumPy array of floats", got))
+            raise TypeError(checks.wrong("clip_gradients", f"grads[{i!r}]", "be a NumPy array of floats", got))
     norm = math.sqrt(sum(map(square, grads)))
     if max_norm < norm < math.inf:
         for g in grads:

@@ -1,6 +1,7 @@
 """The training loop."""
 import math
 from functools import partial
+from itertools import islice
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Trainer:
         self.history = History()
 
     def fit(self, x=None, t=None, epochs=10, batch_size=32, validation_data=None, max_grad_norm=None, callbacks=(), rng=None,
-            batches=None, accumulate=1, progress=True):
+            batches=None, accumulate=1, progress=True, drop_last=False, steps_per_epoch=None):
         """Train for ``epochs`` passes over the samples, shuffled anew each time, and return the History of it.
 
         x: an array of samples or, for a model of several inputs, a tuple of them; t: their targets. Of several targets
@@ -58,6 +59,8 @@ class Trainer:
             is called anew for each epoch: ``batches=lambda: text_batches(ids)``.
         accumulate: batches per update; gradients are averaged over their samples, as if they were one batch.
         progress: show a progress bar.
+        drop_last: leave out what is left of the samples at the end of an epoch, where it fills no batch.
+        steps_per_epoch: how many of the batches that ``batches`` yields make an epoch, if it yields them without end.
 
         Raises ValueError for NaN or infinities in the data, for data of different lengths, for epochs or batch_size
         that are not positive, for t, batch_size or rng beside batches, for an epoch without batches and for metrics
@@ -75,10 +78,18 @@ class Trainer:
         if batches is None:
             data = arguments.scanned(x, t)
             batch_size = checks.count("Trainer.fit", "batch_size", batch_size)
-            steps = epochs * -(-len(data[0]) // batch_size)
+            if steps_per_epoch is not None:
+                raise ValueError("Trainer.fit: steps_per_epoch belongs to batches=; of x and t an epoch takes every sample")
+            if drop_last and len(data[0]) < batch_size:
+                raise ValueError(f"Trainer.fit: drop_last leaves none of the {len(data[0])} samples: batch_size is {batch_size}")
+            steps = epochs * (len(data[0]) // batch_size if drop_last else -(-len(data[0]) // batch_size))
 
             def batches():
-                return minibatches(*data, batch_size=batch_size, rng=rng)
+                made = minibatches(*data, batch_size=batch_size, rng=rng)
+                return (batch for batch in made if not drop_last or len(batch[0]) == batch_size)
+        elif steps_per_epoch is not None:
+            steps_per_epoch = checks.count("Trainer.fit", "steps_per_epoch", steps_per_epoch)
+            steps = epochs * steps_per_epoch
         arguments.ask(callable(batches), "Trainer.fit", "batches", "be a function that yields an epoch's batches", batches,
                       arguments.BATCHES)
         validation_data = arguments.validation(validation_data)
@@ -88,7 +99,8 @@ class Trainer:
         with progress_bar(steps, progress) as bar:
             for epoch in range(1, epochs + 1):
                 bar.set_description(f"epoch {epoch}/{epochs}", refresh=False)
-                row = {"epoch": epoch, **self._epoch(epoch, batches, accumulate, max_grad_norm, bar)}
+                made = self._epoch(epoch, batches, accumulate, max_grad_norm, bar, steps_per_epoch)
+                row = {"epoch": epoch, **made}
                 if validation_data is not None:
                     row |= {f"val_{name}": value for name, value in self.evaluate(*validation_data).items()}
                 history.add_epoch(**row)
@@ -99,19 +111,21 @@ class Trainer:
                     break
         return history
 
-    def _epoch(self, epoch, batches, accumulate, max_grad_norm, bar):
-        """One pass over the batches: an update for every ``accumulate`` of them, and one for what is left over."""
+    def _epoch(self, epoch, batches, accumulate, max_grad_norm, bar, most):
+        """One pass over the batches, from fresh recurrent states: an update for every ``accumulate`` of them, and one for
+        what is left over."""
         model, steps = self.model, self.history.steps
         total, group, before = Record(model, self.metrics), Record(model), len(self.history.steps.get("step", ()))
         sums = [np.zeros_like(g) for g in model.grads] if accumulate > 1 else None
+        reset_states(model)
         try:
-            for i, batch in enumerate(arguments.epoch_of(batches, epoch), 1):
+            for i, batch in enumerate(islice(arguments.epoch_of(batches, epoch), most), 1):
                 loss = arguments.loss_of("Trainer.fit", model.forward(*batch))
                 if not math.isfinite(loss):
                     for j, a in enumerate(batch):
                         checks.finite("Trainer.fit", f"array {j} of batch {i} in epoch {epoch}", a)
                     raise FloatingPointError(f"Trainer.fit: the loss became {loss} in epoch {epoch}, batch {i}; try a smaller "
-                                             "learning rate, or clip the gradients with max_grad_norm=1.0")
+                                             f"learning rate{or_clip(max_grad_norm)}")
                 model.backward()
                 total.add(loss, batch)
                 weight = group.add(loss, batch)
@@ -140,8 +154,26 @@ class Trainer:
             row["grad_norm"] = clip_gradients(model.grads, max_grad_norm)
         lr = getattr(self.optimizer, "lr", None)
         row["lr"] = lr(self.optimizer.step) if callable(lr) else lr
-        self.optimizer.update(model.params, model.grads)
+        try:
+            self.optimizer.update(model.params, model.grads)
+        except FloatingPointError as error:
+            raise FloatingPointError(self._sick_gradient(error, group.loss(), max_grad_norm)) from error
         self.history.add_step(step=len(self.history.steps.get("step", ())) + 1, loss=group.loss(), **row)
+
+    def _sick_gradient(self, error, loss, max_grad_norm):
+        """What to say where the loss is finite and a gradient is not: where, when, and what to do."""
+        model, step = self.model, len(self.history.steps.get("step", ())) + 1
+        i = next((i for i, g in enumerate(model.grads) if not np.isfinite(g).all()), None)
+        names, layers = getattr(model, "names", ()), getattr(model, "layers", ())
+        where = ""
+        if i is not None and i < len(names):
+            number = names[i].partition(".")[0]
+            kind = f" ({type(layers[int(number)]).__name__})" if number.isdecimal() and int(number) < len(layers) else ""
+            where = f", the gradient of {names[i]}: layer {number}{kind}"
+        return (f"Trainer.fit: step {step} has a gradient that is not finite{where}. {error}. The loss, {loss:.4g}, is finite: a "
+                "backward of that layer or of one after it divides by zero or overflows where its forward does not "
+                "(check_gradients shows which), or the weights have grown too far: try a smaller learning rate"
+                f"{or_clip(max_grad_norm)}")
 
     def evaluate(self, x, t, batch_size=256):
         """The loss and the metrics of samples x with targets t in evaluation mode, as a dict; leaves no trace in the model."""
@@ -151,6 +183,10 @@ class Trainer:
                 reset_states(self.model)
                 record.add(arguments.loss_of(record.who, self.model.forward(*batch)), batch)
         return record.summary()
+
+
+def or_clip(max_grad_norm):
+    return ", or clip the gradients with max_grad_norm=1.0" if max_grad_norm is None else f" (max_grad_norm is {max_grad_norm:g})"
 
 
 class Record:
@@ -208,7 +244,8 @@ class Measure:
             values = self.each(output, target)
             self.sum, self.count = self.sum + float(values.sum(dtype=np.float64)), self.count + values.size
             return
-        self.kept.append((output, target))
+        # Copies: a user's batches, or a model's outputs, may share one buffer.
+        self.kept.append(tuple(a if isinstance(a, tuple) else np.array(a) for a in (output, target)))
         for first, a in zip(self.kept[0], (output, target)):
             if isinstance(a, tuple) or np.shape(a)[1:] != np.shape(first)[1:]:
                 raise ValueError("it needs an epoch's outputs as one array, and these batches do not make one")

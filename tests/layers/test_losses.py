@@ -69,10 +69,13 @@ class TestSoftmaxWithLoss:
             check(loss, self.x, t, 0.0, np.zeros((2, 3)))
             assert loss.count == 0
 
-    def test_one_sample_and_one_class(self):
+    def test_one_sample(self):
         check(SoftmaxWithLoss(), self.x[:1], [2], -log(5 / 8), np.array([[1 / 8, 2 / 8, -3 / 8]]))
-        check(SoftmaxWithLoss(), [[7.0], [8.0]], [0, 0], 0.0, [[0], [0]])
-        check(SoftmaxWithLoss(ignore_label=-1), [[7.0], [8.0]], [0, -1], 0.0, [[0], [0]])
+
+    @pytest.mark.parametrize("t", [[0, 0], [[0.0], [1.0]]])
+    def test_one_column_is_for_another_loss(self, t):
+        with pytest.raises(ValueError, match=r"x should .*got \(2, 1\).*SigmoidWithLoss"):
+            SoftmaxWithLoss().forward(np.array([[7.0], [8.0]]), np.array(t))
 
     def test_the_number_of_rows_that_counted(self):
         loss = SoftmaxWithLoss()

@@ -128,11 +128,15 @@ def test_batch_norm_says_that_it_couples_samples():
     assert BatchNorm.init(3).couples_samples and not LayerNorm.init(3).couples_samples
 
 
+REST = ("make the batch larger, or predict; if it is what is left of the data at the end of an epoch, "
+        "fit(..., drop_last=True) or another batch_size")
+
+
 @pytest.mark.parametrize("call, error, message", [
     (lambda: BatchNorm.init(3).forward(np.ones((1, 3))), ValueError,
-     "BatchNorm: x should have more than one value per channel in training, got (1, 3); make the batch larger, or predict"),
+     "BatchNorm: x should have more than one value per channel in training, got (1, 3); " + REST),
     (lambda: BatchNorm.init(3).forward(np.ones((1, 3, 1, 1))), ValueError,
-     "BatchNorm: x should have more than one value per channel in training, got (1, 3, 1, 1); make the batch larger, or predict"),
+     "BatchNorm: x should have more than one value per channel in training, got (1, 3, 1, 1); " + REST),
     (lambda: BatchNorm.init(3).forward(np.ones((2, 4))), ValueError, "BatchNorm: x should have shape (N, 3, ...), got (2, 4)"),
     (lambda: BatchNorm.init(3).forward(np.ones((2, 4, 5, 5))), ValueError,
      "BatchNorm: x should have shape (N, 3, ...), got (2, 4, 5, 5)"),
