@@ -52,6 +52,17 @@ def array(who, name, x, dtype=None, shape=None):
     return native(a) if dtype is None else a.astype(dtype, copy=False)
 
 
+def float_type(who, name, dtype):
+    """``dtype`` as a NumPy dtype, float32 or float64 in this machine's byte order."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(wrong(who, name, "be np.float32 or np.float64", repr(dtype)))
+    return found
+
+
 def native(a):
     """The array in this machine's byte order: itself, if it is."""
     return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))

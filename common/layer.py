@@ -156,6 +156,17 @@ class Layer:
             return dout
         return checks.array(type(self).__name__, "dout", dout, dtype, shape)
 
+    def astype(self, dtype):
+        """A copy that computes in ``dtype``, np.float32 or np.float64; weights that are shared here are shared there.
+
+        >>> Layer(a=np.zeros(2, np.float32)).astype(np.float64).params
+        [array([0., 0.])]
+        """
+        from ..gradcheck.copying import float64_copy
+        wanted = checks.float_type(f"{type(self).__name__}.astype", "dtype", dtype)
+        copy, = float64_copy(self, dtype=wanted)
+        return copy
+
     def __getstate__(self):
         """What ``copy`` and ``pickle`` keep: all but the cache."""
         return {**vars(self), "cache": None}

@@ -58,7 +58,10 @@ def in_threads(job, parts):
     These queues are written in C. The threads are daemons, for one of the user's may go on when the main one is at its end."""
     while len(helpers) < len(parts) - 1:
         queue = SimpleQueue()
-        threading.Thread(target=help_out, args=(queue,), daemon=True, name="chainrule").start()
+        try:
+            threading.Thread(target=help_out, args=(queue,), daemon=True, name="chainrule").start()
+        except RuntimeError:                                # no thread can start, in a browser for example
+            return [job(part) for part in parts]
         helpers.append(queue)                               # when there is someone who takes what it gets
     results, answers, asked = [None] * len(parts), SimpleQueue(), 0
     try:

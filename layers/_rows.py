@@ -40,9 +40,10 @@ class RowGradient(np.ndarray):
     >>> dW.rows, dW.tolist()
     (array([1, 3]), [[0.0, 0.0], [2.0, 2.0], [0.0, 0.0], [6.0, 6.0]])
 
-    Scaling it in place keeps ``rows``; any other operator, ufunc or assignment that writes into it forgets them. A
-    copy or a slice has none, a result is a plain array. (Who writes by other ways, through a view say, sets ``rows =
-    None``.)
+    Scaling it in place by a finite number keeps ``rows``; whatever else writes into it forgets them: an assignment, an
+    operator, NumPy's functions and methods, also through a slice or another view of this class. A copy or a slice has no
+    rows, a result is a plain array. Not seen is what is written through a plain view, ``np.asarray(dW)`` for example, or by
+    another library: set ``dW.rows = None`` there.
 
     >>> dW *= 0.5
     >>> dW.rows
@@ -79,19 +80,52 @@ class RowGradient(np.ndarray):
     def __array_finalize__(self, parent):
         self.rows = None
 
-    def __setitem__(self, key, value):
-        self.rows = None
-        super().__setitem__(key, value)
-
     def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
-        scaling = ufunc in (np.multiply, np.divide) and inputs[0] is self and np.ndim(inputs[1]) == 0
+        # 0 times a finite number stays 0.
+        scaling = (ufunc in (np.multiply, np.divide) and method == "__call__" and inputs[0] is self and np.ndim(inputs[1]) == 0
+                   and np.isfinite(inputs[1]) and (ufunc is np.multiply or inputs[1] != 0))
         for a in inputs[:1] if method == "at" else out:
-            if isinstance(a, RowGradient) and not scaling:
-                a.rows = None
+            if not scaling:
+                forget(a)
         if out:
             kwargs["out"] = tuple(map(plain, out))
         result = getattr(ufunc, method)(*map(plain, inputs), **kwargs)
         return result if not out else out[0] if len(out) == 1 else out
+
+    def __array_function__(self, function, types, arguments, options):
+        out = options.get("out")
+        for a in arguments[:1] if function in WRITERS else out if isinstance(out, tuple) else (out,):
+            forget(a)
+        return super().__array_function__(function, types, arguments, options)
+
+    def __setitem__(self, key, value):
+        forget(self)
+        super().__setitem__(key, value)
+
+    def forgetting(name):
+        """The method ``name`` of arrays, which writes in place."""
+        def method(self, *arguments, **options):
+            forget(self)
+            return getattr(np.ndarray, name)(self, *arguments, **options)
+        method.__name__ = name
+        return method
+
+    put, fill, sort, partition, setfield, byteswap = map(forgetting, ("put", "fill", "sort", "partition", "setfield", "byteswap"))
+    del forgetting
+
+    @property
+    def flat(self):
+        forget(self)                    # an iterator that can write, and cannot be watched
+        return super().flat
+
+
+WRITERS = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
+
+
+def forget(a):
+    """Nobody knows the rows of this array any more, nor those of the one that it is a view of."""
+    while isinstance(a, RowGradient):
+        a.rows, a = None, a.base
 
 
 def set_rows(a, ids, values):

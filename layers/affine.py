@@ -29,7 +29,7 @@ class Affine(Layer):
            [10.,  0.,  0.]])
     """
 
-    def __init__(self, W, b):
+    def __init__(self, W, b=None):
         """Raises ValueError unless W has two axes and b one entry per column of W; both of one float dtype."""
         super().__init__(W=W, b=b)
         checks.array("Affine", "W", W, shape=("I", "O"))

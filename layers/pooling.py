@@ -127,6 +127,13 @@ class MaxPool(Pool):
     """
     padded_with, takes_notes = -np.inf, True
 
+    def forward(self, x):
+        y = super().forward(x)
+        if any(self.padding) and y.min() == -np.inf:
+            # A window of nothing but -∞: the padding would be its first value. With the smallest number for -∞ it is not.
+            super().forward(np.maximum(x, np.finfo(y.dtype).min, dtype=y.dtype))
+        return y
+
     def join(self, values, larger):
         """The largest so far, value by value."""
         y, *rest = values

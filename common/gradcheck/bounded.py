@@ -1,5 +1,4 @@
 """A time limit on code that may never end, in any thread, without slowing it down."""
-import ctypes
 import threading
 import time
 
@@ -26,12 +25,16 @@ class Watchdog:
 
     def __enter__(self):
         self.thread = threading.Thread(target=self.watch, daemon=True)
-        self.thread.start()
+        try:
+            self.thread.start()
+        except RuntimeError:                     # no thread can start, in a browser for example: no limit then
+            self.thread = None
         return self
 
     def __exit__(self, *_):
         self.done.set()
-        self.thread.join()
+        if self.thread is not None:
+            self.thread.join()
 
     def watch(self):
         while not self.done.wait(self.seconds / 20):
@@ -68,4 +71,5 @@ class Watchdog:
 
 def raise_in(thread, exception):
     """Raise an exception class in another thread (CPython), at its next instruction."""
+    import ctypes
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(exception))

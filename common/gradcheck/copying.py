@@ -62,8 +62,8 @@ class Recording(np.ndarray):
             return self
 
 
-def float64_copy(*objects, cast=True, recording=()):
-    """Deep copies of the objects, as a tuple; float arrays in them become float64 (``cast=False``: stay as
+def float64_copy(*objects, cast=True, recording=(), dtype=np.float64):
+    """Deep copies of the objects, as a tuple; float arrays in them become float64, or ``dtype`` (``cast=False``: stay as
     they are), those whose id is in ``recording`` a Recording.
 
     Arrays are recognised by memory, so ``self.W``, ``params[0]``, a transposed view and an array that two
@@ -75,7 +75,7 @@ def float64_copy(*objects, cast=True, recording=()):
     (dtype('float64'), True, True)
     """
     found = [a for a in reachable(*objects) if isinstance(a, np.ndarray) and a.dtype.kind in "fiubc"]
-    memo = {}
+    memo, goal = {}, np.dtype(dtype)
     blocks = []                                      # arrays whose memory overlaps, with the block's extent
     for a in sorted((a for a in found if a.size), key=extent):
         low, high = extent(a)
@@ -84,9 +84,9 @@ def float64_copy(*objects, cast=True, recording=()):
         else:
             blocks.append((low, high, [a]))
     for low, high, members in blocks:
-        dtype = members[0].dtype
-        wide = np.dtype(np.float64) if cast and dtype.kind == "f" else dtype
-        memory = np.zeros((high - low) // dtype.itemsize + 1, wide)
+        old = members[0].dtype
+        wide = goal if cast and old.kind == "f" else old
+        memory = np.zeros((high - low) // old.itemsize + 1, wide)
         for a in members:
             if any(step % a.itemsize for step in a.strides) or (extent(a)[0] - low) % a.itemsize:
                 continue                             # a field of a record: copied alone
@@ -103,7 +103,7 @@ def float64_copy(*objects, cast=True, recording=()):
             )
     for a in found:
         if id(a) not in memo:
-            memo[id(a)] = np.array(a, np.float64 if cast and a.dtype.kind == "f" else a.dtype, subok=True)
+            memo[id(a)] = np.array(a, goal if cast and a.dtype.kind == "f" else a.dtype, subok=True)
     return tuple(copy.deepcopy(o, memo) for o in objects)
 
 

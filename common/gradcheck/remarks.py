@@ -11,11 +11,13 @@ from .subject import Subject
 
 def no_mistake(check, m):
     """Right; is there anything that a reader of the verdict should know?"""
-    if not any(np.nanmax(np.abs(e.G), initial=0) > 10 * e.noise or np.any(e.A) for e in m.targets):
-        words = ("every gradient is zero, backward's and the numerical ones" if m.targets else
+    # What is within the rounding of the sums that it stands for counts as zero, backward's too.
+    if not any(max(np.nanmax(np.abs(a), initial=0) for a in (e.G, e.A)) > 10 * e.noise for e in m.targets):
+        whole = [integers(check, i) for i in range(len(check.given))]
+        words = ("every gradient is zero but for rounding, backward's and the numerical ones" if m.targets else
                  "there is no float input and no parameter")
         check.findings.append(finding("uninformative", m.targets[0].where if m.targets else "x", words))
-        check.findings[-1].hint += advice(check)
+        check.findings[-1].hint += next(filter(None, whole), None) or advice(check)
     else:
         words = ("the differences to the left and to the right disagree, exactly where backward and numbers do; "
                  "a small step beside these inputs all is right")
@@ -78,6 +80,7 @@ def precision(check, m):
 
 def remarks(check, m):
     """What these inputs cannot tell, and what was not looked at."""
+    check.notes += [note[2:] for i in range(len(check.given)) if m.targets and (note := integers(check, i, m))]
     x = next((x for x in m.subject.inputs if isinstance(x, np.ndarray) and x.ndim), None)
     if m.sampled:
         check.notes.append(
@@ -148,6 +151,15 @@ def coarse(subject):
         and bool(np.any(y))
         and np.array_equal(subject.output(moved), y)
     )
+
+
+def integers(check, i, m=None):
+    """What to say of an input of integers for which backward has a gradient all the same, or nothing."""
+    x, raw = check.subject.inputs[i], m.backwards[0].inputs[i:i + 1] if m else [True]
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "iu" or not raw or raw[0] is None:
+        return ""
+    name = "x" if i == 0 else f"inputs[{i}]"
+    return f"; {name} holds integers, by which no derivative is taken: pass {name}.astype(float)"
 
 
 def advice(check):

@@ -103,7 +103,15 @@ class TestRows:
     @pytest.mark.parametrize("write", [
         lambda g: g.__iadd__(1.0), lambda g: g.__setitem__(0, 9.0), lambda g: np.add(g, 1, out=g),
         lambda g: np.multiply(2.0, 3.0, out=g), lambda g: np.clip(g, 1, 2, out=g),
-        lambda g: np.multiply(g, np.ones((5, 2)), out=g), lambda g: np.add.at(g, 0, 1.0)])
+        lambda g: np.multiply(g, np.ones((5, 2)), out=g), lambda g: np.add.at(g, 0, 1.0),
+        lambda g: np.copyto(g, 1.0), lambda g: g.put([0], 9.0), lambda g: np.put(g, [0], 9.0), lambda g: g.fill(1.0),
+        lambda g: np.putmask(g, g == 0, 1.0), lambda g: np.place(g, g == 0, [1.0]), lambda g: g.sort(axis=0),
+        lambda g: np.put_along_axis(g, np.zeros((5, 1), int), 1.0, 1), lambda g: np.fill_diagonal(g, 3.0),
+        lambda g: np.sum(np.ones((2, 5, 2)), axis=0, out=g), lambda g: np.take(np.ones((9, 2)), range(5), axis=0, out=g),
+        lambda g: g[1:].__iadd__(1.0), lambda g: g.T.__setitem__(0, 1.0), lambda g: g.reshape(-1)[2:].fill(1.0),
+        lambda g: [row.__iadd__(1.0) for row in g], lambda g: g.flat.__setitem__(0, 1.0), lambda g: g.view().put([0], 1.0),
+        lambda g: g.__imul__(np.inf), lambda g: g.__itruediv__(0.0)])
+    @pytest.mark.filterwarnings("ignore:(invalid|divide)")
     def test_other_writing_forgets_them_and_the_next_backward_still_clears_all(self, dW, write):
         write(dW)
         assert dW.rows is None

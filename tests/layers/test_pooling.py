@@ -137,3 +137,12 @@ def test_the_options_show():
 def test_errors_name_the_numbers(call, error, message):
     with refused(error, message):
         call()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_padding_does_not_win_over_minus_infinity(dtype):
+    """A window that holds nothing but -∞: its first value takes the gradient, as in PyTorch, and not the padding."""
+    layer = MaxPool(2, padding=1)
+    y = layer.forward(np.full((1, 1, 2, 2), -np.inf, dtype))
+    assert (y == -np.inf).all() and y.dtype == dtype
+    assert layer.backward(np.array([[[[1, 2], [3, 4]]]], dtype)).tolist() == [[[[1, 2], [3, 4]]]]
