@@ -3,7 +3,12 @@
 The layers test the usual case themselves in one comparison and come here only when it fails, so a check costs a
 training step next to nothing and its message can afford to be good.
 """
+import contextlib
+import difflib
+import inspect
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 
@@ -37,7 +42,7 @@ def array(who, name, x, dtype=None, shape=None):
     Raises TypeError for what is no numeric array, ValueError for an empty one or a wrong shape.
     """
     unmasked(who, name, x)
-    a = as_array(float(x) if x.__class__ is int else x)          # a Python number takes any dtype
+    a = as_array(number(who, name, x) if x.__class__ is int else x)          # a Python number takes any dtype
     if a.dtype.kind not in ("f" if dtype is None else "fiub"):
         made = f"{name}.astype(np.float32)" if hasattr(x, "astype") else f"np.array({name}, np.float32)"
         cast = f"; cast it first, for instance {made}" if a.dtype.kind in "iub" else ""
@@ -52,15 +57,56 @@ def array(who, name, x, dtype=None, shape=None):
     return native(a) if dtype is None else a.astype(dtype, copy=False)
 
 
+ELSEWHERE = {       # arguments' names in other books and libraries: ours
+    "pad": "padding", "pool_h": "size", "pool_w": "size", "pool_size": "size", "kernel_size": "size", "filter_size": "size",
+    "strides": "stride", "dilation_rate": "dilation", "dropout_ratio": "p", "ratio": "p", "rate": "p", "drop_prob": "p",
+    "alpha": "slope", "negative_slope": "slope", "epsilon": "eps", "num_groups": "groups", "num_heads": "heads",
+    "n_heads": "heads", "ignore_index": "ignore_label", "delta": "margin", "weight": "W", "weights": "W", "bias": "b",
+    "seed": "rng", "dim": "axis", "go_backwards": "reverse", "is_causal": "causal", "learning_rate": "lr"}
+
+
+def argument_names(cls, named):
+    """TypeError for an argument that the constructor of ``cls`` does not have, with the name that it has here."""
+    has = inspect.signature(cls.__init__).parameters
+    if cls.__init__.__qualname__ == "Layer.__init__" and cls.__name__ != "Layer" and cls.__module__.startswith("chainrule."):
+        has = {}                             # a layer of ours without options
+    if any(p.kind is p.VAR_KEYWORD for p in has.values()):
+        return
+    for name in named:
+        if name not in has:
+            ours = [n for n in has if n not in ("self",) and has[n].kind is not has[n].VAR_POSITIONAL]
+            meant = [ELSEWHERE[name]] if ELSEWHERE.get(name) in ours else difflib.get_close_matches(name, ours, 1)
+            raise TypeError(f"{cls.__name__}: there is no argument {name!r}; "
+                            + (f"here it is called {meant[0]}" if meant else f"it takes {', '.join(ours) or 'none'}"))
+
+
+def numbers(who, name, x, axes=0):
+    """``x`` as an array of real numbers, of any dtype, with at least so many axes."""
+    if x.__class__ is np.ndarray and x.dtype.kind == "f" and x.ndim >= axes and x.size:
+        return x
+    unmasked(who, name, x)
+    a = as_array(x)
+    if a.dtype.kind not in "fiu":
+        raise TypeError(wrong(who, name, "be an array of numbers", kind_text(x, a)))
+    if a.ndim < axes or axes and not a.shape[-1]:
+        raise ValueError(wrong(who, name, f"have shape {shape_text((..., 'C'))}", a.shape))
+    return a
+
+
 def float_type(who, name, dtype):
     """``dtype`` as a NumPy dtype, float32 or float64 in this machine's byte order."""
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = None
+    found = dtype_of(dtype)
     if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise TypeError(wrong(who, name, "be np.float32 or np.float64", repr(dtype)))
     return found
+
+
+def dtype_of(dtype):
+    """np.dtype(dtype), or None for what names no dtype; None itself, which NumPy takes for float64, names none."""
+    try:
+        return None if dtype is None else np.dtype(dtype)
+    except (TypeError, ValueError, SyntaxError, AttributeError):
+        return None
 
 
 def native(a):
@@ -143,15 +189,22 @@ def finite(who, name, x):
         raise ValueError(wrong(who, name, "hold finite numbers only", f"{x[at]} at index {at}"))
 
 
-def count(who, name, n, least=1):
-    """``n`` as a Python int of at least ``least``."""
+def count(who, name, n, least=1, most=2**62):
+    """``n`` as a Python int of at least ``least`` and at most ``most``."""
     if isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, np.integer)):
         sized = hasattr(n, "__len__") and type(n).__module__ not in ("builtins", "numpy")         # a Vocabulary, say
         raise TypeError(wrong(who, name, "be a whole number", type(n).__name__ if sized else repr(n),
                               f"len({name}) is one" if sized else ""))
     if n < least:
-        raise ValueError(wrong(who, name, f"be at least {least}", n))
+        raise ValueError(wrong(who, name, f"be at least {least}", whole_text(n)))
+    if n > most:
+        raise ValueError(wrong(who, name, f"be at most {most}", whole_text(n)))
     return int(n)
+
+
+def whole_text(n):
+    """A whole number, or how large it is where no one would read its digits."""
+    return str(n) if abs(n) < 10**24 else f"a number of {math.floor(math.log10(abs(n))) + 1} digits"
 
 
 def counts(who, **sizes):
@@ -170,7 +223,67 @@ def kind_of(who, name, kind, example, *methods):
 
 def whole(who, name, value):
     """``value`` as a Python int of any sign."""
-    return count(who, name, value, least=-math.inf)
+    return count(who, name, value, least=-2**62)
+
+
+def flag(who, name, value):
+    """``value`` as a Python bool: True, False, or the numbers 1 and 0."""
+    if not isinstance(value, (bool, int, np.bool_, np.integer)) or value not in (0, 1):
+        raise TypeError(wrong(who, name, "be True or False", text(value)))
+    return bool(value)
+
+
+def one_of(who, name, value, choices):
+    """``value`` if it is among the ``choices``, which are texts or numbers."""
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool) or value not in choices:
+        raise ValueError(wrong(who, name, "be " + " or ".join(map(repr, choices)), text(value)))
+    return value
+
+
+def text(value):
+    """What came, in a word or two: a long repr would hide the sentence."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return whole_text(value)
+    return type(value).__name__ if isinstance(value, np.ndarray) or len(repr(value)) > 200 else repr(value)
+
+
+def items(who, name, values, what):
+    """``values`` as a list; TypeError for what holds none, such as a number, a text or a node."""
+    single = isinstance(values, (str, bytes, type)) or hasattr(values, "connect") or getattr(values, "ndim", 1) == 0
+    if single or not hasattr(values, "__iter__"):
+        raise TypeError(wrong(who, name, f"be a list of {what}", text(values)))
+    return list(values)
+
+
+def room(who, name, shape, each=8, got=None):
+    """Refuse a size that makes an array of ``shape``, ``each`` bytes an entry, which this process has no memory for."""
+    needed = each * math.prod(shape)
+    if needed > 2**28 and needed > (there := memory()):
+        raise ValueError(wrong(who, name, f"make an array that fits into memory, {bytes_text(there)}",
+                               f"{shape_text(tuple(map(whole_text, shape))) if got is None else got}, {bytes_text(needed)}",
+                               "make it smaller"))
+
+
+def memory():
+    """The bytes that this process may have: the machine's, or fewer where its user or its container set a limit."""
+    sizes = [2**46]
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with contextlib.suppress(OSError, ValueError):
+        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    with contextlib.suppress(ImportError):                      # Windows has no such limits
+        import resource
+        sizes.append(resource.getrlimit(resource.RLIMIT_AS)[0] % 2**64)          # none is -1
+    return min(sizes)
+
+
+def bytes_text(n):
+    """A number of bytes in words."""
+    for unit in ("bytes", "KB", "MB", "GB", "TB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000 if n < 1e300 else 10**300
+    return f"{n:.3g} PB" if n < 1000 else "thousands of PB"
 
 
 def number(who, name, value, low=-math.inf, high=math.inf, expected="be a finite number"):
@@ -178,12 +291,21 @@ def number(who, name, value, low=-math.inf, high=math.inf, expected="be a finite
     try:
         if isinstance(value, (str, bytes, bool, complex, np.bool_, np.complexfloating)):
             raise TypeError
-        result = float(value) if isinstance(value, float) or np.ndim(value) == 0 else math.nan
+        result = float(value) if isinstance(value, (float, int)) or as_array(value).ndim == 0 else math.nan
+    except OverflowError:
+        result = math.inf
     except (TypeError, ValueError):
         raise TypeError(wrong(who, name, expected, repr(value))) from None
     if not (math.isfinite(result) and low <= result <= high):
-        raise ValueError(wrong(who, name, expected, repr(value)))
+        raise ValueError(wrong(who, name, expected, text(value) if isinstance(value, int) else repr(value)))
     return result
+
+
+def needed(who, **params):
+    """Refuse None for a parameter that the layer cannot do without."""
+    for name, p in params.items():
+        if p is None:
+            raise TypeError(wrong(who, name, "be a NumPy array of floats", "None", f"{who}.init(...) makes one"))
 
 
 def parameters(who, params):

@@ -93,8 +93,12 @@ class Layer:
     input_gradient = True     # False: nobody wants dL/dx, backward may return None in its place
     couples_samples = False   # True: a sample's output depends on the other samples of its batch
     spreads = False           # True: shares its samples out among threads, see threads.py
-    train_flg = train_flag = is_training = train_mode = Renamed("training")
-    dropout_ratio = drop_ratio = Renamed("p")
+    train_flg, train_flag, is_training = (Renamed("training") for _ in range(3))
+
+    def __new__(cls, *arguments, **named):
+        if named:
+            checks.argument_names(cls, named)
+        return super().__new__(cls)
 
     def __init__(self, *arguments, **params):
         """Keep the named arrays as parameters (one that is None is left out) and make their gradients."""

@@ -2,7 +2,7 @@
 import numpy as np
 
 from ..common import checks
-from ..common.layer import Layer
+from ..common.layer import Layer, Renamed
 from ..common.rng import generator
 
 
@@ -25,6 +25,8 @@ class Dropout(Layer):
     >>> layer.backward(np.ones((1, 6)))
     array([[2., 2., 2., 0., 0., 0.]])
     """
+
+    dropout_ratio, rate = Renamed("p"), Renamed("p")
 
     def __init__(self, p=0.5, rng=None):
         """p: the share dropped, 0 <= p < 1. rng: a Generator, a seed or None."""

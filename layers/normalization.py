@@ -2,7 +2,7 @@
 import numpy as np
 
 from ..common import checks
-from ..common.layer import Layer
+from ..common.layer import Layer, Renamed
 
 
 def standardize(x, mean, eps):
@@ -42,6 +42,7 @@ class Normalization(Layer):
 
     def __init__(self, gamma, beta, eps):
         who = type(self).__name__
+        checks.needed(who, gamma=gamma, beta=beta)
         super().__init__(gamma=gamma, beta=beta)
         checks.array(who, "gamma", gamma, gamma.dtype, ("D",))
         checks.array(who, "beta", beta, beta.dtype, gamma.shape)
@@ -50,7 +51,8 @@ class Normalization(Layer):
     @classmethod
     def init(cls, n, *options, dtype=np.float32, **named):
         """A layer for n features or channels with gamma = 1 and beta = 0; options as in the constructor."""
-        n = checks.count(cls.__name__, "n", n)
+        n, dtype = checks.count(cls.__name__, "n", n), checks.float_type(cls.__name__, "dtype", dtype)
+        checks.room(cls.__name__, "n", (n,))
         return cls(np.ones(n, dtype), np.zeros(n, dtype), *options, **named)
 
     def scale_and_shift(self, u):
@@ -186,6 +188,7 @@ class BatchNorm(Normalization):
            [0., 0.]])
     """
     couples_samples = True
+    moving_mean, moving_var = Renamed("running_mean"), Renamed("running_var")
 
     def __init__(self, gamma, beta, momentum=0.1, eps=1e-5):
         super().__init__(gamma, beta, eps)

@@ -4,6 +4,7 @@ import json
 import os
 from contextlib import nullcontext
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 
@@ -73,15 +74,18 @@ class Model(Layer):
 
     def _forward(self, inputs, targets):
         self._ready = None
-        with self._threads():
-            self.output = y = self.run(*inputs)
-            if not targets:
-                self._ready = "output"
-                return y
-            if self.loss is None:
-                raise RuntimeError(f"{type(self).__name__}: forward(x, t) needs a loss, as in "
-                                   f"{type(self).__name__}(..., loss=SoftmaxWithLoss())")
-            loss = self.run_loss(*targets)
+        try:
+            with self._threads():
+                self.output = y = self.run(*inputs)
+                if not targets:
+                    self._ready = "output"
+                    return y
+                if self.loss is None:
+                    raise RuntimeError(f"{type(self).__name__}: forward(x, t) needs a loss, as in "
+                                       f"{type(self).__name__}(..., loss=SoftmaxWithLoss())")
+                loss = self.run_loss(*targets)
+        except Exception as error:
+            raise plainly(error) from error.__cause__
         if self.penalty is not None:
             loss += self.penalty.loss(self.params)
         self._ready = "loss"
@@ -381,7 +385,7 @@ def in_words(value):
     """An array, a generator or a generator's state, as ``load`` compares it."""
     if isinstance(value, np.random.Generator):
         value = value.bit_generator.state
-    return f"a {value['bit_generator']} generator" if isinstance(value, dict) else f"an array of shape {np.shape(value)}"
+    return f"a {value.get('bit_generator')} generator" if isinstance(value, dict) else f"an array of shape {np.shape(value)}"
 
 
 def restored(who, name, value, saved):
@@ -399,6 +403,20 @@ def restored(who, name, value, saved):
     if saved.dtype != value.dtype:
         raise ValueError(f"{who} {name} is {value.dtype} in the model, {saved.dtype} in the file")
     return saved
+
+
+def plainly(error):
+    """The error with none of this package's own frames in its traceback: what is left is the user's lines, those of a
+    layer of his own too, and the sentence. (Where the user has none below, the frames of the call itself remain.)"""
+    frames, tb = [], error.__traceback__
+    while tb is not None:
+        frames.append(tb)
+        tb = tb.tb_next
+    kept = None
+    for tb in reversed(frames):
+        if not tb.tb_frame.f_globals.get("__name__", "").startswith("chainrule."):
+            kept = TracebackType(kept, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
+    return error.with_traceback(kept)
 
 
 def note(error, model, layer):

@@ -1,6 +1,5 @@
 """What all optimizers share: the step number, the learning rate, state kept by position, and the checks."""
 import math
-from functools import partial
 from operator import is_
 
 import numpy as np
@@ -22,6 +21,12 @@ class Whole:
 
     def __array__(self, dtype=None, copy=None):
         return self.g
+
+
+def rows_of(g):
+    """The rows of a gradient that may differ from zero: those that it names, else all."""
+    rows = g.rows
+    return np.asarray(g) if rows is None else np.asarray(g).take(rows, axis=0)
 
 
 class Optimizer:
@@ -91,18 +96,16 @@ class Optimizer:
         if (self._pieces is None or len(arrays) != len(self._held) or not all(map(is_, arrays, self._held))
                 or not all(p.flags.writeable for p in params)):
             self._bind(params, grads)
+        taken = [rows_of(g) for g in self._rowwise]          # dense, but 0 outside of these rows
         with np.errstate(over="ignore", invalid="ignore"):
-            total = sum(g.dot(g) for g in self._flat)
-            for g in self._rowwise:                          # dense, but 0 outside of its rows
-                rows = np.asarray(g) if g.rows is None else np.asarray(g).take(g.rows, axis=0)
-                total += np.vdot(rows, rows)
+            total = sum([g.dot(g) for g in self._flat]) + sum([np.vdot(rows, rows) for rows in taken])
         if not total < math.inf:
             self._refuse(grads)
         self.step += 1
         for piece in self._pieces:
             self.rule(lr, *piece)
-        for arrays, drifting in self._by_rows:
-            self._rule_on_rows(lr, *arrays)
+        for (arrays, drifting), rows in zip(self._by_rows, taken):
+            self._rule_on_rows(lr, rows, *arrays)
             for piece in drifting:
                 self.drift(lr, *piece)
 
@@ -161,25 +164,27 @@ class Optimizer:
             self._state = [tuple(np.zeros_like(p, subok=False) for _ in self.names) for p in params]
         self._held = [*params, *grads]
         self._pieces, self._by_rows = [], []
-        self._rowwise = [g for g in grads if hasattr(g, "rows")]
-        self._flat = [np.asarray(g).ravel("K") for g in grads if not hasattr(g, "rows") and np.shares_memory(g, g.ravel("K"))]
-        self._rowwise += [Whole(g) for g in grads if not hasattr(g, "rows") and not np.shares_memory(g, g.ravel("K"))]
+        self._rowwise = [g for g in grads if hasattr(g, "rows")]           # all of them in _by_rows, or none
+        dense = [(np.asarray(g), np.asarray(g).ravel("K")) for g in grads if not hasattr(g, "rows")]
+        self._flat = [flat for g, flat in dense if np.may_share_memory(g, flat)]
+        self._rowwise += [Whole(g) for g, flat in dense if not np.may_share_memory(g, flat)]
         for p, g, kept in zip(params, grads, self._state):
             if hasattr(g, "rows") and (self.skips_zeros or self.learn):
                 self._by_rows.append(((p, g, *kept), () if self.skips_zeros else pieces(p, *kept)))
             else:
                 self._pieces += pieces(p, np.asarray(g), *kept)
 
-    def _rule_on_rows(self, lr, p, g, *kept):
-        """The rule, or its part ``learn``, on the rows alone that ``g.rows`` names, outside of which the gradient is 0."""
-        rows, g = g.rows, np.asarray(g)
-        rule, arrays = (partial(self.rule, lr), (p, g, *kept)) if self.skips_zeros else (self.learn, (g, *kept))
-        if rows is None:                        # nobody knows which
-            return rule(*arrays)
-        parts = [a.take(rows, axis=0) for a in arrays]
-        rule(*parts)
-        for a, part in zip(arrays, parts):
-            if a is not g:
+    def _rule_on_rows(self, lr, taken, p, g, *kept):
+        """The rule, or its part ``learn``, on the rows alone that ``g.rows`` names, outside of which the gradient is 0;
+        ``taken`` are g's."""
+        rows, changed = g.rows, (p, *kept) if self.skips_zeros else kept
+        parts = changed if rows is None else [a.take(rows, axis=0) for a in changed]
+        if self.skips_zeros:
+            self.rule(lr, parts[0], taken, *parts[1:])
+        else:
+            self.learn(taken, *parts)
+        if rows is not None:
+            for a, part in zip(changed, parts):
                 a[rows] = part
 
     def _paired(self, params, grads):

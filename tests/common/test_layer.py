@@ -4,6 +4,7 @@ import pytest
 
 from chainrule.common import Layer
 from chainrule.common.layer import evaluation, walk
+from chainrule.layers import Affine, BatchNorm, Dropout, LeakyReLU, MaxPool, ReLU
 from tests.errors import refused
 
 
@@ -205,3 +206,74 @@ class TestModels:
         with pytest.raises(KeyError), evaluation(scale):
             raise KeyError
         assert scale.training and scale.cache is None
+
+
+class TestParametersByName:
+    def test_reading_gives_the_arrays_of_the_lists(self):
+        W, b = np.ones((3, 2)), np.zeros(2)
+        layer = Affine(W, b)
+        assert layer.W is W and layer.b is b and layer.dW is layer.grads[0] and layer.db is layer.grads[1]
+
+    def test_assigning_writes_in_place(self):
+        layer = Affine(np.ones((3, 2)), np.zeros(2))
+        W, dW = layer.W, layer.dW
+        layer.W, layer.dW = np.full((3, 2), 7), layer.dW + 1
+        layer.b -= 3
+        assert layer.params[0] is W and (W == 7).all() and (layer.params[1] == -3).all()
+        assert layer.grads[0] is dW and (dW == 1).all()
+
+    @pytest.mark.parametrize("value, error", [(np.ones((2, 3)), ValueError), (np.ones(2), ValueError), ("text", TypeError)])
+    def test_what_does_not_fit_is_a_sentence(self, value, error):
+        layer = Affine(np.ones((3, 2)))
+        with pytest.raises(error, match=r"^Affine: W should .*got"):
+            layer.W = value
+        assert (layer.W == 1).all()
+
+    def test_a_layer_without_a_bias_has_none(self):
+        Affine(np.ones((3, 2)), np.zeros(2))
+        with pytest.raises(AttributeError, match="Affine has no b"):
+            _ = Affine(np.ones((3, 2))).b
+
+    def test_an_own_layer_may_assign_before_and_after(self):
+        class Mine(Layer):
+            def __init__(self, W):
+                self.W = W
+                super().__init__(W=W)
+                self.W, self.other = W, self.dW
+        W = np.ones(3)
+        layer = Mine(W)
+        assert layer.W is W and layer.other is layer.grads[0]
+
+    def test_a_name_that_the_class_has_stays_its_own(self):
+        class Mine(Layer):
+            W = "mine"
+        assert Mine(W=np.ones(2)).W == "mine"
+
+
+class TestNamesOfOtherBooks:
+    @pytest.mark.parametrize("layer, name, here", [(ReLU(), "train_flg", "training"), (Dropout(), "dropout_ratio", "p"),
+                                                   (BatchNorm.init(2), "moving_mean", "running_mean")])
+    def test_attributes_say_what_they_are_called_here(self, layer, name, here):
+        with pytest.raises(AttributeError, match=f"has no {name}; here it is called {here}"):
+            setattr(layer, name, 1)
+        with pytest.raises(AttributeError, match=f"called {here}"):
+            getattr(layer, name)
+        assert not hasattr(layer, name)
+
+    @pytest.mark.parametrize("make, message", [
+        (lambda: MaxPool(2, pad=1), "MaxPool: there is no argument 'pad'; here it is called padding"),
+        (lambda: MaxPool(pool_h=2, pool_w=2), "MaxPool: there is no argument 'pool_h'; here it is called size"),
+        (lambda: Dropout(dropout_ratio=0.2), "Dropout: there is no argument 'dropout_ratio'; here it is called p"),
+        (lambda: LeakyReLU(slop=0.1), "LeakyReLU: there is no argument 'slop'; here it is called slope"),
+        (lambda: ReLU(inplace=True), "ReLU: there is no argument 'inplace'; it takes none"),
+    ])
+    def test_arguments_do_too(self, make, message):
+        with refused(TypeError, message):
+            make()
+
+    def test_an_own_layer_has_arguments_of_its_own(self):
+        class Mine(Layer):
+            def __init__(self, pad, **more):
+                super().__init__()
+                self.got = pad, more
+        assert Mine(pad=3, x=1).got == (3, {"x": 1})
