@@ -1,8 +1,7 @@
 """Rules that give every parameter a rate of its own, by the size of its gradients so far."""
-import math
-
 import numpy as np
 
+from . import _lazy
 from .optimizer import AT_LEAST_0, FRACTION, POSITIVE, Optimizer
 
 
@@ -57,22 +56,16 @@ class RMSProp(Optimizer):
 
 
 class Adam(Optimizer):
-    """Momentum and RMSProp in one, with both means right from the first step: W <- W - lr m̂ / (√v̂ + eps).
+    """Momentum and RMSProp in one, with both means right from the first step:
 
-    m̂ is the mean of all gradients so far and v̂ that of their squares, where the gradient of i steps ago has
-    the weight beta^i. Kept are the weighted sums, m <- beta1 m + g and v <- beta2 v + g²; a mean is such a
-    sum divided by the sum of the weights:
+        m <- beta1 m + (1 - beta1) g           m̂ = m / (1 - beta1^t)
+        v <- beta2 v + (1 - beta2) g²          v̂ = v / (1 - beta2^t)
+        W <- W - lr m̂ / (√v̂ + eps)
 
-        m̂ = m / (1 + beta1 + ... + beta1^(t-1)) = m (1 - beta1) / (1 - beta1^t),    and v̂ likewise,
-
-    t being the number of the step, from 1. The paper keeps (1 - beta1) m and (1 - beta2) v and calls the
-    division by 1 - beta^t a correction of the bias; the steps are the same. A step is seldom longer than lr,
-    whatever the scale of the gradients.
-
-    m and v decay everywhere in every step. The arrays m and r hold m / beta1^k and √(v / beta2^k), which do not:
-    instead of making all that is there smaller, a step makes the new gradient larger. So they change only where it
-    is not zero, and of a gradient that names its rows nothing else is read. k counts the steps since the powers
-    were last multiplied in, before they get small.
+    t being the number of the step, from 1. m and v are running means of g and g² that start at zero: after t steps the
+    weights of all gradients so far sum to 1 - beta^t, and m̂ and v̂ are divided by that. A step is seldom longer than
+    lr, whatever the scale of the gradients. Where a gradient names its rows, as an Embedding's does, m and v are kept in
+    another form (_lazy.py).
 
     Kingma and Ba 2015, Adam: A Method for Stochastic Optimization.
 
@@ -81,7 +74,8 @@ class Adam(Optimizer):
     >>> W.round(3)
     array([0.9, 1.1])
     """
-    names = ("m", "r")
+    names = ("m", "v")
+    lazy = _lazy
 
     def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8):
         super().__init__(lr)
@@ -89,36 +83,13 @@ class Adam(Optimizer):
         self.beta2 = self._number("beta2", beta2, **FRACTION)
         self.eps = self._number("eps", eps, **POSITIVE)
 
-    def rule(self, lr, p, g, m, r):
-        self.learn(g, m, r)
-        self.drift(lr, p, m, r)
-
-    def learn(self, g, m, r):
-        power1, power2, _ = self._powers()
-        m += g / power1
-        r *= r
-        r += g * g / power2
-        np.sqrt(r, out=r)
-
-    def drift(self, lr, p, m, r):
-        power1, power2, last = self._powers()
-        mean = power1 / weight_sum(self.beta1, self.step)                    # m̂ = mean · m
-        root = math.sqrt(power2 / weight_sum(self.beta2, self.step))         # √v̂ = root · r
-        # p -= lr * mean * m / (root * r + eps) in one temporary array
-        move = r + self.eps / root
-        np.divide(m, move, out=move)
-        move *= lr * mean / root
-        p -= move
-        if last:
-            m *= power1 * self.beta1
-            r *= math.sqrt(power2 * self.beta2)
-
-    def _powers(self):
-        """beta1^k, beta2^k, and whether to multiply them in after this step: before the smaller one is below a tenth."""
-        smaller = min(self.beta1, self.beta2)
-        span = max(1, int(math.log(0.1, smaller))) if smaller else 1
-        k = (self.step - 1) % span
-        return self.beta1 ** k, self.beta2 ** k, k == span - 1
+    def rule(self, lr, p, g, m, v):
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        v *= self.beta2
+        v += (1 - self.beta2) * (g * g)
+        c1, c2 = 1 - self.beta1 ** self.step, 1 - self.beta2 ** self.step
+        p -= lr / c1 * m / (np.sqrt(v / c2) + self.eps)
 
 
 class AdamW(Adam):
@@ -138,11 +109,9 @@ class AdamW(Adam):
         super().__init__(lr, beta1, beta2, eps)
         self.weight_decay = self._number("weight_decay", weight_decay, **AT_LEAST_0)
 
-    def drift(self, lr, p, m, r):
+    def rule(self, lr, p, g, m, v):
+        self.decay(lr, p)
+        super().rule(lr, p, g, m, v)
+
+    def decay(self, lr, p):
         p *= 1 - lr * self.weight_decay
-        super().drift(lr, p, m, r)
-
-
-def weight_sum(beta, t):
-    """1 + beta + ... + beta^(t-1)."""
-    return (1 - beta ** t) / (1 - beta)

@@ -55,13 +55,15 @@ class Optimizer:
     """
     names = ()              # of the state arrays that the rule keeps for each parameter
     skips_zeros = False     # True: where g is 0 the rule changes nothing, so rows of zeros may be left out
-    learn = None            # else, if only a part of the rule does, that part, learn(g, *state); drift(lr, p, *state) is the rest
+    lazy = None             # else a module such as _lazy: how the rule works where a gradient names its rows
+    decay = None            # of a rule with ``lazy``: decay(lr, p), what comes before
 
     def __init__(self, lr):
         self.lr = lr if callable(lr) else self._number("lr", lr, **POSITIVE)
         self.step = 0
         self._state = []         # for each parameter a tuple of arrays of its shape, in the order of names
         self._held = None        # the arrays of the first update: all params, then all grads
+        self._lazily = set()     # the numbers of the parameters whose state is kept as ``lazy`` does
         self._keys = None        # of the dicts of the first update, if dicts they were
         self._flat = self._rowwise = None        # the gradients to look through for NaN: as vectors; those that name their rows
         self._by_rows = None     # (param, grad, *state) where the gradient names its rows, and the pieces that drift
@@ -106,19 +108,25 @@ class Optimizer:
             self.rule(lr, *piece)
         for (arrays, drifting), rows in zip(self._by_rows, taken):
             self._rule_on_rows(lr, rows, *arrays)
-            for piece in drifting:
-                self.drift(lr, *piece)
+            for p, *kept in drifting:
+                if self.decay:
+                    self.decay(lr, p)
+                self.lazy.drift(self, lr, p, *kept)
 
     @property
     def state(self):
-        """Copies of all that the next step depends on: ``{"step": ..., "m.0": ..., "v.0": ..., ...}``.
+        """Copies of all that the next step depends on, under the paper's names: ``{"step": ..., "m.0": ..., "v.0": ...}``;
+        of an Embedding's weights Adam also gives ``"kept.m.0"`` and ``"kept.r.0"``, the form in which it keeps these.
 
         A training that is to go on another day writes ``model.save("model.safetensors")`` and ``np.savez("optimizer.npz",
         **optimizer.state)``, and begins then with ``model.load`` and ``optimizer.load_state(np.load("optimizer.npz"))``.
         """
-        keys = self._keys or range(len(self._state))
-        arrays = {f"{name}.{i}": a.copy()
-                  for i, kept in zip(keys, self._state) for name, a in zip(self.names, kept)}
+        arrays = {}
+        for i, (key, kept) in enumerate(zip(self._keys or range(len(self._state)), self._state)):
+            if i in self._lazily:           # what is kept as well, so that who goes on from it does so to the last bit
+                arrays |= {f"kept.{name}.{key}": a.copy() for name, a in zip(self.lazy.NAMES, kept)}
+                kept = self.lazy.shown(self, *kept)
+            arrays |= {f"{name}.{key}": a.copy() for name, a in zip(self.names, kept)}
         return {"step": np.array(self.step, np.int64), **arrays}
 
     def load_state(self, state):
@@ -127,7 +135,8 @@ class Optimizer:
         Raises ValueError or TypeError, and keeps what was there, unless names, shapes and dtypes fit. Before
         the first update there is nothing to compare shapes with: that update makes this check.
         """
-        who, names = type(self).__name__, self.names
+        who, names, given = type(self).__name__, self.names, state
+        state = {key: a for key, a in given.items() if not (self.lazy and key.startswith("kept."))}
         step = checks.count(who, "state['step']", np.asarray(state.get("step"))[()], least=0)
         keys = [key.partition(".")[2] for key in state if names and key.startswith(f"{names[0]}.")]
         by_key = bool(keys) and not all(key.isdecimal() for key in keys)
@@ -142,7 +151,16 @@ class Optimizer:
         if self._held is not None:
             n = len(self._held) // 2
             self._check(self._held[:n], self._held[n:], loaded)
+        lazily = {i for i, key in enumerate(keys) if self.lazy and f"kept.{self.lazy.NAMES[0]}.{key}" in given}
+        try:
+            for i in lazily:
+                loaded[i] = tuple(np.array(given[f"kept.{name}.{keys[i]}"]) for name in self.lazy.NAMES)
+        except KeyError as missing:
+            raise ValueError(checks.wrong(who, "state", "be whole", f"no {missing}")) from None
+        if self._held is not None:
+            self._check(self._held[:n], self._held[n:], loaded)
         self.step, self._state, self._pieces, self._keys = step, loaded, None, keys if by_key else None
+        self._lazily = lazily
 
     def __repr__(self):
         settings = {name: value for name, value in vars(self).items() if name[0] != "_" and name != "step"}
@@ -168,21 +186,26 @@ class Optimizer:
         dense = [(np.asarray(g), np.asarray(g).ravel("K")) for g in grads if not hasattr(g, "rows")]
         self._flat = [flat for g, flat in dense if np.may_share_memory(g, flat)]
         self._rowwise += [Whole(g) for g, flat in dense if not np.may_share_memory(g, flat)]
-        for p, g, kept in zip(params, grads, self._state):
-            if hasattr(g, "rows") and (self.skips_zeros or self.learn):
+        for i, (p, g) in enumerate(zip(params, grads)):
+            by_rows = hasattr(g, "rows") and bool(self.skips_zeros or self.lazy)
+            if self.lazy and by_rows != (i in self._lazily):
+                self._state[i] = (self.lazy.kept if by_rows else self.lazy.shown)(self, *self._state[i])
+                self._lazily ^= {i}
+            kept = self._state[i]
+            if by_rows:
                 self._by_rows.append(((p, g, *kept), () if self.skips_zeros else pieces(p, *kept)))
             else:
                 self._pieces += pieces(p, np.asarray(g), *kept)
 
     def _rule_on_rows(self, lr, taken, p, g, *kept):
-        """The rule, or its part ``learn``, on the rows alone that ``g.rows`` names, outside of which the gradient is 0;
+        """The rule, or the part of it that learns, on the rows alone that ``g.rows`` names, outside of which the gradient is 0;
         ``taken`` are g's."""
         rows, changed = g.rows, (p, *kept) if self.skips_zeros else kept
         parts = changed if rows is None else [a.take(rows, axis=0) for a in changed]
         if self.skips_zeros:
             self.rule(lr, parts[0], taken, *parts[1:])
         else:
-            self.learn(taken, *parts)
+            self.lazy.learn(self, taken, *parts)
         if rows is not None:
             for a, part in zip(changed, parts):
                 a[rows] = part

@@ -257,10 +257,10 @@ def test_state_names_and_independence():
     assert same(optimizer.state, {"step": np.array(0)})
     optimizer.update(params, grads)
     state = optimizer.state
-    assert list(state) == ["step", "m.0", "r.0", "m.1", "r.1"]
+    assert list(state) == ["step", "m.0", "v.0", "m.1", "v.1"]
     assert state["step"].dtype == np.int64 and state["step"].shape == ()
-    np.testing.assert_array_equal(state["m.0"], grads[0])
-    np.testing.assert_array_equal(state["r.1"], abs(grads[1]))
+    np.testing.assert_allclose(state["m.0"], 0.1 * grads[0], rtol=1e-6)             # (1 - beta1) g, as in the paper
+    np.testing.assert_allclose(state["v.1"], 0.001 * grads[1] ** 2, rtol=1e-6)
     kept = state["m.0"].copy()
     optimizer.update(params, grads)                      # a state taken does not follow the optimizer
     np.testing.assert_array_equal(state["m.0"], kept)
@@ -274,18 +274,18 @@ def without(state, *names):
 
 
 BAD_STATES = [
-    (lambda s: without(s, "r.1"), ValueError,
-     r"Adam: state should hold step and m, r of each parameter, got no r\.1"),
-    (lambda s: without(s, "m.1", "r.1"), ValueError,
-     "Adam: state should match 2 parameters, got 1; index 1 has no part"),
-    (lambda s: {"step": s["step"]}, ValueError, r"got no m\.0, no r\.0"),
+    (lambda s: without(s, "v.1"), ValueError,
+     r"Adam: state should hold step and m, v of each parameter, got no v\.1"),
+    (lambda s: without(s, "m.1", "v.1"), ValueError,
+     r"Adam: state should match 2 parameters, got 1; index 1 has no part"),
+    (lambda s: {"step": s["step"]}, ValueError, r"got no m\.0, no v\.0"),
     (lambda s: {**s, "h.0": s["m.0"]}, ValueError, r"got h\.0"),
     (lambda s: without(s, "step"), TypeError, r"state\['step'\] should be a whole number, got None"),
     (lambda s: {**s, "step": np.array(-1)}, ValueError, r"state\['step'\] should be at least 0, got -1"),
     (lambda s: {**s, "step": np.array(1.0)}, TypeError, r"state\['step'\] should be a whole number"),
     (lambda s: {**s, "step": np.array([1])}, TypeError, r"state\['step'\] should be a whole number"),
-    (lambda s: {**s, "r.1": s["r.1"][:2]}, ValueError,
-     r"state\['r\.1'\] should be float32 \(3,\) .* got .* \(2,\)"),
+    (lambda s: {**s, "v.1": s["v.1"][:2]}, ValueError,
+     r"state\['v\.1'\] should be float32 \(3,\) .* got .* \(2,\)"),
     (lambda s: {**s, "m.0": s["m.0"].astype(np.float64)}, ValueError,
      r"state\['m\.0'\] should be float32 .* got float64"),
 ]

@@ -29,10 +29,59 @@ def test_the_same_steps_as_on_plain_arrays(rule):
         plain_dW[...] = dW
         rule.update([W, b], [dW, db])
         plain.update([plain_W, plain_b], [plain_dW, db])
-        np.testing.assert_array_equal(W, plain_W)
+        np.testing.assert_allclose(W, plain_W, rtol=1e-11, atol=1e-13)
         np.testing.assert_array_equal(b, plain_b)
-    for a, c in zip(rule.state.values(), plain.state.values(), strict=True):
-        np.testing.assert_array_equal(a, c)
+    state, expected = rule.state, plain.state
+    assert {name for name in state if not name.startswith("kept.")} == set(expected)
+    for name, a in expected.items():
+        np.testing.assert_allclose(state[name], a, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+@pytest.mark.parametrize("steps", [1, 7, 21, 22, 23])          # the powers are multiplied in at 21
+def test_a_state_goes_on_to_the_last_bit(rule, steps):
+    one, (W, dW, b, db) = type(rule)(**settings(rule)), start()
+    for i in range(steps):
+        dW.write(np.array([i % 6]), np.random.default_rng(i).standard_normal((1, 3)))
+        one.update([W, b], [dW, db])
+    other, (V, dV, c, dc) = type(rule)(**settings(rule)), start()
+    V[...], c[...] = W, b
+    other.load_state(one.state)
+    for i in range(40):
+        for optimizer, p, g, q, dq in ((one, W, dW, b, db), (other, V, dV, c, dc)):
+            g.write(np.array([i % 5]), np.random.default_rng(i).standard_normal((1, 3)))
+            optimizer.update([p, q], [g, dq])
+    np.testing.assert_array_equal(W, V)
+    np.testing.assert_array_equal(b, c)
+
+
+def test_a_state_goes_from_rows_to_plain_arrays_and_back():
+    rule, (W, dW, *_) = optimizers.Adam(lr=0.1), start()
+    plain, V, dV, before = optimizers.Adam(lr=0.1), start()[0], np.zeros((6, 3)), None
+    for i in range(30):
+        dW.write(np.array([i % 6]), np.ones((1, 3)))
+        dV[...] = dW
+        if i == 10:                                  # exchanged: each goes on from the other's state
+            rule, plain = optimizers.Adam(lr=0.1), optimizers.Adam(lr=0.1)
+            plain.load_state(before)
+            rule.load_state({name: a for name, a in before.items() if not name.startswith("kept.")})
+        rule.update([W], [dW])
+        plain.update([V], [dV])
+        before = rule.state
+        np.testing.assert_allclose(W, V, rtol=1e-11)
+
+
+@pytest.mark.parametrize("missing", ["kept.r.0", "kept.m.0"])
+def test_half_of_what_is_kept_is_refused_or_made_anew(missing):
+    rule, (W, dW, *_) = optimizers.Adam(lr=0.1), start()
+    rule.update([W], [dW])
+    state, other = {name: a for name, a in rule.state.items() if name != missing}, optimizers.Adam(lr=0.1)
+    if missing == "kept.m.0":
+        other.load_state(state)
+        other.update([W], [dW])
+    else:
+        with pytest.raises(ValueError, match="kept.r.0"):
+            other.load_state(state)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
