@@ -97,7 +97,7 @@ def float_type(who, name, dtype):
     """``dtype`` as a NumPy dtype, float32 or float64 in this machine's byte order."""
     found = dtype_of(dtype)
     if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise TypeError(wrong(who, name, "be np.float32 or np.float64", repr(dtype)))
+        raise TypeError(wrong(who, name, "be np.float32 or np.float64", text(dtype)))
     return found
 
 
@@ -213,12 +213,25 @@ def counts(who, **sizes):
         count(who, name, n)
 
 
-def kind_of(who, name, kind, example, *methods):
-    """Refuse what makes no layers when it is called: a name, an object that is a layer, a class without ``methods``."""
+def kind_of(who, name, kind, example, *methods, given=None):
+    """Refuse what makes no layers when it is called: a name, an object that is a layer, a class without ``methods`` or, with
+    ``given``, one that is not made of these arguments."""
     is_layer = hasattr(kind, "forward") and not isinstance(kind, type)
-    if is_layer or not callable(kind) or not all(hasattr(kind, m) for m in methods):
+    if (is_layer or not callable(kind) or not all(hasattr(kind, m) for m in methods)
+            or given is not None and not fitting(kind, given)):
         raise TypeError(wrong(who, name, f"be a class such as {example}", getattr(kind, "__name__", None) or repr(kind),
                               f"{name}={example}, without quotes or brackets"))
+
+
+def fitting(function, arguments):
+    """Whether a function, as far as it can be known, takes these arguments."""
+    try:
+        inspect.signature(function).bind(*arguments)
+        return True
+    except TypeError:
+        return False
+    except ValueError:                               # it does not say what it takes
+        return True
 
 
 def whole(who, name, value):
@@ -257,7 +270,7 @@ def items(who, name, values, what):
 
 def room(who, name, shape, each=8, got=None):
     """Refuse a size that makes an array of ``shape``, ``each`` bytes an entry, which this process has no memory for."""
-    needed = each * math.prod(shape)
+    needed = each * math.prod(map(int, shape))
     if needed > 2**28 and needed > (there := memory()):
         raise ValueError(wrong(who, name, f"make an array that fits into memory, {bytes_text(there)}",
                                f"{shape_text(tuple(map(whole_text, shape))) if got is None else got}, {bytes_text(needed)}",

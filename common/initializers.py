@@ -107,12 +107,30 @@ def _fans(shape):
 
 def _sizes(who, shape, dtype, axes=0):
     """The shape as a tuple of ints, if the dtype is right too: in integers small weights would be 0."""
-    if np.dtype(dtype).kind != "f":
-        raise TypeError(checks.wrong(who, "dtype", "be a float type", np.dtype(dtype), "np.float32 is usual"))
-    sizes = (shape,) if np.ndim(shape) == 0 else tuple(shape)
-    if not all(isinstance(n, (int, np.integer)) and n > 0 for n in sizes):
+    found = checks.dtype_of(dtype)
+    if found is None or found.kind != "f":
+        raise TypeError(checks.wrong(who, "dtype", "be a float type", checks.text(dtype) if found is None else found,
+                                     "np.float32 is usual"))
+    sizes = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) and np.ndim(checks.as_array(shape)) else (shape,)
+    if not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in sizes):
         raise ValueError(checks.wrong(who, "shape", "be made of positive whole numbers", repr(shape)))
     if len(sizes) < axes:
         expected = "be (fan_in, fan_out), or (F, C, KH, KW) for a convolution"
         raise ValueError(checks.wrong(who, "shape", expected, sizes, "constant and gaussian take any shape"))
+    checks.room(who, "shape", sizes, each=16)                # drawn in float64, with a gradient of the same shape
     return sizes
+
+
+def weights(who, initializer, shape, rng, dtype, name="initializer"):
+    """What a layer's ``init`` begins with: the array of this shape and dtype that ``initializer`` makes."""
+    dtype, rng, shape = checks.float_type(who, "dtype", dtype), generator(who, rng), tuple(map(int, shape))
+    if isinstance(initializer, type) or not callable(initializer) or hasattr(initializer, "forward"):
+        known = isinstance(initializer, str) and initializer in ("constant", "gaussian", "xavier", "he", "orthogonal")
+        raise TypeError(checks.wrong(who, name, "be a function such as he, of chainrule.common", checks.text(initializer),
+                                     f"{name}={initializer}, without quotes" if known else ""))
+    checks.room(who, "the sizes", shape, each=16)
+    W = initializer(shape, rng=rng, dtype=dtype)
+    if not isinstance(W, np.ndarray) or W.shape != shape or W.dtype.kind != "f":
+        got = f"{W.dtype} of shape {W.shape}" if isinstance(W, np.ndarray) else type(W).__name__
+        raise TypeError(checks.wrong(who, name, f"return an array of floats of shape {shape}", got))
+    return W.astype(dtype, copy=False)

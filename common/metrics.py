@@ -83,7 +83,7 @@ def roc_auc(scores, t):
     """
     scores = checks.array("roc_auc", "scores", scores)
     checks.finite("roc_auc", "scores", scores)
-    t = np.asarray(t)
+    t = checks.numbers("roc_auc", "t", checks.as_array(t))
     if t.shape != scores.shape:
         raise ValueError(checks.wrong("roc_auc", "t", f"have the shape of scores, {scores.shape}", t.shape))
     present = np.unique(t)
@@ -143,7 +143,12 @@ def _labelled(who, y, t, ignore_label=None):
 def _flat(who, y, t, ignore_label=None):
     """Scores (M, C) and labels (M,) or probabilities (M, C) of the M positions that count."""
     y = checks.array(who, "y", y, shape=("N", ..., "C"))
-    t = given = np.asarray(t)
+    checks.unmasked(who, "t", t)
+    t = given = checks.as_array(t)
+    if ignore_label is not None:
+        ignore_label = checks.whole(who, "ignore_label", ignore_label)
+    if t.shape == y.shape and t.dtype.kind not in "fiub":
+        raise TypeError(checks.wrong(who, "t", "hold class labels, or rows of probabilities", checks.kind_text(t, t)))
     if y.shape[-1] == 1:
         if t.shape != y.shape:
             expected = f"have shape {y.shape}, a 0 or 1 for each binary logit"

@@ -21,16 +21,32 @@ class _Penalty:
 
     def loss(self, params):
         """s as a Python float."""
-        return self.lam * sum(self.value(W) for W in params if W.ndim > 1)
+        return self.lam * sum(self.value(W) for W in arrays(self, "params", params) if W.ndim > 1)
 
     def add_gradients(self, params, grads, dout=1.0):
         """Add dout · ds/dW to each weight's gradient, in place; dout is dL/dJ, 1 for the loss itself."""
-        for W, dW in zip(params, grads, strict=True):
+        params, grads = arrays(self, "params", params), arrays(self, "grads", grads)
+        if [W.shape for W in params] != [dW.shape for dW in grads]:
+            raise ValueError(checks.wrong(type(self).__name__, "grads", "have the shapes of params",
+                                          [dW.shape for dW in grads]))
+        dout = checks.number(type(self).__name__, "dout", dout)
+        for W, dW in zip(params, grads):
             if W.ndim > 1:
                 dW += dout * self.lam * self.slope(W)
 
     def __repr__(self):
         return f"{type(self).__name__}(lam={self.lam})"
+
+
+def arrays(penalty, name, given):
+    """``given`` as a list of float arrays; those of ``grads`` can be written into."""
+    who, found = type(penalty).__name__, checks.items(type(penalty).__name__, name, given, "arrays")
+    for i, a in enumerate(found):
+        if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
+            raise TypeError(checks.wrong(who, f"{name}[{i}]", "be a NumPy array of floats", checks.text(a)))
+        if name == "grads" and not a.flags.writeable:
+            raise ValueError(checks.wrong(who, f"{name}[{i}]", "be writable", "a read-only array"))
+    return found
 
 
 class L2(_Penalty):

@@ -5,7 +5,8 @@ import zlib
 
 import numpy as np
 
-from .vocabulary import path_of
+from ..common import checks
+from .vocabulary import path_of, reading
 
 LARGEST = 1 << 28          # values in one file: MNIST has 47 million
 FILES = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -24,8 +25,8 @@ def load_mnist(split=None, folder="."):
     """
     if split is None:
         return load_mnist("train", folder), load_mnist("test", folder)
-    if split not in FILES:
-        raise ValueError(f"load_mnist: split should be 'train', 'test' or None for both, got {split!r}")
+    if not isinstance(split, str) or split not in FILES:
+        raise ValueError(f"load_mnist: split should be 'train', 'test' or None for both, got {checks.text(split)}")
     images, labels = (read_idx(found(path_of("load_mnist", "folder", folder), name)) for name in FILES[split])
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
         raise ValueError(f"load_mnist: images and labels of {folder} do not belong together: "
@@ -35,7 +36,7 @@ def load_mnist(split=None, folder="."):
 
 def found(folder, name):
     for path in (folder / f"{name}.gz", folder / name):
-        if path.exists():
+        if reading("load_mnist", path.exists):
             return path
     raise FileNotFoundError(f"load_mnist: there is no {name}.gz (or {name}) in {folder.absolute()}; put MNIST's four files "
                             "there, or name their folder: load_mnist(folder=...)")

@@ -84,7 +84,8 @@ def random_shifts(images, most=2, rng=None):
     """
     images = checks.array("random_shifts", "images", images, shape=("N", "C", "H", "W"))
     most = checks.count("random_shifts", "most", most, least=0)
-    N, _, H, W = images.shape
+    N, C, H, W = images.shape
+    checks.room("random_shifts", "most", (N, C, H + 2 * most, W + 2 * most), images.itemsize, got=most)
     padded = np.pad(images, ((0, 0), (0, 0), (most, most), (most, most)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (H, W), axis=(2, 3))
     down, right = generator("random_shifts", rng).integers(0, 2 * most + 1, (2, N))

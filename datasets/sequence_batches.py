@@ -65,7 +65,8 @@ def pair_batches(x, t, batch_size=32, padding=0, rng=None):
     """
     who, rng = "pair_batches", generator("pair_batches", rng)
     B, padding = checks.count(who, "batch_size", batch_size), checks.whole(who, "padding", padding)
-    x, t = ([sequence(who, f"{name}[{i}]", s) for i, s in enumerate(given)] for name, given in (("x", x), ("t", t)))
+    x, t = ([sequence(who, f"{name}[{i}]", s) for i, s in enumerate(checks.items(who, name, given, "sequences"))]
+            for name, given in (("x", x), ("t", t)))
     if not x or len(x) != len(t):
         raise ValueError(checks.wrong(who, "x and t", "hold equally many sequences, at least one",
                                       f"{len(x)} and {len(t)}"))

@@ -28,6 +28,7 @@ def make_spiral(n_per_class=100, classes=3, noise=0.2, rng=None):
     n = checks.count("make_spiral", "n_per_class", n_per_class)
     classes = checks.count("make_spiral", "classes", classes)
     noise = checks.number("make_spiral", "noise", noise, low=0.0, expected="be a finite number of at least 0")
+    checks.room("make_spiral", "n_per_class and classes", (n, classes), each=64)
     rng = generator("make_spiral", rng)
     t, i = np.divmod(rng.permutation(n * classes), n)
     r = (i + 1) / n

@@ -2,7 +2,7 @@
 import re
 
 from ..common import checks
-from .vocabulary import Vocabulary, path_of, read_text
+from .vocabulary import Vocabulary, path_of, read_text, reading
 
 SPLITS = ("train", "valid", "test")
 
@@ -26,14 +26,14 @@ def load_ptb(split="train", folder=".", vocabulary=None):
     Source: Mikolov et al., Recurrent neural network based language model (2010); Saito, Deep Learning from Scratch 2,
     chapter 5.
     """
-    if split not in SPLITS:
-        raise ValueError(f"load_ptb: split should be 'train', 'valid' or 'test', got {split!r}")
+    if not isinstance(split, str) or split not in SPLITS:
+        raise ValueError(f"load_ptb: split should be 'train', 'valid' or 'test', got {checks.text(split)}")
     if not isinstance(vocabulary, Vocabulary | None):
         raise TypeError(checks.wrong("load_ptb", "vocabulary", "be a Vocabulary or None", type(vocabulary).__name__,
                                      "Vocabulary.from_counts makes one of a dict"))
     folder = path_of("load_ptb", "folder", folder)
     files = {name: folder / f"ptb.{name}.txt" for name in SPLITS}
-    if not files[split].exists():
+    if not reading("load_ptb", files[split].exists):
         raise FileNotFoundError(f"load_ptb: there is no ptb.{split}.txt in {folder.absolute()}; the text is "
                                 "licensed: get Mikolov's ptb.train.txt, ptb.valid.txt and ptb.test.txt and put them "
                                 "there, or name their folder: load_ptb(folder=...)")

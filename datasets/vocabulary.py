@@ -42,8 +42,7 @@ class Vocabulary:
         self.level, self.unknown, self.padding = level, unknown, padding
         V, self.ids = len(self.tokens), {token: i for i, token in enumerate(self.tokens)}
         counts = checks.as_array([0] * V if counts is None else counts)
-        if level not in LEVELS:
-            raise ValueError(checks.wrong("Vocabulary", "level", "be 'word' or 'char'", repr(level)))
+        checks.one_of("Vocabulary", "level", level, LEVELS)
         if not V:
             raise ValueError(checks.wrong("Vocabulary", "tokens", "hold at least one", "none"))
         if len(self.ids) < V:
@@ -53,7 +52,7 @@ class Vocabulary:
             raise ValueError(checks.wrong("Vocabulary", "counts", f"be {V} whole numbers of at least 0", counts))
         self.counts = counts.astype(np.int64)
         for name, token in (("unknown", unknown), ("padding", padding)):
-            if token is not None and token not in self.ids:
+            if token is not None and not (isinstance(token, str) and token in self.ids):
                 raise ValueError(checks.wrong("Vocabulary", name, "be None or one of the tokens", repr(token)))
         if unknown is not None and unknown == padding:
             raise ValueError(checks.wrong("Vocabulary", "unknown and padding", "be two tokens", f"{unknown!r} for both"))
@@ -77,6 +76,7 @@ class Vocabulary:
         >>> vocabulary.tokens, vocabulary.counts
         (('?', 'a', 'n'), array([1, 3, 2]))
         """
+        checks.one_of("Vocabulary", "level", level, LEVELS)
         return cls.from_counts(Counter(tokenize(text, level)), level, size, min_count, unknown, padding)
 
     @classmethod
@@ -85,6 +85,7 @@ class Vocabulary:
 
         Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not.
         """
+        checks.one_of("Vocabulary", "level", level, LEVELS)
         counts = Counter()
         for path in paths:
             counts.update(tokenize(read_text(path), level))
@@ -98,6 +99,9 @@ class Vocabulary:
                                          type(counts).__name__, "from_text counts the tokens of a text"))
         for token in tokenize(counts, "char"):
             checks.count("Vocabulary", f"the count of {token!r}", counts[token], least=0)
+        for name, token in (("padding", padding), ("unknown", unknown)):
+            if not isinstance(token, str | None):
+                raise TypeError(checks.wrong("Vocabulary", name, "be a str or None", checks.text(token)))
         first = [token for token in dict.fromkeys((padding, unknown)) if token is not None]
         least = checks.count("Vocabulary", "min_count", min_count)
         kept = sorted((-n, token) for token, n in counts.items() if n >= least and token not in first)
@@ -169,7 +173,7 @@ class Vocabulary:
             raise ValueError(f"Vocabulary.load: {path} holds no vocabulary ({type(error).__name__}: {error})") from None
 
     def __getitem__(self, token):
-        if token in self.ids:
+        if isinstance(token, str) and token in self.ids:
             return self.ids[token]
         if not isinstance(token, str):
             raise TypeError(checks.wrong("Vocabulary", "a token", "be a str", repr(token),
@@ -180,7 +184,7 @@ class Vocabulary:
         return self.ids[self.unknown]
 
     def __contains__(self, token):
-        return token in self.ids
+        return isinstance(token, str) and token in self.ids
 
     def __iter__(self):
         return iter(self.tokens)
@@ -197,10 +201,11 @@ def tokenize(text, level):
     """A str as a list of words or characters, a sequence of tokens as a list of just these."""
     if isinstance(text, str):
         return text.split() if level == "word" else list(text)
-    tokens = list(text) if hasattr(text, "__iter__") else [text]
+    single = not hasattr(text, "__iter__") or isinstance(text, type) or hasattr(text, "connect") or getattr(text, "ndim", 1) == 0
+    tokens = [text] if single else list(text)
     for token in tokens:
         if not isinstance(token, str):
-            raise TypeError(checks.wrong("Vocabulary", "a text", "be a str or a sequence of them", repr(token)))
+            raise TypeError(checks.wrong("Vocabulary", "a text", "be a str or a sequence of them", checks.text(token)))
     return tokens
 
 
@@ -209,7 +214,7 @@ def read_text(path):
 
     Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not: nothing is left out.
     """
-    raw = path_of("read_text", "path", path).read_bytes()
+    raw = reading("read_text", path_of("read_text", "path", path).read_bytes)
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -220,7 +225,19 @@ def read_text(path):
 
 
 def path_of(who, name, path):
+    """``path`` as a Path."""
     try:
-        return Path(path)
+        path = Path(path)
     except TypeError:
-        raise TypeError(checks.wrong(who, name, "be a path", repr(path))) from None
+        raise TypeError(checks.wrong(who, name, "be a path", checks.text(path))) from None
+    if "\0" in str(path):
+        raise ValueError(checks.wrong(who, name, "be a path", f"{str(path)!r}, with a zero in it"))
+    return path
+
+
+def reading(who, read, *arguments):
+    """``read(*arguments)``, where an error of the operating system says ``who`` was called."""
+    try:
+        return read(*arguments)
+    except OSError as error:
+        raise type(error)(error.errno, f"{who}: {error.strerror}", str(error.filename)) from None

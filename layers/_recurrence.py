@@ -30,6 +30,7 @@ class Cell(Layer):
 
     def __init__(self, Wx, Wh, b):
         """Raises ValueError unless the shapes are those in the class's docstring; all of one float dtype."""
+        checks.needed(type(self).__name__, Wx=Wx, Wh=Wh, b=b)
         super().__init__(Wx=Wx, Wh=Wh, b=b)
         self.check_parameters()
 
@@ -46,11 +47,13 @@ class Cell(Layer):
     def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
              recurrent_initializer=initializers.orthogonal, dtype=np.float32, **options):
         """A layer from D = n_in values to H = n_hidden: fresh Wx and Wh, drawn for each gate by itself, biases of zeros."""
-        checks.counts(cls.__name__, n_in=n_in, n_hidden=n_hidden)
-        rng = generator(cls.__name__, rng)
-        Wx, Wh = (np.concatenate([draw((n, n_hidden), rng=rng, dtype=dtype) for _ in range(cls.gates)], axis=1)
-                  for draw, n in ((initializer, n_in), (recurrent_initializer, n_hidden)))
-        return cls(Wx, Wh, *(np.zeros(cls.gates * n_hidden, dtype) for _ in range(cls.biases)), **options)
+        who = cls.__name__
+        checks.counts(who, n_in=n_in, n_hidden=n_hidden)
+        rng = generator(who, rng)
+        draws = (initializer, n_in, "initializer"), (recurrent_initializer, n_hidden, "recurrent_initializer")
+        Wx, Wh = (np.concatenate([initializers.weights(who, draw, (n, n_hidden), rng, dtype, name) for _ in range(cls.gates)],
+                                 axis=1) for draw, n, name in draws)
+        return cls(Wx, Wh, *(np.zeros(cls.gates * n_hidden, Wx.dtype) for _ in range(cls.biases)), **options)
 
     def forward(self, x, *state):
         (Wx, Wh, *_), names = self.params, self.state_names
@@ -136,7 +139,9 @@ class OverTime(Cell):
         self.set_options(stateful, initial_state, reverse)
 
     def set_options(self, stateful, initial_state, reverse):
-        self.stateful, self.initial_state, self.reverse = stateful, initial_state, reverse
+        who = type(self).__name__
+        self.stateful, self.reverse = checks.flag(who, "stateful", stateful), checks.flag(who, "reverse", reverse)
+        self.initial_state = initial_state
         self.state = self.dstate = None
 
     def reset_state(self):

@@ -31,6 +31,7 @@ class Affine(Layer):
 
     def __init__(self, W, b=None):
         """Raises ValueError unless W has two axes and b one entry per column of W; both of one float dtype."""
+        checks.needed("Affine", W=W)
         super().__init__(W=W, b=b)
         checks.array("Affine", "W", W, shape=("I", "O"))
         if b is not None:
@@ -40,8 +41,8 @@ class Affine(Layer):
     def init(cls, n_in, n_out, bias=True, rng=None, initializer=initializers.he, dtype=np.float32):
         """A layer from n_in to n_out values with fresh weights and, unless ``bias=False``, a bias of zeros."""
         checks.counts("Affine", n_in=n_in, n_out=n_out)
-        W = initializer((n_in, n_out), rng=rng, dtype=dtype)
-        return cls(W, np.zeros(n_out, dtype) if bias else None)
+        W = initializers.weights("Affine", initializer, (n_in, n_out), rng, dtype)
+        return cls(W, np.zeros(n_out, W.dtype) if checks.flag("Affine", "bias", bias) else None)
 
     def forward(self, x):
         W, *b = self.params

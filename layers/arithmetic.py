@@ -26,10 +26,10 @@ class Binary(Layer):
     def both(self, a, b):
         """The inputs as arrays of one dtype whose shapes broadcast."""
         if isinstance(a, (int, float)):
-            b = self.accept(float(b) if isinstance(b, (int, float)) else b, name="b")
-            a = b.dtype.type(a)
+            b = self.accept(b, name="b")
+            a = self.scalar("a", a, b.dtype)
         a = self.accept(a, name="a")
-        b = self.accept(a.dtype.type(b) if isinstance(b, (int, float)) else b, name="b")
+        b = self.accept(self.scalar("b", b, a.dtype) if isinstance(b, (int, float)) else b, name="b")
         if a.dtype != b.dtype:
             dtype = np.result_type(a, b)
             a, b = a.astype(dtype), b.astype(dtype)
@@ -39,6 +39,10 @@ class Binary(Layer):
             raise ValueError(checks.wrong(type(self).__name__, "a and b", "have shapes that broadcast",
                                           f"{a.shape} and {b.shape}")) from None
         return a, b
+
+    def scalar(self, name, value, dtype):
+        """A Python number in the dtype of the other input."""
+        return dtype.type(checks.number(type(self).__name__, name, value) if value.__class__ is int else value)
 
 
 class Add(Binary):

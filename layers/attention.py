@@ -101,10 +101,11 @@ class Attention(Layer):
 
 def attention_mask(layer, mask, N, Tq, Tk):
     """A mask as an array of booleans (N or 1, Tq or 1, Tk)."""
-    if np.shape(mask) == (N, Tk):
+    shape = checks.as_array(mask).shape
+    if shape == (N, Tk):
         raise ValueError(checks.wrong(type(layer).__name__, "mask", f"have shape {(N, Tq, Tk)}", (N, Tk),
                                       "if it says which keys there are, mask[:, None] says so to every query"))
-    lead = tuple(1 if given == 1 else n for given, n in zip(np.shape(mask), (N, Tq)))
+    lead = tuple(1 if given == 1 else n for given, n in zip(shape, (N, Tq)))
     return boolean(type(layer).__name__, "mask", mask, (lead if len(lead) == 2 else (N, Tq)) + (Tk,))
 
 
@@ -148,12 +149,14 @@ class MultiHeadAttention(Layer):
     weights = None
 
     def __init__(self, Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal=False):
+        checks.needed("MultiHeadAttention", Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
         super().__init__(Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
         checks.array("MultiHeadAttention", "Wq", Wq, shape=("D", "D"))
         D = len(Wq)
         for name, p in zip(self.names, self.params):
             checks.array("MultiHeadAttention", name, p, shape=(D, D) if name[0] == "W" else (D,))
-        self.heads, self.causal = checks.count("MultiHeadAttention", "heads", heads), causal
+        self.heads = checks.count("MultiHeadAttention", "heads", heads)
+        self.causal = checks.flag("MultiHeadAttention", "causal", causal)
         if D % heads:
             raise ValueError(checks.wrong("MultiHeadAttention", "heads", f"divide D = {D}", heads))
 
@@ -162,7 +165,8 @@ class MultiHeadAttention(Layer):
         """A layer for vectors of ``dimension`` numbers with fresh weights and biases of zeros."""
         checks.counts("MultiHeadAttention", dimension=dimension, heads=heads)
         rng = generator("MultiHeadAttention", rng)
-        pairs = [(initializer((dimension, dimension), rng=rng, dtype=dtype), np.zeros(dimension, dtype)) for _ in range(4)]
+        Ws = [initializers.weights("MultiHeadAttention", initializer, (dimension, dimension), rng, dtype) for _ in range(4)]
+        pairs = [(W, np.zeros(dimension, W.dtype)) for W in Ws]
         return cls(*(p for pair in pairs for p in pair), heads=heads, causal=causal)
 
     def forward(self, query, memory=None, mask=None):
@@ -256,7 +260,7 @@ class PositionalEncoding(Layer):
     def init(cls, length, dimension, rng=None, initializer=initializers.gaussian, dtype=np.float32):
         """Learned positions for up to ``length`` steps."""
         checks.counts("PositionalEncoding", length=length, dimension=dimension)
-        return cls(initializer((length, dimension), rng=rng, dtype=dtype))
+        return cls(initializers.weights("PositionalEncoding", initializer, (length, dimension), rng, dtype))
 
     def forward(self, x):
         x = self.accept(x, shape=("N", "T", self.params[0].shape[1] if self.params else "D"))

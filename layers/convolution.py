@@ -42,8 +42,9 @@ class Convolution(Layer):
 
     def __init__(self, W, b=None, stride=1, padding=0, dilation=1, groups=1):
         """Raises ValueError or TypeError for arrays or options that do not fit together."""
-        super().__init__(W=W, b=b)
         who = "Convolution"
+        checks.needed(who, W=W)
+        super().__init__(W=W, b=b)
         checks.array(who, "W", W, W.dtype, ("F", "C / groups", "KH", "KW"))
         if b is not None:
             checks.array(who, "b", b, b.dtype, W.shape[:1])
@@ -61,6 +62,8 @@ class Convolution(Layer):
             raise ValueError(checks.wrong(who, "padding", 'be a number, a pair or "same"', repr(padding)))
         else:
             self._pads = tuple((p, p) for p in self.padding)
+            PH, PW = self.padding
+            checks.room(who, "padding", (W.shape[1], 2 * PH + 1, 2 * PW + 1), W.itemsize, got=padding)
         self._depthwise = W.shape[1] == 1 < len(W) == self.groups
 
     @classmethod
@@ -71,8 +74,9 @@ class Convolution(Layer):
         checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
         if n_in % groups:
             raise ValueError(checks.wrong(who, "groups", f"divide the number of input channels, {n_in}", groups))
-        W = initializer((n_out, n_in // groups, *pair(who, "size", size)), rng=rng, dtype=dtype)
-        return cls(W, np.zeros(n_out, dtype) if bias else None, stride, padding, dilation, groups)
+        W = initializers.weights(who, initializer, (n_out, n_in // groups, *pair(who, "size", size)), rng, dtype)
+        b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
+        return cls(W, b, stride, padding, dilation, groups)
 
     def forward(self, x):
         W, *b = self.params

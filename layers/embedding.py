@@ -11,15 +11,16 @@ class Lookup(Layer):
 
     def __init__(self, W):
         """Raises ValueError unless W has two axes."""
+        checks.needed(type(self).__name__, W=W)
         super().__init__(W=W)
         checks.array(type(self).__name__, "W", W, shape=("V", "D"))
-        self.grads[0] = RowGradient.zeros_like(W)
+        self.grads[0] = RowGradient.zeros_like(self.params[0])
 
     @classmethod
     def init(cls, vocabulary, dimension, rng=None, initializer=initializers.gaussian, dtype=np.float32):
         """A layer with fresh vectors of ``dimension`` numbers for ids 0 to ``vocabulary`` - 1."""
         checks.counts(cls.__name__, vocabulary=vocabulary, dimension=dimension)
-        return cls(initializer((vocabulary, dimension), rng=rng, dtype=dtype))
+        return cls(initializers.weights(cls.__name__, initializer, (vocabulary, dimension), rng, dtype))
 
     def accept_ids(self, ids):
         return row_numbers(type(self).__name__, "ids", ids, len(self.params[0]))

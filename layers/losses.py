@@ -30,7 +30,7 @@ class Loss(Layer):
         return checks.array(type(self).__name__, "t", t, x.dtype, x.shape)
 
     def labels(self, t, x, ignore_label=None):
-        if x.ndim > 2 and np.shape(t) == x.shape[:1]:
+        if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample", x.shape,
                                           "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"))
         return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1], ignore_label)
@@ -209,8 +209,8 @@ class NormLoss(Loss):
 
     def __init__(self, p):
         super().__init__()
-        if p not in (1, 2, np.inf):
-            raise ValueError(checks.wrong("NormLoss", "p", "be 1, 2 or np.inf", repr(p)))
+        if not isinstance(p, (int, float)) or p not in (1, 2, np.inf):
+            raise ValueError(checks.wrong("NormLoss", "p", "be 1, 2 or np.inf", checks.text(p)))
         self.p = p
 
     def forward(self, x, t):

@@ -38,7 +38,7 @@ class MatMul(Layer):
     def init(cls, n_in, n_out, rng=None, initializer=initializers.he, dtype=np.float32):
         """A layer that holds fresh weights from n_in to n_out values."""
         checks.counts("MatMul", n_in=n_in, n_out=n_out)
-        return cls(initializer((n_in, n_out), rng=rng, dtype=dtype))
+        return cls(initializers.weights("MatMul", initializer, (n_in, n_out), rng, dtype))
 
     def forward(self, a, b=None):
         if self.params and b is not None:

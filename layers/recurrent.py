@@ -159,6 +159,7 @@ class GRUCell(Cell):
     biases = 2
 
     def __init__(self, Wx, Wh, bx, bh):
+        checks.needed(type(self).__name__, Wx=Wx, Wh=Wh, bx=bx, bh=bh)
         Layer.__init__(self, Wx=Wx, Wh=Wh, bx=bx, bh=bh)
         self.check_parameters()
 

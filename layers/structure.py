@@ -40,6 +40,7 @@ class Repeat(Layer):
     def forward(self, x):
         x = self.accept(x)
         self.cache = x.shape, x.dtype, axis_of(self, self.axis, x)
+        checks.room("Repeat", "n", (x.size, self.n), x.itemsize, got=self.n)
         return np.repeat(x, self.n, axis=self.axis)
 
     def backward(self, dout):
@@ -68,14 +69,19 @@ class Sum(Layer):
 
     def __init__(self, axis=0, keepdims=False):
         super().__init__()
-        for a in () if axis is None else axis if isinstance(axis, tuple) else (axis,):
-            checks.whole(type(self).__name__, "axis", a)
-        self.axis, self.keepdims = axis, keepdims
-        self.couples_samples = axis is None or 0 in np.atleast_1d(axis)
+        who, axes = type(self).__name__, () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        for a in axes:
+            checks.whole(who, "axis", a)
+        if len(set(axes)) < len(axes):
+            raise ValueError(checks.wrong(who, "axis", "be an axis, a tuple of different ones or None for all", axis))
+        self.axis, self.keepdims = axis, checks.flag(who, "keepdims", keepdims)
+        self.couples_samples = axis is None or 0 in axes
 
     def forward(self, x):
         x = self.accept(x)
         axes = range(x.ndim) if self.axis is None else [axis_of(self, axis, x) for axis in np.atleast_1d(self.axis).tolist()]
+        if len(set(axes)) < len(axes):                             # 1 and -1 of two axes
+            raise ValueError(checks.wrong(type(self).__name__, "x", f"have different axes {self.axis}", f"shape {x.shape}"))
         self.cache = x.shape, x.dtype, tuple(axes)
         return self.scaled(total(x, axes[0], self.keepdims) if len(axes) == 1 else x.sum(tuple(axes), keepdims=self.keepdims))
 
@@ -139,6 +145,7 @@ class Branch(Layer):
     def forward(self, x):
         x = self.accept(x)
         self.cache = x.shape, x.dtype
+        checks.room("Branch", "n", (self.n,), x.nbytes + 100, got=self.n)
         return tuple(x.copy() for _ in range(self.n))
 
     def backward(self, dout):
@@ -189,7 +196,13 @@ class Reshape(Layer):
 
     def __init__(self, shape):
         super().__init__()
-        self.shape = tuple(shape)
+        if isinstance(shape, (int, np.integer)):
+            raise TypeError(checks.wrong("Reshape", "shape", "be a tuple", checks.text(shape),
+                                         f"Reshape((-1, {checks.whole_text(shape)})) makes rows of that size"))
+        self.shape = tuple(checks.count("Reshape", f"shape[{i}]", n, least=-1)
+                           for i, n in enumerate(checks.items("Reshape", "shape", shape, "sizes")))
+        if self.shape.count(-1) > 1:
+            raise ValueError(checks.wrong("Reshape", "shape", "have one -1 at most", self.shape))
         self.couples_samples = self.shape[:1] != (-1,)       # another number of rows than there are samples
 
     def forward(self, x):
@@ -222,8 +235,9 @@ class Transpose(Layer):
 
     def __init__(self, axes=None):
         super().__init__()
-        self.axes = None if axes is None else tuple(axes)
-        self.couples_samples = self.axes is None or self.axes[0] != 0
+        self.axes = None if axes is None else tuple(
+            checks.whole("Transpose", f"axes[{i}]", a) for i, a in enumerate(checks.items("Transpose", "axes", axes, "axes")))
+        self.couples_samples = not self.axes or self.axes[0] != 0
 
     def forward(self, x):
         x = self.accept(x)

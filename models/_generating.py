@@ -55,8 +55,9 @@ class TextModel:
         who = f"{type(self).__name__}.generate"
         temperature = checks.number(who, "temperature", temperature, 0, expected="be a number of at least 0")
         rng, read = generator(who, rng), 0
-        ids = sequences(self, "start", np.atleast_1d(start), axes=1)
-        ids = np.concatenate([ids, np.empty(checks.count(who, "length", length, least=0), np.int64)])
+        ids = sequences(self, "start", np.atleast_1d(checks.as_array(start)), axes=1)
+        checks.room(who, "length", (checks.count(who, "length", length, least=0),))
+        ids = np.concatenate([ids, np.empty(length, np.int64)])
         with aside(self):
             for n in range(len(ids) - length, len(ids)):
                 scores = self.run(self.window(ids, read, n)[None])[0, -1]

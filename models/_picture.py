@@ -2,6 +2,8 @@
 from dataclasses import dataclass, field
 from html import escape
 
+from ..plotting._style import axes_for
+
 # In ems, as wide as in DejaVu Sans, which matplotlib brings along and which is wider than the usual fonts of browsers.
 WIDTHS = {c: width for width, group in ((0.32, "'ijlIJ ,.·"), (0.42, "/:;\\|f-()[]tr!"), (0.54, '"*_`‖sz?'),
                                         (0.84, "w#+<=>^~→−×"), (1, "Mm%W@…")) for c in group}
@@ -62,7 +64,9 @@ class Picture:
         from matplotlib.textpath import TextPath
         from matplotlib.transforms import Affine2D
 
-        if ax is None:
+        if ax is not None:
+            ax = axes_for("draw", ax)[0]
+        else:
             figure = plt.figure(figsize=(self.width / 72, self.height / 72), layout="none")
             ax = figure.add_axes((0, 0, 1, 1))
         scale = min(ax.bbox.width / self.width, ax.bbox.height / self.height) * 72 / ax.figure.dpi

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..common import checks
 from ..layers import Add, Divide, Exp, Log, MatMul, Maximum, Mean, Multiply, Power, Sin, Subtract, Sum
 from ..layers.losses import Loss
 from ._layout import Box
@@ -56,7 +57,7 @@ class Vertex:
 def vertices_and_edges(model, values=False, x=None):
     """The vertices of the picture, each after those it depends on, and the edges (u, v) between their indices."""
     nodes, outputs, end, arguments = as_nodes(model)
-    if values and all(n.value is None for n in nodes):
+    if checks.flag("draw", "values", values) and all(n.value is None for n in nodes):
         raise ValueError(f"{type(model).__name__}: values=True draws what the last forward left in the nodes; make a "
                          "Graph(..., trace=True) and call forward first")
     notes = {} if values else shapes(model, nodes, arguments, x)
@@ -146,6 +147,9 @@ def shapes(model, nodes, arguments, x):
     known = {n: np.shape(n.value) for n in nodes if n.value is not None and not isinstance(n.value, tuple)}
     if x is not None:
         arrays = x if isinstance(x, tuple) else (x,)
+        if not 0 < len(arrays) <= len(arguments):
+            raise ValueError(checks.wrong("draw", "x", "be an input, or a tuple of all inputs and perhaps targets, of "
+                                          f"{len(arguments)} at most", f"a tuple of {len(arrays)}"))
         seen = observe(model, arrays)
         known = dict(zip(arguments, map(np.shape, arrays)))
         for n in nodes:

@@ -33,7 +33,7 @@ def inception(channels, filters, rng=None):
     except (TypeError, ValueError):
         raise ValueError(checks.wrong("inception", "filters", "be (a, (b, c), (d, e), f)", repr(filters))) from None
     checks.counts("inception", channels=channels, a=one, b=three_in, c=three, d=five_in, e=five, f=pooled)
-    x = Input("x")
+    x, rng = Input("x"), generator("inception", rng)
     branches = [convolution(channels, one, 1, rng),
                 convolution(channels, three_in, 1, rng) + convolution(three_in, three, 3, rng, padding=1),
                 convolution(channels, five_in, 1, rng) + convolution(five_in, five, 5, rng, padding=2),
@@ -65,6 +65,7 @@ class GoogLeNet(Graph):
 
     def __init__(self, input_shape=(3, 224, 224), classes=1000, auxiliary=False, rng=None):
         input_shape, rng = image_shape("GoogLeNet", input_shape, classes), generator("GoogLeNet", rng)
+        auxiliary = checks.flag("GoogLeNet", "auxiliary", auxiliary)
         x, t, channels, shape = Input("x"), Input("t"), 192, input_shape
         if min(input_shape[1:]) < 63:
             stem = convolution(input_shape[0], 192, 3, rng, padding=1)

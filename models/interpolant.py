@@ -71,7 +71,7 @@ def relu_interpolant(x, y):
 def samples(x, y):
     """x (N,) increasing, y (N, D): sorted, each x once."""
     x, y = (checks.array(WHO, name, a, np.float64) for name, a in (("x", x), ("y", y)))
-    if x.shape not in ((len(x),), (len(x), 1)):
+    if x.shape not in ((x.size,), (x.size, 1)):
         raise ValueError(checks.wrong(WHO, "x", "have shape (N,) or (N, 1)", x.shape))
     if y.ndim not in (1, 2):
         raise ValueError(checks.wrong(WHO, "y", "have shape (N,) or (N, D)", y.shape))

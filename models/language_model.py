@@ -54,6 +54,9 @@ class LanguageModel(TextModel, Sequential):
     def __init__(self, vocabulary, dimension=100, hidden=100, depth=1, cell=LSTM, dropout=0.0, tied=False,
                  stateful=True, rng=None, dtype=np.float32):
         checks.counts("LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden, depth=depth)
+        checks.count("LanguageModel", "depth", depth, most=1000)
+        tied, stateful = checks.flag("LanguageModel", "tied", tied), checks.flag("LanguageModel", "stateful", stateful)
+        dtype, dropout = checks.float_type("LanguageModel", "dtype", dtype), share_of("LanguageModel", dropout)
         checks.kind_of("LanguageModel", "cell", cell, "LSTM", "init", "reset_state")
         rng, self.vocabulary = generator("LanguageModel", rng), vocabulary
         if tied and hidden != dimension:
@@ -72,6 +75,11 @@ class LanguageModel(TextModel, Sequential):
 
     def window(self, ids, i, j):
         return ids[i:j]                  # the state knows the rest
+
+
+def share_of(who, dropout):
+    """The share that a model's Dropout layers drop, as a float."""
+    return checks.number(who, "dropout", dropout, 0, np.nextafter(1, 0), "be the share dropped, 0 <= dropout < 1")
 
 
 def dropouts(p, rng):

@@ -25,8 +25,8 @@ class LeNet(Sequential):
 
     def __init__(self, input_shape=(1, 28, 28), classes=10, padding=2, pool=MaxPool, activation=ReLU, rng=None):
         input_shape, rng = image_shape("LeNet", input_shape, classes), generator("LeNet", rng)
-        checks.kind_of("LeNet", "pool", pool, "MaxPool")
-        checks.kind_of("LeNet", "activation", activation, "ReLU")
+        checks.kind_of("LeNet", "pool", pool, "MaxPool", given=(2,))
+        checks.kind_of("LeNet", "activation", activation, "ReLU", given=())
         features = [Convolution.init(input_shape[0], 6, 5, padding=padding, rng=rng), activation(), pool(2)]
         small = min(image_after(features, input_shape)[1:]) < 6
         features += [Convolution.init(6, 16, 5, padding=2 if small else 0, rng=rng), activation(), pool(2)]

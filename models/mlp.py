@@ -11,7 +11,7 @@ from .sequential import Sequential
 
 def perceptron(who, sizes, activation, rng):
     """Affine layers of these sizes, an activation between each two."""
-    checks.kind_of(who, "activation", activation, "ReLU")
+    checks.kind_of(who, "activation", activation, "ReLU", given=())
     if np.ndim(checks.as_array(sizes)) != 1:
         raise TypeError(checks.wrong(who, "sizes", "be a list such as [784, 10]", repr(sizes)))
     sizes = [checks.count(who, f"sizes[{i}]", n) for i, n in enumerate(sizes)]

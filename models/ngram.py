@@ -38,7 +38,7 @@ class NGram(TextModel):
         who = type(self).__name__
         self.vocabulary, self.n = checks.count(who, "vocabulary", vocabulary), checks.count(who, "n", n)
         self.base = self.vocabulary + 1       # a sequence is the number whose digits are its ids, V being "no token"
-        if self.base ** self.n >= 2 ** 63:
+        if self.n > 62 or self.base ** self.n >= 2 ** 63:
             raise ValueError(checks.wrong(who, "n", f"be smaller for a vocabulary of {vocabulary}: (V + 1)^n < 2^63", n))
         self.tables = None
 

@@ -20,6 +20,10 @@ class Node:
     value = grad = None
 
     def __init__(self, layer, inputs):
+        for n in inputs:
+            if not isinstance(n, Node):
+                raise TypeError(checks.wrong(type(layer).__name__, "its inputs and targets", "be nodes", checks.text(n),
+                                             'Input("t") makes one'))
         self.layer, self.inputs = layer, inputs
 
     def connect(self, layer, *nodes):
@@ -93,7 +97,7 @@ class Constant(Node):
 
     def __init__(self, value):
         super().__init__(None, ())
-        self.constant = float(value) if isinstance(value, int) else value
+        self.constant = checks.number("node", "a constant", int(value)) if isinstance(value, int) else value
 
     def __repr__(self):
         return f"Constant({self.constant!r})"
@@ -121,7 +125,11 @@ class Select:
 
 def node(layer, *nodes):
     """The node of a layer without the base class: ``node(MyLayer(W), x)`` is what ``Affine(W, b)(x)`` is for ours."""
-    return next(n for n in nodes if isinstance(n, Node)).connect(layer, *nodes)
+    first = next((n for n in nodes if isinstance(n, Node)), None)
+    if first is None:
+        raise TypeError(checks.wrong("node", "nodes", "hold a node, such as Input('x')",
+                                     ", ".join(map(checks.text, nodes)) or "none"))
+    return first.connect(layer, *nodes)
 
 
 def ordered(ends):

@@ -20,7 +20,8 @@ def residual(n_in, n_out, stride=1, rng=None):
     f learns only what is to be added to x, and the gradient reaches x undamped: dL/dx = dL/ds (∂f/∂x + I). Where f
     changes the shape, a 1 x 1 convolution with batch norm takes the place of x.
     """
-    x = Input("x")
+    checks.counts("residual", n_in=n_in, n_out=n_out, stride=stride)
+    x, rng = Input("x"), generator("residual", rng)
     f = Sequential(*convolution(n_in, n_out, 3, rng, stride), ReLU(), *convolution(n_out, n_out, 3, rng))
     skip = x if n_in == n_out and stride == 1 else Sequential(*convolution(n_in, n_out, 1, rng, stride))(x)
     return Graph(x, ReLU()(Add()(f(x), skip)))
@@ -43,10 +44,10 @@ class ResNet(Sequential):
 
     def __init__(self, depth=18, input_shape=(3, 224, 224), classes=1000, rng=None):
         input_shape, rng = image_shape("ResNet", input_shape, classes), generator("ResNet", rng)
-        if depth == 18:
+        if checks.count("ResNet", "depth", depth, least=8, most=5000) == 18:
             channels, stages, n = 64, (64, 128, 256, 512), 2
             layers = [*convolution(input_shape[0], 64, 7, rng, stride=2), ReLU(), MaxPool(3, stride=2, padding=1)]
-        elif checks.count("ResNet", "depth", depth, least=8) % 6 == 2:
+        elif depth % 6 == 2:
             channels, stages, n = 16, (16, 32, 64), depth // 6
             layers = [*convolution(input_shape[0], 16, 3, rng), ReLU()]
         else:

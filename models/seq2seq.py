@@ -53,7 +53,8 @@ class Seq2Seq(Model):
 
     def __init__(self, vocabulary, dimension=16, hidden=128, reverse=False, peeky=False, cell=LSTM, rng=None,
                  dtype=np.float32):
-        self.peeky, more = peeky, hidden if peeky else 0
+        self.peeky = checks.flag(type(self).__name__, "peeky", peeky)
+        more = hidden if peeky else 0
         self.build(vocabulary, dimension, hidden, more, more, reverse, cell, rng, dtype)
 
     def build(self, vocabulary, dimension, hidden, beside_input, beside_state, reverse, cell, rng, dtype,
@@ -62,6 +63,7 @@ class Seq2Seq(Model):
         who = type(self).__name__
         checks.counts(who, vocabulary=vocabulary, dimension=dimension, hidden=hidden)
         checks.kind_of(who, "cell", cell, "LSTM", "init", "reset_state")
+        dtype, reverse = checks.float_type(who, "dtype", dtype), checks.flag(who, "reverse", reverse)
         rng, self.vocabulary = generator(who, rng), vocabulary
         options = {"rng": rng, "dtype": dtype}
         self.source, self.target = (Embedding.init(vocabulary, dimension, **options) for _ in range(2))
@@ -74,7 +76,7 @@ class Seq2Seq(Model):
 
     def forward(self, x, t, x_mask=None, t_mask=None):
         """The loss, a float."""
-        t = sequences(self, "t", t)
+        x, t = sequences(self, "x", x), sequences(self, "t", t)
         if len(t) != len(x) or t.shape[1] < 2:
             raise ValueError(checks.wrong(type(self).__name__, "t", f"have shape ({len(x)}, Tt) with Tt > 1",
                                           t.shape, "it starts with the token before the answer"))
@@ -87,6 +89,9 @@ class Seq2Seq(Model):
         if t is None:
             raise TypeError(f"{type(self).__name__}: predict takes x and t, and scores each token of t; to write an answer "
                             "to x alone: generate(x, start_id, length)")
+        x, t = sequences(self, "x", x), sequences(self, "t", t)
+        if len(t) != len(x) or t.shape[1] < 2:
+            raise ValueError(checks.wrong(type(self).__name__, "t", f"have shape ({len(x)}, Tt) with Tt > 1", t.shape))
         try:
             return self.decode(t[:, :-1], self.encode(x, x_mask), x_mask)
         finally:
@@ -132,6 +137,9 @@ class Seq2Seq(Model):
         checks.counts(who, length=length, batch_size=batch_size)
         if checks.count(who, "start_id", start_id, least=0) >= self.vocabulary:
             raise ValueError(checks.wrong(who, "start_id", f"be in 0..{self.vocabulary - 1}", start_id))
+        if x_mask is not None:
+            x_mask = boolean(who, "x_mask", x_mask, x.shape)
+        checks.room(who, "length", (len(x), length + 1), got=length)
         answers = np.empty((len(x), length + 1), np.int64)
         answers[:, 0] = start_id
         for i in range(0, len(x), batch_size):

@@ -7,6 +7,7 @@ from html import escape
 import numpy as np
 
 from .. import layers
+from ..common import checks
 from ..common.layer import walk
 from ..common.printing import printable
 
@@ -124,7 +125,7 @@ def observe(model, inputs, training=False):
     for layer, double in zip(originals, everything(twin)):
         if hasattr(double, "__dict__"):
             watch(double, seen, id(layer))
-    twin.forward(*(np.array(x) if isinstance(x, np.ndarray) else x for x in inputs))
+    twin.forward(*(checks.as_array(x).copy() if isinstance(x, (np.ndarray, list, tuple)) else x for x in inputs))
     return seen
 
 

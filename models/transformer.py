@@ -8,7 +8,7 @@ from ..common.rng import generator
 from ..layers import GELU, Affine, Embedding, LayerNorm, MultiHeadAttention, PositionalEncoding, SoftmaxWithLoss
 from ._generating import TextModel, sequences
 from .graph import Graph
-from .language_model import dropouts, word_scores
+from .language_model import dropouts, share_of, word_scores
 from .node import Input
 
 
@@ -62,14 +62,15 @@ class TransformerLM(TextModel, Graph):
 
     def __init__(self, vocabulary, dimension=128, heads=4, depth=2, length=64, positions="learned",
                  hidden=None, dropout=0.0, tied=False, rng=None, dtype=np.float32):
-        hidden = 4 * dimension if hidden is None else hidden
+        hidden = 4 * checks.count("TransformerLM", "dimension", dimension) if hidden is None else hidden
         checks.counts("TransformerLM", vocabulary=vocabulary, dimension=dimension, heads=heads, depth=depth, length=length,
                       hidden=hidden)
+        checks.count("TransformerLM", "depth", depth, most=1000)
+        dtype, dropout = checks.float_type("TransformerLM", "dtype", dtype), share_of("TransformerLM", dropout)
+        tied = checks.flag("TransformerLM", "tied", tied)
         rng, self.vocabulary, D = generator("TransformerLM", rng), vocabulary, dimension
         self.length, self.steps = length, (length + 1) // 2         # perplexity: each token has at least half of L before it
-        if positions not in ("learned", "sinusoidal"):
-            raise ValueError(checks.wrong("TransformerLM", "positions", "be 'learned' or 'sinusoidal'",
-                                          repr(positions)))
+        checks.one_of("TransformerLM", "positions", positions, ("learned", "sinusoidal"))
         # Beside waves, whose entries are about 0.7, smaller vectors would drown.
         draw = partial(initializers.gaussian, std=0.02 if positions == "learned" else 0.3)
         embedding, position = Embedding.init(vocabulary, D, rng, draw, dtype), PositionalEncoding()

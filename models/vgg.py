@@ -1,6 +1,8 @@
 """VGG: depth from blocks of small convolutions."""
 import math
 
+import numpy as np
+
 from ..common import checks
 from ..common.rng import generator
 from ..layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
@@ -29,8 +31,8 @@ class VGG(Sequential):
     """
 
     def __init__(self, depth=16, input_shape=(3, 224, 224), classes=1000, rng=None):
-        if depth not in tuple(BLOCKS):
-            raise ValueError(checks.wrong("VGG", "depth", f"be one of {', '.join(map(str, BLOCKS))}", repr(depth)))
+        if not isinstance(depth, (int, np.integer)) or depth not in BLOCKS:
+            raise ValueError(checks.wrong("VGG", "depth", f"be one of {', '.join(map(str, BLOCKS))}", checks.text(depth)))
         input_shape, rng = image_shape("VGG", input_shape, classes), generator("VGG", rng)
         (blocks, hidden), channels, layers = BLOCKS[depth], input_shape[0], []
         for convolutions, filters in blocks:

@@ -86,11 +86,12 @@ class WordVectors(Graph):
     def __init__(self, vocabulary, dimension=100, counts=None, negatives=0, rng=None, dtype=np.float32):
         who, rng = type(self).__name__, generator(type(self).__name__, rng)
         checks.counts(who, vocabulary=vocabulary, dimension=dimension)
+        dtype = checks.float_type(who, "dtype", dtype)
         x, t = Input("x"), Input("t")
         h = self.hidden(Embedding.init(vocabulary, dimension, rng=rng, dtype=dtype)(x))
         if checks.count(who, "negatives", negatives, least=0):
-            if np.shape(counts) != (vocabulary,) or hasattr(counts, "counts"):
-                got = type(counts).__name__ if hasattr(counts, "counts") else np.shape(counts) or counts
+            if checks.as_array(counts).shape != (vocabulary,) or hasattr(counts, "counts"):
+                got = type(counts).__name__ if hasattr(counts, "counts") else checks.as_array(counts).shape or checks.text(counts)
                 raise ValueError(checks.wrong(who, "counts", f"hold {vocabulary} numbers, how often each word "
                                               "occurs, for negative sampling", got, "Vocabulary.counts does"))
             drawn = NegativeSampler(counts, negatives, rng=rng)(t)

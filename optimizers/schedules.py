@@ -11,6 +11,13 @@ from ..common import checks
 from .optimizer import AT_LEAST_0, POSITIVE
 
 
+def count_of(who, step):
+    """The number of a step, which may be a fraction."""
+    if step.__class__ is int and 0 <= step < 2**62:
+        return step
+    return checks.number(who, "step", step, 0, expected="be a number of at least 0")
+
+
 @dataclass(frozen=True)
 class step_decay:
     """lr at first, multiplied by ``factor`` after every ``every`` steps: lr · factor^⌊step / every⌋.
@@ -29,7 +36,10 @@ class step_decay:
         checks.number("step_decay", "factor", self.factor, **POSITIVE)
 
     def __call__(self, step):
-        return self.lr * self.factor ** (step // self.every)
+        try:
+            return self.lr * self.factor ** (count_of("step_decay", step) // self.every)
+        except OverflowError:                            # a factor above 1
+            return math.inf
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class cosine_decay:
         checks.number("cosine_decay", "final_lr", self.final_lr, **AT_LEAST_0)
 
     def __call__(self, step):
-        share = (1 + math.cos(math.pi * min(step / self.steps, 1))) / 2
+        share = (1 + math.cos(math.pi * min(count_of("cosine_decay", step) / self.steps, 1))) / 2
         return self.final_lr + (self.lr - self.final_lr) * share
 
 
@@ -78,5 +88,6 @@ class warmup:
         checks.count("warmup", "steps", self.steps)
 
     def __call__(self, step):
+        step = count_of("warmup", step)
         share, later = min((step + 1) / self.steps, 1), max(step - self.steps, 0)
         return share * (self.lr(later) if callable(self.lr) else self.lr)

@@ -45,7 +45,7 @@ def axes_for(who, given, count=1, name="ax", each="", **size):
 def names_of(who, name, given, count, what):
     """``given`` as a list of ``count`` str, one for each of ``what``; to be written with PLAIN."""
     try:
-        names = [str(one) for one in given]
+        names = [str(one).replace("\0", "␀") for one in given]            # for which fonts have no glyph
     except TypeError:
         raise TypeError(checks.wrong(who, name, f"name {what}", repr(given))) from None
     if len(names) != count:

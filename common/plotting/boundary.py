@@ -25,6 +25,7 @@ def plot_decision_boundary(model, x, t, ax=None, resolution=200):
     x = checks.array(who, "x", x, shape=("N", 2))
     checks.finite(who, "x", x)
     checks.count(who, "resolution", resolution, least=2)
+    checks.room(who, "resolution", (resolution, resolution), each=64, got=resolution)
     low, high = x.min(axis=0), x.max(axis=0)
     margin = np.where(high > low, 0.1 * (high - low), 0.5)
     low, high = low - margin, high + margin
@@ -40,7 +41,7 @@ def plot_decision_boundary(model, x, t, ax=None, resolution=200):
     if scores.shape[1] == 1:
         scores = np.hstack([np.zeros_like(scores), scores])
     classes = scores.shape[1]
-    t = np.asarray(t)
+    t = checks.as_array(t)
     t = checks.labels(who, t.argmax(axis=1) if t.shape == (len(x), classes) else t, (len(x),), classes)
 
     from matplotlib.colors import to_rgb

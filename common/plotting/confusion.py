@@ -40,8 +40,8 @@ def plot_confusion(y_or_matrix, t=None, ax=None, labels=None, x=None, most=6):
             raise ValueError(f"{who}: x needs the scores y and the targets t of its samples, got only counts")
         matrix = _counts(who, y_or_matrix)
     else:
-        if np.ndim(y_or_matrix) == 1:
-            raise ValueError(checks.wrong(who, "y", "be scores (N, C)", f"shape {np.shape(y_or_matrix)}",
+        if checks.as_array(y_or_matrix).ndim == 1:
+            raise ValueError(checks.wrong(who, "y", "be scores (N, C)", f"shape {checks.as_array(y_or_matrix).shape}",
                                           "pass what the model gives, not its argmax, and the targets t after it"))
         y, t = _labelled(who, y_or_matrix, t)
         checks.finite(who, "y", y)

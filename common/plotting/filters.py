@@ -32,7 +32,7 @@ def plot_filters(W, ax=None, most=64):
             got = f"{type(W).__name__} without"
             raise ValueError(checks.wrong(who, "W", "be an array or a layer that has one", got))
         W = W.params[0]
-    if np.ndim(W) == 2:
+    if checks.as_array(W).ndim == 2:
         raise ValueError(checks.wrong(who, "W", "have shape (F, C, KH, KW)", np.shape(W),
                                       "the weights (C KH KW, F) of an Affine on flat images are W.T.reshape(F, C, KH, KW)"))
     W = checks.array(who, "W", W, np.float64, ("F", "C", "KH", "KW"))
