@@ -263,7 +263,7 @@ def text(value):
 def items(who, name, values, what):
     """``values`` as a list; TypeError for what holds none, such as a number, a text or a node."""
     single = isinstance(values, (str, bytes, type)) or hasattr(values, "connect") or getattr(values, "ndim", 1) == 0
-    if single or not hasattr(values, "__iter__"):
+    if single or not hasattr(values, "__iter__") or isinstance(values, (set, dict)):
         raise TypeError(wrong(who, name, f"be a list of {what}", text(values)))
     return list(values)
 

@@ -32,6 +32,7 @@ def constant(shape, rng=None, dtype=np.float32, value=0.0):
     >>> constant((2,), value=0.5)
     array([0.5, 0.5], dtype=float32)
     """
+    generator("constant", rng)                   # only checked
     return np.full(_sizes("constant", shape, dtype), checks.number("constant", "value", value), dtype)
 
 

@@ -136,7 +136,7 @@ class Vocabulary:
         Raises TypeError for ids that are no integers, ValueError for one outside 0..V-1.
         """
         given, ids, expected = ids, checks.as_array(ids), f"hold integers in 0..{len(self) - 1}"
-        if ids.size and ids.dtype.kind not in "iu":
+        if ids.dtype.kind not in "iu" and (ids.size or ids.dtype.kind == "O"):          # an empty list is an array of floats
             hint = "of scores take .argmax(axis=-1)" if ids.dtype.kind == "f" and ids.shape[-1:] == (len(self),) else ""
             raise TypeError(checks.wrong("Vocabulary.decode", "ids", expected, checks.kind_text(given, ids), hint))
         if ids.ndim > 1:

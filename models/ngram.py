@@ -109,6 +109,8 @@ class NGram(TextModel):
     def log_probabilities(self, ids, steps=None):
         """log p of each token of a text ids (M,) but the first, (M - 1,). Reads all at once, whatever ``steps`` is."""
         ids = sequences(self, "ids", ids, axes=1)
+        if steps is not None:
+            checks.count(type(self).__name__, "steps", steps)
         if len(ids) < 2:
             raise ValueError(checks.wrong(type(self).__name__, "ids", "hold at least two tokens", "one"))
         return np.log(self.mixed(self.windows(ids)[1:]))

@@ -97,6 +97,8 @@ class Constant(Node):
 
     def __init__(self, value):
         super().__init__(None, ())
+        if checks.as_array(value).dtype.kind not in "fiub":
+            raise TypeError(checks.wrong("node", "a constant", "be a number or an array of numbers", checks.text(value)))
         self.constant = checks.number("node", "a constant", int(value)) if isinstance(value, int) else value
 
     def __repr__(self):
@@ -125,6 +127,8 @@ class Select:
 
 def node(layer, *nodes):
     """The node of a layer without the base class: ``node(MyLayer(W), x)`` is what ``Affine(W, b)(x)`` is for ours."""
+    if not hasattr(layer, "forward") or isinstance(layer, type):
+        raise TypeError(checks.wrong("node", "layer", "be an object with forward", checks.text(layer)))
     first = next((n for n in nodes if isinstance(n, Node)), None)
     if first is None:
         raise TypeError(checks.wrong("node", "nodes", "hold a node, such as Input('x')",

@@ -48,8 +48,8 @@ def plot_confusion(y_or_matrix, t=None, ax=None, labels=None, x=None, most=6):
         matrix = confusion_matrix(y, t)
     classes = len(matrix)
     labels = names_of(who, "labels", range(classes) if labels is None else labels, classes, f"the {classes} classes")
+    checks.count(who, "most", most)
     if x is not None:
-        checks.count(who, "most", most)
         x = checks.as_array(x)
         checks.array(who, "x", x, x.dtype, (len(y), "1 or 3", "H", "W"))
         if x.shape[1] not in (1, 3):
