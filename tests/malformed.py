@@ -249,7 +249,8 @@ def of_optimizers():
     right("clip_gradients", optimizers.clip_gradients, [g], 1.0)
 
 
-FOLDER = tempfile.mkdtemp(prefix="malformed")
+HELD = tempfile.TemporaryDirectory(prefix="malformed")          # removed when this process ends
+FOLDER = HELD.name
 
 
 def written(name, content):
@@ -312,6 +313,7 @@ def of_training():
         made = training.History()
         made.add_epoch(epoch=1, loss=0.5)
         return made
+    right("History", training.History)
     right("Trainer", training.Trainer, models.MLP([4, 3], rng=0), optimizers.SGD(), metrics=(common.accuracy,))
     right("Trainer.fit", method(trainer, "fit"), x, t, epochs=1, batch_size=4, validation_data=(x, t), rng=0, progress=False,
           names=PUBLIC, long=("epochs",))
@@ -332,6 +334,8 @@ def of_gradcheck():
     right("jacobian", gradcheck.jacobian, affine(), x, names=PUBLIC)
     right("check_gradients", gradcheck.check_gradients, affine(), x, rng=0, names=PUBLIC)
     right("locate", gradcheck.locate, chain, x, t, rng=0, names=PUBLIC)
+    right("GradientReport", gradcheck.GradientReport, "Affine")
+    right("Finding", gradcheck.Finding, "code", "x", "evidence", "hint")
     right("Numeric", gradcheck.Numeric, affine())
     right("Numeric.forward", method(lambda: gradcheck.Numeric(affine()), "forward"), x, names=PUBLIC)
     right("Numeric.backward", behind(lambda: gradcheck.Numeric(affine()), x), drawn(3, 3), names=PUBLIC)
