@@ -111,9 +111,10 @@ class WordVectors(Graph):
         return super().forward(*arrays)
 
     def run(self, x):
-        if np.ndim(x) != len(self.axes) and checks.as_array(x).dtype.kind in "iu":
+        given = checks.as_array(x)
+        if given.ndim != len(self.axes) and given.dtype.kind in "iu":
             who, hint = type(self).__name__, "x, t" if len(self.axes) == 2 else "t, x"
-            raise ValueError(checks.wrong(who, "x", f"have shape {checks.shape_text(self.axes)}", np.shape(x),
+            raise ValueError(checks.wrong(who, "x", f"have shape {checks.shape_text(self.axes)}", given.shape,
                                           f"as from {hint} = context_windows(ids)"))
         return super().run(x)
 
