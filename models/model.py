@@ -9,6 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from ..common import checks, threads
+from ..common.files import write_whole
 from ..common.layer import Layer, evaluation, held, reset_states, walk
 from ._heap import keep_freed_memory
 from ._parameters import Parameters, checked, relation, trainable
@@ -246,8 +247,6 @@ class Model(Layer):
             raise FileNotFoundError(f"{who}: there is no folder {path.parent}; make it first")
         if path.is_dir():
             raise IsADirectoryError(f"{who}: {path} is a folder; name a file in it")
-        if path.exists() and not path.is_file():
-            raise OSError(f"{who}: {path} is a device or a pipe, not a file; name a file")
         self._check()
         arrays = {name: np.array(p, order="C") for name, p in self._parameters.named.items()}
         texts = {"layers": self._kinds(), "options": self._options()}
@@ -264,7 +263,7 @@ class Model(Layer):
             parts = state if isinstance(state, tuple) else () if state is None else (state,)
             arrays |= {f"{name}.{i}": np.array(part, order="C") for i, part in enumerate(parts)}
         # One entry: safetensors writes several in any order, and equal models make equal files.
-        write(path, save(arrays, metadata={"chainrule": json.dumps(texts, default=lambda a: a.tolist())}))
+        write_whole(path, save(arrays, metadata={"chainrule": json.dumps(texts, default=lambda a: a.tolist())}))
 
     def load(self, path):
         """Read what ``save`` wrote into this model's own arrays. ValueError, with nothing changed, if that is not a whole
@@ -332,20 +331,6 @@ def read(path, who):
     except (ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{who}: {path} is damaged, its metadata cannot be read: {error}") from error
     return arrays, made
-
-
-def write(path, data):
-    """Write a file whole or not at all: under another name beside it, then renamed. A link stays a link, and a new file
-    gets the mode that the user's umask gives."""
-    path = os.path.realpath(path)
-    part = f"{path}.{os.getpid()}.part"
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part) and not os.path.islink(part):
-            os.unlink(part)
 
 
 def fitting(who, name, p, saved):

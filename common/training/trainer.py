@@ -224,8 +224,12 @@ class Record:
                 raise TypeError("the output holds no scores of classes")
             return method(*arrays)
         except (TypeError, ValueError, IndexError) as error:
+            ignored = getattr(getattr(self.model, "loss", None), "ignore_label", None)
+            cure = "to train without it: Trainer(model, optimizer, metrics=())" if f"got {ignored} at" not in str(error) else (
+                f"the loss ignores the label {ignored}, the metric does not: metrics={{{measure.name!r}: "
+                f"functools.partial({measure.name}, ignore_label={ignored})}}")
             raise ValueError(f"{self.who}: the metric {measure.name} does not suit {type(self.model).__name__} and these targets "
-                             f"({error}); to train without it: Trainer(model, optimizer, metrics=())") from error
+                             f"({error}); {cure}") from error
 
 
 class Measure:

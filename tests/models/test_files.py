@@ -2,13 +2,16 @@
 import json
 import os
 import stat
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save
 
 from chainrule.layers import LSTM, Affine, BatchNorm, Dropout
-from chainrule.models import Sequential
+from chainrule.models import MLP, Sequential
 
 
 def model(seed=0):
@@ -156,7 +159,7 @@ class TestPlaces:
     def test_nothing_is_written_through_a_link_at_the_temporary_name(self, tmp_path):
         (tmp_path / "precious").write_text("precious")
         (tmp_path / f"m.{os.getpid()}.part").symlink_to(tmp_path / "precious")
-        with pytest.raises(FileExistsError):
+        with pytest.raises(FileExistsError, match="take it away"):
             model().save(tmp_path / "m")
         assert (tmp_path / "precious").read_text() == "precious" and not (tmp_path / "m").exists()
 
@@ -164,3 +167,36 @@ class TestPlaces:
         with pytest.raises(OSError, match="/dev/null is a device"):
             model().save("/dev/null")
         assert not stat.S_ISREG(os.stat("/dev/null").st_mode)
+
+
+def test_what_a_killed_process_left_is_taken_away(tmp_path):
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True).stdout.strip()
+    (tmp_path / f"m.{gone}.part").write_text("half")
+    (tmp_path / "m.txt.part").write_text("somebody else's")
+    model().save(tmp_path / "m")
+    assert sorted(os.listdir(tmp_path)) == ["m", "m.txt.part"]
+
+
+def test_a_kill_at_any_instant_leaves_a_whole_file_and_nothing_else(tmp_path):
+    """A process that saves again and again is killed at random; the file is the first one or a later one, whole."""
+    code = ("from chainrule.models import MLP\nm = MLP([300, 300, 300], rng=0)\nm.save('m')\nprint('ready', flush=True)\n"
+            "while True:\n    m.params[0] += 1\n    m.save('m')\n")
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(rng.uniform(0, 0.1))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        MLP([300, 300, 300]).load(tmp_path / "m")
+        assert os.listdir(tmp_path) == ["m"]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
+    model().save(tmp_path / "m")
+    before = (tmp_path / "m").read_bytes()
+    monkeypatch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        model(1).save(tmp_path / "m")
+    assert (tmp_path / "m").read_bytes() == before and os.listdir(tmp_path) == ["m"]

@@ -86,3 +86,4 @@ def test_numerical_gradient_says_that_f_does_not_look_at_x():
     with pytest.warns(UserWarning, match="same value whatever x is"):
         numerical_gradient(lambda x: (copy ** 2).sum(), W)
     assert not numerical_gradient(lambda x: np.maximum(x, 0).sum(), -W).any()         # flat here, not everywhere
+

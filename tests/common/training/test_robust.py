@@ -232,3 +232,14 @@ def test_dropout_is_off_in_predict_after_a_failed_one():
     with pytest.raises(ValueError, match="Affine: x"):
         model.predict(np.ones((2, 5)))
     assert model.training and np.array_equal(model.predict(X), model.predict(X))
+
+
+def test_a_metric_beside_a_loss_that_ignores_a_label_is_told_so():
+    from functools import partial
+
+    from chainrule.common import accuracy
+    t = np.where(T == 2, -1, T)
+    with pytest.raises(ValueError, match=r"functools.partial\(accuracy, ignore_label=-1\)"):
+        Trainer(net(loss=SoftmaxWithLoss(ignore_label=-1)), SGD()).fit(X, t, epochs=1, progress=False)
+    trainer = Trainer(net(loss=SoftmaxWithLoss(ignore_label=-1)), SGD(), metrics={"accuracy": partial(accuracy, ignore_label=-1)})
+    assert 0 <= trainer.fit(X, t, epochs=1, progress=False)["accuracy"][0] <= 1

@@ -1,0 +1,73 @@
+"""Files that are whole or not there: a kill at any instant leaves the old one or the new one, and nothing beside it."""
+import contextlib
+import os
+import re
+from pathlib import Path
+
+
+def write_whole(path, data):
+    """Write the bytes ``data`` to the file ``path``: into one without a name first, then to disk, then under its name.
+
+    A link stays a link: the file that it leads to is written. A new file has the mode that the user's umask gives. OSError,
+    with the old file as it was, for a folder, a device or a pipe, and where the disk is full. Where the system knows no
+    files without a name, the first write of ``path`` after a kill takes away what was left.
+    """
+    path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is a device or a pipe, not a file; name a file")
+    sweep(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with opened(part) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            if not os.path.lexists(part):
+                # With src_dir_fd Python calls linkat, which follows the link that stands in /proc.
+                os.link(f"/proc/self/fd/{file.fileno()}", part, src_dir_fd=file.fileno(), follow_symlinks=True)
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if not part.is_symlink():
+                part.unlink()
+        raise
+    with contextlib.suppress(OSError):                  # the name, too, is to be on the disk; not every system can be asked
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def opened(part):
+    """A new file to write into: without a name where the system has such files, else called ``part``."""
+    if os.path.lexists(part):
+        raise FileExistsError(f"{part} is there already, and is not a file that was left by this program; take it away")
+    if hasattr(os, "O_TMPFILE") and os.path.exists("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            return os.fdopen(os.open(part.parent, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb")
+    return open(part, "xb")
+
+
+def sweep(path):
+    """Take away what processes that are no more left beside ``path``."""
+    pattern = re.compile(re.escape(path.name) + r"\.(\d+)\.part")
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(path.parent):
+            found = pattern.fullmatch(entry.name)
+            if found and entry.is_file(follow_symlinks=False) and not alive(int(found[1])):
+                os.unlink(entry.path)
+
+
+def alive(process):
+    if os.name != "posix":
+        return process != os.getpid()                   # signal 0 would end it there; its own are old ones
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return process != os.getpid()
