@@ -124,7 +124,8 @@ class Divide(Binary):
         return a / b
 
     def gradients(self, dout, a, b):
-        return dout / b, -dout * a / (b * b)
+        da = dout / b
+        return da, -da * (a / b)             # b² might leave the range where this does not
 
 
 class Maximum(Binary):

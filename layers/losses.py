@@ -216,7 +216,12 @@ class NormLoss(Loss):
     def forward(self, x, t):
         x = self.scores(x)
         self.cache = d = x - self.targets(t, x)
-        return float(np.linalg.norm(d, self.p, axis=-1).mean())
+        if self.p == 1:
+            return float(np.abs(d).sum(axis=-1, dtype=np.float64).mean())
+        if self.p == 2:
+            unit, length = directions(d)
+            return float(length.mean())
+        return float(np.abs(d).max(axis=-1).mean(dtype=np.float64))
 
     def backward(self, dout=1.0):
         d = self.recall()
@@ -224,11 +229,20 @@ class NormLoss(Loss):
         if self.p == 1:
             return np.sign(d) * scale
         if self.p == 2:
-            norm = np.linalg.norm(d, axis=-1, keepdims=True)
-            return d * (scale / np.where(norm == 0, 1, norm))
+            return directions(d)[0] * scale
         size = np.abs(d)
         top = size == size.max(axis=-1, keepdims=True)
         return np.sign(d) * (top / top.sum(axis=-1, keepdims=True, dtype=d.dtype)) * scale
+
+
+def directions(a):
+    """The rows of a as vectors of length 1 (one of zeros stays so), and their lengths (N, ..., 1) in float64. Divided by its
+    largest entry first, a vector's squares stay in the range of float32 wherever its entries are."""
+    top = np.abs(a).max(axis=-1, keepdims=True)
+    unit = a / np.where(top == 0, top.dtype.type(1), top)
+    norm = np.sqrt(np.square(unit).sum(axis=-1, keepdims=True))
+    unit /= np.where(norm == 0, norm.dtype.type(1), norm)
+    return unit, top.astype(np.float64) * norm
 
 
 class HingeLoss(Loss):
@@ -260,7 +274,7 @@ class HingeLoss(Loss):
         slack = np.maximum(x - np.take_along_axis(x, t, -1) + self.margin, 0)
         np.put_along_axis(slack, t, 0, -1)
         self.cache = slack, t
-        return float(slack.sum()) / t.size
+        return float(slack.sum(dtype=np.float64)) / t.size
 
     def backward(self, dout=1.0):
         slack, t = self.recall()
@@ -298,7 +312,7 @@ class KLDivergence(Loss):
         tiny = np.finfo(x.dtype).tiny
         x = np.maximum(x, tiny)
         self.cache = x, t
-        return float(np.sum(t * (np.log(np.maximum(t, tiny)) - np.log(x)))) / (x.size // x.shape[-1])
+        return float(np.sum(t * (np.log(np.maximum(t, tiny)) - np.log(x)), dtype=np.float64)) / (x.size // x.shape[-1])
 
     def backward(self, dout=1.0):
         x, t = self.recall()
@@ -326,13 +340,12 @@ class CosineLoss(Loss):
     def forward(self, x, t):
         x = self.scores(x)
         t = self.targets(t, x)
-        norm, t_norm = (np.linalg.norm(a, axis=-1, keepdims=True) for a in (x, t))
-        norm, t_norm = np.where(norm == 0, np.inf, norm), np.where(t_norm == 0, np.inf, t_norm)
-        u, v = x / norm, t / t_norm
+        (u, norm), (v, _) = directions(x), directions(t)
         cos = np.sum(u * v, axis=-1, keepdims=True)
-        self.cache = u, v, cos, norm
+        self.cache = u, v, cos, np.where(norm == 0, np.inf, norm)
         return 1.0 - float(cos.mean())
 
     def backward(self, dout=1.0):
         u, v, cos, norm = self.recall()
-        return (cos * u - v) / norm * (self.number(dout) / cos.size)
+        scale = self.number(dout) / cos.size / norm
+        return (cos * u - v) * scale.astype(u.dtype)
