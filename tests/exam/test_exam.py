@@ -1,6 +1,6 @@
 """Layers that were written without sight of the checker, and that it was first tried on unseen.
 
-    python -m pytest -m slow tests/common/gradcheck/test_exam.py
+    python -m pytest -m slow tests/exam
 
 ``CASES`` as in ``faulty``; a frozenset of codes takes any of them for an answer. At first sight the right code came first for
 89, 86, 95, 96 and 95 of 100 in the order below, both of a pair for 61, 76, 83, 84 and 85, and one right layer of 243 was
@@ -27,7 +27,7 @@ def passed(codes, report):
 @pytest.mark.parametrize("name", SETS)
 def test_exam(name, capsys):
     marks = {"single": [], "pair": [], "right": []}
-    for codes, case, make in import_module(f"tests.common.gradcheck.exam.{name}").CASES:
+    for codes, case, make in import_module(f"tests.exam.{name}").CASES:
         layer, inputs = make()
         report = check_gradients(layer, *inputs, rng=0)
         kind = "right" if codes == () else "pair" if isinstance(codes, tuple) else "single"
