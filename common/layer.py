@@ -93,8 +93,6 @@ class Layer:
     """
     training = True           # False while a model predicts: Dropout and BatchNorm behave differently then
     input_gradient = True     # False: nobody wants dL/dx, backward may return None in its place
-    couples_samples = False   # True: a sample's output depends on the other samples of its batch
-    spreads = False           # True: shares its samples out among threads, see threads.py
     train_flg, train_flag, is_training = (Renamed("training") for _ in range(3))
 
     def __new__(cls, *arguments, **named):

@@ -9,6 +9,8 @@ Wrong shapes, empty arrays and labels out of range raise ValueError, labels that
 Positions whose integer label is ``ignore_label`` do not count; if none is left, the result is nan.
 """
 import functools
+import inspect
+import weakref
 
 import numpy as np
 
@@ -17,17 +19,34 @@ from .functions import log_softmax
 
 
 def averaged(then=float):
-    """Make a function ``each``, of the values (M,) at the positions that count, the metric ``then`` of their mean.
+    """Make a function ``values``, of the values (M,) at the positions that count, the metric ``then`` of their mean.
 
-    A metric has both as attributes: so the Trainer adds up an epoch batch by batch, of any shapes, and keeps no scores.
+    Of such a metric the Trainer adds up an epoch batch by batch, of any shapes, and keeps no scores:
+
+    >>> @averaged()
+    ... def absolute_error(y, t):
+    ...     return np.abs(y - t).reshape(-1)
+    >>> absolute_error(np.array([[1.0, 3.0]]), np.array([[0.0, 0.0]]))
+    2.0
     """
-    def decorate(each):
-        @functools.wraps(each)
+    def decorate(values):
+        @functools.wraps(values)
         def metric(*arguments, **options):
-            return then(_mean(each(*arguments, **options)))
-        metric.each, metric.then = each, then
+            return then(_mean(values(*arguments, **options)))
+        AVERAGED[metric] = values, then
         return metric
     return decorate
+
+
+AVERAGED = weakref.WeakKeyDictionary()          # {metric: (its values, what is made of their mean)}
+
+
+def parts(metric):
+    """(values, then) of a metric made by ``averaged``, also inside a functools.partial; else None."""
+    if isinstance(metric, functools.partial) and metric.func in AVERAGED:
+        values, then = AVERAGED[metric.func]
+        return functools.partial(values, *metric.args, **metric.keywords), then
+    return AVERAGED.get(metric) if inspect.isfunction(metric) else None
 
 
 @averaged()

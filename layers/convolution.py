@@ -38,7 +38,6 @@ class Convolution(Layer):
     array([[[[0., 5.]]]])
     """
 
-    spreads = True
 
     def __init__(self, W, b=None, stride=1, padding=0, dilation=1, groups=1):
         """Raises ValueError or TypeError for arrays or options that do not fit together."""

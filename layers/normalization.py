@@ -187,7 +187,6 @@ class BatchNorm(Normalization):
     array([[0., 0.],
            [0., 0.]])
     """
-    couples_samples = True
     moving_mean, moving_var = Renamed("running_mean"), Renamed("running_var")
 
     def __init__(self, gamma, beta, momentum=0.1, eps=1e-5):

@@ -35,7 +35,6 @@ class Repeat(Layer):
     def __init__(self, n, axis=0):
         super().__init__()
         self.n, self.axis = checks.count("Repeat", "n", n), checks.whole("Repeat", "axis", axis)
-        self.couples_samples = axis == 0        # the copies of a sample take the places of new samples
 
     def forward(self, x):
         x = self.accept(x)
@@ -75,7 +74,6 @@ class Sum(Layer):
         if len(set(axes)) < len(axes):
             raise ValueError(checks.wrong(who, "axis", "be an axis, a tuple of different ones or None for all", axis))
         self.axis, self.keepdims = axis, checks.flag(who, "keepdims", keepdims)
-        self.couples_samples = axis is None or 0 in axes
 
     def forward(self, x):
         x = self.accept(x)
@@ -203,7 +201,6 @@ class Reshape(Layer):
                            for i, n in enumerate(checks.items("Reshape", "shape", shape, "sizes")))
         if self.shape.count(-1) > 1:
             raise ValueError(checks.wrong("Reshape", "shape", "have one -1 at most", self.shape))
-        self.couples_samples = self.shape[:1] != (-1,)       # another number of rows than there are samples
 
     def forward(self, x):
         x = self.accept(x)
@@ -237,7 +234,6 @@ class Transpose(Layer):
         super().__init__()
         self.axes = None if axes is None else tuple(
             checks.whole("Transpose", f"axes[{i}]", a) for i, a in enumerate(checks.items("Transpose", "axes", axes, "axes")))
-        self.couples_samples = not self.axes or self.axes[0] != 0
 
     def forward(self, x):
         x = self.accept(x)
@@ -269,7 +265,6 @@ class Concatenate(Layer):
     def __init__(self, axis=1):
         super().__init__()
         self.axis = checks.whole("Concatenate", "axis", axis)
-        self.couples_samples = axis == 0
 
     def forward(self, *inputs):
         if not inputs:

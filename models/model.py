@@ -11,6 +11,7 @@ import numpy as np
 from ..common import checks, threads
 from ..common.files import write_whole
 from ..common.layer import Layer, evaluation, held, reset_states, walk
+from ..layers import Convolution
 from ._heap import keep_freed_memory
 from ._parameters import Parameters, checked, relation, trainable
 
@@ -52,7 +53,7 @@ class Model(Layer):
         self.output = None        # of the last forward, so that metrics need no second one
         self._forward_only = not all(hasattr(layer, "backward") and hasattr(layer, "grads") for layer in self.layers)
         self._ready = None        # what backward may follow: "output" or "loss"
-        self._spreads = any(getattr(layer, "spreads", False) for inner in self.layers for layer in walk(inner))
+        self._convolves = any(isinstance(layer, Convolution) for layer in walk(self))
         keep_freed_memory()
 
     @property
@@ -124,7 +125,7 @@ class Model(Layer):
     def _threads(self):
         """What a pass runs in. Which layers there are decides, never what was seen before: who goes on with a training
         tomorrow calculates what he would have calculated today."""
-        return threads.one_thread() if self._spreads else nullcontext()
+        return threads.one_thread() if self._convolves else nullcontext()
 
     def run_loss(self, t):
         return self.loss.forward(self.output, t)

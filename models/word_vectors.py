@@ -101,14 +101,17 @@ class WordVectors(Graph):
             draw = initializers.gaussian
             output = MatMul.init(dimension, vocabulary, rng=rng, initializer=draw, dtype=dtype)(h)
             super().__init__(x, output, t, loss=SoftmaxWithLoss()(output, self.wanted(t, vocabulary)))
-        self.negatives, self.scored = negatives, not negatives          # else the output is h: no metric of classes fits
+        self.negatives = negatives
 
     def forward(self, *arrays):
         if len(arrays) == 2:
             x, t = (checks.as_array(a) for a in arrays)
             if x.ndim == len(self.axes) and t.shape[:1] != x.shape[:1]:
                 raise ValueError(checks.wrong(type(self).__name__, "t", f"have {len(x)} rows", len(t) if t.ndim else t))
-        return super().forward(*arrays)
+        result = super().forward(*arrays)
+        if self.negatives:
+            self.output = None                   # h, and not scores of words: no metric fits
+        return result
 
     def run(self, x):
         given = checks.as_array(x)

@@ -1,13 +1,12 @@
 """The training loop."""
 import math
-from functools import partial
 from itertools import islice
 
 import numpy as np
 
 from ..common import checks
 from ..common.layer import evaluation, reset_states
-from ..common.metrics import accuracy
+from ..common.metrics import accuracy, parts
 from ..common.rng import generator
 from . import arguments
 from .batches import batches as minibatches
@@ -202,10 +201,10 @@ class Record:
         weight = len(batch[0]) if weight is None else weight
         self.weight += weight
         self.sum += weight * loss
-        if not hasattr(self.model, "output"):
+        if getattr(self.model, "output", None) is None:
             if [measure.metric for measure in self.measures] not in ([], [accuracy]):          # accuracy is there by default
                 raise TypeError(checks.wrong(self.who, type(self.model).__name__, "keep its last output for the metrics",
-                                             "no attribute output", "write self.output = y in its forward"))
+                                             "no output", "write self.output = y in its forward"))
             self.measures = []
         for measure in self.measures:
             self.suited(measure, measure.add, self.model.output, batch[-1])
@@ -220,8 +219,6 @@ class Record:
 
     def suited(self, measure, method, *arrays):
         try:
-            if measure.then and not getattr(self.model, "scored", True):
-                raise TypeError("the output holds no scores of classes")
             return method(*arrays)
         except (TypeError, ValueError, IndexError) as error:
             ignored = getattr(getattr(self.model, "loss", None), "ignore_label", None)
@@ -233,19 +230,17 @@ class Record:
 
 
 class Measure:
-    """A metric over several batches: a mean (see ``averaged``) is added up; for any other, outputs and targets are kept."""
+    """A metric over several batches: a mean (see ``metrics.averaged``) is added up; for any other, outputs and targets are
+    kept."""
 
     def __init__(self, name, metric):
-        self.name, self.metric, function = name, metric, getattr(metric, "func", metric)     # func: inside a functools.partial
-        # functools.wraps hands each and then on to a function around a metric, which has values of its own.
-        each = getattr(function, "each", None)
-        self.then = function.then if each and function.__wrapped__ is each else None
-        self.each = partial(each, *metric.args, **metric.keywords) if self.then and metric is not function else each
+        self.name, self.metric = name, metric
+        self.values, self.then = parts(metric) or (None, None)
         self.sum, self.count, self.kept = 0.0, 0, []
 
     def add(self, output, target):
-        if self.then:
-            values = self.each(output, target)
+        if self.values:
+            values = self.values(output, target)
             self.sum, self.count = self.sum + float(values.sum(dtype=np.float64)), self.count + values.size
             return
         # Copies: a user's batches, or a model's outputs, may share one buffer.
@@ -255,7 +250,7 @@ class Measure:
                 raise ValueError("it needs an epoch's outputs as one array, and these batches do not make one")
 
     def value(self):
-        if self.then:
+        if self.values:
             return self.then(self.sum / self.count if self.count else np.nan)
         return self.metric(*map(np.concatenate, zip(*self.kept)))
 

@@ -48,7 +48,7 @@ class TestConstruction:
     def test_without_parameters(self):
         layer = Layer()
         assert (layer.names, layer.params, layer.grads, layer.buffers, layer.cache) == ((), [], [], {}, None)
-        assert layer.training is True and layer.input_gradient is True and layer.couples_samples is False
+        assert layer.training is True and layer.input_gradient is True
 
     def test_arrays_without_a_name(self):
         class Twice(Layer):

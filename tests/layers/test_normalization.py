@@ -124,10 +124,6 @@ def test_a_large_mean_does_not_cost_the_variance():
     np.testing.assert_allclose(BatchNorm.init(1).forward(x), standardized(x.astype(float), 0), atol=1e-3)
 
 
-def test_batch_norm_says_that_it_couples_samples():
-    assert BatchNorm.init(3).couples_samples and not LayerNorm.init(3).couples_samples
-
-
 REST = ("make the batch larger, or predict; if it is what is left of the data at the end of an epoch, "
         "fit(..., drop_last=True) or another batch_size")
 

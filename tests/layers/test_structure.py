@@ -51,11 +51,8 @@ def test_one_axis():
     np.testing.assert_array_equal(Repeat(2).forward(np.array([1.0, 2.0])), [1, 1, 2, 2])
 
 
-def test_defaults_and_what_couples_samples():
+def test_defaults():
     assert (Repeat(2).axis, Sum().axis, Sum().keepdims) == (0, 0, False)
-    assert Repeat(2).couples_samples and Sum().couples_samples
-    assert not Repeat(2, axis=1).couples_samples and not Sum(axis=1).couples_samples
-    assert Sum(axis=None).couples_samples and Sum(axis=(1, 0)).couples_samples and not Sum(axis=(1, 2)).couples_samples
 
 
 def test_flatten():
@@ -94,7 +91,6 @@ def test_reshape():
     node = Reshape((-1, 2, 6))
     np.testing.assert_array_equal(node.forward(x), x.reshape(2, 2, 6))
     np.testing.assert_array_equal(node.backward(10 * x.reshape(2, 2, 6)), 10 * x)
-    assert not node.couples_samples and Reshape((4, 6)).couples_samples
 
 
 @pytest.mark.parametrize("axes", [None, (0, 1, 2), (2, 0, 1), (1, 2, 0), (0, -1, 1), (-3, -1, -2), (-1, -3, -2)])
@@ -111,7 +107,6 @@ def test_concatenate(axis):
     np.testing.assert_array_equal(y, np.arange(384.0).reshape(8, 6, 8))
     for part, dx in zip(parts, node.backward(10 * y), strict=True):
         np.testing.assert_array_equal(dx, 10 * part)
-    assert node.couples_samples == (axis == 0)
     np.testing.assert_array_equal(node.forward(x), x)
 
 

@@ -121,13 +121,11 @@ negative = {"dimension": 8, "counts": np.ones(6), "negatives": 2, "rng": 0}
 
 
 @pytest.mark.parametrize("model, x, t, reason", [
-    (CBOW(6, **negative), ids, ids[:, 0], "the output holds no scores of classes"),
-    (SkipGram(6, **negative), ids[:, 0], ids[:, 1], "the output holds no scores of classes"),
     (SkipGram(6, dimension=8, rng=0), ids[:, 0], ids, r"accuracy: t should have one label per row .* got \(20, 3\)"),
     (Seq2Seq(6, 4, 4, rng=0), ids, ids, r"accuracy: t should have one label per row .* got \(20, 3\)"),
     (Seq2Seq(6, 4, 4, rng=0), (ids, ids, ids > -1), ids > -1, "accuracy: t should hold integer class labels, got bool"),
 ])
-def test_a_model_that_gives_no_scores_is_refused_at_the_first_batch(model, x, t, reason):
+def test_a_model_whose_output_does_not_suit_is_refused_at_the_first_batch(model, x, t, reason):
     message = rf"the metric accuracy does not suit {type(model).__name__} and these targets \({reason}.*; to train without it: " \
               r"Trainer\(model, optimizer, metrics=\(\)\)$"
     trainer = Trainer(model, Adam())
@@ -138,6 +136,14 @@ def test_a_model_that_gives_no_scores_is_refused_at_the_first_batch(model, x, t,
         trainer.evaluate(x, t)
     history = Trainer(model, Adam(), metrics=()).fit(x, t, epochs=2, validation_data=(x, t), progress=False)
     assert list(history.epochs) == ["epoch", "loss", "val_loss"]
+
+
+@pytest.mark.parametrize("model, x, t", [(CBOW(6, **negative), ids, ids[:, 0]), (SkipGram(6, **negative), ids[:, 0], ids[:, 1])])
+def test_a_model_that_keeps_no_output_is_trained_without_accuracy(model, x, t):
+    history = Trainer(model, Adam()).fit(x, t, epochs=2, validation_data=(x, t), progress=False)
+    assert list(history.epochs) == ["epoch", "loss", "val_loss"]
+    with pytest.raises(TypeError, match="keep its last output for the metrics, got no output"):
+        Trainer(model, Adam(), metrics=(r2,)).fit(x, t, epochs=1, progress=False)
 
 
 def test_batches_that_make_no_array_for_a_metric_of_the_whole_are_refused(data):
