@@ -136,6 +136,8 @@ def kind_text(x, a):
 def shape_hint(name, shape, pattern):
     """What most often leads from the received shape to the expected one, or nothing."""
     last = pattern[-1] if pattern else None
+    if len(pattern) == 4 and isinstance(pattern[1], int) and pattern[2:] == ("H", "W"):
+        return layout_hint(shape, pattern[1])
     if ... in pattern and len(shape) > 2 and np.prod(shape[1:]) == last:
         return "flatten each sample first, with Flatten() in front of this layer"
     if shape == (last,):
@@ -149,6 +151,15 @@ def shape_hint(name, shape, pattern):
         return ("it is transposed: " + (f"{name}.T" if len(shape) == 2 else f"{name}.transpose({axes})")
                 if len(set(shape)) == len(shape) else "its axes are in another order")
     return ""
+
+
+def layout_hint(shape, C):
+    """What makes images (N, C, H, W) of an array of this shape, where the axes say it, or nothing."""
+    if len(shape) == 4 and shape[1] != C == shape[3]:
+        return "the channels come before the rows: x.transpose(0, 3, 1, 2)"
+    if len(shape) == 3 and shape[0] == C:
+        return "one image is a batch of one: x[None]"
+    return "images of one channel have an axis for it: x[:, None]" if len(shape) == 3 and C == 1 else ""
 
 
 def integers_hint(name, a, classes):

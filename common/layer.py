@@ -6,8 +6,7 @@ import threading
 import numpy as np
 
 from . import checks
-
-FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+from .guard import FLOAT32, FLOAT64, guard
 
 
 class Parameter:
@@ -68,15 +67,14 @@ class Layer:
 
     >>> class Scale(Layer):
     ...     '''y = a * x; dL/da = sum(dL/dy * x), dL/dx = dL/dy * a.'''
+    ...     shapes = "x (...), a (1) -> y (...)"
     ...     def __init__(self, a):
     ...         super().__init__(a=a)
     ...     def forward(self, x):
-    ...         self.cache = x = self.accept(x)
+    ...         self.cache = x
     ...         return x * self.params[0]
     ...     def backward(self, dout):
-    ...         x = self.recall()
-    ...         dout = self.upstream(dout, x.shape, x.dtype)
-    ...         self.grads[0][...] = np.sum(dout * x)
+    ...         self.grads[0][...] = np.sum(dout * self.cache)
     ...         return dout * self.params[0]
     >>> layer = Scale(np.array([3.0]))
     >>> layer
@@ -88,12 +86,21 @@ class Layer:
     >>> layer.grads
     [array([21.])]
 
-    Nothing else in the framework insists on this base class; any class with the four works in models, trainer,
-    optimizers and the gradient checker.
+    ``shapes`` is for the guard (guard.py), which checks inputs and ``dout`` before the layer sees them; it may be left out.
+    Nothing else in the framework insists on this base class; any class with the four works in models, trainer, optimizers and
+    the gradient checker.
     """
     training = True           # False while a model predicts: Dropout and BatchNorm behave differently then
     input_gradient = True     # False: nobody wants dL/dx, backward may return None in its place
+    guarded = True            # False: a class with checks of its own, such as a model
     train_flg, train_flag, is_training = (Renamed("training") for _ in range(3))
+
+    _inside = _made = _fits = _seen = None        # the guard's: see guard.py
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if cls.guarded:
+            guard(cls)
 
     def __new__(cls, *arguments, **named):
         if named:
@@ -173,7 +180,7 @@ class Layer:
 
     def __getstate__(self):
         """What ``copy`` and ``pickle`` keep: all but the cache."""
-        return {**vars(self), "cache": None}
+        return {**vars(self), "cache": None, "_inside": None, "_made": None, "_fits": None, "_seen": None}
 
     def __repr__(self):
         # A constructor argument that is kept under its own name is an option worth showing.
@@ -183,7 +190,8 @@ class Layer:
         return f"{type(self).__name__}({', '.join(parts + [f'{name}={getattr(self, name)!r}' for name in options])})"
 
 
-OWN = {"params", "grads", "names", "layers", "buffers", "cache", "state", "dstate"}          # of a layer: no layers are in them
+# Of a layer: in these there are no layers.
+OWN = {"_made", "_fits", "_seen", "params", "grads", "names", "layers", "buffers", "cache", "state", "dstate"}
 
 
 def walk(layer):
@@ -257,4 +265,4 @@ def evaluation(model):
                     layer.state = last[id(layer)][2]
         for layer in layers:
             if isinstance(layer, Layer):
-                layer.cache = None
+                layer.cache = layer._made = None

@@ -26,14 +26,15 @@ class Sigmoid(Layer):
     >>> layer.backward(np.array([[1.0, 1.0]]))
     array([[0.25, 0.  ]])
     """
+    shapes = "x (...) -> y (...)"
 
     def forward(self, x):
-        self.cache = y = sigmoid(self.accept(x))
+        self.cache = y = sigmoid(x)
         return y
 
     def backward(self, dout):
-        y = self.recall()
-        return self.upstream(dout, y.shape, y.dtype) * (y - y * y)
+        y = self.cache
+        return dout * (y - y * y)
 
 
 class Tanh(Layer):
@@ -49,14 +50,15 @@ class Tanh(Layer):
     >>> layer.backward(np.array([[2.0, 2.0]]))
     array([[2., 0.]])
     """
+    shapes = "x (...) -> y (...)"
 
     def forward(self, x):
-        self.cache = y = np.tanh(self.accept(x))
+        self.cache = y = np.tanh(x)
         return y
 
     def backward(self, dout):
-        y = self.recall()
-        return self.upstream(dout, y.shape, y.dtype) * (1 - y * y)
+        y = self.cache
+        return dout * (1 - y * y)
 
 
 class ReLU(Layer):
@@ -75,14 +77,15 @@ class ReLU(Layer):
     >>> layer.backward(np.array([[5.0, 5.0, 5.0]]))
     array([[0., 0., 5.]])
     """
+    shapes = "x (...) -> y (...)"
 
     def forward(self, x):
-        self.cache = y = relu(self.accept(x))
+        self.cache = y = relu(x)
         return y
 
     def backward(self, dout):
-        y = self.recall()
-        return self.upstream(dout, y.shape, y.dtype) * (y > 0)
+        y = self.cache
+        return dout * (y > 0)
 
 
 class LeakyReLU(Layer):
@@ -100,19 +103,19 @@ class LeakyReLU(Layer):
     >>> layer.backward(np.array([[1.0, 1.0]]))
     array([[0.1, 1. ]])
     """
+    shapes = "x (...) -> y (...)"
 
     def __init__(self, slope=0.01):
         super().__init__()
         self.slope = checks.number("LeakyReLU", "slope", slope)
 
     def forward(self, x):
-        x = self.accept(x)
         self.cache = factor = np.where(x > 0, x.dtype.type(1), x.dtype.type(self.slope))
         return x * factor
 
     def backward(self, dout):
-        factor = self.recall()
-        return self.upstream(dout, factor.shape, factor.dtype) * factor
+        factor = self.cache
+        return dout * factor
 
 
 class Softplus(Layer):
@@ -130,14 +133,15 @@ class Softplus(Layer):
     >>> layer.backward(np.array([[1.0, 1.0, 1.0]])).round(4)
     array([[0. , 0.5, 1. ]])
     """
+    shapes = "x (...) -> y (...)"
 
     def forward(self, x):
-        self.cache = x = self.accept(x)
+        self.cache = x
         return relu(x) + np.log1p(np.exp(-np.abs(x)))
 
     def backward(self, dout):
-        x = self.recall()
-        return self.upstream(dout, x.shape, x.dtype) * sigmoid(x)
+        x = self.cache
+        return dout * sigmoid(x)
 
 
 class GELU(Layer):
@@ -155,12 +159,13 @@ class GELU(Layer):
     >>> layer.backward(np.array([[1.0, 1.0, 1.0]])).round(4)
     array([[0.   , 0.5  , 1.083]])
     """
+    shapes = "x (...) -> y (...)"
+
     scale, cubic = float(np.sqrt(2 / np.pi)), 0.044715
 
     # One array takes each step of a formula: with a new one for every operator this would be the slowest layer of a Transformer.
 
     def forward(self, x):
-        x = self.accept(x)
         bent = np.clip(x, -50, 50)            # beyond, t is ±1 to the last bit, and x³ might overflow
         t = bent * bent
         t *= self.scale * self.cubic
@@ -174,7 +179,7 @@ class GELU(Layer):
         return y
 
     def backward(self, dout):
-        x, t = self.recall()
+        x, t = self.cache
         slope = x * x
         slope *= 3 * self.scale * self.cubic
         slope += self.scale
@@ -183,7 +188,7 @@ class GELU(Layer):
         slope += t
         slope += 1
         slope *= 0.5
-        slope *= self.upstream(dout, x.shape, x.dtype)
+        slope *= dout
         return slope
 
 
@@ -203,12 +208,13 @@ class Softmax(Layer):
     >>> layer.backward(np.array([[1.0, 0.0]]))
     array([[ 0.25, -0.25]])
     """
+    shapes = "x (..., C) -> y (..., C)"
 
     def forward(self, x):
-        self.cache = y = softmax(self.accept(x, shape=(..., "C")))
+        self.cache = y = softmax(x)
         return y
 
     def backward(self, dout):
-        y = self.recall()
-        g = self.upstream(dout, y.shape, y.dtype) * y
+        y = self.cache
+        g = dout * y
         return g - y * g.sum(axis=-1, keepdims=True)

@@ -28,6 +28,7 @@ class Affine(Layer):
     array([[ 1.,  0.,  0.],
            [10.,  0.,  0.]])
     """
+    shapes = "x (N, ..., I), W (I, O), b (O) -> y (N, ..., O)"
 
     def __init__(self, W, b=None):
         """Raises ValueError unless W has two axes and b one entry per column of W; both of one float dtype."""
@@ -46,7 +47,7 @@ class Affine(Layer):
 
     def forward(self, x):
         W, *b = self.params
-        self.cache = x = self.accept(x, last=W.shape[0])
+        self.cache = x
         y = product(x.reshape(-1, W.shape[0]), W)      # as a matrix: BLAS knows no further axes
         if b:
             y += b[0]
@@ -54,8 +55,7 @@ class Affine(Layer):
 
     def backward(self, dout):
         (W, *_), (dW, *db) = self.params, self.grads
-        x = self.recall()
-        dout = self.upstream(dout, x.shape[:-1] + W.shape[1:], W.dtype)
+        x = self.cache
         rows, drows = x.reshape(-1, W.shape[0]), dout.reshape(-1, W.shape[1])
         product(rows.T, drows, out=dW)
         if db:

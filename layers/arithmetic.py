@@ -18,8 +18,7 @@ class Binary(Layer):
         return self.value(a, b)
 
     def backward(self, dout):
-        a, b = self.recall()
-        dout = self.upstream(dout, np.broadcast_shapes(a.shape, b.shape), a.dtype)
+        a, b = self.cache
         da, db = self.gradients(dout, a, b)
         return sum_to(da, a.shape), sum_to(db, b.shape)
 
@@ -189,8 +188,8 @@ class Power(Binary):
     def backward(self, dout):
         if self.exponent is None:
             return super().backward(dout)
-        x = self.recall()
-        return self.upstream(dout, x.shape, x.dtype) * (self.exponent * power(x, self.exponent - 1))
+        x = self.cache
+        return dout * (self.exponent * power(x, self.exponent - 1))
 
     def gradients(self, dout, a, b):
         return dout * b * np.power(a, b - 1), dout * np.power(a, b) * np.log(a)
@@ -219,14 +218,15 @@ class Exp(Layer):
     >>> node.backward(np.array([2.0]))
     array([2.])
     """
+    shapes = "x (...) -> y (...)"
 
     def forward(self, x):
-        self.cache = y = np.exp(self.accept(x))
+        self.cache = y = np.exp(x)
         return y
 
     def backward(self, dout):
-        y = self.recall()
-        return self.upstream(dout, y.shape, y.dtype) * y
+        y = self.cache
+        return dout * y
 
 
 class Log(Layer):
@@ -242,15 +242,16 @@ class Log(Layer):
     >>> node.backward(np.array([2.0]))
     array([2.])
     """
+    shapes = "x (...) -> y (...)"
 
     def forward(self, x):
-        self.cache = x = self.accept(x)
+        self.cache = x
         refuse(self, "x", x, x <= 0, "be positive")
         return np.log(x)
 
     def backward(self, dout):
-        x = self.recall()
-        return self.upstream(dout, x.shape, x.dtype) / x
+        x = self.cache
+        return dout / x
 
 
 class Sin(Layer):
@@ -264,14 +265,15 @@ class Sin(Layer):
     >>> node.backward(np.array([2.0]))
     array([2.])
     """
+    shapes = "x (...) -> y (...)"
 
     def forward(self, x):
-        self.cache = x = self.accept(x)
+        self.cache = x
         return np.sin(x)
 
     def backward(self, dout):
-        x = self.recall()
-        return self.upstream(dout, x.shape, x.dtype) * np.cos(x)
+        x = self.cache
+        return dout * np.cos(x)
 
 
 def refuse(layer, name, x, bad, expected):

@@ -78,25 +78,22 @@ class Attention(Layer):
     array([[[1.],
             [0.]]])
     """
+    shapes = "q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), mask? any -> y (N, Tq, E)"
+
     weights = None
 
     def forward(self, q, k, v, mask=None):
-        q = self.accept(q, shape=("N", "Tq", "D"), name="q")
-        (N, Tq, D), dtype = q.shape, q.dtype
-        k = self.accept(k, shape=(N, "Tk", D), name="k")
-        v = self.accept(v, shape=(N, k.shape[1], "E"), name="v")
-        k, v = k.astype(dtype, copy=False), v.astype(dtype, copy=False)
+        k, v = k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False)
         if mask is not None:
-            mask = attention_mask(self, mask, N, Tq, k.shape[1])
+            mask = attention_mask(self, mask, len(q), q.shape[1], k.shape[1])
             k, v = seen(k, mask), seen(v, mask)
         y, self.weights = attend(q, k, v, mask)
         self.cache = q, k, v, y, self.weights, mask
         return y
 
     def backward(self, dout):
-        *cache, mask = self.recall()
-        q, _, _, y, _ = cache
-        return gradients(*attend_back(self.upstream(dout, y.shape, q.dtype), *cache), mask=mask)
+        *cache, mask = self.cache
+        return gradients(*attend_back(dout, *cache), mask=mask)
 
 
 def attention_mask(layer, mask, N, Tq, Tk):
@@ -185,8 +182,7 @@ class MultiHeadAttention(Layer):
 
     def backward(self, dout):
         Wq, bq, Wk, bk, Wv, bv, Wo, bo = self.params
-        query, source, *attention, joined, two, mask = self.recall()
-        dout = self.upstream(dout, query.shape, Wq.dtype)
+        query, source, *attention, joined, two, mask = self.cache
         dy = self.split(self.affine_back(joined, dout, 6))
         dq, dk, dv = map(self.join, attend_back(dy, *attention))
         dquery = self.affine_back(query, dq, 0)
@@ -250,6 +246,7 @@ class PositionalEncoding(Layer):
     >>> layer.forward(np.zeros((1, 2, 1))).tolist()
     [[[1.0], [2.0]]]
     """
+    shapes = "x (N, T, D), W (L, D) -> y (N, T, D)"
 
     def __init__(self, W=None):
         super().__init__(W=W)
@@ -263,7 +260,6 @@ class PositionalEncoding(Layer):
         return cls(initializers.weights("PositionalEncoding", initializer, (length, dimension), rng, dtype))
 
     def forward(self, x):
-        x = self.accept(x, shape=("N", "T", self.params[0].shape[1] if self.params else "D"))
         N, T, D = x.shape
         p = self.params[0][:T] if self.params else sinusoids(T, D).astype(x.dtype)
         if len(p) < T:
@@ -272,8 +268,7 @@ class PositionalEncoding(Layer):
         return x + p
 
     def backward(self, dout):
-        shape, dtype = self.recall()
-        dout = self.upstream(dout, shape, dtype)
+        shape, dtype = self.cache
         if self.params:
             dW, T = self.grads[0], shape[1]
             np.sum(dout, axis=0, out=dW[:T])

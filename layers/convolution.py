@@ -37,6 +37,7 @@ class Convolution(Layer):
     >>> layer.grads[0]
     array([[[[0., 5.]]]])
     """
+    shapes = "x (N, C, H, W), W (F, C / groups, KH, KW), b (F) -> y (N, F, OH, OW)"
 
 
     def __init__(self, W, b=None, stride=1, padding=0, dilation=1, groups=1):
@@ -79,10 +80,7 @@ class Convolution(Layer):
 
     def forward(self, x):
         W, *b = self.params
-        C = W.shape[1] * self.groups
-        if hint := layout_hint(getattr(x, "shape", ()), C):
-            raise ValueError(checks.wrong("Convolution", "x", f"have shape (N, {C}, H, W)", x.shape, hint))
-        self.cache = x = self.accept(x, shape=("N", C, "H", "W"))
+        self.cache = x
         windows = self._windows(x.shape)
         y = np.empty((len(x), *windows.places, len(W)), W.dtype)
         if self._depthwise:
@@ -103,9 +101,9 @@ class Convolution(Layer):
 
     def backward(self, dout):
         (W, *b), (_, *db) = self.params, self.grads
-        x = self.recall()
+        x = self.cache
         windows = self._windows(x.shape)
-        dy = channels_last(self.upstream(dout, (len(x), len(W), *windows.places), W.dtype))
+        dy = channels_last(dout)
         if b:
             lines(dy).sum(axis=0).reshape(-1, len(W)).sum(axis=0, out=db[0])
         rest = windows.rest(x.shape)
@@ -185,15 +183,6 @@ class Convolution(Layer):
 
         dW[...] = sum(windows.spread(gradients, N)).reshape(W.shape)
         return dx
-
-
-def layout_hint(shape, C):
-    """What makes images (N, C, H, W) of an array of this shape, where the axes say it, or nothing."""
-    if len(shape) == 4 and shape[1] != C == shape[3]:
-        return "the channels come before the rows: x.transpose(0, 3, 1, 2)"
-    if len(shape) == 3 and shape[0] == C:
-        return "one image is a batch of one: x[None]"
-    return "images of one channel have an axis for it: x[:, None]" if len(shape) == 3 and C == 1 else ""
 
 
 def lines(y):

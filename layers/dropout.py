@@ -25,6 +25,7 @@ class Dropout(Layer):
     >>> layer.backward(np.ones((1, 6)))
     array([[2., 2., 2., 0., 0., 0.]])
     """
+    shapes = "x (...) -> y (...)"
 
     dropout_ratio, rate = Renamed("p"), Renamed("p")
 
@@ -35,7 +36,6 @@ class Dropout(Layer):
         self.buffers["rng"] = generator("Dropout", rng)
 
     def forward(self, x):
-        x = self.accept(x)
         if self.training:
             keep = self.buffers["rng"].random(x.shape, np.float32) >= self.p          # the same values in every dtype
             factor = keep * x.dtype.type(1 / (1 - self.p))
@@ -45,5 +45,5 @@ class Dropout(Layer):
         return x * factor
 
     def backward(self, dout):
-        factor = self.recall()
-        return self.upstream(dout, factor.shape, factor.dtype) * factor
+        factor = self.cache
+        return dout * factor

@@ -51,14 +51,14 @@ class Embedding(Lookup):
     >>> layer.grads[0].tolist(), layer.grads[0].rows
     ([[2.0, 2.0], [0.0, 0.0], [6.0, 6.0]], array([0, 2]))
     """
+    shapes = "ids any, W (V, D) -> y (..., D)"
 
     def forward(self, ids):
         self.cache = ids = self.accept_ids(ids)
         return self.params[0].take(ids, axis=0, mode="clip")      # the ids are checked: "clip" skips a second check
 
     def backward(self, dout):
-        (W,), ids = self.params, self.recall()
-        dout = self.upstream(dout, ids.shape + W.shape[1:], W.dtype)
+        (W,), ids = self.params, self.cache
         self.grads[0].write(ids.reshape(-1), dout.reshape(-1, W.shape[1]))
 
 
@@ -87,10 +87,11 @@ class EmbeddingDot(Lookup):
     >>> layer.grads[0].tolist()
     [[-1.0, -100.0], [0.0, 0.0], [1.0, 100.0]]
     """
+    shapes = "h (N, ..., D), ids any, W (V, D) -> y (N, ..., K)"
 
     def forward(self, h, ids):
         W, = self.params
-        h, ids = self.accept(h, last=W.shape[1], name="h"), self.accept_ids(ids)
+        ids = self.accept_ids(ids)
         if ids.shape[:-1] != h.shape[:-1]:
             checks.array("EmbeddingDot", "ids", ids, ids.dtype, h.shape[:-1] + ("K",))
         y = W.take(ids, axis=0, mode="clip")
@@ -98,8 +99,7 @@ class EmbeddingDot(Lookup):
         return np.matmul(y, h[..., None])[..., 0]
 
     def backward(self, dout):
-        h, ids, y = self.recall()
-        dout = self.upstream(dout, ids.shape, h.dtype)
+        h, ids, y = self.cache
         dy = dout[..., None] * h[..., None, :]
         self.grads[0].write(ids.reshape(-1), dy.reshape(-1, h.shape[-1]))
         return np.matmul(dout[..., None, :], y)[..., 0, :], None

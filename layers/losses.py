@@ -13,24 +13,11 @@ PIECE = 2**18       # elements: 1 MiB of float32
 
 
 class Loss(Layer):
-    """What losses share: the checks of x and t, and of the upstream gradient, which is a number."""
-    rows = ("N", ..., "D")      # the pattern of x
+    """What losses share: how many rows they took the mean over, labels, and the upstream gradient, which is a number."""
     count = 0                   # of what the last forward took the mean over: rows, or elements
 
-    def scores(self, x):
-        x = self.accept(x)
-        x = x if x.ndim > 1 else checks.array(type(self).__name__, "x", x, shape=self.rows)
-        self.count = x.size // x.shape[-1]
-        return x
-
-    def targets(self, t, x):
-        """Targets that are numbers: an array of exactly x's shape, never broadcast, in x's dtype."""
-        if t.__class__ is np.ndarray and t.shape == x.shape and t.dtype is x.dtype:
-            return t
-        return checks.array(type(self).__name__, "t", t, x.dtype, x.shape)
-
     def labels(self, t, x, ignore_label=None):
-        if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
+        if x.ndim > 2 and np.shape(t) == x.shape[:1]:
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample", x.shape,
                                           "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"))
         return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1], ignore_label)
@@ -38,6 +25,10 @@ class Loss(Layer):
     def number(self, dout):
         """The gradient from above, dL/d(this loss), a Python float."""
         return checks.number(type(self).__name__, "dout", dout, expected="be one finite number, as the loss is")
+
+
+def rows(x):
+    return x.size // x.shape[-1]
 
 
 class SoftmaxWithLoss(Loss):
@@ -65,7 +56,7 @@ class SoftmaxWithLoss(Loss):
     array([[-0.25,  0.25],
            [ 0.  ,  0.  ]])
     """
-    rows = ("N", ..., "C")
+    shapes = "x (N, ..., C), t any -> L"
 
     def __init__(self, ignore_label=None):
         super().__init__()
@@ -73,7 +64,7 @@ class SoftmaxWithLoss(Loss):
 
     def forward(self, x, t):
         checks.unmasked("SoftmaxWithLoss", "t", t)
-        x, t = self.scores(x), checks.as_array(t)
+        t = checks.as_array(t)
         C = x.shape[-1]
         if C == 1:
             raise ValueError(checks.wrong("SoftmaxWithLoss", "x", "have a column for each of two classes or more", x.shape,
@@ -82,7 +73,7 @@ class SoftmaxWithLoss(Loss):
         e, top, total = exponentials(z)                    # y = e / total
         self.count, weight, at = len(z), None, None
         if t.shape == x.shape:
-            t = self.targets(t, x).reshape(z.shape)
+            t = checks.array("SoftmaxWithLoss", "t", t, x.dtype).reshape(z.shape)
             if t.min() < 0:
                 raise ValueError(checks.wrong("SoftmaxWithLoss", "t", "hold no negative weights", t.min()))
             weight = t.sum(axis=1)
@@ -100,7 +91,7 @@ class SoftmaxWithLoss(Loss):
         return float(loss) / max(self.count, 1)
 
     def backward(self, dout=1.0):
-        e, total, t, at, weight, shape = self.recall()
+        e, total, t, at, weight, shape = self.cache
         scale = self.number(dout) / max(self.count, 1)
         weight = scale if weight is None else weight * scale
         dx = e * (weight / total)[:, None]
@@ -145,19 +136,18 @@ class SigmoidWithLoss(Loss):
     >>> loss.backward()
     array([[-0.25,  0.  ]])
     """
-    rows = ("N", ...)
+    shapes = "x (N, ...), t like x -> L"
 
     def forward(self, x, t):
-        x = self.scores(x)
-        t, self.count = self.targets(t, x), x.size
+        self.count = x.size
         if t.min() < 0 or t.max() > 1:
             raise ValueError(checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}"))
         self.cache = x, t
         return float(np.mean(np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x)))))
 
     def backward(self, dout=1.0):
-        x, t = self.recall()
-        return (sigmoid(x) - t) * (self.number(dout) / x.size)
+        x, t = self.cache
+        return (sigmoid(x) - t) * (self.number(dout) / self.count)
 
 
 class SquaredError(Loss):
@@ -175,18 +165,19 @@ class SquaredError(Loss):
     >>> loss.backward()
     array([[ 1., -2.]])
     """
+    shapes = "x (N, ..., D), t like x -> L"
 
     def forward(self, x, t):
-        x = self.scores(x)
-        self.cache = d = x - self.targets(t, x)
+        self.cache = d = x - t
+        self.count = rows(x)
         total = float(np.vdot(d, d))
         if total == np.inf:                  # past float32's range, where the loss itself need not be
             total = float(np.vdot(d.astype(np.float64), d.astype(np.float64)))
-        return 0.5 * total / (d.size // d.shape[-1])
+        return 0.5 * total / self.count
 
     def backward(self, dout=1.0):
-        d = self.recall()
-        return d * (self.number(dout) / (d.size // d.shape[-1]))
+        d = self.cache
+        return d * (self.number(dout) / self.count)
 
 
 class NormLoss(Loss):
@@ -206,6 +197,7 @@ class NormLoss(Loss):
     >>> loss.backward()
     array([[0.6, 0.8]])
     """
+    shapes = "x (N, ..., D), t like x -> L"
 
     def __init__(self, p):
         super().__init__()
@@ -214,8 +206,8 @@ class NormLoss(Loss):
         self.p = p
 
     def forward(self, x, t):
-        x = self.scores(x)
-        self.cache = d = x - self.targets(t, x)
+        self.cache = d = x - t
+        self.count = rows(x)
         if self.p == 1:
             return float(np.abs(d).sum(axis=-1, dtype=np.float64).mean())
         if self.p == 2:
@@ -224,8 +216,8 @@ class NormLoss(Loss):
         return float(np.abs(d).max(axis=-1).mean(dtype=np.float64))
 
     def backward(self, dout=1.0):
-        d = self.recall()
-        scale = self.number(dout) / (d.size // d.shape[-1])
+        d = self.cache
+        scale = self.number(dout) / self.count
         if self.p == 1:
             return np.sign(d) * scale
         if self.p == 2:
@@ -262,23 +254,22 @@ class HingeLoss(Loss):
     >>> loss.backward()
     array([[-1.,  1.,  0.]])
     """
-    rows = ("N", ..., "C")
+    shapes = "x (N, ..., C), t any -> L"
 
     def __init__(self, margin=1.0):
         super().__init__()
         self.margin = checks.number("HingeLoss", "margin", margin, 0, expected="be a number of at least 0")
 
     def forward(self, x, t):
-        x = self.scores(x)
-        t = self.labels(t, x)[..., None]
+        t, self.count = self.labels(t, x)[..., None], rows(x)
         slack = np.maximum(x - np.take_along_axis(x, t, -1) + self.margin, 0)
         np.put_along_axis(slack, t, 0, -1)
         self.cache = slack, t
-        return float(slack.sum(dtype=np.float64)) / t.size
+        return float(slack.sum(dtype=np.float64)) / self.count
 
     def backward(self, dout=1.0):
-        slack, t = self.recall()
-        dx = (slack > 0) * slack.dtype.type(self.number(dout) / t.size)
+        slack, t = self.cache
+        dx = (slack > 0) * slack.dtype.type(self.number(dout) / self.count)
         np.put_along_axis(dx, t, -dx.sum(axis=-1, keepdims=True), -1)
         return dx
 
@@ -300,11 +291,10 @@ class KLDivergence(Loss):
     >>> loss.backward().round(4)
     array([[-2.    , -0.6667]])
     """
-    rows = ("N", ..., "C")
+    shapes = "x (N, ..., C), t like x -> L"
 
     def forward(self, x, t):
-        x = self.scores(x)
-        t = self.targets(t, x)
+        self.count = rows(x)
         for name, p in (("x", x), ("t", t)):
             if p.min() < 0:
                 raise ValueError(checks.wrong("KLDivergence", name, "hold probabilities", f"{p.min()}",
@@ -312,11 +302,11 @@ class KLDivergence(Loss):
         tiny = np.finfo(x.dtype).tiny
         x = np.maximum(x, tiny)
         self.cache = x, t
-        return float(np.sum(t * (np.log(np.maximum(t, tiny)) - np.log(x)), dtype=np.float64)) / (x.size // x.shape[-1])
+        return float(np.sum(t * (np.log(np.maximum(t, tiny)) - np.log(x)), dtype=np.float64)) / self.count
 
     def backward(self, dout=1.0):
-        x, t = self.recall()
-        return -t / x * (self.number(dout) / (x.size // x.shape[-1]))
+        x, t = self.cache
+        return -t / x * (self.number(dout) / self.count)
 
 
 class CosineLoss(Loss):
@@ -336,16 +326,16 @@ class CosineLoss(Loss):
     >>> loss.backward()
     array([[ 0. , -0.5]])
     """
+    shapes = "x (N, ..., D), t like x -> L"
 
     def forward(self, x, t):
-        x = self.scores(x)
-        t = self.targets(t, x)
+        self.count = rows(x)
         (u, norm), (v, _) = directions(x), directions(t)
         cos = np.sum(u * v, axis=-1, keepdims=True)
         self.cache = u, v, cos, np.where(norm == 0, np.inf, norm)
         return 1.0 - float(cos.mean())
 
     def backward(self, dout=1.0):
-        u, v, cos, norm = self.recall()
-        scale = self.number(dout) / cos.size / norm
+        u, v, cos, norm = self.cache
+        scale = self.number(dout) / self.count / norm
         return (cos * u - v) * scale.astype(u.dtype)

@@ -89,19 +89,18 @@ class LayerNorm(Normalization):
     >>> layer.backward(np.array([[1.0, 0.0]]))                 # two values can only become -1 and 1
     array([[0., 0.]])
     """
+    shapes = "x (N, ..., D), gamma (D), beta (D) -> y (N, ..., D)"
 
     def __init__(self, gamma, beta, eps=1e-5):
         super().__init__(gamma, beta, eps)
 
     def forward(self, x):
-        x = self.accept(x, last=len(self.params[0]))
         u, s, *_ = standardize(x.reshape(-1, x.shape[-1]), row_means, self.eps)
         self.cache = u, s, x.shape
         return self.scale_and_shift(u).reshape(x.shape)
 
     def backward(self, dout):
-        u, s, shape = self.recall()
-        dout = self.upstream(dout, shape, u.dtype)
+        u, s, shape = self.cache
         du = self.scale_and_shift_back(dout.reshape(u.shape), u)
         return standardize_back(du, u, s, row_means).reshape(shape) if self.input_gradient else None
 
@@ -129,6 +128,7 @@ class GroupNorm(Normalization):
     array([[[0., 0.],
             [0., 0.]]])
     """
+    shapes = "x (N, C, ...), gamma (C), beta (C) -> y (N, C, ...)"
 
     def __init__(self, gamma, beta, groups, eps=1e-5):
         super().__init__(gamma, beta, eps)
@@ -137,15 +137,14 @@ class GroupNorm(Normalization):
             raise ValueError(checks.wrong("GroupNorm", "groups", f"divide the number of channels, {len(gamma)}", groups))
 
     def forward(self, x):
-        x = self.accept(x, shape=("N", len(self.params[0]), ...))
         lines = as_lines(x)
         u, s, *_ = standardize(lines.reshape(len(x), -1, lines.shape[1]), self._means, self.eps)
         self.cache = u, s, x.shape
         return from_lines(self.scale_and_shift(u), x.shape)
 
     def backward(self, dout):
-        u, s, shape = self.recall()
-        du = self.scale_and_shift_back(as_lines(self.upstream(dout, shape, u.dtype)).reshape(u.shape), u)
+        u, s, shape = self.cache
+        du = self.scale_and_shift_back(as_lines(dout).reshape(u.shape), u)
         return from_lines(standardize_back(du, u, s, self._means), shape) if self.input_gradient else None
 
     def _means(self, x):
@@ -187,6 +186,8 @@ class BatchNorm(Normalization):
     array([[0., 0.],
            [0., 0.]])
     """
+    shapes = "x (N, C, ...), gamma (C), beta (C) -> y (N, C, ...)"
+
     moving_mean, moving_var = Renamed("running_mean"), Renamed("running_var")
 
     def __init__(self, gamma, beta, momentum=0.1, eps=1e-5):
@@ -198,7 +199,6 @@ class BatchNorm(Normalization):
     running_var = property(lambda self: self.buffers["running_var"])
 
     def forward(self, x):
-        x = self.accept(x, shape=("N", len(self.params[0]), ...))
         lines = as_lines(x)
         if self.training:
             M = x.size // x.shape[1]
@@ -220,8 +220,8 @@ class BatchNorm(Normalization):
         return from_lines(self.scale_and_shift(u), x.shape)
 
     def backward(self, dout):
-        u, s, shape, in_training = self.recall()
-        du = self.scale_and_shift_back(as_lines(self.upstream(dout, shape, u.dtype)), u)
+        u, s, shape, in_training = self.cache
+        du = self.scale_and_shift_back(as_lines(dout), u)
         if not self.input_gradient:
             return None
         return from_lines(standardize_back(du, u, s, self._means) if in_training else du * s, shape)

@@ -19,6 +19,8 @@ class Pool(Layer):
     Works on a few images at a time, padded, as (m, H, W, C), so that they stay in the cache. The pixels of a row that
     are joined are copied out of it first: of few channels they are short runs in memory, slow to calculate with.
     """
+    shapes = "x (N, C, H, W) -> y (N, C, OH, OW)"
+
     padded_with, takes_notes = 0.0, False
 
     def __init__(self, size, stride=None, padding=0):
@@ -32,7 +34,6 @@ class Pool(Layer):
             raise ValueError(checks.wrong(who, "padding", f"be at most half of the window {self.size}", self.padding))
 
     def forward(self, x):
-        x = self.accept(x, shape=("N", "C", "H", "W"))
         (N, C, H, _), (OH, OW), (KH, KW) = x.shape, self._places(x.shape), self.size
         y = np.empty((N, OH, OW, C), x.dtype)
         shapes = (KW - 1, N, H + 2 * self.padding[0], OW, C), (KH - 1, N, OH, OW, C)
@@ -47,9 +48,9 @@ class Pool(Layer):
         return channels_first(y)
 
     def backward(self, dout):
-        shape, dtype, *notes = self.recall()
-        (N, C, H, W), (PH, PW), (OH, OW) = shape, self.padding, self._places(shape)
-        dy = channels_last(self.upstream(dout, (N, C, OH, OW), dtype))
+        shape, dtype, *notes = self.cache
+        (N, C, H, W), (PH, PW), OW = shape, self.padding, self._places(shape)[1]
+        dy = channels_last(dout)
         across, down = self._axes(shape)
         overlap = [s < k for s, k in zip(self.stride, self.size)]
         dx = np.empty((N, H, W, C), dtype)
@@ -125,6 +126,7 @@ class MaxPool(Pool):
     array([[[[ 0.,  0., 20.,  0.],
              [10.,  0.,  0.,  0.]]]])
     """
+    shapes = Pool.shapes
     padded_with, takes_notes = -np.inf, True
 
     def forward(self, x):
@@ -196,15 +198,14 @@ class GlobalAveragePool(Layer):
     array([[[[2., 2.],
              [2., 2.]]]])
     """
+    shapes = "x (N, C, H, W) -> y (N, C)"
 
     def forward(self, x):
-        x = self.accept(x, shape=("N", "C", "H", "W"))
         self.cache = x.shape, x.dtype
         return x.mean(axis=(2, 3))
 
     def backward(self, dout):
-        (N, C, H, W), dtype = self.recall()
-        dout = self.upstream(dout, (N, C), dtype)
+        (N, C, H, W), dtype = self.cache
         dx = np.empty((N, H, W, C), dtype)
         dx[...] = (dout / (H * W))[:, None, None, :]
         return channels_first(dx)

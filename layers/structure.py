@@ -31,21 +31,20 @@ class Repeat(Layer):
     >>> node.backward(np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]))
     array([[ 6., 60.]])
     """
+    shapes = "x (...) -> y (...)"
 
     def __init__(self, n, axis=0):
         super().__init__()
         self.n, self.axis = checks.count("Repeat", "n", n), checks.whole("Repeat", "axis", axis)
 
     def forward(self, x):
-        x = self.accept(x)
         self.cache = x.shape, x.dtype, axis_of(self, self.axis, x)
         checks.room("Repeat", "n", (x.size, self.n), x.itemsize, got=self.n)
         return np.repeat(x, self.n, axis=self.axis)
 
     def backward(self, dout):
-        shape, dtype, axis = self.recall()
+        shape, dtype, axis = self.cache
         front, back = shape[:axis + 1], shape[axis + 1:]
-        dout = self.upstream(dout, front[:-1] + (front[-1] * self.n,) + back, dtype)
         return dout.reshape(front + (self.n,) + back).sum(axis=axis + 1)
 
 
@@ -65,6 +64,7 @@ class Sum(Layer):
     array([[ 1., 10.],
            [ 1., 10.]])
     """
+    shapes = "x (...) -> y (...)"
 
     def __init__(self, axis=0, keepdims=False):
         super().__init__()
@@ -76,18 +76,16 @@ class Sum(Layer):
         self.axis, self.keepdims = axis, checks.flag(who, "keepdims", keepdims)
 
     def forward(self, x):
-        x = self.accept(x)
         axes = range(x.ndim) if self.axis is None else [axis_of(self, axis, x) for axis in np.atleast_1d(self.axis).tolist()]
         if len(set(axes)) < len(axes):                             # 1 and -1 of two axes
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have different axes {self.axis}", f"shape {x.shape}"))
-        self.cache = x.shape, x.dtype, tuple(axes)
+        self.cache = x.shape, tuple(axes)
         return self.scaled(total(x, axes[0], self.keepdims) if len(axes) == 1 else x.sum(tuple(axes), keepdims=self.keepdims))
 
     def backward(self, dout):
-        shape, dtype, axes = self.recall()
+        shape, axes = self.cache
         kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
-        gone = tuple(n for i, n in enumerate(shape) if i not in axes)
-        dout = self.scaled(self.upstream(dout, kept if self.keepdims else gone, dtype))
+        dout = self.scaled(dout)
         return np.broadcast_to(np.reshape(dout, kept), shape).copy()
 
     def scaled(self, values):
@@ -118,8 +116,8 @@ class Mean(Sum):
     """
 
     def scaled(self, values):
-        shape, dtype, axes = self.recall()
-        return values / dtype.type(math.prod(shape[i] for i in axes))
+        shape, axes = self.cache
+        return values / values.dtype.type(math.prod(shape[i] for i in axes))
 
 
 class Branch(Layer):
@@ -135,23 +133,23 @@ class Branch(Layer):
     >>> node.backward((np.array([1.0, 1.0]), np.array([10.0, 20.0])))
     array([11., 21.])
     """
+    shapes = "x (...) -> y (...)"
 
     def __init__(self, n=2):
         super().__init__()
         self.n = checks.count("Branch", "n", n)
 
     def forward(self, x):
-        x = self.accept(x)
         self.cache = x.shape, x.dtype
         checks.room("Branch", "n", (self.n,), x.nbytes + 100, got=self.n)
         return tuple(x.copy() for _ in range(self.n))
 
     def backward(self, dout):
-        shape, dtype = self.recall()
+        shape, dtype = self.cache
         if not isinstance(dout, (tuple, list)) or len(dout) != self.n:
             raise ValueError(checks.wrong("Branch", "dout", f"be a tuple of {self.n} gradients, one for each output",
                                           len(dout) if isinstance(dout, (tuple, list)) else type(dout).__name__))
-        return sum((self.upstream(d, shape, dtype) for d in dout if d is not None), np.zeros(shape, dtype))
+        return sum((d for d in dout if d is not None), np.zeros(shape, dtype))
 
 
 class Flatten(Layer):
@@ -167,16 +165,14 @@ class Flatten(Layer):
     >>> layer.backward(np.zeros((32, 64))).shape
     (32, 1, 8, 8)
     """
+    shapes = "x (N, ...) -> y (N, D)"
 
     def forward(self, x):
-        x = self.accept(x, shape=("N", ...))
-        self.cache = x.shape, x.dtype
+        self.cache = x.shape
         return np.array(x, order="C").reshape(len(x), -1)
 
     def backward(self, dout):
-        shape, dtype = self.recall()
-        size = int(np.prod(shape[1:]))
-        return self.upstream(dout, (shape[0], size), dtype).reshape(shape).copy()
+        return dout.reshape(self.cache).copy()
 
 
 class Reshape(Layer):
@@ -191,6 +187,7 @@ class Reshape(Layer):
     >>> node.backward(np.zeros((5, 2, 3))).shape
     (5, 6)
     """
+    shapes = "x (...) -> y (...)"
 
     def __init__(self, shape):
         super().__init__()
@@ -203,7 +200,6 @@ class Reshape(Layer):
             raise ValueError(checks.wrong("Reshape", "shape", "have one -1 at most", self.shape))
 
     def forward(self, x):
-        x = self.accept(x)
         try:
             y = x.reshape(self.shape).copy()
         except ValueError:
@@ -213,8 +209,8 @@ class Reshape(Layer):
         return y
 
     def backward(self, dout):
-        shape, out, dtype = self.recall()
-        return self.upstream(dout, out, dtype).reshape(shape).copy()
+        shape, out, dtype = self.cache
+        return dout.reshape(shape).copy()
 
 
 class Transpose(Layer):
@@ -229,6 +225,7 @@ class Transpose(Layer):
     >>> node.backward(np.zeros((5, 3, 2))).shape
     (5, 2, 3)
     """
+    shapes = "x (...) -> y (...)"
 
     def __init__(self, axes=None):
         super().__init__()
@@ -236,7 +233,6 @@ class Transpose(Layer):
             checks.whole("Transpose", f"axes[{i}]", a) for i, a in enumerate(checks.items("Transpose", "axes", axes, "axes")))
 
     def forward(self, x):
-        x = self.accept(x)
         axes = tuple(range(x.ndim))[::-1] if self.axes is None else self.axes
         if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
             raise ValueError(checks.wrong("Transpose", "x", f"have {len(axes)} axes, to be ordered as {axes}",
@@ -245,8 +241,7 @@ class Transpose(Layer):
         return x.transpose(axes).copy()
 
     def backward(self, dout):
-        shape, dtype, axes = self.recall()
-        dout = self.upstream(dout, tuple(shape[a] for a in axes), dtype)
+        shape, dtype, axes = self.cache
         return dout.transpose(np.argsort(np.array(axes) % len(axes))).copy()
 
 
@@ -280,6 +275,6 @@ class Concatenate(Layer):
         return y
 
     def backward(self, dout):
-        shape, dtype, axis, sizes, dtypes = self.recall()
-        parts = np.split(self.upstream(dout, shape, dtype), np.cumsum(sizes)[:-1], axis=axis)
+        shape, dtype, axis, sizes, dtypes = self.cache
+        parts = np.split(dout, np.cumsum(sizes)[:-1], axis=axis)
         return tuple(part.astype(d) for part, d in zip(parts, dtypes))

@@ -30,6 +30,8 @@ class Model(Layer):
     - ``params``, ``grads``: the lists over all layers, an array that layers share listed once.
     """
 
+    guarded = False
+
     def __init__(self, layers, loss=None, penalty=None):
         super().__init__()
         if not layers:

@@ -121,7 +121,7 @@ def test_leaving_out_the_input_gradient_changes_no_parameter_gradient(data):
 def test_the_input_gradient_flag_comes_back_after_an_error(data):
     model = network()
     model.forward(*data)
-    model.layers[1].cache = None
+    model.layers[1]._made = None
     with pytest.raises(RuntimeError):
         model.backward()
     assert model.layers[0].input_gradient

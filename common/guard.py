@@ -1,0 +1,252 @@
+"""The guard around every layer's forward and backward, so that a page states its formula and nothing else.
+
+A layer says its shapes in one line, parameters among them:
+
+    shapes = "x (N, ..., I), W (I, O), b (O) -> y (N, ..., O)"
+
+Before ``forward`` each input is looked at: it is an array of floats that fits, or a TypeError or ValueError names layer,
+argument, what was expected and what came; and it is cast to the dtype of the parameters. Afterwards the guard remembers shape and
+dtype of what was returned: by these it checks and casts ``dout`` before ``backward``, and refuses a backward without a forward.
+
+In the line a letter is a size: that of a parameter, or the one that an earlier input has there; ``...`` stands for any axes, and
+
+    mask? (N, T)       may be left out, or be None
+    t any              is left to the layer, as labels, ids and masks are, which have checks of their own
+    t like x           has exactly the shape of x, and is cast to its dtype
+    W (F, C / groups)  makes C as many times larger as the attribute ``groups`` says
+
+The line belongs to the forward in the same class. A class without one has arrays of another float dtype cast, and the order of
+calls and dout checked, no more. Only the outermost call of a layer in a thread is guarded: ``super().forward(x)`` is a plain
+call; a forward that is assigned later is not guarded.
+"""
+import functools
+import re
+from threading import get_ident
+
+import numpy as np
+
+from . import checks
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+ANY, NUMBER, SEVERAL, LEFT, LIKE = "any", "number", "several", "left", "like"
+
+
+class Argument:
+    """One input of the line: ``name``, the pattern of its shape (None: left to the layer), whether it may be left out."""
+
+    def __init__(self, name, pattern, optional):
+        self.name, self.pattern, self.optional = name, pattern, optional
+
+
+def parsed(line):
+    """The arguments of a line, parameters among them, as a tuple.
+
+    >>> [(a.name, a.pattern, a.optional) for a in parsed("x (N, ..., I), mask? (N, T), t any, W (I, O) -> y (N, ..., O)")]
+    [('x', ('N', Ellipsis, 'I'), False), ('mask', ('N', 'T'), True), ('t', None, False), ('W', ('I', 'O'), False)]
+    """
+    found = re.findall(r"(\w+)(\??) (any|like \w+|\([^)]*\))", line.partition("->")[0])
+    return tuple(Argument(name, pattern_of(text), bool(mark)) for name, mark, text in found)
+
+
+def pattern_of(text):
+    if text == ANY or text.startswith("like"):
+        return None if text == ANY else text.split()[1]
+    sizes = [size.strip() for size in text.strip("()").split(",") if size.strip()]
+    return tuple(... if size == "..." else int(size) if size.isdecimal() else size for size in sizes)
+
+
+def guard(cls):
+    """Wrap the forward and backward that stand in the body of ``cls``."""
+    line, several = vars(cls).get("shapes"), not cls.__module__.startswith("chainrule.")
+    if wrappable(cls, "forward"):
+        cls.forward = guarded_forward(cls.forward, parsed(line) if line else None, several)
+    if wrappable(cls, "backward"):
+        cls.backward = guarded_backward(cls.backward)
+
+
+def wrappable(cls, name):
+    method = vars(cls).get(name)
+    return type(method) is type(wrappable) and not hasattr(method, "guarded")
+
+
+def guarded_forward(forward, arguments, several):
+    """``several``: a class of a user's, which may run forward more than once before backward."""
+    @functools.wraps(forward)
+    def guarded(self, *inputs, **named):
+        __tracebackhide__ = True
+        me = get_ident()
+        if self._inside == me:
+            return forward(self, *inputs, **named)
+        self._inside = me
+        try:
+            fits = self._fits
+            if arguments is None or named or fits is None or fits[0] is not arguments or len(inputs) != len(fits[2]):
+                inputs, named = admitted(self, arguments, forward, inputs, named)
+            elif len(inputs) > 1 or fits[2][0] is LEFT:
+                if not all(map(quickly, inputs, fits[2], (fits[1],) * len(inputs), (inputs[0],) * len(inputs))):
+                    inputs, named = admitted(self, arguments, forward, inputs, named)
+            else:
+                _, dtype, ((last, pattern),) = fits
+                x, = inputs
+                if not (x.__class__ is np.ndarray and x.size
+                        and (x.dtype is dtype or dtype is None and (x.dtype is FLOAT32 or x.dtype is FLOAT64))
+                        and (last is None or x.ndim > 1 and x.shape[-1] == last)
+                        and (pattern is None or checks.matches(x.shape, pattern))):
+                    inputs, named = admitted(self, arguments, forward, inputs, named)
+            y = forward(self, *inputs, **named)
+            self._made = (y.shape, y.dtype) if y.__class__ is np.ndarray else described(y)
+            if several:
+                self._seen = {*(self._seen or ()), self._made[0]} if self._made[0].__class__ is tuple else self._seen
+            return y
+        finally:
+            self._inside = None
+    guarded.guarded = True
+    return guarded
+
+
+def guarded_backward(backward):
+    @functools.wraps(backward)
+    def guarded(self, *douts, **named):
+        __tracebackhide__ = True
+        me = get_ident()
+        if self._inside == me:
+            return backward(self, *douts, **named)
+        self._inside = me
+        try:
+            made = self._made
+            if made is None:
+                refuse_order(self)
+            elif douts:
+                dout, (shape, dtype) = douts[0], made
+                fits = dout.__class__ is np.ndarray and dout.dtype is dtype and dout.shape == shape
+                if not fits and (dout is not None or not (douts[1:] or named)):     # None: of several, all comes by the others
+                    douts = (fitting(self, dout, shape, dtype), *douts[1:])
+            return backward(self, *douts, **named)
+        finally:
+            self._inside = None
+    guarded.guarded = True
+    return guarded
+
+
+def admitted(layer, arguments, forward, inputs, named):
+    """The inputs, positional and named, checked and cast; and what a call with one input needs to know next time."""
+    who, params = type(layer).__name__, getattr(layer, "params", ())
+    dtype = params[0].dtype if len(params) and isinstance(params[0], np.ndarray) else None
+    if arguments is None:
+        return tuple(cast(who, "an input", x, dtype) for x in inputs), {n: cast(who, n, x, dtype) for n, x in named.items()}
+    fixed = parameter_sizes(layer, arguments)
+    wanted = [a for a in arguments if a.name not in layer.names]
+    inputs, sizes, seen = list(inputs), dict(fixed), {}
+    for i, argument in enumerate(wanted):
+        given = inputs[i] if i < len(inputs) else named.get(argument.name)
+        if argument.pattern is None or given is None and (argument.optional or i >= len(inputs) and argument.name not in named):
+            continue
+        like = seen.get(argument.pattern) if isinstance(argument.pattern, str) else None
+        if like is None:
+            a = checks.array(who, argument.name, given, dtype, known(argument.pattern, sizes))
+        else:
+            a = checks.array(who, argument.name, given, like.dtype, like.shape)
+        seen[argument.name] = a
+        if like is None:
+            bind(argument.pattern, a.shape, sizes)
+        if i < len(inputs):
+            inputs[i] = a
+        else:
+            named = {**named, argument.name: a}
+    patterns = [a.pattern if a.pattern is None or isinstance(a.pattern, str) else known(a.pattern, fixed) for a in wanted]
+    free = [letter for pattern in patterns if isinstance(pattern, tuple) for letter in pattern if isinstance(letter, str)]
+    if len(set(free)) == len(free) and not any(isinstance(p, str) and p != wanted[0].name for p in patterns):
+        layer._fits = arguments, dtype, tuple(map(quick, patterns))
+    return tuple(inputs), named
+
+
+def parameter_sizes(layer, arguments):
+    """The sizes that the parameters' letters stand for."""
+    sizes = {}
+    for name, p in zip(layer.names, layer.params):
+        pattern = next((a.pattern for a in arguments if a.name == name), None) or ()
+        for letter, n in zip(pattern, p.shape):
+            if isinstance(letter, str):
+                letter, _, factor = letter.partition(" / ")
+                sizes[letter] = n * getattr(layer, factor) if factor else n
+    return sizes
+
+
+def known(pattern, sizes):
+    """The pattern with the sizes that are known in place of their letters."""
+    return tuple(sizes.get(letter, letter) if isinstance(letter, str) else letter for letter in pattern)
+
+
+def bind(pattern, shape, sizes):
+    """Note the size of each letter."""
+    front = pattern.index(...) if ... in pattern else len(pattern)
+    back = len(pattern) - front - 1
+    sizes.update(zip(pattern[:front], shape[:front]))
+    if back > 0:
+        sizes.update(zip(pattern[-back:], shape[-back:]))
+
+
+def quick(pattern):
+    """(last, pattern) for the usual patterns (N, ..., I) and (...) without a comparison axis by axis."""
+    if pattern is None or isinstance(pattern, str):
+        return LEFT if pattern is None else LIKE
+    if pattern == (...,):
+        return None, None
+    if len(pattern) == 3 and pattern[1] is ... and isinstance(pattern[0], str) and isinstance(pattern[2], int):
+        return pattern[2], None
+    return None, pattern
+
+
+def quickly(x, fit, dtype, first):
+    """Whether an input needs no more looking at."""
+    if fit is LEFT:
+        return True
+    if x.__class__ is not np.ndarray:
+        return False
+    if fit is LIKE:
+        return x.dtype is first.dtype and x.shape == first.shape
+    last, pattern = fit
+    return (x.size and (x.dtype is dtype or dtype is None and (x.dtype is FLOAT32 or x.dtype is FLOAT64))
+            and (last is None or x.ndim > 1 and x.shape[-1] == last) and (pattern is None or checks.matches(x.shape, pattern)))
+
+
+def cast(who, name, x, dtype):
+    """An input of a class without a line: an array of floats in the parameters' dtype, anything else as it is."""
+    if not isinstance(x, np.ndarray):
+        return x
+    checks.unmasked(who, name, x)
+    if x.dtype.kind != "f" or x.dtype in (FLOAT32, FLOAT64) and dtype in (None, x.dtype) and x.dtype.isnative:
+        return x
+    return checks.array(who, name, x, dtype) if x.size else x
+
+
+def described(y):
+    """Shape and dtype of what forward returned, as ``fitting`` takes them."""
+    if isinstance(y, (np.ndarray, np.floating)):
+        return y.shape, y.dtype
+    if isinstance(y, tuple):
+        return SEVERAL, tuple(map(described, y))
+    return NUMBER, None
+
+
+def fitting(layer, dout, shape, dtype, name="dout"):
+    """``dout`` as an array of the output's shape and dtype; ValueError or TypeError if it cannot be one. Among several None
+    stands for zero; the gradient of a number is left to the loss."""
+    if shape is NUMBER:
+        return dout
+    if shape is SEVERAL:
+        if not isinstance(dout, (tuple, list)) or len(dout) != len(dtype):
+            return dout
+        return tuple(None if d is None else fitting(layer, d, *each) for d, each in zip(dout, dtype))
+    if layer._seen and getattr(dout, "shape", shape) in layer._seen:
+        shape = dout.shape if hasattr(dout, "shape") else shape                     # of an earlier forward, perhaps
+    return checks.array(type(layer).__name__, name, dout, dtype if dtype.kind == "f" else None, shape)
+
+
+def refuse_order(layer):
+    """RuntimeError if a guarded forward has not run, or its caches were dropped."""
+    if hasattr(type(layer).forward, "guarded") and "forward" not in vars(layer):
+        raise RuntimeError(f"{type(layer).__name__}: backward was called before forward; "
+                           "call forward(x) first (predict keeps nothing for backward)")
