@@ -95,7 +95,7 @@ class Layer:
     guarded = True            # False: a class with checks of its own, such as a model
     train_flg, train_flag, is_training = (Renamed("training") for _ in range(3))
 
-    _inside = _made = _fits = _seen = None        # the guard's: see guard.py
+    _made, _fits, _seen = None, (), None          # the guard's: see guard.py
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -180,7 +180,7 @@ class Layer:
 
     def __getstate__(self):
         """What ``copy`` and ``pickle`` keep: all but the cache."""
-        return {**vars(self), "cache": None, "_inside": None, "_made": None, "_fits": None, "_seen": None}
+        return {**vars(self), "cache": None, "_made": None, "_fits": (), "_seen": None}
 
     def __repr__(self):
         # A constructor argument that is kept under its own name is an option worth showing.
