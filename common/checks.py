@@ -192,6 +192,45 @@ def labels(who, t, shape, classes, ignore_label=None, name="t"):
     return t
 
 
+def row_numbers(who, name, ids, rows):
+    """``ids`` as an array of row numbers in 0..rows-1; TypeError or ValueError naming the first value that is none."""
+    given, ids = ids, as_array(ids)
+    if not ids.size and ids.dtype.kind != "O":           # np.array([]) holds floats
+        raise ValueError(wrong(who, name, "not be empty", f"shape {ids.shape}"))
+    if ids.dtype.kind not in "iu":
+        raise TypeError(wrong(who, name, f"hold integers in 0..{rows - 1}", *not_ids(name, given, ids, rows)))
+    numbers = ids.astype(np.intp, copy=False)
+    # One unsigned reduction: a negative number is a huge unsigned one.
+    if np.maximum.reduce(numbers.view(np.uintp), axis=None) >= rows:
+        at = tuple(int(i) for i in np.argwhere((ids < 0) | (ids >= rows))[0])
+        raise ValueError(wrong(who, name, f"hold integers in 0..{rows - 1}", f"{ids[at]} at index {at}"))
+    return numbers
+
+
+def not_ids(name, given, a, rows):
+    """What ``given`` is, whose array ``a`` holds no integers, and what to do about it."""
+    if a.dtype.kind in "US":
+        return "text", "Vocabulary.encode makes ids of it"
+    if not a.size:
+        return "a ragged list", "fill the short rows up to one length, and mask what was added"
+    return kind_text(given, a), integers_hint(name, a, rows)
+
+
+def boolean(who, name, mask, shape):
+    """``mask`` as an array of booleans that fits the pattern ``shape``; TypeError or ValueError if it is none."""
+    mask = as_array(mask)
+    if mask.dtype.kind in "iu" and len(shape) == 2 and mask.shape == (shape[0],):
+        raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", mask.shape,
+                                      f"if these are lengths, np.arange({shape[-1]}) < {name}[:, None] makes it"))
+    if mask.dtype != bool:
+        raise TypeError(wrong(who, name, "hold booleans", kind_text(mask, mask),
+                                     f"{name} != 0 makes them" if mask.dtype.kind in "iuf" else ""))
+    if not matches(mask.shape, shape):
+        raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", mask.shape,
+                                      shape_hint(name, mask.shape, shape)))
+    return mask
+
+
 def finite(who, name, x):
     """Refuse NaN and infinities, naming the first one's index."""
     x = np.asarray(x)

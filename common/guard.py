@@ -8,7 +8,8 @@ Before ``forward`` each input is looked at: it is an array of floats that fits, 
 argument, what was expected and what came; and it is cast to the dtype of the parameters. Afterwards the guard remembers shape and
 dtype of what was returned: by these it checks and casts ``dout`` before ``backward``, and refuses a backward without a forward.
 
-In the line a letter is a size: that of a parameter, or the one that an earlier input has there; ``...`` stands for any axes, and
+In the line a letter is a size: that of a parameter, or the one that an earlier input has there; ``...`` stands for any axes, the
+same in every input; and
 
     mask? (N, T)       may be left out, or be None
     t any              is left to the layer, as labels, ids and masks are, which have checks of their own
@@ -20,6 +21,7 @@ calls and dout checked, no more. Only the outermost call of a layer in a thread 
 call; a forward that is assigned later is not guarded.
 """
 import functools
+import inspect
 import re
 
 import numpy as np
@@ -124,14 +126,18 @@ def admitted(layer, arguments, forward, inputs, named):
         named = {name: cast(who, name, x, dtype) for name, x in named.items()}
         looked_at = [True] * len(taken)
     else:
+        names = inspect.signature(forward).parameters                     # the others are parameters
         sizes, seen, taken, named = parameter_sizes(layer, arguments), {}, list(inputs), dict(named)
-        wanted = [a for a in arguments if a.name not in layer.names]
+        wanted = [a for a in arguments if a.name in names]
         looked_at = [a.pattern is not None for a in wanted] + [False] * len(inputs)
+        needed = [a.name for a in wanted[len(inputs):] if not a.optional and a.name not in named]
+        if needed or len(inputs) > len(wanted):
+            expected = f"be given {', '.join(a.name for a in wanted)}"
+            raise TypeError(checks.wrong(who, "forward", expected, f"{len(inputs)} inputs"))
         for i, argument in enumerate(wanted):
             name, pattern = argument.name, argument.pattern
             given = inputs[i] if i < len(inputs) else named.get(name)
-            missing = i >= len(inputs) and name not in named
-            if pattern is None or given is None and (argument.optional or missing):
+            if pattern is None or given is None and argument.optional:
                 continue
             like = seen.get(pattern) if isinstance(pattern, str) else None
             if like is not None:
@@ -163,17 +169,22 @@ def parameter_sizes(layer, arguments):
 
 
 def known(pattern, sizes):
-    """The pattern with the sizes that are known in place of their letters."""
-    return tuple(sizes.get(letter, letter) if isinstance(letter, str) else letter for letter in pattern)
+    """The pattern with the sizes that are known in place of their letters, and the axes in place of ``...``."""
+    known = []
+    for letter in pattern:
+        size = sizes.get(letter, letter)
+        known += size if isinstance(size, tuple) else [size]
+    return tuple(known)
 
 
 def bind(pattern, shape, sizes):
-    """Note the size of each letter."""
+    """Note the size of each letter, and the axes that ``...`` stands for."""
     front = pattern.index(...) if ... in pattern else len(pattern)
-    back = len(pattern) - front - 1
+    back = len(shape) - (len(pattern) - front - 1)
     sizes.update(zip(pattern[:front], shape[:front]))
-    if back > 0:
-        sizes.update(zip(pattern[-back:], shape[-back:]))
+    if ... in pattern:
+        sizes[...] = shape[front:back]
+        sizes.update(zip(pattern[front + 1:], shape[back:]))
 
 
 def cast(who, name, x, dtype):

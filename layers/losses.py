@@ -6,10 +6,9 @@ With leading axes, x (N, T, D) say, every row is a sample and M below is the num
 import numpy as np
 
 from ..common import checks
+from ..common.engine.softmax import exponentials
 from ..common.functions import sigmoid
 from ..common.layer import Layer
-
-PIECE = 2**18       # elements: 1 MiB of float32
 
 
 class Loss(Layer):
@@ -100,22 +99,6 @@ class SoftmaxWithLoss(Loss):
         else:
             dx.reshape(-1)[at] -= weight
         return dx.reshape(shape)
-
-
-def exponentials(x, out=None):
-    """e = exp(x - max x) for each row of a matrix (M, C), in ``out`` if there is one, max x and Σ e, both (M,).
-
-    Of a large matrix a few rows at a time, so that all passes but the first find them in the cache.
-    """
-    M, C = x.shape
-    if out is None and M * C > PIECE:
-        e, each = np.empty((M, C), x.dtype), max(1, PIECE // C)
-        pieces = [exponentials(x[i:i + each], e[i:i + each]) for i in range(0, M, each)]
-        return e, *(np.concatenate(numbers) for numbers in list(zip(*pieces))[1:])
-    top = np.maximum.reduce(x, axis=1)
-    e = np.subtract(x, top[:, None], out=out, order="C")            # rows in memory, for flat indices
-    np.exp(e, out=e)
-    return e, top, e.dot(np.ones(C, e.dtype))
 
 
 class SigmoidWithLoss(Loss):

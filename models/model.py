@@ -8,7 +8,8 @@ from types import TracebackType
 
 import numpy as np
 
-from ..common import checks, threads
+from ..common import checks
+from ..common.engine import threads
 from ..common.files import write_whole
 from ..common.layer import Layer, evaluation, held, reset_states, walk
 from ..layers import Convolution

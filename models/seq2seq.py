@@ -4,7 +4,6 @@ import numpy as np
 from ..common import checks, initializers
 from ..common.rng import generator
 from ..layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
-from ..layers._masks import boolean
 from ._generating import aside, sequences
 from .model import Model
 
@@ -82,7 +81,7 @@ class Seq2Seq(Model):
                                           t.shape, "it starts with the token before the answer"))
         wanted = t[:, 1:]
         if t_mask is not None:
-            wanted = np.where(boolean(type(self).__name__, "t_mask", t_mask, t.shape)[:, 1:], wanted, -1)
+            wanted = np.where(checks.boolean(type(self).__name__, "t_mask", t_mask, t.shape)[:, 1:], wanted, -1)
         return self._forward((x, t, x_mask), (wanted,))
 
     def run(self, x, t=None, x_mask=None):
@@ -138,7 +137,7 @@ class Seq2Seq(Model):
         if checks.count(who, "start_id", start_id, least=0) >= self.vocabulary:
             raise ValueError(checks.wrong(who, "start_id", f"be in 0..{self.vocabulary - 1}", start_id))
         if x_mask is not None:
-            x_mask = boolean(who, "x_mask", x_mask, x.shape)
+            x_mask = checks.boolean(who, "x_mask", x_mask, x.shape)
         checks.room(who, "length", (len(x), length + 1), got=length)
         answers = np.empty((len(x), length + 1), np.int64)
         answers[:, 0] = start_id

@@ -5,7 +5,7 @@ from operator import is_
 import numpy as np
 
 from ..common import checks
-from ._pieces import pieces
+from ..common.engine.pieces import pieces
 
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
 AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}

@@ -1,66 +1,154 @@
-"""Windows over images: what makes convolution and pooling fast, in one place.
+"""Convolution, as products of window matrices with the weights ("im2col").
 
-A window matrix has a row for every place of the window and a column for every value under it; convolution is its
-product with the weights ("im2col"). Four things about it matter for speed:
+A window matrix has a row for every place of the window and a column for every value under it. Four things about it matter
+for speed:
 
-1. **Channels last.** In memory order (N, H, W, C) the C values of a pixel, and those of its neighbours in the row, are
-   one contiguous run, so cutting a window copies a few long runs. Only the memory is arranged so; shapes stay
-   (N, C, H, W).
+1. **Channels last.** Then cutting a window copies a few long runs of memory (channels.py).
 2. **A piece at a time.** The matrix is KH KW times as large as the image. It is made for a few images, or a few rows of
-   a large one, of little more than 1 MiB, and used while it is in the processor's second-level cache.
+   a large one, and used while it is in the processor's second-level cache (pieces.py).
 3. **Blocks of neighbours.** With few channels the runs are short and the product is thin. Then one row of the matrix
    serves a block of B neighbouring outputs: its window is wider by B - 1 steps, and the weights become a banded matrix,
    the kernel repeated B times, each time one stride further on. That multiplies by zeros, and is still faster.
 4. **No adding back.** The transpose of cutting windows, adding them where they overlap, is slow; at stride 1 the
-   gradient by the image needs none. See Convolution. Where it is needed, whole windows are added, not single pixels.
+   gradient by the image needs none. Where it is needed, whole windows are added, not single pixels.
 
-Images are shared out among threads: ``common/threads.py``. Filters that see one channel each: ``_depthwise.py``.
+Images are shared out among threads (threads.py). Filters that see one channel each go another way (depthwise.py).
 """
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ..common import checks, threads
-
-SCRATCH = 5 << 18        # bytes that stay in the second-level cache
-
-
-def pair(who, name, value, least=1):
-    """``value`` as (height, width): an int stands for both."""
-    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) != 2:
-        raise ValueError(checks.wrong(who, name, "be one number or a pair (height, width)", repr(value)))
-    return tuple(checks.count(who, name, n, least) for n in both)
+from . import depthwise, threads
+from .channels import channels_first, channels_last, tiled
+from .pieces import CACHE, portions
+from .windows import places
 
 
-def places(who, shape, size, stride, pads, dilation=(1, 1)):
-    """How many places (OH, OW) a window has in images (N, C, H, W): OH = (H + padding - (KH - 1) dilation - 1) // stride + 1."""
-    spans = [(k - 1) * d + 1 for k, d in zip(size, dilation)]
-    padded = [n + sum(p) for n, p in zip(shape[2:], pads)]
-    if spans[0] > padded[0] or spans[1] > padded[1]:
-        around = " with its padding" if any(map(sum, pads)) else ""
-        raise ValueError(checks.wrong(who, "x", f"be at least as large as the window, {spans[0]} x {spans[1]}",
-                                      f"{padded[0]} x {padded[1]}{around}", "make the window smaller or padding larger"))
-    return tuple((n - span) // s + 1 for n, span, s in zip(padded, spans, stride))
+def convolve(x, W, b=None, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), groups=1):
+    """The loops, x being padded with zeros, ``pads`` = ((top, bottom), (left, right)):
 
+        for n, f, i, j in np.ndindex(y.shape):
+            g = f // (F // groups)                                        # the group of filter f, with channels of its own
+            window = x[n, g * D:(g + 1) * D, i * SH:, j * SW:][:, :KH * DH:DH, :KW * DW:DW]
+            y[n, f, i, j] = np.sum(W[f] * window) + b[f]
 
-def taps(count, size, stride=1, dilation=1):
-    """For each of the ``size`` positions inside a window, the slice of what lies there in all ``count`` windows of an
-    axis.
-
-    >>> taps(3, 2, stride=2)
-    [slice(0, 5, 2), slice(1, 6, 2)]
+    x (N, C, H, W), W (F, D = C / groups, KH, KW), b (F,), y (N, F, OH, OW), channels last in memory. One product of all
+    windows at once would take 2-3 times as long, the loops themselves a thousand times.
     """
-    return [slice(k * dilation, k * dilation + (count - 1) * stride + 1, stride) for k in range(size)]
+    windows = windows_for(x, W, stride, pads, dilation, groups)
+    y = np.empty((len(x), *windows.places, len(W)), W.dtype)
+    if one_channel_each(W, groups):
+        depthwise.convolve(x, W, y, stride, pads, dilation)
+        if b is not None:
+            add_bias(y, b)
+        return channels_first(y)
+    band = windows.band(W).transpose(0, 2, 1)
+
+    def multiply(part):
+        for images, rows, matrix in windows.pieces(x, part):
+            windows.multiply(matrix, band, y[images, rows])
+            if b is not None:
+                add_bias(y[images, rows], b)
+
+    windows.spread(multiply, len(x))
+    return channels_first(y)
 
 
-def channels_last(x):
-    """(N, C, H, W) seen as (N, H, W, C)."""
-    return x.transpose(0, 2, 3, 1)
+def convolve_back(dy, x, W, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), groups=1, dx=True):
+    """(dL/dx, dL/dW) of ``convolve``. The loops, dx being as large as the padded x, whose margin is cut off at the end:
+
+        for n, f, i, j in np.ndindex(dy.shape):
+            dW[f] += dy[n, f, i, j] * window                             # of x, as in convolve
+            dwindow += dy[n, f, i, j] * W[f]                             # the same window, of dx
+
+    dL/dx is None if ``dx`` is False. Of three ways the one is taken that is fastest for the shapes.
+    """
+    windows, dy = windows_for(x, W, stride, pads, dilation, groups), channels_last(dy)
+    rest = windows.rest(x.shape)
+    if min(map(min, rest)) >= 0:
+        if one_channel_each(W, groups):
+            return channel_by_channel(x, W, dy, rest, stride, pads, dilation, dx)
+        if stride == (1, 1) and W.shape[1] >= max(4, len(W) // groups // 2):
+            return from_windows_of_dy(x, W, dy, rest, dilation, groups, dx)
+    return from_windows_of_x(x, W, dy, windows, dx)
 
 
-def channels_first(x):
-    """(N, H, W, C) seen as (N, C, H, W)."""
-    return x.transpose(0, 3, 1, 2)
+def windows_for(x, W, stride, pads, dilation, groups):
+    size = W.shape[2:]
+    at = places("Convolution", x.shape, size, stride, pads, dilation)
+    return Windows(x.shape, W.dtype, size, len(W), at, stride, pads, dilation, groups, block(W.shape, groups, at, dilation))
+
+
+def one_channel_each(W, groups):
+    return W.shape[1] == 1 < len(W) == groups
+
+
+def add_bias(y, b):
+    """y (m, R, OW, F) += b (F,)."""
+    each = y.reshape(-1, y.shape[2] * y.shape[3])
+    each += tiled(b, each)
+
+
+def channel_by_channel(x, W, dy, rest, stride, pads, dilation, wanted):
+    """Both gradients of filters that see one channel each: see depthwise.py."""
+    (SH, SW), (N, OH, OW, C) = stride, dy.shape
+    dW = depthwise.weight_gradient(x, W, np.ascontiguousarray(dy), stride, pads, dilation)
+    if not wanted:
+        return None, dW
+    apart = dy
+    if stride != (1, 1):
+        apart = np.zeros((N, (OH - 1) * SH + 1, (OW - 1) * SW + 1, C), W.dtype)
+        apart[:, ::SH, ::SW] = dy
+    dx = np.empty((N, *x.shape[2:], C), W.dtype)
+    depthwise.convolve(channels_first(apart), W[:, :, ::-1, ::-1], dx, (1, 1), rest, dilation)
+    return channels_first(dx), dW
+
+
+def from_windows_of_dy(x, W, dy, rest, dilation, G, wanted):
+    """Both gradients from one window matrix, that of dL/dy: times the turned filters it is dL/dx; transposed, times x, it
+    is dL/dW turned round. At stride 1 only, and slower for few channels; else in half the time, for nothing is added
+    back."""
+    F, D, KH, KW = W.shape
+    N, C, H, width = x.shape
+    turned = W.reshape(G, F // G, D, KH, KW)[..., ::-1, ::-1].transpose(0, 3, 4, 1, 2).reshape(G, -1, D)
+    pixels, dx = channels_last(x), np.empty((N, H, width, C), W.dtype) if wanted else None
+    dout = channels_first(dy)
+    windows = Windows(dout.shape, W.dtype, (KH, KW), C, (H, width), pads=rest, dilation=dilation, groups=G)
+
+    def gradients(part):
+        dturned = np.zeros_like(turned)
+        for images, rows, matrix in windows.pieces(dout, part):
+            if wanted:
+                windows.multiply(matrix, turned, dx[images, rows])
+            dturned += np.matmul(matrix.transpose(0, 2, 1), in_groups(pixels[images, rows], G)[:, :, 0])
+        return dturned
+
+    dturned = sum(windows.spread(gradients, N)).reshape(G, KH, KW, F // G, D)
+    dW = dturned.transpose(0, 3, 4, 1, 2)[..., ::-1, ::-1].reshape(W.shape)
+    return channels_first(dx) if wanted else None, dW
+
+
+def from_windows_of_x(x, W, dy, windows, wanted):
+    """As for Affine, with y = windows(x) · bandᵀ: dL/dband = (dL/dy)ᵀ · windows(x), to be summed over the B places of a
+    weight, and dL/dx = dL/dy · band, each window's values added back to where it was cut from."""
+    band, G = windows.band(W), windows.groups
+    N, C, H, width = x.shape
+    dx = channels_first(np.empty((N, H, width, C), W.dtype)) if wanted else None
+
+    def gradients(part):
+        dband = np.zeros_like(band)
+        for images, rows, matrix in windows.pieces(x, part):
+            lanes = in_groups(dy[images, rows], G, windows.block).reshape(G, matrix.shape[1], -1)
+            dband += np.matmul(lanes.transpose(0, 2, 1), matrix)
+            if not wanted:
+                continue
+            if rows.start == 0:
+                padded = windows.blank(images.stop - images.start, x.shape)
+            windows.add_back(np.matmul(lanes, band, out=matrix), rows, padded)        # the matrix has done its work
+            if rows.stop == windows.places[0]:
+                windows.grouped(dx[images])[...] = windows.inside(padded)
+        return windows.kernels(dband).sum(axis=-1)
+
+    return dx, sum(windows.spread(gradients, N)).reshape(W.shape)
 
 
 def block(shape, groups, places, dilation):
@@ -75,18 +163,6 @@ def block(shape, groups, places, dilation):
         return 1
     wanted = (2048 * groups / (KW * D * F)) ** 0.5
     return min((B for B in range(1, OW + 1) if OW % B == 0), key=lambda B: max(B / wanted, wanted / B))
-
-
-def portions(part, nbytes, limit):
-    """Slices that cut ``part``, a slice of things of so many bytes each, into about equal portions within the limit.
-
-    >>> portions(slice(2, 7), nbytes=10, limit=45)
-    [slice(2, 5, None), slice(5, 7, None)]
-    """
-    count = part.stop - part.start
-    each = max(1, limit // nbytes)
-    each = -(-count // -(-count // each))
-    return [slice(n, min(n + each, part.stop)) for n in range(part.start, part.stop, each)]
 
 
 def in_groups(a, groups, block=1):
@@ -121,7 +197,7 @@ class Windows:
         are larger, for each gives a gradient by all weights, and all those are added up. The next matrix takes the place
         of the one before."""
         (OH, OW), padded, nbytes = self.places, self.blank(1, x.shape), self.columns * self.dtype.itemsize
-        row, limit = OW // self.block * self.groups * nbytes, max(SCRATCH, 2 * self.block * self.filters * nbytes)
+        row, limit = OW // self.block * self.groups * nbytes, max(CACHE, 2 * self.block * self.filters * nbytes)
         scratch = np.empty(0, self.dtype)
         for images in portions(part, max(row * OH, padded.nbytes), limit):
             m = images.stop - images.start
