@@ -17,7 +17,7 @@ class Loss(Layer):
     count = 0                   # of what the last forward took the mean over: rows, or elements
 
     def labels(self, t, x, ignore_label=None):
-        if x.ndim > 2 and np.shape(t) == x.shape[:1]:
+        if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample", x.shape,
                                           "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"))
         return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1], ignore_label)

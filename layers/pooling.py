@@ -32,6 +32,8 @@ class Pool(Layer):
         self.padding = pair(who, "padding", padding, least=0)
         if any(2 * p > k for p, k in zip(self.padding, self.size)):
             raise ValueError(checks.wrong(who, "padding", f"be at most half of the window {self.size}", self.padding))
+        checks.room(who, "size", (sum(self.size),), each=200, got=size)                   # the window's places, as slices
+        checks.room(who, "padding", [2 * p + 1 for p in self.padding], got=padding)
 
     def forward(self, x):
         (N, C, H, _), (OH, OW), (KH, KW) = x.shape, self._places(x.shape), self.size
