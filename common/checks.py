@@ -8,6 +8,7 @@ import difflib
 import inspect
 import math
 import os
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,7 @@ def array(who, name, x, dtype=None, shape=None):
     unmasked(who, name, x)
     a = as_array(number(who, name, x) if x.__class__ is int else x)          # a Python number takes any dtype
     if a.dtype.kind not in ("f" if dtype is None else "fiub"):
-        made = f"{name}.astype(np.float32)" if hasattr(x, "astype") else f"np.array({name}, np.float32)"
-        cast = f"; cast it first, for instance {made}" if a.dtype.kind in "iub" else ""
-        raise TypeError(wrong(who, name, "be an array of floats", kind_text(x, a)) + cast)
+        raise TypeError(wrong(who, name, "be an array of floats", kind_text(x, a), cast_hint(name, x, a)))
     if not a.size:
         raise ValueError(wrong(who, name, "not be empty", f"shape {a.shape}"))
     if shape is not None and not matches(a.shape, shape):
@@ -130,7 +129,32 @@ def as_array(x):
 
 
 def kind_text(x, a):
-    return type(x).__name__ if a.dtype.kind == "O" else f"{a.dtype} {type(x).__name__}"
+    """What x is, where it is no array of the right kind; ``a`` is ``as_array(x)``.
+
+    >>> x = [True, None, 2.0]
+    >>> kind_text(x, as_array(x))
+    'list of objects (bool, NoneType, float)'
+    """
+    if a.dtype.kind != "O":
+        return f"{a.dtype} {type(x).__name__}"
+    if not a.size and len(x):
+        return f"a ragged {type(x).__name__}"
+    if not a.ndim or not a.size:
+        return type(x).__name__
+    kinds = list(dict.fromkeys(type(o).__name__ for o in a.flat[:1000]))
+    return f"{type(x).__name__} of objects ({', '.join(kinds[:3])}{', ...' * (len(kinds) > 3)})"
+
+
+def cast_hint(name, x, a):
+    """What makes an array of floats of x, where something does, or nothing."""
+    objects = a.dtype.kind == "O" and a.ndim and list(a.flat)
+    if objects and all(isinstance(o, np.ndarray) and o.shape == objects[0].shape for o in objects):
+        return f"np.stack({name}) makes one array of them"
+    # Columns of a table are often objects that are booleans or numbers all the same; of None a cast would make NaN.
+    if a.dtype.kind not in "iub" and not (objects and all(isinstance(o, Real | np.bool_) for o in objects)):
+        return ""
+    made = f"{name}.astype(np.float32)" if hasattr(x, "astype") else f"np.array({name}, np.float32)"
+    return f"cast it first, for instance {made}"
 
 
 def shape_hint(name, shape, pattern):

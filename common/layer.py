@@ -59,7 +59,7 @@ class Layer:
     - ``backward(dout)`` takes the gradient of the loss L by the output, dL/dy, **overwrites** ``grads`` in place with
       dL/dparams, and returns dL/dx, for several inputs a tuple;
       Between the two an output belongs to its layer: Sigmoid, Tanh, Softmax, Exp and others keep it for backward, so
-      ``y *= 3`` there makes wrong gradients (``y = y * 3`` does not); and so do inputs;
+      ``y *= 3`` there makes wrong gradients (``y = y * 3`` does not); and so do inputs. ``check_gradients`` finds it;
     - ``params`` and ``grads`` are two paired lists of arrays, the same objects for the layer's whole life: optimizers
       change ``params[i]`` in place, ``grads[i]`` has the shape and dtype of ``params[i]``.
 
@@ -209,7 +209,8 @@ def held(layer, path="", seen=None):
     yield path, layer
     start = f"{path}." if path else ""
     model = hasattr(layer, "run_back")
-    for i, inner in enumerate(getattr(layer, "layers", None) or ()):
+    layers = getattr(layer, "layers", None) or ()
+    for i, inner in layers.items() if isinstance(layers, dict) else enumerate(layers):
         yield from held(inner, f"{start}{i}" if model else f"{start}layers.{i}", seen)
     for name, value in () if model else getattr(layer, "__dict__", {}).items():
         if name not in OWN:
@@ -218,8 +219,8 @@ def held(layer, path="", seen=None):
 
 def among(value, path, seen):
     """``held`` of each layer that ``value`` is or, being a list, a tuple or a dict, contains."""
-    if value.__class__ in (list, tuple, dict):
-        items = value.items() if value.__class__ is dict else enumerate(value)
+    if isinstance(value, (list, tuple, dict)):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
             yield from among(item, f"{path}.{key}", seen)
     elif hasattr(value, "forward") and hasattr(value, "params") and not isinstance(value, type):

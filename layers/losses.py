@@ -3,6 +3,9 @@
 
 With leading axes, x (N, T, D) say, every row is a sample and M below is the number of rows, N · T.
 """
+import copy
+import math
+
 import numpy as np
 
 from ..common import checks
@@ -16,10 +19,14 @@ class Loss(Layer):
     count = 0                   # of what the last forward took the mean over: rows, or elements
 
     def labels(self, t, x, ignore_label=None):
-        if x.ndim > 2 and np.shape(t) == x.shape[:1]:
+        if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample", x.shape,
                                           "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"))
         return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1], ignore_label)
+
+    def in_float64(self, x, t):
+        """The loss of a float32 x, where the way to it leads past float32's range."""
+        return copy.copy(self).forward(x.astype(np.float64), t)
 
     def number(self, dout):
         """The gradient from above, dL/d(this loss), a Python float."""
@@ -63,7 +70,7 @@ class SoftmaxWithLoss(Loss):
 
     def forward(self, x, t):
         checks.unmasked("SoftmaxWithLoss", "t", t)
-        t = checks.as_array(t)
+        t = given = checks.as_array(t)
         C = x.shape[-1]
         if C == 1:
             raise ValueError(checks.wrong("SoftmaxWithLoss", "x", "have a column for each of two classes or more", x.shape,
@@ -76,7 +83,8 @@ class SoftmaxWithLoss(Loss):
             if t.min() < 0:
                 raise ValueError(checks.wrong("SoftmaxWithLoss", "t", "hold no negative weights", t.min()))
             weight = t.sum(axis=1)
-            loss = weight.dot(np.log(total)) - np.vdot(t, z - top[:, None])
+            with np.errstate(over="ignore"):
+                loss = weight.dot(np.log(total)) - np.vdot(t, z - top[:, None])
         else:
             t = self.labels(t, x, self.ignore_label).reshape(-1)
             if self.ignore_label is not None:
@@ -84,9 +92,12 @@ class SoftmaxWithLoss(Loss):
                 self.count = int(np.count_nonzero(weight))
                 t = np.where(weight, t, 0)
             at = t + np.arange(0, z.size, C)               # where in the flat array each row's label stands
-            rows = np.log(total) - (z.take(at) - top)
-            loss = np.add.reduce(rows) if weight is None else weight.dot(rows)
+            with np.errstate(over="ignore"):
+                rows = np.log(total) - (z.take(at) - top)
+                loss = np.add.reduce(rows) if weight is None else weight.dot(rows)
         self.cache = e, total, t, at, weight, x.shape
+        if not math.isfinite(loss) and x.dtype == np.float32:
+            return self.in_float64(x, given)
         return float(loss) / max(self.count, 1)
 
     def backward(self, dout=1.0):
@@ -154,9 +165,7 @@ class SquaredError(Loss):
         self.cache = d = x - t
         self.count = rows(x)
         total = float(np.vdot(d, d))
-        if total == np.inf:                  # past float32's range, where the loss itself need not be
-            total = float(np.vdot(d.astype(np.float64), d.astype(np.float64)))
-        return 0.5 * total / self.count
+        return self.in_float64(x, t) if total == np.inf and x.dtype == np.float32 else 0.5 * total / self.count
 
     def backward(self, dout=1.0):
         d = self.cache
@@ -245,10 +254,12 @@ class HingeLoss(Loss):
 
     def forward(self, x, t):
         t, self.count = self.labels(t, x)[..., None], rows(x)
-        slack = np.maximum(x - np.take_along_axis(x, t, -1) + self.margin, 0)
+        with np.errstate(over="ignore"):
+            slack = np.maximum(x - np.take_along_axis(x, t, -1) + self.margin, 0)
         np.put_along_axis(slack, t, 0, -1)
         self.cache = slack, t
-        return float(slack.sum(dtype=np.float64)) / self.count
+        loss = float(slack.sum(dtype=np.float64)) / self.count
+        return self.in_float64(x, t[..., 0]) if loss == np.inf and x.dtype == np.float32 else loss
 
     def backward(self, dout=1.0):
         slack, t = self.cache

@@ -19,7 +19,8 @@ def exponentials(x, out=None):
         parts = [exponentials(x[rows], out[rows]) for rows in portions(slice(0, M), C * x.itemsize, CACHE)]
         return out, *(np.concatenate(numbers) for numbers in list(zip(*parts))[1:])
     top = np.maximum.reduce(x, axis=1)
-    np.subtract(x, top[:, None], out=out)
+    with np.errstate(over="ignore"):                  # exp(-inf) is 0, too
+        np.subtract(x, top[:, None], out=out)
     np.exp(out, out=out)
     return out, top, out.dot(np.ones(C, out.dtype))
 
