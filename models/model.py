@@ -10,10 +10,10 @@ import numpy as np
 
 from ..common import checks, threads
 from ..common.files import write_whole
+from ..common.heap import keep_freed_memory
 from ..common.layer import Layer, evaluation, held, reset_states, walk
 from ..layers import Convolution
-from ._heap import keep_freed_memory
-from ._parameters import Parameters, checked, relation, trainable
+from .sharing import Parameters, checked, relation, trainable
 
 # Arguments of a layer's constructor that shape the output but no parameter: load tells them by their names.
 OPTIONS = ("heads", "causal", "reverse", "groups", "size", "stride", "padding", "dilation", "slope", "exponent", "n", "axis",

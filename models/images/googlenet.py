@@ -1,12 +1,12 @@
 """GoogLeNet: blocks of parallel branches."""
 
-from ..common import checks
-from ..common.rng import generator
-from ..layers import Affine, Concatenate, Convolution, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
-from ._features import fits, image_after, image_shape
-from .graph import Graph
-from .node import Input
-from .sequential import Sequential
+from ...common import checks
+from ...common.rng import generator
+from ...layers import Affine, Concatenate, Convolution, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
+from ..graph import Graph
+from ..node import Input
+from ..sequential import Sequential
+from .features import fits, image_after, image_shape
 
 # For each stage its blocks; for each block the filters of 1x1 | 1x1 then 3x3 | 1x1 then 5x5 | 1x1 behind a pooling.
 STAGES = (

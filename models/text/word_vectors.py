@@ -3,14 +3,14 @@ import copy
 
 import numpy as np
 
-from ..common import checks, initializers
-from ..common.layer import Layer
-from ..common.rng import generator
-from ..datasets.sequence_batches import sequence
-from ..layers import Embedding, EmbeddingDot, MatMul, Mean, SigmoidWithLoss, SoftmaxWithLoss
-from ..layers._rows import row_numbers
-from .graph import Graph
-from .node import Input
+from ...common import checks, initializers
+from ...common.layer import Layer
+from ...common.rng import generator
+from ...datasets.sequence_batches import sequence
+from ...layers import Embedding, EmbeddingDot, MatMul, Mean, SigmoidWithLoss, SoftmaxWithLoss
+from ...layers._rows import row_numbers
+from ..graph import Graph
+from ..node import Input
 
 
 class NegativeSampler(Layer):

@@ -1,7 +1,7 @@
 """What the convolutional networks share: how large an image is after some layers."""
-from ..common import checks
-from ..layers.convolution import Convolution
-from ..layers.pooling import Pool
+from ...common import checks
+from ...layers.convolution import Convolution
+from ...layers.pooling import Pool
 
 
 def image_shape(who, shape, classes):

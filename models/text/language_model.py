@@ -1,11 +1,11 @@
 """The recurrent language model."""
 import numpy as np
 
-from ..common import checks, initializers
-from ..common.rng import generator
-from ..layers import LSTM, Affine, Dropout, Embedding, SoftmaxWithLoss
-from ._generating import TextModel, sequences
-from .sequential import Sequential
+from ...common import checks, initializers
+from ...common.rng import generator
+from ...layers import LSTM, Affine, Dropout, Embedding, SoftmaxWithLoss
+from ..sequential import Sequential
+from .generating import TextModel, sequences
 
 
 class LanguageModel(TextModel, Sequential):

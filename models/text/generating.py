@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from ..common import checks
-from ..common.functions import log_softmax
-from ..common.layer import evaluation, walk
-from ..common.rng import generator
-from ..layers._rows import row_numbers
+from ...common import checks
+from ...common.functions import log_softmax
+from ...common.layer import evaluation, walk
+from ...common.rng import generator
+from ...layers._rows import row_numbers
 
 
 @contextlib.contextmanager

@@ -3,13 +3,13 @@ from functools import partial
 
 import numpy as np
 
-from ..common import checks, initializers
-from ..common.rng import generator
-from ..layers import GELU, Affine, Embedding, LayerNorm, MultiHeadAttention, PositionalEncoding, SoftmaxWithLoss
-from ._generating import TextModel, sequences
-from .graph import Graph
+from ...common import checks, initializers
+from ...common.rng import generator
+from ...layers import GELU, Affine, Embedding, LayerNorm, MultiHeadAttention, PositionalEncoding, SoftmaxWithLoss
+from ..graph import Graph
+from ..node import Input
+from .generating import TextModel, sequences
 from .language_model import dropouts, share_of, word_scores
-from .node import Input
 
 
 def through(x, *layers):

@@ -1,8 +1,8 @@
 """The opponents of a neural language model: n-grams, counted."""
 import numpy as np
 
-from ..common import checks
-from ._generating import TextModel, sequences
+from ...common import checks
+from .generating import TextModel, sequences
 
 
 class NGram(TextModel):

@@ -1,12 +1,12 @@
 """From one sequence to another: an encoder reads, a decoder writes."""
 import numpy as np
 
-from ..common import checks, initializers
-from ..common.rng import generator
-from ..layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
-from ..layers._masks import boolean
-from ._generating import aside, sequences
-from .model import Model
+from ...common import checks, initializers
+from ...common.rng import generator
+from ...layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
+from ...layers._masks import boolean
+from ..model import Model
+from .generating import aside, sequences
 
 
 class Seq2Seq(Model):
