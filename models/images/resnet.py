@@ -1,12 +1,12 @@
 """ResNet: layers that learn what to add."""
 
-from ..common import checks
-from ..common.rng import generator
-from ..layers import Add, Affine, BatchNorm, Convolution, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
-from ._features import image_shape
-from .graph import Graph
-from .node import Input
-from .sequential import Sequential
+from ...common import checks
+from ...common.rng import generator
+from ...layers import Add, Affine, BatchNorm, Convolution, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
+from ..graph import Graph
+from ..node import Input
+from ..sequential import Sequential
+from .features import image_shape
 
 
 def convolution(n_in, n_out, size, rng, stride=1):

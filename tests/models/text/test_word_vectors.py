@@ -5,7 +5,8 @@ from scipy import stats
 
 from chainrule.common import log_softmax
 from chainrule.datasets import Vocabulary
-from chainrule.models.word_vectors import CBOW, NegativeSampler, SkipGram, context_windows, nearest
+from chainrule.models import CBOW, SkipGram, context_windows, nearest
+from chainrule.models.text import NegativeSampler
 from chainrule.optimizers import SGD, Adam
 from chainrule.training import Trainer
 from tests.errors import refused

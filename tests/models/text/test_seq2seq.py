@@ -7,7 +7,7 @@ import pytest
 from chainrule.common import log_softmax
 from chainrule.datasets import batches, pair_batches
 from chainrule.layers import GRU, LSTM, RNN
-from chainrule.models.seq2seq import AttentionSeq2Seq, Seq2Seq
+from chainrule.models import AttentionSeq2Seq, Seq2Seq
 from chainrule.optimizers import Adam
 from chainrule.training import Trainer, clip_gradients
 from tests.errors import refused

@@ -1,28 +1,26 @@
-"""The command line: ``chainrule train``."""
+"""``chainrule train``: a model, real data, and what comes out in a folder."""
 import argparse
-import difflib
+import math
 import os
 import sys
 from pathlib import Path
 
-from .. import __version__
+from ... import models
+from .arguments import Parser, fail, known, positive, whole
 
 
 def mlp(shape, classes, rng):
-    import numpy as np
-
-    from . import MLP
-    return MLP([int(np.prod(shape)), 128, 64, classes], rng=rng)
+    return models.MLP([math.prod(shape), 128, 64, classes], rng=rng)
 
 
 def convolutional(name, **options):
-    """A function that makes the class ``name`` of this package for images."""
+    """A function that makes the model ``name`` for images."""
     def make(shape, classes, rng):
-        from .. import models
         return getattr(models, name)(input_shape=shape, classes=classes, rng=rng, **options)
     return make
 
 
+PROGRAM = "chainrule train"
 MODELS = {      # name: what it is, and a function of a sample's shape, the number of classes and a generator
     "mlp": ("multi-layer perceptron, two hidden layers of 128 and 64 ReLU units", mlp),
     "lenet": ("LeNet: two convolutions, three affine layers", convolutional("LeNet")),
@@ -37,7 +35,6 @@ PYTHON = {      # the same models for digits, to load weights into
     "resnet": "ResNet(depth=8, input_shape=(1, 8, 8), classes=10)",
     "inception": "small_inception(input_shape=(1, 8, 8))",
 }
-COMMANDS = {"train": "train a model on real data, and keep its learning curves and weights"}
 DATA = {
     "digits": "1,797 handwritten digits of 8 x 8 pixels (UCI), bundled: no download",
     "mnist": "70,000 handwritten digits of 28 x 28 pixels, its four files in --folder",
@@ -47,7 +44,7 @@ DATA = {
 
 def load(name, folder):
     """(x_train, t_train), (x_test, t_test)"""
-    from ..datasets import load_digits, load_mnist
+    from ...datasets import load_digits, load_mnist
     if name == "digits":
         return load_digits()
     if name == "mnist":
@@ -56,61 +53,9 @@ def load(name, folder):
     return (x[:8000], t[:8000]), (x[8000:], t[8000:])
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line and ends with code 2."""
-
-    def error(self, message):
-        raise SystemExit(fail(self.prog, message))
-
-
-def fail(prog, message):
-    print(f"{prog}: {message}", file=sys.stderr)
-    return 2
-
-
-def known(kind, names):
-    """An argument type: one of ``names``, or an error that lists them and guesses what was meant."""
-    def parse(text):
-        if text in names:
-            return text
-        guess = difflib.get_close_matches(text, names, 1)
-        raise argparse.ArgumentTypeError(f"no {kind} is called {text!r}; there is {', '.join(names)}"
-                                         + (f" (did you mean {guess[0]}?)" if guess else ""))
-    return parse
-
-
-def positive(number, what):
-    """An argument type: a positive number."""
-    def parse(text):
-        try:
-            value = number(text)
-        except ValueError:
-            value = 0
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"should be {what}, got {text!r}")
-        return value
-    return parse
-
-
-def whole(text):
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"should be a whole number, 0 or larger, got {text!r}")
-    return int(text)
-
-
-def main_parser():
-    parser = Parser(prog="chainrule", description="Deep learning in NumPy with hand-written gradients.", allow_abbrev=False,
-                    formatter_class=argparse.RawDescriptionHelpFormatter,
-                    epilog="commands:\n" + "".join(f"  {name:8} {what}\n" for name, what in COMMANDS.items())
-                    + "\n'chainrule train --help' explains its options.")
-    parser.add_argument("command", nargs="?", type=known("command", COMMANDS), help="what to do")
-    parser.add_argument("--version", action="version", version=f"chainrule {__version__}", help="print the version and end")
-    return parser
-
-
-def train_parser():
-    train = Parser(
-        prog="chainrule train", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+def parser():
+    result = Parser(
+        prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Train a model on real data and report its accuracy on test samples that it has never seen.",
         epilog="models:\n" + "".join(f"  {name:10} {what}\n" for name, (what, _) in MODELS.items())
         + "\ndata:\n" + "".join(f"  {name:11} {what}\n" for name, what in DATA.items())
@@ -121,44 +66,34 @@ def train_parser():
           "\nthe same models in Python, from chainrule.models, for digits:\n"
         + "".join(f"  {name:10} {call}\n" for name, call in PYTHON.items()) +
           "\nexamples:\n  chainrule train\n  chainrule train mlp --data digits --epochs 60 --lr 0.0005 --seed 1\n")
-    train.add_argument("model", nargs="?", default="mlp", type=known("model", MODELS), help="which model (default: mlp)")
-    train.add_argument("--data", default="digits", type=known("data set", DATA), metavar="NAME",
-                       help="which data (default: digits)")
-    train.add_argument("--folder", default=".", metavar="FOLDER", help="where data files are, for mnist (default: here)")
-    train.add_argument("--epochs", default=40, type=positive(int, "a whole number of at least 1"), metavar="N",
-                       help="passes over the training samples (default: 40)")
-    train.add_argument("--batch-size", default=32, type=positive(int, "a whole number of at least 1"), metavar="N",
-                       help="samples per step (default: 32)")
-    train.add_argument("--lr", default=1e-3, type=positive(float, "a positive number"), metavar="RATE",
-                       help="learning rate of Adam at the start; it falls to 0 along a cosine (default: 0.001)")
-    train.add_argument("--shift", default=0, type=whole, metavar="PIXELS",
-                       help="move training images at random by up to so many pixels (default: 0)")
-    train.add_argument("--seed", default=0, type=whole, metavar="N",
-                       help="seed of weights, shuffling and validation split; the same seed gives the same result (default: 0)")
-    train.add_argument("--out", default="runs", metavar="FOLDER", help="where results go (default: runs)")
-    train.add_argument("--quiet", action="store_true", help="no progress bar")
-    return train
+    result.add_argument("model", nargs="?", default="mlp", type=known("model", MODELS), help="which model (default: mlp)")
+    result.add_argument("--data", default="digits", type=known("data set", DATA), metavar="NAME",
+                        help="which data (default: digits)")
+    result.add_argument("--folder", default=".", metavar="FOLDER", help="where data files are, for mnist (default: here)")
+    result.add_argument("--epochs", default=40, type=positive(int, "a whole number of at least 1"), metavar="N",
+                        help="passes over the training samples (default: 40)")
+    result.add_argument("--batch-size", default=32, type=positive(int, "a whole number of at least 1"), metavar="N",
+                        help="samples per step (default: 32)")
+    result.add_argument("--lr", default=1e-3, type=positive(float, "a positive number"), metavar="RATE",
+                        help="learning rate of Adam at the start; it falls to 0 along a cosine (default: 0.001)")
+    result.add_argument("--shift", default=0, type=whole, metavar="PIXELS",
+                        help="move training images at random by up to so many pixels (default: 0)")
+    result.add_argument("--seed", default=0, type=whole, metavar="N",
+                        help="seed of weights, shuffling and validation split; the same seed gives the same result (default: 0)")
+    result.add_argument("--out", default="runs", metavar="FOLDER", help="where results go (default: runs)")
+    result.add_argument("--quiet", action="store_true", help="no progress bar")
+    return result
 
 
-def main(argv=None):
-    """Run the command line; returns the exit code: 0, 2 for a wrong call, 130 after Ctrl-C."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    if argv[:1] != ["train"]:
-        main_parser().parse_args(argv)
-        return fail("chainrule", "a command is missing; there is train, as in: chainrule train")
-    parser = train_parser()
-    flags = [flag for action in parser._actions for flag in action.option_strings]
-    unknown = next((a for a in argv if a.startswith("-") and a.split("=")[0] not in flags and not a[1:2].isdigit()), None)
-    if unknown:
-        guess = difflib.get_close_matches(unknown, flags, 1) or [", ".join(flags)]
-        return fail(parser.prog, f"there is no option {unknown}; did you mean {guess[0]}?")
-    options = parser.parse_args(argv[1:])
+def main(arguments):
+    """Run the command; returns the exit code: 0, 2 for a wrong call, 130 after Ctrl-C."""
+    options = parser().parse_args(arguments)
     folder = Path(options.out) / f"{options.model}-{options.data}"
     try:
         try:
             data = load(options.data, options.folder)
         except (OSError, ValueError) as error:
-            return fail(parser.prog, str(error))
+            return fail(PROGRAM, str(error))
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
@@ -167,19 +102,19 @@ def main(argv=None):
         print("stopped", file=sys.stderr)
         return 130
     except OSError as error:
-        return fail(parser.prog, f"cannot write into {folder}: {error.strerror or error}; "
+        return fail(PROGRAM, f"cannot write into {folder}: {error.strerror or error}; "
                                  "choose another folder with --out")
     except FloatingPointError as error:
-        return fail(parser.prog, str(error))
+        return fail(PROGRAM, str(error))
 
 
 def train(options, data, folder):
     """Train, keep curves, history and weights in ``folder``, and print the test accuracy."""
     import numpy as np
 
-    from ..datasets import batches, random_shifts, train_test_split
-    from ..optimizers import Adam, cosine_decay
-    from ..training import Trainer
+    from ...datasets import batches, random_shifts, train_test_split
+    from ...optimizers import Adam, cosine_decay
+    from ...training import Trainer
 
     (x, t), (x_test, t_test) = data
     rng = np.random.default_rng(options.seed)
@@ -223,7 +158,3 @@ def keep(trainer, folder):
             figure.savefig(folder / "curves.png", dpi=150)
         finally:
             pyplot.close(figure)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,11 +3,11 @@ import math
 
 import numpy as np
 
-from ..common import checks
-from ..common.rng import generator
-from ..layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
-from ._features import fits, image_after, image_shape
-from .sequential import Sequential
+from ...common import checks
+from ...common.rng import generator
+from ...layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
+from ..sequential import Sequential
+from .features import fits, image_after, image_shape
 
 BLOCKS = {      # depth: for each block (number of convolutions, filters); units of the hidden affine layers
     6: (((2, 32), (2, 64)), (256,)),

@@ -9,8 +9,7 @@ from chainrule.common import log_softmax
 from chainrule.common.layer import reset_states
 from chainrule.datasets import Vocabulary, text_batches
 from chainrule.layers import GRU, LSTM, RNN, Affine, Dropout, LSTMCell
-from chainrule.models import Sequential
-from chainrule.models.language_model import LanguageModel
+from chainrule.models import LanguageModel, Sequential
 from chainrule.optimizers import Adam
 from chainrule.training import Trainer
 from tests.errors import refused

@@ -1,10 +1,10 @@
 """AlexNet, the network that made images the field of deep learning."""
 import math
 
-from ..common.rng import generator
-from ..layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
-from ._features import fits, image_after, image_shape
-from .sequential import Sequential
+from ...common.rng import generator
+from ...layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
+from ..sequential import Sequential
+from .features import fits, image_after, image_shape
 
 
 class AlexNet(Sequential):

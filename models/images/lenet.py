@@ -1,11 +1,11 @@
 """LeNet, the first convolutional network in daily use."""
 import math
 
-from ..common import checks
-from ..common.rng import generator
-from ..layers import Affine, Convolution, Flatten, MaxPool, ReLU, SoftmaxWithLoss
-from ._features import image_after, image_shape
-from .sequential import Sequential
+from ...common import checks
+from ...common.rng import generator
+from ...layers import Affine, Convolution, Flatten, MaxPool, ReLU, SoftmaxWithLoss
+from ..sequential import Sequential
+from .features import image_after, image_shape
 
 
 class LeNet(Sequential):

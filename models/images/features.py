@@ -1,5 +1,5 @@
 """What the convolutional networks share: how large an image is after some layers."""
-from ..common import checks
+from ...common import checks
 
 
 def image_shape(who, shape, classes):

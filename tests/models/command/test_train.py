@@ -15,7 +15,8 @@ from matplotlib.image import imread
 
 from chainrule import models
 from chainrule.datasets import load_digits
-from chainrule.models import MLP, cli
+from chainrule.models import MLP
+from chainrule.models.command import main, train
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,7 @@ def in_an_empty_folder(tmp_path, monkeypatch):
 
 def call(*arguments):
     try:
-        return cli.main(arguments)
+        return main(arguments)
     except SystemExit as end:
         return end.code
 
@@ -111,13 +112,13 @@ def test_help(arguments, capsys):
 
 
 def test_help_says_how_to_make_the_models_in_python():
-    assert cli.PYTHON.keys() == cli.MODELS.keys()
-    for name, (_, make) in cli.MODELS.items():
-        assert repr(eval(cli.PYTHON[name], vars(models))) == repr(make((1, 8, 8), 10, 0))
+    assert train.PYTHON.keys() == train.MODELS.keys()
+    for name, (_, make) in train.MODELS.items():
+        assert repr(eval(train.PYTHON[name], vars(models))) == repr(make((1, 8, 8), 10, 0))
 
 
 def test_ctrl_c_keeps_history_and_weights(tmp_path):
-    process = subprocess.Popen([sys.executable, "-m", "chainrule.models.cli", "train", "--epochs", "100000"], cwd=tmp_path,
+    process = subprocess.Popen([sys.executable, "-m", "chainrule", "train", "--epochs", "100000"], cwd=tmp_path,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=0)
     for line in iter(lambda: process.stderr.read(40), ""):
         if "epoch 3/" in line or "epoch 4/" in line:

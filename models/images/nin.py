@@ -1,9 +1,9 @@
 """Network in network: a small network at every pixel."""
 
-from ..common.rng import generator
-from ..layers import Convolution, Dropout, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
-from ._features import fits, image_after, image_shape
-from .sequential import Sequential
+from ...common.rng import generator
+from ...layers import Convolution, Dropout, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
+from ..sequential import Sequential
+from .features import fits, image_after, image_shape
 
 
 class NiN(Sequential):

@@ -5,7 +5,7 @@ import pytest
 from chainrule.common import log_softmax
 from chainrule.datasets import Vocabulary, text_batches
 from chainrule.layers import Dropout
-from chainrule.models.transformer import TransformerLM
+from chainrule.models import TransformerLM
 from chainrule.optimizers import Adam
 from chainrule.training import Trainer
 from tests.errors import refused
