@@ -16,9 +16,10 @@ same in every input; and
     t like x           has exactly the shape of x, and is cast to its dtype
     W (F, C / groups)  makes C as many times larger as the attribute ``groups`` says
 
-The line belongs to the forward in the same class. A class without one has arrays of another float dtype cast, and the order of
-calls and dout checked, no more. Only the outermost call of a layer in a thread is guarded: ``super().forward(x)`` is a plain
-call; a forward that is assigned later is not guarded.
+The line belongs to the forward in the same class or, where a class has a line alone, to the one that it inherits. A forward
+without a line has arrays of another float dtype cast, and the order of calls and dout checked, no more. Guarded is the class's
+own method: ``super().forward(x)`` is a plain call, and a forward that is assigned later is not guarded. Inputs of the shapes and
+dtypes of the call before are not looked at again.
 """
 import functools
 import inspect
@@ -59,10 +60,12 @@ def pattern_of(text):
 
 
 def guard(cls):
-    """Wrap the forward and backward that stand in the body of ``cls``."""
-    line, several = vars(cls).get("shapes"), not cls.__module__.startswith("chainrule.")
+    """Wrap the forward and backward that stand in the body of ``cls``; its line is read where either stands."""
+    line = vars(cls).get("shapes")
+    if line or "forward" in vars(cls):
+        cls._arguments = parsed(line) if line else None
     if wrappable(cls, "forward"):
-        cls.forward = guarded_forward(cls.forward, parsed(line) if line else None, several)
+        cls.forward = guarded_forward(cls.forward, several=not cls.__module__.startswith("chainrule."))
     if wrappable(cls, "backward"):
         cls.backward = guarded_backward(cls.backward)
 
@@ -72,7 +75,7 @@ def wrappable(cls, name):
     return type(method) is type(wrappable) and not hasattr(method, "guarded")
 
 
-def guarded_forward(forward, arguments, several):
+def guarded_forward(forward, several):
     """``several``: a class of a user's, which may run forward more than once before backward."""
     @functools.wraps(forward)
     def guarded(self, *inputs, **named):
@@ -81,11 +84,11 @@ def guarded_forward(forward, arguments, several):
             return forward(self, *inputs, **named)
         fits = self._fits
         if named or len(inputs) != len(fits):
-            inputs, named = admitted(self, arguments, forward, inputs, named)
+            inputs, named = admitted(self, self._arguments, forward, inputs, named)
         else:
             for x, fit in zip(inputs, fits):
                 if fit is not None and (x.__class__ is not np.ndarray or x.shape != fit[0] or x.dtype is not fit[1]):
-                    inputs, named = admitted(self, arguments, forward, inputs, named)
+                    inputs, named = admitted(self, self._arguments, forward, inputs, named)
                     break
         y = forward(self, *inputs, **named)
         self._made = made = (y.shape, y.dtype) if y.__class__ is np.ndarray else described(y)

@@ -95,7 +95,7 @@ class Layer:
     guarded = True            # False: a class with checks of its own, such as a model
     train_flg, train_flag, is_training = (Renamed("training") for _ in range(3))
 
-    _made, _fits, _seen = None, (), None          # the guard's: see guard.py
+    _made, _fits, _seen, _arguments = None, (), None, None          # the guard's: see guard.py
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
