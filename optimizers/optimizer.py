@@ -56,7 +56,7 @@ class Optimizer:
     """
     names = ()              # of the state arrays that the rule keeps for each parameter
     skips_zeros = False     # True: where g is 0 the rule changes nothing, so rows of zeros may be left out
-    lazy = None             # else a module such as _lazy: how the rule works where a gradient names its rows
+    lazy = None             # else a module such as common.engine.lazy: how the rule works where a gradient names its rows
     decay = None            # of a rule with ``lazy``: decay(lr, p), what comes before
 
     def __init__(self, lr):

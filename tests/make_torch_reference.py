@@ -189,9 +189,12 @@ def torch_optimizer(ours, params):
         "Momentum": lambda: momentum(params, lr, momentum=o.momentum, nesterov=False),
         "Nesterov": lambda: momentum(params, lr, momentum=o.momentum, nesterov=True),
         "AdaGrad": lambda: torch.optim.Adagrad(params, lr, eps=o.eps),
-        "RMSProp": lambda: torch.optim.RMSprop(params, lr, alpha=o.decay, eps=o.eps),
-        "Adam": lambda: torch.optim.Adam(params, lr, betas=(o.beta1, o.beta2), eps=o.eps),
-        "AdamW": lambda: torch.optim.AdamW(params, lr, betas=(o.beta1, o.beta2), eps=o.eps, weight_decay=o.weight_decay),
+        "RMSProp": lambda: torch.optim.RMSprop(params, lr, alpha=o.decay, eps=o.eps, centered=o.centered),
+        "AdaDelta": lambda: torch.optim.Adadelta(params, lr, rho=o.rho, eps=o.eps),
+        "Adam": lambda: torch.optim.Adam(params, lr, betas=(o.beta1, o.beta2), eps=o.eps, amsgrad=o.amsgrad),
+        "AdamW": lambda: torch.optim.AdamW(
+            params, lr, betas=(o.beta1, o.beta2), eps=o.eps, weight_decay=o.weight_decay, amsgrad=o.amsgrad),
+        "AdaMax": lambda: torch.optim.Adamax(params, lr, betas=(o.beta1, o.beta2), eps=o.eps),
     }[type(o).__name__]()
 
 

@@ -233,11 +233,13 @@ def of_optimizers():
         optimizer = cls()
         optimizer.update([p.copy()], [g])
         return optimizer
-    for name in ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "AdamW"):
+    for name in ("SGD", "Momentum", "Nesterov", "AdaGrad", "AdaDelta", "RMSProp", "Adam", "AdamW", "AdaMax"):
         cls = getattr(optimizers, name)
         right(name, cls)
         right(f"{name}.update", method(cls, "update"), [p], [g])
         right(f"{name}.load_state", method(partial(stepped, cls), "load_state"), stepped(cls).state)
+    amsgrad = partial(optimizers.Adam, amsgrad=True)
+    right("Adam.load_state", method(partial(stepped, amsgrad), "load_state"), stepped(amsgrad).state)
     right("SGD.update", method(optimizers.SGD, "update"), {"W": p}, {"W": g})
     right("Optimizer", optimizers.Optimizer, 0.1)
     right("step_decay", optimizers.step_decay, 0.1, 10)

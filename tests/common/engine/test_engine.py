@@ -1,10 +1,23 @@
 """Every function of the engine against the plain expression or loop in its docstring."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.common.engine import channels, convolution, normalization, pieces, pooling, products, recurrence, rows, softmax
+from chainrule.common.engine import (
+    channels,
+    convolution,
+    lazy,
+    normalization,
+    pieces,
+    pooling,
+    products,
+    recurrence,
+    rows,
+    softmax,
+)
 from chainrule.layers import GRUCell, LSTMCell, RNNCell
 
 seeds = st.integers(0, 2**32 - 1)
@@ -134,6 +147,32 @@ def test_rows(seed, extra, D, ids):
     dW.write(np.array(ids, np.intp), values)
     same(np.asarray(dW), expected)
     assert set(dW.rows.tolist()) == set(ids) and len(dW.rows) == len(set(ids))
+
+
+betas = st.sampled_from([0.0, 0.05, 0.3, 0.9, 0.999])
+
+
+@given(seeds, st.integers(1, 40), betas, betas)
+def test_lazy(seed, steps, beta1, beta2):
+    rng, rule, eps, lr = np.random.default_rng(seed), SimpleNamespace(beta1=beta1, beta2=beta2, eps=1e-3, step=0), 1e-3, 0.1
+    p = draw(seed, 5, 2)
+    W, M, V = p.copy(), np.zeros((5, 2)), np.zeros((5, 2))
+    m, r = np.zeros((5, 2)), np.zeros((5, 2))
+    for t in range(1, steps + 1):
+        rule.step = t
+        ids, g = rng.permutation(5)[:2], np.zeros((5, 2))
+        g[ids] = rng.standard_normal((2, 2))
+        M, V = beta1 * M + (1 - beta1) * g, beta2 * V + (1 - beta2) * g * g
+        W -= lr * M / (1 - beta1 ** t) / (np.sqrt(V / (1 - beta2 ** t)) + eps)
+        rows_m, rows_r = m[ids], r[ids]
+        lazy.learn(rule, g[ids], rows_m, rows_r)
+        m[ids], r[ids] = rows_m, rows_r
+        lazy.drift(rule, lr, p, m, r)
+        same(p, W, 1e-10)
+        paper = M * (beta1 > 0), V * (beta2 > 0)                # a beta of 0 forgets all
+        for a, b in zip((*lazy.shown(rule, m, r), *lazy.kept(rule, *paper)), (*paper, m, r)):
+            same(a, b, 1e-7)
+        assert lazy.weights(beta1, t) == pytest.approx(sum(beta1 ** i for i in range(t)))
 
 
 windows = st.fixed_dictionaries({"size": st.tuples(sizes, sizes), "stride": st.tuples(st.integers(1, 3), st.integers(1, 3))})
