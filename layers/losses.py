@@ -23,7 +23,7 @@ class Loss(Layer):
     Options of every loss:
 
     - ``reduction``: ``"mean"``, ``"sum"`` for Σ_n w_n ℓ_n, or ``"none"`` for the array of all w_n ℓ_n, whose backward takes an
-      array of gradients, or a number for all of them;
+      array of gradients, by default ones;
     - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it all are 1. With rows of
       weight 0 alone the loss is 0, and so is its gradient.
 
@@ -50,7 +50,7 @@ class Loss(Layer):
 
     def backward(self, dout=1.0):
         weight, *needed = self.cache
-        if self.reduction == "none" and isinstance(dout, np.ndarray) and dout.ndim:
+        if self.reduction == "none":
             scale = dout
         else:
             scale = checks.number(type(self).__name__, "dout", dout, expected="be one finite number, as the loss is")
