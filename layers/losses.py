@@ -71,7 +71,7 @@ class SoftmaxWithLoss(Loss):
 
     def forward(self, x, t):
         checks.unmasked("SoftmaxWithLoss", "t", t)
-        t = given = checks.as_array(t)
+        given, t = t, checks.as_array(t)
         C = x.shape[-1]
         if C == 1:
             raise ValueError(checks.wrong("SoftmaxWithLoss", "x", "have a column for each of two classes or more", x.shape,
@@ -87,7 +87,7 @@ class SoftmaxWithLoss(Loss):
             with np.errstate(over="ignore"):
                 loss = weight.dot(np.log(total)) - np.vdot(t, z - top[:, None])
         else:
-            t = self.labels(t, x, self.ignore_label).reshape(-1)
+            t = self.labels(given, x, self.ignore_label).reshape(-1)
             if self.ignore_label is not None:
                 weight = (t != self.ignore_label).astype(e.dtype)
                 self.count = int(np.count_nonzero(weight))
