@@ -123,13 +123,14 @@ class SoftmaxWithLoss(Loss):
 
     def forward(self, x, t, weight=None):
         checks.unmasked("SoftmaxWithLoss", "t", t)
-        t = checks.as_array(t)
-        if self.ignore_label is not None and t.dtype.kind in "iu" and t.shape == x.shape[:-1]:
-            kept = t != self.ignore_label
-            t, weight = np.where(kept, t, 0), kept if weight is None else kept * checks.as_array(weight)
+        labels = t if self.ignore_label is None else checks.as_array(t)
+        if self.ignore_label is not None and labels.dtype.kind in "iu" and labels.shape == x.shape[:-1]:
+            kept = labels != self.ignore_label
+            t, weight = np.where(kept, labels, 0), kept if weight is None else kept * checks.as_array(weight)
         return super().forward(x, t, weight)
 
     def rows(self, x, t):
+        given, t = t, checks.as_array(t)
         C = x.shape[-1]
         if C == 1:
             raise ValueError(checks.wrong("SoftmaxWithLoss", "x", "have a column for each of two classes or more", x.shape,
@@ -143,7 +144,7 @@ class SoftmaxWithLoss(Loss):
             share, at = t.sum(axis=1), None
             losses = share * np.log(total) - np.einsum("nc,nc->n", t, z - top[:, None])
         else:
-            t, share = self.labels(t, x).reshape(-1), 1
+            t, share = self.labels(given, x).reshape(-1), 1
             at = t + np.arange(0, z.size, C)               # where in the flat array each row's label stands
             losses = np.log(total) - (z.take(at) - top)
         return losses.reshape(x.shape[:-1]), (e, total, t, share, at, x.shape)

@@ -194,5 +194,5 @@ def test_last_of_sequences_of_any_length():
     expected[0, 2] = expected[1, 0] = expected[2, 2] = 1
     np.testing.assert_array_equal(dx, expected)
     assert none is None
-    with refused(ValueError, "Last: mask should have shape (4, 3), got (3, 4)"):
+    with refused(ValueError, "Last: mask should have shape (4, 3), got (3, 4); it is transposed: mask.T"):
         node.forward(x, mask.T)
