@@ -208,12 +208,17 @@ def held(layer, path="", seen=None):
     seen[id(layer)] = layer
     yield path, layer
     start = f"{path}." if path else ""
-    model = hasattr(layer, "run_back")
+    model = is_model(layer)
     for i, inner in enumerate(getattr(layer, "layers", None) or ()):
         yield from held(inner, f"{start}{i}" if model else f"{start}layers.{i}", seen)
     for name, value in () if model else getattr(layer, "__dict__", {}).items():
         if name not in OWN:
             yield from among(value, f"{start}{name}", seen)
+
+
+def is_model(layer):
+    """Whether it is a model, whose arrays are those of its layers."""
+    return hasattr(layer, "loss_of")
 
 
 def among(value, path, seen):

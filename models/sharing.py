@@ -4,6 +4,7 @@ from operator import is_
 import numpy as np
 
 from ..common import checks
+from ..common.layer import is_model, walk
 
 
 def relation(p, q):
@@ -91,6 +92,44 @@ class Parameters:
                     f"no longer shows the truth; write into the array: self.{kind}[i][...] = value")
 
 
+def shared_arrays(model):
+    """(k, first, how) for each array k, counted over all layers, that shares the memory of an earlier one."""
+    arrays, known, shared = [], {}, []
+    for params, j in every_array(model):
+        p, k = params[j], len(arrays)
+        first = known.setdefault(p.__array_interface__["data"][0], k) if p.size else k
+        how = relation(arrays[first], p) if first < k and arrays[first] is not p else None
+        if how in ("same", "transposed"):
+            shared.append((k, first, how))
+        arrays.append(p)
+    return shared
+
+
+def tie(model, shared):
+    """Make arrays one again that were one before a copy, and the lists over all layers anew."""
+    arrays = list(every_array(model))
+    for k, first, how in shared:
+        (mine, j), (theirs, i) = arrays[k], arrays[first]
+        if relation(theirs[i], mine[j]) != how:          # else whoever copied saw to it already
+            mine[j] = theirs[i] if how == "same" else theirs[i].T
+    relist(model)
+
+
+def every_array(model):
+    """(the list, the place in it) of each parameter of each layer."""
+    return [(layer.params, j) for layer in walk(model) if not is_model(layer) for j in range(len(getattr(layer, "params", ())))]
+
+
+def relist(model):
+    """Make the lists over all layers anew, in models inside first; the list objects stay."""
+    for layer in model.layers:
+        if is_model(layer):
+            relist(layer)
+    made = Parameters(model.layers)
+    model.params[:], model.grads[:] = made.params, made.grads
+    made.params, made.grads, model._parameters = model.params, model.grads, made
+
+
 def checked(layers):
     """The layers as a list, each one an object that keeps the contract, none of them there twice."""
     layers = list(layers)
@@ -105,6 +144,9 @@ def checked(layers):
         if missing:
             raise TypeError(f"{who} has no {', '.join(missing)}; a layer has forward, backward, params and grads"
                             + ("; call super().__init__() in its __init__" if missing == ["params", "grads"] else ""))
+        if getattr(layer, "penalty", None) is not None:
+            raise ValueError(f"{who} has a penalty of its own, which would be lost inside another model; give the penalty to "
+                             "the outer one")
         if not hasattr(layer, "grads"):
             continue
         if len(layer.params) != len(layer.grads):

@@ -4,7 +4,7 @@ from ...common import checks
 from ...common.rng import generator
 from ...layers import Affine, Concatenate, Convolution, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
 from ..graph import Graph
-from ..node import Input
+from ..node import Input, through
 from ..sequential import Sequential
 from .features import fits, image_after, image_shape
 
@@ -38,13 +38,7 @@ def inception(channels, filters, rng=None):
                 convolution(channels, three_in, 1, rng) + convolution(three_in, three, 3, rng, padding=1),
                 convolution(channels, five_in, 1, rng) + convolution(five_in, five, 5, rng, padding=2),
                 [MaxPool(3, stride=1, padding=1)] + convolution(channels, pooled, 1, rng)]
-    return Graph(x, Concatenate(axis=1)(*[chained(branch, x) for branch in branches]))
-
-
-def chained(layers, node):
-    for layer in layers:
-        node = layer(node)
-    return node
+    return Graph(x, Concatenate(axis=1)(*[through(x, *branch) for branch in branches]))
 
 
 class GoogLeNet(Graph):
@@ -72,7 +66,7 @@ class GoogLeNet(Graph):
         else:
             stem = [*convolution(input_shape[0], 64, 7, rng, stride=2, padding=3), MaxPool(3, stride=2, padding=1),
                     *convolution(64, 64, 1, rng), *convolution(64, 192, 3, rng, padding=1)]
-        node, shape, branches = chained(stem, x), image_after(stem, shape), []
+        node, shape, branches = through(x, *stem), image_after(stem, shape), []
         for stage, blocks in enumerate(STAGES):
             if fits(4, shape):
                 pool = MaxPool(3, stride=2, padding=1)
@@ -82,8 +76,8 @@ class GoogLeNet(Graph):
                 channels = filters[0] + filters[1][1] + filters[2][1] + filters[3]
                 if auxiliary and stage == 1 and i in (0, 3):
                     head = [*convolution(channels, 128, 1, rng), GlobalAveragePool(), Affine.init(128, classes, rng=rng)]
-                    branches.append(chained(head, node))
-        y = chained([GlobalAveragePool(), Affine.init(channels, classes, rng=rng)], node)
+                    branches.append(through(node, *head))
+        y = through(node, GlobalAveragePool(), Affine.init(channels, classes, rng=rng))
         if not auxiliary:
             super().__init__(x, y, loss=SoftmaxWithLoss())
         else:

@@ -6,25 +6,25 @@ import numpy as np
 
 from ...common import checks
 from ...common.functions import log_softmax
-from ...common.layer import evaluation, walk
+from ...common.layer import walk
 from ...common.rng import generator
 from ...layers._rows import row_numbers
+from ..passes import predicting
 
 
 @contextlib.contextmanager
 def aside(model):
-    """Evaluation mode from fresh states, which recurrent layers carry from one run to the next; afterwards
+    """Evaluation mode from fresh states, which recurrent layers carry from one forward to the next; afterwards
     everything is as it was before."""
     carried = [(layer, layer.stateful) for layer in walk(model) if hasattr(layer, "stateful")]
     try:
-        with evaluation(model):
+        with predicting(model):
             for layer, _ in carried:
                 layer.stateful = True
             yield
     finally:
         for layer, flag in carried:
             layer.stateful = flag
-        model._ready = model.output = None
 
 
 def sequences(model, name, ids, axes=2):
@@ -60,7 +60,7 @@ class TextModel:
         ids = np.concatenate([ids, np.empty(length, np.int64)])
         with aside(self):
             for n in range(len(ids) - length, len(ids)):
-                scores = self.run(self.window(ids, read, n)[None])[0, -1]
+                scores = self.forward(self.window(ids, read, n)[None])[0, -1]
                 ids[n] = np.argmax(scores + temperature * rng.gumbel(size=len(scores)))
                 read = n
         return ids[len(ids) - length:]
@@ -81,7 +81,7 @@ class TextModel:
         with aside(self):
             for i in range(0, M, steps):
                 j = min(i + steps, M)
-                scores = self.run(self.window(ids, i, j)[None])[0, i - j:]
+                scores = self.forward(self.window(ids, i, j)[None])[0, i - j:]
                 parts.append(log_softmax(scores)[np.arange(j - i), ids[i + 1:j + 1]])
         return np.concatenate(parts)
 

@@ -19,7 +19,7 @@ class LanguageModel(TextModel, Sequential):
     Truncated back-propagation through time. A text is too long for one backward. It is read T words at a
     time; the state at the end of one batch is the first of the next (``stateful=True``), so the model reads
     on, but no gradient flows back into the batch before. Begin a text anew with
-    ``chainrule.common.layer.reset_states(model)``. With ``stateful=False`` each row of each batch is a text
+    ``model.reset_states()``. With ``stateful=False`` each row of each batch is a text
     of its own.
 
     - vocabulary: the number of words V; dimension: of a word's vector, D; hidden: of a state, H;
@@ -70,8 +70,8 @@ class LanguageModel(TextModel, Sequential):
         super().__init__(*layers, *dropouts(dropout, rng), word_scores(embedding, hidden, tied, rng),
                          loss=SoftmaxWithLoss())
 
-    def run(self, x):
-        return super().run(sequences(self, "ids", x))
+    def forward(self, ids, t=None):
+        return super().forward(sequences(self, "ids", ids), t)
 
     def window(self, ids, i, j):
         return ids[i:j]                  # the state knows the rest

@@ -118,7 +118,7 @@ class NGram(TextModel):
     def window(self, ids, i, j):
         return ids[:j]
 
-    def run(self, x):
+    def forward(self, x):
         """log p of every token behind x (1, T), as scores (1, 1, V)."""
         every = np.arange(self.vocabulary)
         before = np.broadcast_to(self.windows(np.append(x[0], 0))[-1, :-1], (len(every), self.n - 1))

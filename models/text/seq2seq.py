@@ -6,6 +6,7 @@ from ...common.rng import generator
 from ...layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
 from ...layers._masks import boolean
 from ..model import Model
+from ..passes import Backward, Forward, in_batches, predicting
 from .generating import aside, sequences
 
 
@@ -76,26 +77,28 @@ class Seq2Seq(Model):
 
     def forward(self, x, t, x_mask=None, t_mask=None):
         """The loss, a float."""
-        x, t = sequences(self, "x", x), sequences(self, "t", t)
-        if len(t) != len(x) or t.shape[1] < 2:
-            raise ValueError(checks.wrong(type(self).__name__, "t", f"have shape ({len(x)}, Tt) with Tt > 1",
-                                          t.shape, "it starts with the token before the answer"))
+        x, t = self.pair(x, t)
         wanted = t[:, 1:]
         if t_mask is not None:
             wanted = np.where(boolean(type(self).__name__, "t_mask", t_mask, t.shape)[:, 1:], wanted, -1)
-        return self._forward((x, t, x_mask), (wanted,))
+        with Forward(self, targets=True):
+            self.output = y = self.run(x, t, x_mask)
+            return self.loss_of(y, wanted)
 
-    def run(self, x, t=None, x_mask=None):
-        if t is None:
-            raise TypeError(f"{type(self).__name__}: predict takes x and t, and scores each token of t; to write an answer "
-                            "to x alone: generate(x, start_id, length)")
-        x, t = sequences(self, "x", x), sequences(self, "t", t)
-        if len(t) != len(x) or t.shape[1] < 2:
-            raise ValueError(checks.wrong(type(self).__name__, "t", f"have shape ({len(x)}, Tt) with Tt > 1", t.shape))
+    def run(self, x, t, x_mask=None):
+        """The scores of each token of t but the first."""
         try:
             return self.decode(t[:, :-1], self.encode(x, x_mask), x_mask)
         finally:
             self.decoder.initial_state = None
+
+    def pair(self, x, t):
+        """Questions and answers as ids, as many of one as of the other."""
+        x, t = sequences(self, "x", x), sequences(self, "t", t)
+        if len(t) != len(x) or t.shape[1] < 2:
+            raise ValueError(checks.wrong(type(self).__name__, "t", f"have shape ({len(x)}, Tt) with Tt > 1",
+                                          t.shape, "it starts with the token before the answer"))
+        return x, t
 
     def encode(self, x, x_mask):
         """All h (N, Tx, H); the decoder's first state is set to the encoder's last."""
@@ -112,10 +115,21 @@ class Seq2Seq(Model):
         g = self.decoder.forward(beside_each(self.target.forward(t), *beside))
         return self.scores.forward(beside_each(g, *beside))
 
-    def run_back(self, dout, input_gradient):
-        dhs, dstate = self.decode_back(dout)
-        dx = self.encoder.backward(dhs, dstate)
-        self.source.backward(dx[0] if isinstance(dx, tuple) else dx)
+    def backward(self, dout=None, input_gradient=False):
+        """Fill ``grads``. Ids have no gradient: returns None."""
+        with Backward(self, dout, input_gradient):
+            dhs, dstate = self.decode_back(self.output_gradient(dout))
+            dx = self.encoder.backward(dhs, dstate)
+            self.source.backward(dx[0] if isinstance(dx, tuple) else dx)
+
+    def predict(self, x, t=None, x_mask=None, batch_size=None):
+        """The scores (N, Tt - 1, V) in evaluation mode, ``batch_size`` samples at a time, without a trace."""
+        if t is None:
+            raise TypeError(f"{type(self).__name__}: predict takes x and t, and scores each token of t; to write an answer "
+                            "to x alone: generate(x, start_id, length)")
+        inputs = (*self.pair(x, t), *(() if x_mask is None else (x_mask,)))
+        with predicting(self):
+            return in_batches(self, self.run, inputs, batch_size)
 
     def decode_back(self, dout):
         """The gradients of all h, or None, and of the decoder's first state."""

@@ -7,16 +7,9 @@ from ...common import checks, initializers
 from ...common.rng import generator
 from ...layers import GELU, Affine, Embedding, LayerNorm, MultiHeadAttention, PositionalEncoding, SoftmaxWithLoss
 from ..graph import Graph
-from ..node import Input
+from ..node import Input, through
 from .generating import TextModel, sequences
 from .language_model import dropouts, share_of, word_scores
-
-
-def through(x, *layers):
-    """The node behind several layers in a row."""
-    for layer in layers:
-        x = layer(x)
-    return x
 
 
 class TransformerLM(TextModel, Graph):
@@ -92,12 +85,13 @@ class TransformerLM(TextModel, Graph):
         scores = through(x, norm(), word_scores(embedding, D, tied, rng))
         super().__init__(ids, scores, loss=SoftmaxWithLoss())
 
-    def run(self, ids):
+    def forward(self, ids, *targets):
+        """The scores of ids (N, T) or, with targets t, the loss."""
         ids = sequences(self, "ids", ids)
         if ids.shape[1] > self.length:
             raise ValueError(checks.wrong("TransformerLM", "ids", f"have at most length={self.length} steps",
                                           ids.shape[1]))
-        return super().run(ids)
+        return super().forward(ids, *targets)
 
     def window(self, ids, i, j):
         return ids[max(0, j - self.length):j]

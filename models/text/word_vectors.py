@@ -108,18 +108,15 @@ class WordVectors(Graph):
             x, t = (checks.as_array(a) for a in arrays)
             if x.ndim == len(self.axes) and t.shape[:1] != x.shape[:1]:
                 raise ValueError(checks.wrong(type(self).__name__, "t", f"have {len(x)} rows", len(t) if t.ndim else t))
+        given = checks.as_array(arrays[0] if arrays else 0)
+        if given.ndim != len(self.axes) and given.dtype.kind in "iu" and arrays:
+            who, hint = type(self).__name__, "x, t" if len(self.axes) == 2 else "t, x"
+            raise ValueError(checks.wrong(who, "x", f"have shape {checks.shape_text(self.axes)}", given.shape,
+                                          f"as from {hint} = context_windows(ids)"))
         result = super().forward(*arrays)
         if self.negatives:
             self.output = None                   # h, and not scores of words: no metric fits
         return result
-
-    def run(self, x):
-        given = checks.as_array(x)
-        if given.ndim != len(self.axes) and given.dtype.kind in "iu":
-            who, hint = type(self).__name__, "x, t" if len(self.axes) == 2 else "t, x"
-            raise ValueError(checks.wrong(who, "x", f"have shape {checks.shape_text(self.axes)}", given.shape,
-                                          f"as from {hint} = context_windows(ids)"))
-        return super().run(x)
 
     vectors = property(lambda self: self.params[0], doc="W_in (V, D): row i is the vector of word i.")
 
