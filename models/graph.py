@@ -192,6 +192,12 @@ class Graph(Model):
         with predicting(self):
             return in_batches(self, self.forward, inputs, batch_size)
 
+    def vertices_and_edges(self, values=False, x=None):
+        """What ``plotting.draw`` draws."""
+        from .vertices import vertices_and_edges
+        end = None if self._end is None else self.nodes[self._end]
+        return vertices_and_edges(self, [*self.inputs, *self.targets], self.outputs, end, values, x)
+
     def _refuse(self, n):
         names = ", ".join(n.name for n in self.inputs), ", ".join(n.name for n in self.targets)
         raise TypeError(f"Graph: forward takes the inputs ({names[0]})"

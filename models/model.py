@@ -80,18 +80,22 @@ class Model(Layer):
         return summary(self, *inputs)
 
     def draw(self, ax=None, values=False, x=None):
-        """A picture on Axes; ``x`` adds shapes, ``values`` a traced Graph's values and gradients. See ``drawing.draw``."""
-        from .drawing import draw
-        return draw(self, ax, values, x)
+        """A picture on Axes; ``x`` adds shapes, ``values`` a traced Graph's values and gradients. See ``plotting.draw``."""
+        from ..plotting import drawing
+        return drawing.draw(self, ax, values, x)
 
     def to_svg(self, values=False, x=None):
         """The picture that ``draw`` paints, as the text of an SVG file."""
-        from .drawing import to_svg
-        return to_svg(self, values, x)
+        from ..plotting import drawing
+        return drawing.to_svg(self, values, x)
 
     def _repr_svg_(self):
-        from .drawing import notebook_svg
-        return notebook_svg(self)
+        from ..plotting import drawing
+        return drawing.for_notebook(self, "svg")
+
+    def _repr_png_(self):                 # JupyterLab shows no SVG in a notebook that it does not trust
+        from ..plotting import drawing
+        return drawing.for_notebook(self, "png")
 
     def save(self, path):
         """Write parameters and buffers to a safetensors file: arrays as ``"3.W"`` (layer 3's W), ``"3.params.0"`` for

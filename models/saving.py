@@ -78,6 +78,8 @@ def place(who, path):
     """``path`` as a Path."""
     if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
         raise TypeError(checks.wrong(who, "path", "be a str or a Path", checks.text(path)))
+    if "\0" in os.fspath(path):
+        raise ValueError(checks.wrong(who, "path", "be the name of a file", checks.text(path)))
     return Path(path)
 
 
