@@ -101,9 +101,8 @@ class Graph(Model):
         """The nodes as a flat list: what takes what by number, so that a graph may be of any length."""
         state = super().__getstate__()
         number = {n: i for i, n in enumerate(self.nodes)}
-        state["nodes"] = [(n, {**vars(n), "inputs": [number[i] for i in n.inputs], "value": None, "grad": None})
+        state["nodes"] = [(type(n), {**vars(n), "inputs": [number[i] for i in n.inputs], "value": None, "grad": None})
                           for n in self.nodes]
-        state["nodes"] = [(type(n), kept) for n, kept in state["nodes"]]
         for name in ("inputs", "outputs", "targets"):
             state[name] = [number[n] for n in state[name]]
         if isinstance(self.loss, Node):

@@ -29,8 +29,9 @@ def printed(text):
 
 @dataclass
 class Picture:
-    """Shapes are (commands, fill, line), the commands those of SVG's paths: M, L, C and Z with their points; words are
-    (x, baseline, text, size, anchor, colour, bold), the anchor "left", "center" or "right". y grows downwards."""
+    """Shapes are (commands, fill, line), the commands those of SVG's paths: M, L, C and Z with their
+    points; words are (x, baseline, text, size, anchor, colour, bold), the anchor "left", "center" or
+    "right". y grows downwards."""
     width: float
     height: float
     title: str
@@ -47,13 +48,17 @@ class Picture:
     def box(self, x, y, w, h, radius, **paint):
         """A rectangle with round corners."""
         r, k = radius, 0.4477 * radius
-        self.shape([("M", (x + r, y)), ("L", (x + w - r, y)), ("C", (x + w - k, y), (x + w, y + k), (x + w, y + r)),
-                    ("L", (x + w, y + h - r)), ("C", (x + w, y + h - k), (x + w - k, y + h), (x + w - r, y + h)),
-                    ("L", (x + r, y + h)), ("C", (x + k, y + h), (x, y + h - k), (x, y + h - r)),
-                    ("L", (x, y + r)), ("C", (x, y + k), (x + k, y), (x + r, y)), ("Z",)], **paint)
+        right, low = x + w, y + h
+        self.shape([
+            ("M", (x + r, y)),
+            ("L", (right - r, y)), ("C", (right - k, y), (right, y + k), (right, y + r)),
+            ("L", (right, low - r)), ("C", (right, low - k), (right - k, low), (right - r, low)),
+            ("L", (x + r, low)), ("C", (x + k, low), (x, low - k), (x, low - r)),
+            ("L", (x, y + r)), ("C", (x, y + k), (x + k, y), (x + r, y)), ("Z",)], **paint)
 
     def paint(self, ax=None):
-        """Draw on Axes; None makes a figure of the picture's size. Words are outlines too, so that they fit at any size."""
+        """Draw on Axes; None makes a figure of the picture's size. Words are outlines too, so that
+        they fit at any size."""
         from matplotlib import pyplot
         from matplotlib.patches import PathPatch
         from matplotlib.transforms import Affine2D
@@ -68,15 +73,18 @@ class Picture:
         return ax
 
     def file(self, kind):
-        """The bytes of a file, "svg" or "png", as large on a screen as the picture says; the words of an SVG are text."""
+        """The bytes of a file, "svg" or "png", as large on a screen as the picture says; the words of
+        an SVG are text."""
         from matplotlib import rc_context
         from matplotlib.figure import Figure
         ax, file = self.axes(Figure, SCREEN), io.BytesIO()
         self.paint_shapes(ax)
         for x, y, text, size, anchor, colour, bold in self.words:
-            ax.text(x, y, text, size=size * 72 / SCREEN, ha=anchor, color=colour, weight="bold" if bold else "normal",
-                    family="sans-serif", parse_math=False)
-        about = {"Title": self.title} | (dict.fromkeys(("Date", "Creator", "Format", "Type")) if kind == "svg" else {})
+            ax.text(x, y, text, size=size * 72 / SCREEN, weight="bold" if bold else "normal",
+                    family="sans-serif", ha=anchor, color=colour, parse_math=False)
+        about = {"Title": self.title}
+        if kind == "svg":
+            about |= dict.fromkeys(("Date", "Creator", "Format", "Type"))
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": "", "savefig.bbox": None}):
             ax.figure.savefig(file, format=kind, dpi=2 * SCREEN, metadata=about)
         return file.getvalue()
@@ -90,9 +98,12 @@ class Picture:
         from matplotlib.patches import PathPatch
         from matplotlib.path import Path
         scale = min(ax.bbox.width / self.width, ax.bbox.height / self.height) * 72 / ax.figure.dpi
-        codes = {"M": [Path.MOVETO], "L": [Path.LINETO], "C": [Path.CURVE4] * 3, "Z": [Path.CLOSEPOLY]}
+        codes = {"M": [Path.MOVETO], "L": [Path.LINETO], "C": [Path.CURVE4] * 3,
+                 "Z": [Path.CLOSEPOLY]}
         for commands, fill, line in self.shapes:
-            path = Path([p for _, *points in commands for p in points or [(0, 0)]], [c for k, *_ in commands for c in codes[k]])
-            ax.add_patch(PathPatch(path, facecolor=fill, edgecolor=line, linewidth=1.2 * scale, joinstyle="round"))
+            path = Path([point for _, *points in commands for point in points or [(0, 0)]],
+                        [code for command, *_ in commands for code in codes[command]])
+            ax.add_patch(PathPatch(path, facecolor=fill, edgecolor=line, linewidth=1.2 * scale,
+                                   joinstyle="round"))
         ax.set(xlim=(0, self.width), ylim=(self.height, 0), aspect="equal")
         ax.axis("off")
