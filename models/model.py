@@ -18,20 +18,15 @@ class Model(Layer):
     """
 
     guarded = False
-    _training, _lowest = True, ()         # _lowest: the layers below which nobody reads gradients, unless all are wanted
+    _training = True
+    _lowest = ()          # the layers below which gradients are not read, unless those of the inputs are wanted
 
     def __init__(self, layers, loss=None, penalty=None):
         super().__init__()
         if not layers:
             raise ValueError(f"{type(self).__name__}: a model needs at least one layer")
-        for name, part, example, kinds in (("loss", loss, "SoftmaxWithLoss()", ("forward", "connect")),
-                                           ("penalty", penalty, "L2(0.01)", ("add_gradients",))):
-            if isinstance(part, type):
-                raise TypeError(checks.wrong(type(self).__name__, name, f"be an object, as in {name}={part.__name__}(...)",
-                                             f"the class {part.__name__}"))
-            if part is not None and not any(hasattr(part, kind) for kind in kinds):
-                raise TypeError(checks.wrong(type(self).__name__, name, f"be None or an object, as in {name}={example}",
-                                             repr(part)))
+        self._check_part("loss", loss, "SoftmaxWithLoss()", "forward", "connect")
+        self._check_part("penalty", penalty, "L2(0.01)", "add_gradients")
         self.layers, self.loss, self.penalty = checked(layers), loss, penalty
         self._parameters = Parameters(self.layers)
         self.params, self.grads = self._parameters.params, self._parameters.grads
@@ -41,6 +36,15 @@ class Model(Layer):
         self._ready = None        # what backward may follow: "output" or "loss"
         self._convolves = any(isinstance(layer, Convolution) for layer in walk(self))
         keep_freed_memory()
+
+    def _check_part(self, name, part, example, *methods):
+        """TypeError unless the loss or the penalty is None or an object with one of the methods."""
+        if isinstance(part, type):
+            raise TypeError(checks.wrong(type(self).__name__, name, f"be an object, as in {name}={part.__name__}(...)",
+                                         f"the class {part.__name__}"))
+        if part is not None and not any(hasattr(part, method) for method in methods):
+            raise TypeError(checks.wrong(type(self).__name__, name, f"be None or an object, as in {name}={example}",
+                                         repr(part)))
 
     @property
     def training(self):

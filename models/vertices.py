@@ -62,8 +62,8 @@ def described(n, ends_here):
         return "operation", [repr(layer) if isinstance(layer, Select) else operation(n)]
     inner, count = [label(one) for one in getattr(layer, "layers", ())], sum(p.size for p in layer.params)
     if hasattr(layer, "nodes"):                        # its layers are not in a row
-        n = sum(not is_model(one) for one in walk(layer))
-        inner = [f"{n} layer{'s' * (n > 1)}"]
+        total = sum(not is_model(one) for one in walk(layer))
+        inner = [f"{total} layer{'s' * (total > 1)}"]
     elif len(inner) > LISTED:
         inner[LISTED - 1:] = [f"… {len(inner) - LISTED + 1} more"]
     kind = ("model" if inner else "loss" if ends_here or isinstance(layer, Loss) else "weights" if count else "layer")
