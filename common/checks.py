@@ -8,7 +8,7 @@ import difflib
 import inspect
 import math
 import os
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -137,12 +137,19 @@ def kind_text(x, a):
     """
     if a.dtype.kind != "O":
         return f"{a.dtype} {type(x).__name__}"
-    if not a.size and len(x):
+    if not a.size and hasattr(x, "__len__") and len(x):
         return f"a ragged {type(x).__name__}"
     if not a.ndim or not a.size:
         return type(x).__name__
     kinds = list(dict.fromkeys(type(o).__name__ for o in a.flat[:1000]))
     return f"{type(x).__name__} of objects ({', '.join(kinds[:3])}{', ...' * (len(kinds) > 3)})"
+
+
+def dtype_text(x):
+    """The dtype of an array, or what else x is."""
+    if not isinstance(x, np.ndarray):
+        return type(x).__name__
+    return kind_text(x, x) if x.dtype.kind == "O" else x.dtype
 
 
 def cast_hint(name, x, a):
@@ -187,7 +194,9 @@ def layout_hint(shape, C):
 
 
 def integers_hint(name, a, classes):
-    """How ids or class labels in 0..classes-1 become integers, if they came as floats or booleans, or nothing."""
+    """How ids or class labels in 0..classes-1 become integers, if they came as floats, booleans or objects, or nothing."""
+    if a.dtype.kind == "O":
+        return f"{name}.astype(int) makes them" if a.size and all(isinstance(o, Integral) for o in a.flat) else ""
     if a.dtype.kind not in "fb" or not np.array_equal(a, np.floor(a)):
         return ""
     one_hot = a.ndim > 1 and a.shape[-1] == classes and ((a == 0) | (a == 1)).all() and (a.sum(axis=-1) == 1).all()
@@ -197,9 +206,12 @@ def integers_hint(name, a, classes):
 def labels(who, t, shape, classes, ignore_label=None, name="t"):
     """Class labels as an integer array of exactly ``shape``, each in 0..classes-1 (or ``ignore_label``)."""
     unmasked(who, name, t)
-    t = as_array(t)
+    given, t = t, as_array(t)
     if t.dtype.kind not in "iu" and (t.size or t.dtype.kind == "O"):        # an empty list becomes an array of floats
-        raise TypeError(wrong(who, name, "hold integer class labels", t.dtype, integers_hint(name, t, classes)))
+        words = t.size and all(isinstance(o, str) for o in t.flat)
+        hint = f"np.unique({name}, return_inverse=True)[1] numbers words" if words else integers_hint(name, t, classes)
+        got = kind_text(given, t) if t.dtype.kind == "O" else t.dtype
+        raise TypeError(wrong(who, name, "hold integer class labels", got, hint))
     if t.shape != shape:
         raise ValueError(wrong(who, name, f"have one label per row of x, shape {shape}", f"{t.shape}",
                                shape_hint(name, t.shape, shape)))
@@ -400,8 +412,7 @@ def parameters(who, params):
     dtypes = {}
     for name, p in params.items():
         if not isinstance(p, np.ndarray) or p.dtype.kind != "f":
-            got = p.dtype if isinstance(p, np.ndarray) else type(p).__name__
-            raise TypeError(wrong(who, name, "be a NumPy array of floats", got, f"{who}.init(...) makes one"))
+            raise TypeError(wrong(who, name, "be a NumPy array of floats", dtype_text(p), f"{who}.init(...) makes one"))
         if isinstance(p, np.matrix) or hasattr(p, "mask"):
             raise TypeError(wrong(who, name, "be a plain NumPy array", f"a {type(p).__name__}", f"np.array({name}) makes one"))
         if p.dtype.itemsize not in (4, 8):

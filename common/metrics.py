@@ -177,12 +177,12 @@ def _scores(who, y, t):
 def _flat(who, y, t, ignore_label=None):
     """Scores (M, C) and labels (M,) or probabilities (M, C) of the M positions that count."""
     checks.unmasked(who, "t", t)
-    t = given = checks.as_array(t)
+    given, t = t, checks.as_array(t)
     y = _scores(who, y, t)
     if ignore_label is not None:
         ignore_label = checks.whole(who, "ignore_label", ignore_label)
     if t.shape == y.shape and t.dtype.kind not in "fiub":
-        raise TypeError(checks.wrong(who, "t", "hold class labels, or rows of probabilities", checks.kind_text(t, t)))
+        raise TypeError(checks.wrong(who, "t", "hold class labels, or rows of probabilities", checks.kind_text(given, t)))
     if y.shape[-1] == 1:
         if t.shape != y.shape:
             expected = f"have shape {y.shape}, a 0 or 1 for each binary logit"
@@ -196,10 +196,10 @@ def _flat(who, y, t, ignore_label=None):
         sums = t.sum(axis=-1)
         if not ((t >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
             expected = "hold class labels, or rows of probabilities that sum to 1"
-            got = f"{given.min():g} to {given.max():g}, in rows that sum to {sums.min():g} to {sums.max():g}"
+            got = f"{t.min():g} to {t.max():g}, in rows that sum to {sums.min():g} to {sums.max():g}"
             raise ValueError(checks.wrong(who, "t", expected, got))
         return y.reshape(-1, classes), t.reshape(-1, classes)
-    t = checks.labels(who, t, y.shape[:-1], classes, ignore_label)
+    t = checks.labels(who, given, y.shape[:-1], classes, ignore_label)
     if ignore_label is None:
         return y.reshape(-1, classes), t.reshape(-1)
     keep = t != ignore_label

@@ -7,6 +7,7 @@ from ..common.engine.softmax import softmax
 from ..common.layer import Layer
 from ..common.rng import generator
 from .affine import Affine
+from .dropout import Dropout
 
 
 class Attention(Layer):
@@ -29,7 +30,8 @@ class Attention(Layer):
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
 
-    backward returns (dL/dq, dL/dk, dL/dv), and None for a mask if there was one.
+    backward returns (dL/dq, dL/dk, dL/dv), and None for a mask if there was one. With ``dropout`` = p, in training, the
+    weights w go through Dropout(p) on their way to y; the formulas hold for what is left of them.
     Source: Vaswani et al., Attention is all you need (2017), 3.2.1; Saito, Deep Learning from Scratch 2, chapter 8.
 
     Raises ValueError for shapes that do not fit, TypeError for a mask that is not boolean.
@@ -49,6 +51,11 @@ class Attention(Layer):
 
     weights = None
 
+    def __init__(self, dropout=0.0, rng=None):
+        """dropout: the share of the weights that is dropped in training. rng: a Generator, a seed or None."""
+        super().__init__()
+        self.dropout = Dropout(dropout, rng) if dropout else None
+
     def forward(self, q, k, v, mask=None):
         k, v, scale = k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False), q.shape[-1] ** -0.5
         if mask is not None:
@@ -56,17 +63,22 @@ class Attention(Layer):
             k, v = seen(k, mask), seen(v, mask)
         s = np.matmul(q * q.dtype.type(scale), transposed(k))
         self.weights = w = softmax(s, mask, out=s)
-        y = np.matmul(w, v)
-        self.cache = q, k, v, y, w, mask
+        if self.dropout:
+            self.dropout.training = self.training
+        kept = self.dropout.forward(w) if self.dropout else w
+        y = np.matmul(kept, v)
+        self.cache = q, k, v, y, w, kept, mask
         return y
 
     def backward(self, dout):
-        q, k, v, y, w, mask = self.cache
+        q, k, v, y, w, kept, mask = self.cache
         scale = q.dtype.type(q.shape[-1] ** -0.5)
         ds = np.matmul(dout, transposed(v))                    # dL/dw, and of it
+        if self.dropout:
+            ds = self.dropout.backward(ds)
         ds -= row_sums(dout * y)
         ds *= w
-        dq, dk, dv = np.matmul(ds, k) * scale, np.matmul(transposed(ds), q) * scale, np.matmul(transposed(w), dout)
+        dq, dk, dv = np.matmul(ds, k) * scale, np.matmul(transposed(ds), q) * scale, np.matmul(transposed(kept), dout)
         return (dq, dk, dv) if mask is None else (dq, dk, dv, None)
 
 
@@ -101,8 +113,8 @@ class MultiHeadAttention(Layer):
 
     Shapes: query (N, Tq, D), memory (N, Tk, D), all W (D, D), all b (D,), y (N, Tq, D), mask (N, Tq, Tk) as in
     Attention. forward(x) is self-attention, memory = query = x. With ``causal=True`` step i sees the steps j <= i
-    only, so that a model that predicts the next step cannot look it up. ``weights`` (N, heads, Tq, Tk) are there for
-    a plot.
+    only, so that a model that predicts the next step cannot look it up; ``dropout`` as in Attention. ``weights`` (N, heads,
+    Tq, Tk) are there for a plot.
 
     Backward. The maps as in Affine, the heads as in Attention; in self-attention x is used three times, so that dL/dx
     is the sum of what comes back through q, k and v. (bk adds the same to all scores of a query, which a softmax does
@@ -128,7 +140,7 @@ class MultiHeadAttention(Layer):
 
     weights = None
 
-    def __init__(self, Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal=False):
+    def __init__(self, Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal=False, dropout=0.0, rng=None):
         checks.needed("MultiHeadAttention", Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
         super().__init__(Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
         checks.array("MultiHeadAttention", "Wq", Wq, shape=("D", "D"))
@@ -140,18 +152,18 @@ class MultiHeadAttention(Layer):
         if D % heads:
             raise ValueError(checks.wrong("MultiHeadAttention", "heads", f"divide D = {D}", heads))
         self.q, self.k, self.v, self.out = (Affine(*self.params[i:i + 2]) for i in (0, 2, 4, 6))
-        self.attention = Attention()
+        self.attention = Attention(dropout, rng)
         for i, affine in enumerate((self.q, self.k, self.v, self.out)):
             affine.grads[:] = self.grads[2 * i:2 * i + 2]
 
     @classmethod
-    def init(cls, dimension, heads, causal=False, rng=None, initializer=initializers.xavier, dtype=np.float32):
+    def init(cls, dimension, heads, causal=False, dropout=0.0, rng=None, initializer=initializers.xavier, dtype=np.float32):
         """A layer for vectors of ``dimension`` numbers with fresh weights and biases of zeros."""
         checks.counts("MultiHeadAttention", dimension=dimension, heads=heads)
         rng = generator("MultiHeadAttention", rng)
         Ws = [initializers.weights("MultiHeadAttention", initializer, (dimension, dimension), rng, dtype) for _ in range(4)]
         pairs = [(W, np.zeros(dimension, W.dtype)) for W in Ws]
-        return cls(*(p for pair in pairs for p in pair), heads=heads, causal=causal)
+        return cls(*(p for pair in pairs for p in pair), heads=heads, causal=causal, dropout=dropout, rng=rng)
 
     def forward(self, query, memory=None, mask=None):
         source = query if memory is None else memory
@@ -159,6 +171,7 @@ class MultiHeadAttention(Layer):
             mask = attention_mask(self, mask, query.shape[:1], query.shape[1], source.shape[1])
             source = seen(source, mask)
         q, k, v = self.split(self.q.forward(query)), self.split(self.k.forward(source)), self.split(self.v.forward(source))
+        self.attention.training = self.training
         y = self.attention.forward(q, k, v, self.allowed(mask, query.shape[1], source.shape[1]))
         self.weights = self.attention.weights
         self.cache = memory is not None, mask is not None

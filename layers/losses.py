@@ -23,7 +23,7 @@ class Loss(Layer):
     Options of every loss:
 
     - ``reduction``: ``"mean"``, ``"sum"`` for Σ_n w_n ℓ_n, or ``"none"`` for the array of all w_n ℓ_n, whose backward takes an
-      array of gradients, or a number for all of them;
+      array of gradients, by default ones;
     - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it all are 1. With rows of
       weight 0 alone the loss is 0, and so is its gradient.
 
@@ -50,7 +50,7 @@ class Loss(Layer):
 
     def backward(self, dout=1.0):
         weight, *needed = self.cache
-        if self.reduction == "none" and isinstance(dout, np.ndarray) and dout.ndim:
+        if self.reduction == "none":
             scale = dout
         else:
             scale = checks.number(type(self).__name__, "dout", dout, expected="be one finite number, as the loss is")
@@ -123,13 +123,14 @@ class SoftmaxWithLoss(Loss):
 
     def forward(self, x, t, weight=None):
         checks.unmasked("SoftmaxWithLoss", "t", t)
-        t = checks.as_array(t)
-        if self.ignore_label is not None and t.dtype.kind in "iu" and t.shape == x.shape[:-1]:
-            kept = t != self.ignore_label
-            t, weight = np.where(kept, t, 0), kept if weight is None else kept * checks.as_array(weight)
+        labels = t if self.ignore_label is None else checks.as_array(t)
+        if self.ignore_label is not None and labels.dtype.kind in "iu" and labels.shape == x.shape[:-1]:
+            kept = labels != self.ignore_label
+            t, weight = np.where(kept, labels, 0), kept if weight is None else kept * checks.as_array(weight)
         return super().forward(x, t, weight)
 
     def rows(self, x, t):
+        given, t = t, checks.as_array(t)
         C = x.shape[-1]
         if C == 1:
             raise ValueError(checks.wrong("SoftmaxWithLoss", "x", "have a column for each of two classes or more", x.shape,
@@ -143,7 +144,7 @@ class SoftmaxWithLoss(Loss):
             share, at = t.sum(axis=1), None
             losses = share * np.log(total) - np.einsum("nc,nc->n", t, z - top[:, None])
         else:
-            t, share = self.labels(t, x).reshape(-1), 1
+            t, share = self.labels(given, x).reshape(-1), 1
             at = t + np.arange(0, z.size, C)               # where in the flat array each row's label stands
             losses = np.log(total) - (z.take(at) - top)
         return losses.reshape(x.shape[:-1]), (e, total, t, share, at, x.shape)

@@ -124,7 +124,8 @@ class BatchNorm(Normalization):
 
         running = (1 - momentum) · running + momentum · batch
 
-    where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch. In evaluation mode μ and σ² are
+    where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch, or with ``unbiased=False`` as σ², as
+    in Keras and the courses that grade it so. In evaluation mode μ and σ² are
     the running ones, and samples no longer depend on each other. ``running_mean`` and ``running_var`` are kept in
     ``buffers``.
 
@@ -149,8 +150,9 @@ class BatchNorm(Normalization):
 
     moving_mean, moving_var = Renamed("running_mean"), Renamed("running_var")
 
-    def __init__(self, gamma, beta, momentum=0.1, eps=1e-5):
+    def __init__(self, gamma, beta, momentum=0.1, eps=1e-5, unbiased=True):
         super().__init__(gamma, beta, eps)
+        self.unbiased = checks.flag("BatchNorm", "unbiased", unbiased)
         self.momentum = checks.number("BatchNorm", "momentum", momentum, 0, 1, "be a number in 0..1")
         self.buffers["running_mean"], self.buffers["running_var"] = np.zeros_like(gamma), np.ones_like(gamma)
 
@@ -182,5 +184,5 @@ class BatchNorm(Normalization):
                                           "make the batch larger, or predict; if it is what is left of the "
                                           "data at the end of an epoch, fit(..., drop_last=True) or another batch_size"))
         if np.isfinite(var).all():               # else the batch will be refused, and leaves nothing behind
-            for running, batch in (self.running_mean, mu), (self.running_var, var * (M / (M - 1))):
+            for running, batch in (self.running_mean, mu), (self.running_var, var * (M / (M - 1) if self.unbiased else 1)):
                 running += self.momentum * (batch - running)

@@ -411,3 +411,57 @@ class GRU(OverTime):
 
     def __init__(self, Wx, Wh, bx, bh, stateful=False, initial_state=None, reverse=False):
         super().__init__(stateful, initial_state, reverse, Wx=Wx, Wh=Wh, bx=bx, bh=bh)
+
+
+class Bidirectional(Layer):
+    """Two recurrent layers side by side, one from the first step to the last, one from the last to the first:
+
+        y_t = [h_t of the one | h_t of the other]
+
+    so that every step knows what comes behind it, too. Shapes: x (N, T, D), y (N, T, H1 + H2), mask (N, T) as in RNN.
+    ``Bidirectional(LSTM.init(3, 5), LSTM.init(3, 5, reverse=True))``, or shorter ``Bidirectional.init(LSTM, 3, 5)``.
+
+    Backward. Each receives its columns of dL/dy; x went into both, so that dL/dx is the sum of what they send back. With a
+    mask backward returns (dL/dx, None).
+    Source: Schuster and Paliwal, Bidirectional recurrent neural networks (1997).
+
+    Raises TypeError for what is no recurrent layer, ValueError unless the first has reverse=False and the second True.
+
+    >>> layer = Bidirectional.init(GRU, 3, 5, rng=0)
+    >>> y = layer.forward(np.ones((2, 7, 3)))
+    >>> y.shape, layer.backward(y).shape
+    ((2, 7, 10), (2, 7, 3))
+    >>> layer.names
+    ('Wx', 'Wh', 'bx', 'bh', 'Wx_reverse', 'Wh_reverse', 'bx_reverse', 'bh_reverse')
+    """
+    shapes = "x (N, T, D), mask? any -> y (N, T, H)"
+
+    def __init__(self, ahead, back):
+        for name, layer, reverse in ("ahead", ahead, False), ("back", back, True):
+            if not isinstance(layer, OverTime):
+                raise TypeError(checks.wrong("Bidirectional", name, "be an RNN, LSTM or GRU", checks.text(layer)))
+            if layer.reverse != reverse:
+                raise ValueError(checks.wrong("Bidirectional", name, f"have reverse={reverse}", f"reverse={layer.reverse}"))
+        super().__init__(**dict(zip(ahead.names, ahead.params)), **{f"{n}_reverse": p for n, p in zip(back.names, back.params)})
+        self.ahead, self.back = ahead, back
+        self.grads[:] = *ahead.grads, *back.grads
+
+    @classmethod
+    def init(cls, kind, n_in, n_hidden, rng=None, dtype=np.float32, **options):
+        """Two fresh layers of ``kind``, RNN, LSTM or GRU; options as in its ``init``."""
+        checks.kind_of("Bidirectional", "kind", kind, "LSTM", "init")
+        rng = generator("Bidirectional", rng)
+        return cls(*(kind.init(n_in, n_hidden, rng=rng, dtype=dtype, **options, reverse=reverse) for reverse in (False, True)))
+
+    def forward(self, x, mask=None):
+        self.cache = mask is not None,
+        return np.concatenate([self.ahead.forward(x, mask), self.back.forward(x, mask)], axis=-1)
+
+    def backward(self, dout):
+        (masked,), H, dx = self.cache, len(self.ahead.params[1]), None
+        for layer, part in (self.ahead, dout[..., :H]), (self.back, dout[..., H:]):
+            layer.input_gradient = self.input_gradient
+            d = layer.backward(part)
+            d = d[0] if masked else d
+            dx = d if dx is None else dx + d
+        return (dx, None) if masked else dx

@@ -114,6 +114,41 @@ class Mean(Sum):
         return values / values.dtype.type(math.prod(shape[i] for i in axes))
 
 
+class Last(Layer):
+    """The last step of each sequence: y_n = x_n,T, the vector that stands for all of it behind a recurrent layer.
+
+    Shapes: x (N, T, D), y (N, D). With a mask (N, T), False at steps that are none, the last step is the last one where it
+    is True; a sequence without any gives zeros.
+
+    Backward. All other steps have no part in y:
+
+        dL/dx_nt = dL/dy_n for the last t, else 0
+
+    With a mask backward returns (dL/dx, None).
+
+    >>> node, x = Last(), np.array([[[1.0], [2.0], [3.0]]])
+    >>> node.forward(x), node.forward(x, np.array([[True, True, False]]))
+    (array([[3.]]), array([[2.]]))
+    >>> node.backward(np.array([[10.0]]))[0].tolist()
+    [[[0.0], [10.0], [0.0]]]
+    """
+    shapes = "x (N, T, D), mask? any -> y (N, D)"
+
+    def forward(self, x, mask=None):
+        N, T, _ = x.shape
+        steps = np.ones((N, T), bool) if mask is None else checks.boolean("Last", "mask", mask, (N, T))
+        last = np.arange(N), T - 1 - steps[:, ::-1].argmax(axis=1)
+        some = steps.any(axis=1)[:, None]
+        self.cache = x.shape, *last, some, mask is not None
+        return np.where(some, x[last], 0)
+
+    def backward(self, dout):
+        shape, *last, some, masked = self.cache
+        dx = np.zeros(shape, dout.dtype)
+        dx[tuple(last)] = np.where(some, dout, 0)
+        return (dx, None) if masked else dx
+
+
 class Branch(Layer):
     """One input, n outputs, each a copy of it: a value that is used at n places.
 

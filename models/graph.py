@@ -101,9 +101,8 @@ class Graph(Model):
         """The nodes as a flat list: what takes what by number, so that a graph may be of any length."""
         state = super().__getstate__()
         number = {n: i for i, n in enumerate(self.nodes)}
-        state["nodes"] = [(n, {**vars(n), "inputs": [number[i] for i in n.inputs], "value": None, "grad": None})
+        state["nodes"] = [(type(n), {**vars(n), "inputs": [number[i] for i in n.inputs], "value": None, "grad": None})
                           for n in self.nodes]
-        state["nodes"] = [(type(n), kept) for n, kept in state["nodes"]]
         for name in ("inputs", "outputs", "targets"):
             state[name] = [number[n] for n in state[name]]
         if isinstance(self.loss, Node):
@@ -191,6 +190,12 @@ class Graph(Model):
         """The outputs in evaluation mode, ``batch_size`` samples at a time, without a trace, as Sequential's."""
         with predicting(self):
             return in_batches(self, self.forward, inputs, batch_size)
+
+    def vertices_and_edges(self, values=False, x=None):
+        """What ``plotting.draw`` draws."""
+        from .vertices import vertices_and_edges
+        end = None if self._end is None else self.nodes[self._end]
+        return vertices_and_edges(self, [*self.inputs, *self.targets], self.outputs, end, values, x)
 
     def _refuse(self, n):
         names = ", ".join(n.name for n in self.inputs), ", ".join(n.name for n in self.targets)

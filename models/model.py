@@ -18,20 +18,15 @@ class Model(Layer):
     """
 
     guarded = False
-    _training, _lowest = True, ()         # _lowest: the layers below which nobody reads gradients, unless all are wanted
+    _training = True
+    _lowest = ()          # the layers below which gradients are not read, unless those of the inputs are wanted
 
     def __init__(self, layers, loss=None, penalty=None):
         super().__init__()
         if not layers:
             raise ValueError(f"{type(self).__name__}: a model needs at least one layer")
-        for name, part, example, kinds in (("loss", loss, "SoftmaxWithLoss()", ("forward", "connect")),
-                                           ("penalty", penalty, "L2(0.01)", ("add_gradients",))):
-            if isinstance(part, type):
-                raise TypeError(checks.wrong(type(self).__name__, name, f"be an object, as in {name}={part.__name__}(...)",
-                                             f"the class {part.__name__}"))
-            if part is not None and not any(hasattr(part, kind) for kind in kinds):
-                raise TypeError(checks.wrong(type(self).__name__, name, f"be None or an object, as in {name}={example}",
-                                             repr(part)))
+        self._check_part("loss", loss, "SoftmaxWithLoss()", "forward", "connect")
+        self._check_part("penalty", penalty, "L2(0.01)", "add_gradients")
         self.layers, self.loss, self.penalty = checked(layers), loss, penalty
         self._parameters = Parameters(self.layers)
         self.params, self.grads = self._parameters.params, self._parameters.grads
@@ -41,6 +36,15 @@ class Model(Layer):
         self._ready = None        # what backward may follow: "output" or "loss"
         self._convolves = any(isinstance(layer, Convolution) for layer in walk(self))
         keep_freed_memory()
+
+    def _check_part(self, name, part, example, *methods):
+        """TypeError unless the loss or the penalty is None or an object with one of the methods."""
+        if isinstance(part, type):
+            raise TypeError(checks.wrong(type(self).__name__, name, f"be an object, as in {name}={part.__name__}(...)",
+                                         f"the class {part.__name__}"))
+        if part is not None and not any(hasattr(part, method) for method in methods):
+            raise TypeError(checks.wrong(type(self).__name__, name, f"be None or an object, as in {name}={example}",
+                                         repr(part)))
 
     @property
     def training(self):
@@ -80,18 +84,22 @@ class Model(Layer):
         return summary(self, *inputs)
 
     def draw(self, ax=None, values=False, x=None):
-        """A picture on Axes; ``x`` adds shapes, ``values`` a traced Graph's values and gradients. See ``drawing.draw``."""
-        from .drawing import draw
-        return draw(self, ax, values, x)
+        """A picture on Axes; ``x`` adds shapes, ``values`` a traced Graph's values and gradients. See ``plotting.draw``."""
+        from ..plotting import drawing
+        return drawing.draw(self, ax, values, x)
 
     def to_svg(self, values=False, x=None):
         """The picture that ``draw`` paints, as the text of an SVG file."""
-        from .drawing import to_svg
-        return to_svg(self, values, x)
+        from ..plotting import drawing
+        return drawing.to_svg(self, values, x)
 
     def _repr_svg_(self):
-        from .drawing import notebook_svg
-        return notebook_svg(self)
+        from ..plotting import drawing
+        return drawing.for_notebook(self, "svg")
+
+    def _repr_png_(self):                 # JupyterLab shows no SVG in a notebook that it does not trust
+        from ..plotting import drawing
+        return drawing.for_notebook(self, "png")
 
     def save(self, path):
         """Write parameters and buffers to a safetensors file: arrays as ``"3.W"`` (layer 3's W), ``"3.params.0"`` for
@@ -107,9 +115,7 @@ class Model(Layer):
 
     def __getstate__(self):
         """What ``copy`` and ``pickle`` keep: no caches, and which arrays of different layers are one, seen by memory."""
-        state = {**super().__getstate__(), "output": None, "_ready": None, "_shared": shared_arrays(self)}
-        del state["_parameters"]
-        return state
+        return {**super().__getstate__(), "output": None, "_ready": None, "_parameters": None, "_shared": shared_arrays(self)}
 
     def __setstate__(self, state):
         shared = state.pop("_shared")

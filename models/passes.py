@@ -1,4 +1,4 @@
-"""What stands around the loops of a model's passes: the order of calls, BLAS's threads, errors told shortly."""
+"""What surrounds the loops of forward and backward: order of calls, BLAS's threads, short errors."""
 import contextlib
 from types import TracebackType
 
@@ -13,11 +13,13 @@ from .sharing import trainable
 class Pass:
     """``with Pass(model):`` a run through a model.
 
-    BLAS keeps to one thread if the model has convolutions, which have threads of their own. Which layers there are
-    decides, never what was seen before: a training that goes on tomorrow computes what it would have computed today.
-    An error leaves with the layer in which it arose, and without this package's frames.
+    BLAS keeps to one thread if the model has convolutions, which have threads of their own. Which
+    layers there are decides, never what was seen before: a training that goes on tomorrow computes
+    what it would have computed today. An error leaves with the layer in which it arose, and without
+    this package's frames.
     """
-    limit, told = None, ()          # the layers that are told that nobody wants the gradients of their inputs
+    limit = None
+    told = ()          # the layers that are told that the gradients of their inputs are not wanted
 
     def __enter__(self):
         for layer in self.told:
@@ -46,7 +48,8 @@ class Forward(Pass):
         self.model, self.targets = model, targets
         if targets and model.loss is None:
             who = type(model).__name__
-            raise RuntimeError(f"{who}: forward(x, t) needs a loss, as in {who}(..., loss=SoftmaxWithLoss())")
+            raise RuntimeError(f"{who}: forward(x, t) needs a loss, as in "
+                               f"{who}(..., loss=SoftmaxWithLoss())")
         model._ready = None
 
     def finish(self):
@@ -54,18 +57,20 @@ class Forward(Pass):
 
 
 class Backward(Pass):
-    """A backward. ``wanted``: it returns the gradients of the inputs; ``full``: it computes them."""
+    """A backward. ``wanted``: it returns the inputs' gradients; ``full``: it computes them."""
 
     def __init__(self, model, dout, input_gradient):
         self.model, self.dout = model, dout
         if model._ready is None:
-            raise RuntimeError(f"{type(model).__name__}: backward was called before forward; call forward(x, t) first "
-                               "(predict keeps nothing for backward)")
+            raise RuntimeError(f"{type(model).__name__}: backward was called before forward; call "
+                               "forward(x, t) first (predict keeps nothing for backward)")
         if dout is None and model._ready == "output":
-            raise RuntimeError(f"{type(model).__name__}: backward() follows forward(x, t), which gives a loss; after "
-                               "forward(x) say what the output's gradient is: backward(dout)")
+            raise RuntimeError(f"{type(model).__name__}: backward() follows forward(x, t), which gives "
+                               "a loss; after forward(x) say what the output's gradient is: "
+                               "backward(dout)")
         if input_gradient is not False:
-            input_gradient = checks.flag(f"{type(model).__name__}.backward", "input_gradient", input_gradient)
+            who = f"{type(model).__name__}.backward"
+            input_gradient = checks.flag(who, "input_gradient", input_gradient)
         self.wanted = input_gradient or dout is not None
         self.full = self.wanted and model.input_gradient
         self.told = () if self.full else model._lowest
@@ -77,13 +82,14 @@ class Backward(Pass):
         model._parameters.check(model)
         model._parameters.gather()
         if model._ready == "loss" and model.penalty is not None:
-            model.penalty.add_gradients(model.params, model.grads, 1.0 if self.dout is None else self.dout)
+            scale = 1.0 if self.dout is None else self.dout
+            model.penalty.add_gradients(model.params, model.grads, scale)
 
 
 @contextlib.contextmanager
 def predicting(model):
-    """Evaluation mode without a trace: afterwards caches are empty, and flags, running statistics and generators as they
-    were, also when it fails."""
+    """Evaluation mode without a trace: afterwards caches are empty, and flags, running statistics
+    and generators as they were, also when it fails."""
     try:
         with evaluation(model):
             yield
@@ -92,32 +98,37 @@ def predicting(model):
 
 
 def in_batches(model, forward, inputs, batch_size):
-    """``forward`` of ``inputs``, ``batch_size`` samples at a time; the outputs as one, for several outputs a tuple."""
+    """``forward`` of ``inputs``, ``batch_size`` samples at a time; the outputs joined, for several
+    outputs a tuple."""
     from ..training.batches import batches
     if batch_size is None:
         return forward(*inputs)
     parts = []
     for part in batches(*inputs, batch_size=batch_size, shuffle=False):
-        model.reset_states()                          # samples do not follow each other, wherever they are cut
+        model.reset_states()          # samples do not follow each other, wherever they are cut
         parts.append(forward(*part) if isinstance(part, tuple) else forward(part))
-    return tuple(map(np.concatenate, zip(*parts))) if isinstance(parts[0], tuple) else np.concatenate(parts)
+    if isinstance(parts[0], tuple):
+        return tuple(map(np.concatenate, zip(*parts)))
+    return np.concatenate(parts)
 
 
 def note(error, model, traceback):
-    """Add to an error in which layer of the model it arose: the one that a loop of the model called ``layer``, and ran."""
+    """Add to an error in which layer of the model it arose: the one that the model's loop calls
+    ``layer``, and was running."""
     while traceback is not None:
         here, traceback = traceback.tb_frame.f_locals, traceback.tb_next
         below = traceback.tb_frame.f_locals.get("self") if traceback else None
         if here.get("self") is model and "layer" in here and below is not model:
             for i, layer in enumerate(model.layers):
                 if layer is here["layer"]:
-                    error.add_note(f"in layer {i} of {type(model).__name__}: {type(layer).__name__}")
+                    kind = type(layer).__name__
+                    error.add_note(f"in layer {i} of {type(model).__name__}: {kind}")
             return
 
 
 def plainly(error):
-    """Take this package's own frames out of an error's traceback: what is left is the user's lines, those of a layer of
-    their own too, and the sentence."""
+    """Take this package's frames out of an error's traceback: what is left is the user's lines,
+    those of a layer of their own too, and the sentence."""
     kept, frames, traceback = None, [], error.__traceback__
     while traceback is not None:
         frames.append(traceback)

@@ -2,6 +2,7 @@
 from ..common.layer import Layer
 from ..layers.losses import Loss
 from .model import Model
+from .node import Input, through
 from .passes import Backward, Forward, in_batches, predicting
 
 
@@ -79,3 +80,11 @@ class Sequential(Model):
         afterwards, flags, running statistics and generators as they were, also when it fails."""
         with predicting(self):
             return in_batches(self, self.forward, (x,), batch_size)
+
+    def vertices_and_edges(self, values=False, x=None):
+        """What ``plotting.draw`` draws."""
+        from .vertices import vertices_and_edges
+        a, t = Input("x"), Input("t")
+        y = through(a, *self.layers)
+        end = None if self.loss is None else y.connect(self.loss, y, t)
+        return vertices_and_edges(self, [a, t], [y], end, values, x)

@@ -277,8 +277,7 @@ class Optimizer:
                 arrays |= {f"state['{name}.{i}']": a for name, a in zip(self.names, state[i])}
             for name, a in arrays.items():
                 if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
-                    got = a.dtype if isinstance(a, np.ndarray) else type(a).__name__
-                    raise TypeError(checks.wrong(who, name, "be a NumPy array of floats", got))
+                    raise TypeError(checks.wrong(who, name, "be a NumPy array of floats", checks.dtype_text(a)))
                 if a.dtype.itemsize not in (4, 8) or not a.dtype.isnative:
                     raise TypeError(checks.wrong(who, name, "be float32 or float64, in this machine's byte order", a.dtype,
                                                  "cast it: .astype(np.float32)"))

@@ -31,6 +31,7 @@ import numpy as np
 
 from chainrule import common, datasets, gradcheck, layers, models, optimizers, plotting, training
 from chainrule.common.layer import Layer
+from chainrule.models import passes
 from tests.layers.table import TABLE
 
 PACKAGES = common, layers, models, optimizers, datasets, training, gradcheck, plotting
@@ -165,7 +166,8 @@ def of_models():
         right(f"{name}.backward", behind(build, x), drawn(5, 3), names=PUBLIC)
         right(f"{name}.summary", method(build, "summary"), x, t, names=PUBLIC)
         right(f"{name}.astype", method(build, "astype"), np.float64, names=PUBLIC)
-        right(f"{name}.draw", method(build, "draw"), names=(*PUBLIC, "draw"))
+        right(f"{name}.draw", method(build, "draw"), x=x, names=PUBLIC)
+        right(f"{name}.to_svg", method(build, "to_svg"), x=x, names=PUBLIC)
         right(f"{name}.save", method(build, "save"), os.path.join(FOLDER, f"{name}.safetensors"))
         right(f"{name}.load", method(build, "load"), saved(build(), f"{name}.saved"))
     a, b = models.Input("x"), models.Input("b")
@@ -350,6 +352,7 @@ def of_plotting():
     x, t = drawn(6, 3), np.array([0, 2, 1, 2, 0, 1])
     record = types.SimpleNamespace(epochs={"epoch": [1, 2], "loss": [0.9, 0.5]}, steps={"epoch": [0.5, 1.0], "loss": [1.0, 0.8]})
     flow = types.SimpleNamespace(params=[drawn(2, 2)], grads=[drawn(2, 2)])
+    right("draw", plotting.draw, models.Sequential(layers.Affine.init(3, 2, rng=0), layers.ReLU()), x=x, names=PUBLIC)
     right("plot_activations", plotting.plot_activations, drawn(2, 3, 4, 4), sample=1)
     right("plot_attention", plotting.plot_attention, common.softmax(x), queries="abcdef", keys=["le", "chat", "noir"])
     right("plot_confusion", plotting.plot_confusion, x, t=t, labels=["a", "b", "c"], x=drawn(6, 1, 4, 4))
@@ -574,7 +577,8 @@ def outcome(call, seconds=SECONDS):
     passed = [*args, *options.values(), getattr(function, "__self__", None)]
     before = frozen(passed)
     try:
-        with limited(seconds), warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.redirect_stdout(None):
+        with (limited(seconds), warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.redirect_stdout(None),
+              mock.patch.object(passes, "plainly", lambda error: None)):                    # a traceback shows all frames
             warnings.simplefilter("error")
             warnings.filterwarnings("ignore", "constrained_layout not applied|Glyph", UserWarning)          # about a caption
             result = function(*args, **options)

@@ -1,6 +1,7 @@
 """The law of the house: common <- layers, optimizers, datasets <- models; no import runs up or in a circle; imports are cheap."""
 import ast
 import configparser
+import graphlib
 import importlib
 import pkgutil
 import shutil
@@ -44,6 +45,32 @@ def test_imports_run_downwards(path):
         return                                                  # the door opens on every floor, when it is asked to
     for target in imported(path):
         assert target in (package, *BELOW[package], "__version__"), f"{path} imports {target}"
+
+
+def name_of(path):
+    """The module of a file, as a tuple, and whether it is a package."""
+    inside = path.relative_to(ROOT).with_suffix("").parts
+    if inside[0] == "common" and len(inside) > 2:
+        inside = inside[2:] if inside[1] == "front" else inside[1:]
+    package = inside[-1] == "__init__"
+    return ("chainrule", *inside[:len(inside) - package]), package
+
+
+def test_no_import_runs_in_a_circle():
+    """Those within functions count, too."""
+    modules = {name_of(path)[0] for path in FILES}
+    imports = {}
+    for path in FILES:
+        name, package = name_of(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = (*name[:len(name) + package - node.level], *(node.module or "").split(".") * bool(node.module))
+                targets = [(*base, alias.name) for alias in node.names]
+                imports.setdefault(name, set()).update(t if t in modules else base for t in targets)
+    try:
+        list(graphlib.TopologicalSorter({name: to - {name[:1]} for name, to in imports.items()}).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(" <- ".join(".".join(name) for name in error.args[1]))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

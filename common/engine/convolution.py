@@ -34,7 +34,7 @@ def convolve(x, W, b=None, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1)
     x (N, C, H, W), W (F, D = C / groups, KH, KW), b (F,), y (N, F, OH, OW), channels last in memory. One product of all
     windows at once would take 2-3 times as long, the loops themselves a thousand times.
     """
-    windows = windows_for(x, W, stride, pads, dilation, groups)
+    windows = windows_for(x.shape, W, stride, pads, dilation, groups)
     y = np.empty((len(x), *windows.places, len(W)), W.dtype)
     if one_channel_each(W, groups):
         depthwise.convolve(x, W, y, stride, pads, dilation)
@@ -62,7 +62,7 @@ def convolve_back(dy, x, W, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1
 
     dL/dx is None if ``dx`` is False. Of three ways the one is taken that is fastest for the shapes.
     """
-    windows, dy = windows_for(x, W, stride, pads, dilation, groups), channels_last(dy)
+    windows, dy = windows_for(x.shape, W, stride, pads, dilation, groups), channels_last(dy)
     rest = windows.rest(x.shape)
     if min(map(min, rest)) >= 0:
         if one_channel_each(W, groups):
@@ -72,10 +72,30 @@ def convolve_back(dy, x, W, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1
     return from_windows_of_x(x, W, dy, windows, dx)
 
 
-def windows_for(x, W, stride, pads, dilation, groups):
+def transposed_convolve(x, W, shape, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), groups=1):
+    """``convolve_back(x, np.zeros(shape), W, ...)[0]``: what a convolution with these options sends back to images of this
+    shape, (N, F, OH, OW), if x (N, C, H, W) is the gradient of its output; W is (C, F / groups, KH, KW).
+    """
+    windows, (N, F, OH, OW), G = windows_for(shape, W, stride, pads, dilation, groups), shape, groups
+    band, pixels, y = windows.band(W), channels_last(x), channels_first(np.empty((N, OH, OW, F), W.dtype))
+
+    def add(part):
+        for images, cuts in windows.cuts(shape, part):
+            padded = windows.blank(images.stop - images.start, shape)
+            for rows in cuts:
+                lanes = in_groups(pixels[images, rows], G, windows.block)
+                windows.add_back(np.matmul(lanes.reshape(G, lanes.shape[1], -1), band), rows, padded)
+            windows.grouped(y[images])[...] = windows.inside(padded)
+
+    windows.spread(add, N)
+    return y
+
+
+def windows_for(shape, W, stride, pads, dilation, groups):
+    """The windows of a convolution with W over images of this shape."""
     size = W.shape[2:]
-    at = places("Convolution", x.shape, size, stride, pads, dilation)
-    return Windows(x.shape, W.dtype, size, len(W), at, stride, pads, dilation, groups, block(W.shape, groups, at, dilation))
+    at = places("Convolution", shape, size, stride, pads, dilation)
+    return Windows(shape, W.dtype, size, len(W), at, stride, pads, dilation, groups, block(W.shape, groups, at, dilation))
 
 
 def one_channel_each(W, groups):
@@ -192,18 +212,23 @@ class Windows:
             rest.append(((k - 1) * d - before, n + before - (count - 1) * s - 1))
         return rest
 
-    def pieces(self, x, part):
-        """(images, rows, window matrix) for one piece after another of the images x[part]. With many filters pieces
-        are larger, for each gives a gradient by all weights, and all those are added up. The next matrix takes the place
-        of the one before."""
-        (OH, OW), padded, nbytes = self.places, self.blank(1, x.shape), self.columns * self.dtype.itemsize
+    def cuts(self, shape, part):
+        """(images, rows of output of each piece) for one portion after another of the images ``part`` of this shape. With
+        many filters pieces are larger, for each gives a gradient by all weights, and all those are added up."""
+        (OH, OW), nbytes = self.places, self.columns * self.dtype.itemsize
         row, limit = OW // self.block * self.groups * nbytes, max(CACHE, 2 * self.block * self.filters * nbytes)
-        scratch = np.empty(0, self.dtype)
-        for images in portions(part, max(row * OH, padded.nbytes), limit):
+        for images in portions(part, max(row * OH, self.blank(1, shape).nbytes), limit):
+            yield images, portions(slice(0, OH), row, limit)
+
+    def pieces(self, x, part):
+        """(images, rows, window matrix) for one piece after another of the images x[part]. The next matrix takes the place
+        of the one before."""
+        padded, scratch = self.blank(0, x.shape), np.empty(0, self.dtype)
+        for images, cuts in self.cuts(x.shape, part):
             m = images.stop - images.start
             padded = self.blank(m, x.shape) if padded.shape[1] < m else padded[:, :m]
             self.inside(padded)[...] = self.grouped(x[images])
-            for rows in portions(slice(0, OH), row, limit):
+            for rows in cuts:
                 windows = self._cut(padded, rows)
                 if scratch.size < windows.size:
                     scratch = np.empty(windows.size, self.dtype)

@@ -11,14 +11,25 @@ def pair(who, name, value, least=1):
 
 
 def places(who, shape, size, stride, pads, dilation=(1, 1)):
-    """How many places (OH, OW) a window has in images (N, C, H, W): OH = (H + padding - (KH - 1) dilation - 1) // stride + 1."""
+    """How many places (OH, OW) a window has in images (N, C, H, W), or (OT,) in (N, C, T): OH = (H + padding - (KH - 1)
+    dilation - 1) // stride + 1."""
     spans = [(k - 1) * d + 1 for k, d in zip(size, dilation)]
     padded = [n + sum(p) for n, p in zip(shape[2:], pads)]
-    if spans[0] > padded[0] or spans[1] > padded[1]:
+    if any(span > n for span, n in zip(spans, padded)):
         around = " with its padding" if any(map(sum, pads)) else ""
-        raise ValueError(checks.wrong(who, "x", f"be at least as large as the window, {spans[0]} x {spans[1]}",
-                                      f"{padded[0]} x {padded[1]}{around}", "make the window smaller or padding larger"))
+        window, image = (" x ".join(map(str, sizes)) for sizes in (spans, padded))
+        raise ValueError(checks.wrong(who, "x", f"be at least as large as the window, {window}", f"{image}{around}",
+                                      "make the window smaller or padding larger"))
     return tuple((n - span) // s + 1 for n, span, s in zip(padded, spans, stride))
+
+
+def same_pads(shape, size, stride, dilation):
+    """The padding of each axis, (before, behind), for as many places as there are pixels, over the stride and rounded up."""
+    pads = []
+    for n, k, s, d in zip(shape, size, stride, dilation):
+        total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
+        pads.append((total // 2, total - total // 2))
+    return tuple(pads)
 
 
 def taps(count, size, stride=1, dilation=1):

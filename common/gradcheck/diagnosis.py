@@ -8,8 +8,9 @@ import numpy as np
 from .evidence import close
 from .probes import batch_of_one
 from .report import Finding
-from .rules import BESIDES, HINTS, LAST, RULES
+from .rules import HINTS, RULES
 from .scaling import elementwise
+from .smaller import BESIDES, LAST
 
 
 def diagnose(m, known):

@@ -33,9 +33,10 @@ class GradientReport:
     """
 
     def __init__(self, name, findings=(), notes=(), checked=()):
-        lists = {"findings": findings, "notes": notes, "checked": checked}
-        self.findings, self.notes, self.checked = (checks.items("GradientReport", *of, f"{of[0]}") for of in lists.items())
-        self.name = name
+        who, self.name = "GradientReport", name
+        self.findings = checks.items(who, "findings", findings, "findings")
+        self.notes = checks.items(who, "notes", notes, "notes")
+        self.checked = checks.items(who, "checked", checked, "names")
 
     @property
     def ok(self):

@@ -1,10 +1,11 @@
 """The heart of the checker: which measured signature stands for which mistake.
 
-Read from top to bottom; the first rule whose signature fits an array names its mistake. The hints say what to look at.
+Read from top to bottom; the first rule whose signature fits an array names its mistake. (Where none does: ``LAST`` in
+smaller.py.) The hints say what to look at.
 """
 from typing import NamedTuple
 
-from . import additive, arrangement, local, probes, repair, scaling, smaller, support, tensors
+from . import additive, arrangement, local, probes, repair, scaling, support, tensors
 
 
 class Rule(NamedTuple):
@@ -86,16 +87,6 @@ RULES = [
     Rule(probes.one_feature, "lost-branch", "right in part when the inputs are sparse"),
     Rule(probes.shared_use, "lost-branch", "wrong in the rows of the features in use only"),
 ]
-
-# For arrays that no rule above names. Where another array is named, only a size or a structure counts here: the rest
-# may follow from what was named.
-LAST = [
-    Rule(smaller.one_sample, "missing-mask inverted-mask lost-branch", "named with one sample alone"),
-    Rule(smaller.few_steps, "(any) lost-branch", "named with one or two time steps alone"),
-    Rule(probes.path_incomplete, "lost-branch", "right once a weight is zero: what comes back through it is wrong"),
-    Rule(local.same_signs, "wrong-local-derivative", "right signs and zeros, another factor at each entry"),
-]
-BESIDES = {"missing-mask", "repeated-index", "divided-by-N", "scaled-by-N", "summed-too-far", "wrong-local-derivative"}
 
 HINTS = {
     "nondeterministic":

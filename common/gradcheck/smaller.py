@@ -5,9 +5,10 @@ import time
 
 import numpy as np
 
+from . import local, probes
 from .evidence import measure
-from .local import reciprocal_slope
 from .repair import one_place
+from .rules import RULES, Rule
 from .scaling import ratio
 from .tensors import cached
 
@@ -36,7 +37,6 @@ def part(e, inputs):
 
 def named_there(there):
     """What the table says about the smaller case."""
-    from .rules import RULES  # which has this module's rules below its table
     signatures = [rule.signature for rule in RULES if rule.signature is not one_place]
     return next((found for signature in signatures if (found := signature(there)) and found[0]), None)
 
@@ -67,7 +67,7 @@ def hidden(e):
         return None
     if e.value.ndim == 1 and np.all(np.abs(e.G) > 100 * e.noise):
         c = (e.A / e.G)[0]
-        if np.all(c > 1 - 1e-6) and np.ptp(c) > 1e-4 and reciprocal_slope(e, c):
+        if np.all(c > 1 - 1e-6) and np.ptp(c) > 1e-4 and local.reciprocal_slope(e, c):
             return ["missing-local-derivative"], "each hidden unit is off by a factor of its own, which is 1 / f'"
     if e.value.ndim == 2 and min(e.value.shape) > 1:
         (u, s, v), (p, r, q) = np.linalg.svd(e.A[0]), np.linalg.svd(e.G[0])
@@ -101,3 +101,14 @@ def few_steps(e):
             return ["lost-branch"], "with one time step it is right: what is carried from step to step is incomplete"
         return None
     return None
+
+
+# For arrays that no rule of the table names. Where another array is named, only a size or a structure counts here: the rest
+# may follow from what was named.
+LAST = [
+    Rule(one_sample, "missing-mask inverted-mask lost-branch", "named with one sample alone"),
+    Rule(few_steps, "(any) lost-branch", "named with one or two time steps alone"),
+    Rule(probes.path_incomplete, "lost-branch", "right once a weight is zero: what comes back through it is wrong"),
+    Rule(local.same_signs, "wrong-local-derivative", "right signs and zeros, another factor at each entry"),
+]
+BESIDES = {"missing-mask", "repeated-index", "divided-by-N", "scaled-by-N", "summed-too-far", "wrong-local-derivative"}

@@ -7,10 +7,11 @@ from .activations import plot_activations
 from .attention import plot_attention
 from .boundary import plot_decision_boundary
 from .confusion import plot_confusion
+from .drawing import draw
 from .embedding import plot_embedding
 from .filters import plot_filters
 from .gradient_flow import plot_gradient_flow
 from .history import plot_history
 
-__all__ = ["plot_activations", "plot_attention", "plot_confusion", "plot_decision_boundary", "plot_embedding",
-           "plot_filters", "plot_gradient_flow", "plot_history"]
+__all__ = ["draw", "plot_activations", "plot_attention", "plot_confusion", "plot_decision_boundary",
+           "plot_embedding", "plot_filters", "plot_gradient_flow", "plot_history"]

@@ -35,8 +35,8 @@ def clip_gradients(grads, max_norm):
     grads = list(named.values())
     for i, g in named.items():
         if not isinstance(g, np.ndarray) or g.dtype.kind != "f":
-            got = g.dtype if isinstance(g, np.ndarray) else type(g).__name__
-            raise TypeError(checks.wrong("clip_gradients", f"grads[{i!r}]", "be a NumPy array of floats", got))
+            expected = "be a NumPy array of floats"
+            raise TypeError(checks.wrong("clip_gradients", f"grads[{i!r}]", expected, checks.dtype_text(g)))
         if not g.flags.writeable:
             raise ValueError(checks.wrong("clip_gradients", f"grads[{i!r}]", "be writable", "a read-only array"))
     norm = math.sqrt(sum(map(square, grads)))

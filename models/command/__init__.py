@@ -10,12 +10,14 @@ COMMANDS = {"train": "train a model on real data, and keep its learning curves a
 
 
 def parser():
-    result = Parser(prog="chainrule", description="Deep learning in NumPy with hand-written gradients.", allow_abbrev=False,
-                    formatter_class=argparse.RawDescriptionHelpFormatter,
-                    epilog="commands:\n" + "".join(f"  {name:8} {what}\n" for name, what in COMMANDS.items())
-                    + "\n'chainrule train --help' explains its options.")
+    commands = "".join(f"  {name:8} {what}\n" for name, what in COMMANDS.items())
+    result = Parser(
+        prog="chainrule", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Deep learning in NumPy with hand-written gradients.",
+        epilog=f"commands:\n{commands}\n'chainrule train --help' explains its options.")
     result.add_argument("command", nargs="?", type=known("command", COMMANDS), help="what to do")
-    result.add_argument("--version", action="version", version=f"chainrule {__version__}", help="print the version and end")
+    result.add_argument("--version", action="version", version=f"chainrule {__version__}",
+                        help="print the version and end")
     return result
 
 
@@ -25,4 +27,5 @@ def main(argv=None):
     if argv and argv[0] in COMMANDS:
         return importlib.import_module(f"{__name__}.{argv[0]}").main(argv[1:])
     parser().parse_args(argv)
-    return fail("chainrule", f"a command is missing; there is {', '.join(COMMANDS)}, as in: chainrule train")
+    return fail("chainrule", f"a command is missing; there is {', '.join(COMMANDS)}, as in: chainrule "
+                             "train")

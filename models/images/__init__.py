@@ -6,4 +6,5 @@ from .nin import NiN
 from .resnet import ResNet, residual
 from .vgg import VGG
 
-__all__ = ["LeNet", "AlexNet", "NiN", "VGG", "GoogLeNet", "inception", "small_inception", "ResNet", "residual"]
+__all__ = ["LeNet", "AlexNet", "NiN", "VGG", "GoogLeNet", "inception", "small_inception", "ResNet",
+           "residual"]

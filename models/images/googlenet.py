@@ -21,6 +21,10 @@ def convolution(n_in, n_out, size, rng, **options):
     return [Convolution.init(n_in, n_out, size, rng=rng, **options), ReLU()]
 
 
+class Inception(Graph):
+    """The block that ``inception`` makes."""
+
+
 def inception(channels, filters, rng=None):
     """A block (N, channels, H, W) -> (N, sum of the filters, H, W): four ways to look at the image, side by side.
 
@@ -38,7 +42,7 @@ def inception(channels, filters, rng=None):
                 convolution(channels, three_in, 1, rng) + convolution(three_in, three, 3, rng, padding=1),
                 convolution(channels, five_in, 1, rng) + convolution(five_in, five, 5, rng, padding=2),
                 [MaxPool(3, stride=1, padding=1)] + convolution(channels, pooled, 1, rng)]
-    return Graph(x, Concatenate(axis=1)(*[through(x, *branch) for branch in branches]))
+    return Inception(x, Concatenate(axis=1)(*[through(x, *branch) for branch in branches]))
 
 
 class GoogLeNet(Graph):

@@ -14,6 +14,10 @@ def convolution(n_in, n_out, size, rng, stride=1):
     return [Convolution.init(n_in, n_out, size, stride=stride, padding=size // 2, bias=False, rng=rng), BatchNorm.init(n_out)]
 
 
+class Residual(Graph):
+    """The block that ``residual`` makes."""
+
+
 def residual(n_in, n_out, stride=1, rng=None):
     """A block y = ReLU(f(x) + x), where f is two 3 x 3 convolutions with batch norm.
 
@@ -24,7 +28,7 @@ def residual(n_in, n_out, stride=1, rng=None):
     x, rng = Input("x"), generator("residual", rng)
     f = Sequential(*convolution(n_in, n_out, 3, rng, stride), ReLU(), *convolution(n_out, n_out, 3, rng))
     skip = x if n_in == n_out and stride == 1 else Sequential(*convolution(n_in, n_out, 1, rng, stride))(x)
-    return Graph(x, ReLU()(Add()(f(x), skip)))
+    return Residual(x, ReLU()(Add()(f(x), skip)))
 
 
 class ResNet(Sequential):

@@ -5,5 +5,5 @@ from .seq2seq import AttentionSeq2Seq, Seq2Seq
 from .transformer import TransformerLM
 from .word_vectors import CBOW, NegativeSampler, SkipGram, context_windows, nearest
 
-__all__ = ["CBOW", "SkipGram", "NegativeSampler", "context_windows", "nearest", "LanguageModel", "Seq2Seq",
-           "AttentionSeq2Seq", "TransformerLM", "NGram", "KneserNey"]
+__all__ = ["CBOW", "SkipGram", "NegativeSampler", "context_windows", "nearest", "LanguageModel",
+           "Seq2Seq", "AttentionSeq2Seq", "TransformerLM", "NGram", "KneserNey"]

@@ -66,11 +66,14 @@ class NegativeSampler(Layer):
 class Shares(Layer):
     """The share (N, V) of every word in each row of t (N, C): what a softmax should say about several words."""
 
+    guarded = False           # what is wrong with t is SkipGram's to say
+
     def __init__(self, vocabulary):
         super().__init__()
         self.vocabulary = vocabulary
 
     def forward(self, t):
+        checks.unmasked("SkipGram", "t", t)
         t, V = checks.row_numbers("SkipGram", "t", t, self.vocabulary), self.vocabulary
         rows = np.arange(0, len(t) * V, V).reshape(-1, *[1] * (t.ndim - 1))
         return np.bincount((rows + t).ravel(), minlength=len(t) * V).reshape(len(t), V) / (t.size / len(t))

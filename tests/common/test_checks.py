@@ -143,8 +143,12 @@ class TestLabels:
         with refused(TypeError, f"Who: t should hold integer class labels, got {t.dtype}{hint}"):
             checks.labels("Who", t, t.shape, 3)
 
-    @pytest.mark.parametrize("t, got", [(None, "object"), (["a", "b", "c"], "<U1"), ([[0], [1, 2]], "object")])
-    def test_what_is_no_number_is_refused_without_advice(self, t, got):
+    @pytest.mark.parametrize("t, got", [
+        (None, "NoneType"), ([[0], [1, 2]], "a ragged list"), (np.array([0, None, 2]), "ndarray of objects (int, NoneType)"),
+        (["a", "b", "c"], "<U1; np.unique(t, return_inverse=True)[1] numbers words"),
+        (np.array(["a", "bc"], object), "ndarray of objects (str); np.unique(t, return_inverse=True)[1] numbers words"),
+        (np.array([0, 2, 1], object), "ndarray of objects (int); t.astype(int) makes them")])
+    def test_what_is_no_number_is_refused(self, t, got):
         with refused(TypeError, f"Who: t should hold integer class labels, got {got}"):
             checks.labels("Who", t, (3,), 3)
 
@@ -288,7 +292,7 @@ class TestParameters:
 
     @pytest.mark.parametrize("p, got", [
         ([1.0], "list"), (1.0, "float"), (np.float64(1), "float64"), (np.ones(2, int), "int64"), (np.ones(2, bool), "bool"),
-        (np.ones(2, complex), "complex128"), (np.array(["a"]), "<U1"), (np.array([None]), "object")])
+        (np.ones(2, complex), "complex128"), (np.array(["a"]), "<U1"), (np.array([None]), "ndarray of objects (NoneType)")])
     def test_what_is_no_float_array_is_refused(self, p, got):
         with refused(TypeError, f"Who: b should be a NumPy array of floats, got {got}; Who.init(...) makes one"):
             checks.parameters("Who", {"W": np.ones(2), "b": p})

@@ -6,7 +6,7 @@ import pytest
 
 from chainrule.common.engine import convolution as engine
 from chainrule.common.engine import depthwise, threads
-from chainrule.layers.convolution import Convolution
+from chainrule.layers import Convolution, Convolution1D, TransposedConvolution
 from tests.errors import refused
 
 
@@ -104,6 +104,9 @@ SWEEP = {
     "same": [(2, 2, 5, 4), (3, 2, 3, 5), dict(padding="same", pads=((1, 1), (2, 2)))],
     "same, even window": [(2, 2, 5, 4), (3, 2, 2, 4), dict(padding="same", pads=((0, 1), (1, 2)))],
     "same, dilated": [(2, 2, 5, 4), (3, 2, 2, 2), dict(padding="same", dilation=(3, 1), pads=((1, 2), (0, 1)))],
+    "same, stride": [(2, 2, 5, 8), (3, 2, 3, 4), dict(padding="same", stride=(2, 3), pads=((1, 1), (1, 1)))],
+    "same, stride beyond the window": [(2, 2, 7, 4), (3, 2, 2, 1), dict(padding="same", stride=(3, 4), pads=((0, 1), (0, 0)))],
+    "same, depthwise, stride": [(2, 3, 6, 5), (3, 1, 3, 3), dict(groups=3, padding="same", stride=2, pads=((0, 1), (1, 1)))],
     "same, many channels, even window": [(1, 11, 5, 4), (16, 11, 2, 4), dict(padding="same", pads=((0, 1), (1, 2)))],
 }
 
@@ -168,7 +171,7 @@ def test_what_is_left_of_a_window_beside_the_outputs():
             (6, 3, 1, 0, 1, (2, 2)), (6, 3, 1, 1, 1, (1, 1)), (6, 1, 1, 2, 1, (-2, -2)), (6, 2, 1, 0, 3, (3, 3)),
             (6, 3, 2, 1, 1, (1, 2)), (7, 3, 4, 0, 1, (2, 2)), (7, 2, 3, 1, 2, (1, 1))]:
         x, W = np.zeros((1, 1, n, 4)), np.zeros((1, 1, k, 1))
-        windows = engine.windows_for(x, W, (stride, 1), ((padding, padding), (0, 0)), (dilation, 1), groups=1)
+        windows = engine.windows_for(x.shape, W, (stride, 1), ((padding, padding), (0, 0)), (dilation, 1), groups=1)
         assert windows.rest(x.shape) == [expected, (0, 0)]
 
 
@@ -268,8 +271,6 @@ W = np.zeros((4, 2, 3, 5))
     (lambda: Convolution(W, padding=-1), ValueError, "Convolution: padding should be at least 0, got -1"),
     (lambda: Convolution(W, padding="valid"), ValueError,
      "Convolution: padding should be a number, a pair or \"same\", got 'valid'"),
-    (lambda: Convolution(W, padding="same", stride=2), ValueError,
-     'Convolution: stride should be 1 with padding="same", got 2; give the padding as a number'),
     (lambda: Convolution(W, groups=0), ValueError, "Convolution: groups should be at least 1, got 0"),
     (lambda: Convolution.init(0, 3, 3), ValueError, "Convolution: n_in should be at least 1, got 0"),
     (lambda: Convolution.init(3, 0, 3), ValueError, "Convolution: n_out should be at least 1, got 0"),
@@ -290,3 +291,90 @@ W = np.zeros((4, 2, 3, 5))
 def test_errors_name_the_numbers(call, error, message):
     with refused(error, message):
         call()
+
+
+@pytest.mark.parametrize("n, k, stride, dilation, expected", [
+    (5, 3, 1, 1, 5), (5, 3, 2, 1, 3), (6, 3, 2, 1, 3), (7, 1, 3, 1, 3), (4, 5, 4, 1, 1), (9, 2, 2, 3, 5), (2, 3, 5, 2, 1)])
+def test_same_makes_as_many_places_as_the_stride_fits(n, k, stride, dilation, expected):
+    """Keras: OH = ceil(H / stride), the odd row of padding at the bottom."""
+    layer = Convolution.init(1, 1, (k, 1), stride=(stride, 1), padding="same", dilation=(dilation, 1), rng=0)
+    (before, behind), _ = layer.options((1, 1, n, 4))["pads"]
+    assert layer.forward(np.zeros((1, 1, n, 4))).shape == layer.output_shape((1, 1, n, 4)) == (1, 1, expected, 4)
+    assert before <= behind <= before + 1
+
+
+class TestConvolution1D:
+    def test_it_is_a_convolution_of_one_row(self):
+        rng = np.random.default_rng(0)
+        W, b, x = rng.standard_normal((4, 3, 3)), rng.standard_normal(4), rng.standard_normal((2, 3, 9))
+        for options in dict(stride=2, padding=1), dict(dilation=2, padding="same"), dict(stride=3, padding="same"):
+            line, image = Convolution1D(W, b, **options), Convolution(W[:, :, None], b, **{
+                k: v if v == "same" else (int(k != "padding"), v) for k, v in options.items()})
+            y = line.forward(x)
+            np.testing.assert_allclose(y, image.forward(x[:, :, None])[:, :, 0])
+            assert line.output_shape(x.shape) == y.shape
+            dx, expected = line.backward(y), image.backward(y[:, :, None])
+            np.testing.assert_allclose(dx, expected[:, :, 0])
+            np.testing.assert_allclose(line.grads[0], image.grads[0][:, :, 0])
+            np.testing.assert_allclose(line.grads[1], image.grads[1])
+            line.input_gradient = False
+            assert line.backward(y) is None
+
+    @pytest.mark.parametrize("call, error, message", [
+        (lambda: Convolution1D(W), ValueError, "Convolution1D: W should have shape (F, C / groups, K), got (4, 2, 3, 5)"),
+        (lambda: Convolution1D(W[0], stride=(1, 2)), TypeError, "Convolution1D: stride should be a whole number, got (1, 2)"),
+        (lambda: Convolution1D(W[0]).forward(np.zeros((2, 3, 4))), ValueError,
+         "Convolution1D: x should be at least as large as the window, 5, got 4; make the window smaller or padding larger"),
+        (lambda: Convolution1D(W[0]).forward(np.zeros((2, 4, 9))), ValueError,
+         "Convolution1D: x should have shape (N, 3, T), got (2, 4, 9)")])
+    def test_errors(self, call, error, message):
+        with refused(error, message):
+            call()
+
+
+class TestTransposedConvolution:
+    @pytest.mark.parametrize("options", [
+        {}, dict(stride=2), dict(stride=(2, 3), padding=(1, 0), output_padding=(1, 2)), dict(padding="same", stride=(2, 1)),
+        dict(dilation=(2, 1), groups=2), dict(padding="same", stride=4)], ids=str)
+    @pytest.mark.parametrize("cache", [1, 10**6])
+    def test_it_is_the_way_back_of_a_convolution(self, options, cache, monkeypatch):
+        """<y, transposed(x)> = <convolution(y), x>, for the same weights and options."""
+        monkeypatch.setattr(engine, "CACHE", cache)
+        rng = np.random.default_rng(0)
+        W, x = rng.standard_normal((4, 3, 3, 2)), rng.standard_normal((5, 4, 4, 3))
+        layer = TransposedConvolution(W, **options)
+        y = layer.forward(x)
+        assert y.shape == layer.output_shape(x.shape)
+        g = rng.standard_normal(y.shape)
+        back = engine.convolve(g, W, **layer.options())
+        assert back.shape == x.shape
+        np.testing.assert_allclose(np.vdot(g, y), np.vdot(back, x))
+        np.testing.assert_allclose(layer.backward(g), back)
+        direction, eps = rng.standard_normal(W.shape), 1e-6
+        W += eps * direction
+        np.testing.assert_allclose(np.vdot(layer.forward(x) - y, g) / eps, np.vdot(layer.grads[0], direction), rtol=1e-5)
+
+    def test_same_multiplies_the_size_by_the_stride(self):
+        for k, stride in (3, 2), (2, 2), (4, 2), (1, 3), (5, 1):
+            layer = TransposedConvolution.init(2, 3, k, stride=stride, padding="same", rng=0)
+            assert layer.forward(np.zeros((1, 2, 5, 7), np.float32)).shape == (1, 3, 5 * stride, 7 * stride)
+
+    def test_init(self):
+        layer = TransposedConvolution.init(4, 6, (3, 2), stride=2, groups=2, rng=0)
+        assert [p.shape for p in layer.params] == [(4, 3, 3, 2), (6,)]
+        assert repr(layer) == ("TransposedConvolution(W (4, 3, 3, 2), b (6,), stride=(2, 2), padding=(0, 0), "
+                               "output_padding=(0, 0), dilation=(1, 1), groups=2)")
+
+    @pytest.mark.parametrize("call, message", [
+        (lambda: TransposedConvolution(W, stride=2, output_padding=2),
+         "TransposedConvolution: output_padding should be less than the stride (2, 2), got 2"),
+        (lambda: TransposedConvolution(W, np.zeros(4)), "TransposedConvolution: b should have shape (2,), got (4,)"),
+        (lambda: TransposedConvolution(W, padding=5).forward(np.zeros((1, 4, 2, 2))),
+         "TransposedConvolution: padding should leave something of y, got -6 x -4"),
+        (lambda: TransposedConvolution.init(4, 3, 2, groups=2),
+         "TransposedConvolution: groups should divide the number of output channels, 3, got 2"),
+        (lambda: TransposedConvolution(W).forward(np.zeros((1, 3, 2, 2))),
+         "TransposedConvolution: x should have shape (N, 4, H, W), got (1, 3, 2, 2)")])
+    def test_errors(self, call, message):
+        with refused(ValueError, message):
+            call()

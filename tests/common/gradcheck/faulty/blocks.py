@@ -44,6 +44,14 @@ class Square(Plain):
         return dout * self.x * 2
 
 
+class Halves(Square):
+    """Halves in backward what it kept, which a layer before it may keep, too."""
+
+    def backward(self, dout):
+        self.x *= 0.5
+        return dout * self.x * 4
+
+
 class Half(Square):
     """Forgets the factor 2."""
 
@@ -119,6 +127,7 @@ def graph():
 X = normal(7, 3)
 CASES = [(codes, f"{name}:blocks", lambda make=make: (make(), (X.copy(),))) for codes, name, make in [
     ("mutates-cache", "Sigmoid, Triple", lambda: Sequential(affine(), Sigmoid(), Triple(), affine(5, 2))),
+    ("mutates-cache", "Sigmoid, Halves", lambda: Sequential(affine(), Sigmoid(), Halves(), affine(5, 2))),
     ("mutates-cache", "Tanh in a block, Triple", lambda: Sequential(Sequential(affine(), Tanh()), Triple(), affine(5, 2))),
     ("mutates-cache", "Square and Triple of one value", graph),
     ("mutates-cache", "a block scales in place", lambda: Scaled(affine=affine(), squash=Sigmoid())),

@@ -1,63 +1,29 @@
 """A model as the boxes and edges of a picture."""
 import inspect
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..common import checks
+from ..common.layer import is_model, walk
 from ..layers import Add, Divide, Exp, Log, MatMul, Maximum, Mean, Multiply, Power, Sin, Subtract, Sum
 from ..layers.losses import Loss
-from ._layout import Box
-from ._picture import text_width
-from .node import Constant, Input, Node, Select, ordered
-from .sequential import Sequential
+from ..plotting.drawing import Vertex
+from .node import Constant, Select, ordered
 from .summary import observe
 
 SIGNS = {Add: "+", Subtract: "−", Multiply: "×", Divide: "/", MatMul: "@", Power: "^", Maximum: "max", Exp: "exp", Log: "log",
          Sin: "sin", Sum: "Σ", Mean: "mean"}
 SYMMETRIC = {Add, Multiply, Maximum}
 LISTED = 8                        # so many layers of a model inside are named
-SIZE, SMALL = 13, 11              # of letters: first line, others
 
 
-@dataclass
-class Vertex:
-    """A box or circle with lines of text, and what stands at the edges: over or beside the one that leaves it, under
-    that one, and where edges come in, if it matters which is which."""
-    kind: str
-    lines: list
-    node: Node = None
-    note: str = ""
-    grad: str = ""
-    marks: list = field(default_factory=list)
-
-    @property
-    def round(self):
-        return self.kind in ("input", "operation", "end")
-
-    def text(self):
-        """(text, size, bold) for each line."""
-        return [(line, SMALL if i else SIZE, i == 0 and not self.round) for i, line in enumerate(self.lines)]
-
-    def box(self, rightwards):
-        """The room it takes, edges running to the right or downwards."""
-        wide = max(text_width(*line) for line in self.text())
-        w, h = wide + 20, sum(size + 5 for _, size, _ in self.text()) + 9
-        if self.round:
-            w, h = max(28, wide + 14), 28
-        if self.marks:
-            w, h = (w, max(h, 20 * len(self.marks))) if rightwards else (max(w, 24 * len(self.marks)), h)
-        note = max(text_width(self.note, SMALL), text_width(self.grad, SMALL))
-        corner, head = min(w, h) / 2 if self.round else 6, 14 if self.marks else 0
-        if rightwards:
-            return Box(w, h, 17 if note else 0, 17 if note else 0, head, note + 8 if note else 0, corner)
-        return Box(h, w, 0, note + 8, head, 18 if note else 0, corner)
-
-
-def vertices_and_edges(model, values=False, x=None):
-    """The vertices of the picture, each after those it depends on, and the edges (u, v) between their indices."""
-    nodes, outputs, end, arguments = as_nodes(model)
-    if checks.flag("draw", "values", values) and all(n.value is None for n in nodes):
+def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
+    """The vertices of the picture, each after those it depends on, and the edges (u, v) between their indices; of a model
+    with these Inputs, in the order of forward's arguments, these output nodes, and the node of the loss or None."""
+    nodes = ordered([*outputs, *([] if end is None else [end])])
+    there = any(n.value is not None for n in nodes)
+    values = there if values is None else checks.flag("draw", "values", values)
+    if values and not there:
         raise ValueError(f"{type(model).__name__}: values=True draws what the last forward left in the nodes; make a "
                          "Graph(..., trace=True) and call forward first")
     notes = {} if values else shapes(model, nodes, arguments, x)
@@ -66,7 +32,7 @@ def vertices_and_edges(model, values=False, x=None):
     index = {n: v for v, n in enumerate(shown)}
     vertices = [Vertex(*described(n, n is end), n, notes.get(n, "")) for n in shown]
     for v in vertices if values else ():
-        v.note, v.grad = written(v.node.value) * (not isinstance(v.node, Constant)), written(v.node.grad)
+        v.value, v.grad = written(v.node.value) * (not isinstance(v.node, Constant)), written(v.node.grad)
     for n, v in zip(shown, vertices):
         if len(taken[n]) > 1 and v.kind != "loss" and type(n.layer) not in SYMMETRIC:
             v.marks = names_of_inputs(n)
@@ -79,21 +45,6 @@ def vertices_and_edges(model, values=False, x=None):
         edges.append((index[n], len(vertices)))
         vertices.append(Vertex("end", [name]))
     return vertices, edges
-
-
-def as_nodes(model):
-    """(nodes in order, output nodes, the loss's node or None, Inputs in the order of forward's arguments)"""
-    if hasattr(model, "nodes"):
-        end = None if model._end is None else model.nodes[model._end]
-        return model.nodes, model.outputs, end, [*model.inputs, *model.targets]
-    if not isinstance(model, Sequential):
-        raise TypeError(f"draw: draws a Sequential or a Graph, got {type(model).__name__}")
-    x = y = Input("x")
-    t = Input("t")
-    for layer in model.layers:
-        y = Node(layer, (y,))
-    end = None if model.loss is None else Node(model.loss, (y, t))
-    return ordered([y if end is None else end]), [y], end, [x, t]
 
 
 def folded(n, i):
@@ -110,7 +61,10 @@ def described(n, ends_here):
     if isinstance(layer, Select) or type(layer) in SIGNS and not layer.params:
         return "operation", [repr(layer) if isinstance(layer, Select) else operation(n)]
     inner, count = [label(one) for one in getattr(layer, "layers", ())], sum(p.size for p in layer.params)
-    if len(inner) > LISTED:
+    if hasattr(layer, "nodes"):                        # its layers are not in a row
+        total = sum(not is_model(one) for one in walk(layer))
+        inner = [f"{total} layer{'s' * (total > 1)}"]
+    elif len(inner) > LISTED:
         inner[LISTED - 1:] = [f"… {len(inner) - LISTED + 1} more"]
     kind = ("model" if inner else "loss" if ends_here or isinstance(layer, Loss) else "weights" if count else "layer")
     return kind, [label(layer), *inner, *([f"{count:,} parameters"] if count else [])]

@@ -1,19 +1,58 @@
 """Drawings of models: the graph as one would put it on the board."""
-from ._layout import layout
+from dataclasses import dataclass, field
+
+from ..common import checks
+from ._layout import Box, layout
 from ._picture import Picture, text_width
-from ._vertices import SMALL, vertices_and_edges
-from .sequential import Sequential
 
 MARGIN, PAGE, LARGEST = 14, 980, 250                      # LARGEST: so many layers a notebook draws unasked
+SIZE, SMALL, TINY = 13, 11, 10                            # of letters: first line, others, names of inputs
 LINE, INK, FAINT = "#555555", "#222222", "#666666"
 VALUE, GRAD = "#0072B2", "#C44601"                        # blue and vermilion, told apart by all eyes
 FILL = {"input": "#e8e8e8", "operation": "#ffffff", "layer": "#f4f4f4", "weights": "#dcebf7", "loss": "#fbe3d3",
         "model": "#ece6f5", "end": "#ffffff"}
 
 
+@dataclass
+class Vertex:
+    """A box or circle with lines of text, and what stands at the edges: a shape, or a value and its gradient, at the one
+    that leaves it; names where edges come in, if it matters which is which. ``kind``: a key of FILL; ``node``: what it
+    stands for."""
+    kind: str
+    lines: list
+    node: object = None
+    note: str = ""
+    value: str = ""
+    grad: str = ""
+    marks: list = field(default_factory=list)
+
+    @property
+    def round(self):
+        return self.kind in ("input", "operation", "end")
+
+    def text(self):
+        """(text, size, bold) for each line."""
+        return [(line, SMALL if i else SIZE, i == 0 and not self.round) for i, line in enumerate(self.lines)]
+
+    def box(self, rightwards):
+        """The room it takes, edges running to the right or downwards."""
+        wide = max(text_width(*line) for line in self.text())
+        w, h = wide + 20, sum(size + 5 for _, size, _ in self.text()) + 9
+        if self.round:
+            w, h = max(28, wide + 14), 28
+        if self.marks:
+            w, h = (w, max(h, 20 * len(self.marks))) if rightwards else (max(w, 24 * len(self.marks)), h)
+        note = max(text_width(text, SMALL) for text in (self.note, self.value, self.grad))
+        corner, head = min(w, h) / 2 if self.round else 6, 14 if self.marks else 0
+        if rightwards:
+            head += max((text_width(mark, TINY) for mark in self.marks), default=0)
+            return Box(w, h, 17 if note else 0, 17 if note else 0, head, note + 8 if note else 0, corner)
+        return Box(h, w, 0, note + 8, head, 18 if note else 0, corner)
+
+
 def draw(model, ax=None, values=False, x=None):
     """Draw a Sequential or a Graph on ``ax``, or for None on the Axes of a new figure of fitting size; returns the
-    Axes.
+    Axes. Any other model will do that has a method ``vertices_and_edges(values, x)``.
 
     Layers are boxes with their names and numbers of parameters: blue with parameters, orange losses, violet models
     inside the model. Operations are circles, a number that one takes in the circle; grey are inputs. Networks run
@@ -39,20 +78,28 @@ def draw(model, ax=None, values=False, x=None):
 
 def to_svg(model, values=False, x=None):
     """The picture as the text of an SVG file; arguments as in ``draw``."""
-    return picture(model, values, x).svg()
+    text = picture(model, values, x).file("svg").decode()
+    return text[text.index("<svg"):].replace("\n", "").replace("<svg", '<svg style="max-width: 100%"', 1)
 
 
-def notebook_svg(model):
-    """The picture with which a notebook shows the model; None, and so its text, if it is too large or of another kind."""
-    if not isinstance(model, Sequential) and not hasattr(model, "nodes") or len(model.layers) > LARGEST:
+def for_notebook(model, kind):
+    """The picture with which a notebook shows a model, with values if it has any: the text of an SVG, or a PNG and the
+    size at which to show it. None, and so the model's text, if it is too large or cannot be drawn."""
+    if not hasattr(model, "vertices_and_edges") or len(model.layers) > LARGEST:
         return None
-    return to_svg(model, values=getattr(model, "trace", False) and any(n.value is not None for n in model.nodes))
+    if kind == "svg":
+        return to_svg(model, values=None)
+    result = picture(model, values=None)
+    return result.file("png"), {"width": round(result.width), "height": round(result.height)}
 
 
 def picture(model, values=False, x=None):
-    vertices, edges = vertices_and_edges(model, values, x)
+    if not hasattr(model, "vertices_and_edges"):
+        raise TypeError(f"draw: draws a Sequential or a Graph, got {checks.text(model)}")
+    vertices, edges = model.vertices_and_edges(values, x)
+    traced = any(v.value or v.grad for v in vertices)
     layers = [v for v in vertices if v.kind not in ("input", "end")]
-    rightwards = values or 2 * sum(v.kind == "operation" for v in layers) > len(layers)
+    rightwards = traced or 2 * sum(v.kind == "operation" for v in layers) > len(layers)
     boxes = [v.box(rightwards) for v in vertices]
     place = layout(boxes, edges, centred=not rightwards, gap=14 if rightwards else 22, cost=row_cost if rightwards else page_cost)
     width, height = place.size if rightwards else place.size[::-1]
@@ -65,26 +112,27 @@ def picture(model, values=False, x=None):
         draw_edge(result, route, at)
     for v, box, start, middle in zip(vertices, boxes, place.start, place.middle):
         (x0, y0), (x1, y1) = at(start, middle - box.face / 2), at(start + box.length, middle + box.face / 2)
-        result.box(x0, y0, x1 - x0, y1 - y0, box.corner, fill=FILL[v.kind], line="none" if v.kind == "end" else "#444444")
+        line = "none" if v.kind == "end" else "#444444"
+        result.box(x0, y0, x1 - x0, y1 - y0, box.corner, fill=FILL[v.kind], line=line)
         y = (y0 + y1 - sum(size + 5 for _, size, _ in v.text())) / 2
         for i, (text, size, bold) in enumerate(v.text()):
-            result.write((x0 + x1) / 2, y + size + 1, text, size, "middle", FAINT if i else INK, bold)
+            result.write((x0 + x1) / 2, y + size + 1, text, size, "center", FAINT if i else INK, bold)
             y += size + 5
         x0, y0 = at(start + box.length, middle)
         if rightwards:
-            result.write(x0 + 4, y0 - 5, v.note, SMALL, "start", VALUE if values else FAINT)
-            result.write(x0 + 4, y0 + 13, v.grad, SMALL, "start", GRAD)
+            result.write(x0 + 4, y0 - 5, v.value or v.note, SMALL, "left", VALUE if v.value else FAINT)
+            result.write(x0 + 4, y0 + 13, v.grad, SMALL, "left", GRAD)
         else:
-            result.write(x0 + 6, y0 + 13, v.note, SMALL, "start", FAINT)
+            result.write(x0 + 6, y0 + 13, v.note, SMALL, "left", FAINT)
     for i, v in enumerate(vertices):
         for route, mark in zip([route for route, edge in zip(place.routes, edges) if edge[1] == i], v.marks):
             x0, y0 = at(*route[-1])
             if rightwards:
-                result.write(x0 - 10, y0 - 3, mark, 10, "end", FAINT)
+                result.write(x0 - 10, y0 - 3, mark, TINY, "right", FAINT)
             else:
-                result.write(x0 + 6, y0 - 5, mark, 10, "start", FAINT)
-    if values:
-        add_legend(result)
+                result.write(x0 + 6, y0 - 5, mark, TINY, "left", FAINT)
+    if traced:
+        add_legend(result, any(v.grad for v in vertices))
     return result
 
 
@@ -108,9 +156,9 @@ def draw_edge(result, route, at):
     result.shape([("M", at(a, c)), ("L", at(a - 8, c - 3.5)), ("L", at(a - 8, c + 3.5)), ("Z",)], fill=LINE)
 
 
-def add_legend(result):
+def add_legend(result, gradients):
     x = MARGIN
-    for text, colour in (("over the edge: value", VALUE), ("under the edge: gradient", GRAD)):
-        result.write(x, result.height + 12, text, SMALL, "start", colour)
+    for text, colour in (("over the edge: value", VALUE), ("under the edge: gradient", GRAD))[:1 + gradients]:
+        result.write(x, result.height + 12, text, SMALL, "left", colour)
         x += text_width(text, SMALL) + 12
     result.width, result.height = max(result.width, x), result.height + 26

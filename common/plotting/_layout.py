@@ -119,7 +119,7 @@ def broken(step, extent, cuts, cost):
         columns = [[]]
         for r in whole[0]:
             columns[-1].append(r)
-            if r + 1 < len(step) and cuts[r] and sum(step[:r + 1]) + step[r + 1] / 2 >= sum(step) / k * len(columns):
+            if r + 2 < len(step) and cuts[r] and sum(step[:r + 1]) + step[r + 1] / 2 >= sum(step) / k * len(columns):
                 columns.append([])
         candidates.append(columns)
     best = min(candidates, key=price, default=whole)
