@@ -125,11 +125,11 @@ def of_layers():
 
 def of_common():
     x, t = drawn(5, 4), np.array([0, 2, 1, 3, 0])
-    for name in ("sigmoid", "softmax", "log_softmax", "relu"):
+    for name in ("sigmoid", "softmax", "log_softmax", "logsumexp", "relu"):
         right(name, getattr(common, name), x=x)
     right("one_hot", common.one_hot, t=t, classes=4)
     right("cross_entropy", common.cross_entropy, y=common.softmax(x), t=t)
-    for name in ("constant", "gaussian", "xavier", "he", "orthogonal"):
+    for name in ("constant", "gaussian", "uniform", "xavier", "he", "orthogonal"):
         right(name, getattr(common, name), shape=(4, 3), rng=0)
     for name in ("L1", "L2"):
         right(name, getattr(common, name), lam=0.1)

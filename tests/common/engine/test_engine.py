@@ -1,4 +1,5 @@
 """Every function of the engine against the plain expression or loop in its docstring."""
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ from chainrule.common.engine import (
     channels,
     convolution,
     lazy,
+    normal,
     normalization,
     pieces,
     pooling,
@@ -96,6 +98,42 @@ def test_standardize(seed, lead, D, eps):
     def mean(a):
         return a.mean(axis=-1, keepdims=True)
     same(normalization.standardize_back(du, u, s, normalization.row_means), s * (du - mean(du) - u * mean(du * u)), 1e-9)
+
+
+def of_math(function, x):
+    return np.array([function(v) for v in x.ravel()]).reshape(x.shape)
+
+
+@given(seeds, leads, st.floats(1e-300, 20))
+def test_erf(seed, shape, scale):
+    x = scale * draw(seed, *shape)
+    np.testing.assert_allclose(normal.erf(x), of_math(math.erf, x), rtol=1e-15, atol=0)
+    single = x.astype(np.float32)
+    y = normal.erf(single)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, of_math(math.erf, single), rtol=4e-7, atol=1e-37)
+
+
+def test_erf_over_its_whole_range():
+    x = np.concatenate([np.linspace(-7, 7, 200_001), np.logspace(-300, 300, 2001), [0.0, -0.0, np.inf, -np.inf, np.nan, 0.5, 6]])
+    y = normal.erf(x)
+    np.testing.assert_allclose(y, of_math(math.erf, x), rtol=1e-15, atol=0)
+    np.testing.assert_array_equal(np.signbit(y[x == 0]), np.signbit(x[x == 0]))
+    np.testing.assert_array_equal(normal.erf(x[:99].reshape(3, 33).T), y[:99].reshape(3, 33).T)
+    assert normal.erf(np.array(0.0)).shape == ()
+
+
+@given(seeds, leads, st.floats(0.1, 9))
+def test_normal(seed, shape, scale):
+    x = scale * draw(seed, *shape)
+    same(normal.cdf(x), 0.5 * (1 + of_math(math.erf, x / np.sqrt(2))), 1e-15)
+    same(normal.density(x), np.exp(-x * x / 2) / np.sqrt(2 * np.pi), 1e-14)
+    y = normal.tanh_cdf(x)
+    same(y, 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))), 1e-14)
+    same(normal.tanh_density(x, y), 2 * y * (1 - y) * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x ** 2), 1e-14)
+    c = draw(seed, 4)
+    same(normal.polynomial(c, x), np.polyval(c, x), 1e-11)
+    same(normal.quotient((c, (1.0, 0.0, 1.0)), x), np.polyval(c, x) / (x * x + 1), 1e-11)
 
 
 @given(seeds, leads, sizes, st.floats(0.1, 500), flags, flags)
