@@ -34,6 +34,7 @@ class Evidence:
     param: bool = False
     unit: bool = False
     facts: dict = field(default_factory=dict)
+    slack: np.ndarray = 0.0         # as value: half of what the one-sided differences differ by, where that is next to nothing
 
     @property
     def weight(self):
@@ -46,7 +47,7 @@ class Evidence:
 
     @property
     def right(self):
-        if not self.shaped or close(self.A, self.G, TOLERANCE, self.noise):
+        if not self.shaped or close(self.A, self.G, TOLERANCE, self.noise, self.slack):
             return self.shaped
         # Tiny gradients of saturated layers: rounding inside the layer, at values about 1, that its output does not show.
         vanishes = np.abs(self.m.y).max(initial=0) < 1e-10 * np.abs(self.value).max(initial=0)
@@ -55,7 +56,7 @@ class Evidence:
     def wrong(self):
         """Where the shapes agree: the entries that are wrong in any draw."""
         scale = max(np.nanmax(np.abs(self.G)), np.abs(self.A).max())
-        return np.any(np.abs(self.A - self.G) > TOLERANCE * scale + self.noise, axis=0)
+        return np.any(np.abs(self.A - self.G) > TOLERANCE * scale + self.noise + self.slack, axis=0)
 
 
 @dataclass
@@ -80,14 +81,14 @@ class Measurement:
         return len(x) if x is not None else 1
 
 
-def close(P, Q, tol=1e-5, noise=0.0):
-    """P and Q agree relative to their largest entry; entries of Q that are NaN were not measured. False for
-    NaN in P."""
+def close(P, Q, tol=1e-5, noise=0.0, slack=0.0):
+    """P and Q agree relative to their largest entry, and but for ``slack``; entries of Q that are NaN were not measured.
+    False for NaN in P."""
     known = ~np.isnan(Q)
     if not np.isfinite(P).all():
         return False
-    P, Q = P[known], Q[known]
-    return bool(P.size == 0 or np.abs(P - Q).max() <= tol * max(np.abs(P).max(), np.abs(Q).max()) + noise)
+    P, Q, slack = P[known], Q[known], np.broadcast_to(slack, Q.shape)[known]
+    return bool(P.size == 0 or (np.abs(P - Q) - slack).max() <= tol * max(np.abs(P).max(), np.abs(Q).max()) + noise)
 
 
 def agree(p, q):
@@ -267,6 +268,10 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         G = np.full((len(douts), x.size), np.nan)
         G[:, list(entries)] = douts.reshape(len(douts), -1) @ J
         G = G.reshape(len(douts), *x.shape)
+        # Where only the second derivative jumps, as Huber's does, the slope lies between the one-sided differences.
+        slack = np.zeros(x.size)
+        slack[list(entries)] = (np.abs(douts.reshape(len(douts), -1)) @ np.abs(K)).max(axis=0) / 2
+        slack = np.where(slack < 1e-5 * np.nanmax(np.abs(G), initial=0), slack, 0).reshape(x.shape)
         level = noise
         noise *= 3 * max(1, np.sqrt((douts ** 2).reshape(len(douts), -1).sum(axis=1)).max())
         rough = np.zeros(x.size, bool)
@@ -286,7 +291,7 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         if any(a is None or a.shape != A[0].shape for a in A):
             A = [A[0]] * len(A)
         e = Evidence(where, np.array(x), np.array(A), G, douts, noise, m, rough.reshape(x.shape),
-                     None if sampled else J, i, param)
+                     None if sampled else J, i, param, slack=slack)
         e.facts["level"] = level
         m.targets.append(e)
     if (

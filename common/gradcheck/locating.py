@@ -93,12 +93,12 @@ def example_inputs(layer, rng=None):
     """
     rng = generator("example_inputs", rng)
     params = [p for p in getattr(forwarding("example_inputs", layer), "params", None) or () if isinstance(p, np.ndarray)]
-    kernels, groups = [p for p in params if p.ndim == 4], getattr(layer, "groups", 1)
+    kernels, groups = [p for p in params if p.ndim > 2], getattr(layer, "groups", 1)
     rows = params[0].shape[0] if params and params[0].ndim == 2 else 5
     widths = list(dict.fromkeys(n for p in params for n in p.shape)) or [5]
-    channels = list(dict.fromkeys([p.shape[1] * groups for p in kernels] + [3]))
+    channels = list(dict.fromkeys([n for p in kernels for n in (p.shape[1] * groups, len(p))] + [3]))
     vectors = [(7, D) for D in widths] + [(5, 3, D) for D in widths]
-    images = [(5, C, 7, 11) for C in channels]
+    images = [(5, C, 7, 11) for C in channels] + [(5, C, 13) for C in channels[:-1]]
     large = [(3, channels[0], *size) for size in [(17, 19)] + [(n, n) for n in range(5, 29)]]
     usual = images + vectors if kernels else vectors + images
     draws = {
