@@ -3,13 +3,16 @@ import contextlib
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
 from ..common import checks
+from ..common.types import Array, ArrayLike, PathLike
 
+Level: TypeAlias = Literal["word", "char"]
 LEVELS = {"word": "words", "char": "characters"}
 
 
@@ -37,7 +40,14 @@ class Vocabulary:
     'i say hello'
     """
 
-    def __init__(self, tokens, counts=None, level="word", unknown=None, padding=None):
+    def __init__(
+        self,
+        tokens: Iterable[str],
+        counts: ArrayLike | None = None,
+        level: Level = "word",
+        unknown: str | None = None,
+        padding: str | None = None,
+    ) -> None:
         self.tokens = tuple(tokenize(tokens, "char"))
         self.level, self.unknown, self.padding = level, unknown, padding
         V, self.ids = len(self.tokens), {token: i for i, token in enumerate(self.tokens)}
@@ -58,7 +68,15 @@ class Vocabulary:
             raise ValueError(checks.wrong("Vocabulary", "unknown and padding", "be two tokens", f"{unknown!r} for both"))
 
     @classmethod
-    def from_text(cls, text, level="word", size=None, min_count=1, unknown=None, padding=None):
+    def from_text(
+        cls,
+        text: Iterable[str],
+        level: Level = "word",
+        size: int | None = None,
+        min_count: int = 1,
+        unknown: str | None = None,
+        padding: str | None = None,
+    ) -> Self:
         """The vocabulary of a text: a str, divided as ``level`` says, or any other sequence of tokens.
 
         The first ids are those of padding and unknown, where they are given. Then come the tokens, the most frequent
@@ -80,19 +98,35 @@ class Vocabulary:
         return cls.from_counts(Counter(tokenize(text, level)), level, size, min_count, unknown, padding)
 
     @classmethod
-    def from_files(cls, *paths, level="word", size=None, min_count=1, unknown=None, padding=None):
+    def from_files(
+        cls,
+        *paths: PathLike,
+        level: Level = "word",
+        size: int | None = None,
+        min_count: int = 1,
+        unknown: str | None = None,
+        padding: str | None = None,
+    ) -> Self:
         """The vocabulary of text files in UTF-8, as if they were one text; the options are those of ``from_text``.
 
         Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not.
         """
         checks.one_of("Vocabulary", "level", level, LEVELS)
-        counts = Counter()
+        counts: Counter[str] = Counter()
         for path in paths:
             counts.update(tokenize(read_text(path), level))
         return cls.from_counts(counts, level, size, min_count, unknown, padding)
 
     @classmethod
-    def from_counts(cls, counts, level="word", size=None, min_count=1, unknown=None, padding=None):
+    def from_counts(
+        cls,
+        counts: Mapping[str, int],
+        level: Level = "word",
+        size: int | None = None,
+        min_count: int = 1,
+        unknown: str | None = None,
+        padding: str | None = None,
+    ) -> Self:
         """The same from a dict that says how often each token occurred."""
         if not isinstance(counts, Mapping):
             raise TypeError(checks.wrong("Vocabulary", "counts", "be a dict of tokens and how often each occurred",
@@ -118,7 +152,7 @@ class Vocabulary:
             n[tokens.index(unknown)] += sum(counts.values()) - sum(n)
         return cls(tokens, n, level, unknown, padding)
 
-    def encode(self, text):
+    def encode(self, text: Iterable[str]) -> Array:
         """The ids of a text, a str or a sequence of tokens, as int64 (T,).
 
         A token that is not in the vocabulary becomes the unknown token; ValueError if there is none.
@@ -126,7 +160,7 @@ class Vocabulary:
         tokens = tokenize(text, self.level)
         return np.fromiter(map(self.__getitem__, tokens), np.int64, len(tokens))
 
-    def decode(self, ids):
+    def decode(self, ids: ArrayLike) -> Any:
         """The text of ids (T,): words with a blank between them, or characters one after the other.
 
         Of ids with more axes it is a list of the texts of the rows. ``decode(encode(text))`` is the text as long as
@@ -147,7 +181,7 @@ class Vocabulary:
             raise ValueError(checks.wrong("Vocabulary.decode", "ids", expected, bad))
         return (" " if self.level == "word" else "").join(self.tokens[i] for i in ids)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write everything as JSON, to be read and edited. A file of that name stays until the new one is whole."""
         content = {"level": self.level, "unknown": self.unknown, "padding": self.padding,
                    "tokens": dict(zip(self.tokens, self.counts.tolist()))}
@@ -162,7 +196,7 @@ class Vocabulary:
             raise OSError(error.errno, f"Vocabulary.save: {error.strerror}", str(path)) from None
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> Self:
         """The vocabulary that ``save`` wrote. Raises ValueError for a file that holds none."""
         text = read_text(path_of("Vocabulary.load", "path", path))
         try:
@@ -172,7 +206,7 @@ class Vocabulary:
         except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"Vocabulary.load: {path} holds no vocabulary ({type(error).__name__}: {error})") from None
 
-    def __getitem__(self, token):
+    def __getitem__(self, token: str) -> int:
         if isinstance(token, str) and token in self.ids:
             return self.ids[token]
         if not isinstance(token, str):
@@ -183,13 +217,13 @@ class Vocabulary:
                              'that stands for all others, make it with unknown="<unk>"')
         return self.ids[self.unknown]
 
-    def __contains__(self, token):
+    def __contains__(self, token: object) -> bool:
         return isinstance(token, str) and token in self.ids
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.tokens)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.tokens)
 
     def __repr__(self):
@@ -209,7 +243,7 @@ def tokenize(text, level):
     return tokens
 
 
-def read_text(path):
+def read_text(path: PathLike) -> str:
     """The text of a file in UTF-8, with ``\\n`` at the end of lines and without a byte order mark.
 
     Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not: nothing is left out.
@@ -224,7 +258,7 @@ def read_text(path):
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def path_of(who, name, path):
+def path_of(who, name, path) -> Path:
     """``path`` as a Path."""
     try:
         path = Path(path)
