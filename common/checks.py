@@ -8,6 +8,7 @@ import difflib
 import inspect
 import math
 import os
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +47,7 @@ def array(who, name, x, dtype=None, shape=None) -> Array:
     unmasked(who, name, x)
     a = as_array(number(who, name, x) if x.__class__ is int else x)          # a Python number takes any dtype
     if a.dtype.kind not in ("f" if dtype is None else "fiub"):
-        made = f"{name}.astype(np.float32)" if hasattr(x, "astype") else f"np.array({name}, np.float32)"
-        cast = f"; cast it first, for instance {made}" if a.dtype.kind in "iub" else ""
-        raise TypeError(wrong(who, name, "be an array of floats", kind_text(x, a)) + cast)
+        raise TypeError(wrong(who, name, "be an array of floats", kind_text(x, a), cast_hint(name, x, a)))
     if not a.size:
         raise ValueError(wrong(who, name, "not be empty", f"shape {a.shape}"))
     if shape is not None and not matches(a.shape, shape):
@@ -132,7 +131,32 @@ def as_array(x) -> Array:
 
 
 def kind_text(x, a):
-    return type(x).__name__ if a.dtype.kind == "O" else f"{a.dtype} {type(x).__name__}"
+    """What x is, where it is no array of the right kind; ``a`` is ``as_array(x)``.
+
+    >>> x = [True, None, 2.0]
+    >>> kind_text(x, as_array(x))
+    'list of objects (bool, NoneType, float)'
+    """
+    if a.dtype.kind != "O":
+        return f"{a.dtype} {type(x).__name__}"
+    if not a.size and len(x):
+        return f"a ragged {type(x).__name__}"
+    if not a.ndim or not a.size:
+        return type(x).__name__
+    kinds = list(dict.fromkeys(type(o).__name__ for o in a.flat[:1000]))
+    return f"{type(x).__name__} of objects ({', '.join(kinds[:3])}{', ...' * (len(kinds) > 3)})"
+
+
+def cast_hint(name, x, a):
+    """What makes an array of floats of x, where something does, or nothing."""
+    objects = a.dtype.kind == "O" and a.ndim and list(a.flat)
+    if objects and all(isinstance(o, np.ndarray) and o.shape == objects[0].shape for o in objects):
+        return f"np.stack({name}) makes one array of them"
+    # Columns of a table are often objects that are booleans or numbers all the same; of None a cast would make NaN.
+    if a.dtype.kind not in "iub" and not (objects and all(isinstance(o, Real | np.bool_) for o in objects)):
+        return ""
+    made = f"{name}.astype(np.float32)" if hasattr(x, "astype") else f"np.array({name}, np.float32)"
+    return f"cast it first, for instance {made}"
 
 
 def shape_hint(name, shape, pattern):
@@ -192,6 +216,45 @@ def labels(who, t, shape, classes, ignore_label=None, name="t"):
             where = at[0] if len(at) == 1 else at
             raise ValueError(wrong(who, name, f"hold labels in 0..{classes - 1}", f"{t[at]} at index {where}"))
     return t
+
+
+def row_numbers(who, name, ids, rows):
+    """``ids`` as an array of row numbers in 0..rows-1; TypeError or ValueError naming the first value that is none."""
+    given, ids = ids, as_array(ids)
+    if not ids.size and ids.dtype.kind != "O":           # np.array([]) holds floats
+        raise ValueError(wrong(who, name, "not be empty", f"shape {ids.shape}"))
+    if ids.dtype.kind not in "iu":
+        raise TypeError(wrong(who, name, f"hold integers in 0..{rows - 1}", *not_ids(name, given, ids, rows)))
+    numbers = ids.astype(np.intp, copy=False)
+    # One unsigned reduction: a negative number is a huge unsigned one.
+    if np.maximum.reduce(numbers.view(np.uintp), axis=None) >= rows:
+        at = tuple(int(i) for i in np.argwhere((ids < 0) | (ids >= rows))[0])
+        raise ValueError(wrong(who, name, f"hold integers in 0..{rows - 1}", f"{ids[at]} at index {at}"))
+    return numbers
+
+
+def not_ids(name, given, a, rows):
+    """What ``given`` is, whose array ``a`` holds no integers, and what to do about it."""
+    if a.dtype.kind in "US":
+        return "text", "Vocabulary.encode makes ids of it"
+    if not a.size:
+        return "a ragged list", "fill the short rows up to one length, and mask what was added"
+    return kind_text(given, a), integers_hint(name, a, rows)
+
+
+def boolean(who, name, mask, shape):
+    """``mask`` as an array of booleans that fits the pattern ``shape``; TypeError or ValueError if it is none."""
+    mask = as_array(mask)
+    if mask.dtype.kind in "iu" and len(shape) == 2 and mask.shape == (shape[0],):
+        raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", mask.shape,
+                                      f"if these are lengths, np.arange({shape[-1]}) < {name}[:, None] makes it"))
+    if mask.dtype != bool:
+        raise TypeError(wrong(who, name, "hold booleans", kind_text(mask, mask),
+                                     f"{name} != 0 makes them" if mask.dtype.kind in "iuf" else ""))
+    if not matches(mask.shape, shape):
+        raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", mask.shape,
+                                      shape_hint(name, mask.shape, shape)))
+    return mask
 
 
 def finite(who, name, x):

@@ -20,11 +20,13 @@ def path_of(who, name, path) -> Path:
 
 @contextlib.contextmanager
 def naming(who, path):
-    """Say of an error of the operating system ``who`` was called, and the path that was asked for."""
+    """Let an error of the operating system say ``who`` was called, and the path that was asked for."""
     try:
         yield
     except OSError as error:
-        raise type(error)(error.errno, f"{who}: {error.strerror or error}", str(path)) from None
+        if error.errno is None:                             # a sentence of write_whole
+            raise type(error)(f"{who}: {error}") from None
+        raise type(error)(error.errno, f"{who}: {error.strerror}", str(path)) from None
 
 
 def write_whole(path, data):

@@ -3,8 +3,9 @@ import re
 from typing import Literal
 
 from ..common import checks
+from ..common.files import naming, path_of
 from ..common.types import Array, PathLike
-from .vocabulary import Vocabulary, path_of, read_text, reading
+from .vocabulary import Vocabulary, read_text
 
 SPLITS = ("train", "valid", "test")
 
@@ -39,7 +40,9 @@ def load_ptb(
                                      "Vocabulary.from_counts makes one of a dict"))
     folder = path_of("load_ptb", "folder", folder)
     files = {name: folder / f"ptb.{name}.txt" for name in SPLITS}
-    if not reading("load_ptb", files[split].exists):
+    with naming("load_ptb", files[split]):
+        there = files[split].exists()
+    if not there:
         raise FileNotFoundError(f"load_ptb: there is no ptb.{split}.txt in {folder.absolute()}; the text is "
                                 "licensed: get Mikolov's ptb.train.txt, ptb.valid.txt and ptb.test.txt and put them "
                                 "there, or name their folder: load_ptb(folder=...)")

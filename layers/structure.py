@@ -4,6 +4,7 @@ import math
 import numpy as np
 
 from ..common import checks
+from ..common.engine.products import axis_sum
 from ..common.layer import Layer
 
 
@@ -80,7 +81,7 @@ class Sum(Layer):
         if len(set(axes)) < len(axes):                             # 1 and -1 of two axes
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have different axes {self.axis}", f"shape {x.shape}"))
         self.cache = x.shape, tuple(axes)
-        return self.scaled(total(x, axes[0], self.keepdims) if len(axes) == 1 else x.sum(tuple(axes), keepdims=self.keepdims))
+        return self.scaled(axis_sum(x, axes[0], self.keepdims) if len(axes) == 1 else x.sum(tuple(axes), keepdims=self.keepdims))
 
     def backward(self, dout):
         shape, axes = self.cache
@@ -91,13 +92,6 @@ class Sum(Layer):
     def scaled(self, values):
         """The sums, or their gradients, times the derivative of the output by each summand."""
         return values
-
-
-def total(x, axis, keepdims=False):
-    """``x.sum(axis, keepdims=keepdims)`` of one axis, as a product with a vector of ones: 2-3 times as fast."""
-    front, back = x.shape[:axis], x.shape[axis + 1:]
-    y = np.matmul(np.ones(x.shape[axis], x.dtype), x.reshape(*front, x.shape[axis], -1))
-    return y.reshape(front + (1,) * keepdims + back)
 
 
 class Mean(Sum):

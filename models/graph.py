@@ -1,9 +1,11 @@
 """Any directed acyclic graph of layers."""
 import numpy as np
 
+from ..common import checks
 from ..common.layer import Layer
-from .model import Model, note
+from .model import Model
 from .node import Constant, Input, Node, Select, ordered
+from .passes import Backward, Forward, in_batches, predicting
 
 
 class Graph(Model):
@@ -36,7 +38,7 @@ class Graph(Model):
 
     def __init__(self, inputs, outputs, targets=(), loss=None, penalty=None, trace=False):
         self.inputs, self.outputs, self.targets = listed(inputs), listed(outputs), listed(targets)
-        self.several, self.trace = isinstance(outputs, (list, tuple)) and len(outputs) > 1, trace
+        self.several, self.trace = len(self.outputs) > 1, checks.flag("Graph", "trace", trace)
         for n in self.outputs:
             if not isinstance(n, Node):
                 raise TypeError(f"Graph: outputs are nodes, made by calling a layer on nodes, as in y = ReLU()(x), got {n!r}")
@@ -92,7 +94,8 @@ class Graph(Model):
             if layer.params or leads.intersection(reads):
                 leads.add(out)
         self._back_all, self._back = program, [step for step in program if step[2] in leads]
-        self._lowest = [layer for layer, reads, _ in self._back if isinstance(layer, Layer) and not leads.intersection(reads)]
+        self._lowest = () if self.trace else [layer for layer, reads, _ in self._back
+                                              if isinstance(layer, Layer) and not leads.intersection(reads)]
 
     def __getstate__(self):
         """The nodes as a flat list: what takes what by number, so that a graph may be of any length."""
@@ -119,73 +122,45 @@ class Graph(Model):
             state["loss"] = nodes[state["loss"][0]]
         super().__setstate__({**state, "nodes": nodes})
 
-    def _way(self):
-        """Without what leads to the loss alone: a model that is to predict is made without it."""
-        way = {id(n.layer) for n in ordered(self.outputs)}
-        return ((number, layer) for number, layer in self._numbered() if id(self.layers[int(number.partition(".")[0])]) in way)
+    def predictive_layers(self):
+        """Without what leads to the loss alone."""
+        return [n.layer for n in ordered(self.outputs)]
 
     def forward(self, *arrays):
-        """The output of the inputs or, with the targets behind them, the loss: a float, penalty included."""
-        k, targets = len(self.inputs), arrays[len(self.inputs):]
-        if len(arrays) < k or targets and len(targets) != len(self.targets):
-            names = ", ".join(n.name for n in self.inputs), ", ".join(n.name for n in self.targets)
-            raise TypeError(f"Graph: forward takes the inputs ({names[0]})"
-                            + f", or these and the targets ({names[1]})" * bool(names[1]) + f", got {len(arrays)} arrays"
-                            + "; for a loss make it with loss=, as in Graph(x, y, loss=SoftmaxWithLoss())"
-                            * (len(arrays) > k and not self.targets))
-        try:
-            return self._forward(arrays[:k], targets)
-        finally:
-            self._values = None
+        """The output of the inputs or, with the targets after them, the loss: a float, penalty included."""
+        k, n = len(self.inputs), len(arrays)
+        if n not in (k, k + len(self.targets)):
+            self._refuse(n)
+        with Forward(self, n > k):
+            values = self._constants.copy()
+            for i, x in zip((*self._in, *self._t), arrays):
+                values[i] = x
+            self._evaluate(self._to_outputs, values)
+            self.output = y = tuple(values[i] for i in self._out) if self.several else values[self._out[0]]
+            if n == k:
+                return y
+            self._evaluate(self._to_loss, values)
+            return self.total(number(values[self._end]))
 
-    def run(self, *inputs):
-        self._values = values = self._constants.copy()
-        for i, x in zip(self._in, inputs):
-            values[i] = x
-        self._evaluate(self._to_outputs)
-        return tuple(values[i] for i in self._out) if self.several else values[self._out[0]]
-
-    def run_loss(self, *targets):
-        for i, t in zip(self._t, targets):
-            self._values[i] = t
-        self._evaluate(self._to_loss)
-        loss = self._values[self._end]
-        if np.ndim(loss):
-            raise ValueError(f"Graph: the loss should be one number, got shape {np.shape(loss)}; Mean(axis=None) makes one")
-        return float(loss)
-
-    def _evaluate(self, program):
-        values = self._values
-        try:
-            for layer, reads, out, over in program:
-                values[out] = layer.forward(*[values[i] for i in reads])
-                for i in over:
-                    values[i] = None
-        except Exception as error:
-            note(error, self, layer)
-            raise
+    def _evaluate(self, program, values):
+        for layer, reads, out, over in program:
+            values[out] = layer.forward(*[values[i] for i in reads])
+            for i in over:
+                values[i] = None
         if self.trace:
             for n, value in zip(self.nodes, values):
                 n.value = value
 
-    def run_loss_back(self, scale):
-        return scale
-
-    def run_back(self, dout, input_gradient):
-        grads = [None] * len(self.nodes)
-        seeds = [self._end] if self._ready == "loss" else self._out
-        douts = dout if len(seeds) > 1 else (dout,)
-        if not isinstance(douts, (tuple, list)) or len(douts) != len(seeds):
-            raise ValueError(f"Graph: dout should be a tuple of {len(seeds)} gradients, one for each output, None for zero")
-        for i, d in zip(seeds, douts):
-            grads[i] = added(grads[i], d)
-        everything = input_gradient or self.trace
-        try:
-            for layer in () if everything else self._lowest:
-                layer.input_gradient = False
-            for layer, reads, out in self._back_all if everything else self._back:
+    def backward(self, dout=None, input_gradient=False):
+        """Fill ``grads``, as Sequential's does; ``dout`` is a tuple for several outputs, and so is what is returned for
+        several inputs."""
+        with Backward(self, dout, input_gradient) as run:
+            grads = [None] * len(self.nodes)
+            for i, d in self._ends(dout):
+                grads[i] = added(grads[i], d)
+            for layer, reads, out in self._back_all if run.full or self.trace else self._back:
                 dout = grads[out]
-                if dout is None:                      # nobody uses its value
+                if dout is None:                      # its value is not used
                     for g in layer.grads:
                         g[...] = 0
                     continue
@@ -197,17 +172,38 @@ class Graph(Model):
                 else:
                     for i, d in zip(reads, dx if isinstance(dx, (tuple, list)) else (dx,)):      # a loss gives dx alone
                         grads[i] = added(grads[i], d)
-        except Exception as error:
-            note(error, self, layer)
-            raise
-        finally:
-            for layer in self._lowest:
-                layer.input_gradient = True
         if self.trace:
             for n, grad in zip(self.nodes, grads):
                 n.grad = grad
         dx = tuple(grads[i] for i in self._in)
-        return dx if len(dx) > 1 else dx[0]
+        return (dx if len(dx) > 1 else dx[0]) if run.wanted else None
+
+    def _ends(self, dout):
+        """(place, gradient) where backward begins: at the loss, which is 1 by itself, or at the outputs."""
+        if self._ready == "loss":
+            return [(self._end, 1.0 if dout is None else dout)]
+        douts = dout if self.several else (dout,)
+        if not isinstance(douts, (tuple, list)) or len(douts) != len(self._out):
+            raise ValueError(f"Graph: dout should be a tuple of {len(self._out)} gradients, one for each output, None for zero")
+        return zip(self._out, douts)
+
+    def predict(self, *inputs, batch_size=None):
+        """The outputs in evaluation mode, ``batch_size`` samples at a time, without a trace, as Sequential's."""
+        with predicting(self):
+            return in_batches(self, self.forward, inputs, batch_size)
+
+    def _refuse(self, n):
+        names = ", ".join(n.name for n in self.inputs), ", ".join(n.name for n in self.targets)
+        raise TypeError(f"Graph: forward takes the inputs ({names[0]})"
+                        + f", or these and the targets ({names[1]})" * bool(names[1]) + f", got {n} arrays"
+                        + "; for a loss make it with loss=, as in Graph(x, y, loss=SoftmaxWithLoss())"
+                        * (n > len(self.inputs) and not self.targets))
+
+
+def number(loss):
+    if np.ndim(loss):
+        raise ValueError(f"Graph: the loss should be one number, got shape {np.shape(loss)}; Mean(axis=None) makes one")
+    return float(loss)
 
 
 def added(a, b):

@@ -136,6 +136,13 @@ def node(layer, *nodes):
     return first.connect(layer, *nodes)
 
 
+def through(x, *layers):
+    """The node to which layers in a row lead from node x."""
+    for layer in layers:
+        x = x.connect(layer, x)
+    return x
+
+
 def ordered(ends):
     """All nodes that ``ends`` depend on, each after those it takes: depth first, without recursion.
 

@@ -1,6 +1,8 @@
 """A chain of layers."""
+from ..common.layer import Layer
 from ..layers.losses import Loss
-from .model import Model, note
+from .model import Model
+from .passes import Backward, Forward, in_batches, predicting
 
 
 class Sequential(Model):
@@ -50,29 +52,30 @@ class Sequential(Model):
         super().__init__(layers, loss, penalty)
         # Nobody reads a gradient from below the first layer that has parameters.
         self._first = next((i for i, layer in enumerate(self.layers) if layer.params), 0)
+        self._lowest = [layer for layer in self.layers[self._first:self._first + 1] if isinstance(layer, Layer)]
 
-    def run(self, x):
-        try:
+    def forward(self, x, t=None):
+        """The output of x or, with targets t, the loss: a float, penalty included."""
+        with Forward(self, t is not None):
             for layer in self.layers:
                 x = layer.forward(x)
-        except Exception as error:
-            note(error, self, layer)
-            raise
-        return x
+            self.output = x
+            return x if t is None else self.loss_of(x, t)
 
-    def run_back(self, dout, input_gradient):
-        lowest = 0 if input_gradient else self._first
-        first = self.layers[lowest]
-        wanted = getattr(first, "input_gradient", None)          # None: no Layer, which has no such flag
-        if wanted and not input_gradient:
-            first.input_gradient = False
-        try:
-            for layer in reversed(self.layers[lowest:]):
+    def backward(self, dout=None, input_gradient=False):
+        """Fill ``grads``: after ``forward(x, t)`` with the loss's gradients, after ``forward(x)`` with those of Σ
+        dout · y. The penalty's are added.
+
+        Returns dL/dx if ``dout`` is given or ``input_gradient`` is true, else None (and does not compute it).
+        """
+        with Backward(self, dout, input_gradient) as run:
+            dout = self.output_gradient(dout)
+            for layer in reversed(self.layers[0 if run.full else self._first:]):
                 dout = layer.backward(dout)
-        except Exception as error:
-            note(error, self, layer)
-            raise
-        finally:
-            if wanted is not None:
-                first.input_gradient = wanted
-        return dout
+        return dout if run.wanted else None
+
+    def predict(self, x, batch_size=None):
+        """The output in evaluation mode, ``batch_size`` samples at a time, without a trace: caches are empty
+        afterwards, flags, running statistics and generators as they were, also when it fails."""
+        with predicting(self):
+            return in_batches(self, self.forward, (x,), batch_size)

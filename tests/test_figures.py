@@ -11,7 +11,8 @@ from statistics import median
 import pytest
 
 from chainrule.datasets import make_addition, make_dates
-from chainrule.models import AttentionSeq2Seq, cli
+from chainrule.models import AttentionSeq2Seq
+from chainrule.models.command import main
 from chainrule.optimizers import Adam, cosine_decay
 from chainrule.training import Trainer
 
@@ -35,7 +36,7 @@ def test_accuracy(command, seeds, promised, tmp_path, monkeypatch, capsys):
         arguments += ["--folder", os.environ["CHAINRULE_DATA"]]
     accuracies = []
     for seed in range(seeds):
-        assert cli.main([*arguments, "--seed", str(seed)]) == 0
+        assert main([*arguments, "--seed", str(seed)]) == 0
         accuracies.append(float(re.search(r"test accuracy ([\d.]+) %", capsys.readouterr().out)[1]))
     with capsys.disabled():
         print(f"\n{command}: median {median(accuracies):.1f} % of {sorted(accuracies)}")

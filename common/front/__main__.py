@@ -1,6 +1,6 @@
 """``python -m chainrule``: the command line."""
 import sys
 
-from .models.cli import main
+from .models.command import main
 
 sys.exit(main())

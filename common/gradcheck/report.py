@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..common import checks
 from ..common.printing import printable
 
 NOTES = ("kink", "precision")          # no mistakes: said only where no mistake is found
@@ -32,7 +33,9 @@ class GradientReport:
     """
 
     def __init__(self, name, findings=(), notes=(), checked=()):
-        self.name, self.findings, self.notes, self.checked = name, list(findings), list(notes), list(checked)
+        lists = {"findings": findings, "notes": notes, "checked": checked}
+        self.findings, self.notes, self.checked = (checks.items("GradientReport", *of, f"{of[0]}") for of in lists.items())
+        self.name = name
 
     @property
     def ok(self):

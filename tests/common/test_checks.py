@@ -31,6 +31,21 @@ def test_the_form_of_all_messages():
     assert checks.wrong("Who", "x", "be big", 3, "eat") == "Who: x should be big, got 3; eat"
 
 
+class Column:
+    """Of a table: NumPy makes an array of objects of it."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __len__(self):
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None):
+        a = np.empty(len(self), object)
+        a[:] = self.values
+        return a
+
+
 class TestArray:
     def test_an_array_of_the_right_dtype_is_passed_through(self):
         x = np.ones((2, 3), np.float32)
@@ -57,13 +72,18 @@ class TestArray:
         ([2], "int64 list; cast it first, for instance np.array(x, np.float32)"),
         (True, "bool bool; cast it first, for instance np.array(x, np.float32)"),
         ("abc", "<U3 str"), (np.ones(2, complex), "complex128 ndarray"), (None, "NoneType"), ({}, "dict"),
-        ([[1.0], [1.0, 2.0]], "list"), ([None, 1.0], "list")])
+        ([[1.0], [1.0, 2.0]], "a ragged list"), ([None, 1.0], "list of objects (NoneType, float)"),
+        (np.array([None, "a", 1, 2.0, 3]), "ndarray of objects (NoneType, str, int, ...)"), (np.array(None), "ndarray"),
+        (np.array([True, 2.5], object), "ndarray of objects (bool, float); cast it first, for instance x.astype(np.float32)"),
+        (Column([1, 2]), "Column of objects (int); cast it first, for instance np.array(x, np.float32)"),
+        (Column([np.ones(2), np.ones(2)]), "Column of objects (ndarray); np.stack(x) makes one array of them"),
+        (Column([np.ones(2), np.ones(3)]), "Column of objects (ndarray)"), (np.empty(0, object), "ndarray")])
     def test_without_one_all_else_is_refused(self, x, got):
         with refused(TypeError, f"Who: x should be an array of floats, got {got}"):
             checks.array("Who", "x", x)
 
     @pytest.mark.parametrize("x, got", [("abc", "<U3 str"), (np.ones(2, complex), "complex128 ndarray"), (None, "NoneType"),
-                                        ([[1.0], [1.0, 2.0]], "list")])
+                                        ([[1.0], [1.0, 2.0]], "a ragged list")])
     def test_what_is_no_real_number_is_refused_with_one_too(self, x, got):
         with refused(TypeError, f"Who: x should be an array of floats, got {got}"):
             checks.array("Who", "x", x, np.float32)

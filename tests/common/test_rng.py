@@ -6,7 +6,7 @@ from chainrule.common import initializers
 from chainrule.common.rng import generator
 from chainrule.datasets import make_addition, make_dates, make_spiral, pair_batches, random_shifts, train_test_split
 from chainrule.models import CBOW
-from chainrule.models.word_vectors import NegativeSampler
+from chainrule.models.text import NegativeSampler
 from tests.errors import refused
 
 CALLS = {

@@ -104,7 +104,7 @@ class TestAttention:
 
     def test_shapes_that_do_not_fit(self):
         layer, q = Attention(), draw(2, 3, 4)
-        with refused(ValueError, "Attention: q should have shape (N, Tq, D), got (2, 3)"):
+        with refused(ValueError, "Attention: q should have shape (N, ..., Tq, D), got (2, 3)"):
             layer.forward(q[..., 0], q, q)
         with refused(ValueError, "Attention: k should have shape (2, Tk, 4), got (2, 3, 5)"):
             layer.forward(q, draw(2, 3, 5), q)
@@ -209,7 +209,7 @@ class TestMultiHeadAttention:
 
     def test_inputs_that_do_not_fit(self):
         layer = self.make(causal=True)
-        with refused(ValueError, "MultiHeadAttention: x should have shape (N, Tq, 6), got (2, 4, 5)"):
+        with refused(ValueError, "MultiHeadAttention: query should have shape (N, Tq, 6), got (2, 4, 5)"):
             layer.forward(draw(2, 4, 5))
         with refused(ValueError, "MultiHeadAttention: memory should have shape (2, Tk, 6), got (3, 4, 6)"):
             layer.forward(draw(2, 4, 6), draw(3, 4, 6))

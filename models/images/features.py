@@ -1,0 +1,29 @@
+"""What the convolutional networks share: how large an image is after some layers."""
+from ...common import checks
+
+
+def image_shape(who, shape, classes):
+    """``shape`` as (C, H, W), three ints, or an error that names the model; the number of classes is looked at too."""
+    sizes = checks.as_array(shape)
+    if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
+        raise ValueError(checks.wrong(who, "input_shape", "be (C, H, W), three whole numbers of at least 1", repr(shape)))
+    checks.counts(who, classes=classes)
+    return tuple(sizes.tolist())
+
+
+def image_after(layers, shape):
+    """The shape (C, H, W) of an image of ``shape`` after convolutions and poolings; other layers leave it as it is.
+
+    >>> from chainrule.layers import Convolution, MaxPool
+    >>> image_after([Convolution.init(3, 8, 5), MaxPool(2)], (3, 28, 28))
+    (8, 12, 12)
+    """
+    for layer in layers:
+        if hasattr(layer, "output_shape"):
+            shape = layer.output_shape((1, *shape))[1:]
+    return shape
+
+
+def fits(size, shape):
+    """Whether a window of this size fits into an image (C, H, W)."""
+    return min(shape[1:]) >= size

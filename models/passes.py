@@ -1,0 +1,128 @@
+"""What stands around the loops of a model's passes: the order of calls, BLAS's threads, errors told shortly."""
+import contextlib
+from types import TracebackType
+
+import numpy as np
+
+from ..common import checks
+from ..common.engine import threads
+from ..common.layer import evaluation
+from .sharing import trainable
+
+
+class Pass:
+    """``with Pass(model):`` a run through a model.
+
+    BLAS keeps to one thread if the model has convolutions, which have threads of their own. Which layers there are
+    decides, never what was seen before: a training that goes on tomorrow computes what it would have computed today.
+    An error leaves with the layer in which it arose, and without this package's frames.
+    """
+    limit, told = None, ()          # the layers that are told that nobody wants the gradients of their inputs
+
+    def __enter__(self):
+        for layer in self.told:
+            layer.input_gradient = False
+        if self.model._convolves:
+            self.limit = threads.one_thread()
+            self.limit.__enter__()
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if self.limit is not None:
+            self.limit.__exit__()
+        for layer in self.told:
+            layer.input_gradient = True
+        if error is None:
+            self.finish()
+        elif isinstance(error, Exception):
+            note(error, self.model, traceback)
+            plainly(error)
+
+
+class Forward(Pass):
+    """A forward, with targets or without; afterwards the model knows which backward may follow."""
+
+    def __init__(self, model, targets):
+        self.model, self.targets = model, targets
+        if targets and model.loss is None:
+            who = type(model).__name__
+            raise RuntimeError(f"{who}: forward(x, t) needs a loss, as in {who}(..., loss=SoftmaxWithLoss())")
+        model._ready = None
+
+    def finish(self):
+        self.model._ready = "loss" if self.targets else "output"
+
+
+class Backward(Pass):
+    """A backward. ``wanted``: it returns the gradients of the inputs; ``full``: it computes them."""
+
+    def __init__(self, model, dout, input_gradient):
+        self.model, self.dout = model, dout
+        if model._ready is None:
+            raise RuntimeError(f"{type(model).__name__}: backward was called before forward; call forward(x, t) first "
+                               "(predict keeps nothing for backward)")
+        if dout is None and model._ready == "output":
+            raise RuntimeError(f"{type(model).__name__}: backward() follows forward(x, t), which gives a loss; after "
+                               "forward(x) say what the output's gradient is: backward(dout)")
+        if input_gradient is not False:
+            input_gradient = checks.flag(f"{type(model).__name__}.backward", "input_gradient", input_gradient)
+        self.wanted = input_gradient or dout is not None
+        self.full = self.wanted and model.input_gradient
+        self.told = () if self.full else model._lowest
+        if model._forward_only:
+            trainable(model.layers)
+
+    def finish(self):
+        model = self.model
+        model._parameters.check(model)
+        model._parameters.gather()
+        if model._ready == "loss" and model.penalty is not None:
+            model.penalty.add_gradients(model.params, model.grads, 1.0 if self.dout is None else self.dout)
+
+
+@contextlib.contextmanager
+def predicting(model):
+    """Evaluation mode without a trace: afterwards caches are empty, and flags, running statistics and generators as they
+    were, also when it fails."""
+    try:
+        with evaluation(model):
+            yield
+    finally:
+        model._ready = model.output = None
+
+
+def in_batches(model, forward, inputs, batch_size):
+    """``forward`` of ``inputs``, ``batch_size`` samples at a time; the outputs as one, for several outputs a tuple."""
+    from ..training.batches import batches
+    if batch_size is None:
+        return forward(*inputs)
+    parts = []
+    for part in batches(*inputs, batch_size=batch_size, shuffle=False):
+        model.reset_states()                          # samples do not follow each other, wherever they are cut
+        parts.append(forward(*part) if isinstance(part, tuple) else forward(part))
+    return tuple(map(np.concatenate, zip(*parts))) if isinstance(parts[0], tuple) else np.concatenate(parts)
+
+
+def note(error, model, traceback):
+    """Add to an error in which layer of the model it arose: the one that a loop of the model called ``layer``, and ran."""
+    while traceback is not None:
+        here, traceback = traceback.tb_frame.f_locals, traceback.tb_next
+        below = traceback.tb_frame.f_locals.get("self") if traceback else None
+        if here.get("self") is model and "layer" in here and below is not model:
+            for i, layer in enumerate(model.layers):
+                if layer is here["layer"]:
+                    error.add_note(f"in layer {i} of {type(model).__name__}: {type(layer).__name__}")
+            return
+
+
+def plainly(error):
+    """Take this package's own frames out of an error's traceback: what is left is the user's lines, those of a layer of
+    their own too, and the sentence."""
+    kept, frames, traceback = None, [], error.__traceback__
+    while traceback is not None:
+        frames.append(traceback)
+        traceback = traceback.tb_next
+    for one in reversed(frames):
+        if not one.tb_frame.f_globals.get("__name__", "").startswith("chainrule."):
+            kept = TracebackType(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    error.__traceback__ = kept

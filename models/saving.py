@@ -1,0 +1,211 @@
+"""Files of models: what ``save`` writes, and what ``load`` compares before it changes anything."""
+import inspect
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..common import checks
+from ..common.files import write_whole
+from ..common.layer import held, is_model, walk
+
+# Options that count in training alone, or in how a text is read: model and file may differ in them.
+FREE = ("p", "momentum", "stateful", "initial_state")
+
+
+def save(model, path):
+    """See ``Model.save``."""
+    from safetensors.numpy import save
+    who = f"{type(model).__name__}.save"
+    path = place(who, path)
+    check(model)
+    arrays = {name: np.array(p, order="C") for name, p in model._parameters.named.items()}
+    texts = {"layers": kinds(model), "options": options(model)}
+    for name, layer, key in buffers(model):
+        value = layer.buffers[key]
+        if isinstance(value, np.random.Generator):
+            texts[name] = value.bit_generator.state
+        else:
+            arrays[name] = np.array(value, order="C")
+            if arrays[name].dtype.kind not in "biufc":
+                raise TypeError(checks.wrong(who, f"buffer {name}", "be an array, a number or a numpy.random.Generator",
+                                             type(value).__name__))
+    for name, layer in stateful(model):
+        state = layer.state if isinstance(layer.state, tuple) else () if layer.state is None else (layer.state,)
+        arrays |= {f"{name}.{i}": np.array(part, order="C") for i, part in enumerate(state)}
+    # One entry: safetensors writes several in any order, and equal models make equal files.
+    data = save(arrays, metadata={"chainrule": json.dumps(texts, default=lambda a: a.tolist())})
+    try:
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {path.parent}; make it first")
+        write_whole(path, data)
+    except OSError as error:
+        raise type(error)(f"{who}: {error}") from error
+
+
+def load(model, path):
+    """See ``Model.load``."""
+    theirs, texts = read(path, f"{type(model).__name__}.load")
+    who = f"{path} does not fit this {type(model).__name__}:"
+    compare(f"{who} layer", kinds(model), texts.pop("layers"))
+    compare(who, options(model), texts.pop("options"))
+    check(model)
+    states = [(layer, state_of(who, name, layer, theirs)) for name, layer in stateful(model)]
+    kept = {name: (layer, key) for name, layer, key in buffers(model)}
+    mine = {**model._parameters.named, **{name: layer.buffers[key] for name, (layer, key) in kept.items()}}
+    for name in theirs.keys() & texts.keys():
+        raise ValueError(f"{who} {name} stands in the file twice, as an array and as text")
+    theirs |= texts                      # what is left of these is the states of generators
+    compare(who, *({name: in_words(value) for name, value in values.items()} for values in (mine, theirs)))
+    arrays = {name: fitting(who, name, p, theirs[name]) for name, p in model._parameters.named.items()}
+    news = {name: restored(who, name, mine[name], theirs[name]) for name in kept}
+    # All has been read and checked: from here on nothing can fail.
+    for name, p in model._parameters.named.items():
+        p[...] = arrays[name]
+    for name, (layer, key) in kept.items():
+        if isinstance(mine[name], np.random.Generator):
+            mine[name].bit_generator.state = news[name]
+        elif isinstance(mine[name], np.ndarray):
+            mine[name][...] = news[name]
+        else:
+            layer.buffers[key] = news[name]
+    for layer, state in states:
+        layer.state = state
+
+
+def place(who, path):
+    """``path`` as a Path."""
+    if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
+        raise TypeError(checks.wrong(who, "path", "be a str or a Path", checks.text(path)))
+    return Path(path)
+
+
+def check(model):
+    """RuntimeError if ``params`` of this model, or of one inside, are not what the layers have."""
+    for layer in walk(model):
+        if is_model(layer):
+            layer._parameters.check(layer, ("params",))
+
+
+def numbered(model):
+    """(number, layer) for each layer, "3.0" being the first one of the model that stands inside as layer 3, and
+    "3.norm" the one that layer 3, of a user's own, holds as its attribute ``norm``."""
+    return ((number, layer) for number, layer in held(model) if not is_model(layer))
+
+
+def predictive(model):
+    """``numbered``, without what leads to the loss alone: a model that is to predict is made without it."""
+    way = set(map(id, model.predictive_layers()))
+    return ((number, layer) for number, layer in numbered(model) if id(model.layers[int(number.partition(".")[0])]) in way)
+
+
+def kinds(model):
+    """{number: name of the class} for each layer on the way to the output."""
+    return {number: type(layer).__name__ for number, layer in predictive(model)}
+
+
+def options(model):
+    """{name: value} of the layers' options, as they come out of JSON: the arguments of the constructor that were kept
+    under their own names."""
+    found = {f"{number}.{name}": vars(layer)[name] for number, layer in predictive(model)
+             for name in inspect.signature(type(layer).__init__).parameters
+             if name not in FREE and name in getattr(layer, "__dict__", ())}
+    return json.loads(json.dumps({name: value for name, value in found.items() if plain(value)}))
+
+
+def plain(value):
+    """Whether it is a number, a text, True, False, None, or a list or a tuple of such."""
+    if isinstance(value, (list, tuple)):
+        return all(map(plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def stateful(model):
+    """(name, layer) for each recurrent layer that carries a state on."""
+    return [(f"{number}.state", layer) for number, layer in numbered(model)
+            if getattr(layer, "stateful", False) and hasattr(layer, "reset_state")]
+
+
+def buffers(model):
+    """(name, layer, key) for each piece of state that is not a parameter."""
+    return ((f"{number}.{key}", layer, key) for number, layer in numbered(model) for key in getattr(layer, "buffers", ()))
+
+
+def read(path, who):
+    """Arrays and texts of a file that ``save`` wrote, as two dicts."""
+    from safetensors import SafetensorError, safe_open
+    try:
+        with safe_open(place(who, path), framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}          # noqa: SIM118 (not a dict)
+            texts = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{who}: there is no file {path}") from error
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{who}: {path} should be a file that save wrote, whole; reading it failed: {error}") from error
+    if "chainrule" not in texts:
+        raise ValueError(f"{who}: {path} should be a file that save wrote; it names no layers and options")
+    try:
+        made = json.loads(texts["chainrule"])
+        if not {"layers", "options"} <= made.keys() or not all(isinstance(part, dict) for part in made.values()):
+            raise ValueError("its text is not a dict of dicts with layers and options")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{who}: {path} is damaged, its metadata cannot be read: {error}") from error
+    return arrays, made
+
+
+def fitting(who, name, p, saved):
+    """A parameter's new values, in its dtype, checked to be finite numbers."""
+    if saved.dtype.kind not in "fiu":
+        raise ValueError(f"{who} {name} is {p.dtype} in the model, {saved.dtype} in the file")
+    with np.errstate(over="ignore"):
+        values = saved.astype(p.dtype)
+    if not np.isfinite(values).all():
+        reason = "NaN or infinite numbers" if not np.isfinite(saved).all() else f"numbers too large for {p.dtype}"
+        raise ValueError(f"{who} {name} holds {reason} in the file")
+    return values
+
+
+def state_of(who, name, layer, theirs):
+    """The state that a recurrent layer carried on when the file was written, taken out of ``theirs``; None if there was
+    none. ValueError unless it fits the layer."""
+    n, H = len(layer.state_names), len(layer.params[1])
+    parts = [theirs.pop(f"{name}.{i}") for i in range(n) if f"{name}.{i}" in theirs]
+    if not parts:
+        return None
+    if len(parts) != n or any(part.ndim != 2 or part.shape[1] != H or part.shape != parts[0].shape for part in parts):
+        raise ValueError(f"{who} {name} should be {n} arrays (N, {H}), the file has {[part.shape for part in parts]}")
+    parts = tuple(fitting(who, name, layer.params[1], part) for part in parts)
+    return parts[0] if n == 1 else parts
+
+
+def compare(who, mine, theirs):
+    """ValueError at the first name that is not the same in both dicts."""
+    for name in mine | theirs:
+        here, there = mine.get(name, "missing"), theirs.get(name, "missing")
+        if here != there:
+            raise ValueError(f"{who} {name} is {here} in the model, {there} in the file")
+
+
+def in_words(value):
+    """An array, a generator or a generator's state, as ``load`` compares it."""
+    if isinstance(value, np.random.Generator):
+        value = value.bit_generator.state
+    return f"a {value.get('bit_generator')} generator" if isinstance(value, dict) else f"an array of shape {np.shape(value)}"
+
+
+def restored(who, name, value, saved):
+    """A buffer's value as it was saved: a new array or number, a generator's state; ValueError for one that does not fit."""
+    if isinstance(value, np.random.Generator):
+        try:
+            type(value.bit_generator)(0).state = saved
+        except (TypeError, ValueError, KeyError, OverflowError, AttributeError) as error:
+            raise ValueError(f"{who} {name} is no state of a {saved.get('bit_generator')} generator: {error!r}") from error
+        return saved
+    if not isinstance(value, np.ndarray):
+        return type(value)(saved.tolist())
+    if value.dtype.kind == "f":
+        return fitting(who, name, value, saved)
+    if saved.dtype != value.dtype:
+        raise ValueError(f"{who} {name} is {value.dtype} in the model, {saved.dtype} in the file")
+    return saved

@@ -1,0 +1,184 @@
+"""The parameters of several layers as one pair of lists, an array that layers share listed once."""
+from operator import is_
+
+import numpy as np
+
+from ..common import checks
+from ..common.layer import is_model, walk
+
+
+def relation(p, q):
+    """How array q stands to array p: ``"same"`` memory, its ``"transposed"`` view, ``"overlap"``, or None.
+
+    >>> W = np.ones((2, 3))
+    >>> relation(W, W), relation(W, W.T), relation(W, W[:1]), relation(W, W.copy())
+    ('same', 'transposed', 'overlap', None)
+    """
+    def place(a):
+        return a.__array_interface__["data"][0], a.shape, a.strides
+
+    if not np.may_share_memory(p, q):
+        return None
+    if place(p) == place(q):
+        return "same"
+    if place(p) == place(q.T):
+        return "transposed"
+    return "overlap" if np.shares_memory(p, q) else None
+
+
+class Parameters:
+    """``params``, ``grads`` and ``names`` over ``layers``, paired.
+
+    Two layers share a weight by holding the same whole array, or its transpose; memory decides, never equal values. A
+    shared array is listed once, as its first holder has it, and its gradient is an array of its own: the sum over the
+    holders, for each use contributes its share to dL/dW. ``gather()`` forms these sums after a backward.
+    """
+
+    def __init__(self, layers):
+        self.params, self.grads, self.names = [], [], []
+        self.held = []                 # per layer and kind: the list and what was in it
+        holders = []                   # per listed array: its holders' gradients, in the listed orientation
+        for i, layer in enumerate(layers):
+            names = list(getattr(layer, "names", None) or ())
+            names += [f"params.{j}" for j in range(len(names), len(layer.params))]       # of those appended later, too
+            grads = getattr(layer, "grads", None)
+            grads = [np.zeros_like(p) for p in layer.params] if grads is None else grads
+            for kind in ("params", "grads") if layer.params and hasattr(layer, "grads") else ():
+                self.held.append((i, layer, kind, getattr(layer, kind), tuple(getattr(layer, kind))))
+            for name, p, g in zip(names, layer.params, grads):
+                name = f"{i}.{name}"
+                k, how = next(((k, how) for k, q in enumerate(self.params) if (how := relation(q, p))), (None, None))
+                if how == "overlap":
+                    raise ValueError(f"the parameters {self.names[k]} and {name} overlap in part of their memory; share the "
+                                     "whole array or its transpose, or give each layer a copy")
+                if how:
+                    holders[k].append(g if how == "same" else g.T)
+                else:
+                    self.params.append(p)
+                    self.names.append(name)
+                    holders.append([g])
+        self.grads += [h[0] if len(h) == 1 else np.zeros_like(p) for p, h in zip(self.params, holders)]
+        self.shared = [(own, h) for own, h in zip(self.grads, holders) if len(h) > 1]
+        self.layers, self.listed = tuple(layers), {"params": tuple(self.params), "grads": tuple(self.grads)}
+        self.named = dict(zip(self.names, self.params))
+
+    def gather(self):
+        """Sum the gradients of each shared array over its holders."""
+        for own, (first, *others) in self.shared:
+            own[...] = first
+            for g in others:
+                own += g
+
+    def check(self, model, kinds=("params", "grads")):
+        """RuntimeError if the layers of ``model`` are others by now, or if a layer or somebody who has the model's lists
+        replaced an array in them instead of writing into it, so that the two do not agree."""
+        who = type(model).__name__
+        if len(model.layers) != len(self.layers) or not all(map(is_, model.layers, self.layers)):
+            raise RuntimeError(f"{who}: its layers are not those that it was made of, and its params are still theirs; make a "
+                               "new model of the layers you want, which may be the old ones")
+        for kind in kinds:
+            arrays, known = getattr(model, kind), self.listed[kind]
+            if len(arrays) == len(known) and all(map(is_, arrays, known)):
+                continue
+            for j, a in enumerate(arrays):
+                if not any(a is there for there in known):
+                    raise RuntimeError(f"{who}: {kind}[{j}] was replaced by an array that no layer knows of; write into the one "
+                                       f"that was there: {kind}[{j}][...] = value")
+        for i, layer, kind, then, arrays in self.held:
+            now = getattr(layer, kind)
+            if kind in kinds and (now is not then or len(now) != len(arrays) or not all(map(is_, now, arrays))):
+                raise RuntimeError(
+                    f"layer {i} ({type(layer).__name__}) replaced its {kind} list or an array in it, so the model's own list "
+                    f"no longer shows the truth; write into the array: self.{kind}[i][...] = value")
+
+
+def shared_arrays(model):
+    """(k, first, how) for each array k, counted over all layers, that shares the memory of an earlier one."""
+    arrays, known, shared = [], {}, []
+    for params, j in every_array(model):
+        p, k = params[j], len(arrays)
+        first = known.setdefault(p.__array_interface__["data"][0], k) if p.size else k
+        how = relation(arrays[first], p) if first < k and arrays[first] is not p else None
+        if how in ("same", "transposed"):
+            shared.append((k, first, how))
+        arrays.append(p)
+    return shared
+
+
+def tie(model, shared):
+    """Make arrays one again that were one before a copy, and the lists over all layers anew."""
+    arrays = list(every_array(model))
+    for k, first, how in shared:
+        (mine, j), (theirs, i) = arrays[k], arrays[first]
+        if relation(theirs[i], mine[j]) != how:          # else whoever copied saw to it already
+            mine[j] = theirs[i] if how == "same" else theirs[i].T
+    relist(model)
+
+
+def every_array(model):
+    """(the list, the place in it) of each parameter of each layer."""
+    return [(layer.params, j) for layer in walk(model) if not is_model(layer) for j in range(len(getattr(layer, "params", ())))]
+
+
+def relist(model):
+    """Make the lists over all layers anew, in models inside first; the list objects stay."""
+    for layer in model.layers:
+        if is_model(layer):
+            relist(layer)
+    made = Parameters(model.layers)
+    model.params[:], model.grads[:] = made.params, made.grads
+    made.params, made.grads, model._parameters = model.params, model.grads, made
+
+
+def checked(layers):
+    """The layers as a list, each one an object that keeps the contract, none of them there twice."""
+    layers = list(layers)
+    seen = {}
+    for i, layer in enumerate(layers):
+        who = f"layer {i} ({type(layer).__name__})"
+        missing = [name for name in ("forward", "backward", "params", "grads") if not hasattr(layer, name)]
+        if "forward" not in missing and "params" not in missing and not isinstance(layer, type):
+            missing = []                     # the first pages of the books: enough to predict, see ``trainable``
+        if isinstance(layer, type):
+            raise TypeError(f"layer {i} is the class {layer.__name__}; a model takes objects: {layer.__name__}(...)")
+        if missing:
+            raise TypeError(f"{who} has no {', '.join(missing)}; a layer has forward, backward, params and grads"
+                            + ("; call super().__init__() in its __init__" if missing == ["params", "grads"] else ""))
+        if getattr(layer, "penalty", None) is not None:
+            raise ValueError(f"{who} has a penalty of its own, which would be lost inside another model; give the penalty to "
+                             "the outer one")
+        if not hasattr(layer, "grads"):
+            continue
+        if len(layer.params) != len(layer.grads):
+            raise ValueError(f"{who} has {len(layer.params)} params but {len(layer.grads)} grads; the lists are paired")
+        for j, (p, g) in enumerate(zip(layer.params, layer.grads)):
+            if not isinstance(p, np.ndarray) or not isinstance(g, np.ndarray) or (p.shape, p.dtype) != (g.shape, g.dtype):
+                raise ValueError(checks.wrong(who, f"grads[{j}]", f"be an array like params[{j}], which is {described(p)}",
+                                              described(g), "np.zeros_like(p) makes one"))
+        for inner in placed(layer):
+            if id(inner) in seen:
+                raise ValueError(f"one {type(inner).__name__} object stands at two places, in layers {seen[id(inner)]} "
+                                 f"and {i}; its second forward would overwrite the cache of the first. To share weights, "
+                                 "make two layers that hold the same arrays: Affine(W, b) and Affine(W, b)")
+            seen[id(inner)] = i
+    return layers
+
+
+def placed(layer):
+    """The layer and, for a model, every layer inside it. What a layer of a user's own refers to may stand elsewhere, too."""
+    yield layer
+    for inner in getattr(layer, "layers", ()):
+        yield from placed(inner)
+
+
+def trainable(layers):
+    """TypeError for the first layer that has no backward or no grads."""
+    for i, layer in enumerate(layers):
+        missing = [name for name in ("backward", "grads") if not hasattr(layer, name)]
+        if missing:
+            raise TypeError(f"layer {i} ({type(layer).__name__}) has no {' and no '.join(missing)}; with forward and params "
+                            "alone a model predicts, to train it each layer needs backward and grads")
+
+
+def described(a):
+    return f"{a.dtype} {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__

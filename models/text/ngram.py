@@ -1,0 +1,172 @@
+"""The opponents of a neural language model: n-grams, counted."""
+import numpy as np
+
+from ...common import checks
+from .generating import TextModel, sequences
+
+
+class NGram(TextModel):
+    """p(next token | the n - 1 before it), from counts of 1, 2, ... n tokens in a row, interpolated.
+
+        p(w | h) = Σ_k λ_k p_k(w | h)        p_0 = 1 / V        p_k = c(h_k w) / c(h_k)        k = 1..n
+
+    h_k is the end of h, k - 1 tokens long, and c how often a sequence occurs in the text. Where h_k never occurs,
+    p_k is p_{k-1}. n = 1 is the unigram model, n = 3 the trigram model.
+
+    The weights λ, ``weights`` (n + 1,), are those under which a held-out part of the text is likeliest. The counts
+    must not have seen that part: to text that was counted λ_n = 1 is best. Found by expectation maximisation,
+
+        λ_k <- mean of λ_k p_k(w | h) / p(w | h) over the tokens held out.
+
+    - vocabulary: the number of tokens V; n: the order, (V + 1)^n < 2^63.
+
+    Source: Jelinek and Mercer, Interpolated estimation of Markov source parameters from sparse data (1980); Jurafsky
+    and Martin, Speech and Language Processing, chapter 3.
+
+    >>> from chainrule.datasets import Vocabulary
+    >>> text = "you say goodbye and i say hello . " * 20
+    >>> vocabulary = Vocabulary.from_text(text)
+    >>> ids = vocabulary.encode(text)
+    >>> unigram, trigram = (NGram(len(vocabulary), n).fit(ids) for n in (1, 3))
+    >>> round(unigram.perplexity(ids), 2), round(trigram.perplexity(ids), 2)
+    (6.73, 1.0)
+    >>> vocabulary.decode(trigram.generate(vocabulary.encode("you say"), 6, temperature=0))
+    'goodbye and i say hello .'
+    """
+
+    def __init__(self, vocabulary, n=3):
+        who = type(self).__name__
+        self.vocabulary, self.n = checks.count(who, "vocabulary", vocabulary), checks.count(who, "n", n)
+        self.base = self.vocabulary + 1       # a sequence is the number whose digits are its ids, V being "no token"
+        if self.n > 62 or self.base ** self.n >= 2 ** 63:
+            raise ValueError(checks.wrong(who, "n", f"be smaller for a vocabulary of {vocabulary}: (V + 1)^n < 2^63", n))
+        self.tables = None
+
+    def fit(self, ids, held_out=0.1):
+        """Count a text ids (M,), all but the share ``held_out`` at its end; tune on that; then count all. Returns self.
+
+        Raises ValueError if that leaves nothing to count, or nothing to tune on.
+        """
+        who, ids = type(self).__name__, sequences(self, "ids", ids, axes=1)
+        windows = self.windows(ids)
+        cut = len(ids) - round(len(ids) * checks.number(f"{who}.fit", "held_out", held_out, 0, 1, "be a number in 0..1"))
+        if not 0 < cut < len(ids):
+            raise ValueError(checks.wrong(f"{who}.fit", "held_out", f"leave some of {len(ids)} tokens to count and some to "
+                                          "tune on", held_out))
+        self.count(windows[:cut])
+        self.tune(windows[cut:])
+        self.count(windows)
+        return self
+
+    def windows(self, ids):
+        """Each token behind the n - 1 before it, (M, n), "no token" in front of the first."""
+        start = np.full(self.n - 1, self.vocabulary)
+        return np.lib.stride_tricks.sliding_window_view(np.concatenate([start, ids]), self.n)
+
+    def numbers(self, windows):
+        return windows @ self.base ** np.arange(windows.shape[-1])[::-1]
+
+    def count(self, windows):
+        """For k = 1..n: the different k-grams, c of each; the different h_k, c of each, and how many tokens follow it."""
+        self.tables = []
+        grams, c = np.unique(self.numbers(windows), return_counts=True)
+        for k in reversed(range(self.n)):
+            contexts, at = np.unique(grams // self.base, return_inverse=True)
+            self.tables.insert(0, (grams, c, contexts, np.bincount(at, c), np.bincount(at)))
+            grams, at = np.unique(grams % self.base ** k, return_inverse=True)
+            c = self.shortened(at, c)
+
+    def shortened(self, at, c):
+        """Counts of the sequences that are left when the first token is taken off."""
+        return np.bincount(at, c)
+
+    def found(self, windows):
+        """For k = 1..n: c(h_k w), c(h_k) and the number of tokens seen behind h_k, an array (M,) each."""
+        if self.tables is None:
+            raise RuntimeError(f"{type(self).__name__}: nothing was counted yet; call fit(ids) first")
+        for k, (grams, c, contexts, total, kinds) in enumerate(self.tables):
+            number = self.numbers(windows[:, self.n - 1 - k:])
+            yield looked_up(grams, number, c), *looked_up(contexts, number // self.base, total, kinds)
+
+    def parts(self, windows):
+        """p_0 ... p_n of each window's last token, (M, n + 1)."""
+        p = [np.full(len(windows), 1 / self.vocabulary)]
+        for c, total, _ in self.found(windows):
+            p.append(np.where(total > 0, c / np.maximum(total, 1), p[-1]))
+        return np.stack(p, axis=1)
+
+    def tune(self, windows, steps=100):
+        p = self.parts(windows)
+        self.weights = np.full(self.n + 1, 1 / (self.n + 1))
+        for _ in range(steps):
+            shares = p * self.weights
+            self.weights = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
+
+    def mixed(self, windows):
+        """p of each window's last token."""
+        return self.parts(windows) @ self.weights
+
+    def log_probabilities(self, ids, steps=None):
+        """log p of each token of a text ids (M,) but the first, (M - 1,). Reads all at once, whatever ``steps`` is."""
+        ids = sequences(self, "ids", ids, axes=1)
+        if steps is not None:
+            checks.count(type(self).__name__, "steps", steps)
+        if len(ids) < 2:
+            raise ValueError(checks.wrong(type(self).__name__, "ids", "hold at least two tokens", "one"))
+        return np.log(self.mixed(self.windows(ids)[1:]))
+
+    def window(self, ids, i, j):
+        return ids[:j]
+
+    def forward(self, x):
+        """log p of every token behind x (1, T), as scores (1, 1, V)."""
+        every = np.arange(self.vocabulary)
+        before = np.broadcast_to(self.windows(np.append(x[0], 0))[-1, :-1], (len(every), self.n - 1))
+        return np.log(self.mixed(np.column_stack([before, every])))[None, None]
+
+
+class KneserNey(NGram):
+    """The strongest of the simple n-grams: a discount in place of weights, and other counts for the shorter ones.
+
+        p_k(w | h) = max(c_k(h_k w) - d, 0) / c_k(h_k) + d · kinds(h_k) / c_k(h_k) · p_{k-1}(w | h)
+
+    From every sequence seen d is taken off, and what is gained goes to the shorter context, all the more of it the more
+    different tokens follow h_k: who has met many must expect another. c_n counts as before, but for k < n
+
+        c_k(v) = the number of different tokens seen in front of v:
+
+    "Francisco" is frequent, but only behind "San", so where the long context does not know it is unlikely. ``discount``
+    d is the one of 0.05, 0.1, ... 0.95 that makes the held-out text likeliest.
+
+    Source: Kneser and Ney, Improved backing-off for m-gram language modeling (1995), interpolated as in Chen and
+    Goodman, An empirical study of smoothing techniques for language modeling (1999).
+
+    >>> ids = np.array([0, 1, 0, 2] * 20)
+    >>> model = KneserNey(3, n=3).fit(ids)
+    >>> model.discount, model.generate([1, 0], 5, temperature=0)
+    (0.05, array([2, 0, 1, 0, 2]))
+    """
+
+    discount = None        # until fit
+
+    def shortened(self, at, c):
+        return np.bincount(at)
+
+    def tune(self, windows):
+        def surprise(d):
+            self.discount = d
+            return -np.log(self.mixed(windows)).mean()
+        self.discount = min((d / 20 for d in range(1, 20)), key=surprise)
+
+    def mixed(self, windows):
+        p, d = 1 / self.vocabulary, self.discount
+        for c, total, kinds in self.found(windows):
+            p = np.where(total > 0, (np.maximum(c - d, 0) + d * kinds * p) / np.maximum(total, 1), p)
+        return p
+
+
+def looked_up(keys, wanted, *values):
+    """The values of the sorted ``keys`` that are ``wanted``, 0 where there is no such key."""
+    at = np.minimum(keys.searchsorted(wanted), len(keys) - 1)
+    found = [np.where(keys[at] == wanted, v[at], 0) for v in values]
+    return found if len(found) > 1 else found[0]

@@ -1,0 +1,227 @@
+"""From one sequence to another: an encoder reads, a decoder writes."""
+import numpy as np
+
+from ...common import checks, initializers
+from ...common.rng import generator
+from ...layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
+from ..model import Model
+from ..passes import Backward, Forward, in_batches, predicting
+from .generating import aside, sequences
+
+
+class Seq2Seq(Model):
+    """Two recurrent networks: one reads the question x, the other takes on its state and writes the answer t.
+
+        encoder   h_i = LSTM(W_x[x_i], h_{i-1})                     i = 1 .. Tx
+        decoder   g_j = LSTM(W_t[t_{j-1}], g_{j-1}),  g_0 = h_Tx    j = 1 .. Tt - 1
+                  s_j = g_j W_o + b                                 scores of t_j
+
+    Shapes: x (N, Tx) and t (N, Tt) ids; t begins with the id that starts an answer: the decoder reads
+    ``t[:, :-1]`` and is to predict ``t[:, 1:]``. Scores (N, Tt - 1, V).
+
+    - ``forward(x, t)`` gives the loss, the mean over all tokens of the answers. In training the decoder reads
+      the true answer ("teacher forcing"), whatever it would have written;
+    - ``forward(x, t, x_mask, t_mask)``: masks (N, Tx) and (N, Tt), False at padding, as ``pair_batches``
+      gives: the encoder passes over it, and the loss does not count it;
+    - ``predict(x, t)`` gives the scores, ``generate(x, start_id, length)`` writes by itself.
+
+    Backward. The decoder's gradient of its first state is the encoder's gradient of its last one: there both
+    meet.
+
+    - vocabulary: the number of tokens V, one numbering for both sides; dimension: of a token's vector, D;
+      hidden: of a state, H;
+    - reverse: read the question from its end, so that its beginning is near the answer's (Sutskever et al.);
+    - peeky: every step of decoder and output sees h_Tx beside its input, not the first step alone:
+      [W_t[t_{j-1}], h_Tx] and [g_j, h_Tx]. The gradient of h_Tx is the sum over all these;
+    - cell: RNN, LSTM or GRU.
+
+    Sources: Sutskever, Vinyals and Le, Sequence to sequence learning with neural networks (2014); peeky: Cho
+    et al., Learning phrase representations using RNN encoder-decoder (2014); Saito, Deep Learning from
+    Scratch 2, chapter 7.
+
+    Raises ValueError for an id outside 0..V-1 and for an answer without a token behind the first, TypeError
+    for ids that are no integers.
+
+    >>> model = Seq2Seq(13, dimension=8, hidden=16, reverse=True, peeky=True, rng=0)
+    >>> x, t = np.array([[3, 4, 1]]), np.array([[12, 7, 0]])
+    >>> round(model.forward(x, t), 1)          # log 13: knows nothing yet
+    2.6
+    >>> model.backward()
+    >>> model.predict(x, t).shape, model.generate(x, start_id=12, length=5).shape
+    ((1, 2, 13), (1, 5))
+    """
+
+    def __init__(self, vocabulary, dimension=16, hidden=128, reverse=False, peeky=False, cell=LSTM, rng=None,
+                 dtype=np.float32):
+        self.peeky = checks.flag(type(self).__name__, "peeky", peeky)
+        more = hidden if peeky else 0
+        self.build(vocabulary, dimension, hidden, more, more, reverse, cell, rng, dtype)
+
+    def build(self, vocabulary, dimension, hidden, beside_input, beside_state, reverse, cell, rng, dtype,
+              *between):
+        """The layers; ``beside_input`` and ``beside_state`` say how many numbers stand there besides."""
+        who = type(self).__name__
+        checks.counts(who, vocabulary=vocabulary, dimension=dimension, hidden=hidden)
+        checks.kind_of(who, "cell", cell, "LSTM", "init", "reset_state")
+        dtype, reverse = checks.float_type(who, "dtype", dtype), checks.flag(who, "reverse", reverse)
+        rng, self.vocabulary = generator(who, rng), vocabulary
+        options = {"rng": rng, "dtype": dtype}
+        self.source, self.target = (Embedding.init(vocabulary, dimension, **options) for _ in range(2))
+        self.encoder = cell.init(dimension, hidden, reverse=reverse, **options)
+        self.decoder = cell.init(dimension + beside_input, hidden, **options)
+        options["initializer"] = initializers.xavier
+        self.scores = Affine.init(hidden + beside_state, vocabulary, **options)
+        super().__init__([self.source, self.encoder, self.target, self.decoder, *between, self.scores],
+                         SoftmaxWithLoss(ignore_label=-1))
+
+    def forward(self, x, t, x_mask=None, t_mask=None):
+        """The loss, a float."""
+        x, t = self.pair(x, t)
+        wanted = t[:, 1:]
+        if t_mask is not None:
+            wanted = np.where(checks.boolean(type(self).__name__, "t_mask", t_mask, t.shape)[:, 1:], wanted, -1)
+        with Forward(self, targets=True):
+            self.output = y = self.run(x, t, x_mask)
+            return self.loss_of(y, wanted)
+
+    def run(self, x, t, x_mask=None):
+        """The scores of each token of t but the first."""
+        try:
+            return self.decode(t[:, :-1], self.encode(x, x_mask), x_mask)
+        finally:
+            self.decoder.initial_state = None
+
+    def pair(self, x, t):
+        """Questions and answers as ids, as many of one as of the other."""
+        x, t = sequences(self, "x", x), sequences(self, "t", t)
+        if len(t) != len(x) or t.shape[1] < 2:
+            raise ValueError(checks.wrong(type(self).__name__, "t", f"have shape ({len(x)}, Tt) with Tt > 1",
+                                          t.shape, "it starts with the token before the answer"))
+        return x, t
+
+    def encode(self, x, x_mask):
+        """All h (N, Tx, H); the decoder's first state is set to the encoder's last."""
+        hs = self.encoder.forward(self.source.forward(sequences(self, "x", x)), x_mask)
+        self.decoder.initial_state = self.encoder.state
+        return hs
+
+    def decode(self, t, hs, x_mask):
+        """The scores of the tokens behind each of t (N, T)."""
+        beside = []
+        if self.peeky:
+            h = hidden_part(self.decoder.initial_state)
+            beside = [np.repeat(h[:, None], t.shape[1], axis=1)]
+        g = self.decoder.forward(beside_each(self.target.forward(t), *beside))
+        return self.scores.forward(beside_each(g, *beside))
+
+    def backward(self, dout=None, input_gradient=False):
+        """Fill ``grads``. Ids have no gradient: returns None."""
+        with Backward(self, dout, input_gradient):
+            dhs, dstate = self.decode_back(self.output_gradient(dout))
+            dx = self.encoder.backward(dhs, dstate)
+            self.source.backward(dx[0] if isinstance(dx, tuple) else dx)
+
+    def predict(self, x, t=None, x_mask=None, batch_size=None):
+        """The scores (N, Tt - 1, V) in evaluation mode, ``batch_size`` samples at a time, without a trace."""
+        if t is None:
+            raise TypeError(f"{type(self).__name__}: predict takes x and t, and scores each token of t; to write an answer "
+                            "to x alone: generate(x, start_id, length)")
+        inputs = (*self.pair(x, t), *(() if x_mask is None else (x_mask,)))
+        with predicting(self):
+            return in_batches(self, self.run, inputs, batch_size)
+
+    def decode_back(self, dout):
+        """The gradients of all h, or None, and of the decoder's first state."""
+        H, D = self.decoder.params[1].shape[0], self.target.params[0].shape[1]
+        dg = self.scores.backward(dout)
+        de = self.decoder.backward(dg[..., :H])
+        self.target.backward(de[..., :D])
+        dstate = self.decoder.dstate
+        if self.peeky:
+            dh = hidden_part(dstate)
+            dh += dg[..., H:].sum(axis=1)
+            dh += de[..., D:].sum(axis=1)
+        return None, dstate
+
+    def generate(self, x, start_id, length, x_mask=None, batch_size=256):
+        """Answers (N, length) to questions x (N, Tx): each token the likeliest given those written so far, the
+        first given ``start_id``. ``batch_size`` questions at a time; leaves no trace in the model."""
+        who, x = f"{type(self).__name__}.generate", sequences(self, "x", x)
+        checks.counts(who, length=length, batch_size=batch_size)
+        if checks.count(who, "start_id", start_id, least=0) >= self.vocabulary:
+            raise ValueError(checks.wrong(who, "start_id", f"be in 0..{self.vocabulary - 1}", start_id))
+        if x_mask is not None:
+            x_mask = checks.boolean(who, "x_mask", x_mask, x.shape)
+        checks.room(who, "length", (len(x), length + 1), got=length)
+        answers = np.empty((len(x), length + 1), np.int64)
+        answers[:, 0] = start_id
+        for i in range(0, len(x), batch_size):
+            part = slice(i, i + batch_size)
+            mask = None if x_mask is None else x_mask[part]
+            try:
+                with aside(self):
+                    hs = self.encode(x[part], mask)
+                    for j in range(length):
+                        scores = self.decode(answers[part, j:j + 1], hs, mask)
+                        answers[part, j + 1] = scores[:, 0].argmax(axis=1)
+            finally:
+                self.decoder.initial_state = None
+        return answers[:, 1:]
+
+
+class AttentionSeq2Seq(Seq2Seq):
+    """A decoder that looks back: at each step a mean of all the encoder's states, weighted by how each fits.
+
+        c_j = Σ_i a_ji h_i,  a_j = softmax over i of (g_j · h_i / √H)        s_j = [g_j, c_j] W_o + b
+
+    The question no longer has to pass through one state of fixed size, and the weights a_j show where the
+    model looks: ``attention(x, t)``, for ``plot_attention``. Shapes, masks, options and methods as in
+    Seq2Seq.
+
+    Backward. h_i has two gradients to add up: from the attention, at every step of the answer, and through
+    the state.
+
+    ``tests/test_figures.py`` trains it on the sums of ``make_addition`` and the dates of ``make_dates``: hidden=128,
+    reverse=True, Adam with lr from 0.005 down along a cosine, gradients clipped to 5, batches of 128.
+
+    Sources: Bahdanau, Cho and Bengio, Neural machine translation by jointly learning to align and translate
+    (2015); with dot products: Luong, Pham and Manning (2015); Saito, Deep Learning from Scratch 2, chapter 8.
+
+    >>> model = AttentionSeq2Seq(13, dimension=8, hidden=16, rng=0)
+    >>> x, t = np.array([[3, 4, 1]]), np.array([[12, 7, 0]])
+    >>> model.attention(x, t).shape         # for each of two tokens behind the first, three places to look at
+    (1, 2, 3)
+    """
+    peeky = False
+
+    def __init__(self, vocabulary, dimension=16, hidden=128, reverse=False, cell=LSTM, rng=None,
+                 dtype=np.float32):
+        self.looking = Attention()
+        self.build(vocabulary, dimension, hidden, 0, hidden, reverse, cell, rng, dtype, self.looking)
+
+    def decode(self, t, hs, x_mask):
+        g = self.decoder.forward(self.target.forward(t))
+        mask = [] if x_mask is None else [np.asarray(x_mask)[:, None]]
+        return self.scores.forward(beside_each(g, self.looking.forward(g, hs, hs, *mask)))
+
+    def decode_back(self, dout):
+        H = self.decoder.params[1].shape[0]
+        d = self.scores.backward(dout)
+        dg, dk, dv = self.looking.backward(d[..., H:])[:3]
+        self.target.backward(self.decoder.backward(d[..., :H] + dg))
+        return dk + dv, self.decoder.dstate
+
+    def attention(self, x, t, x_mask=None):
+        """The weights (N, Tt - 1, Tx): row j says where the decoder looks before it writes t[:, j + 1]."""
+        self.predict(x, t, *(() if x_mask is None else (x_mask,)))
+        return self.looking.weights
+
+
+def hidden_part(state):
+    """h of a state: an LSTM's is the tuple (h, c)."""
+    return state[0] if isinstance(state, tuple) else state
+
+
+def beside_each(*parts):
+    """Arrays (N, T, ...) side by side."""
+    return np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]

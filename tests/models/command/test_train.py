@@ -1,0 +1,135 @@
+"""The command line, run as a user runs it: results in a folder, one line for each mistake, a clean end by Ctrl-C."""
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from chainrule import models
+from chainrule.datasets import load_digits
+from chainrule.models import MLP
+from chainrule.models.command import main, train
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def call(*arguments):
+    try:
+        return main(arguments)
+    except SystemExit as end:
+        return end.code
+
+
+def test_train_leaves_curves_weights_and_history(tmp_path, capsys):
+    assert call("train", "--epochs", "6", "--seed", "1") == 0
+    shown = capsys.readouterr()
+    last = shown.out.splitlines()[-1]
+    folder = tmp_path / "runs" / "mlp-digits"
+    with open(folder / "history.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"] and len(rows) == 6
+    assert "epoch 6/6" in shown.err and "val_accuracy" in shown.err
+    assert imread(folder / "curves.png").shape[0] > 300
+
+    model = MLP([64, 128, 64, 10])
+    model.load(folder / "model.safetensors")
+    _, (x, t) = load_digits()
+    accuracy = np.mean(model.predict(x).argmax(axis=1) == t)
+    assert last == f"test accuracy {100 * accuracy:.1f} %  ({os.path.join('runs', 'mlp-digits')})" and accuracy > 0.9
+
+
+def test_the_seed_decides_the_result(capsys):
+    for out, seed in (("a", "3"), ("b", "3"), ("c", "4")):
+        assert call("train", "--epochs", "1", "--quiet", "--seed", seed, "--out", out) == 0
+    a, b, c = (Path(out, "mlp-digits", "model.safetensors").read_bytes() for out in "abc")
+    assert a == b != c
+    assert capsys.readouterr().err == ""
+
+
+def test_no_figure_stays_open(monkeypatch):
+    before = pyplot.get_fignums()
+    assert call("train", "--epochs", "1", "--quiet") == 0
+    assert pyplot.get_fignums() == before
+    monkeypatch.setattr(Figure, "savefig", lambda *arguments, **options: (_ for _ in ()).throw(OSError(28, "No space left")))
+    assert call("train", "--epochs", "1", "--quiet") == 2
+    assert pyplot.get_fignums() == before
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["train", "mpl"], "chainrule train: argument model: no model is called 'mpl'; "
+                       "there is mlp, lenet, vgg, resnet, inception (did you mean mlp?)"),
+    (["train", "--data", "letters"], "chainrule train: argument --data: no data set is called 'letters'; "
+                                     "there is digits, mnist, mnist-test"),
+    (["train", "--epoch", "3"], "chainrule train: there is no option --epoch; did you mean --epochs?"),
+    (["train", "--epochs", "none"], "chainrule train: argument --epochs: should be a whole number of at least 1, got 'none'"),
+    (["train", "--epochs", "0"], "chainrule train: argument --epochs: should be a whole number of at least 1, got '0'"),
+    (["train", "--batch-size", "-1"], "chainrule train: argument --batch-size: should be a whole number of at least 1, got '-1'"),
+    (["train", "--lr", "nan"], "chainrule train: argument --lr: should be a positive number, got 'nan'"),
+    (["train", "--seed", "x"], "chainrule train: argument --seed: should be a whole number, 0 or larger, got 'x'"),
+    (["train", "--epochs"], "chainrule train: argument --epochs: expected one argument"),
+    (["tarin"], "chainrule: argument command: no command is called 'tarin'; there is train (did you mean train?)"),
+    ([], "chainrule: a command is missing; there is train, as in: chainrule train"),
+])
+def test_a_wrong_call_ends_with_one_line_and_code_2(arguments, message, capsys):
+    assert call(*arguments) == 2
+    assert capsys.readouterr().err == message + "\n"
+
+
+def test_a_folder_that_cannot_be_written_ends_with_one_line_and_code_2(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert call("train", "--out", "file") == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"chainrule train: cannot write into {os.path.join('file', 'mlp-digits')}: ")
+    assert error.endswith("; choose another folder with --out\n") and error.count("\n") == 1
+
+
+def test_a_learning_rate_that_is_far_too_large_is_told(capsys):
+    with np.errstate(all="ignore"):
+        assert call("train", "--epochs", "3", "--lr", "1e30", "--quiet") == 2
+    error = capsys.readouterr().err
+    assert "the loss became nan" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"]])
+def test_help(arguments, capsys):
+    assert call(*arguments) == 0
+    text = capsys.readouterr().out
+    assert "train" in text and max(map(len, text.splitlines())) <= 100
+    if arguments[0] == "train":
+        for word in ("--epochs", "--seed", "curves.png", "examples:", "digits", "mlp"):
+            assert word in text
+
+
+def test_help_says_how_to_make_the_models_in_python():
+    assert train.PYTHON.keys() == train.MODELS.keys()
+    for name, (_, make) in train.MODELS.items():
+        assert repr(eval(train.PYTHON[name], vars(models))) == repr(make((1, 8, 8), 10, 0))
+
+
+def test_ctrl_c_keeps_history_and_weights(tmp_path):
+    process = subprocess.Popen([sys.executable, "-m", "chainrule", "train", "--epochs", "100000"], cwd=tmp_path,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=0)
+    for line in iter(lambda: process.stderr.read(40), ""):
+        if "epoch 3/" in line or "epoch 4/" in line:
+            break
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in error and output == ""
+    assert "history and weights so far are in" in error.splitlines()[-1]
+    folder = tmp_path / "runs" / "mlp-digits"
+    MLP([64, 128, 64, 10]).load(folder / "model.safetensors")
+    with open(folder / "history.csv", newline="") as file:
+        assert len(list(csv.reader(file))) >= 3
+    assert (folder / "curves.png").exists()
