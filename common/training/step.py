@@ -47,7 +47,7 @@ class Step:
         """Average the gradients of several batches, clip them, and record the update made here."""
         number, loss, row = len(self.history.steps.get("step", ())) + 1, self.loss.value(0.0), {}
         for s, g in zip(self.sums, self.model.grads):
-            g[...] = s / max(self.loss.count, 1)          # 0 if every label is ignored, as s is
+            g[...] = s / (self.loss.count or 1)          # none: every label is ignored, and s is 0
             s[...] = 0
         if self.max_norm is not None:
             row["grad_norm"] = clip_gradients(self.model.grads, self.max_norm)

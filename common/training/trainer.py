@@ -65,7 +65,7 @@ class Trainer:
         drop_last: bool = False,
         steps_per_epoch: int | None = None,
     ) -> History:
-        """Train for ``epochs`` passes over the samples, each shuffled anew; returns the History.
+        """Train for ``epochs`` passes over the samples, each in a new order; returns the History.
 
         x: an array of samples or, for a model of several inputs, a tuple of them; t: their
             targets. Of several targets all but the last stand in x, after the inputs:
