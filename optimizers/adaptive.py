@@ -1,6 +1,7 @@
 """Rules that give every parameter a rate of its own, by the size of its gradients so far."""
 import numpy as np
 
+from ..common.types import Array, Rate
 from . import _lazy
 from .optimizer import AT_LEAST_0, FRACTION, POSITIVE, Optimizer
 
@@ -20,7 +21,7 @@ class AdaGrad(Optimizer):
     names = ("h",)
     skips_zeros = True
 
-    def __init__(self, lr=0.01, eps=1e-8):
+    def __init__(self, lr: Rate = 0.01, eps: float = 1e-8) -> None:
         super().__init__(lr)
         self.eps = self._number("eps", eps, **POSITIVE)
 
@@ -44,7 +45,7 @@ class RMSProp(Optimizer):
     """
     names = ("h",)
 
-    def __init__(self, lr=0.01, decay=0.99, eps=1e-8):
+    def __init__(self, lr: Rate = 0.01, decay: float = 0.99, eps: float = 1e-8) -> None:
         super().__init__(lr)
         self.decay = self._number("decay", decay, **FRACTION)
         self.eps = self._number("eps", eps, **POSITIVE)
@@ -77,7 +78,7 @@ class Adam(Optimizer):
     names = ("m", "v")
     lazy = _lazy
 
-    def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8):
+    def __init__(self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> None:
         super().__init__(lr)
         self.beta1 = self._number("beta1", beta1, **FRACTION)
         self.beta2 = self._number("beta2", beta2, **FRACTION)
@@ -105,7 +106,14 @@ class AdamW(Adam):
     >>> W.round(3)
     array([0.95, 1.05])
     """
-    def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01):
+    def __init__(
+        self,
+        lr: Rate = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
         super().__init__(lr, beta1, beta2, eps)
         self.weight_decay = self._number("weight_decay", weight_decay, **AT_LEAST_0)
 
@@ -113,5 +121,5 @@ class AdamW(Adam):
         self.decay(lr, p)
         super().rule(lr, p, g, m, v)
 
-    def decay(self, lr, p):
+    def decay(self, lr: float, p: Array) -> None:
         p *= 1 - lr * self.weight_decay
