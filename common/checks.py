@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .types import Array
+
 
 def wrong(who, name, expected, got, hint=""):
     """The one form of all messages: ``Affine: x should have shape (N, ..., 784), got (32, 100); hint``."""
@@ -37,7 +39,7 @@ def matches(shape, pattern):
     return len(shape) == len(pattern) and all(p.__class__ is str or p == n for p, n in zip(pattern, shape))
 
 
-def array(who, name, x, dtype=None, shape=None):
+def array(who, name, x, dtype=None, shape=None) -> Array:
     """``x`` as a float array of ``dtype`` (None: keep a float's own, refuse the rest), fitting the pattern ``shape``.
 
     Raises TypeError for what is no numeric array, ValueError for an empty one or a wrong shape.
@@ -79,7 +81,7 @@ def argument_names(cls, named):
                             + (f"here it is called {meant[0]}" if meant else f"it takes {', '.join(ours) or 'none'}"))
 
 
-def numbers(who, name, x, axes=0):
+def numbers(who, name, x, axes=0) -> Array:
     """``x`` as an array of real numbers, of any dtype, with at least so many axes."""
     if x.__class__ is np.ndarray and x.dtype.kind == "f" and x.ndim >= axes and x.size:
         return x
@@ -120,7 +122,7 @@ def unmasked(who, name, x):
                               f"{name}.filled(0) fills what is masked"))
 
 
-def as_array(x):
+def as_array(x) -> Array:
     """np.asarray, but an empty array of objects for a ragged list, which NumPy refuses."""
     try:
         return np.asarray(x)

@@ -7,7 +7,7 @@ from pathlib import Path
 from . import checks
 
 
-def path_of(who, name, path):
+def path_of(who, name, path) -> Path:
     """``path`` as a Path; TypeError or ValueError, naming ``who`` was called, for what can be none."""
     try:
         path = Path(path)

@@ -19,9 +19,9 @@ from .functions import log_softmax
 
 
 def averaged(then=float):
-    """Make a function ``values``, of the values (M,) at the positions that count, the metric ``then`` of their mean.
+    """Make a metric of a function that returns a value for each position that counts, (M,): ``then`` of their mean.
 
-    Of such a metric the Trainer adds up an epoch batch by batch, of any shapes, and keeps no scores:
+    The Trainer adds such a metric up batch by batch, whatever the shapes of the batches, and keeps no outputs:
 
     >>> @averaged()
     ... def absolute_error(y, t):
@@ -41,8 +41,8 @@ def averaged(then=float):
 AVERAGED = weakref.WeakKeyDictionary()          # {metric: (its values, what is made of their mean)}
 
 
-def parts(metric):
-    """(values, then) of a metric made by ``averaged``, also inside a functools.partial; else None."""
+def as_mean(metric):
+    """(values, then) of a metric made by ``averaged``, also inside a functools.partial; None for any other."""
     if isinstance(metric, functools.partial) and metric.func in AVERAGED:
         values, then = AVERAGED[metric.func]
         return functools.partial(values, *metric.args, **metric.keywords), then

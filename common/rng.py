@@ -4,7 +4,7 @@ import numpy as np
 from . import checks
 
 
-def generator(who, rng):
+def generator(who, rng) -> np.random.Generator:
     """``rng`` as a numpy.random.Generator: itself if it is one, a new one for a seed, a fresh one for None.
 
     Raises TypeError or ValueError, naming ``who`` was called, for what numpy.random.default_rng does not take.

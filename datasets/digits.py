@@ -3,8 +3,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..common.types import Pair
 
-def load_digits():
+
+def load_digits() -> tuple[Pair, Pair]:
     """The 1,797 images of 8×8 pixels of the UCI Optical Recognition of Handwritten Digits data set.
 
     Thirteen people wrote the digits 0..9. Each bitmap of 32×32 was divided into blocks of 4×4, and a

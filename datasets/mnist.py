@@ -2,18 +2,22 @@
 import gzip
 import math
 import zlib
+from typing import Any, Literal
 
 import numpy as np
 
 from ..common import checks
 from ..common.files import naming, path_of
+from ..common.types import PathLike
 
 LARGEST = 1 << 28          # values in one file: MNIST has 47 million
 FILES = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
          "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
 
 
-def load_mnist(split=None, folder="."):
+def load_mnist(
+    split: Literal["train", "test"] | None = None, folder: PathLike = "."
+) -> tuple[Any, Any]:
     """The images as float32 (N, 1, 28, 28) in 0..1 and the labels 0..9 as int64 (N,).
 
     - split: "train" (60,000) or "test" (10,000) gives ``x, t``; None gives ``(x_train, t_train), (x_test, t_test)``;

@@ -5,10 +5,16 @@ import numpy as np
 
 from ..common import checks
 from ..common.rng import generator
+from ..common.types import Array, ArrayLike, Seed
 from ..training.batches import samples
 
 
-def train_test_split(*arrays, test_size=0.2, stratify=None, rng=None):
+def train_test_split(
+    *arrays: ArrayLike,
+    test_size: float = 0.2,
+    stratify: ArrayLike | None = None,
+    rng: Seed = None,
+) -> tuple[Array, ...]:
     """Set random samples aside, to judge a model by data that it was not trained on.
 
     - ``arrays``: one or more of shape (N, ...), all divided alike;
@@ -50,8 +56,8 @@ def train_test_split(*arrays, test_size=0.2, stratify=None, rng=None):
                                       "change test_size, merge rare classes or leave stratify out"))
 
     in_test = np.zeros(N, dtype=bool)
-    for k, n in enumerate(q):
-        in_test[rng.choice(np.flatnonzero(c == k), n, replace=False)] = True
+    for i, n in enumerate(q):
+        in_test[rng.choice(np.flatnonzero(c == i), n, replace=False)] = True
     order = rng.permutation(N)
     train, test = order[~in_test[order]], order[in_test[order]]
     return tuple(a[part] for a in arrays for part in (train, test))
@@ -70,7 +76,7 @@ def count_test(who, test_size, N):
     return N_test
 
 
-def random_shifts(images, most=2, rng=None):
+def random_shifts(images: ArrayLike, most: int = 2, rng: Seed = None) -> Array:
     """Copies of images (N, C, H, W), each moved by up to ``most`` pixels up or down and left or right, 0 moving in at
     the edge.
 

@@ -1,11 +1,14 @@
 """Mini-batches of sequences: a long text in parallel streams, and pairs of sequences of like lengths."""
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from ..common import checks
 from ..common.rng import generator
+from ..common.types import Array, ArrayLike, Pair, Seed
 
 
-def text_batches(ids, batch_size=20, steps=35):
+def text_batches(ids: ArrayLike, batch_size: int = 20, steps: int = 35) -> Iterator[Pair]:
     """Go once through a text, in order and at ``batch_size`` places at a time, to predict each token from those before.
 
     The text is cut into N = ``batch_size`` streams of L = (len(ids) - 1) // N tokens, one after the other. A batch is
@@ -41,7 +44,13 @@ def text_batches(ids, batch_size=20, steps=35):
     return ((x[:, i:i + T].copy(), t[:, i:i + T].copy()) for i in range(0, L, T))
 
 
-def pair_batches(x, t, batch_size=32, padding=0, rng=None):
+def pair_batches(
+    x: Iterable[ArrayLike],
+    t: Iterable[ArrayLike],
+    batch_size: int = 32,
+    padding: int = 0,
+    rng: Seed = None,
+) -> Iterator[tuple[Array, Array, Array, Array]]:
     """Go once through pairs of sequences, ``batch_size`` pairs of like lengths at a time, so that little is padding.
 
     The pairs are sorted by the length of x, equal ones by that of t, and cut into batches, which come in random order.
@@ -96,7 +105,7 @@ def padded(sequences, padding):
     return ids, mask
 
 
-def sequence(who, name, ids):
+def sequence(who, name, ids) -> Array:
     """``ids`` as an array of integers of one axis, not empty."""
     given, ids = ids, checks.as_array(ids)
     if ids.dtype.kind in "US":

@@ -5,10 +5,11 @@ import numpy as np
 
 from ..common import checks
 from ..common.rng import generator
+from ..common.types import Pair, Seed
 from .vocabulary import Vocabulary
 
 
-def make_addition(n=50_000, digits=3, rng=None):
+def make_addition(n: int = 50_000, digits: int = 3, rng: Seed = None) -> tuple[Pair, Vocabulary]:
     """Sums in writing: ``"16+75  "`` and the answer ``"_91  "``.
 
     Each number has at most 1, 2, ... or ``digits`` digits, all as likely. No sum comes twice, nor with its numbers
@@ -57,7 +58,7 @@ NUMBERS = "{m}/{d}/{yy:02}", "{d}.{m}.{y}", "{y}/{m:02}/{d:02}"
 SPELLINGS = [(form, case) for form in WORDS for case in (str, str.lower, str.upper)] + [(form, str) for form in NUMBERS]
 
 
-def make_dates(n=50_000, rng=None):
+def make_dates(n: int = 50_000, rng: Seed = None) -> tuple[Pair, Vocabulary]:
     """Dates as people write them, ``"september 27, 1994"``, and as computers do, ``"_1994-09-27"``.
 
     The days are those of 1970 to 2069, so that two digits are enough for a year. Each is spelled in one of these ways,

@@ -3,9 +3,12 @@ import numpy as np
 
 from ..common import checks
 from ..common.rng import generator
+from ..common.types import Pair, Seed
 
 
-def make_spiral(n_per_class=100, classes=3, noise=0.2, rng=None):
+def make_spiral(
+    n_per_class: int = 100, classes: int = 3, noise: float = 0.2, rng: Seed = None
+) -> Pair:
     """Points in the plane, each class an arm of a spiral; n = ``n_per_class`` points to an arm.
 
     The i-th point of class c, i = 1..n, with ε drawn from the standard normal distribution:

@@ -1,14 +1,20 @@
 """Text to model: the Penn Treebank, and the reference of the Python language."""
 import re
+from typing import Literal
 
 from ..common import checks
 from ..common.files import naming, path_of
+from ..common.types import Array, PathLike
 from .vocabulary import Vocabulary, read_text
 
 SPLITS = ("train", "valid", "test")
 
 
-def load_ptb(split="train", folder=".", vocabulary=None):
+def load_ptb(
+    split: Literal["train", "valid", "test"] = "train",
+    folder: PathLike = ".",
+    vocabulary: Vocabulary | None = None,
+) -> tuple[Array, Vocabulary]:
     """The Penn Treebank as Mikolov prepared it for language models: 10,000 words, numbers as N, rare words as <unk>.
 
     - split: "train" (929,589 tokens), "valid" (73,760) or "test" (82,430);
@@ -54,7 +60,7 @@ def ptb_words(path):
     return " <eos> ".join([*lines, ""]).split()
 
 
-def load_python_docs():
+def load_python_docs() -> str:
     """The reference of the Python language, which CPython carries for its ``help()``: English prose, no download.
 
     Returns one str: the topics in alphabetical order, a blank line between paragraphs. A paragraph that stands in
@@ -73,7 +79,7 @@ def load_python_docs():
     except ImportError:
         raise RuntimeError("load_python_docs: this build of Python lacks pydoc_data.topics; install the whole standard "
                            "library, or use a text of your own: read_text(path)") from None
-    paragraphs = {}
+    paragraphs: dict[str, str] = {}
     for name in sorted(topics):
         for paragraph in re.split(r"\n\s*\n", topics[name]):
             same = " ".join(paragraph.split())          # indentation and line breaks may differ between topics

@@ -1,13 +1,16 @@
 """A vocabulary: words or characters, numbered, so that a network can look them up."""
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
 from ..common import checks
 from ..common.files import naming, path_of, write_whole
+from ..common.types import Array, ArrayLike, PathLike
 
+Level: TypeAlias = Literal["word", "char"]
 LEVELS = {"word": "words", "char": "characters"}
 
 
@@ -35,7 +38,14 @@ class Vocabulary:
     'i say hello'
     """
 
-    def __init__(self, tokens, counts=None, level="word", unknown=None, padding=None):
+    def __init__(
+        self,
+        tokens: Iterable[str],
+        counts: ArrayLike | None = None,
+        level: Level = "word",
+        unknown: str | None = None,
+        padding: str | None = None,
+    ) -> None:
         self.tokens = tuple(tokenize(tokens, "char"))
         self.level, self.unknown, self.padding = level, unknown, padding
         V, self.ids = len(self.tokens), {token: i for i, token in enumerate(self.tokens)}
@@ -56,7 +66,15 @@ class Vocabulary:
             raise ValueError(checks.wrong("Vocabulary", "unknown and padding", "be two tokens", f"{unknown!r} for both"))
 
     @classmethod
-    def from_text(cls, text, level="word", size=None, min_count=1, unknown=None, padding=None):
+    def from_text(
+        cls,
+        text: Iterable[str],
+        level: Level = "word",
+        size: int | None = None,
+        min_count: int = 1,
+        unknown: str | None = None,
+        padding: str | None = None,
+    ) -> Self:
         """The vocabulary of a text: a str, divided as ``level`` says, or any other sequence of tokens.
 
         The first ids are those of padding and unknown, where they are given. Then come the tokens, the most frequent
@@ -78,19 +96,35 @@ class Vocabulary:
         return cls.from_counts(Counter(tokenize(text, level)), level, size, min_count, unknown, padding)
 
     @classmethod
-    def from_files(cls, *paths, level="word", size=None, min_count=1, unknown=None, padding=None):
+    def from_files(
+        cls,
+        *paths: PathLike,
+        level: Level = "word",
+        size: int | None = None,
+        min_count: int = 1,
+        unknown: str | None = None,
+        padding: str | None = None,
+    ) -> Self:
         """The vocabulary of text files in UTF-8, as if they were one text; the options are those of ``from_text``.
 
         Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not.
         """
         checks.one_of("Vocabulary", "level", level, LEVELS)
-        counts = Counter()
+        counts: Counter[str] = Counter()
         for path in paths:
             counts.update(tokenize(read_text(path), level))
         return cls.from_counts(counts, level, size, min_count, unknown, padding)
 
     @classmethod
-    def from_counts(cls, counts, level="word", size=None, min_count=1, unknown=None, padding=None):
+    def from_counts(
+        cls,
+        counts: Mapping[str, int],
+        level: Level = "word",
+        size: int | None = None,
+        min_count: int = 1,
+        unknown: str | None = None,
+        padding: str | None = None,
+    ) -> Self:
         """The same from a dict that says how often each token occurred."""
         if not isinstance(counts, Mapping):
             raise TypeError(checks.wrong("Vocabulary", "counts", "be a dict of tokens and how often each occurred",
@@ -116,7 +150,7 @@ class Vocabulary:
             n[tokens.index(unknown)] += sum(counts.values()) - sum(n)
         return cls(tokens, n, level, unknown, padding)
 
-    def encode(self, text):
+    def encode(self, text: Iterable[str]) -> Array:
         """The ids of a text, a str or a sequence of tokens, as int64 (T,).
 
         A token that is not in the vocabulary becomes the unknown token; ValueError if there is none.
@@ -124,7 +158,7 @@ class Vocabulary:
         tokens = tokenize(text, self.level)
         return np.fromiter(map(self.__getitem__, tokens), np.int64, len(tokens))
 
-    def decode(self, ids):
+    def decode(self, ids: ArrayLike) -> Any:
         """The text of ids (T,): words with a blank between them, or characters one after the other.
 
         Of ids with more axes it is a list of the texts of the rows. ``decode(encode(text))`` is the text as long as
@@ -145,7 +179,7 @@ class Vocabulary:
             raise ValueError(checks.wrong("Vocabulary.decode", "ids", expected, bad))
         return (" " if self.level == "word" else "").join(self.tokens[i] for i in ids)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write everything as JSON, to be read and edited. A file of that name stays until the new one is whole."""
         content = {"level": self.level, "unknown": self.unknown, "padding": self.padding,
                    "tokens": dict(zip(self.tokens, self.counts.tolist()))}
@@ -154,7 +188,7 @@ class Vocabulary:
             write_whole(path, raw)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> Self:
         """The vocabulary that ``save`` wrote. Raises ValueError for a file that holds none."""
         text = read_text(path_of("Vocabulary.load", "path", path))
         try:
@@ -164,7 +198,7 @@ class Vocabulary:
         except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"Vocabulary.load: {path} holds no vocabulary ({type(error).__name__}: {error})") from None
 
-    def __getitem__(self, token):
+    def __getitem__(self, token: str) -> int:
         if isinstance(token, str) and token in self.ids:
             return self.ids[token]
         if not isinstance(token, str):
@@ -175,13 +209,13 @@ class Vocabulary:
                              'that stands for all others, make it with unknown="<unk>"')
         return self.ids[self.unknown]
 
-    def __contains__(self, token):
+    def __contains__(self, token: object) -> bool:
         return isinstance(token, str) and token in self.ids
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.tokens)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.tokens)
 
     def __repr__(self):
@@ -201,7 +235,7 @@ def tokenize(text, level):
     return tokens
 
 
-def read_text(path):
+def read_text(path: PathLike) -> str:
     """The text of a file in UTF-8, with ``\\n`` at the end of lines and without a byte order mark.
 
     Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not: nothing is left out.

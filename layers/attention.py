@@ -54,7 +54,7 @@ class Attention(Layer):
     def __init__(self, dropout=0.0, rng=None):
         """dropout: the share of the weights that is dropped in training. rng: a Generator, a seed or None."""
         super().__init__()
-        self.dropout = Dropout(dropout, rng) if dropout else None
+        self.dropout = Dropout(share("Attention", dropout), rng) if dropout else None
 
     def forward(self, q, k, v, mask=None):
         k, v, scale = k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False), q.shape[-1] ** -0.5
@@ -80,6 +80,11 @@ class Attention(Layer):
         ds *= w
         dq, dk, dv = np.matmul(ds, k) * scale, np.matmul(transposed(ds), q) * scale, np.matmul(transposed(kept), dout)
         return (dq, dk, dv) if mask is None else (dq, dk, dv, None)
+
+
+def share(who, dropout):
+    """The share of weights that is dropped, a number of at least 0 and below 1."""
+    return checks.number(who, "dropout", dropout, 0, np.nextafter(1, 0), "be the share dropped, 0 <= dropout < 1")
 
 
 def transposed(x):
@@ -152,7 +157,7 @@ class MultiHeadAttention(Layer):
         if D % heads:
             raise ValueError(checks.wrong("MultiHeadAttention", "heads", f"divide D = {D}", heads))
         self.q, self.k, self.v, self.out = (Affine(*self.params[i:i + 2]) for i in (0, 2, 4, 6))
-        self.attention = Attention(dropout, rng)
+        self.attention = Attention(share("MultiHeadAttention", dropout), rng)
         for i, affine in enumerate((self.q, self.k, self.v, self.out)):
             affine.grads[:] = self.grads[2 * i:2 * i + 2]
 

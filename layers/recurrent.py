@@ -455,6 +455,8 @@ class Bidirectional(Layer):
 
     def forward(self, x, mask=None):
         self.cache = mask is not None,
+        if mask is not None:
+            mask = checks.boolean("Bidirectional", "mask", mask, x.shape[:2])
         return np.concatenate([self.ahead.forward(x, mask), self.back.forward(x, mask)], axis=-1)
 
     def backward(self, dout):

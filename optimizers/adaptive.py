@@ -1,8 +1,11 @@
 """Rules that give every parameter a rate of its own, by the size of its gradients so far."""
+from typing import Any
+
 import numpy as np
 
 from ..common import checks
 from ..common.engine import lazy
+from ..common.types import Array, Rate
 from .optimizer import AT_LEAST_0, FRACTION, POSITIVE, Optimizer
 
 
@@ -21,7 +24,7 @@ class AdaGrad(Optimizer):
     names = ("h",)
     skips_zeros = True
 
-    def __init__(self, lr=0.01, eps=1e-8):
+    def __init__(self, lr: Rate = 0.01, eps: float = 1e-8) -> None:
         super().__init__(lr)
         self.eps = self._number("eps", eps, **POSITIVE)
 
@@ -51,14 +54,14 @@ class RMSProp(Optimizer):
     array([0.9, 0.9])
     """
 
-    def __init__(self, lr=0.01, decay=0.99, eps=1e-8, centered=False):
+    def __init__(self, lr: Rate = 0.01, decay: float = 0.99, eps: float = 1e-8, centered: bool = False) -> None:
         super().__init__(lr)
         self.decay = self._number("decay", decay, **FRACTION)
         self.eps = self._number("eps", eps, **POSITIVE)
         self.centered = checks.flag("RMSProp", "centered", centered)
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
         return ("h", "m") if self.centered else ("h",)
 
     def rule(self, lr, p, g, h, m=None):
@@ -91,7 +94,7 @@ class AdaDelta(Optimizer):
     """
     names = ("Eg2", "Ed2")
 
-    def __init__(self, lr=1.0, rho=0.9, eps=1e-6):
+    def __init__(self, lr: Rate = 1.0, rho: float = 0.9, eps: float = 1e-6) -> None:
         super().__init__(lr)
         self.rho = self._number("rho", rho, **FRACTION)
         self.eps = self._number("eps", eps, **POSITIVE)
@@ -129,7 +132,9 @@ class Adam(Optimizer):
     array([0.9, 1.1])
     """
 
-    def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, amsgrad=False):
+    def __init__(
+        self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, amsgrad: bool = False
+    ) -> None:
         super().__init__(lr)
         self.beta1 = self._number("beta1", beta1, **FRACTION)
         self.beta2 = self._number("beta2", beta2, **FRACTION)
@@ -137,11 +142,11 @@ class Adam(Optimizer):
         self.amsgrad = checks.flag(type(self).__name__, "amsgrad", amsgrad)
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
         return ("m", "v", "v_max") if self.amsgrad else ("m", "v")
 
     @property
-    def lazy(self):
+    def lazy(self) -> Any:
         return None if self.amsgrad else lazy               # v may fall below v_max in any row
 
     def rule(self, lr, p, g, m, v, v_max=None):
@@ -168,7 +173,15 @@ class AdamW(Adam):
     >>> W.round(3)
     array([0.95, 1.05])
     """
-    def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01, amsgrad=False):
+    def __init__(
+        self,
+        lr: Rate = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        amsgrad: bool = False,
+    ) -> None:
         super().__init__(lr, beta1, beta2, eps, amsgrad)
         self.weight_decay = self._number("weight_decay", weight_decay, **AT_LEAST_0)
 
@@ -176,7 +189,7 @@ class AdamW(Adam):
         self.decay(lr, p)
         super().rule(lr, p, g, *state)
 
-    def decay(self, lr, p):
+    def decay(self, lr: float, p: Array) -> None:
         p *= 1 - lr * self.weight_decay
 
 
@@ -199,7 +212,7 @@ class AdaMax(Optimizer):
     """
     names = ("m", "u")
 
-    def __init__(self, lr=2e-3, beta1=0.9, beta2=0.999, eps=1e-8):
+    def __init__(self, lr: Rate = 2e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> None:
         super().__init__(lr)
         self.beta1 = self._number("beta1", beta1, **FRACTION)
         self.beta2 = self._number("beta2", beta2, **FRACTION)

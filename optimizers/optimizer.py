@@ -2,11 +2,13 @@
 import math
 from collections.abc import Mapping
 from operator import is_
+from typing import Any
 
 import numpy as np
 
 from ..common import checks
 from ..common.engine.pieces import pieces
+from ..common.types import Array, ArrayLike, Arrays, Rate
 
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
 AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}
@@ -54,23 +56,24 @@ class Optimizer:
     >>> optimizer.state
     {'step': array(1), 'm.0': array([ 0.3, -4. ])}
     """
-    names = ()              # of the state arrays that the rule keeps for each parameter
-    skips_zeros = False     # True: where g is 0 the rule changes nothing, so rows of zeros may be left out
-    lazy = None             # else a module such as common.engine.lazy: how the rule works where a gradient names its rows
-    decay = None            # of a rule with ``lazy``: decay(lr, p), what comes before
+    names: Any = ()                 # of the state arrays that the rule keeps for each parameter
+    skips_zeros: Any = False        # True: where g is 0 the rule changes nothing, so rows of zeros may be left out
+    lazy: Any = None                # else a module such as engine.lazy: how the rule works where a gradient names its rows
+    decay: Any = None               # of a rule with ``lazy``: decay(lr, p), what comes before
 
-    def __init__(self, lr):
+    def __init__(self, lr: Rate) -> None:
         self.lr = lr if callable(lr) else self._number("lr", lr, **POSITIVE)
         self.step = 0
-        self._state = []         # for each parameter a tuple of arrays of its shape, in the order of names
-        self._held = None        # the arrays of the first update: all params, then all grads
-        self._lazily = set()     # the numbers of the parameters whose state is kept as ``lazy`` does
-        self._keys = None        # of the dicts of the first update, if dicts they were
-        self._flat = self._rowwise = None        # the gradients to look through for NaN: as vectors; those that name their rows
-        self._by_rows = None     # (param, grad, *state) where the gradient names its rows, and the pieces that drift
-        self._pieces = None      # views of params, grads and state; None: to be cut at the next update
+        self._state: list[tuple[Array, ...]] = []       # for each parameter a tuple of arrays of its shape, in the order of names
+        self._held: Any = None                          # the arrays of the first update: all params, then all grads
+        self._lazily: set[int] = set()                  # the numbers of the parameters whose state is kept as ``lazy`` does
+        self._keys: Any = None                          # of the dicts of the first update, if dicts they were
+        self._flat: Any = None                          # the gradients to look through for NaN, as vectors
+        self._rowwise: Any = None                       # those that name their rows
+        self._by_rows: Any = None                       # (param, grad, *state) where the gradient names its rows; what drifts
+        self._pieces: Any = None                        # views of params, grads and state; None: to be cut at the next update
 
-    def rule(self, lr, p, g, *state):
+    def rule(self, lr: float, p: Array, g: Array, *state: Array) -> None:
         """Change ``p`` and the ``state`` arrays in place, given the gradient ``g``, all of one shape.
 
         ``lr`` is a float and ``self.step`` already counts this update. The rule is called on one piece of a
@@ -79,7 +82,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__}: rule is still to be written; "
                                   "write rule(self, lr, p, g, *state)")
 
-    def update(self, params, grads):
+    def update(self, params: Arrays, grads: Arrays) -> None:
         """Make one step: change the arrays of ``params`` in place, leave those of ``grads`` as they are.
 
         - ``params``, ``grads``: lists of float arrays, ``grads[i]`` of the shape and dtype of ``params[i]``; or two
@@ -115,14 +118,14 @@ class Optimizer:
                 self.lazy.drift(self, lr, p, *kept)
 
     @property
-    def state(self):
+    def state(self) -> dict[str, Array]:
         """Copies of all that the next step depends on, under the paper's names: ``{"step": ..., "m.0": ..., "v.0": ...}``;
         of an Embedding's weights Adam also gives ``"kept.m.0"`` and ``"kept.r.0"``, the form in which it keeps these.
 
         A training that is to go on another day writes ``model.save("model.safetensors")`` and ``np.savez("optimizer.npz",
         **optimizer.state)``, and begins then with ``model.load`` and ``optimizer.load_state(np.load("optimizer.npz"))``.
         """
-        arrays = {}
+        arrays: dict[str, Array] = {}
         for i, (key, kept) in enumerate(zip(self._keys or range(len(self._state)), self._state)):
             if i in self._lazily:           # what is kept as well, so that who goes on from it does so to the last bit
                 arrays |= {f"kept.{name}.{key}": a.copy() for name, a in zip(self.lazy.NAMES, kept)}
@@ -130,7 +133,7 @@ class Optimizer:
             arrays |= {f"{name}.{key}": a.copy() for name, a in zip(self.names, kept)}
         return {"step": np.array(self.step, np.int64), **arrays}
 
-    def load_state(self, state):
+    def load_state(self, state: Mapping[Any, ArrayLike]) -> None:
         """Go on from a ``state`` taken earlier, bit for bit as if there had been no break.
 
         Raises ValueError or TypeError, and keeps what was there, unless names, shapes and dtypes fit. Before

@@ -35,7 +35,7 @@ class step_decay:
         checks.count("step_decay", "every", self.every)
         checks.number("step_decay", "factor", self.factor, **POSITIVE)
 
-    def __call__(self, step):
+    def __call__(self, step: float) -> float:
         try:
             return self.lr * self.factor ** (count_of("step_decay", step) // self.every)
         except OverflowError:                            # a factor above 1
@@ -62,7 +62,7 @@ class cosine_decay:
         checks.count("cosine_decay", "steps", self.steps)
         checks.number("cosine_decay", "final_lr", self.final_lr, **AT_LEAST_0)
 
-    def __call__(self, step):
+    def __call__(self, step: float) -> float:
         share = (1 + math.cos(math.pi * min(count_of("cosine_decay", step) / self.steps, 1))) / 2
         return self.final_lr + (self.lr - self.final_lr) * share
 
@@ -79,7 +79,7 @@ class warmup:
     >>> [round(rate(step), 6) for step in range(8)]
     [0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.04, 0.04]
     """
-    lr: float | Callable
+    lr: float | Callable[[float], float]
     steps: int
 
     def __post_init__(self):
@@ -87,7 +87,7 @@ class warmup:
             checks.number("warmup", "lr", self.lr, **POSITIVE)
         checks.count("warmup", "steps", self.steps)
 
-    def __call__(self, step):
+    def __call__(self, step: float) -> float:
         step = count_of("warmup", step)
         share, later = min((step + 1) / self.steps, 1), max(step - self.steps, 0)
         return share * (self.lr(later) if callable(self.lr) else self.lr)

@@ -1,4 +1,5 @@
 """Gradient descent and its two forms with momentum."""
+from ..common.types import Rate
 from .optimizer import AT_LEAST_0, FRACTION, Optimizer
 
 
@@ -17,12 +18,12 @@ class SGD(Optimizer):
     >>> W
     array([0.95, 2.1 ])
     """
-    def __init__(self, lr=0.01, weight_decay=0.0):
+    def __init__(self, lr: Rate = 0.01, weight_decay: float = 0.0) -> None:
         super().__init__(lr)
         self.weight_decay = self._number("weight_decay", weight_decay, **AT_LEAST_0)
 
     @property
-    def skips_zeros(self):
+    def skips_zeros(self) -> bool:
         return not self.weight_decay
 
     def rule(self, lr, p, g):
@@ -51,7 +52,7 @@ class Momentum(Optimizer):
     """
     names = ("v",)
 
-    def __init__(self, lr=0.01, momentum=0.9):
+    def __init__(self, lr: Rate = 0.01, momentum: float = 0.9) -> None:
         super().__init__(lr)
         self.momentum = self._number("momentum", momentum, **FRACTION)
 

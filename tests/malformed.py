@@ -122,7 +122,8 @@ def of_layers():
         given = constructor(name, cases[0].make)
         right(name, getattr(layers, name), **given)
         if hasattr(getattr(layers, name), "init"):
-            right(f"{name}.init", getattr(layers, name).init, **SIZES[name])
+            inner = ("GRU",) if name == "Bidirectional" else ()
+            right(f"{name}.init", getattr(layers, name).init, **SIZES[name], names=(name, *inner))
 
 
 def of_common():

@@ -1,11 +1,16 @@
 """What a layer makes of an image."""
+from __future__ import annotations
+
 import numpy as np
 
 from ..common import checks
+from ..common.types import ArrayLike, Axes
 from ._tiles import color_bar, number_of, show_tiles
 
 
-def plot_activations(y, ax=None, sample=0, most=64):
+def plot_activations(
+    y: ArrayLike, ax: Axes | None = None, sample: int = 0, most: int = 64
+) -> Axes:
     """The feature maps of one sample, each under the number of its channel, all on one scale.
 
     ``y``: maps (C, H, W), or those of a batch (N, C, H, W), of which ``sample`` is drawn; the first ``most``

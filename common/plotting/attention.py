@@ -1,16 +1,26 @@
 """Where attention looks."""
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from ..common import checks
+from ..common.types import Array, ArrayLike, Axes
 from ._style import PLAIN, axes_for, names_of
 from ._tiles import color_bar
 
 VISIBLE = str.maketrans({" ": "␣", "\n": "↵", "\t": "→"})
 
 
-def plot_attention(weights, queries=None, keys=None, ax=None):
+def plot_attention(
+    weights: ArrayLike,
+    queries: Iterable[str] | None = None,
+    keys: Iterable[str] | None = None,
+    ax: Axes | Array | None = None,
+) -> Any:
     """The weights (Tq, Tk) of attention: row i says how much query i looks at each key, white 0, dark blue 1.
 
     The scale is always 0 to 1, so that two pictures can be compared. ``queries`` and ``keys`` name the rows

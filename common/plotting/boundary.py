@@ -1,11 +1,22 @@
 """What a classifier makes of the plane."""
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from ..common import checks
+from ..common.types import ArrayLike, Axes
 from ._style import COLORS, MARKERS, axes_for
 
 
-def plot_decision_boundary(model, x, t, ax=None, resolution=200):
+def plot_decision_boundary(
+    model: Any,
+    x: ArrayLike,
+    t: ArrayLike,
+    ax: Axes | None = None,
+    resolution: int = 200,
+) -> Axes:
     """The region of the plane that a model gives to each class, and the samples, each as its true class.
 
     ``model``: an object with ``predict``, or a function, from points (M, 2) to scores (M, classes); a single

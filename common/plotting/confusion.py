@@ -1,14 +1,27 @@
 """Which classes a model takes for which."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from ..common import checks
 from ..common.functions import softmax
 from ..common.metrics import _labelled, confusion_matrix
+from ..common.types import ArrayLike, Axes
 from ._style import PLAIN, axes_for, names_of
 from ._tiles import best_columns, color_bar, show_tiles
 
 
-def plot_confusion(y_or_matrix, t=None, ax=None, labels=None, x=None, most=6):
+def plot_confusion(
+    y_or_matrix: ArrayLike,
+    t: ArrayLike | None = None,
+    ax: Axes | None = None,
+    labels: Iterable[Any] | None = None,
+    x: ArrayLike | None = None,
+    most: int = 6,
+) -> Axes:
     """The confusion matrix: how many samples of each true class (row) were taken for each class (column).
 
     Only errors are shaded, by their number, so that a few show beside many right answers; these stand on the

@@ -1,7 +1,11 @@
 """Drawings of models: the graph as one would put it on the board."""
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..common import checks
+from ..common.types import ArrayLike, Axes
 from ._layout import Box, layout
 from ._picture import Picture, text_width
 
@@ -50,7 +54,12 @@ class Vertex:
         return Box(h, w, 0, note + 8, head, 18 if note else 0, corner)
 
 
-def draw(model, ax=None, values=False, x=None):
+def draw(
+    model: Any,
+    ax: Axes | None = None,
+    values: bool = False,
+    x: ArrayLike | tuple[ArrayLike, ...] | None = None,
+) -> Axes:
     """Draw a Sequential or a Graph on ``ax``, or for None on the Axes of a new figure of fitting size; returns the
     Axes. Any other model will do that has a method ``vertices_and_edges(values, x)``.
 

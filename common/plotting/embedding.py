@@ -1,11 +1,19 @@
 """Vectors as named points in the plane."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from ..common import checks
+from ..common.types import ArrayLike, Axes
 from ._style import PLAIN, TRAIN, axes_for, names_of
 
 
-def plot_embedding(vectors, names, ax=None):
+def plot_embedding(
+    vectors: ArrayLike, names: Iterable[Any], ax: Axes | None = None
+) -> Axes:
     """Rows (V, D) as points of the plane, each beside its name: what lies close together?
 
     More than two numbers a row are projected on the two directions in which the rows differ most (principal

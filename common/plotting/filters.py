@@ -1,13 +1,17 @@
 """What a convolution looks for."""
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
 from ..common import checks
+from ..common.types import Axes
 from ._tiles import color_bar, number_of, show_tiles
 
 
-def plot_filters(W, ax=None, most=64):
+def plot_filters(W: Any, ax: Axes | None = None, most: int = 64) -> Axes:
     """The filters W (F, C, KH, KW) of a convolution: up to ``most`` tiles, on one scale, 0 in mid-grey.
 
     ``W``: an array, or a layer or model that holds one as its first parameter. By the number of channels C:

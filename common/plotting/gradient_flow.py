@@ -1,11 +1,16 @@
 """How much of the gradient arrives at each layer."""
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from ..common import checks
+from ..common.types import Axes
 from ._style import PLAIN, TRAIN, VALIDATION, axes_for
 
 
-def plot_gradient_flow(model, ax=None):
+def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     """Of each parameter array, layer by layer, mean |gradient| and its ratio to mean |weight|; log axis.
 
     ``model``: any object with paired ``params`` and ``grads``, after a backward. Gradients that shrink by a

@@ -1,13 +1,17 @@
 """The learning curves of a training run."""
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ..common import checks
+from ..common.types import Array, Axes
 from ._style import PLAIN, TRAIN, VALIDATION, axes_for
 
 
-def plot_history(history, axes=None):
+def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
     """One panel for the loss and one for each metric over the epochs: train and, if there is any, validation.
 
     ``history.epochs`` and ``history.steps`` are dicts of equally long lists, as a Trainer's History has them:
@@ -32,8 +36,8 @@ def plot_history(history, axes=None):
     epochs, steps = _columns("epochs", history.epochs), _columns("steps", history.steps)
     # A run that was stopped within its first epoch has steps only.
     table = epochs if len(epochs.get("epoch", ())) else steps
-    names = dict.fromkeys(key.removeprefix("val_") for key in table if key not in ("epoch", "step"))
-    names = sorted(names, key=lambda name: name != "loss")
+    named = dict.fromkeys(key.removeprefix("val_") for key in table if key not in ("epoch", "step"))
+    names = sorted(named, key=lambda name: name != "loss")
     if not names or not len(table["epoch"]):
         raise ValueError("plot_history: history should hold at least one step, got none; train first")
     panels = axes_for("plot_history", axes, len(names), "axes", f", for {', '.join(names)}")

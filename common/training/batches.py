@@ -1,11 +1,17 @@
 """Mini-batches: a data set in small pieces, in a new order each epoch."""
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
 from ..common import checks
 from ..common.rng import generator
+from ..common.types import Array, ArrayLike, Seed
 
 
-def batches(*arrays, batch_size=32, rng=None, shuffle=True):
+def batches(
+    *arrays: ArrayLike, batch_size: int = 32, rng: Seed = None, shuffle: bool = True
+) -> Iterator[Any]:
     """Go once through arrays of N samples, ``batch_size`` samples at a time.
 
     Each sample comes exactly once, in random order (``shuffle=False``: as they stand), and sample i of a
@@ -42,12 +48,12 @@ def batches(*arrays, batch_size=32, rng=None, shuffle=True):
     return (tuple(a[r] for a in arrays) for r in rows)
 
 
-def samples(who, *arrays, **named):
-    """All as NumPy arrays (N, ...) of the same N >= 1 samples, as a list; errors speak for ``who``."""
+def samples(who, *arrays, **named) -> tuple[Array, ...]:
+    """All as NumPy arrays (N, ...) of the same N >= 1 samples; errors speak for ``who``."""
     named = {f"array {i}": a for i, a in enumerate(arrays, 1)} | named
     if not named:
         raise TypeError(f"{who}: at least one array is needed, got none; call {who}(x, t)")
-    result = []
+    result: list[Array] = []
     for name, given in named.items():
         try:
             a = np.asarray(given)
@@ -62,4 +68,4 @@ def samples(who, *arrays, **named):
             expected = f"hold {len(result[0])} samples as the first array does"
             raise ValueError(checks.wrong(who, name, expected, len(a)))
         result.append(a)
-    return result
+    return tuple(result)

@@ -4,9 +4,10 @@ import math
 import numpy as np
 
 from ..common import checks
+from ..common.types import Arrays
 
 
-def clip_gradients(grads, max_norm):
+def clip_gradients(grads: Arrays, max_norm: float) -> float:
     """Shorten all gradients by one factor, in place, if together they exceed ``max_norm``; return their norm.
 
     norm = √Σ_i Σ grads[i]², over all arrays as one long vector. Where norm > max_norm, every array is

@@ -1,16 +1,23 @@
 """What happened while a model trained."""
+from __future__ import annotations
+
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
 
 from ..common import checks
+from ..common.files import naming, path_of
+from ..common.types import Array, Axes, PathLike
 
 
 class History:
-    """The record of a training run: ``steps`` and ``epochs``, two tables as dicts of equally long lists.
+    """The record of a training: ``steps`` and ``epochs``, tables as dicts of equally long lists.
 
-    ``steps`` has a row per update: ``step`` (from 1), ``epoch`` (a fraction), ``loss``, ``lr``, and ``grad_norm`` when
-    gradients are clipped. ``epochs`` has a row per epoch: ``epoch`` (from 1), ``loss`` (mean over its samples) and the
-    metrics, then the same for the validation data with ``val_`` in front. ``history["val_loss"]`` is short for
-    ``history.epochs["val_loss"]``.
+    ``steps`` has a row per update: ``step`` (from 1), ``epoch`` (a fraction), ``loss``, ``lr``, and
+    ``grad_norm`` when gradients are clipped. ``epochs`` has a row per epoch: ``epoch`` (from 1),
+    ``loss`` (mean over its samples) and the metrics, then the same for the validation data with
+    ``val_`` in front. ``history["val_loss"]`` is short for ``history.epochs["val_loss"]``.
 
     >>> history = History()
     >>> history.add_epoch(epoch=1, loss=0.5, val_loss=0.75)
@@ -20,45 +27,58 @@ class History:
     History(1 epoch: loss 0.5, val_loss 0.75)
     """
 
-    def __init__(self):
-        self.steps, self.epochs = {}, {}
+    def __init__(self) -> None:
+        self.steps: dict[str, list[float]] = {}
+        self.epochs: dict[str, list[float]] = {}
 
-    def add_step(self, **row):
+    def add_step(self, **row: float) -> None:
         add(self.steps, row)
 
-    def add_epoch(self, **row):
+    def add_epoch(self, **row: float) -> None:
         add(self.epochs, row)
 
-    def __getitem__(self, name):
+    @contextmanager
+    def in_epoch(self, epoch: int) -> Iterator[None]:
+        """The steps added in this block divide the epoch evenly, whether it is finished or not."""
+        try:
+            yield
+        finally:
+            column = self.steps.setdefault("epoch", [])
+            new = len(self.steps.get("step", ())) - len(column)
+            column += [epoch - 1 + (k + 1) / new for k in range(new)]
+
+    def __getitem__(self, name: str) -> list[float]:
         if name not in self.epochs:
-            raise KeyError(f"this history has no {name!r}, but {', '.join(map(repr, self.epochs)) or 'nothing yet'}"
-                           + f"; history.steps[{name!r}] has it for each step" * (name in self.steps))
+            names = ", ".join(map(repr, self.epochs)) or "nothing yet"
+            hint = f"; history.steps[{name!r}] has it for each step" if name in self.steps else ""
+            raise KeyError(f"this history has no {name!r}, but {names}{hint}")
         return self.epochs[name]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.epochs)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.epochs.get("epoch", ()))
 
-    def plot(self, axes=None):
+    def plot(self, axes: Axes | Array | None = None) -> Array:
         """Learning curves, a panel for the loss and one for each metric; returns the Axes."""
         from ..plotting import plot_history
         return plot_history(self, axes)
 
-    def to_csv(self, path, per="epoch"):
-        """Write the table of epochs (or, ``per="step"``, of steps) as comma-separated values with a header."""
-        if per not in ("epoch", "step"):
-            raise ValueError(checks.wrong("History.to_csv", "per", "be 'epoch' or 'step'", repr(per)))
-        table = self.epochs if per == "epoch" else self.steps
-        with open(path, "w", newline="", encoding="utf-8") as file:
+    def to_csv(self, path: PathLike, per: Literal["epoch", "step"] = "epoch") -> None:
+        """Write the table of epochs, or with ``per="step"`` of steps, as comma-separated values."""
+        who = "History.to_csv"
+        checks.one_of(who, "per", per, ("epoch", "step"))
+        table, path = self.epochs if per == "epoch" else self.steps, path_of(who, "path", path)
+        with naming(who, path), open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(table)
             writer.writerows(zip(*table.values()))
 
-    def __repr__(self):
-        last = ", ".join(f"{name} {column[-1]:.4g}" for name, column in self.epochs.items() if name != "epoch")
-        return f"History({len(self)} epoch{'s' * (len(self) != 1)}{': ' * bool(last)}{last})"
+    def __repr__(self) -> str:
+        last = [f"{name} {self[name][-1]:.4g}" for name in self if name != "epoch"]
+        number = f"{len(self)} epoch{'s' * (len(self) != 1)}"
+        return f"History({number}: {', '.join(last)})" if last else f"History({number})"
 
 
 def add(table, row):

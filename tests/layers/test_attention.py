@@ -273,5 +273,5 @@ class TestDropout:
         assert not np.array_equal(layer.forward(x), layer.forward(x))
         layer.training = False
         np.testing.assert_array_equal(layer.forward(x), layer.forward(x))
-        with refused(ValueError, "Dropout: p should be the share dropped, 0 <= p < 1, got 1.5"):
+        with refused(ValueError, "MultiHeadAttention: dropout should be the share dropped, 0 <= dropout < 1, got 1.5"):
             MultiHeadAttention.init(6, heads=2, dropout=1.5)

@@ -3,6 +3,7 @@ import itertools
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -131,6 +132,23 @@ class TestWeighing:
         Trainer(several, SGD(0.5), metrics=()).fit(batches=lambda: batches, accumulate=4, epochs=1, progress=False)
         for a, b in zip(one.params, several.params):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+    def test_weights_below_one(self):
+        """A batch may weigh less than one sample: its gradient counts by what its loss says is the count."""
+        class Weighed:
+            params, grads = [np.array([1.0, 1.0])], [np.zeros(2)]
+
+            def forward(self, x, t):
+                self.loss, self.x = SimpleNamespace(count=t.item()), x
+                return float(x[0] @ self.params[0])
+
+            def backward(self):
+                self.grads[0][...] = self.x[0]
+        batches = [(np.array([[8.0, 0.0]]), np.array([0.25])), (np.array([[0.0, 4.0]]), np.array([0.125]))]
+        trainer = Trainer(Weighed(), SGD(0.375))
+        history = trainer.fit(batches=lambda: batches, accumulate=2, epochs=1, progress=False)
+        assert history["loss"] == history.steps["loss"] == [pytest.approx((0.25 * 8 + 0.125 * 4) / 0.375)]
+        np.testing.assert_allclose(trainer.model.params[0], [1 - 0.25 * 8, 1 - 0.125 * 4])
 
     def test_sequences_of_any_length(self):
         ids = [RNG.integers(0, 9, (3, n)) for n in (2, 9, 5)]

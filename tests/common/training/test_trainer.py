@@ -2,6 +2,8 @@
 import csv
 import functools
 import weakref
+from itertools import islice, repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from chainrule.datasets import text_batches
 from chainrule.layers import Affine, Dropout, ReLU, SoftmaxWithLoss, SquaredError
 from chainrule.models import CBOW, Graph, Input, LanguageModel, Seq2Seq, Sequential, SkipGram
 from chainrule.optimizers import SGD, Adam, step_decay
-from chainrule.training import History, Trainer, batches
+from chainrule.training import History, Trainer, answers, batches
+from tests.errors import refused
 
 
 def network(seed=0, **options):
@@ -156,9 +159,23 @@ def test_batches_that_make_no_array_for_a_metric_of_the_whole_are_refused(data):
         fit(Trainer(Graph(x, [y, y + y], t, loss=SoftmaxWithLoss()(y, t)), SGD(), metrics=(r2,)), data, batch_size=22)
 
 
+def test_samples_do_not_follow_each_other_in_evaluate():
+    trainer = Trainer(LanguageModel(6, 8, 8, rng=0), SGD(), metrics=())
+    assert trainer.evaluate(ids, ids, batch_size=5)["loss"] == pytest.approx(trainer.evaluate(ids, ids)["loss"], rel=1e-6)
+
+
+def test_an_epoch_without_end_is_mentioned():
+    endless = answers.batches(lambda: repeat((0, 0)), epoch=1)
+    assert sum(1 for _ in islice(endless, 1_000_000)) == 1_000_000
+    with pytest.warns(UserWarning, match="passed a million batches .* steps_per_epoch="):
+        next(endless)
+
+
 def test_a_metric_of_the_whole_that_fails_is_named(data):
     with pytest.raises(ValueError, match=r"the metric r2 does not suit Sequential .* \(r2: t should have shape \(22, 4\)"):
         fit(Trainer(network(), SGD(), metrics=(r2,)), data)
+    with pytest.raises(ValueError, match=r"the metric fifth does not suit Sequential .* out of bounds"):
+        fit(Trainer(network(), SGD(), metrics={"fifth": lambda y, t: y[:, 4].mean()}), data)
 
 
 def top(k):
@@ -166,7 +183,8 @@ def top(k):
 
 
 def test_a_dict_gives_metrics_their_names(data):
-    metrics = {"top 1": top(1), "top 2": top(2), "right": lambda y, t: np.float32(np.sum(y.argmax(axis=1) == t))}
+    metrics = {"top 1": top(1), "top 2": top(2), "right": lambda y, t: np.float32(np.sum(y.argmax(axis=1) == t)),
+               "all": lambda y, t: np.all(y.argmax(axis=1) == t)}
     trainer = Trainer(network(), SGD(1e-12), metrics)
     history = fit(trainer, data, epochs=1, validation_data=data)
     values = {name: metric(network().forward(data[0]), data[1]) for name, metric in metrics.items()}
@@ -236,7 +254,8 @@ class OwnModel:
 
 def test_a_model_of_ones_own_has_metrics_from_the_first_epoch_if_it_keeps_its_output(data):
     assert len(fit(Trainer(OwnModel(keep=True), SGD()), data)["accuracy"]) == 3
-    assert list(fit(Trainer(OwnModel(keep=False), SGD()), data).epochs) == ["epoch", "loss"]
+    for metrics in {}, {"metrics": ()}:
+        assert list(fit(Trainer(OwnModel(keep=False), SGD(), **metrics), data).epochs) == ["epoch", "loss"]
     trainer = Trainer(OwnModel(keep=False), SGD(), metrics=[accuracy, perplexity])
     with pytest.raises(TypeError, match="^Trainer.fit: OwnModel should keep its last output .* self.output = y in its"):
         fit(trainer, data)
@@ -358,7 +377,11 @@ def nan_at(a, index, value=np.nan):
     (lambda x, t: dict(epochs=1.5), TypeError, "Trainer.fit: epochs should be a whole number, got 1.5"),
     (lambda x, t: dict(batch_size=-4), ValueError, "batch_size should be at least 1, got -4"),
     (lambda x, t: dict(accumulate=0), ValueError, "accumulate should be at least 1, got 0"),
-    (lambda x, t: dict(max_grad_norm=0), ValueError, "max_norm"),
+    (lambda x, t: dict(max_grad_norm=0), ValueError, "^Trainer.fit: max_grad_norm should be a positive number or None, got 0$"),
+    (lambda x, t: dict(max_grad_norm="1"), TypeError, "^Trainer.fit: max_grad_norm should be a positive number or None, got '1'"),
+    (lambda x, t: dict(progress=x), TypeError, "^Trainer.fit: progress should be True or False, got ndarray$"),
+    (lambda x, t: dict(drop_last=x), TypeError, "^Trainer.fit: drop_last should be True or False, got ndarray$"),
+    (lambda x, t: dict(x=None, t=None, batches=words, steps_per_epoch=0), ValueError, "steps_per_epoch should be at least 1"),
     (lambda x, t: dict(x=[[1.0, 2.0], [1.0]], t=[0, 1]), ValueError, "Trainer.fit: x should have rows of one length, got a"),
     (lambda x, t: dict(t=[[1.0, 2.0], [1.0]]), ValueError, "Trainer.fit: t should have rows of one length, got a ragged list"),
     (lambda x, t: dict(x=()), TypeError, "Trainer.fit: x should hold at least one input, got a tuple of length 0"),
@@ -370,13 +393,17 @@ def nan_at(a, index, value=np.nan):
     *[(lambda x, t, b=b: dict(x=None, t=None, batches=b), TypeError, f"^Trainer.fit: {name} should {message}")
       for b, name, message in (
           (words(), "batches", "be a function .*, got generator; as in batches=lambda: text_batches"),
-          (list(words()), "batches", "be a function that yields an epoch's batches, got a list of length 8"),
+          (list(words()), "batches", "be a function of no arguments that yields an epoch's batches, got a list of length 8"),
+          (ReLU(), "batches", "be a function .*, got ReLU; as in"),
+          (lambda epoch: words(), "batches", "be a function of no arguments that yields an epoch's batches, got function"),
+          (lambda: np.array(3.0), r"batches\(\)", r"return the batches of an epoch or yield them, got an array of shape \(\)"),
           (lambda: None, r"batches\(\)", "return the batches of an epoch or yield them, got None"),
           (lambda: [np.ones((2, 3))], r"batch 1 of batches\(\)", r"be a tuple \(x, t\), .* got an array of shape \(2, 3\)"),
           (lambda: [(np.ones(3),)], r"batch 1 of batches\(\)", r"be a tuple \(x, t\), inputs first, got a tuple of length 1"))],
     *[(lambda x, t, k=k, v=v: {"x": None, "t": None, "batches": words, k: t if v is None else v}, ValueError,
        f"^Trainer.fit: {k} should be left out beside batches=, got {got}; each batch is a tuple")
-      for k, v, got in (("t", None, r"an array of shape \(22,\)"), ("batch_size", 64, "64"), ("rng", 0, "0"))],
+      for k, v, got in (("t", None, r"an array of shape \(22,\)"), ("batch_size", 64, "64"), ("rng", 0, "0"),
+                        ("batch_size", np.ones(3), r"an array of shape \(3,\)"), ("drop_last", True, "True"))],
     (lambda x, t: dict(rng="seed"), TypeError, "^Trainer.fit: rng should be a numpy.random.Generator, a seed .* got 'seed'"),
     (lambda x, t: dict(callbacks=print), TypeError, r"^Trainer.fit: callbacks should be a list .* callbacks=\[function\]"),
     (lambda x, t: dict(callbacks=["stop"]), TypeError, r"^Trainer.fit: callbacks\[0\] should be a function, got 'stop'"),
@@ -467,8 +494,37 @@ def test_history_to_csv(tmp_path, data):
             header, *rows = csv.reader(file)
         assert header == list(table)
         np.testing.assert_array_equal(np.array(rows, float).T, list(table.values()))
-    with pytest.raises(ValueError, match="per should be 'epoch' or 'step', got 'batch'"):
-        history.to_csv(tmp_path / "x", per="batch")
+
+
+@pytest.mark.parametrize("change, error, message", [
+    ({"per": "batch"}, ValueError, "History.to_csv: per should be 'epoch' or 'step', got 'batch'"),
+    ({"per": np.ones(3)}, ValueError, "History.to_csv: per should be 'epoch' or 'step', got ndarray"),
+    ({"path": 1}, TypeError, "History.to_csv: path should be a path, got 1"),
+    ({"path": "nowhere/epochs.csv"}, FileNotFoundError,
+     f"[Errno 2] History.to_csv: No such file or directory: {str(Path('nowhere/epochs.csv'))!r}"),
+])
+def test_no_place_for_a_history(change, error, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with refused(error, message):
+        History().to_csv(**{"path": "epochs.csv"} | change)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_steps_of_an_epoch_divide_it_evenly():
+    history = History()
+    for epoch, steps in ((1, 4), (2, 2), (3, 0)):
+        with history.in_epoch(epoch):
+            for _ in range(steps):
+                history.add_step(step=1, loss=0.5)
+    assert history.steps["epoch"] == [0.25, 0.5, 0.75, 1.0, 1.5, 2.0]
+
+
+def test_what_a_trainer_looks_like(data):
+    trainer = Trainer(network(), SGD(0.1), metrics={"right": accuracy, "top_2": top(2)})
+    assert repr(trainer) == ("Trainer(Sequential, SGD(lr=0.1, weight_decay=0.0), metrics=[right, top_2], "
+                             "history=History(0 epochs))")
+    fit(trainer, data, epochs=1)
+    assert repr(trainer).endswith(f"history={trainer.history!r})") and "History(1 epoch: loss " in repr(trainer)
 
 
 def test_a_name_that_is_not_in_the_history():
@@ -480,3 +536,17 @@ def test_a_name_that_is_not_in_the_history():
     with pytest.raises(KeyError, match="this history has no 'lr', but 'epoch', 'loss'; .*steps.*lr.* has it for each step"):
         history["lr"]
     assert "loss" in history and "lr" not in history and list(history) == ["epoch", "loss"]
+
+
+def test_sums_of_batches_make_the_sum_of_all():
+    """With reduction="sum" accumulated gradients add up, and an epoch's loss is the mean of its batches' sums."""
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((7, 3)), rng.standard_normal((7, 2))
+    one, several = (Sequential(Affine.init(3, 2, rng=1, dtype=np.float64), loss=SquaredError(reduction="sum")) for _ in range(2))
+    Trainer(one, SGD(0.01), metrics=()).fit(batches=lambda: [(x, t)], epochs=1, progress=False)
+    history = Trainer(several, SGD(0.01), metrics=()).fit(
+        batches=lambda: [(x[:4], t[:4]), (x[4:], t[4:])], accumulate=2, epochs=1, progress=False)
+    for a, b in zip(one.params, several.params):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    fresh = Sequential(Affine.init(3, 2, rng=1, dtype=np.float64), loss=SquaredError(reduction="sum"))
+    np.testing.assert_allclose(history["loss"], [fresh.forward(x, t) / 2])

@@ -1,0 +1,84 @@
+"""What a training step needs beside its three lines: checks, accumulation, clipping, a record."""
+import math
+from contextlib import contextmanager
+
+import numpy as np
+
+from ..common import checks
+from . import answers
+from .clipping import clip_gradients
+from .measures import Mean, Measures
+
+
+class Step:
+    """The step being made: its loss and gradients so far; ``measures`` are those of the epoch."""
+
+    def __init__(self, trainer, fit, epoch, bar):
+        self.model, self.optimizer, self.history = trainer.model, trainer.optimizer, trainer.history
+        self.measures = Measures(trainer.model, trainer.metrics, answers.FIT)
+        self.epoch, self.batch, self.bar, self.max_norm = epoch, 0, bar, fit.max_grad_norm
+        self.loss = Mean()
+        self.summed = getattr(getattr(self.model, "loss", None), "reduction", "mean") == "sum"
+        several = fit.accumulate > 1
+        self.sums = [np.zeros_like(g) for g in self.model.grads] if several else []
+
+    def checked(self, loss, batch):
+        """The loss of a batch as a Python float; an error unless it is one finite number."""
+        self.batch += 1
+        loss = answers.loss(loss, answers.FIT)
+        if not math.isfinite(loss):
+            for j, a in enumerate(batch):
+                name = f"array {j} of batch {self.batch} in epoch {self.epoch}"
+                checks.finite(answers.FIT, name, a)
+            raise FloatingPointError(
+                f"{answers.FIT}: the loss became {loss} in epoch {self.epoch}, batch {self.batch}; "
+                f"try a smaller learning rate{self.or_clip()}")
+        return loss
+
+    def add(self, loss, batch):
+        """Count in a batch after its backward: loss, metrics and, of several batches, gradients."""
+        weight = self.measures.add(loss, batch)
+        self.loss.add(weight * loss, weight)
+        for s, g in zip(self.sums, self.model.grads):
+            s += weight * g
+        self.bar.batch(loss)
+
+    @contextmanager
+    def ready(self):
+        """Average the gradients of several batches, clip them, and record the update made here."""
+        number, loss, row = len(self.history.steps.get("step", ())) + 1, self.loss.value(0.0), {}
+        for s, g in zip(self.sums, self.model.grads):
+            g[...] = s if self.summed else s / (self.loss.count or 1)     # 0: every label is ignored
+            s[...] = 0
+        if self.max_norm is not None:
+            row["grad_norm"] = clip_gradients(self.model.grads, self.max_norm)
+        lr = getattr(self.optimizer, "lr", None)
+        row["lr"] = lr(self.optimizer.step) if callable(lr) else lr
+        try:
+            yield
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"{answers.FIT}: step {number} has a gradient that is not finite"
+                f"{where(self.model)}. {error}. The loss, {loss:.4g}, is finite: a backward of that "
+                "layer or of one after it divides by zero or overflows where its forward does not "
+                "(check_gradients shows which), or the weights have grown too large: try a smaller "
+                f"learning rate{self.or_clip()}") from error
+        self.history.add_step(step=number, loss=loss, **row)
+        self.loss = Mean()
+
+    def or_clip(self):
+        """The advice to clip, or the bound that was not small enough."""
+        return (", or clip the gradients with max_grad_norm=1.0" if self.max_norm is None else
+                f" (max_grad_norm is {self.max_norm:g})")
+
+
+def where(model):
+    """Which gradient is not finite, and of which layer, if the model names its parameters."""
+    i = next((i for i, g in enumerate(model.grads) if not np.isfinite(g).all()), None)
+    names, layers = getattr(model, "names", ()), getattr(model, "layers", ())
+    if i is None or i >= len(names):
+        return ""
+    number = names[i].partition(".")[0]
+    known = number.isdecimal() and int(number) < len(layers)
+    kind = f" ({type(layers[int(number)]).__name__})" if known else ""
+    return f", the gradient of {names[i]}: layer {number}{kind}"
