@@ -327,6 +327,30 @@ def whole(who, name, value):
     return count(who, name, value, least=-2**62)
 
 
+def axis(who, value):
+    """``value`` if it is an axis, a tuple of different ones, or None for all."""
+    given = () if value is None else value if isinstance(value, tuple) else (value,)
+    for a in given:
+        whole(who, "axis", a)
+    if len(set(given)) < len(given):
+        raise ValueError(wrong(who, "axis", "be an axis, a tuple of different ones or None for all", value))
+    return value
+
+
+def axes(who, axis, x):
+    """The axes of x that ``axis`` names, counted from the front, as a tuple."""
+    if axis is None:
+        return tuple(range(x.ndim))
+    given = axis if isinstance(axis, tuple) else (axis,)
+    for a in given:
+        if not -x.ndim <= a < x.ndim:
+            raise ValueError(wrong(who, "x", f"have an axis {a}", f"shape {x.shape}"))
+    counted = tuple(a % x.ndim for a in given)
+    if len(set(counted)) < len(counted):                       # 1 and -1 of two axes
+        raise ValueError(wrong(who, "x", f"have different axes {axis}", f"shape {x.shape}"))
+    return counted
+
+
 def flag(who, name, value):
     """``value`` as a Python bool: True, False, or the numbers 1 and 0."""
     if not isinstance(value, (bool, int, np.bool_, np.integer)) or value not in (0, 1):

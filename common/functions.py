@@ -26,28 +26,56 @@ def relu(x):
     return np.maximum(x, np.zeros(x.shape[-1:], x.dtype) if x.ndim < 3 else x.dtype.type(0))
 
 
-def softmax(x):
-    """exp(x_j) / Σ_k exp(x_k) along the last axis; the row's maximum is taken off first, which changes nothing but
-    keeps exp from overflowing.
+def softmax(x, axis=-1):
+    """exp(x_j) / Σ_k exp(x_k) along an axis, several or (``axis=None``) all; the maximum is taken off first, which
+    changes nothing but keeps exp from overflowing.
 
     >>> softmax(np.array([[1000.0, 1000.0, -1000.0]]))
     array([[0.5, 0.5, 0. ]])
     """
-    x = checks.numbers("softmax", "x", x, axes=1)
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    e /= e.sum(axis=-1, keepdims=True)
+    x, axes = along("softmax", x, axis)
+    e, _ = exponentials(x, axes)
+    e /= e.sum(axis=axes, keepdims=True)
     return e
 
 
-def log_softmax(x):
-    """log softmax(x) = (x - max) - log Σ exp(x - max) along the last axis, finite where softmax itself is 0.
+def log_softmax(x, axis=-1):
+    """log softmax(x) = (x - max) - log Σ exp(x - max) along an axis, finite where softmax itself is 0.
 
     >>> log_softmax(np.array([[0.0, -1000.0]]))
     array([[    0., -1000.]])
     """
-    x = checks.numbers("log_softmax", "x", x, axes=1)
-    z = x - x.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    x, axes = along("log_softmax", x, axis)
+    z = x - x.max(axis=axes, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=axes, keepdims=True))
+
+
+def logsumexp(x, axis=-1, keepdims=False):
+    """log Σ exp(x) = max + log Σ exp(x - max) along an axis, several or (``axis=None``) all: a smooth maximum.
+
+    >>> logsumexp(np.array([[1000.0, 1000.0], [0.0, -1000.0]])).round(4)
+    array([1000.6931,    0.    ])
+    """
+    x, axes = along("logsumexp", x, axis)
+    e, top = exponentials(x, axes)
+    y = top + np.log(e.sum(axis=axes, keepdims=True))
+    return y if checks.flag("logsumexp", "keepdims", keepdims) else y.squeeze(axes)[()]
+
+
+def exponentials(x, axes):
+    """exp(x - max) along the axes, and the maximum."""
+    top = x.max(axis=axes, keepdims=True)
+    with np.errstate(over="ignore"):                  # x - max may be -inf, whose exp is 0
+        return np.exp(x - top), top
+
+
+def along(who, x, axis):
+    """x as floats, and the axes that ``axis`` names as a tuple; an error if x has no entries along them."""
+    x = checks.numbers(who, "x", x, axes=1)
+    axes = checks.axes(who, checks.axis(who, axis), x)
+    if not all(x.shape[a] for a in axes):
+        raise ValueError(checks.wrong(who, "x", f"have entries along axis {axis}", f"shape {x.shape}"))
+    return x if x.dtype.kind == "f" else x.astype(np.float64), axes
 
 
 def one_hot(t, classes, dtype=np.float32):

@@ -43,32 +43,47 @@ def gaussian(shape, rng=None, dtype=np.float32, std=0.01):
     0.01
     """
     std = checks.number("gaussian", "std", std, low=0, expected="be a finite number, 0 or larger")
-    return _normal("gaussian", _sizes("gaussian", shape, dtype), rng, dtype, std)
+    return _drawn("gaussian", _sizes("gaussian", shape, dtype), rng, dtype, std, "normal")
 
 
-def xavier(shape, rng=None, dtype=np.float32):
-    """W ~ N(0, 2 / (fan_in + fan_out)), the compromise between fan_in · Var(W) = 1 and fan_out · Var(W) = 1.
+def uniform(shape, rng=None, dtype=np.float32, bound=0.05):
+    """W ~ U(-bound, bound), whatever the fans are: of variance bound² / 3.
 
-    For units that are linear near 0, such as tanh (Glorot and Bengio 2010, Understanding the difficulty of
-    training deep feedforward neural networks).
+    >>> round(float(np.abs(uniform((300, 200), rng=0)).max()), 3)
+    0.05
+    """
+    bound = checks.number("uniform", "bound", bound, low=0, expected="be a finite number, 0 or larger")
+    return _drawn("uniform", _sizes("uniform", shape, dtype), rng, dtype, bound / np.sqrt(3), "uniform")
+
+
+def xavier(shape, rng=None, dtype=np.float32, gain=1.0, distribution="normal"):
+    """W ~ N(0, gain² · 2 / (fan_in + fan_out)), the compromise between fan_in · Var(W) = 1 and fan_out · Var(W) = 1.
+
+    With ``distribution="uniform"`` W ~ U(-a, a) of the same variance: a = gain · √(6 / (fan_in + fan_out)). For units
+    that are linear near 0, such as tanh (Glorot and Bengio 2010, Understanding the difficulty of training deep
+    feedforward neural networks).
 
     >>> round(float(xavier((300, 200), rng=0).var() * (300 + 200)), 1)
     2.0
     """
-    shape = _sizes("xavier", shape, dtype, axes=2)
-    return _normal("xavier", shape, rng, dtype, np.sqrt(2 / sum(_fans(shape))))
+    shape, gain = _sizes("xavier", shape, dtype, axes=2), checks.number("xavier", "gain", gain)
+    return _drawn("xavier", shape, rng, dtype, gain * np.sqrt(2 / sum(_fans(shape))), distribution)
 
 
-def he(shape, rng=None, dtype=np.float32):
-    """W ~ N(0, 2 / fan_in): ReLU keeps half of the signal's second moment, so fan_in · Var(W) has to be 2.
+def he(shape, rng=None, dtype=np.float32, gain=1.0, distribution="normal", mode="fan_in"):
+    """W ~ N(0, gain² · 2 / fan_in): ReLU keeps half of the signal's second moment, so fan_in · Var(W) has to be 2.
 
-    (He, Zhang, Ren and Sun 2015, Delving deep into rectifiers.)
+    With ``distribution="uniform"`` W ~ U(-a, a) of the same variance: a = gain · √(6 / fan_in). ``mode="fan_out"``
+    keeps the second moment of the gradient instead. A LeakyReLU has the gain 1 / √(1 + slope²), a linear layer 1 / √2.
+    (He, Zhang, Ren and Sun 2015, Delving deep into rectifiers. PyTorch's kaiming_normal_ and kaiming_uniform_, where
+    the √2 is part of the gain.)
 
     >>> round(float(he((300, 200), rng=0).var() * 300), 1)
     2.0
     """
-    shape = _sizes("he", shape, dtype, axes=2)
-    return _normal("he", shape, rng, dtype, np.sqrt(2 / _fans(shape)[0]))
+    shape, gain = _sizes("he", shape, dtype, axes=2), checks.number("he", "gain", gain)
+    fan = _fans(shape)[checks.one_of("he", "mode", mode, ("fan_in", "fan_out")) == "fan_out"]
+    return _drawn("he", shape, rng, dtype, gain * np.sqrt(2 / fan), distribution)
 
 
 def orthogonal(shape, rng=None, dtype=np.float32, gain=1.0):
@@ -94,8 +109,14 @@ def orthogonal(shape, rng=None, dtype=np.float32, gain=1.0):
     return np.ascontiguousarray(Q if rows >= columns else Q.T, dtype).reshape(shape)
 
 
-def _normal(who, shape, rng, dtype, std):
-    return generator(who, rng).normal(0.0, std, shape).astype(dtype, copy=False)
+def _drawn(who, shape, rng, dtype, std, distribution):
+    """Numbers of mean 0 and of this standard deviation; those of U(-a, a) have a / √3."""
+    rng = generator(who, rng)
+    if checks.one_of(who, "distribution", distribution, ("normal", "uniform")) == "normal":
+        W = std * rng.standard_normal(shape)
+    else:
+        W = np.sqrt(3) * std * rng.uniform(-1, 1, shape)
+    return W.astype(dtype, copy=False)
 
 
 def _fans(shape):
@@ -126,7 +147,7 @@ def weights(who, initializer, shape, rng, dtype, name="initializer"):
     """What a layer's ``init`` begins with: the array of this shape and dtype that ``initializer`` makes."""
     dtype, rng, shape = checks.float_type(who, "dtype", dtype), generator(who, rng), tuple(map(int, shape))
     if isinstance(initializer, type) or not callable(initializer) or hasattr(initializer, "forward"):
-        known = isinstance(initializer, str) and initializer in ("constant", "gaussian", "xavier", "he", "orthogonal")
+        known = isinstance(initializer, str) and initializer in ("constant", "gaussian", "uniform", "xavier", "he", "orthogonal")
         raise TypeError(checks.wrong(who, name, "be a function such as he, of chainrule.common", checks.text(initializer),
                                      f"{name}={initializer}, without quotes" if known else ""))
     checks.room(who, "the sizes", shape, each=16)

@@ -1,5 +1,5 @@
 """The layers, one family per file; each with a hand-written backward."""
-from .activations import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
+from .activations import ELU, GELU, LeakyReLU, LogSumExp, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from .affine import Affine
 from .arithmetic import Add, Divide, Exp, Log, Maximum, Multiply, Power, Sin, Subtract
 from .attention import Attention, MultiHeadAttention, PositionalEncoding
@@ -14,8 +14,8 @@ from .recurrent import GRU, LSTM, RNN, Bidirectional, GRUCell, LSTMCell, RNNCell
 from .structure import Branch, Concatenate, Flatten, Last, Mean, Repeat, Reshape, Sum, Transpose
 
 __all__ = [
-    "Affine", "MatMul", "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "GELU", "Softplus", "Softmax",
-    "Add", "Subtract", "Multiply", "Divide", "Power", "Exp", "Log", "Sin", "Maximum",
+    "Affine", "MatMul", "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "SiLU", "GELU", "Softplus", "Softmax",
+    "Add", "Subtract", "Multiply", "Divide", "Power", "Exp", "Log", "Sin", "Maximum", "LogSumExp",
     "Repeat", "Sum", "Mean", "Branch", "Last", "Flatten", "Reshape", "Transpose", "Concatenate", "Dropout",
     "BatchNorm", "LayerNorm", "GroupNorm", "Convolution", "Convolution1D", "TransposedConvolution",
     "MaxPool", "AveragePool", "GlobalAveragePool",

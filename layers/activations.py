@@ -1,4 +1,4 @@
-"""Activations: elementwise functions without parameters, and softmax along the last axis.
+"""Activations: elementwise functions without parameters, and softmax and the logarithm of its sum.
 
 An elementwise y = f(x) has a diagonal Jacobian, so backward is one product: dL/dx = dL/dy · f'(x). All of them take
 any shape and keep the input's float dtype.
@@ -6,7 +6,8 @@ any shape and keep the input's float dtype.
 import numpy as np
 
 from ..common import checks
-from ..common.functions import relu, sigmoid, softmax
+from ..common.engine import normal
+from ..common.functions import logsumexp, relu, sigmoid, softmax
 from ..common.layer import Layer
 
 
@@ -118,6 +119,65 @@ class LeakyReLU(Layer):
         return dout * factor
 
 
+class ELU(Layer):
+    """y = x where x > 0, α (exp(x) - 1) elsewhere: the exponential linear unit, which ends smoothly at -α.
+
+    Backward:
+
+        dL/dx = dL/dy · (1 where x > 0, α exp(x) elsewhere)
+
+    Source: Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential linear units
+    (2016).
+
+    >>> layer = ELU(alpha=2.0)
+    >>> layer.forward(np.array([[-1000.0, 0.0, 3.0]]))
+    array([[-2.,  0.,  3.]])
+    >>> layer.backward(np.array([[1.0, 1.0, 1.0]]))
+    array([[0., 2., 1.]])
+    """
+    shapes = "x (...) -> y (...)"
+
+    def __init__(self, alpha=1.0):
+        super().__init__()
+        self.alpha = checks.number("ELU", "alpha", alpha)
+
+    def forward(self, x):
+        self.cache = x
+        return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
+
+    def backward(self, dout):
+        x = self.cache
+        return dout * np.where(x > 0, x.dtype.type(1), self.alpha * np.exp(np.minimum(x, 0)))
+
+
+class SiLU(Layer):
+    """y = x σ(x), the sigmoid linear unit, also called swish: nearly ReLU, but smooth, with a dip to -0.28 at -1.28.
+
+    Backward, by the product rule with σ' = σ (1 - σ):
+
+        dL/dx = dL/dy · σ(x) (1 + x (1 - σ(x)))
+
+    Source: Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural network function approximation in
+    reinforcement learning (2018).
+
+    >>> layer = SiLU()
+    >>> layer.forward(np.array([[-1000.0, 0.0, 1.0]])).round(4)
+    array([[-0.    ,  0.    ,  0.7311]])
+    >>> np.abs(layer.backward(np.array([[1.0, 1.0, 1.0]]))).round(4)
+    array([[0.    , 0.5   , 0.9277]])
+    """
+    shapes = "x (...) -> y (...)"
+
+    def forward(self, x):
+        s = sigmoid(x)
+        self.cache = x, s
+        return x * s
+
+    def backward(self, dout):
+        x, s = self.cache
+        return dout * (s * (1 + x * (1 - s)))
+
+
 class Softplus(Layer):
     """y = log(1 + exp(x)), a smooth ReLU, computed as max(0, x) + log(1 + exp(-|x|)), which cannot overflow.
 
@@ -145,49 +205,43 @@ class Softplus(Layer):
 
 
 class GELU(Layer):
-    """y = ½ x (1 + tanh u), u = √(2/π) (x + 0.044715 x³): the tanh form of x · P(Z ≤ x), Z standard normal.
+    """y = x Φ(x), Φ(x) = P(Z ≤ x) for a standard normal Z: by default near it, by tanh, or with ``exact=True``
 
-    Backward, by the product rule, with t = tanh u and dt/dx = (1 - t²) du/dx:
+        Φ(x) ≈ ½ (1 + tanh u), u = √(2/π) (x + 0.044715 x³)        Φ'(x) ≈ 2 Φ(x) (1 - Φ(x)) du/dx
+        Φ(x) = ½ (1 + erf(x/√2))                                   Φ'(x) = exp(-x²/2) / √(2π)
 
-        dL/dx = dL/dy · [½ (1 + t) + ½ x (1 - t²) √(2/π) (1 + 3 · 0.044715 x²)]
+    Backward, by the product rule:
 
-    Source: Hendrycks and Gimpel, Gaussian error linear units (2016).
+        dL/dx = dL/dy · (Φ(x) + x Φ'(x))
+
+    The two differ by at most 0.0005; which one a network was trained with is part of it. Source: Hendrycks and Gimpel,
+    Gaussian error linear units (2016).
 
     >>> layer = GELU()
     >>> layer.forward(np.array([[-1000.0, 0.0, 1.0]])).round(4)
     array([[-0.    ,  0.    ,  0.8412]])
     >>> layer.backward(np.array([[1.0, 1.0, 1.0]])).round(4)
     array([[0.   , 0.5  , 1.083]])
+    >>> GELU(exact=True).forward(np.array([[-1000.0, 0.0, 1.0]])).round(4)
+    array([[-0.    ,  0.    ,  0.8413]])
     """
     shapes = "x (...) -> y (...)"
 
-    scale, cubic = float(np.sqrt(2 / np.pi)), 0.044715
-
-    # One array takes each step of a formula: with a new one for every operator this would be the slowest layer of a Transformer.
+    def __init__(self, exact=False):
+        super().__init__()
+        self.exact = checks.flag("GELU", "exact", exact)
 
     def forward(self, x):
-        bent = np.clip(x, -50, 50)            # beyond, t is ±1 to the last bit, and x³ might overflow
-        t = bent * bent
-        t *= self.scale * self.cubic
-        t += self.scale
-        t *= bent
-        t = np.tanh(t)
-        self.cache = bent, t
-        y = 1 + t
-        y *= 0.5
-        y *= x
-        return y
+        near = np.clip(x, -50, 50)              # beyond, Φ is 0 or 1 to the last bit, and x³ might overflow
+        P = normal.cdf(near) if self.exact else normal.tanh_cdf(near)
+        self.cache = near, P
+        return x * P
 
     def backward(self, dout):
-        x, t = self.cache
-        slope = x * x
-        slope *= 3 * self.scale * self.cubic
-        slope += self.scale
-        slope *= x                  # x du/dx
-        slope *= 1 - t * t
-        slope += t
-        slope += 1
-        slope *= 0.5
+        x, P = self.cache
+        slope = normal.density(x) if self.exact else normal.tanh_density(x, P)
+        slope *= x
+        slope += P
         slope *= dout
         return slope
 
@@ -218,3 +272,35 @@ class Softmax(Layer):
         y = self.cache
         g = dout * y
         return g - y * g.sum(axis=-1, keepdims=True)
+
+
+class LogSumExp(Layer):
+    """y = log Σ_j exp(x_j) along an axis, several axes or (``axis=None``) all: a smooth maximum, at most log n above it.
+
+    Backward. ∂y/∂x_j = exp(x_j) / Σ_k exp(x_k), so softmax shares the gradient out:
+
+        dL/dx_j = dL/dy · softmax(x)_j
+
+    Source: Goodfellow, Bengio and Courville, Deep Learning (2016), chapter 4.1.
+
+    >>> layer = LogSumExp()
+    >>> layer.forward(np.array([[1000.0, 1000.0], [0.0, -1000.0]])).round(4)
+    array([1000.6931,    0.    ])
+    >>> layer.backward(np.array([1.0, 3.0]))
+    array([[0.5, 0.5],
+           [3. , 0. ]])
+    """
+    shapes = "x (N, ...) -> y (...)"
+
+    def __init__(self, axis=-1, keepdims=False):
+        super().__init__()
+        self.axis, self.keepdims = checks.axis("LogSumExp", axis), checks.flag("LogSumExp", "keepdims", keepdims)
+
+    def forward(self, x):
+        axes = checks.axes("LogSumExp", self.axis, x)
+        self.cache = x, axes
+        return logsumexp(x, axes, self.keepdims)
+
+    def backward(self, dout):
+        x, axes = self.cache
+        return (dout if self.keepdims else np.expand_dims(dout, axes)) * softmax(x, axes)

@@ -8,13 +8,6 @@ from ..common.engine.products import axis_sum
 from ..common.layer import Layer
 
 
-def axis_of(layer, axis, x):
-    """The axis counted from the front; an error that names the layer if x has no such axis."""
-    if not -x.ndim <= axis < x.ndim:
-        raise ValueError(checks.wrong(type(layer).__name__, "x", f"have an axis {axis}", f"shape {x.shape}"))
-    return axis % x.ndim
-
-
 class Repeat(Layer):
     """Each slice of an axis n times in a row, as ``np.repeat(x, n, axis)``: (1, D) becomes (n, D).
 
@@ -39,7 +32,7 @@ class Repeat(Layer):
         self.n, self.axis = checks.count("Repeat", "n", n), checks.whole("Repeat", "axis", axis)
 
     def forward(self, x):
-        self.cache = x.shape, x.dtype, axis_of(self, self.axis, x)
+        self.cache = x.shape, x.dtype, *checks.axes("Repeat", self.axis, x)
         checks.room("Repeat", "n", (x.size, self.n), x.itemsize, got=self.n)
         return np.repeat(x, self.n, axis=self.axis)
 
@@ -69,19 +62,13 @@ class Sum(Layer):
 
     def __init__(self, axis=0, keepdims=False):
         super().__init__()
-        who, axes = type(self).__name__, () if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        for a in axes:
-            checks.whole(who, "axis", a)
-        if len(set(axes)) < len(axes):
-            raise ValueError(checks.wrong(who, "axis", "be an axis, a tuple of different ones or None for all", axis))
-        self.axis, self.keepdims = axis, checks.flag(who, "keepdims", keepdims)
+        who = type(self).__name__
+        self.axis, self.keepdims = checks.axis(who, axis), checks.flag(who, "keepdims", keepdims)
 
     def forward(self, x):
-        axes = range(x.ndim) if self.axis is None else [axis_of(self, axis, x) for axis in np.atleast_1d(self.axis).tolist()]
-        if len(set(axes)) < len(axes):                             # 1 and -1 of two axes
-            raise ValueError(checks.wrong(type(self).__name__, "x", f"have different axes {self.axis}", f"shape {x.shape}"))
-        self.cache = x.shape, tuple(axes)
-        return self.scaled(axis_sum(x, axes[0], self.keepdims) if len(axes) == 1 else x.sum(tuple(axes), keepdims=self.keepdims))
+        axes = checks.axes(type(self).__name__, self.axis, x)
+        self.cache = x.shape, axes
+        return self.scaled(axis_sum(x, axes[0], self.keepdims) if len(axes) == 1 else x.sum(axes, keepdims=self.keepdims))
 
     def backward(self, dout):
         shape, axes = self.cache
@@ -296,7 +283,7 @@ class Concatenate(Layer):
         if isinstance(inputs[0], (list, tuple)) and any(isinstance(x, np.ndarray) for x in inputs[0]):
             raise TypeError("Concatenate: takes its inputs one by one, as in Concatenate()(a, b), got a list of them")
         inputs = [self.accept(x, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
-        axis = axis_of(self, self.axis, inputs[0])
+        axis, = checks.axes("Concatenate", self.axis, inputs[0])
         pattern = tuple("D" if i == axis else n for i, n in enumerate(inputs[0].shape))
         inputs = [self.accept(x, shape=pattern, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
         y = np.concatenate(inputs, axis=axis)

@@ -1,8 +1,11 @@
 """Rules that give every parameter a rate of its own, by the size of its gradients so far."""
+from typing import Any
+
 import numpy as np
 
+from ..common import checks
+from ..common.engine import lazy
 from ..common.types import Array, Rate
-from . import _lazy
 from .optimizer import AT_LEAST_0, FRACTION, POSITIVE, Optimizer
 
 
@@ -36,24 +39,73 @@ class RMSProp(Optimizer):
     h is a running mean of g², so that rates can rise again. It starts at zero, which makes the first steps
     long: the very first is lr / √(1 - decay), by default ten times lr.
 
-    Tieleman and Hinton 2012, Neural Networks for Machine Learning, lecture 6.5.
+    With ``centered=True`` the variance of g stands in the place of its square:
+
+        m <- decay m + (1 - decay) g          W <- W - lr g / (√(h - m²) + eps)
+
+    so that steps are long where gradients agree, and short where they only change their sign.
+
+    Tieleman and Hinton 2012, Neural Networks for Machine Learning, lecture 6.5; centered: Graves 2013, Generating
+    Sequences With Recurrent Neural Networks.
 
     >>> W, dW = np.array([1.0, 1.0]), np.array([0.001, 100.0])
     >>> RMSProp(lr=0.01).update([W], [dW])
     >>> W.round(3)
     array([0.9, 0.9])
     """
-    names = ("h",)
 
-    def __init__(self, lr: Rate = 0.01, decay: float = 0.99, eps: float = 1e-8) -> None:
+    def __init__(self, lr: Rate = 0.01, decay: float = 0.99, eps: float = 1e-8, centered: bool = False) -> None:
         super().__init__(lr)
         self.decay = self._number("decay", decay, **FRACTION)
         self.eps = self._number("eps", eps, **POSITIVE)
+        self.centered = checks.flag("RMSProp", "centered", centered)
 
-    def rule(self, lr, p, g, h):
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("h", "m") if self.centered else ("h",)
+
+    def rule(self, lr, p, g, h, m=None):
         h *= self.decay
         h += (1 - self.decay) * (g * g)
+        if self.centered:
+            m *= self.decay
+            m += (1 - self.decay) * g
+            h = np.maximum(h - m * m, 0)                    # rounding may leave a little less than 0
         p -= lr * g / (np.sqrt(h) + self.eps)
+
+
+class AdaDelta(Optimizer):
+    """Steps as long as the steps before, so that W keeps its unit and no rate has to be found:
+
+        E[g²] <- rho E[g²] + (1 - rho) g²
+        Δ = √(E[Δ²] + eps) / √(E[g²] + eps) · g
+        E[Δ²] <- rho E[Δ²] + (1 - rho) Δ²
+        W <- W - lr Δ
+
+    E stands for a running mean that starts at zero; the state is ``Eg2`` and ``Ed2``. From √eps, by default a
+    thousandth, the first steps grow slowly. The paper has no lr, which is 1.
+
+    Zeiler 2012, ADADELTA: An Adaptive Learning Rate Method.
+
+    >>> W, dW = np.array([1.0, 1.0]), np.array([0.1, -100.0])
+    >>> AdaDelta().update([W], [dW])
+    >>> W.round(4)
+    array([0.9968, 1.0032])
+    """
+    names = ("Eg2", "Ed2")
+
+    def __init__(self, lr: Rate = 1.0, rho: float = 0.9, eps: float = 1e-6) -> None:
+        super().__init__(lr)
+        self.rho = self._number("rho", rho, **FRACTION)
+        self.eps = self._number("eps", eps, **POSITIVE)
+
+    def rule(self, lr, p, g, Eg2, Ed2):
+        Eg2 *= self.rho
+        Eg2 += (1 - self.rho) * (g * g)
+        step = np.sqrt(Ed2 + self.eps) / np.sqrt(Eg2 + self.eps) * g
+        Ed2 *= self.rho
+        Ed2 += (1 - self.rho) * (step * step)
+        p -= lr * step
 
 
 class Adam(Optimizer):
@@ -66,29 +118,44 @@ class Adam(Optimizer):
     t being the number of the step, from 1. m and v are running means of g and g² that start at zero: after t steps the
     weights of all gradients so far sum to 1 - beta^t, and m̂ and v̂ are divided by that. A step is seldom longer than
     lr, whatever the scale of the gradients. Where a gradient names its rows, as an Embedding's does, m and v are kept in
-    another form (_lazy.py).
+    another form (common/engine/lazy.py).
 
-    Kingma and Ba 2015, Adam: A Method for Stochastic Optimization.
+    With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), stands in the place of v in v̂: a rate that has
+    fallen does not rise again, and a rare large gradient is not forgotten.
+
+    Kingma and Ba 2015, Adam: A Method for Stochastic Optimization; amsgrad: Reddi, Kale and Kumar 2018, On the
+    Convergence of Adam and Beyond.
 
     >>> W, dW = np.array([1.0, 1.0]), np.array([0.001, -100.0])
     >>> Adam(lr=0.1).update([W], [dW])
     >>> W.round(3)
     array([0.9, 1.1])
     """
-    names = ("m", "v")
-    lazy = _lazy
 
-    def __init__(self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> None:
+    def __init__(
+        self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, amsgrad: bool = False
+    ) -> None:
         super().__init__(lr)
         self.beta1 = self._number("beta1", beta1, **FRACTION)
         self.beta2 = self._number("beta2", beta2, **FRACTION)
         self.eps = self._number("eps", eps, **POSITIVE)
+        self.amsgrad = checks.flag(type(self).__name__, "amsgrad", amsgrad)
 
-    def rule(self, lr, p, g, m, v):
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("m", "v", "v_max") if self.amsgrad else ("m", "v")
+
+    @property
+    def lazy(self) -> Any:
+        return None if self.amsgrad else lazy               # v may fall below v_max in any row
+
+    def rule(self, lr, p, g, m, v, v_max=None):
         m *= self.beta1
         m += (1 - self.beta1) * g
         v *= self.beta2
         v += (1 - self.beta2) * (g * g)
+        if self.amsgrad:
+            v = np.maximum(v_max, v, out=v_max)
         c1, c2 = 1 - self.beta1 ** self.step, 1 - self.beta2 ** self.step
         p -= lr / c1 * m / (np.sqrt(v / c2) + self.eps)
 
@@ -113,13 +180,46 @@ class AdamW(Adam):
         beta2: float = 0.999,
         eps: float = 1e-8,
         weight_decay: float = 0.01,
+        amsgrad: bool = False,
     ) -> None:
-        super().__init__(lr, beta1, beta2, eps)
+        super().__init__(lr, beta1, beta2, eps, amsgrad)
         self.weight_decay = self._number("weight_decay", weight_decay, **AT_LEAST_0)
 
-    def rule(self, lr, p, g, m, v):
+    def rule(self, lr, p, g, *state):
         self.decay(lr, p)
-        super().rule(lr, p, g, m, v)
+        super().rule(lr, p, g, *state)
 
     def decay(self, lr: float, p: Array) -> None:
         p *= 1 - lr * self.weight_decay
+
+
+class AdaMax(Optimizer):
+    """Adam by the largest gradient so far, slowly forgotten, in the place of a mean of squares:
+
+        m <- beta1 m + (1 - beta1) g
+        u <- max(beta2 u, |g| + eps)
+        W <- W - lr / (1 - beta1^t) · m / u
+
+    u starts at zero and needs no correction. Of all means (E[|g|^p])^(1/p), Adam's has p = 2, and this one p = ∞.
+
+    Kingma and Ba 2015, Adam: A Method for Stochastic Optimization, section 7.1; eps, which keeps u from being 0, is
+    PyTorch's.
+
+    >>> W, dW = np.array([1.0, 1.0]), np.array([0.001, -100.0])
+    >>> AdaMax(lr=0.1).update([W], [dW])
+    >>> W.round(3)
+    array([0.9, 1.1])
+    """
+    names = ("m", "u")
+
+    def __init__(self, lr: Rate = 2e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> None:
+        super().__init__(lr)
+        self.beta1 = self._number("beta1", beta1, **FRACTION)
+        self.beta2 = self._number("beta2", beta2, **FRACTION)
+        self.eps = self._number("eps", eps, **POSITIVE)
+
+    def rule(self, lr, p, g, m, u):
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        np.maximum(self.beta2 * u, np.abs(g) + self.eps, out=u)
+        p -= lr / (1 - self.beta1 ** self.step) * m / u

@@ -94,7 +94,9 @@ REFERENCE = {
     "Tanh": lambda layer, x: torch.tanh(x),
     "ReLU": lambda layer, x: F.relu(x),
     "LeakyReLU": lambda layer, x: F.leaky_relu(x, layer.slope),
-    "GELU": lambda layer, x: F.gelu(x, approximate="tanh"),
+    "ELU": lambda layer, x: F.elu(x, layer.alpha),
+    "SiLU": lambda layer, x: F.silu(x),
+    "GELU": lambda layer, x: F.gelu(x, approximate="none" if layer.exact else "tanh"),
     "Softplus": lambda layer, x: F.softplus(x),
     "Softmax": lambda layer, x: F.softmax(x, dim=-1),
     "Repeat": lambda layer, x: torch.repeat_interleave(x, layer.n, dim=layer.axis),
@@ -108,6 +110,8 @@ REFERENCE = {
     "Exp": lambda layer, x: torch.exp(x),
     "Log": lambda layer, x: torch.log(x),
     "Sin": lambda layer, x: torch.sin(x),
+    "LogSumExp": lambda layer, x: torch.logsumexp(
+        x, dim=tuple(range(x.ndim)) if layer.axis is None else layer.axis, keepdim=layer.keepdims),
     "Mean": lambda layer, x: torch.mean(x, dim=layer.axis, keepdim=layer.keepdims),
     "Branch": lambda layer, x: (x,) * layer.n,
     "Reshape": lambda layer, x: torch.reshape(x, layer.shape),
@@ -212,9 +216,12 @@ def torch_optimizer(ours, params):
         "Momentum": lambda: momentum(params, lr, momentum=o.momentum, nesterov=False),
         "Nesterov": lambda: momentum(params, lr, momentum=o.momentum, nesterov=True),
         "AdaGrad": lambda: torch.optim.Adagrad(params, lr, eps=o.eps),
-        "RMSProp": lambda: torch.optim.RMSprop(params, lr, alpha=o.decay, eps=o.eps),
-        "Adam": lambda: torch.optim.Adam(params, lr, betas=(o.beta1, o.beta2), eps=o.eps),
-        "AdamW": lambda: torch.optim.AdamW(params, lr, betas=(o.beta1, o.beta2), eps=o.eps, weight_decay=o.weight_decay),
+        "RMSProp": lambda: torch.optim.RMSprop(params, lr, alpha=o.decay, eps=o.eps, centered=o.centered),
+        "AdaDelta": lambda: torch.optim.Adadelta(params, lr, rho=o.rho, eps=o.eps),
+        "Adam": lambda: torch.optim.Adam(params, lr, betas=(o.beta1, o.beta2), eps=o.eps, amsgrad=o.amsgrad),
+        "AdamW": lambda: torch.optim.AdamW(
+            params, lr, betas=(o.beta1, o.beta2), eps=o.eps, weight_decay=o.weight_decay, amsgrad=o.amsgrad),
+        "AdaMax": lambda: torch.optim.Adamax(params, lr, betas=(o.beta1, o.beta2), eps=o.eps),
     }[type(o).__name__]()
 
 

@@ -128,11 +128,11 @@ def of_layers():
 
 def of_common():
     x, t = drawn(5, 4), np.array([0, 2, 1, 3, 0])
-    for name in ("sigmoid", "softmax", "log_softmax", "relu"):
+    for name in ("sigmoid", "softmax", "log_softmax", "logsumexp", "relu"):
         right(name, getattr(common, name), x=x)
     right("one_hot", common.one_hot, t=t, classes=4)
     right("cross_entropy", common.cross_entropy, y=common.softmax(x), t=t)
-    for name in ("constant", "gaussian", "xavier", "he", "orthogonal"):
+    for name in ("constant", "gaussian", "uniform", "xavier", "he", "orthogonal"):
         right(name, getattr(common, name), shape=(4, 3), rng=0)
     for name in ("L1", "L2"):
         right(name, getattr(common, name), lam=0.1)
@@ -238,11 +238,13 @@ def of_optimizers():
         optimizer = cls()
         optimizer.update([p.copy()], [g])
         return optimizer
-    for name in ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "AdamW"):
+    for name in ("SGD", "Momentum", "Nesterov", "AdaGrad", "AdaDelta", "RMSProp", "Adam", "AdamW", "AdaMax"):
         cls = getattr(optimizers, name)
         right(name, cls)
         right(f"{name}.update", method(cls, "update"), [p], [g])
         right(f"{name}.load_state", method(partial(stepped, cls), "load_state"), stepped(cls).state)
+    amsgrad = partial(optimizers.Adam, amsgrad=True)
+    right("Adam.load_state", method(partial(stepped, amsgrad), "load_state"), stepped(amsgrad).state)
     right("SGD.update", method(optimizers.SGD, "update"), {"W": p}, {"W": g})
     right("Optimizer", optimizers.Optimizer, 0.1)
     right("step_decay", optimizers.step_decay, 0.1, 10)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from chainrule.common import cross_entropy, log_softmax, one_hot, relu, sigmoid, softmax
+from chainrule.common import cross_entropy, log_softmax, logsumexp, one_hot, relu, sigmoid, softmax
 from chainrule.common.functions import sum_to
 from tests.errors import refused
 
@@ -65,6 +65,47 @@ def test_laws(x):
     np.testing.assert_allclose(softmax(x + 3), softmax(x), rtol=1e-12)
     np.testing.assert_allclose(np.exp(log_softmax(x)), softmax(x), rtol=1e-12)
     np.testing.assert_allclose(softmax(x), softmax(x.reshape(-1, x.shape[-1])).reshape(x.shape), rtol=1e-14)
+
+
+@given(rows, st.sampled_from([-1, 0, None]), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_logsumexp(x, axis, keepdims):
+    y = logsumexp(x, axis, keepdims)
+    expected = np.log(np.exp(x).sum(axis=axis, keepdims=keepdims))
+    assert type(y) is type(expected) and y.shape == expected.shape
+    np.testing.assert_allclose(y, expected, rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(softmax(x, axis), np.exp(x - logsumexp(x, axis, keepdims=True)), rtol=1e-12)
+    np.testing.assert_allclose(log_softmax(x, axis), x - logsumexp(x, axis, keepdims=True), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_logsumexp_far_from_zero(dtype):
+    y = logsumexp(np.array([[-3e4, -3e4], [3e4, 0], [3e4, -np.inf]], dtype))
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y, np.array([-3e4 + math.log(2), 3e4, 3e4], dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64])
+def test_whole_numbers_are_those_of_floats(dtype):
+    """A difference of small unsigned integers would wrap around."""
+    x = np.array([[3, 5, 100]], dtype)
+    for function in (softmax, log_softmax, logsumexp):
+        np.testing.assert_array_equal(function(x), function(x.astype(np.float64)))
+
+
+@pytest.mark.parametrize("function", [softmax, log_softmax, logsumexp])
+@pytest.mark.parametrize("axis, error, message", [
+    (0.5, TypeError, "axis should be a whole number, got 0.5"), (2, ValueError, "x should have an axis 2, got shape (2, 3)"),
+    ((1, -1), ValueError, "x should have different axes (1, -1), got shape (2, 3)"),
+    ((0, 0), ValueError, "axis should be an axis, a tuple of different ones or None for all, got (0, 0)")])
+def test_an_axis_that_is_none(function, axis, error, message):
+    with refused(error, f"{function.__name__}: {message}"):
+        function(np.ones((2, 3)), axis=axis)
+
+
+def test_nothing_along_an_axis():
+    with refused(ValueError, "logsumexp: x should have entries along axis 0, got shape (0, 3)"):
+        logsumexp(np.ones((0, 3)), axis=0)
 
 
 class TestOneHot:

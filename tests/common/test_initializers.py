@@ -4,9 +4,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from chainrule.common.initializers import constant, gaussian, he, orthogonal, xavier
+from chainrule.common.initializers import constant, gaussian, he, orthogonal, uniform, xavier
 
-ALL = [constant, gaussian, xavier, he, orthogonal]
+ALL = [constant, gaussian, uniform, xavier, he, orthogonal]
 RANDOM = ALL[1:]
 
 
@@ -67,7 +67,9 @@ FANS = [((60, 50), 60, 50), ((50, 60), 50, 60), ((30, 20, 5), 100, 150),
 def test_variances_follow_the_fans(shape, fan_in, fan_out):
     n = np.prod(shape)
     for initializer, variance in [(gaussian, 0.01**2), (partial(gaussian, std=3.0), 9.0),
-                                  (xavier, 2 / (fan_in + fan_out)), (he, 2 / fan_in)]:
+                                  (xavier, 2 / (fan_in + fan_out)), (he, 2 / fan_in),
+                                  (partial(xavier, gain=3.0), 18 / (fan_in + fan_out)), (partial(he, gain=0.5), 0.5 / fan_in),
+                                  (partial(he, mode="fan_out"), 2 / fan_out)]:
         W = initializer(shape, rng=1, dtype=np.float64)
         # The mean of n squares of normal numbers has the relative standard deviation sqrt(2 / n).
         assert np.square(W).mean() == pytest.approx(variance, rel=4 * np.sqrt(2 / n))
@@ -75,6 +77,30 @@ def test_variances_follow_the_fans(shape, fan_in, fan_out):
         # Normal, not another distribution of this variance: 4.55 % lie beyond two standard deviations.
         beyond = np.mean(np.abs(W) > 2 * np.sqrt(variance))
         assert beyond == pytest.approx(0.0455, abs=4 * np.sqrt(0.0455 / n))
+
+
+@pytest.mark.parametrize("shape, fan_in, fan_out", FANS)
+def test_uniform_numbers_fill_their_bounds(shape, fan_in, fan_out):
+    n = np.prod(shape)
+    for initializer, bound in [(uniform, 0.05), (partial(uniform, bound=3.0), 3.0),
+                               (partial(xavier, distribution="uniform", gain=2.0), 2 * np.sqrt(6 / (fan_in + fan_out))),
+                               (partial(he, distribution="uniform"), np.sqrt(6 / fan_in)),
+                               (partial(he, distribution="uniform", mode="fan_out"), np.sqrt(6 / fan_out))]:
+        W = initializer(shape, rng=1, dtype=np.float64)
+        assert bound * (1 - 20 / n) < np.abs(W).max() <= bound                # missed with probability exp(-20)
+        # The squares of U(-a, a) have the mean a²/3 and the relative standard deviation √(4/5).
+        assert np.square(W).mean() == pytest.approx(bound ** 2 / 3, rel=4 * np.sqrt(0.8 / n))
+        assert abs(W.mean()) < 4 * bound / np.sqrt(3 * n)
+
+
+def test_what_is_drawn_is_the_generators_by_a_factor():
+    normal, level = np.random.default_rng(0).standard_normal((30, 20)), np.random.default_rng(0).uniform(-1, 1, (30, 20))
+    for initializer, expected in [(partial(xavier, gain=5 / 3), 5 / 3 * np.sqrt(2 / 50) * normal),
+                                  (partial(he, gain=2.0, mode="fan_out"), 2 * np.sqrt(2 / 20) * normal),
+                                  (partial(uniform, bound=0.3), 0.3 * level),
+                                  (partial(xavier, distribution="uniform"), np.sqrt(6 / 50) * level),
+                                  (partial(he, gain=1 / np.sqrt(2), distribution="uniform"), np.sqrt(3 / 30) * level)]:
+        np.testing.assert_allclose(initializer((30, 20), rng=0, dtype=np.float64), expected, rtol=1e-14)
 
 
 def test_he_keeps_the_signal_through_twenty_relu_layers():
@@ -143,6 +169,12 @@ def test_fans_need_two_axes(initializer, shape):
     (partial(gaussian, std=-1), "gaussian: std should be a finite number, 0 or larger, got -1"),
     (partial(gaussian, std=np.inf), "gaussian: std should be a finite number, 0 or larger, got inf"),
     (partial(constant, value=np.nan), "constant: value should be a finite number, got nan"),
+    (partial(uniform, bound=-1), "uniform: bound should be a finite number, 0 or larger, got -1"),
+    (partial(xavier, gain=np.inf), "xavier: gain should be a finite number, got inf"),
+    (partial(he, gain=np.nan), "he: gain should be a finite number, got nan"),
+    (partial(he, mode="in"), "he: mode should be 'fan_in' or 'fan_out', got 'in'"),
+    (partial(xavier, distribution="gauss"), "xavier: distribution should be 'normal' or 'uniform', got 'gauss'"),
+    (partial(he, distribution=None), "he: distribution should be 'normal' or 'uniform', got None"),
     (partial(orthogonal, gain=np.nan), "orthogonal: gain should be a finite number, got nan"),
 ])
 def test_options_are_finite(call, message):

@@ -11,7 +11,7 @@ from tests.errors import refused
 
 CALLS = {
     **{draw.__name__: lambda rng, draw=draw: draw((2, 3), rng=rng)
-       for draw in (initializers.gaussian, initializers.xavier, initializers.he, initializers.orthogonal)},
+       for draw in (initializers.gaussian, initializers.uniform, initializers.xavier, initializers.he, initializers.orthogonal)},
     "make_addition": lambda rng: make_addition(3, rng=rng),
     "make_dates": lambda rng: make_dates(3, rng=rng),
     "make_spiral": lambda rng: make_spiral(rng=rng),

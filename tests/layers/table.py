@@ -167,7 +167,9 @@ TABLE = {
     "Tanh": elementwise(L.Tanh),
     "ReLU": elementwise(L.ReLU),
     "LeakyReLU": elementwise(L.LeakyReLU, slope=0.2),
-    "GELU": elementwise(L.GELU),
+    "ELU": elementwise(L.ELU, alpha=0.7),
+    "SiLU": elementwise(L.SiLU),
+    "GELU": [*elementwise(L.GELU), Case(plain(L.GELU, exact=True), floats((5, 7)), "exact", leading=True)],
     "Softplus": elementwise(L.Softplus),
     "Softmax": [Case(plain(L.Softmax), floats((5, 7)), leading=True)],
     "Repeat": [
@@ -191,6 +193,10 @@ TABLE = {
     "Exp": [Case(plain(L.Exp), positive((5, 7), largest=80.0), leading=True)],
     "Log": [Case(plain(L.Log), positive((5, 7)), leading=True)],
     "Sin": elementwise(L.Sin),
+    "LogSumExp": [
+        Case(plain(L.LogSumExp), floats((5, 7)), leading=True),
+        Case(plain(L.LogSumExp, axis=(1, 2), keepdims=True), floats((5, 3, 2)), "two axes, kept"),
+        Case(plain(L.LogSumExp, axis=None), floats((5, 3)), "all")],
     "Mean": [
         Case(plain(L.Mean), floats((5, 7))), Case(plain(L.Mean, axis=(1, 2)), floats((5, 3, 2)), "two axes"),
         Case(plain(L.Mean, axis=None), floats((5, 3)), "all")],

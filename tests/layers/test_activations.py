@@ -4,10 +4,10 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.layers import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
+from chainrule.layers import ELU, GELU, LeakyReLU, LogSumExp, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from tests.errors import refused
 
-ELEMENTWISE = [Sigmoid, Tanh, ReLU, LeakyReLU, Softplus, GELU]
+ELEMENTWISE = [Sigmoid, Tanh, ReLU, LeakyReLU, ELU, SiLU, Softplus, GELU]
 
 
 def derivative(layer, x):
@@ -40,6 +40,20 @@ def test_leaky_relu_and_its_corner():
     assert LeakyReLU(slope=-1).forward(x).tolist() == [[2, 0, 3]]          # the absolute value
 
 
+def test_elu_and_its_corner():
+    layer, x = ELU(alpha=2.0), np.array([[-math.log(4), -1e-20, 0.0, 3.0]])
+    np.testing.assert_allclose(layer.forward(x), [[-1.5, -2e-20, 0, 3]], rtol=1e-14)
+    np.testing.assert_allclose(derivative(layer, x), [[0.5, 2, 2, 1]], rtol=1e-14)
+    assert ELU().alpha == 1.0
+
+
+def test_silu():
+    layer, x = SiLU(), np.array([[0.0, math.log(3), -math.log(3)]])
+    np.testing.assert_allclose(layer.forward(x), [[0, 3 / 4 * math.log(3), -1 / 4 * math.log(3)]], rtol=1e-14)
+    np.testing.assert_allclose(derivative(layer, x),
+                               [[1 / 2, 3 / 4 + 3 / 16 * math.log(3), 1 / 4 - 3 / 16 * math.log(3)]], rtol=1e-13)
+
+
 def test_softplus():
     layer, x = Softplus(), np.array([[0.0, math.log(3), -math.log(3)]])
     np.testing.assert_allclose(layer.forward(x), [[math.log(2), math.log(4), math.log(4 / 3)]], rtol=1e-14)
@@ -55,6 +69,34 @@ def test_gelu():
     # The tanh form is within 0.0005 of x · P(Z <= x).
     x = np.linspace(-4, 4, 81)
     np.testing.assert_allclose(layer.forward(x), [v * (1 + math.erf(v / math.sqrt(2))) / 2 for v in x], atol=5e-4)
+
+
+def test_exact_gelu():
+    layer, x = GELU(exact=True), np.linspace(-8, 8, 321)
+    P = [(1 + math.erf(v / math.sqrt(2))) / 2 for v in x]
+    np.testing.assert_allclose(layer.forward(x), x * P, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(derivative(layer, x), P + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi), rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(layer.forward(x), GELU().forward(x), atol=5e-4)
+    assert repr(layer) == "GELU(exact=True)"
+
+
+@pytest.mark.parametrize("axis", [-1, 0, (0, 2), (-1, 1), None, ()])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_log_sum_exp(axis, keepdims):
+    layer, x = LogSumExp(axis, keepdims), np.random.default_rng(0).standard_normal((2, 3, 4))
+    y = layer.forward(x)
+    np.testing.assert_allclose(y, np.log(np.exp(x).sum(axis=axis, keepdims=keepdims)), rtol=1e-13)
+    dout = np.random.default_rng(1).standard_normal(np.shape(y))
+    e = np.exp(x)
+    kept = np.reshape(dout, e.sum(axis=axis, keepdims=True).shape)
+    np.testing.assert_allclose(layer.backward(dout), kept * e / e.sum(axis=axis, keepdims=True), rtol=1e-13)
+
+
+def test_log_sum_exp_over_an_axis_that_is_none():
+    with refused(TypeError, "LogSumExp: axis should be a whole number, got 0.5"):
+        LogSumExp(axis=0.5)
+    with refused(ValueError, "LogSumExp: x should have an axis 2, got shape (2, 3)"):
+        LogSumExp(axis=2).forward(np.ones((2, 3)))
 
 
 def test_softmax():
@@ -92,6 +134,8 @@ def test_a_slope_is_a_number(slope):
         LeakyReLU(slope=slope)
     with refused(ValueError, "LeakyReLU: slope should be a finite number, got inf"):
         LeakyReLU(slope=np.inf)
+    with refused(TypeError, f"ELU: alpha should be a finite number, got {slope!r}"):
+        ELU(alpha=slope)
 
 
 @pytest.mark.parametrize("cls", [*ELEMENTWISE, Softmax])

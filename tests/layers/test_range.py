@@ -20,9 +20,19 @@ def compare(make, *inputs, dout=None, tolerance=1e-5):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=2e-38)
 
 
-@pytest.mark.parametrize("name", ["Sigmoid", "Tanh", "ReLU", "LeakyReLU", "Softplus", "GELU", "Sin"])
+@pytest.mark.parametrize("name", ["Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "SiLU", "Softplus", "GELU", "Sin"])
 def test_activations(name):
     compare(getattr(layers, name), X)
+
+
+def test_exact_gelu():
+    compare(lambda: layers.GELU(exact=True), X)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_log_sum_exp_and_softmax(size):
+    compare(layers.LogSumExp, (ROWS * size).astype(np.float32))
+    compare(layers.Softmax, (ROWS * size).astype(np.float32), dout=ROWS.astype(np.float32))
 
 
 def test_exp_and_log():

@@ -6,9 +6,21 @@ import pickle
 import numpy as np
 import pytest
 
-from chainrule.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSProp, cosine_decay
+from chainrule.optimizers import (
+    SGD,
+    AdaDelta,
+    AdaGrad,
+    Adam,
+    AdaMax,
+    AdamW,
+    Momentum,
+    Nesterov,
+    Optimizer,
+    RMSProp,
+    cosine_decay,
+)
 
-ALL = [SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam, AdamW]
+ALL = [SGD, Momentum, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam, AdamW, AdaMax]
 every_optimizer = pytest.mark.parametrize("make", ALL)
 
 
@@ -90,10 +102,11 @@ def test_a_rate_of_zero_moves_nothing():
 
 
 SETTINGS = {SGD: "lr weight_decay", Momentum: "lr momentum", Nesterov: "lr momentum", AdaGrad: "lr eps",
-            RMSProp: "lr decay eps", Adam: "lr beta1 beta2 eps", AdamW: "lr beta1 beta2 eps weight_decay"}
+            RMSProp: "lr decay eps", AdaDelta: "lr rho eps", Adam: "lr beta1 beta2 eps",
+            AdamW: "lr beta1 beta2 eps weight_decay", AdaMax: "lr beta1 beta2 eps"}
 NEVER = [-0.1, math.nan, math.inf, None, "much", [0.1, 0.2]]
 BAD = {name: [*NEVER, 0.0] for name in ("lr", "eps")} | {"weight_decay": NEVER} | {
-    name: [*NEVER, 1.0] for name in ("momentum", "decay", "beta1", "beta2")}
+    name: [*NEVER, 1.0] for name in ("momentum", "decay", "rho", "beta1", "beta2")}
 
 
 @pytest.mark.parametrize("make, name, value", [
@@ -105,15 +118,22 @@ def test_a_setting_out_of_range_is_refused(make, name, value):
     assert repr(value) in str(error.value)
 
 
+@pytest.mark.parametrize("make, option", [(RMSProp, "centered"), (Adam, "amsgrad"), (AdamW, "amsgrad")])
+def test_an_option_is_true_or_false(make, option):
+    with pytest.raises(TypeError, match=f"^{make.__name__}: {option} should be True or False, got 'yes'"):
+        make(**{option: "yes"})
+
+
 def test_the_ends_of_the_ranges_are_allowed():
-    for optimizer in (SGD(1, weight_decay=0), Momentum(momentum=0), RMSProp(decay=0), Adam(beta1=0, beta2=0)):
+    for optimizer in (SGD(1, weight_decay=0), Momentum(momentum=0), RMSProp(decay=0), AdaDelta(rho=0),
+                      Adam(beta1=0, beta2=0), AdaMax(beta1=0, beta2=0)):
         W, dW = np.ones(1), np.ones(1)
         optimizer.update([W], [dW])
         assert W < 1
 
 
 def test_repr_shows_the_settings():
-    assert repr(Adam(lr=0.5)) == "Adam(lr=0.5, beta1=0.9, beta2=0.999, eps=1e-08)"
+    assert repr(Adam(lr=0.5)) == "Adam(lr=0.5, beta1=0.9, beta2=0.999, eps=1e-08, amsgrad=False)"
     assert (repr(SGD(lr=cosine_decay(0.1, 5)))
             == "SGD(lr=cosine_decay(lr=0.1, steps=5, final_lr=0.0), weight_decay=0.0)")
 

@@ -32,10 +32,17 @@ CASES = {
     "AdaGrad, schedule": O.AdaGrad(SCHEDULES["warmup"]),
     "RMSProp": O.RMSProp(0.02, decay=0.8, eps=0.01),
     "RMSProp, schedule": O.RMSProp(SCHEDULES["cosine_decay"]),
+    "RMSProp, centered": O.RMSProp(0.02, decay=0.8, eps=0.01, centered=True),
+    "AdaDelta": O.AdaDelta(eps=0.01),
+    "AdaDelta, schedule": O.AdaDelta(SCHEDULES["step_decay"], rho=0.7),
     "Adam": O.Adam(0.2, beta1=0.7, beta2=0.8, eps=0.01),
     "Adam, schedule": O.Adam(SCHEDULES["warmup"]),
+    "Adam, amsgrad": O.Adam(0.2, beta1=0.7, beta2=0.5, eps=0.01, amsgrad=True),
     "AdamW": O.AdamW(0.2, beta1=0.7, beta2=0.8, eps=0.01, weight_decay=0.3),
     "AdamW, schedule": O.AdamW(SCHEDULES["warmup, cosine_decay"], weight_decay=0.3),
+    "AdamW, amsgrad": O.AdamW(0.2, beta1=0.7, beta2=0.5, eps=0.01, weight_decay=0.3, amsgrad=True),
+    "AdaMax": O.AdaMax(0.2, beta1=0.7, beta2=0.8, eps=0.01),
+    "AdaMax, schedule": O.AdaMax(SCHEDULES["warmup"]),
 }
 
 

@@ -1,12 +1,13 @@
 """Each rule against numbers worked out by hand, against a loop over entries, and in every memory layout."""
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 
 from chainrule import optimizers
 from chainrule.common.engine.pieces import CACHE, pieces
-from chainrule.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSProp
+from chainrule.optimizers import SGD, AdaDelta, AdaGrad, Adam, AdaMax, AdamW, Momentum, Nesterov, RMSProp
 
 # Two steps from W = 1 with gradient 2, then -1, worked out on paper.
 BY_HAND = [
@@ -16,7 +17,14 @@ BY_HAND = [
     (Nesterov(lr=0.1, momentum=0.5), [0.7, 0.8]),                            # less 0.1 + 0.2, then 0 - 0.1
     (AdaGrad(lr=0.1, eps=1.0), [1 - 0.2 / 3, 1 - 0.2 / 3 + 0.1 / (math.sqrt(5) + 1)]),
     (RMSProp(lr=0.1, decay=0.75, eps=1.0), [0.9, 0.9 + 0.1 / 2]),            # h = 1, then 0.75 + 0.25
+    (RMSProp(lr=0.1, decay=0.75, eps=1.0, centered=True),                    # h - m² = 1 - 1/4, then 1 - (1/8)²
+     [1 - 0.2 / (1 + math.sqrt(3 / 4)), 1 - 0.2 / (1 + math.sqrt(3 / 4)) + 0.1 / (1 + math.sqrt(63 / 64))]),
+    (AdaDelta(lr=0.5, rho=0.5, eps=2.0),                                     # E[g²] = 2, 1.5; Δ² = 2, so E[Δ²] = 1 at the second
+     [1 - math.sqrt(2) / 2, 1 - math.sqrt(2) / 2 + 0.5 * math.sqrt(3 / 3.5)]),
+    (AdaMax(lr=0.1, beta1=0.5, beta2=0.25, eps=1.0), [1 - 0.2 / 3, 1 - 0.2 / 3]),     # u = 3, 2; m = 1, then 0
     (Adam(lr=0.1, beta1=0.5, beta2=0.25, eps=1.0), [1 - 0.2 / 3, 1 - 0.2 / 3]),   # m = 2, then 0.5 * 2 - 1
+    (Adam(lr=0.1, beta1=0.0, beta2=0.25, eps=1.0, amsgrad=True),             # v = 3, then 1.5; v_max stays 3, and v̂ = 3 / (15/16)
+     [1 - 0.2 / 3, 1 - 0.2 / 3 + 0.1 / (math.sqrt(3.2) + 1)]),
     (AdamW(lr=0.1, beta1=0.5, beta2=0.25, eps=1.0, weight_decay=2.0), [0.8 - 0.2 / 3, 0.8 * (0.8 - 0.2 / 3)]),
 ]
 
@@ -56,27 +64,44 @@ def adagrad(W, gs, lr=0.02, eps=1e-3):
     return W
 
 
-def rmsprop(W, gs, lr=0.02, decay=0.7, eps=1e-3):
-    h = 0.0
+def rmsprop(W, gs, lr=0.02, decay=0.7, eps=1e-3, centered=False):
+    h = m = 0.0
     for g in gs:
         h = decay * h + (1 - decay) * g ** 2
-        W -= lr * g / (math.sqrt(h) + eps)
+        m = decay * m + (1 - decay) * g
+        W -= lr * g / (math.sqrt(h - m ** 2 if centered else h) + eps)
     return W
 
 
-def adam(W, gs, lr=0.02, beta1=0.8, beta2=0.9, eps=1e-3, wd=0.0):
+def adadelta(W, gs, lr=0.5, rho=0.7, eps=1e-3):
+    squares = steps = 0.0
+    for g in gs:
+        squares = rho * squares + (1 - rho) * g ** 2
+        step = math.sqrt((steps + eps) / (squares + eps)) * g
+        steps = rho * steps + (1 - rho) * step ** 2
+        W -= lr * step
+    return W
+
+
+def adam(W, gs, lr=0.02, beta1=0.8, beta2=0.9, eps=1e-3, wd=0.0, amsgrad=False):
     """As the paper writes it."""
-    m = v = 0.0
+    m = v = largest = 0.0
     for t, g in enumerate(gs, 1):
         W *= 1 - lr * wd
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g ** 2
-        W -= lr * (m / (1 - beta1 ** t)) / (math.sqrt(v / (1 - beta2 ** t)) + eps)
+        largest = max(largest, v)
+        W -= lr * (m / (1 - beta1 ** t)) / (math.sqrt((largest if amsgrad else v) / (1 - beta2 ** t)) + eps)
     return W
 
 
-def adamw(W, gs):
-    return adam(W, gs, wd=0.3)
+def adamax(W, gs, lr=0.02, beta1=0.8, beta2=0.9, eps=1e-3):
+    m = u = 0.0
+    for t, g in enumerate(gs, 1):
+        m = beta1 * m + (1 - beta1) * g
+        u = max(beta2 * u, abs(g) + eps)
+        W -= lr / (1 - beta1 ** t) * m / u
+    return W
 
 
 RULES = {
@@ -85,8 +110,12 @@ RULES = {
     "Nesterov": (lambda: Nesterov(0.02, 0.8), nesterov),
     "AdaGrad": (lambda: AdaGrad(0.02, 1e-3), adagrad),
     "RMSProp": (lambda: RMSProp(0.02, 0.7, 1e-3), rmsprop),
+    "RMSProp, centered": (lambda: RMSProp(0.02, 0.7, 1e-3, centered=True), partial(rmsprop, centered=True)),
+    "AdaDelta": (lambda: AdaDelta(0.5, 0.7, 1e-3), adadelta),
     "Adam": (lambda: Adam(0.02, 0.8, 0.9, 1e-3), adam),
-    "AdamW": (lambda: AdamW(0.02, 0.8, 0.9, 1e-3, 0.3), adamw),
+    "Adam, amsgrad": (lambda: Adam(0.02, 0.8, 0.5, 1e-3, amsgrad=True), partial(adam, beta2=0.5, amsgrad=True)),
+    "AdamW": (lambda: AdamW(0.02, 0.8, 0.9, 1e-3, 0.3), partial(adam, wd=0.3)),
+    "AdaMax": (lambda: AdaMax(0.02, 0.8, 0.9, 1e-3), adamax),
 }
 every_rule = pytest.mark.parametrize("name", RULES)
 
@@ -94,7 +123,7 @@ every_rule = pytest.mark.parametrize("name", RULES)
 def test_every_exported_rule_is_tested():
     exported = {name: getattr(optimizers, name) for name in optimizers.__all__}
     rules = {name for name, value in exported.items() if hasattr(value, "rule")}
-    assert rules == {*RULES, "Optimizer"}
+    assert rules == {*(name.partition(",")[0] for name in RULES), "Optimizer"}
 
 
 def run(optimizer, params, gradients):
@@ -222,3 +251,23 @@ def test_momentum_with_a_changing_rate_keeps_what_it_has():
         assert W == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("make, option, names", [(RMSProp, "centered", ["h", "m"]), (Adam, "amsgrad", ["m", "v", "v_max"]),
+                                                 (AdamW, "amsgrad", ["m", "v", "v_max"])])
+def test_an_option_keeps_its_array_only_where_it_is_asked_for(make, option, names):
+    states = []
+    for on in (False, True):
+        optimizer = make(**{option: on})
+        optimizer.update([np.ones(2)], [np.ones(2)])
+        states.append(optimizer.state)
+        assert list(states[on]) == ["step", *(f"{name}.0" for name in (names if on else names[:-1]))]
+    for on in (False, True):
+        with pytest.raises(ValueError, match=rf"^{make.__name__}: state should .*{names[-1]}\.0$"):
+            make(**{option: on}).load_state(states[not on])
+
+
+def test_centered_where_all_gradients_are_equal():
+    """h - m² falls to 0, which rounding may miss on either side: no NaN."""
+    W, optimizer = np.ones(50, np.float32), RMSProp(lr=1e-3, decay=0.3, eps=1e-2, centered=True)
+    for _ in range(60):
+        optimizer.update([W], [np.linspace(-3, 3, 50, dtype=np.float32)])
+    assert np.isfinite(W).all()

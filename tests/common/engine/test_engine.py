@@ -1,11 +1,26 @@
 """Every function of the engine against the plain expression or loop in its docstring."""
+import math
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from chainrule.common.engine import channels, convolution, normalization, pieces, pooling, products, recurrence, rows, softmax
+from chainrule.common.engine import (
+    channels,
+    convolution,
+    lazy,
+    normal,
+    normalization,
+    pieces,
+    pooling,
+    products,
+    recurrence,
+    rows,
+    softmax,
+)
 from chainrule.layers import GRUCell, LSTMCell, RNNCell
 
 
@@ -85,6 +100,42 @@ def test_standardize(seed, lead, D, eps):
     same(normalization.standardize_back(du, u, s, normalization.row_means), s * (du - mean(du) - u * mean(du * u)), 1e-9)
 
 
+def of_math(function, x):
+    return np.array([function(v) for v in x.ravel()]).reshape(x.shape)
+
+
+@given(seeds, leads, st.floats(1e-300, 20))
+def test_erf(seed, shape, scale):
+    x = scale * draw(seed, *shape)
+    np.testing.assert_allclose(normal.erf(x), of_math(math.erf, x), rtol=1e-15, atol=0)
+    single = x.astype(np.float32)
+    y = normal.erf(single)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, of_math(math.erf, single), rtol=4e-7, atol=1e-37)
+
+
+def test_erf_over_its_whole_range():
+    x = np.concatenate([np.linspace(-7, 7, 200_001), np.logspace(-300, 300, 2001), [0.0, -0.0, np.inf, -np.inf, np.nan, 0.5, 6]])
+    y = normal.erf(x)
+    np.testing.assert_allclose(y, of_math(math.erf, x), rtol=1e-15, atol=0)
+    np.testing.assert_array_equal(np.signbit(y[x == 0]), np.signbit(x[x == 0]))
+    np.testing.assert_array_equal(normal.erf(x[:99].reshape(3, 33).T), y[:99].reshape(3, 33).T)
+    assert normal.erf(np.array(0.0)).shape == ()
+
+
+@given(seeds, leads, st.floats(0.1, 9))
+def test_normal(seed, shape, scale):
+    x = scale * draw(seed, *shape)
+    same(normal.cdf(x), 0.5 * (1 + of_math(math.erf, x / np.sqrt(2))), 1e-15)
+    same(normal.density(x), np.exp(-x * x / 2) / np.sqrt(2 * np.pi), 1e-14)
+    y = normal.tanh_cdf(x)
+    same(y, 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))), 1e-14)
+    same(normal.tanh_density(x, y), 2 * y * (1 - y) * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x ** 2), 1e-14)
+    c = draw(seed, 4)
+    same(normal.polynomial(c, x), np.polyval(c, x), 1e-11)
+    same(normal.quotient((c, (1.0, 0.0, 1.0)), x), np.polyval(c, x) / (x * x + 1), 1e-11)
+
+
 @given(seeds, leads, sizes, st.floats(0.1, 500), flags, flags)
 def test_softmax(seed, lead, D, scale, masked, in_place):
     x = scale * draw(seed, *lead, D)
@@ -141,6 +192,32 @@ def test_rows(seed, extra, D, ids):
     dW.write(np.array(ids, np.intp), values)
     same(np.asarray(dW), expected)
     assert set(dW.rows.tolist()) == set(ids) and len(dW.rows) == len(set(ids))
+
+
+betas = st.sampled_from([0.0, 0.05, 0.3, 0.9, 0.999])
+
+
+@given(seeds, st.integers(1, 40), betas, betas)
+def test_lazy(seed, steps, beta1, beta2):
+    rng, rule, eps, lr = np.random.default_rng(seed), SimpleNamespace(beta1=beta1, beta2=beta2, eps=1e-3, step=0), 1e-3, 0.1
+    p = draw(seed, 5, 2)
+    W, M, V = p.copy(), np.zeros((5, 2)), np.zeros((5, 2))
+    m, r = np.zeros((5, 2)), np.zeros((5, 2))
+    for t in range(1, steps + 1):
+        rule.step = t
+        ids, g = rng.permutation(5)[:2], np.zeros((5, 2))
+        g[ids] = rng.standard_normal((2, 2))
+        M, V = beta1 * M + (1 - beta1) * g, beta2 * V + (1 - beta2) * g * g
+        W -= lr * M / (1 - beta1 ** t) / (np.sqrt(V / (1 - beta2 ** t)) + eps)
+        rows_m, rows_r = m[ids], r[ids]
+        lazy.learn(rule, g[ids], rows_m, rows_r)
+        m[ids], r[ids] = rows_m, rows_r
+        lazy.drift(rule, lr, p, m, r)
+        same(p, W, 1e-10)
+        paper = M * (beta1 > 0), V * (beta2 > 0)                # a beta of 0 forgets all
+        for a, b in zip((*lazy.shown(rule, m, r), *lazy.kept(rule, *paper)), (*paper, m, r)):
+            same(a, b, 1e-7)
+        assert lazy.weights(beta1, t) == pytest.approx(sum(beta1 ** i for i in range(t)))
 
 
 windows = st.fixed_dictionaries({"size": st.tuples(sizes, sizes), "stride": st.tuples(st.integers(1, 3), st.integers(1, 3))})

@@ -81,10 +81,12 @@ CASES = {
     "models": network,
     **{
         name: elementwise(getattr(L, name))
-        for name in ("Sigmoid", "Tanh", "ReLU", "LeakyReLU", "GELU", "Softplus", "Flatten")
+        for name in ("Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "SiLU", "GELU", "Softplus", "Flatten")
     },
     "Dropout": elementwise(lambda: L.Dropout(rng=0)),
+    "GELU(exact)": elementwise(lambda: L.GELU(exact=True)),
     "Softmax": elementwise(L.Softmax),
+    "LogSumExp": elementwise(L.LogSumExp),
     "Repeat": elementwise(lambda: L.Repeat(3, axis=-1)),
     "Repeat(axis=0)": elementwise(lambda: L.Repeat(2)),
     "Sum": elementwise(L.Sum),
