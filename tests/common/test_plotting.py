@@ -12,6 +12,8 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
 from chainrule import plotting
+from chainrule.layers import ReLU
+from chainrule.models import Sequential
 from chainrule.plotting import plot_attention, plot_confusion, plot_decision_boundary, plot_embedding, plot_history
 from chainrule.plotting._style import COLORS
 from tests.errors import refused
@@ -290,6 +292,7 @@ class TestDecisionBoundary:
 
 
 DRAW = {
+    "draw": lambda **ax: plotting.draw(Sequential(ReLU()), **ax),
     "plot_activations": lambda **ax: plotting.plot_activations(np.ones((2, 4, 4)), **ax),
     "plot_attention": lambda **ax: plot_attention(np.eye(2), **ax),
     "plot_confusion": lambda **ax: plot_confusion(np.eye(2, dtype=int), **ax),
