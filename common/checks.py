@@ -8,6 +8,7 @@ import difflib
 import inspect
 import math
 import os
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,7 @@ def array(who, name, x, dtype=None, shape=None):
     unmasked(who, name, x)
     a = as_array(number(who, name, x) if x.__class__ is int else x)          # a Python number takes any dtype
     if a.dtype.kind not in ("f" if dtype is None else "fiub"):
-        made = f"{name}.astype(np.float32)" if hasattr(x, "astype") else f"np.array({name}, np.float32)"
-        cast = f"; cast it first, for instance {made}" if a.dtype.kind in "iub" else ""
-        raise TypeError(wrong(who, name, "be an array of floats", kind_text(x, a)) + cast)
+        raise TypeError(wrong(who, name, "be an array of floats", kind_text(x, a), cast_hint(name, x, a)))
     if not a.size:
         raise ValueError(wrong(who, name, "not be empty", f"shape {a.shape}"))
     if shape is not None and not matches(a.shape, shape):
@@ -130,7 +129,39 @@ def as_array(x):
 
 
 def kind_text(x, a):
-    return type(x).__name__ if a.dtype.kind == "O" else f"{a.dtype} {type(x).__name__}"
+    """What x is, where it is no array of the right kind; ``a`` is ``as_array(x)``.
+
+    >>> x = [True, None, 2.0]
+    >>> kind_text(x, as_array(x))
+    'list of objects (bool, NoneType, float)'
+    """
+    if a.dtype.kind != "O":
+        return f"{a.dtype} {type(x).__name__}"
+    if not a.size and hasattr(x, "__len__") and len(x):
+        return f"a ragged {type(x).__name__}"
+    if not a.ndim or not a.size:
+        return type(x).__name__
+    kinds = list(dict.fromkeys(type(o).__name__ for o in a.flat[:1000]))
+    return f"{type(x).__name__} of objects ({', '.join(kinds[:3])}{', ...' * (len(kinds) > 3)})"
+
+
+def dtype_text(x):
+    """The dtype of an array, or what else x is."""
+    if not isinstance(x, np.ndarray):
+        return type(x).__name__
+    return kind_text(x, x) if x.dtype.kind == "O" else x.dtype
+
+
+def cast_hint(name, x, a):
+    """What makes an array of floats of x, where something does, or nothing."""
+    objects = a.dtype.kind == "O" and a.ndim and list(a.flat)
+    if objects and all(isinstance(o, np.ndarray) and o.shape == objects[0].shape for o in objects):
+        return f"np.stack({name}) makes one array of them"
+    # Columns of a table are often objects that are booleans or numbers all the same; of None a cast would make NaN.
+    if a.dtype.kind not in "iub" and not (objects and all(isinstance(o, Real | np.bool_) for o in objects)):
+        return ""
+    made = f"{name}.astype(np.float32)" if hasattr(x, "astype") else f"np.array({name}, np.float32)"
+    return f"cast it first, for instance {made}"
 
 
 def shape_hint(name, shape, pattern):
@@ -163,7 +194,9 @@ def layout_hint(shape, C):
 
 
 def integers_hint(name, a, classes):
-    """How ids or class labels in 0..classes-1 become integers, if they came as floats or booleans, or nothing."""
+    """How ids or class labels in 0..classes-1 become integers, if they came as floats, booleans or objects, or nothing."""
+    if a.dtype.kind == "O":
+        return f"{name}.astype(int) makes them" if a.size and all(isinstance(o, Integral) for o in a.flat) else ""
     if a.dtype.kind not in "fb" or not np.array_equal(a, np.floor(a)):
         return ""
     one_hot = a.ndim > 1 and a.shape[-1] == classes and ((a == 0) | (a == 1)).all() and (a.sum(axis=-1) == 1).all()
@@ -173,9 +206,12 @@ def integers_hint(name, a, classes):
 def labels(who, t, shape, classes, ignore_label=None, name="t"):
     """Class labels as an integer array of exactly ``shape``, each in 0..classes-1 (or ``ignore_label``)."""
     unmasked(who, name, t)
-    t = as_array(t)
+    given, t = t, as_array(t)
     if t.dtype.kind not in "iu" and (t.size or t.dtype.kind == "O"):        # an empty list becomes an array of floats
-        raise TypeError(wrong(who, name, "hold integer class labels", t.dtype, integers_hint(name, t, classes)))
+        words = t.size and all(isinstance(o, str) for o in t.flat)
+        hint = f"np.unique({name}, return_inverse=True)[1] numbers words" if words else integers_hint(name, t, classes)
+        got = kind_text(given, t) if t.dtype.kind == "O" else t.dtype
+        raise TypeError(wrong(who, name, "hold integer class labels", got, hint))
     if t.shape != shape:
         raise ValueError(wrong(who, name, f"have one label per row of x, shape {shape}", f"{t.shape}",
                                shape_hint(name, t.shape, shape)))
@@ -190,6 +226,45 @@ def labels(who, t, shape, classes, ignore_label=None, name="t"):
             where = at[0] if len(at) == 1 else at
             raise ValueError(wrong(who, name, f"hold labels in 0..{classes - 1}", f"{t[at]} at index {where}"))
     return t
+
+
+def row_numbers(who, name, ids, rows):
+    """``ids`` as an array of row numbers in 0..rows-1; TypeError or ValueError naming the first value that is none."""
+    given, ids = ids, as_array(ids)
+    if not ids.size and ids.dtype.kind != "O":           # np.array([]) holds floats
+        raise ValueError(wrong(who, name, "not be empty", f"shape {ids.shape}"))
+    if ids.dtype.kind not in "iu":
+        raise TypeError(wrong(who, name, f"hold integers in 0..{rows - 1}", *not_ids(name, given, ids, rows)))
+    numbers = ids.astype(np.intp, copy=False)
+    # One unsigned reduction: a negative number is a huge unsigned one.
+    if np.maximum.reduce(numbers.view(np.uintp), axis=None) >= rows:
+        at = tuple(int(i) for i in np.argwhere((ids < 0) | (ids >= rows))[0])
+        raise ValueError(wrong(who, name, f"hold integers in 0..{rows - 1}", f"{ids[at]} at index {at}"))
+    return numbers
+
+
+def not_ids(name, given, a, rows):
+    """What ``given`` is, whose array ``a`` holds no integers, and what to do about it."""
+    if a.dtype.kind in "US":
+        return "text", "Vocabulary.encode makes ids of it"
+    if not a.size:
+        return "a ragged list", "fill the short rows up to one length, and mask what was added"
+    return kind_text(given, a), integers_hint(name, a, rows)
+
+
+def boolean(who, name, mask, shape):
+    """``mask`` as an array of booleans that fits the pattern ``shape``; TypeError or ValueError if it is none."""
+    mask = as_array(mask)
+    if mask.dtype.kind in "iu" and len(shape) == 2 and mask.shape == (shape[0],):
+        raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", mask.shape,
+                                      f"if these are lengths, np.arange({shape[-1]}) < {name}[:, None] makes it"))
+    if mask.dtype != bool:
+        raise TypeError(wrong(who, name, "hold booleans", kind_text(mask, mask),
+                                     f"{name} != 0 makes them" if mask.dtype.kind in "iuf" else ""))
+    if not matches(mask.shape, shape):
+        raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", mask.shape,
+                                      shape_hint(name, mask.shape, shape)))
+    return mask
 
 
 def finite(who, name, x):
@@ -337,8 +412,7 @@ def parameters(who, params):
     dtypes = {}
     for name, p in params.items():
         if not isinstance(p, np.ndarray) or p.dtype.kind != "f":
-            got = p.dtype if isinstance(p, np.ndarray) else type(p).__name__
-            raise TypeError(wrong(who, name, "be a NumPy array of floats", got, f"{who}.init(...) makes one"))
+            raise TypeError(wrong(who, name, "be a NumPy array of floats", dtype_text(p), f"{who}.init(...) makes one"))
         if isinstance(p, np.matrix) or hasattr(p, "mask"):
             raise TypeError(wrong(who, name, "be a plain NumPy array", f"a {type(p).__name__}", f"np.array({name}) makes one"))
         if p.dtype.itemsize not in (4, 8):

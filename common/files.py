@@ -4,6 +4,30 @@ import os
 import re
 from pathlib import Path
 
+from . import checks
+
+
+def path_of(who, name, path):
+    """``path`` as a Path; TypeError or ValueError, naming ``who`` was called, for what can be none."""
+    try:
+        path = Path(path)
+    except TypeError:
+        raise TypeError(checks.wrong(who, name, "be a path", checks.text(path))) from None
+    if "\0" in str(path):
+        raise ValueError(checks.wrong(who, name, "be a path", f"{str(path)!r}, with a zero in it"))
+    return path
+
+
+@contextlib.contextmanager
+def naming(who, path):
+    """Let an error of the operating system say ``who`` was called, and the path that was asked for."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:                             # a sentence of write_whole
+            raise type(error)(f"{who}: {error}") from None
+        raise type(error)(error.errno, f"{who}: {error.strerror}", str(path)) from None
+
 
 def write_whole(path, data):
     """Write the bytes ``data`` to the file ``path``: into one without a name first, then to disk, then under its name.

@@ -76,8 +76,8 @@ def cross_entropy(y, t):
     From scores rather than probabilities, SoftmaxWithLoss is safer: it never takes the log of a rounded 0. Here a
     probability of 0 counts as the smallest positive number of its dtype.
     """
-    y, t = checks.array("cross_entropy", "y", y, shape=(..., "C")), checks.as_array(t)
-    if t.shape == y.shape:
+    y = checks.array("cross_entropy", "y", y, shape=(..., "C"))
+    if checks.as_array(t).shape == y.shape:
         t = checks.array("cross_entropy", "t", t, y.dtype)
     else:
         t = one_hot(checks.labels("cross_entropy", t, y.shape[:-1], y.shape[-1]), y.shape[-1], y.dtype)

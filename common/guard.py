@@ -8,20 +8,22 @@ Before ``forward`` each input is looked at: it is an array of floats that fits, 
 argument, what was expected and what came; and it is cast to the dtype of the parameters. Afterwards the guard remembers shape and
 dtype of what was returned: by these it checks and casts ``dout`` before ``backward``, and refuses a backward without a forward.
 
-In the line a letter is a size: that of a parameter, or the one that an earlier input has there; ``...`` stands for any axes, and
+In the line a letter is a size: that of a parameter, or the one that an earlier input has there; ``...`` stands for any axes, the
+same in every input; and
 
     mask? (N, T)       may be left out, or be None
     t any              is left to the layer, as labels, ids and masks are, which have checks of their own
     t like x           has exactly the shape of x, and is cast to its dtype
     W (F, C / groups)  makes C as many times larger as the attribute ``groups`` says
 
-The line belongs to the forward in the same class. A class without one has arrays of another float dtype cast, and the order of
-calls and dout checked, no more. Only the outermost call of a layer in a thread is guarded: ``super().forward(x)`` is a plain
-call; a forward that is assigned later is not guarded.
+The line belongs to the forward in the same class or, where a class has a line alone, to the one that it inherits. A forward
+without a line has arrays of another float dtype cast, and the order of calls and dout checked, no more. Guarded is the class's
+own method: ``super().forward(x)`` is a plain call, and a forward that is assigned later is not guarded. Inputs of the shapes and
+dtypes of the call before are not looked at again.
 """
 import functools
+import inspect
 import re
-from threading import get_ident
 
 import numpy as np
 
@@ -30,7 +32,7 @@ from . import checks
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
-ANY, NUMBER, SEVERAL, LEFT, LIKE = "any", "number", "several", "left", "like"
+ANY, NUMBER, SEVERAL = "any", "number", "several"
 
 
 class Argument:
@@ -58,10 +60,12 @@ def pattern_of(text):
 
 
 def guard(cls):
-    """Wrap the forward and backward that stand in the body of ``cls``."""
-    line, several = vars(cls).get("shapes"), not cls.__module__.startswith("chainrule.")
+    """Wrap the forward and backward that stand in the body of ``cls``; its line is read where either stands."""
+    line = vars(cls).get("shapes")
+    if line or "forward" in vars(cls):
+        cls._arguments = parsed(line) if line else None
     if wrappable(cls, "forward"):
-        cls.forward = guarded_forward(cls.forward, parsed(line) if line else None, several)
+        cls.forward = guarded_forward(cls.forward, several=not cls.__module__.startswith("chainrule."))
     if wrappable(cls, "backward"):
         cls.backward = guarded_backward(cls.backward)
 
@@ -71,37 +75,26 @@ def wrappable(cls, name):
     return type(method) is type(wrappable) and not hasattr(method, "guarded")
 
 
-def guarded_forward(forward, arguments, several):
+def guarded_forward(forward, several):
     """``several``: a class of a user's, which may run forward more than once before backward."""
     @functools.wraps(forward)
     def guarded(self, *inputs, **named):
         __tracebackhide__ = True
-        me = get_ident()
-        if self._inside == me:
+        if self.__class__.forward is not guarded:                   # super().forward(x)
             return forward(self, *inputs, **named)
-        self._inside = me
-        try:
-            fits = self._fits
-            if arguments is None or named or fits is None or fits[0] is not arguments or len(inputs) != len(fits[2]):
-                inputs, named = admitted(self, arguments, forward, inputs, named)
-            elif len(inputs) > 1 or fits[2][0] is LEFT:
-                if not all(map(quickly, inputs, fits[2], (fits[1],) * len(inputs), (inputs[0],) * len(inputs))):
-                    inputs, named = admitted(self, arguments, forward, inputs, named)
-            else:
-                _, dtype, ((last, pattern),) = fits
-                x, = inputs
-                if not (x.__class__ is np.ndarray and x.size
-                        and (x.dtype is dtype or dtype is None and (x.dtype is FLOAT32 or x.dtype is FLOAT64))
-                        and (last is None or x.ndim > 1 and x.shape[-1] == last)
-                        and (pattern is None or checks.matches(x.shape, pattern))):
-                    inputs, named = admitted(self, arguments, forward, inputs, named)
-            y = forward(self, *inputs, **named)
-            self._made = (y.shape, y.dtype) if y.__class__ is np.ndarray else described(y)
-            if several:
-                self._seen = {*(self._seen or ()), self._made[0]} if self._made[0].__class__ is tuple else self._seen
-            return y
-        finally:
-            self._inside = None
+        fits = self._fits
+        if named or len(inputs) != len(fits):
+            inputs, named = admitted(self, self._arguments, forward, inputs, named)
+        else:
+            for x, fit in zip(inputs, fits):
+                if fit is not None and (x.__class__ is not np.ndarray or x.shape != fit[0] or x.dtype is not fit[1]):
+                    inputs, named = admitted(self, self._arguments, forward, inputs, named)
+                    break
+        y = forward(self, *inputs, **named)
+        self._made = made = (y.shape, y.dtype) if y.__class__ is np.ndarray else described(y)
+        if several and made[0].__class__ is tuple:
+            self._seen = {*(self._seen or ()), made[0]}
+        return y
     guarded.guarded = True
     return guarded
 
@@ -110,56 +103,60 @@ def guarded_backward(backward):
     @functools.wraps(backward)
     def guarded(self, *douts, **named):
         __tracebackhide__ = True
-        me = get_ident()
-        if self._inside == me:
+        if self.__class__.backward is not guarded:
             return backward(self, *douts, **named)
-        self._inside = me
-        try:
-            made = self._made
-            if made is None:
-                refuse_order(self)
-            elif douts:
-                dout, (shape, dtype) = douts[0], made
-                fits = dout.__class__ is np.ndarray and dout.dtype is dtype and dout.shape == shape
-                if not fits and (dout is not None or not (douts[1:] or named)):     # None: of several, all comes by the others
-                    douts = (fitting(self, dout, shape, dtype), *douts[1:])
-            return backward(self, *douts, **named)
-        finally:
-            self._inside = None
+        made = self._made
+        if made is None:
+            refuse_order(self)
+        elif douts:
+            dout, (shape, dtype) = douts[0], made
+            fits = dout.__class__ is np.ndarray and dout.dtype is dtype and dout.shape == shape
+            if not fits and (dout is not None or not (douts[1:] or named)):     # None: of several, all comes by the others
+                douts = (fitting(self, dout, shape, dtype), *douts[1:])
+        return backward(self, *douts, **named)
     guarded.guarded = True
     return guarded
 
 
 def admitted(layer, arguments, forward, inputs, named):
-    """The inputs, positional and named, checked and cast; and what a call with one input needs to know next time."""
+    """The inputs, positional and named, checked and cast; ``layer._fits`` gets the shapes and dtypes of those that needed no
+    cast, for the next call (None for an input that is left to the layer)."""
     who, params = type(layer).__name__, getattr(layer, "params", ())
     dtype = params[0].dtype if len(params) and isinstance(params[0], np.ndarray) else None
+    layer._fits = ()
     if arguments is None:
-        return tuple(cast(who, "an input", x, dtype) for x in inputs), {n: cast(who, n, x, dtype) for n, x in named.items()}
-    fixed = parameter_sizes(layer, arguments)
-    wanted = [a for a in arguments if a.name not in layer.names]
-    inputs, sizes, seen = list(inputs), dict(fixed), {}
-    for i, argument in enumerate(wanted):
-        given = inputs[i] if i < len(inputs) else named.get(argument.name)
-        if argument.pattern is None or given is None and (argument.optional or i >= len(inputs) and argument.name not in named):
-            continue
-        like = seen.get(argument.pattern) if isinstance(argument.pattern, str) else None
-        if like is None:
-            a = checks.array(who, argument.name, given, dtype, known(argument.pattern, sizes))
-        else:
-            a = checks.array(who, argument.name, given, like.dtype, like.shape)
-        seen[argument.name] = a
-        if like is None:
-            bind(argument.pattern, a.shape, sizes)
-        if i < len(inputs):
-            inputs[i] = a
-        else:
-            named = {**named, argument.name: a}
-    patterns = [a.pattern if a.pattern is None or isinstance(a.pattern, str) else known(a.pattern, fixed) for a in wanted]
-    free = [letter for pattern in patterns if isinstance(pattern, tuple) for letter in pattern if isinstance(letter, str)]
-    if len(set(free)) == len(free) and not any(isinstance(p, str) and p != wanted[0].name for p in patterns):
-        layer._fits = arguments, dtype, tuple(map(quick, patterns))
-    return tuple(inputs), named
+        taken = [cast(who, "an input", x, dtype) for x in inputs]
+        named = {name: cast(who, name, x, dtype) for name, x in named.items()}
+        looked_at = [True] * len(taken)
+    else:
+        names = inspect.signature(forward).parameters                     # the others are parameters
+        sizes, seen, taken, named = parameter_sizes(layer, arguments), {}, list(inputs), dict(named)
+        wanted = [a for a in arguments if a.name in names]
+        looked_at = [a.pattern is not None for a in wanted] + [False] * len(inputs)
+        needed = [a.name for a in wanted[len(inputs):] if not a.optional and a.name not in named]
+        if needed or len(inputs) > len(wanted):
+            expected = f"be given {', '.join(a.name for a in wanted)}"
+            raise TypeError(checks.wrong(who, "forward", expected, f"{len(inputs)} inputs"))
+        for i, argument in enumerate(wanted):
+            name, pattern = argument.name, argument.pattern
+            given = inputs[i] if i < len(inputs) else named.get(name)
+            if pattern is None or given is None and argument.optional:
+                continue
+            like = seen.get(pattern) if isinstance(pattern, str) else None
+            if like is not None:
+                a = checks.array(who, name, given, like.dtype, like.shape)
+            else:
+                a = checks.array(who, name, given, dtype, known(pattern, sizes))
+                bind(pattern, a.shape, sizes)
+            seen[name] = a
+            if i < len(inputs):
+                taken[i] = a
+            else:
+                named[name] = a
+    as_they_are = all(a is x and x.__class__ is np.ndarray for a, x, look in zip(taken, inputs, looked_at) if look)
+    if as_they_are and not named:
+        layer._fits = tuple((a.shape, a.dtype) if look else None for a, look in zip(taken, looked_at))
+    return tuple(taken), named
 
 
 def parameter_sizes(layer, arguments):
@@ -175,41 +172,22 @@ def parameter_sizes(layer, arguments):
 
 
 def known(pattern, sizes):
-    """The pattern with the sizes that are known in place of their letters."""
-    return tuple(sizes.get(letter, letter) if isinstance(letter, str) else letter for letter in pattern)
+    """The pattern with the sizes that are known in place of their letters, and the axes in place of ``...``."""
+    known = []
+    for letter in pattern:
+        size = sizes.get(letter, letter)
+        known += size if isinstance(size, tuple) else [size]
+    return tuple(known)
 
 
 def bind(pattern, shape, sizes):
-    """Note the size of each letter."""
+    """Note the size of each letter, and the axes that ``...`` stands for."""
     front = pattern.index(...) if ... in pattern else len(pattern)
-    back = len(pattern) - front - 1
+    back = len(shape) - (len(pattern) - front - 1)
     sizes.update(zip(pattern[:front], shape[:front]))
-    if back > 0:
-        sizes.update(zip(pattern[-back:], shape[-back:]))
-
-
-def quick(pattern):
-    """(last, pattern) for the usual patterns (N, ..., I) and (...) without a comparison axis by axis."""
-    if pattern is None or isinstance(pattern, str):
-        return LEFT if pattern is None else LIKE
-    if pattern == (...,):
-        return None, None
-    if len(pattern) == 3 and pattern[1] is ... and isinstance(pattern[0], str) and isinstance(pattern[2], int):
-        return pattern[2], None
-    return None, pattern
-
-
-def quickly(x, fit, dtype, first):
-    """Whether an input needs no more looking at."""
-    if fit is LEFT:
-        return True
-    if x.__class__ is not np.ndarray:
-        return False
-    if fit is LIKE:
-        return x.dtype is first.dtype and x.shape == first.shape
-    last, pattern = fit
-    return (x.size and (x.dtype is dtype or dtype is None and (x.dtype is FLOAT32 or x.dtype is FLOAT64))
-            and (last is None or x.ndim > 1 and x.shape[-1] == last) and (pattern is None or checks.matches(x.shape, pattern)))
+    if ... in pattern:
+        sizes[...] = shape[front:back]
+        sizes.update(zip(pattern[front + 1:], shape[back:]))
 
 
 def cast(who, name, x, dtype):

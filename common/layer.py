@@ -59,7 +59,7 @@ class Layer:
     - ``backward(dout)`` takes the gradient of the loss L by the output, dL/dy, **overwrites** ``grads`` in place with
       dL/dparams, and returns dL/dx, for several inputs a tuple;
       Between the two an output belongs to its layer: Sigmoid, Tanh, Softmax, Exp and others keep it for backward, so
-      ``y *= 3`` there makes wrong gradients (``y = y * 3`` does not); and so do inputs;
+      ``y *= 3`` there makes wrong gradients (``y = y * 3`` does not); and so do inputs. ``check_gradients`` finds it;
     - ``params`` and ``grads`` are two paired lists of arrays, the same objects for the layer's whole life: optimizers
       change ``params[i]`` in place, ``grads[i]`` has the shape and dtype of ``params[i]``.
 
@@ -95,7 +95,7 @@ class Layer:
     guarded = True            # False: a class with checks of its own, such as a model
     train_flg, train_flag, is_training = (Renamed("training") for _ in range(3))
 
-    _inside = _made = _fits = _seen = None        # the guard's: see guard.py
+    _made, _fits, _seen, _arguments = None, (), None, None          # the guard's: see guard.py
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -180,7 +180,7 @@ class Layer:
 
     def __getstate__(self):
         """What ``copy`` and ``pickle`` keep: all but the cache."""
-        return {**vars(self), "cache": None, "_inside": None, "_made": None, "_fits": None, "_seen": None}
+        return {**vars(self), "cache": None, "_made": None, "_fits": (), "_seen": None}
 
     def __repr__(self):
         # A constructor argument that is kept under its own name is an option worth showing.
@@ -209,7 +209,8 @@ def held(layer, path="", seen=None):
     yield path, layer
     start = f"{path}." if path else ""
     model = is_model(layer)
-    for i, inner in enumerate(getattr(layer, "layers", None) or ()):
+    layers = getattr(layer, "layers", None) or ()
+    for i, inner in layers.items() if isinstance(layers, dict) else enumerate(layers):
         yield from held(inner, f"{start}{i}" if model else f"{start}layers.{i}", seen)
     for name, value in () if model else getattr(layer, "__dict__", {}).items():
         if name not in OWN:
@@ -223,8 +224,8 @@ def is_model(layer):
 
 def among(value, path, seen):
     """``held`` of each layer that ``value`` is or, being a list, a tuple or a dict, contains."""
-    if value.__class__ in (list, tuple, dict):
-        items = value.items() if value.__class__ is dict else enumerate(value)
+    if isinstance(value, (list, tuple, dict)):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
             yield from among(item, f"{path}.{key}", seen)
     elif hasattr(value, "forward") and hasattr(value, "params") and not isinstance(value, type):

@@ -100,6 +100,10 @@ def roc_auc(scores, t):
     >>> roc_auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
     0.75
     """
+    given = checks.as_array(scores)
+    if given.dtype.kind in "iub" and ((given == 0) | (given == 1)).all():
+        raise TypeError(checks.wrong("roc_auc", "scores", "be an array of floats", "labels, 0 or 1",
+                                     "pass the scores from which these were decided"))
     scores = checks.array("roc_auc", "scores", scores)
     checks.finite("roc_auc", "scores", scores)
     t = checks.numbers("roc_auc", "t", checks.as_array(t))
@@ -159,15 +163,26 @@ def _labelled(who, y, t, ignore_label=None):
     return y, t if t.ndim == 1 else t.argmax(axis=1)
 
 
+def _scores(who, y, t):
+    """``y`` as scores (N, ..., C); labels in their place are called what they are."""
+    a = checks.as_array(y)
+    whole = a.dtype.kind in "iub" or a.dtype.kind == "f" and a.ndim == 1 and np.array_equal(a, np.floor(a))
+    one_hot = t.ndim > 1 and t.dtype.kind in "fiub" and (t.sum(axis=-1) == 1).all()
+    if whole and a.shape == t.shape and a.shape[-1:] != (1,) and not one_hot:
+        raise TypeError(checks.wrong(who, "y", "hold scores, shape (N, ..., C)", f"labels, {a.dtype} {a.shape}",
+                                     "pass the scores whose argmax they are; the share of right labels is (y == t).mean()"))
+    return checks.array(who, "y", y, shape=("N", ..., "C"))
+
+
 def _flat(who, y, t, ignore_label=None):
     """Scores (M, C) and labels (M,) or probabilities (M, C) of the M positions that count."""
-    y = checks.array(who, "y", y, shape=("N", ..., "C"))
     checks.unmasked(who, "t", t)
-    t = given = checks.as_array(t)
+    given, t = t, checks.as_array(t)
+    y = _scores(who, y, t)
     if ignore_label is not None:
         ignore_label = checks.whole(who, "ignore_label", ignore_label)
     if t.shape == y.shape and t.dtype.kind not in "fiub":
-        raise TypeError(checks.wrong(who, "t", "hold class labels, or rows of probabilities", checks.kind_text(t, t)))
+        raise TypeError(checks.wrong(who, "t", "hold class labels, or rows of probabilities", checks.kind_text(given, t)))
     if y.shape[-1] == 1:
         if t.shape != y.shape:
             expected = f"have shape {y.shape}, a 0 or 1 for each binary logit"
@@ -181,10 +196,10 @@ def _flat(who, y, t, ignore_label=None):
         sums = t.sum(axis=-1)
         if not ((t >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
             expected = "hold class labels, or rows of probabilities that sum to 1"
-            got = f"{given.min():g} to {given.max():g}, in rows that sum to {sums.min():g} to {sums.max():g}"
+            got = f"{t.min():g} to {t.max():g}, in rows that sum to {sums.min():g} to {sums.max():g}"
             raise ValueError(checks.wrong(who, "t", expected, got))
         return y.reshape(-1, classes), t.reshape(-1, classes)
-    t = checks.labels(who, t, y.shape[:-1], classes, ignore_label)
+    t = checks.labels(who, given, y.shape[:-1], classes, ignore_label)
     if ignore_label is None:
         return y.reshape(-1, classes), t.reshape(-1)
     keep = t != ignore_label

@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 
 from ..common import checks
-from .vocabulary import path_of, reading
+from ..common.files import naming, path_of
 
 LARGEST = 1 << 28          # values in one file: MNIST has 47 million
 FILES = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -36,8 +36,9 @@ def load_mnist(split=None, folder="."):
 
 def found(folder, name):
     for path in (folder / f"{name}.gz", folder / name):
-        if reading("load_mnist", path.exists):
-            return path
+        with naming("load_mnist", path):
+            if path.exists():
+                return path
     raise FileNotFoundError(f"load_mnist: there is no {name}.gz (or {name}) in {folder.absolute()}; put MNIST's four files "
                             "there, or name their folder: load_mnist(folder=...)")
 

@@ -2,7 +2,8 @@
 import re
 
 from ..common import checks
-from .vocabulary import Vocabulary, path_of, read_text, reading
+from ..common.files import naming, path_of
+from .vocabulary import Vocabulary, read_text
 
 SPLITS = ("train", "valid", "test")
 
@@ -33,7 +34,9 @@ def load_ptb(split="train", folder=".", vocabulary=None):
                                      "Vocabulary.from_counts makes one of a dict"))
     folder = path_of("load_ptb", "folder", folder)
     files = {name: folder / f"ptb.{name}.txt" for name in SPLITS}
-    if not reading("load_ptb", files[split].exists):
+    with naming("load_ptb", files[split]):
+        there = files[split].exists()
+    if not there:
         raise FileNotFoundError(f"load_ptb: there is no ptb.{split}.txt in {folder.absolute()}; the text is "
                                 "licensed: get Mikolov's ptb.train.txt, ptb.valid.txt and ptb.test.txt and put them "
                                 "there, or name their folder: load_ptb(folder=...)")

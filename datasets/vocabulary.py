@@ -1,14 +1,12 @@
 """A vocabulary: words or characters, numbered, so that a network can look them up."""
-import contextlib
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from ..common import checks
+from ..common.files import naming, path_of, write_whole
 
 LEVELS = {"word": "words", "char": "characters"}
 
@@ -152,14 +150,8 @@ class Vocabulary:
         content = {"level": self.level, "unknown": self.unknown, "padding": self.padding,
                    "tokens": dict(zip(self.tokens, self.counts.tolist()))}
         raw, path = json.dumps(content, ensure_ascii=False, indent=1).encode(), path_of("Vocabulary.save", "path", path)
-        part = Path(f"{path}.part")
-        try:
-            part.write_bytes(raw)
-            os.replace(part, path)
-        except OSError as error:            # of the file that was asked for, not of the part of it
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise OSError(error.errno, f"Vocabulary.save: {error.strerror}", str(path)) from None
+        with naming("Vocabulary.save", path):
+            write_whole(path, raw)
 
     @classmethod
     def load(cls, path):
@@ -214,7 +206,9 @@ def read_text(path):
 
     Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not: nothing is left out.
     """
-    raw = reading("read_text", path_of("read_text", "path", path).read_bytes)
+    path = path_of("read_text", "path", path)
+    with naming("read_text", path):
+        raw = path.read_bytes()
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -222,22 +216,3 @@ def read_text(path):
         raise ValueError(f"read_text: {path} should be UTF-8, got byte 0x{raw[at]:02x} at offset {at} ({error.reason}); "
                          "save it as UTF-8, or open it in its own encoding and pass the text") from None
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-
-
-def path_of(who, name, path):
-    """``path`` as a Path."""
-    try:
-        path = Path(path)
-    except TypeError:
-        raise TypeError(checks.wrong(who, name, "be a path", checks.text(path))) from None
-    if "\0" in str(path):
-        raise ValueError(checks.wrong(who, name, "be a path", f"{str(path)!r}, with a zero in it"))
-    return path
-
-
-def reading(who, read, *arguments):
-    """``read(*arguments)``, where an error of the operating system says ``who`` was called."""
-    try:
-        return read(*arguments)
-    except OSError as error:
-        raise type(error)(error.errno, f"{who}: {error.strerror}", str(error.filename)) from None

@@ -2,8 +2,8 @@
 import numpy as np
 
 from ..common import checks, initializers
+from ..common.engine.products import column_sums, product, rows
 from ..common.layer import Layer
-from ..common.threads import product
 
 
 class Affine(Layer):
@@ -48,16 +48,14 @@ class Affine(Layer):
     def forward(self, x):
         W, *b = self.params
         self.cache = x
-        y = product(x.reshape(-1, W.shape[0]), W)      # as a matrix: BLAS knows no further axes
+        y = product(x, W)
         if b:
             y += b[0]
-        return y.reshape(x.shape[:-1] + W.shape[1:])
+        return y
 
     def backward(self, dout):
-        (W, *_), (dW, *db) = self.params, self.grads
-        x = self.cache
-        rows, drows = x.reshape(-1, W.shape[0]), dout.reshape(-1, W.shape[1])
-        product(rows.T, drows, out=dW)
+        (W, *_), (dW, *db), x = self.params, self.grads, self.cache
+        product(rows(x).T, rows(dout), out=dW)
         if db:
-            np.ones(len(drows), W.dtype).dot(drows, db[0])       # the sum over rows, as a product: 2-3 times as fast
-        return product(drows, W.T).reshape(x.shape) if self.input_gradient else None
+            column_sums(dout, out=db[0])
+        return product(dout, W.T) if self.input_gradient else None

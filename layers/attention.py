@@ -2,52 +2,20 @@
 import numpy as np
 
 from ..common import checks, initializers
+from ..common.engine.products import row_sums
+from ..common.engine.softmax import softmax
 from ..common.layer import Layer
 from ..common.rng import generator
-from ..common.threads import product
-from ._masks import boolean
-
-
-def attend(q, k, v, mask=None):
-    """The outputs (..., Tq, E) and the weights (..., Tq, Tk); formula and shapes as in Attention, ``mask`` broadcasting."""
-    scores = np.matmul(q * q.dtype.type(q.shape[-1] ** -0.5), k.swapaxes(-1, -2))
-    if mask is not None:
-        scores += np.where(mask, 0, -np.inf).astype(q.dtype)
-    largest = scores.max(axis=-1, keepdims=True)
-    if mask is not None:
-        largest[largest == -np.inf] = 0           # a row with nothing allowed: exp makes it zeros
-    scores -= largest
-    weights = np.exp(scores, out=scores)
-    # The sum over Tk as a product: 2-3 times as fast.
-    total = np.matmul(weights, np.ones(weights.shape[-1], q.dtype))[..., None]
-    if mask is not None:
-        total[total == 0] = 1
-    weights /= total
-    return np.matmul(weights, v), weights
-
-
-def attend_back(dy, q, k, v, y, weights):
-    """dL/dq, dL/dk, dL/dv, as derived in Attention."""
-    scale = q.dtype.type(q.shape[-1] ** -0.5)
-    dv = np.matmul(weights.swapaxes(-1, -2), dy)
-    ds = np.matmul(dy, v.swapaxes(-1, -2))
-    ds -= np.matmul(dy * y, np.ones(y.shape[-1], y.dtype))[..., None]
-    ds *= weights
-    return np.matmul(ds, k) * scale, np.matmul(ds.swapaxes(-1, -2), q) * scale, dv
-
-
-def gradients(*dinputs, mask):
-    """What backward returns: a gradient for each input that forward was given, None for the mask."""
-    dinputs += (None,) if mask is not None else ()
-    return dinputs[0] if len(dinputs) == 1 else dinputs
+from .affine import Affine
+from .dropout import Dropout
 
 
 class Attention(Layer):
     """Scaled dot-product attention: y = softmax(q kᵀ / √D) v.
 
-    Shapes: q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), y (N, Tq, E). mask (N, Tq, Tk), True where query i may look at
-    key j; an axis of N or Tq may be 1 and then counts for all. A query that may look at nothing gives zeros and gets
-    no gradient; a key that no query may look at may hold anything, NaN too.
+    Shapes: q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), y (N, Tq, E), or with more axes, the same ones, behind N. mask (N, Tq,
+    Tk), True where query i may look at key j; an axis of N or Tq may be 1 and then counts for all. A query that may look at
+    nothing gives zeros and gets no gradient; a key that no query may look at may hold anything, NaN too.
 
     The weights w (N, Tq, Tk), each row positive and of sum 1, stay in ``weights`` for a plot. Without the 1/√D the
     scores, sums of D products, would grow with D and the softmax saturate.
@@ -62,7 +30,8 @@ class Attention(Layer):
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
 
-    backward returns (dL/dq, dL/dk, dL/dv), and None for a mask if there was one.
+    backward returns (dL/dq, dL/dk, dL/dv), and None for a mask if there was one. With ``dropout`` = p, in training, the
+    weights w go through Dropout(p) on their way to y; the formulas hold for what is left of them.
     Source: Vaswani et al., Attention is all you need (2017), 3.2.1; Saito, Deep Learning from Scratch 2, chapter 8.
 
     Raises ValueError for shapes that do not fit, TypeError for a mask that is not boolean.
@@ -78,37 +47,61 @@ class Attention(Layer):
     array([[[1.],
             [0.]]])
     """
-    shapes = "q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), mask? any -> y (N, Tq, E)"
+    shapes = "q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), mask? any -> y (N, ..., Tq, E)"
 
     weights = None
 
+    def __init__(self, dropout=0.0, rng=None):
+        """dropout: the share of the weights that is dropped in training. rng: a Generator, a seed or None."""
+        super().__init__()
+        self.dropout = Dropout(dropout, rng) if dropout else None
+
     def forward(self, q, k, v, mask=None):
-        k, v = k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False)
+        k, v, scale = k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False), q.shape[-1] ** -0.5
         if mask is not None:
-            mask = attention_mask(self, mask, len(q), q.shape[1], k.shape[1])
+            mask = attention_mask(self, mask, q.shape[:-2], q.shape[-2], k.shape[-2])
             k, v = seen(k, mask), seen(v, mask)
-        y, self.weights = attend(q, k, v, mask)
-        self.cache = q, k, v, y, self.weights, mask
+        s = np.matmul(q * q.dtype.type(scale), transposed(k))
+        self.weights = w = softmax(s, mask, out=s)
+        if self.dropout:
+            self.dropout.training = self.training
+        kept = self.dropout.forward(w) if self.dropout else w
+        y = np.matmul(kept, v)
+        self.cache = q, k, v, y, w, kept, mask
         return y
 
     def backward(self, dout):
-        *cache, mask = self.cache
-        return gradients(*attend_back(dout, *cache), mask=mask)
+        q, k, v, y, w, kept, mask = self.cache
+        scale = q.dtype.type(q.shape[-1] ** -0.5)
+        ds = np.matmul(dout, transposed(v))                    # dL/dw, and of it
+        if self.dropout:
+            ds = self.dropout.backward(ds)
+        ds -= row_sums(dout * y)
+        ds *= w
+        dq, dk, dv = np.matmul(ds, k) * scale, np.matmul(transposed(ds), q) * scale, np.matmul(transposed(kept), dout)
+        return (dq, dk, dv) if mask is None else (dq, dk, dv, None)
 
 
-def attention_mask(layer, mask, N, Tq, Tk):
-    """A mask as an array of booleans (N or 1, Tq or 1, Tk)."""
+def transposed(x):
+    """The last two axes exchanged."""
+    return x.swapaxes(-1, -2)
+
+
+def attention_mask(layer, mask, lead, Tq, Tk):
+    """A mask as an array of booleans (*lead, Tq, Tk), where each axis but the last may be 1; ``lead`` is (N,) or more."""
     shape = checks.as_array(mask).shape
-    if shape == (N, Tk):
-        raise ValueError(checks.wrong(type(layer).__name__, "mask", f"have shape {(N, Tq, Tk)}", (N, Tk),
+    if shape == (lead[0], Tk):
+        raise ValueError(checks.wrong(type(layer).__name__, "mask", f"have shape {(*lead, Tq, Tk)}", shape,
                                       "if it says which keys there are, mask[:, None] says so to every query"))
-    lead = tuple(1 if given == 1 else n for given, n in zip(shape, (N, Tq)))
-    return boolean(type(layer).__name__, "mask", mask, (lead if len(lead) == 2 else (N, Tq)) + (Tk,))
+    wanted = (*lead, Tq)
+    if len(shape) == len(wanted) + 1:
+        wanted = tuple(1 if given == 1 else n for given, n in zip(shape, wanted))
+    return checks.boolean(type(layer).__name__, "mask", mask, (*wanted, Tk))
 
 
 def seen(memory, mask):
-    """``memory`` (N, Tk, D) with zeros where no query may look: padding may hold anything, NaN too, and 0 · NaN is NaN."""
-    allowed = mask.any(axis=1)
+    """``memory`` (..., Tk, D) with zeros where no query may look: padding may hold anything, NaN too, and 0 · NaN is NaN."""
+    allowed = mask.any(axis=-2)
     return memory if allowed.all() else np.where(allowed[..., None], memory, 0)
 
 
@@ -120,8 +113,8 @@ class MultiHeadAttention(Layer):
 
     Shapes: query (N, Tq, D), memory (N, Tk, D), all W (D, D), all b (D,), y (N, Tq, D), mask (N, Tq, Tk) as in
     Attention. forward(x) is self-attention, memory = query = x. With ``causal=True`` step i sees the steps j <= i
-    only, so that a model that predicts the next step cannot look it up. ``weights`` (N, heads, Tq, Tk) are there for
-    a plot.
+    only, so that a model that predicts the next step cannot look it up; ``dropout`` as in Attention. ``weights`` (N, heads,
+    Tq, Tk) are there for a plot.
 
     Backward. The maps as in Affine, the heads as in Attention; in self-attention x is used three times, so that dL/dx
     is the sum of what comes back through q, k and v. (bk adds the same to all scores of a query, which a softmax does
@@ -143,9 +136,11 @@ class MultiHeadAttention(Layer):
            [1, 1, 0],
            [1, 1, 1]])
     """
+    shapes = "query (N, Tq, D), memory? (N, Tk, D), mask? any, Wq (D, D) -> y (N, Tq, D)"
+
     weights = None
 
-    def __init__(self, Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal=False):
+    def __init__(self, Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal=False, dropout=0.0, rng=None):
         checks.needed("MultiHeadAttention", Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
         super().__init__(Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
         checks.array("MultiHeadAttention", "Wq", Wq, shape=("D", "D"))
@@ -156,46 +151,40 @@ class MultiHeadAttention(Layer):
         self.causal = checks.flag("MultiHeadAttention", "causal", causal)
         if D % heads:
             raise ValueError(checks.wrong("MultiHeadAttention", "heads", f"divide D = {D}", heads))
+        self.q, self.k, self.v, self.out = (Affine(*self.params[i:i + 2]) for i in (0, 2, 4, 6))
+        self.attention = Attention(dropout, rng)
+        for i, affine in enumerate((self.q, self.k, self.v, self.out)):
+            affine.grads[:] = self.grads[2 * i:2 * i + 2]
 
     @classmethod
-    def init(cls, dimension, heads, causal=False, rng=None, initializer=initializers.xavier, dtype=np.float32):
+    def init(cls, dimension, heads, causal=False, dropout=0.0, rng=None, initializer=initializers.xavier, dtype=np.float32):
         """A layer for vectors of ``dimension`` numbers with fresh weights and biases of zeros."""
         checks.counts("MultiHeadAttention", dimension=dimension, heads=heads)
         rng = generator("MultiHeadAttention", rng)
         Ws = [initializers.weights("MultiHeadAttention", initializer, (dimension, dimension), rng, dtype) for _ in range(4)]
         pairs = [(W, np.zeros(dimension, W.dtype)) for W in Ws]
-        return cls(*(p for pair in pairs for p in pair), heads=heads, causal=causal)
+        return cls(*(p for pair in pairs for p in pair), heads=heads, causal=causal, dropout=dropout, rng=rng)
 
     def forward(self, query, memory=None, mask=None):
-        Wq, bq, Wk, bk, Wv, bv, Wo, bo = self.params
-        query = self.accept(query, shape=("N", "Tq", len(Wq)), name="x" if memory is None else "query")
-        N, Tq, D = query.shape
-        source = query if memory is None else self.accept(memory, shape=(N, "Tk", D), name="memory")
+        source = query if memory is None else memory
         if mask is not None:
-            mask = attention_mask(self, mask, N, Tq, source.shape[1])
+            mask = attention_mask(self, mask, query.shape[:1], query.shape[1], source.shape[1])
             source = seen(source, mask)
-        q, k, v = (self.split(affine(x, W, b)) for x, W, b in ((query, Wq, bq), (source, Wk, bk), (source, Wv, bv)))
-        y, self.weights = attend(q, k, v, self.allowed(mask, Tq, source.shape[1]))
-        joined = self.join(y)
-        self.cache = query, source, q, k, v, y, self.weights, joined, memory is not None, mask
-        return affine(joined, Wo, bo)
+        q, k, v = self.split(self.q.forward(query)), self.split(self.k.forward(source)), self.split(self.v.forward(source))
+        self.attention.training = self.training
+        y = self.attention.forward(q, k, v, self.allowed(mask, query.shape[1], source.shape[1]))
+        self.weights = self.attention.weights
+        self.cache = memory is not None, mask is not None
+        return self.out.forward(self.join(y))
 
     def backward(self, dout):
-        Wq, bq, Wk, bk, Wv, bv, Wo, bo = self.params
-        query, source, *attention, joined, two, mask = self.cache
-        dy = self.split(self.affine_back(joined, dout, 6))
-        dq, dk, dv = map(self.join, attend_back(dy, *attention))
-        dquery = self.affine_back(query, dq, 0)
-        dsource = self.affine_back(source, dk, 2)
-        dsource += self.affine_back(source, dv, 4)
-        return gradients(dquery, dsource, mask=mask) if two else gradients(dquery + dsource, mask=mask)
-
-    def affine_back(self, x, dy, i):
-        """Backward of x W + b with W = params[i], b = params[i + 1]."""
-        rows, drows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
-        product(rows.T, drows, out=self.grads[i])
-        np.dot(np.ones(len(drows), dy.dtype), drows, out=self.grads[i + 1])
-        return product(drows, self.params[i].T).reshape(x.shape)
+        two, masked = self.cache
+        dq, dk, dv, *_ = self.attention.backward(self.split(self.out.backward(dout)))
+        dquery = self.q.backward(self.join(dq))
+        dmemory = self.k.backward(self.join(dk)) + self.v.backward(self.join(dv))
+        dinputs = (dquery, dmemory) if two else (dquery + dmemory,)
+        dinputs += (None,) * masked
+        return dinputs if len(dinputs) > 1 else dinputs[0]
 
     def allowed(self, mask, Tq, Tk):
         """The mask of all heads (N or 1, 1, Tq or 1, Tk), with the causal one if there is; or None."""
@@ -204,7 +193,7 @@ class MultiHeadAttention(Layer):
         if self.causal:
             if Tq != Tk:
                 raise ValueError(checks.wrong("MultiHeadAttention", "memory", f"have {Tq} steps as the query has, if causal", Tk))
-            causal = np.tri(Tq, dtype=bool)
+            causal = np.tri(Tq, dtype=bool)[None, None]
             mask = causal if mask is None else mask & causal
         return mask
 
@@ -215,12 +204,6 @@ class MultiHeadAttention(Layer):
     def join(self, x):
         """(N, heads, T, D / heads) as (N, T, D)."""
         return x.swapaxes(1, 2).reshape(len(x), x.shape[2], -1)
-
-
-def affine(x, W, b):
-    y = product(x.reshape(-1, len(W)), W)
-    y += b
-    return y.reshape(x.shape)
 
 
 class PositionalEncoding(Layer):

@@ -2,12 +2,57 @@
 import numpy as np
 
 from ..common import checks, initializers
+from ..common.engine.channels import channel_sums
+from ..common.engine.convolution import convolve, convolve_back, transposed_convolve
+from ..common.engine.windows import pair, places, same_pads
 from ..common.layer import Layer
-from . import _depthwise
-from ._windows import Windows, block, channels_first, channels_last, in_groups, pair, places
 
 
-class Convolution(Layer):
+class Filters(Layer):
+    """What convolutions share: weights whose first two axes are channels, a bias, and options."""
+
+    def __init__(self, W, b, stride, padding, dilation, groups):
+        """Raises ValueError or TypeError for arrays or options that do not fit together."""
+        who = type(self).__name__
+        checks.needed(who, W=W)
+        super().__init__(W=W, b=b)
+        checks.array(who, "W", W, W.dtype, self.pattern)
+        self.stride, self.dilation = self.sizes("stride", stride), self.sizes("dilation", dilation)
+        self.padding = padding if isinstance(padding, str) else self.sizes("padding", padding, least=0)
+        self.groups = checks.count(who, "groups", groups)
+        if len(W) % self.groups:
+            raise ValueError(checks.wrong(who, "groups", f"divide the number of filters, {len(W)}", groups))
+        if isinstance(padding, str) and padding != "same":
+            raise ValueError(checks.wrong(who, "padding", 'be a number, a pair or "same"', repr(padding)))
+        if padding != "same":
+            margins = [2 * p + 1 for p in np.atleast_1d(self.padding).tolist()]
+            checks.room(who, "padding", (W.shape[1], *margins), W.itemsize, got=padding)
+        if b is not None:
+            checks.array(who, "b", b, b.dtype, (self.filters(W),))
+
+    @classmethod
+    def sizes(cls, name, value, least=1):
+        """An option as (height, width): an int stands for both."""
+        return pair(cls.__name__, name, value, least)
+
+    def filters(self, W):
+        return len(W)
+
+    @classmethod
+    def init(cls, n_in, n_out, size, stride=1, padding=0, dilation=1, groups=1, bias=True, rng=None,
+             initializer=initializers.he, dtype=np.float32):
+        """A layer from n_in to n_out channels with fresh filters of this size and, unless ``bias=False``, a bias of zeros."""
+        who = cls.__name__
+        checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
+        if n_in % groups:
+            raise ValueError(checks.wrong(who, "groups", f"divide the number of input channels, {n_in}", groups))
+        size = np.atleast_1d(cls.sizes("size", size)).tolist()
+        W = initializers.weights(who, initializer, (n_out, n_in // groups, *size), rng, dtype)
+        b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
+        return cls(W, b, stride, padding, dilation, groups)
+
+
+class Convolution(Filters):
     """y_nfij = b_f + Σ_c Σ_k Σ_l W_fckl x_nc,i+k,j+l: filter f laid over every place (i, j) of the image, all
     channels c at once (strictly a cross-correlation, for the filter is not turned round).
 
@@ -15,10 +60,10 @@ class Convolution(Layer):
     stride + 1.
 
     Options, each an int or a pair (height, width): ``stride``, the steps of the filter; ``padding``, rows and columns
-    of zeros around x, or ``"same"`` for OH = H and OW = W (stride 1; an odd row or column goes to the bottom or the
-    right); ``dilation``, the distance of the pixels under neighbouring weights. With ``groups`` = G, W is (F, C / G,
-    KH, KW): channels and filters fall into G parts, and filters see the channels of their own part only (G = C:
-    "depthwise").
+    of zeros around x, or ``"same"`` for OH = H / stride and OW = W / stride, rounded up, as in Keras (an odd row or
+    column goes to the bottom or the right); ``dilation``, the distance of the pixels under neighbouring weights. With
+    ``groups`` = G, W is (F, C / G, KH, KW): channels and filters fall into G parts, and filters see the channels of
+    their own part only (G = C: "depthwise").
 
     Backward. x_ncpq meets y_nfij with factor W_fckl where p = i + k and q = j + l; collect all meetings of each letter:
 
@@ -27,7 +72,8 @@ class Convolution(Layer):
 
     The minus signs say that dx is again a convolution: of dy, padded, with the filters turned round and F and C
     exchanged. Kept for backward: x. Source: LeCun et al., Gradient-based learning applied to document recognition
-    (1998); Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016). Speed: ``_windows.py``.
+    (1998); Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016). Speed:
+    ``common/engine/convolution.py``.
 
     >>> layer = Convolution(W=np.array([[[[-1.0, 1.0]]]]))                  # a vertical edge
     >>> layer.forward(np.array([[[[0.0, 0.0, 5.0, 5.0]]]]))
@@ -39,158 +85,172 @@ class Convolution(Layer):
     """
     shapes = "x (N, C, H, W), W (F, C / groups, KH, KW), b (F) -> y (N, F, OH, OW)"
 
+    pattern = "F", "C / groups", "KH", "KW"
 
     def __init__(self, W, b=None, stride=1, padding=0, dilation=1, groups=1):
-        """Raises ValueError or TypeError for arrays or options that do not fit together."""
-        who = "Convolution"
-        checks.needed(who, W=W)
-        super().__init__(W=W, b=b)
-        checks.array(who, "W", W, W.dtype, ("F", "C / groups", "KH", "KW"))
-        if b is not None:
-            checks.array(who, "b", b, b.dtype, W.shape[:1])
-        self.stride, self.dilation = pair(who, "stride", stride), pair(who, "dilation", dilation)
-        self.padding = padding if isinstance(padding, str) else pair(who, "padding", padding, least=0)
-        self.groups = checks.count(who, "groups", groups)
-        if len(W) % self.groups:
-            raise ValueError(checks.wrong(who, "groups", f"divide the number of filters, {len(W)}", groups))
-        if self.padding == "same":
-            if self.stride != (1, 1):
-                raise ValueError(checks.wrong(who, "stride", 'be 1 with padding="same"', stride, "give the padding as a number"))
-            total = [d * (k - 1) for d, k in zip(self.dilation, W.shape[2:])]
-            self._pads = tuple((n // 2, n - n // 2) for n in total)
-        elif isinstance(padding, str):
-            raise ValueError(checks.wrong(who, "padding", 'be a number, a pair or "same"', repr(padding)))
-        else:
-            self._pads = tuple((p, p) for p in self.padding)
-            PH, PW = self.padding
-            checks.room(who, "padding", (W.shape[1], 2 * PH + 1, 2 * PW + 1), W.itemsize, got=padding)
-        self._depthwise = W.shape[1] == 1 < len(W) == self.groups
-
-    @classmethod
-    def init(cls, n_in, n_out, size, stride=1, padding=0, dilation=1, groups=1, bias=True, rng=None,
-             initializer=initializers.he, dtype=np.float32):
-        """A layer from n_in to n_out channels with fresh filters of this size and, unless ``bias=False``, a bias of zeros."""
-        who = "Convolution"
-        checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
-        if n_in % groups:
-            raise ValueError(checks.wrong(who, "groups", f"divide the number of input channels, {n_in}", groups))
-        W = initializers.weights(who, initializer, (n_out, n_in // groups, *pair(who, "size", size)), rng, dtype)
-        b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
-        return cls(W, b, stride, padding, dilation, groups)
+        super().__init__(W, b, stride, padding, dilation, groups)
 
     def forward(self, x):
-        W, *b = self.params
         self.cache = x
-        windows = self._windows(x.shape)
-        y = np.empty((len(x), *windows.places, len(W)), W.dtype)
-        if self._depthwise:
-            _depthwise.convolve(x, W, y, self.stride, self._pads, self.dilation)
-            if b:
-                add_bias(y, b[0])
-            return channels_first(y)
-        band = windows.band(W).transpose(0, 2, 1)
-
-        def convolve(part):
-            for images, rows, matrix in windows.pieces(x, part):
-                windows.multiply(matrix, band, y[images, rows])
-                if b:
-                    add_bias(y[images, rows], b[0])
-
-        windows.spread(convolve, len(x))
-        return channels_first(y)
+        return convolve(x, *self.params, **self.options(x.shape))
 
     def backward(self, dout):
-        (W, *b), (_, *db) = self.params, self.grads
-        x = self.cache
-        windows = self._windows(x.shape)
-        dy = channels_last(dout)
-        if b:
-            lines(dy).sum(axis=0).reshape(-1, len(W)).sum(axis=0, out=db[0])
-        rest = windows.rest(x.shape)
-        if min(map(min, rest)) >= 0:
-            if self._depthwise:
-                return self._channel_by_channel(x, dy, rest)
-            if self.stride == (1, 1) and W.shape[1] >= max(4, len(W) // self.groups // 2):
-                return self._from_windows_of_dout(x, dy, rest)
-        return self._from_windows_of_x(x, dy, windows)
-
-    def _windows(self, shape):
-        W = self.params[0]
-        size = W.shape[2:]
-        at = places("Convolution", shape, size, self.stride, self._pads, self.dilation)
-        B = block(W.shape, self.groups, at, self.dilation)
-        return Windows(shape, W.dtype, size, len(W), at, self.stride, self._pads, self.dilation, self.groups, B)
-
-    def _channel_by_channel(self, x, dy, rest):
-        """Both gradients of filters that see one channel each: see _depthwise."""
-        (W, *_), (dW, *_), (SH, SW), (N, OH, OW, C) = self.params, self.grads, self.stride, dy.shape
-        dW[...] = _depthwise.weight_gradient(x, W, np.ascontiguousarray(dy), self.stride, self._pads, self.dilation)
-        if not self.input_gradient:
-            return None
-        apart = dy
-        if self.stride != (1, 1):
-            apart = np.zeros((N, (OH - 1) * SH + 1, (OW - 1) * SW + 1, C), W.dtype)
-            apart[:, ::SH, ::SW] = dy
-        dx = np.empty((N, *x.shape[2:], C), W.dtype)
-        _depthwise.convolve(channels_first(apart), W[:, :, ::-1, ::-1], dx, (1, 1), rest, self.dilation)
-        return channels_first(dx)
-
-    def _from_windows_of_dout(self, x, dy, rest):
-        """Both gradients from one window matrix, that of dL/dy: times the turned filters it is dL/dx; transposed,
-        times x, it is dL/dW turned round. At stride 1 only, and slower for few channels; else in half the time, for
-        nothing is added back."""
-        (W, *_), (dW, *_), G = self.params, self.grads, self.groups
-        F, D, KH, KW = W.shape
-        N, C, H, width = x.shape
-        turned = W.reshape(G, F // G, D, KH, KW)[..., ::-1, ::-1].transpose(0, 3, 4, 1, 2).reshape(G, -1, D)
-        pixels, dx = channels_last(x), np.empty((N, H, width, C), W.dtype) if self.input_gradient else None
-        dout = channels_first(dy)
-        windows = Windows(dout.shape, W.dtype, (KH, KW), C, (H, width), pads=rest, dilation=self.dilation, groups=G)
-
-        def gradients(part):
-            dturned = np.zeros_like(turned)
-            for images, rows, matrix in windows.pieces(dout, part):
-                if dx is not None:
-                    windows.multiply(matrix, turned, dx[images, rows])
-                dturned += np.matmul(matrix.transpose(0, 2, 1), in_groups(pixels[images, rows], G)[:, :, 0])
-            return dturned
-
-        dturned = sum(windows.spread(gradients, N))
-        dW.reshape(G, F // G, D, KH, KW)[...] = dturned.reshape(G, KH, KW, F // G, D).transpose(0, 3, 4, 1, 2)[..., ::-1, ::-1]
-        return None if dx is None else channels_first(dx)
-
-    def _from_windows_of_x(self, x, dy, windows):
-        """As for Affine, with y = windows(x) · bandᵀ: dL/dband = (dL/dy)ᵀ · windows(x), to be summed over the B places
-        of a weight, and dL/dx = dL/dy · band, each window's values added back to where it was cut from."""
-        (W, *_), (dW, *_), G = self.params, self.grads, self.groups
-        band = windows.band(W)
-        N, C, H, width = x.shape
-        dx = channels_first(np.empty((N, H, width, C), W.dtype)) if self.input_gradient else None
-
-        def gradients(part):
-            dband = np.zeros_like(band)
-            for images, rows, matrix in windows.pieces(x, part):
-                lanes = in_groups(dy[images, rows], G, windows.block).reshape(G, matrix.shape[1], -1)
-                dband += np.matmul(lanes.transpose(0, 2, 1), matrix)
-                if dx is None:
-                    continue
-                if rows.start == 0:
-                    padded = windows.blank(images.stop - images.start, x.shape)
-                windows.add_back(np.matmul(lanes, band, out=matrix), rows, padded)        # the matrix has done its work
-                if rows.stop == windows.places[0]:
-                    windows.grouped(dx[images])[...] = windows.inside(padded)
-            return windows.kernels(dband).sum(axis=-1)
-
-        dW[...] = sum(windows.spread(gradients, N)).reshape(W.shape)
+        (W, *_), (dW, *db), x = self.params, self.grads, self.cache
+        dx, dW[...] = convolve_back(dout, x, W, **self.options(x.shape), dx=self.input_gradient)
+        if db:
+            db[0][...] = channel_sums(dout)
         return dx
 
+    def options(self, shape):
+        """What the engine wants to know, for x of this shape."""
+        if self.padding == "same":
+            pads = same_pads(shape[2:], self.params[0].shape[2:], self.stride, self.dilation)
+        else:
+            pads = tuple((p, p) for p in self.padding)
+        return {"stride": self.stride, "pads": pads, "dilation": self.dilation, "groups": self.groups}
 
-def lines(y):
-    """(m, R, OW, F) as (m R, OW F): long runs of memory, which NumPy adds faster than short ones."""
-    return y.reshape(-1, y.shape[2] * y.shape[3])
+    def output_shape(self, shape):
+        """The shape of y for x of ``shape`` (N, C, H, W); ValueError if the filter is larger than the padded image."""
+        (W, *_), options = self.params, self.options(shape)
+        at = places("Convolution", shape, W.shape[2:], options["stride"], options["pads"], options["dilation"])
+        return (shape[0], len(W), *at)
 
 
-def add_bias(y, b):
-    """y (m, R, OW, F) += b (F,)."""
-    each = lines(y)
-    each += np.tile(b, y.shape[2])
+class Convolution1D(Filters):
+    """y_nft = b_f + Σ_c Σ_k W_fck x_nc,t+k: a Convolution along one axis, over a sequence or a signal of C channels.
+
+    Shapes: x (N, C, T), W (F, C, K), b (F,) or None, y (N, F, OT) with OT = (T + 2 padding - K) // stride + 1. (Sequences
+    (N, T, D) of other layers come in by ``Transpose((0, 2, 1))``, and leave by the same.) Options as in Convolution, ints.
+
+    Backward, as there with one axis less:
+
+        dL/dW_fck = Σ_n Σ_t x_nc,t+k dL/dy_nft        dL/db_f = Σ_n Σ_t dL/dy_nft
+        dL/dx_ncp = Σ_f Σ_k W_fck dL/dy_nf,p-k
+
+    Source: Waibel et al., Phoneme recognition using time-delay neural networks (1989).
+
+    >>> layer = Convolution1D(W=np.array([[[-1.0, 1.0]]]))                  # the difference of neighbours
+    >>> layer.forward(np.array([[[0.0, 0.0, 5.0, 5.0]]]))
+    array([[[0., 5., 0.]]])
+    >>> layer.backward(np.array([[[0.0, 1.0, 0.0]]]))
+    array([[[ 0., -1.,  1.,  0.]]])
+    """
+    shapes = "x (N, C, T), W (F, C / groups, K), b (F) -> y (N, F, OT)"
+    pattern = "F", "C / groups", "K"
+
+    def __init__(self, W, b=None, stride=1, padding=0, dilation=1, groups=1):
+        super().__init__(W, b, stride, padding, dilation, groups)
+
+    @classmethod
+    def sizes(cls, name, value, least=1):
+        return checks.count(cls.__name__, name, value, least)
+
+    def forward(self, x):
+        (W, *b), self.cache = self.params, x
+        return convolve(x[:, :, None], W[:, :, None], *b, **self.options(x.shape))[:, :, 0]       # images one pixel high
+
+    def backward(self, dout):
+        (W, *_), (dW, *db), x, wanted = self.params, self.grads, self.cache, self.input_gradient
+        dx, dW[:, :, None] = convolve_back(dout[:, :, None], x[:, :, None], W[:, :, None], **self.options(x.shape), dx=wanted)
+        if db:
+            db[0][...] = channel_sums(dout)
+        return dx[:, :, 0] if wanted else None
+
+    def options(self, shape):
+        K, stride, dilation = self.params[0].shape[2:], (self.stride,), (self.dilation,)
+        pads = same_pads(shape[2:], K, stride, dilation) if self.padding == "same" else ((self.padding,) * 2,)
+        places("Convolution1D", shape, K, stride, pads, dilation)                      # refuses an x shorter than the filter
+        return {"stride": (1, *stride), "pads": ((0, 0), *pads), "dilation": (1, *dilation), "groups": self.groups}
+
+    def output_shape(self, shape):
+        """The shape of y for x of ``shape`` (N, C, T); ValueError if the filter is longer than the padded x."""
+        (W, *_), options = self.params, self.options(shape)
+        at = places("Convolution1D", shape, W.shape[2:], *(options[name][1:] for name in ("stride", "pads", "dilation")))
+        return (shape[0], len(W), *at)
+
+
+class TransposedConvolution(Filters):
+    """The way back of a Convolution as a layer, which makes small images large: every pixel x_ncpq puts the filter W_c,
+    times its value, onto y, ``stride`` apart; what overlaps adds up.
+
+        y_nf,p·s+k,q·s+l  gets  x_ncpq W_cfkl  from all n, c, p, q, k, l,  and b_f once
+
+    Shapes: x (N, C, H, W), W (C, F, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H - 1) stride + (KH - 1) dilation + 1 -
+    2 padding + output_padding: a Convolution with the same options makes H of OH again. ``padding`` cuts rows and columns
+    off, ``"same"`` as many as make OH = H · stride; ``output_padding`` (less than the stride) adds at the bottom and the
+    right; with ``groups`` = G, W is (C, F / G, KH, KW). Beside PyTorch's ConvTranspose2d the weights are the same.
+
+    Backward. What was scattered is gathered, so dx is a convolution, and x and dy change places in dW:
+
+        dL/dx_ncpq = Σ_f Σ_k Σ_l W_cfkl dL/dy_nf,p·s+k,q·s+l
+        dL/dW_cfkl = Σ_n Σ_p Σ_q x_ncpq dL/dy_nf,p·s+k,q·s+l        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
+
+    Source: Zeiler et al., Deconvolutional networks (2010); Dumoulin and Visin, A guide to convolution arithmetic for deep
+    learning (2016), chapter 4.
+
+    >>> layer = TransposedConvolution(W=np.array([[[[1.0, 2.0]]]]), stride=(1, 2))
+    >>> layer.forward(np.array([[[[1.0, 10.0]]]]))
+    array([[[[ 1.,  2., 10., 20.]]]])
+    >>> layer.backward(np.array([[[[1.0, 0.0, 0.0, 1.0]]]]))
+    array([[[[1., 2.]]]])
+    """
+    shapes = "x (N, C, H, W), W (C, F / groups, KH, KW), b (F) -> y (N, F, OH, OW)"
+    pattern = "C", "F / groups", "KH", "KW"
+
+    def __init__(self, W, b=None, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+        self.groups = groups
+        super().__init__(W, b, stride, padding, dilation, groups)
+        self.output_padding = pair("TransposedConvolution", "output_padding", output_padding, least=0)
+        if any(p >= s for p, s in zip(self.output_padding, self.stride)):
+            raise ValueError(checks.wrong("TransposedConvolution", "output_padding", f"be less than the stride {self.stride}",
+                                          output_padding))
+
+    def filters(self, W):
+        return W.shape[1] * self.groups
+
+    @classmethod
+    def init(cls, n_in, n_out, size, stride=1, padding=0, output_padding=0, dilation=1, groups=1, bias=True, rng=None,
+             initializer=initializers.he, dtype=np.float32):
+        """A layer from n_in to n_out channels with fresh filters of this size and, unless ``bias=False``, a bias of zeros."""
+        who = "TransposedConvolution"
+        checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
+        if n_out % groups:
+            raise ValueError(checks.wrong(who, "groups", f"divide the number of output channels, {n_out}", groups))
+        W = initializers.weights(who, initializer, (n_in, n_out // groups, *pair(who, "size", size)), rng, dtype)
+        b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
+        return cls(W, b, stride, padding, output_padding, dilation, groups)
+
+    def forward(self, x):
+        (W, *b), self.cache = self.params, x
+        y = transposed_convolve(x, W, self.output_shape(x.shape), **self.options())
+        if b:
+            y += b[0][:, None, None]
+        return y
+
+    def backward(self, dout):
+        (W, *_), (dW, *db), x = self.params, self.grads, self.cache
+        _, dW[...] = convolve_back(x, dout, W, **self.options(), dx=False)
+        if db:
+            db[0][...] = channel_sums(dout)
+        return convolve(dout, W, **self.options()) if self.input_gradient else None
+
+    def options(self):
+        """Those of the convolution that this is the way back of."""
+        pads = tuple((p, p) for p in self.padding) if self.padding != "same" else tuple(
+            (n // 2, n - n // 2) for n in (max(span - s, 0) for span, s in zip(self.spans(), self.stride)))
+        return {"stride": self.stride, "pads": pads, "dilation": self.dilation, "groups": self.groups}
+
+    def spans(self):
+        """How many rows and columns a filter covers."""
+        return [(k - 1) * d + 1 for k, d in zip(self.params[0].shape[2:], self.dilation)]
+
+    def output_shape(self, shape):
+        """The shape of y for x of ``shape`` (N, C, H, W); ValueError if nothing is left of it."""
+        options, rest = self.options(), self.output_padding
+        if self.padding == "same":
+            rest = [max(s - span, 0) for span, s in zip(self.spans(), self.stride)]
+        size = [(n - 1) * s + span - sum(p) + more for n, s, span, p, more in
+                zip(shape[2:], self.stride, self.spans(), options["pads"], rest)]
+        if min(size) < 1:
+            raise ValueError(checks.wrong("TransposedConvolution", "padding", "leave something of y", f"{size[0]} x {size[1]}"))
+        return (shape[0], self.filters(self.params[0]), *size)

@@ -16,7 +16,9 @@ class Dropout(Layer):
 
         dL/dx = dL/dy · m
 
-    In evaluation mode (``training`` False) y = x. Shapes: any. The generator is kept in ``buffers["rng"]``.
+    ``forward(x, mask)`` takes a mask of booleans in the shape of x, True where a value stays, in place of a random one: so
+    a course's numbers can be made again. backward then returns (dL/dx, None). In evaluation mode (``training`` False) y = x.
+    Shapes: any. The generator is kept in ``buffers["rng"]``.
     Source: Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting (2014).
 
     >>> layer = Dropout(p=0.5, rng=0)
@@ -25,7 +27,7 @@ class Dropout(Layer):
     >>> layer.backward(np.ones((1, 6)))
     array([[2., 2., 2., 0., 0., 0.]])
     """
-    shapes = "x (...) -> y (...)"
+    shapes = "x (...), mask? any -> y (...)"
 
     dropout_ratio, rate = Renamed("p"), Renamed("p")
 
@@ -35,15 +37,15 @@ class Dropout(Layer):
         self.p = checks.number("Dropout", "p", p, 0, np.nextafter(1, 0), "be the share dropped, 0 <= p < 1")
         self.buffers["rng"] = generator("Dropout", rng)
 
-    def forward(self, x):
-        if self.training:
+    def forward(self, x, mask=None):
+        if mask is not None:
+            keep = checks.boolean("Dropout", "mask", mask, x.shape)
+        elif self.training:
             keep = self.buffers["rng"].random(x.shape, np.float32) >= self.p          # the same values in every dtype
-            factor = keep * x.dtype.type(1 / (1 - self.p))
-        else:
-            factor = np.ones(x.shape, x.dtype)
-        self.cache = factor
-        return x * factor
+        m = keep * x.dtype.type(1 / (1 - self.p)) if self.training else np.ones(x.shape, x.dtype)
+        self.cache = m, mask is not None
+        return x * m
 
     def backward(self, dout):
-        factor = self.cache
-        return dout * factor
+        m, masked = self.cache
+        return (dout * m, None) if masked else dout * m

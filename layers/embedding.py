@@ -2,8 +2,8 @@
 import numpy as np
 
 from ..common import checks, initializers
+from ..common.engine.rows import RowGradient
 from ..common.layer import Layer
-from ._rows import RowGradient, row_numbers
 
 
 class Lookup(Layer):
@@ -23,7 +23,7 @@ class Lookup(Layer):
         return cls(initializers.weights(cls.__name__, initializer, (vocabulary, dimension), rng, dtype))
 
     def accept_ids(self, ids):
-        return row_numbers(type(self).__name__, "ids", ids, len(self.params[0]))
+        return checks.row_numbers(type(self).__name__, "ids", ids, len(self.params[0]))
 
 
 class Embedding(Lookup):

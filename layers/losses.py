@@ -3,32 +3,91 @@
 
 With leading axes, x (N, T, D) say, every row is a sample and M below is the number of rows, N · T.
 """
+import math
+
 import numpy as np
 
 from ..common import checks
+from ..common.engine.products import rows
+from ..common.engine.softmax import exponentials
 from ..common.functions import sigmoid
 from ..common.layer import Layer
 
-PIECE = 2**18       # elements: 1 MiB of float32
-
 
 class Loss(Layer):
-    """What losses share: how many rows they took the mean over, labels, and the upstream gradient, which is a number."""
-    count = 0                   # of what the last forward took the mean over: rows, or elements
+    """The mean over rows, L = Σ_n w_n ℓ_n / Σ_n w_n. A loss of its own states ℓ, the loss of one row, and its derivative:
 
-    def labels(self, t, x, ignore_label=None):
-        if x.ndim > 2 and np.shape(t) == x.shape[:1]:
+    - ``rows(x, t)`` returns the losses of all rows (N, ...), and a tuple of what the derivative needs;
+    - ``slopes(scale, *needed)`` returns dℓ/dx · scale, where scale is a number or has one for each row.
+
+    Options of every loss:
+
+    - ``reduction``: ``"mean"``, ``"sum"`` for Σ_n w_n ℓ_n, or ``"none"`` for the array of all w_n ℓ_n, whose backward takes an
+      array of gradients, by default ones;
+    - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it all are 1. With rows of
+      weight 0 alone the loss is 0, and so is its gradient.
+
+    After forward ``count`` is Σ_n w_n: by it the Trainer weighs the losses of batches.
+    """
+    count = 0
+
+    def __init__(self, reduction="mean"):
+        super().__init__()
+        self.reduction = checks.one_of(type(self).__name__, "reduction", reduction, ("mean", "sum", "none"))
+
+    def forward(self, x, t, weight=None):
+        with np.errstate(over="ignore", invalid="ignore"):
+            losses, needed = self.rows(x, t)
+            weight = None if weight is None else self.weights(weight, losses, x.dtype)
+            self.cache = weight, *needed
+            self.count = losses.size if weight is None else float(weight.sum())
+            if self.reduction == "none":
+                return (losses if weight is None else weight * losses).astype(x.dtype, copy=False)
+            total = reduced(losses, weight)
+            if not math.isfinite(total) and x.dtype == np.float32:     # the way to it may lead past float32's range
+                total = reduced(self.rows(x.astype(np.float64), t)[0], weight)
+        return total / (self.count or 1) if self.reduction == "mean" else total
+
+    def backward(self, dout=1.0):
+        weight, *needed = self.cache
+        if self.reduction == "none":
+            scale = dout
+        else:
+            scale = checks.number(type(self).__name__, "dout", dout, expected="be one finite number, as the loss is")
+        if self.reduction == "mean":
+            scale /= self.count or 1
+        return self.slopes(scale if weight is None else weight * scale, *needed)
+
+    def weights(self, weight, losses, dtype):
+        """The weights of the rows, in the shape of their losses."""
+        who = type(self).__name__
+        weight = checks.array(who, "weight", weight, dtype)
+        if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:          # losses of single elements
+            weight = np.broadcast_to(weight[..., None], losses.shape)
+        checks.array(who, "weight", weight, dtype, losses.shape)
+        if weight.min() < 0:
+            raise ValueError(checks.wrong(who, "weight", "hold no negative numbers", weight.min()))
+        return weight
+
+    def labels(self, t, x):
+        """Integer labels, one for each row of x."""
+        if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample", x.shape,
                                           "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"))
-        return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1], ignore_label)
+        return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1])
 
-    def number(self, dout):
-        """The gradient from above, dL/d(this loss), a Python float."""
-        return checks.number(type(self).__name__, "dout", dout, expected="be one finite number, as the loss is")
+    def __repr__(self):
+        return super().__repr__().replace(", reduction='mean'", "").replace("reduction='mean'", "")
 
 
-def rows(x):
-    return x.size // x.shape[-1]
+def reduced(losses, weight):
+    """Σ w ℓ, a Python float."""
+    return float((losses if weight is None else weight * losses).sum(dtype=np.float64))
+
+
+def column(scale):
+    """One number for each row as a column beside the row's entries; a number as it is."""
+    return scale[..., None] if isinstance(scale, np.ndarray) else scale
 
 
 class SoftmaxWithLoss(Loss):
@@ -56,66 +115,48 @@ class SoftmaxWithLoss(Loss):
     array([[-0.25,  0.25],
            [ 0.  ,  0.  ]])
     """
-    shapes = "x (N, ..., C), t any -> L"
+    shapes = "x (N, ..., C), t any, weight? any -> L"
 
-    def __init__(self, ignore_label=None):
-        super().__init__()
+    def __init__(self, ignore_label=None, reduction="mean"):
+        super().__init__(reduction)
         self.ignore_label = None if ignore_label is None else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label)
 
-    def forward(self, x, t):
+    def forward(self, x, t, weight=None):
         checks.unmasked("SoftmaxWithLoss", "t", t)
-        t = checks.as_array(t)
+        labels = t if self.ignore_label is None else checks.as_array(t)
+        if self.ignore_label is not None and labels.dtype.kind in "iu" and labels.shape == x.shape[:-1]:
+            kept = labels != self.ignore_label
+            t, weight = np.where(kept, labels, 0), kept if weight is None else kept * checks.as_array(weight)
+        return super().forward(x, t, weight)
+
+    def rows(self, x, t):
+        given, t = t, checks.as_array(t)
         C = x.shape[-1]
         if C == 1:
             raise ValueError(checks.wrong("SoftmaxWithLoss", "x", "have a column for each of two classes or more", x.shape,
                                           "SigmoidWithLoss() is the loss for one column, with targets 0 and 1"))
-        z = x.reshape(-1, C)
+        z = rows(x)
         e, top, total = exponentials(z)                    # y = e / total
-        self.count, weight, at = len(z), None, None
         if t.shape == x.shape:
-            t = checks.array("SoftmaxWithLoss", "t", t, x.dtype).reshape(z.shape)
+            t = rows(checks.array("SoftmaxWithLoss", "t", t, x.dtype))
             if t.min() < 0:
                 raise ValueError(checks.wrong("SoftmaxWithLoss", "t", "hold no negative weights", t.min()))
-            weight = t.sum(axis=1)
-            loss = weight.dot(np.log(total)) - np.vdot(t, z - top[:, None])
+            share, at = t.sum(axis=1), None
+            losses = share * np.log(total) - np.einsum("nc,nc->n", t, z - top[:, None])
         else:
-            t = self.labels(t, x, self.ignore_label).reshape(-1)
-            if self.ignore_label is not None:
-                weight = (t != self.ignore_label).astype(e.dtype)
-                self.count = int(np.count_nonzero(weight))
-                t = np.where(weight, t, 0)
+            t, share = self.labels(given, x).reshape(-1), 1
             at = t + np.arange(0, z.size, C)               # where in the flat array each row's label stands
-            rows = np.log(total) - (z.take(at) - top)
-            loss = np.add.reduce(rows) if weight is None else weight.dot(rows)
-        self.cache = e, total, t, at, weight, x.shape
-        return float(loss) / max(self.count, 1)
+            losses = np.log(total) - (z.take(at) - top)
+        return losses.reshape(x.shape[:-1]), (e, total, t, share, at, x.shape)
 
-    def backward(self, dout=1.0):
-        e, total, t, at, weight, shape = self.cache
-        scale = self.number(dout) / max(self.count, 1)
-        weight = scale if weight is None else weight * scale
-        dx = e * (weight / total)[:, None]
+    def slopes(self, scale, e, total, t, share, at, shape):
+        scale = np.reshape(scale, -1)
+        dx = e * (share * scale / total)[:, None].astype(e.dtype, copy=False)
         if at is None:
-            dx -= t * scale
+            dx -= t * scale[:, None].astype(e.dtype, copy=False)
         else:
-            dx.reshape(-1)[at] -= weight
+            dx.reshape(-1)[at] -= scale
         return dx.reshape(shape)
-
-
-def exponentials(x, out=None):
-    """e = exp(x - max x) for each row of a matrix (M, C), in ``out`` if there is one, max x and Σ e, both (M,).
-
-    Of a large matrix a few rows at a time, so that all passes but the first find them in the cache.
-    """
-    M, C = x.shape
-    if out is None and M * C > PIECE:
-        e, each = np.empty((M, C), x.dtype), max(1, PIECE // C)
-        pieces = [exponentials(x[i:i + each], e[i:i + each]) for i in range(0, M, each)]
-        return e, *(np.concatenate(numbers) for numbers in list(zip(*pieces))[1:])
-    top = np.maximum.reduce(x, axis=1)
-    e = np.subtract(x, top[:, None], out=out, order="C")            # rows in memory, for flat indices
-    np.exp(e, out=e)
-    return e, top, e.dot(np.ones(C, e.dtype))
 
 
 class SigmoidWithLoss(Loss):
@@ -136,18 +177,15 @@ class SigmoidWithLoss(Loss):
     >>> loss.backward()
     array([[-0.25,  0.  ]])
     """
-    shapes = "x (N, ...), t like x -> L"
+    shapes = "x (N, ...), t like x, weight? any -> L"
 
-    def forward(self, x, t):
-        self.count = x.size
+    def rows(self, x, t):
         if t.min() < 0 or t.max() > 1:
             raise ValueError(checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}"))
-        self.cache = x, t
-        return float(np.mean(np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x)))))
+        return np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x))), (x, t)
 
-    def backward(self, dout=1.0):
-        x, t = self.cache
-        return (sigmoid(x) - t) * (self.number(dout) / self.count)
+    def slopes(self, scale, x, t):
+        return (sigmoid(x) - t) * scale
 
 
 class SquaredError(Loss):
@@ -165,19 +203,47 @@ class SquaredError(Loss):
     >>> loss.backward()
     array([[ 1., -2.]])
     """
-    shapes = "x (N, ..., D), t like x -> L"
+    shapes = "x (N, ..., D), t like x, weight? any -> L"
 
-    def forward(self, x, t):
-        self.cache = d = x - t
-        self.count = rows(x)
-        total = float(np.vdot(d, d))
-        if total == np.inf:                  # past float32's range, where the loss itself need not be
-            total = float(np.vdot(d.astype(np.float64), d.astype(np.float64)))
-        return 0.5 * total / self.count
+    def rows(self, x, t):
+        d = x - t
+        return 0.5 * np.einsum("...d,...d->...", d, d), (d,)
 
-    def backward(self, dout=1.0):
-        d = self.cache
-        return d * (self.number(dout) / self.count)
+    def slopes(self, scale, d):
+        return d * column(scale)
+
+
+class Huber(Loss):
+    """L = 1/M Σ_n Σ_d h(x_nd - t_nd), for regression with outliers: square for small errors, straight for large ones.
+
+        h(d) = ½ d²  if |d| <= delta,  delta (|d| - ½ delta)  else
+
+    Shapes: x (N, ..., D), t the same. Backward. The slope of the square is d, that of the lines ±delta:
+
+        dL/dx_nd = dL/dL · clip(d_nd, -delta, delta) / M
+
+    so that an outlier pulls no harder than an error of delta does. Source: Huber, Robust estimation of a location parameter
+    (1964).
+
+    >>> loss = Huber(delta=1.0)
+    >>> loss.forward(np.array([[0.5, 10.0]]), np.array([[0.0, 0.0]]))          # ½ · 0.25 + (10 - ½)
+    9.625
+    >>> loss.backward()
+    array([[0.5, 1. ]])
+    """
+    shapes = "x (N, ..., D), t like x, weight? any -> L"
+
+    def __init__(self, delta=1.0, reduction="mean"):
+        super().__init__(reduction)
+        self.delta = checks.number("Huber", "delta", delta, math.ulp(0.0), expected="be a positive number")
+
+    def rows(self, x, t):
+        d = x - t
+        inside = np.clip(d, -self.delta, self.delta)
+        return np.sum(inside * (d - 0.5 * inside), axis=-1), (inside,)
+
+    def slopes(self, scale, inside):
+        return inside * column(scale)
 
 
 class NormLoss(Loss):
@@ -197,34 +263,28 @@ class NormLoss(Loss):
     >>> loss.backward()
     array([[0.6, 0.8]])
     """
-    shapes = "x (N, ..., D), t like x -> L"
+    shapes = "x (N, ..., D), t like x, weight? any -> L"
 
-    def __init__(self, p):
-        super().__init__()
+    def __init__(self, p, reduction="mean"):
+        super().__init__(reduction)
         if not isinstance(p, (int, float)) or p not in (1, 2, np.inf):
             raise ValueError(checks.wrong("NormLoss", "p", "be 1, 2 or np.inf", checks.text(p)))
         self.p = p
 
-    def forward(self, x, t):
-        self.cache = d = x - t
-        self.count = rows(x)
+    def rows(self, x, t):
+        d = x - t
         if self.p == 1:
-            return float(np.abs(d).sum(axis=-1, dtype=np.float64).mean())
+            return np.abs(d).sum(axis=-1), (np.sign(d),)
         if self.p == 2:
             unit, length = directions(d)
-            return float(length.mean())
-        return float(np.abs(d).max(axis=-1).mean(dtype=np.float64))
-
-    def backward(self, dout=1.0):
-        d = self.cache
-        scale = self.number(dout) / self.count
-        if self.p == 1:
-            return np.sign(d) * scale
-        if self.p == 2:
-            return directions(d)[0] * scale
+            return length[..., 0], (unit,)
         size = np.abs(d)
-        top = size == size.max(axis=-1, keepdims=True)
-        return np.sign(d) * (top / top.sum(axis=-1, keepdims=True, dtype=d.dtype)) * scale
+        top = size.max(axis=-1, keepdims=True)
+        ties = size == top
+        return top[..., 0], (np.sign(d) * ties / ties.sum(axis=-1, keepdims=True, dtype=d.dtype),)
+
+    def slopes(self, scale, slope):
+        return slope * column(scale)
 
 
 def directions(a):
@@ -254,22 +314,20 @@ class HingeLoss(Loss):
     >>> loss.backward()
     array([[-1.,  1.,  0.]])
     """
-    shapes = "x (N, ..., C), t any -> L"
+    shapes = "x (N, ..., C), t any, weight? any -> L"
 
-    def __init__(self, margin=1.0):
-        super().__init__()
+    def __init__(self, margin=1.0, reduction="mean"):
+        super().__init__(reduction)
         self.margin = checks.number("HingeLoss", "margin", margin, 0, expected="be a number of at least 0")
 
-    def forward(self, x, t):
-        t, self.count = self.labels(t, x)[..., None], rows(x)
+    def rows(self, x, t):
+        t = self.labels(t, x)[..., None]
         slack = np.maximum(x - np.take_along_axis(x, t, -1) + self.margin, 0)
         np.put_along_axis(slack, t, 0, -1)
-        self.cache = slack, t
-        return float(slack.sum(dtype=np.float64)) / self.count
+        return slack.sum(axis=-1), (slack > 0, t, x.dtype)
 
-    def backward(self, dout=1.0):
-        slack, t = self.cache
-        dx = (slack > 0) * slack.dtype.type(self.number(dout) / self.count)
+    def slopes(self, scale, violated, t, dtype):
+        dx = violated * np.asarray(column(scale), dtype)
         np.put_along_axis(dx, t, -dx.sum(axis=-1, keepdims=True), -1)
         return dx
 
@@ -291,22 +349,19 @@ class KLDivergence(Loss):
     >>> loss.backward().round(4)
     array([[-2.    , -0.6667]])
     """
-    shapes = "x (N, ..., C), t like x -> L"
+    shapes = "x (N, ..., C), t like x, weight? any -> L"
 
-    def forward(self, x, t):
-        self.count = rows(x)
+    def rows(self, x, t):
         for name, p in (("x", x), ("t", t)):
             if p.min() < 0:
                 raise ValueError(checks.wrong("KLDivergence", name, "hold probabilities", f"{p.min()}",
                                               "put a Softmax() in front" if name == "x" else ""))
         tiny = np.finfo(x.dtype).tiny
         x = np.maximum(x, tiny)
-        self.cache = x, t
-        return float(np.sum(t * (np.log(np.maximum(t, tiny)) - np.log(x)), dtype=np.float64)) / self.count
+        return np.sum(t * (np.log(np.maximum(t, tiny)) - np.log(x)), axis=-1), (x, t)
 
-    def backward(self, dout=1.0):
-        x, t = self.cache
-        return -t / x * (self.number(dout) / self.count)
+    def slopes(self, scale, x, t):
+        return -t / x * column(scale)
 
 
 class CosineLoss(Loss):
@@ -326,16 +381,12 @@ class CosineLoss(Loss):
     >>> loss.backward()
     array([[ 0. , -0.5]])
     """
-    shapes = "x (N, ..., D), t like x -> L"
+    shapes = "x (N, ..., D), t like x, weight? any -> L"
 
-    def forward(self, x, t):
-        self.count = rows(x)
+    def rows(self, x, t):
         (u, norm), (v, _) = directions(x), directions(t)
         cos = np.sum(u * v, axis=-1, keepdims=True)
-        self.cache = u, v, cos, np.where(norm == 0, np.inf, norm)
-        return 1.0 - float(cos.mean())
+        return 1 - cos[..., 0], (u, v, cos, np.where(norm == 0, np.inf, norm))
 
-    def backward(self, dout=1.0):
-        u, v, cos, norm = self.cache
-        scale = self.number(dout) / self.count / norm
-        return (cos * u - v) * scale.astype(u.dtype)
+    def slopes(self, scale, u, v, cos, norm):
+        return (cos * u - v) * (column(scale) / norm).astype(u.dtype)

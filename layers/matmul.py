@@ -2,9 +2,9 @@
 import numpy as np
 
 from ..common import checks, initializers
+from ..common.engine.products import product, rows
 from ..common.functions import sum_to
 from ..common.layer import Layer
-from ..common.threads import product
 
 
 class MatMul(Layer):
@@ -46,10 +46,8 @@ class MatMul(Layer):
         if not self.params and b is None:
             raise TypeError("MatMul: this one holds no W and takes two inputs, got one; MatMul(W) holds its own")
         if self.params:
-            W = self.params[0]
-            a = self.accept(a, last=W.shape[0])
-            self.cache = a, W
-            return product(a.reshape(-1, W.shape[0]), W).reshape(a.shape[:-1] + W.shape[1:])
+            self.cache = self.accept(a, last=len(self.params[0])), self.params[0]
+            return product(*self.cache)
         a = self.accept(a, shape=(..., "N", "K"), name="a")
         b = self.accept(b, shape=(..., a.shape[-1], "M"), name="b")
         try:
@@ -61,13 +59,10 @@ class MatMul(Layer):
         return y
 
     def backward(self, dout):
-        a, b = self.recall()
-        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        dout = self.upstream(dout, lead + (a.shape[-2], b.shape[-1]), np.result_type(a, b))
+        a, b = self.cache
         if self.params:
-            rows, drows = a.reshape(-1, a.shape[-1]), dout.reshape(-1, b.shape[-1])
-            product(rows.T, drows, out=self.grads[0])
-            return product(drows, b.T).reshape(a.shape) if self.input_gradient else None
+            product(rows(a).T, rows(dout), out=self.grads[0])
+            return product(dout, b.T) if self.input_gradient else None
         da = np.matmul(dout, np.swapaxes(b, -1, -2))
         db = np.matmul(np.swapaxes(a, -1, -2), dout)
         return sum_to(da, a.shape).astype(a.dtype, copy=False), sum_to(db, b.shape).astype(b.dtype, copy=False)

@@ -2,39 +2,9 @@
 import numpy as np
 
 from ..common import checks
+from ..common.engine.channels import as_lines, from_lines, sums_in_lines, tiled
+from ..common.engine.normalization import channel_means, group_means, row_means, standardize, standardize_back
 from ..common.layer import Layer, Renamed
-
-
-def standardize(x, mean, eps):
-    """(u, s, μ, σ²): mean μ and variance σ² of x, s = 1 / √(σ² + eps) and u = (x - μ) · s. The function ``mean`` says
-    over what, and gives an array that fits x again."""
-    mu = mean(x)
-    u = x - mu
-    var = mean(u * u)
-    s = 1 / np.sqrt(var + eps)
-    u *= s
-    return u, s, mu, var
-
-
-def standardize_back(du, u, s, mean):
-    """dL/dx of u = standardize(x): what du has along the two directions that u cannot move in, (1, ..., 1) and u, is
-    taken out.
-
-        dL/dx = s · (du - mean(du) - u · mean(du · u))
-
-    Every x moves its mean and its variance too: over M values ∂mean/∂x = 1/M and ∂s/∂x = -s² u / M.
-    """
-    dx = u * -mean(du * u)
-    dx += du
-    dx -= mean(du)
-    dx *= s
-    return dx
-
-
-def column_sums(x):
-    """Σ over all but the last axis: a product with ones, 2-3 times as fast as ``x.sum``."""
-    x = x.reshape(-1, x.shape[-1])
-    return np.ones(len(x), x.dtype).dot(x)
 
 
 class Normalization(Layer):
@@ -57,17 +27,17 @@ class Normalization(Layer):
 
     def scale_and_shift(self, u):
         """y = gamma · u + beta along the last axis of u, which holds all features, perhaps several times."""
-        gamma, beta = (np.tile(p, u.shape[-1] // len(p)) for p in self.params)
-        y = u * gamma
-        y += beta
+        gamma, beta = self.params
+        y = u * tiled(gamma, u)
+        y += tiled(beta, u)
         return y
 
     def scale_and_shift_back(self, dout, u):
         """dL/du = gamma · dL/dy, and dL/dgamma = Σ dL/dy · u, dL/dbeta = Σ dL/dy."""
         (gamma, _), (dgamma, dbeta) = self.params, self.grads
-        for d, each in (dgamma, dout * u), (dbeta, dout):
-            d[...] = column_sums(each).reshape(-1, len(d)).sum(axis=0)
-        return dout * np.tile(gamma, u.shape[-1] // len(gamma))
+        dgamma[...] = sums_in_lines(dout * u, len(gamma))
+        dbeta[...] = sums_in_lines(dout, len(gamma))
+        return dout * tiled(gamma, u)
 
 
 class LayerNorm(Normalization):
@@ -95,19 +65,14 @@ class LayerNorm(Normalization):
         super().__init__(gamma, beta, eps)
 
     def forward(self, x):
-        u, s, *_ = standardize(x.reshape(-1, x.shape[-1]), row_means, self.eps)
-        self.cache = u, s, x.shape
-        return self.scale_and_shift(u).reshape(x.shape)
+        u, s, *_ = standardize(x, row_means, self.eps)
+        self.cache = u, s
+        return self.scale_and_shift(u)
 
     def backward(self, dout):
-        u, s, shape = self.cache
-        du = self.scale_and_shift_back(dout.reshape(u.shape), u)
-        return standardize_back(du, u, s, row_means).reshape(shape) if self.input_gradient else None
-
-
-def row_means(x):
-    """The mean of each row of a matrix, as a column."""
-    return x.dot(np.ones(x.shape[1], x.dtype))[:, None] / x.shape[1]
+        u, s = self.cache
+        du = self.scale_and_shift_back(dout, u)
+        return standardize_back(du, u, s, row_means) if self.input_gradient else None
 
 
 class GroupNorm(Normalization):
@@ -137,22 +102,16 @@ class GroupNorm(Normalization):
             raise ValueError(checks.wrong("GroupNorm", "groups", f"divide the number of channels, {len(gamma)}", groups))
 
     def forward(self, x):
+        means = group_means(x.shape[1], self.groups)
         lines = as_lines(x)
-        u, s, *_ = standardize(lines.reshape(len(x), -1, lines.shape[1]), self._means, self.eps)
-        self.cache = u, s, x.shape
+        u, s, *_ = standardize(lines.reshape(len(x), -1, lines.shape[1]), means, self.eps)
+        self.cache = u, s, x.shape, means
         return from_lines(self.scale_and_shift(u), x.shape)
 
     def backward(self, dout):
-        u, s, shape = self.cache
+        u, s, shape, means = self.cache
         du = self.scale_and_shift_back(as_lines(dout).reshape(u.shape), u)
-        return from_lines(standardize_back(du, u, s, self._means), shape) if self.input_gradient else None
-
-    def _means(self, x):
-        """The mean of each group of each sample, x being (N, lines, values), as (N, 1, values)."""
-        (N, M, values), C, G = x.shape, len(self.params[0]), self.groups
-        sums = np.matmul(np.ones(M, x.dtype), x).reshape(N, values // C, G, C // G)
-        means = sums.mean(axis=(1, 3), keepdims=True) / M
-        return np.broadcast_to(means, sums.shape).reshape(N, 1, values)
+        return from_lines(standardize_back(du, u, s, means), shape) if self.input_gradient else None
 
 
 class BatchNorm(Normalization):
@@ -165,7 +124,8 @@ class BatchNorm(Normalization):
 
         running = (1 - momentum) · running + momentum · batch
 
-    where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch. In evaluation mode μ and σ² are
+    where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch, or with ``unbiased=False`` as σ², as
+    in Keras and the courses that grade it so. In evaluation mode μ and σ² are
     the running ones, and samples no longer depend on each other. ``running_mean`` and ``running_var`` are kept in
     ``buffers``.
 
@@ -190,8 +150,9 @@ class BatchNorm(Normalization):
 
     moving_mean, moving_var = Renamed("running_mean"), Renamed("running_var")
 
-    def __init__(self, gamma, beta, momentum=0.1, eps=1e-5):
+    def __init__(self, gamma, beta, momentum=0.1, eps=1e-5, unbiased=True):
         super().__init__(gamma, beta, eps)
+        self.unbiased = checks.flag("BatchNorm", "unbiased", unbiased)
         self.momentum = checks.number("BatchNorm", "momentum", momentum, 0, 1, "be a number in 0..1")
         self.buffers["running_mean"], self.buffers["running_var"] = np.zeros_like(gamma), np.ones_like(gamma)
 
@@ -199,23 +160,13 @@ class BatchNorm(Normalization):
     running_var = property(lambda self: self.buffers["running_var"])
 
     def forward(self, x):
-        lines = as_lines(x)
+        lines, C = as_lines(x), x.shape[1]
         if self.training:
-            M = x.size // x.shape[1]
-            if M == 1:
-                raise ValueError(checks.wrong("BatchNorm", "x", "have more than one value per channel in training", x.shape,
-                                              "make the batch larger, or predict; if it is what is left of the "
-                                              "data at the end of an epoch, fit(..., drop_last=True) or another batch_size"))
-            u, s, mu, var = standardize(lines, self._means, self.eps)
-            C = x.shape[1]
-            learned = np.isfinite(var).all()         # else the batch will be refused, and leave nothing behind
-            for running, batch in ((self.running_mean, mu[:C]), (self.running_var, var[:C] * (M / (M - 1)))):
-                if learned:
-                    running += self.momentum * (batch - running)
+            u, s, mu, var = standardize(lines, channel_means(C), self.eps)
+            self.follow(mu[:C], var[:C], M=x.size // C, shape=x.shape)
         else:
-            repeats = lines.shape[1] // x.shape[1]
-            s = np.tile(1 / np.sqrt(self.running_var + self.eps), repeats)
-            u = (lines - np.tile(self.running_mean, repeats)) * s
+            s = tiled(1 / np.sqrt(self.running_var + self.eps), lines)
+            u = (lines - tiled(self.running_mean, lines)) * s
         self.cache = u, s, x.shape, self.training
         return from_lines(self.scale_and_shift(u), x.shape)
 
@@ -224,22 +175,14 @@ class BatchNorm(Normalization):
         du = self.scale_and_shift_back(as_lines(dout), u)
         if not self.input_gradient:
             return None
-        return from_lines(standardize_back(du, u, s, self._means) if in_training else du * s, shape)
+        return from_lines(standardize_back(du, u, s, channel_means(shape[1])) if in_training else du * s, shape)
 
-    def _means(self, lines):
-        """The mean of each channel, repeated as in a line."""
-        C = len(self.params[0])
-        means = column_sums(lines).reshape(-1, C).mean(axis=0) / len(lines)
-        return np.tile(means, lines.shape[1] // C)
-
-
-def as_lines(x):
-    """(N, C, ..., W) as (lines, W C): the channels of a pixel side by side, and the pixels of a row, for NumPy is fast
-    with long lines; a matrix (N, C) as it is."""
-    return x if x.ndim == 2 else np.moveaxis(x, 1, -1).reshape(-1, x.shape[-1] * x.shape[1])
-
-
-def from_lines(lines, shape):
-    """The inverse of as_lines, for this shape of x."""
-    N, C, *rest = shape
-    return np.moveaxis(lines.reshape(N, *rest, C), -1, 1)
+    def follow(self, mu, var, M, shape):
+        """Move the running mean and variance towards those of a batch, with M values for each channel."""
+        if M == 1:
+            raise ValueError(checks.wrong("BatchNorm", "x", "have more than one value per channel in training", shape,
+                                          "make the batch larger, or predict; if it is what is left of the "
+                                          "data at the end of an epoch, fit(..., drop_last=True) or another batch_size"))
+        if np.isfinite(var).all():               # else the batch will be refused, and leaves nothing behind
+            for running, batch in (self.running_mean, mu), (self.running_var, var * (M / (M - 1) if self.unbiased else 1)):
+                running += self.momentum * (batch - running)

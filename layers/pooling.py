@@ -1,27 +1,16 @@
 """Pooling: one value for a whole window, channel by channel."""
-from functools import reduce
-from itertools import repeat
-
 import numpy as np
 
 from ..common import checks
+from ..common.engine.channels import channels_first
+from ..common.engine.pooling import average_pool, average_pool_back, max_pool, max_pool_back
+from ..common.engine.windows import pair, places
 from ..common.layer import Layer
-from ._windows import SCRATCH, channels_first, channels_last, pair, places, taps
 
 
 class Pool(Layer):
-    """What MaxPool and AveragePool share: the values in each row of a window are joined to one, then the rows' values are.
-
-    A subclass names the value of the padding and writes ``join(values, notes)``, for the values along one axis of
-    all windows at once, and ``share(dy, n, notes)``, the gradients of these n values, the last one first.
-    With ``takes_notes``, join has a boolean array for each value but the first to leave what share will need.
-
-    Works on a few images at a time, padded, as (m, H, W, C), so that they stay in the cache. The pixels of a row that
-    are joined are copied out of it first: of few channels they are short runs in memory, slow to calculate with.
-    """
+    """What MaxPool and AveragePool share: a window and its steps."""
     shapes = "x (N, C, H, W) -> y (N, C, OH, OW)"
-
-    padded_with, takes_notes = 0.0, False
 
     def __init__(self, size, stride=None, padding=0):
         """size, stride (None: the size) and padding: ints or pairs (height, width)."""
@@ -32,75 +21,13 @@ class Pool(Layer):
         self.padding = pair(who, "padding", padding, least=0)
         if any(2 * p > k for p, k in zip(self.padding, self.size)):
             raise ValueError(checks.wrong(who, "padding", f"be at most half of the window {self.size}", self.padding))
+        checks.room(who, "size", (sum(self.size),), each=200, got=size)                   # the window's places, as slices
+        checks.room(who, "padding", [2 * p + 1 for p in self.padding], got=padding)
 
-    def forward(self, x):
-        (N, C, H, _), (OH, OW), (KH, KW) = x.shape, self._places(x.shape), self.size
-        y = np.empty((N, OH, OW, C), x.dtype)
-        shapes = (KW - 1, N, H + 2 * self.padding[0], OW, C), (KH - 1, N, OH, OW, C)
-        notes = [np.empty(shape if self.takes_notes else (0, N), bool) for shape in shapes]
-        across, down = self._axes(x.shape)
-        for images in self._pieces(x):
-            values = self._padded(x[images])
-            values = self.join([pixels(values)[at].copy().view(x.dtype).reshape(*values.shape[:2], OW, C) for at in across],
-                               notes[0][:, images])
-            y[images] = self.join([values[at] for at in down], notes[1][:, images])
-        self.cache = x.shape, x.dtype, *notes
-        return channels_first(y)
-
-    def backward(self, dout):
-        shape, dtype, *notes = self.cache
-        (N, C, H, W), (PH, PW), OW = shape, self.padding, self._places(shape)[1]
-        dy = channels_last(dout)
-        across, down = self._axes(shape)
-        overlap = [s < k for s, k in zip(self.stride, self.size)]
-        dx = np.empty((N, H, W, C), dtype)
-        for images in self._pieces(dx):
-            part = dx[images]
-            drows = np.empty((len(part), H + 2 * PH, OW, C), dtype)
-            dpadded = np.empty((len(part), H + 2 * PH, W + 2 * PW, C), dtype) if PH or PW else part
-            put(self.share(np.ascontiguousarray(dy[images]), len(down), notes[1][:, images]), drows, down, overlap[0])
-            put(self.share(drows, len(across), notes[0][:, images]), dpadded, across, overlap[1])
-            if PH or PW:
-                part[...] = dpadded[:, PH:PH + H, PW:PW + W]
-        return channels_first(dx)
-
-    def _places(self, shape):
-        return places(type(self).__name__, shape, self.size, self.stride, [(p, p) for p in self.padding])
-
-    def _axes(self, shape):
-        """(across, down): where in (m, H, W, C) the values under all windows lie, along their rows and down their columns."""
-        (OH, OW), (KH, KW), (SH, SW) = self._places(shape), self.size, self.stride
-        return [np.s_[:, :, at] for at in taps(OW, KW, SW)], [np.s_[:, at] for at in taps(OH, KH, SH)]
-
-    def _pieces(self, x):
-        """As many images at a time as stay in the cache."""
-        m = max(1, SCRATCH // 2 * len(x) // x.nbytes)
-        return [slice(n, min(n + m, len(x))) for n in range(0, len(x), m)]
-
-    def _padded(self, x):
-        """Images (m, C, H, W) as (m, H + padding, W + padding, C)."""
-        (m, C, H, W), (PH, PW) = x.shape, self.padding
-        if not (PH or PW):
-            return np.ascontiguousarray(channels_last(x))
-        padded = np.full((m, H + 2 * PH, W + 2 * PW, C), self.padded_with, x.dtype)
-        padded[:, PH:PH + H, PW:PW + W] = channels_last(x)
-        return padded
-
-
-def put(gradients, dx, window, overlap):
-    """Put the gradients of a window's values, the last one first, to where in dx the values lie; the rest of dx is 0."""
-    if overlap or len(window) * dx[window[0]].size < dx.size:
-        dx[...] = 0
-    for at, gradient in zip(window[::-1], gradients):
-        if overlap:
-            dx[at] += gradient
-        else:
-            pixels(dx)[at] = pixels(gradient)
-
-
-def pixels(a):
-    """(m, H, W, C) seen as (m, H, W), each pixel one item: they are copied faster than their values one by one."""
-    return a.view(f"V{a.shape[-1] * a.itemsize}")[..., 0]
+    def output_shape(self, shape):
+        """The shape of y for x of ``shape`` (N, C, H, W); ValueError if the window is larger than the padded image."""
+        pads = [(p, p) for p in self.padding]
+        return (*shape[:2], *places(type(self).__name__, shape, self.size, self.stride, pads))
 
 
 class MaxPool(Pool):
@@ -127,30 +54,16 @@ class MaxPool(Pool):
              [10.,  0.,  0.,  0.]]]])
     """
     shapes = Pool.shapes
-    padded_with, takes_notes = -np.inf, True
 
     def forward(self, x):
-        y = super().forward(x)
-        if any(self.padding) and y.min() == -np.inf:
-            # A window of nothing but -∞: the padding would be its first value. With the smallest number for -∞ it is not.
-            super().forward(np.maximum(x, np.finfo(y.dtype).min, dtype=y.dtype))
+        self.output_shape(x.shape)                        # refuses an image smaller than the window
+        y, notes = max_pool(x, self.size, self.stride, self.padding)
+        self.cache = x.shape, *notes
         return y
 
-    def join(self, values, larger):
-        """The largest so far, value by value."""
-        y, *rest = values
-        for value, wins in zip(rest, larger):
-            np.greater(value, y, out=wins)
-            y = np.maximum(value, y)
-        return y
-
-    def share(self, dy, n, larger):
-        """The last value that was larger than all before it takes the gradient; the others are left with 0."""
-        for wins in larger[::-1]:
-            taken = dy * wins
-            yield taken
-            dy = dy - taken
-        yield dy
+    def backward(self, dout):
+        shape, *notes = self.cache
+        return max_pool_back(dout, notes, shape, self.size, self.stride, self.padding)
 
 
 class AveragePool(Pool):
@@ -174,11 +87,15 @@ class AveragePool(Pool):
     array([[[[1., 1., 0.],
              [1., 1., 0.]]]])
     """
-    def join(self, values, _):
-        return reduce(np.add, values) / len(values)
+    shapes = Pool.shapes
 
-    def share(self, dy, n, _):
-        return repeat(dy / n, n)
+    def forward(self, x):
+        self.output_shape(x.shape)                        # refuses an image smaller than the window
+        self.cache = x.shape
+        return average_pool(x, self.size, self.stride, self.padding)
+
+    def backward(self, dout):
+        return average_pool_back(dout, self.cache, self.size, self.stride, self.padding)
 
 
 class GlobalAveragePool(Layer):

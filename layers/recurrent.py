@@ -1,15 +1,63 @@
 """Recurrent layers: a state h that each step of a sequence makes from the state before and the step's input.
 
-A class with "Cell" in its name is one step; without, the same over a sequence (_recurrence.py has the loop, and
-backward through time). In every formula x is (N, D), h and c are (N, H), and Wx, Wh hold the gates side by side, each
-H columns wide. Beside the weights of PyTorch's layers, which are transposed, Wx = weight_ih.T and Wh = weight_hh.T.
+A class with "Cell" in its name is one step; without, the same over a sequence. In every formula x is (N, D), h and c are
+(N, H), and Wx, Wh hold the gates side by side, each H columns wide. Beside the weights of PyTorch's layers, which are
+transposed, Wx = weight_ih.T and Wh = weight_hh.T.
 """
 import numpy as np
 
-from ..common import checks
+from ..common import checks, initializers
+from ..common.engine import recurrence
+from ..common.engine.products import column_sums, product
+from ..common.engine.recurrence import blocks
 from ..common.functions import sigmoid
 from ..common.layer import Layer
-from ._recurrence import Cell, OverTime
+from ..common.rng import generator
+
+
+class Cell(Layer):
+    """What cells and sequence layers share: Wx (D, G H), Wh (H, G H) and biases (G H,) for G gates."""
+    gates, biases, state_names = 1, 1, ("h",)
+
+    def __init__(self, **params):
+        """Raises ValueError unless the shapes are those in the class's docstring; all of one float dtype."""
+        who = type(self).__name__
+        checks.needed(who, **params)
+        super().__init__(**params)
+        Wx, Wh, *biases = self.params
+        checks.array(who, "Wh", Wh, shape=("H", "G"))
+        H, G = len(Wh), self.gates * len(Wh)
+        checks.array(who, "Wh", Wh, shape=(H, G))
+        checks.array(who, "Wx", Wx, shape=("D", G))
+        for name, b in zip(self.names[2:], biases):
+            checks.array(who, name, b, shape=(G,))
+
+    @classmethod
+    def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
+             recurrent_initializer=initializers.orthogonal, dtype=np.float32):
+        """A layer from D = n_in values to H = n_hidden: fresh Wx and Wh, drawn for each gate by itself, biases of zeros."""
+        return cls(*fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype))
+
+    def back(self, ds, dq):
+        """(dL/dx, dL/dh) and ``grads``, as in Affine, of x Wx + b with the gradient ds and h Wh with dq."""
+        (Wx, Wh, *_), (dWx, dWh, db, *dbh), (x, h, *_) = self.params, self.grads, self.cache
+        product(x.T, ds, out=dWx)
+        product(h.T, dq, out=dWh)
+        column_sums(ds, out=db)
+        if dbh:
+            column_sums(dq, out=dbh[0])
+        return product(ds, Wx.T) if self.input_gradient else None, product(dq, Wh.T)
+
+
+def fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype):
+    """The arrays of a new layer of this class."""
+    who = cls.__name__
+    checks.counts(who, n_in=n_in, n_hidden=n_hidden)
+    rng = generator(who, rng)
+    draws = (initializer, n_in, "initializer"), (recurrent_initializer, n_hidden, "recurrent_initializer")
+    Wx, Wh = (np.concatenate([initializers.weights(who, draw, (n, n_hidden), rng, dtype, name) for _ in range(cls.gates)],
+                             axis=1) for draw, n, name in draws)
+    return Wx, Wh, *(np.zeros(cls.gates * n_hidden, Wx.dtype) for _ in range(cls.biases))
 
 
 class RNNCell(Cell):
@@ -33,19 +81,21 @@ class RNNCell(Cell):
     >>> cell.backward(np.array([[10.0]]))
     (array([[10.]]), array([[5.]]))
     """
+    shapes = "x (N, D), h (N, H), Wx (D, H), Wh (H, H), b (H) -> y (N, H)"
 
-    def step(self, a, q, memo, old, new):
-        a += q
-        np.tanh(a, out=new[0])
+    def __init__(self, Wx, Wh, b):
+        super().__init__(Wx=Wx, Wh=Wh, b=b)
 
-    def slopes(self, gates, memo, old, new):
-        h, = new
-        return 1 - h * h,
+    def forward(self, x, h):
+        Wx, Wh, b = self.params
+        y = np.tanh(product(x, Wx) + product(h, Wh) + b)
+        self.cache = x, h, y
+        return y
 
-    def step_back(self, da, dq, dstate, slope):
-        dh, = dstate
-        np.multiply(dh, slope, out=da)
-        dh[...] = 0
+    def backward(self, dout):
+        _, _, y = self.cache
+        ds = dout * (1 - y * y)
+        return self.back(ds, ds)
 
 
 class LSTMCell(Cell):
@@ -79,52 +129,48 @@ class LSTMCell(Cell):
     >>> cell.backward((None, np.ones((1, 1))))[2]
     array([[1.]])
     """
-    gates = 4
-    state_names = ("h", "c")
+    shapes = "x (N, D), h (N, H), c (N, H), Wx (D, G), Wh (H, G), b (G) -> y (N, H), c (N, H)"
+
+    gates, state_names = 4, ("h", "c")
 
     def __init__(self, Wx, Wh, b):
-        super().__init__(Wx, Wh, b)
-        # σ(s) = ½ tanh(½ s) + ½, so that one tanh does all four blocks.
-        self.scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], b.dtype), len(Wh))
-        self.shift = 1 - self.scale
+        super().__init__(Wx=Wx, Wh=Wh, b=b)
 
     @classmethod
-    def init(cls, n_in, n_hidden, *arguments, forget_bias=0.0, **options):
+    def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
+             recurrent_initializer=initializers.orthogonal, dtype=np.float32, forget_bias=0.0):
         """A layer with fresh weights, as for every cell, and biases of zeros, but the forget gate's are ``forget_bias``.
 
         With 1 a cell keeps most of its memory from the start (f = 0.73, not 0.5), and long sequences are learned sooner:
         Jozefowicz, Zaremba and Sutskever, An empirical exploration of recurrent network architectures (2015).
         """
-        layer = super().init(n_in, n_hidden, *arguments, **options)
-        layer.params[2][n_hidden:2 * n_hidden] = checks.number(cls.__name__, "forget_bias", forget_bias)
+        layer = super().init(n_in, n_hidden, rng, initializer, recurrent_initializer, dtype)
+        remember(layer, forget_bias)
         return layer
 
-    def step(self, a, q, memo, old, new):
-        c, (h_new, c_new) = old[1], new
-        a += q
-        a *= self.scale
-        np.tanh(a, out=a)
-        a *= self.scale
-        a += self.shift
-        i, f, g, o = blocks(a, 4)
-        np.multiply(f, c, out=c_new)
-        c_new += i * g
-        np.tanh(c_new, out=memo)
-        np.multiply(o, memo, out=h_new)
+    def forward(self, x, h, c):
+        Wx, Wh, b = self.params
+        s_i, s_f, s_g, s_o = blocks(product(x, Wx) + product(h, Wh) + b, 4)
+        i, f, g, o = sigmoid(s_i), sigmoid(s_f), np.tanh(s_g), sigmoid(s_o)
+        c_new = f * c + i * g
+        tanh_c = np.tanh(c_new)
+        self.cache = x, h, c, i, f, g, o, tanh_c
+        return o * tanh_c, c_new
 
-    def slopes(self, gates, memo, old, new):
-        (i, f, g, o), c, tanh_c = blocks(gates, 4), old[1], memo
-        by_c = np.stack([g * (i - i * i), c * (f - f * f), i * (1 - g * g)], axis=-2)
-        return by_c, tanh_c * (o - o * o), o * (1 - tanh_c * tanh_c), f
+    def backward(self, dout):
+        _, _, c, i, f, g, o, tanh_c = self.cache
+        dh, dc = self.both(dout)
+        dc = dc + dh * o * (1 - tanh_c * tanh_c)
+        ds_i = dc * g * (i - i * i)
+        ds_f = dc * c * (f - f * f)
+        ds_g = dc * i * (1 - g * g)
+        ds_o = dh * tanh_c * (o - o * o)
+        ds = np.concatenate([ds_i, ds_f, ds_g, ds_o], axis=1)
+        return *self.back(ds, ds), dc * f
 
-    def step_back(self, da, dq, dstate, by_c, o_by_h, c_by_h, f):
-        dh, dc = dstate
-        dc += dh * c_by_h
-        ds = da.reshape(len(da), 4, -1)
-        np.multiply(dc[:, None], by_c, out=ds[:, :3])
-        np.multiply(dh, o_by_h, out=ds[:, 3])
-        dc *= f
-        dh[...] = 0
+    def both(self, dout):
+        """dout with zeros for a None."""
+        return stacked(self, dout, len(self.cache[0]), "dout")
 
 
 class GRUCell(Cell):
@@ -155,45 +201,120 @@ class GRUCell(Cell):
     >>> cell.backward(np.ones((1, 1)))
     (array([[0.]]), array([[1.]]))
     """
-    gates = 3
-    biases = 2
+    shapes = "x (N, D), h (N, H), Wx (D, G), Wh (H, G), bx (G), bh (G) -> y (N, H)"
+
+    gates, biases = 3, 2
 
     def __init__(self, Wx, Wh, bx, bh):
-        checks.needed(type(self).__name__, Wx=Wx, Wh=Wh, bx=bx, bh=bh)
-        Layer.__init__(self, Wx=Wx, Wh=Wh, bx=bx, bh=bh)
-        self.check_parameters()
+        super().__init__(Wx=Wx, Wh=Wh, bx=bx, bh=bh)
 
-    def step(self, a, q, memo, old, new):
-        (h,), (h_new,), H = old, new, memo.shape[1]
-        a[:, :2 * H] = sigmoid(a[:, :2 * H] + q[:, :2 * H])
-        r, z, n = blocks(a, 3)
-        memo[...] = q[:, 2 * H:]
-        n += r * memo
-        np.tanh(n, out=n)
-        np.subtract(h, n, out=h_new)
-        h_new *= z
-        h_new += n
+    def forward(self, x, h):
+        Wx, Wh, bx, bh = self.params
+        (a_r, a_z, a_n), (q_r, q_z, q_n) = blocks(product(x, Wx) + bx, 3), blocks(product(h, Wh) + bh, 3)
+        r, z = sigmoid(a_r + q_r), sigmoid(a_z + q_z)
+        n = np.tanh(a_n + r * q_n)
+        self.cache = x, h, r, z, n, q_n
+        return (1 - z) * n + z * h
 
-    def slopes(self, gates, memo, old, new):
-        (r, z, n), (h,), q_n = blocks(gates, 3), old, memo
-        by_n = (1 - z) * (1 - n * n)
-        return np.stack([by_n * q_n * (r - r * r), (h - n) * (z - z * z), by_n], axis=-2), by_n * r, z
-
-    def step_back(self, da, dq, dstate, gates_by_h, q_by_h, z):
-        (dh,), H = dstate, z.shape[1]
-        np.multiply(dh[:, None], gates_by_h, out=da.reshape(len(da), 3, H))
-        dq[:, :2 * H] = da[:, :2 * H]
-        np.multiply(dh, q_by_h, out=dq[:, 2 * H:])
-        dh *= z
+    def backward(self, dout):
+        _, h, r, z, n, q_n = self.cache
+        ds_n = dout * (1 - z) * (1 - n * n)
+        ds_z = dout * (h - n) * (z - z * z)
+        ds_r = ds_n * q_n * (r - r * r)
+        dx, dh = self.back(np.concatenate([ds_r, ds_z, ds_n], axis=1), np.concatenate([ds_r, ds_z, ds_n * r], axis=1))
+        return dx, dh + dout * z
 
 
-def blocks(a, count):
-    """Views of ``count`` equal blocks of columns: (..., count · H) as ``count`` arrays (..., H)."""
-    H = a.shape[-1] // count
-    return [a[..., k * H:(k + 1) * H] for k in range(count)]
+class OverTime(Cell):
+    """A cell over a sequence, x (N, T, D) to all its h (N, T, H). RNN's docstring explains options, mask and states."""
+    shapes = "x (N, T, D), mask? any, Wx (D, G), Wh (H, G) -> y (N, T, H)"
+
+    def __init__(self, stateful, initial_state, reverse, **params):
+        super().__init__(**params)
+        who = type(self).__name__
+        self.stateful, self.reverse = checks.flag(who, "stateful", stateful), checks.flag(who, "reverse", reverse)
+        self.initial_state = initial_state
+        self.state = self.dstate = None
+
+    @classmethod
+    def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
+             recurrent_initializer=initializers.orthogonal, dtype=np.float32,
+             stateful=False, initial_state=None, reverse=False):
+        """A layer from D = n_in values to H = n_hidden: fresh Wx and Wh, drawn for each gate by itself, biases of zeros."""
+        arrays = fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype)
+        return cls(*arrays, stateful=stateful, initial_state=initial_state, reverse=reverse)
+
+    def reset_state(self):
+        """Forget the state of the last call: the next one starts from ``initial_state`` or zeros."""
+        self.state = None
+
+    def forward(self, x, mask=None):
+        first, x = self.first_state(len(x)), self.time_first(x)
+        if mask is not None:
+            mask = self.time_first(checks.boolean(type(self).__name__, "mask", mask, x.shape[1::-1]))
+            x[~mask] = 0                 # padding may hold anything, NaN too, and 0 · NaN would be NaN
+        states, self.cache = recurrence.run(self.rule, x, first, self.params, mask)
+        self.state = single(states[:, -1].copy())
+        h = states[0, 1:]
+        return self.batch_first(h if mask is None else h * mask[..., None])
+
+    def backward(self, dout, dstate=None):
+        *_, mask = self.cache
+        if dout is not None:
+            dout = self.time_first(dout)
+            if mask is not None:
+                dout[~mask] = 0
+        dlast = stacked(self, dstate, self.cache[1].shape[1], "dstate")
+        dx, dfirst = recurrence.run_back(self.cache, dout, dlast, self.params, self.grads, self.input_gradient)
+        self.dstate = single(dfirst)
+        dx = None if dx is None else self.batch_first(dx)
+        return dx if mask is None else (dx, None)
+
+    def first_state(self, N):
+        if not self.stateful or self.state is None:
+            return stacked(self, self.initial_state, N, "initial_state")
+        h = self.state if len(self.state_names) == 1 or not isinstance(self.state, (tuple, list)) else self.state[0]
+        carried = len(h) if np.ndim(h) == 2 else N                  # else stacked says what a state is
+        if carried != N:
+            raise ValueError(checks.wrong(type(self).__name__, "x", f"have the batch size of the state carried on, {carried}",
+                                          N, "reset_state() forgets that state, of all layers in a model "
+                                          "chainrule.common.layer.reset_states(model); where batches do not follow each "
+                                          "other, stateful=False"))
+        return stacked(self, self.state, N, "state")
+
+    def time_first(self, x):
+        x = x.swapaxes(0, 1)
+        return (x[::-1] if self.reverse else x).copy()
+
+    def batch_first(self, x):
+        return (x[::-1] if self.reverse else x).swapaxes(0, 1).copy()
 
 
-class RNN(OverTime, RNNCell):
+def stacked(layer, state, N, name):
+    """A state, h or the tuple (h, c), as one new array (S, N, H); None stands for zeros."""
+    who, names, (Wx, Wh) = type(layer).__name__, layer.state_names, layer.params[:2]
+    array = np.zeros((len(names), N, len(Wh)), Wx.dtype)
+    if len(names) > 1 and state is not None and not (isinstance(state, (tuple, list)) and len(state) == len(names)):
+        got = type(state).__name__ + (f" of length {len(state)}" if isinstance(state, (tuple, list)) else "")
+        raise TypeError(checks.wrong(who, name, f"be a tuple ({', '.join(names)})", got))
+    for row, part in zip(array, (state,) if len(names) == 1 else state or ()):
+        if part is not None:
+            row[...] = checks.array(who, name, part, Wx.dtype, row.shape)
+    return array
+
+
+def single(state):
+    """A state of one part as that part, of several as a tuple."""
+    return state[0] if len(state) == 1 else tuple(state)
+
+
+def remember(layer, forget_bias):
+    """Set the forget gate's biases, which are zeros else."""
+    H = len(layer.params[1])
+    layer.params[2][H:2 * H] = checks.number(type(layer).__name__, "forget_bias", forget_bias)
+
+
+class RNN(OverTime):
     """RNNCell over a sequence: h_t = tanh(x_t Wx + h_{t-1} Wh + b) for t = 1 ... T, all of them the output.
 
     Shapes: x (N, T, D), y (N, T, H), Wx (D, H), Wh (H, H), b (H,); mask (N, T).
@@ -235,9 +356,13 @@ class RNN(OverTime, RNNCell):
     >>> layer.state.round(4), layer.dstate.round(4)
     (array([[0.3634]]), array([[0.0456]]))
     """
+    rule = recurrence.Elman
+
+    def __init__(self, Wx, Wh, b, stateful=False, initial_state=None, reverse=False):
+        super().__init__(stateful, initial_state, reverse, Wx=Wx, Wh=Wh, b=b)
 
 
-class LSTM(OverTime, LSTMCell):
+class LSTM(OverTime):
     """LSTMCell over a sequence: x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and ``dstate`` as in RNN; a
     state is the tuple (h, c), each (N, H).
 
@@ -254,9 +379,22 @@ class LSTM(OverTime, LSTMCell):
     >>> layer.backward(y).shape
     (2, 7, 3)
     """
+    rule, gates, state_names = recurrence.LSTM, 4, ("h", "c")
+
+    def __init__(self, Wx, Wh, b, stateful=False, initial_state=None, reverse=False):
+        super().__init__(stateful, initial_state, reverse, Wx=Wx, Wh=Wh, b=b)
+
+    @classmethod
+    def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
+             recurrent_initializer=initializers.orthogonal, dtype=np.float32, forget_bias=0.0,
+             stateful=False, initial_state=None, reverse=False):
+        """As for every recurrent layer; the forget gate's biases are ``forget_bias``, as in LSTMCell.init."""
+        layer = super().init(n_in, n_hidden, rng, initializer, recurrent_initializer, dtype, stateful, initial_state, reverse)
+        remember(layer, forget_bias)
+        return layer
 
 
-class GRU(OverTime, GRUCell):
+class GRU(OverTime):
     """GRUCell over a sequence: x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and ``dstate`` as in RNN.
 
     Shapes: Wx (D, 3H), Wh (H, 3H), bx and bh (3H,), the gates in the order r, z, n.
@@ -269,7 +407,61 @@ class GRU(OverTime, GRUCell):
     >>> np.array_equal(y[1, 3], layer.state[1]), np.array_equal(y[1, 4:], np.zeros((3, 5)))
     (True, True)
     """
+    rule, gates, biases = recurrence.GRU, 3, 2
 
     def __init__(self, Wx, Wh, bx, bh, stateful=False, initial_state=None, reverse=False):
-        GRUCell.__init__(self, Wx, Wh, bx, bh)
-        self.set_options(stateful, initial_state, reverse)
+        super().__init__(stateful, initial_state, reverse, Wx=Wx, Wh=Wh, bx=bx, bh=bh)
+
+
+class Bidirectional(Layer):
+    """Two recurrent layers side by side, one from the first step to the last, one from the last to the first:
+
+        y_t = [h_t of the one | h_t of the other]
+
+    so that every step knows what comes behind it, too. Shapes: x (N, T, D), y (N, T, H1 + H2), mask (N, T) as in RNN.
+    ``Bidirectional(LSTM.init(3, 5), LSTM.init(3, 5, reverse=True))``, or shorter ``Bidirectional.init(LSTM, 3, 5)``.
+
+    Backward. Each receives its columns of dL/dy; x went into both, so that dL/dx is the sum of what they send back. With a
+    mask backward returns (dL/dx, None).
+    Source: Schuster and Paliwal, Bidirectional recurrent neural networks (1997).
+
+    Raises TypeError for what is no recurrent layer, ValueError unless the first has reverse=False and the second True.
+
+    >>> layer = Bidirectional.init(GRU, 3, 5, rng=0)
+    >>> y = layer.forward(np.ones((2, 7, 3)))
+    >>> y.shape, layer.backward(y).shape
+    ((2, 7, 10), (2, 7, 3))
+    >>> layer.names
+    ('Wx', 'Wh', 'bx', 'bh', 'Wx_reverse', 'Wh_reverse', 'bx_reverse', 'bh_reverse')
+    """
+    shapes = "x (N, T, D), mask? any -> y (N, T, H)"
+
+    def __init__(self, ahead, back):
+        for name, layer, reverse in ("ahead", ahead, False), ("back", back, True):
+            if not isinstance(layer, OverTime):
+                raise TypeError(checks.wrong("Bidirectional", name, "be an RNN, LSTM or GRU", checks.text(layer)))
+            if layer.reverse != reverse:
+                raise ValueError(checks.wrong("Bidirectional", name, f"have reverse={reverse}", f"reverse={layer.reverse}"))
+        super().__init__(**dict(zip(ahead.names, ahead.params)), **{f"{n}_reverse": p for n, p in zip(back.names, back.params)})
+        self.ahead, self.back = ahead, back
+        self.grads[:] = *ahead.grads, *back.grads
+
+    @classmethod
+    def init(cls, kind, n_in, n_hidden, rng=None, dtype=np.float32, **options):
+        """Two fresh layers of ``kind``, RNN, LSTM or GRU; options as in its ``init``."""
+        checks.kind_of("Bidirectional", "kind", kind, "LSTM", "init")
+        rng = generator("Bidirectional", rng)
+        return cls(*(kind.init(n_in, n_hidden, rng=rng, dtype=dtype, **options, reverse=reverse) for reverse in (False, True)))
+
+    def forward(self, x, mask=None):
+        self.cache = mask is not None,
+        return np.concatenate([self.ahead.forward(x, mask), self.back.forward(x, mask)], axis=-1)
+
+    def backward(self, dout):
+        (masked,), H, dx = self.cache, len(self.ahead.params[1]), None
+        for layer, part in (self.ahead, dout[..., :H]), (self.back, dout[..., H:]):
+            layer.input_gradient = self.input_gradient
+            d = layer.backward(part)
+            d = d[0] if masked else d
+            dx = d if dx is None else dx + d
+        return (dx, None) if masked else dx

@@ -4,6 +4,7 @@ import math
 import numpy as np
 
 from ..common import checks
+from ..common.engine.products import axis_sum
 from ..common.layer import Layer
 
 
@@ -80,7 +81,7 @@ class Sum(Layer):
         if len(set(axes)) < len(axes):                             # 1 and -1 of two axes
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have different axes {self.axis}", f"shape {x.shape}"))
         self.cache = x.shape, tuple(axes)
-        return self.scaled(total(x, axes[0], self.keepdims) if len(axes) == 1 else x.sum(tuple(axes), keepdims=self.keepdims))
+        return self.scaled(axis_sum(x, axes[0], self.keepdims) if len(axes) == 1 else x.sum(tuple(axes), keepdims=self.keepdims))
 
     def backward(self, dout):
         shape, axes = self.cache
@@ -91,13 +92,6 @@ class Sum(Layer):
     def scaled(self, values):
         """The sums, or their gradients, times the derivative of the output by each summand."""
         return values
-
-
-def total(x, axis, keepdims=False):
-    """``x.sum(axis, keepdims=keepdims)`` of one axis, as a product with a vector of ones: 2-3 times as fast."""
-    front, back = x.shape[:axis], x.shape[axis + 1:]
-    y = np.matmul(np.ones(x.shape[axis], x.dtype), x.reshape(*front, x.shape[axis], -1))
-    return y.reshape(front + (1,) * keepdims + back)
 
 
 class Mean(Sum):
@@ -118,6 +112,41 @@ class Mean(Sum):
     def scaled(self, values):
         shape, axes = self.cache
         return values / values.dtype.type(math.prod(shape[i] for i in axes))
+
+
+class Last(Layer):
+    """The last step of each sequence: y_n = x_n,T, the vector that stands for all of it behind a recurrent layer.
+
+    Shapes: x (N, T, D), y (N, D). With a mask (N, T), False at steps that are none, the last step is the last one where it
+    is True; a sequence without any gives zeros.
+
+    Backward. All other steps have no part in y:
+
+        dL/dx_nt = dL/dy_n for the last t, else 0
+
+    With a mask backward returns (dL/dx, None).
+
+    >>> node, x = Last(), np.array([[[1.0], [2.0], [3.0]]])
+    >>> node.forward(x), node.forward(x, np.array([[True, True, False]]))
+    (array([[3.]]), array([[2.]]))
+    >>> node.backward(np.array([[10.0]]))[0].tolist()
+    [[[0.0], [10.0], [0.0]]]
+    """
+    shapes = "x (N, T, D), mask? any -> y (N, D)"
+
+    def forward(self, x, mask=None):
+        N, T, _ = x.shape
+        steps = np.ones((N, T), bool) if mask is None else checks.boolean("Last", "mask", mask, (N, T))
+        last = np.arange(N), T - 1 - steps[:, ::-1].argmax(axis=1)
+        some = steps.any(axis=1)[:, None]
+        self.cache = x.shape, *last, some, mask is not None
+        return np.where(some, x[last], 0)
+
+    def backward(self, dout):
+        shape, *last, some, masked = self.cache
+        dx = np.zeros(shape, dout.dtype)
+        dx[tuple(last)] = np.where(some, dout, 0)
+        return (dx, None) if masked else dx
 
 
 class Branch(Layer):

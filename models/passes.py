@@ -4,7 +4,8 @@ from types import TracebackType
 
 import numpy as np
 
-from ..common import checks, threads
+from ..common import checks
+from ..common.engine import threads
 from ..common.layer import evaluation
 from .sharing import trainable
 

@@ -177,7 +177,8 @@ FORMULAS = {
     "Affine": lambda layer, y, x: math.prod(y) * x[-1],
     "MatMul": lambda layer, y, a, b=None: math.prod(y) * a[-1],
     "Convolution": lambda layer, y, x: math.prod(y) * layer.params[0][0].size,
-    "Cell": lambda layer, y, x, *state: x[0] * sum(W.size for W in layer.params[:2]),
+    **dict.fromkeys(("RNNCell", "LSTMCell", "GRUCell"),
+                    lambda layer, y, x, *state: x[0] * sum(W.size for W in layer.params[:2])),
     "OverTime": lambda layer, y, x, mask=None: x[0] * x[1] * sum(W.size for W in layer.params[:2]),
     "Attention": lambda layer, y, q, k, v, mask=None: math.prod(q[:2]) * k[1] * (q[2] + v[2]),
     "MultiHeadAttention": lambda layer, y, q, k=None, mask=None: (

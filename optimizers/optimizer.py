@@ -1,11 +1,12 @@
 """What all optimizers share: the step number, the learning rate, state kept by position, and the checks."""
 import math
+from collections.abc import Mapping
 from operator import is_
 
 import numpy as np
 
 from ..common import checks
-from ._pieces import pieces
+from ..common.engine.pieces import pieces
 
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
 AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}
@@ -89,8 +90,8 @@ class Optimizer:
         a negative or infinite learning rate, FloatingPointError for a gradient that is NaN or infinite, and, if the
         rule keeps a state, RuntimeError for other parameters than at the first update. Nothing is changed then.
         """
-        if isinstance(params, dict) or isinstance(grads, dict):
-            params, grads = self._paired(params, grads)
+        if params.__class__ is not list or grads.__class__ is not list:
+            params, grads = self._lists(params, grads)
         lr = self.lr(self.step) if callable(self.lr) else self.lr
         if type(lr) is not float or not 0 <= lr < math.inf:
             lr = self._number(f"lr at step {self.step}", lr, **AT_LEAST_0)
@@ -136,8 +137,10 @@ class Optimizer:
         the first update there is nothing to compare shapes with: that update makes this check.
         """
         who, names, given = type(self).__name__, self.names, state
+        if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+            raise TypeError(checks.wrong(who, "state", "be a dict of named arrays, as optimizer.state is", checks.text(state)))
         state = {key: a for key, a in given.items() if not (self.lazy and key.startswith("kept."))}
-        step = checks.count(who, "state['step']", np.asarray(state.get("step"))[()], least=0)
+        step = checks.count(who, "state['step']", checks.as_array(state.get("step"))[()], least=0)
         keys = [key.partition(".")[2] for key in state if names and key.startswith(f"{names[0]}.")]
         by_key = bool(keys) and not all(key.isdecimal() for key in keys)
         count = len(keys) if by_key else max((sum(key.startswith(f"{name}.") for key in state) for name in names), default=0)
@@ -147,14 +150,14 @@ class Optimizer:
         if wrong:
             expected = f"hold step and {', '.join(names)} of each parameter" if names else "hold step alone"
             raise ValueError(checks.wrong(who, "state", expected, ", ".join(wrong[:4])))
-        loaded = [tuple(np.array(state[f"{name}.{i}"]) for name in names) for i in keys]
+        loaded = [tuple(np.array(checks.as_array(state[f"{name}.{i}"])) for name in names) for i in keys]
         if self._held is not None:
             n = len(self._held) // 2
             self._check(self._held[:n], self._held[n:], loaded)
         lazily = {i for i, key in enumerate(keys) if self.lazy and f"kept.{self.lazy.NAMES[0]}.{key}" in given}
         try:
             for i in lazily:
-                loaded[i] = tuple(np.array(given[f"kept.{name}.{keys[i]}"]) for name in self.lazy.NAMES)
+                loaded[i] = tuple(np.array(checks.as_array(given[f"kept.{name}.{keys[i]}"])) for name in self.lazy.NAMES)
         except KeyError as missing:
             raise ValueError(checks.wrong(who, "state", "be whole", f"no {missing}")) from None
         if self._held is not None:
@@ -210,9 +213,11 @@ class Optimizer:
             for a, part in zip(changed, parts):
                 a[rows] = part
 
-    def _paired(self, params, grads):
-        """Two dicts with the same keys as two lists."""
+    def _lists(self, params, grads):
+        """What is no list as one: tuples and iterators, and two dicts with the same keys."""
         who = type(self).__name__
+        if not isinstance(params, dict) and not isinstance(grads, dict):
+            return checks.items(who, "params", params, "arrays"), checks.items(who, "grads", grads, "arrays")
         if not (isinstance(params, dict) and isinstance(grads, dict)):
             raise TypeError(checks.wrong(who, "params and grads", "be two lists or two dicts",
                                          f"a {type(params).__name__} and a {type(grads).__name__}"))
@@ -272,8 +277,7 @@ class Optimizer:
                 arrays |= {f"state['{name}.{i}']": a for name, a in zip(self.names, state[i])}
             for name, a in arrays.items():
                 if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
-                    got = a.dtype if isinstance(a, np.ndarray) else type(a).__name__
-                    raise TypeError(checks.wrong(who, name, "be a NumPy array of floats", got))
+                    raise TypeError(checks.wrong(who, name, "be a NumPy array of floats", checks.dtype_text(a)))
                 if a.dtype.itemsize not in (4, 8) or not a.dtype.isnative:
                     raise TypeError(checks.wrong(who, name, "be float32 or float64, in this machine's byte order", a.dtype,
                                                  "cast it: .astype(np.float32)"))

@@ -16,9 +16,26 @@ from tests.layers.test_parity import FOLDER, TOLERANCE, cast, compare, numbered,
 from tests.optimizers import test_parity as updates
 
 
-def cross_entropy(layer, x, t):
+def cross_entropy(layer, x, t, weight=None):
     ignore = {} if layer.ignore_label is None else {"ignore_index": layer.ignore_label}
-    return F.cross_entropy(x.movedim(-1, 1), t.movedim(-1, 1) if t.is_floating_point() else t, **ignore)
+    reduction = layer.reduction if weight is None else "none"
+    losses = F.cross_entropy(x.movedim(-1, 1), t.movedim(-1, 1) if t.is_floating_point() else t, **ignore, reduction=reduction)
+    return losses if weight is None else (weight * losses).sum() / weight.sum()
+
+
+def bidirectional(layer, x, *more):
+    mask = more[:1] if more[0].dtype == torch.bool else ()
+    function = {"GRU": torch.gru, "LSTM": torch.lstm}[type(layer.ahead).__name__]
+    weights = more[len(mask):]
+    half = len(weights) // 2
+    return torch.cat([recurrent(function)(one, x, *mask, *w) for one, w in ((layer.ahead, weights[:half]),
+                                                                          (layer.back, weights[half:]))], dim=-1)
+
+
+def last(layer, x, mask=None):
+    if mask is None:
+        return x[:, -1]
+    return x[torch.arange(len(x)), mask.sum(1) - 1]
 
 
 def hinge(layer, x, t):
@@ -96,8 +113,14 @@ REFERENCE = {
     "Reshape": lambda layer, x: torch.reshape(x, layer.shape),
     "Transpose": lambda layer, x: torch.permute(x, layer.axes or tuple(range(x.ndim))[::-1]),
     "Concatenate": lambda layer, *x: torch.cat(x, dim=layer.axis),
+    "Last": last,
+    "Bidirectional": bidirectional,
+    "Convolution1D": lambda layer, x, W, b=None: F.conv1d(x, W, b, layer.stride, layer.padding, layer.dilation, layer.groups),
+    "TransposedConvolution": lambda layer, x, W, b=None: F.conv_transpose2d(
+        x, W, b, layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation),
+    "Huber": lambda layer, x, t: F.huber_loss(x, t, reduction="sum", delta=layer.delta) / rows(x),
     "Flatten": lambda layer, x: torch.flatten(x, start_dim=1),
-    "Dropout": lambda layer, x: x * torch.from_numpy(layer.cache != 0) / (1 - layer.p),      # what our layer kept
+    "Dropout": lambda layer, x: x * torch.from_numpy(layer.cache[0] != 0) / (1 - layer.p),      # what our layer kept
     "Embedding": lambda layer, ids, W: F.embedding(ids, W),
     "EmbeddingDot": lambda layer, h, ids, W: (F.embedding(ids, W) * h[..., None, :]).sum(-1),
     "RNNCell": lambda layer, x, h, Wx, Wh, b: torch.rnn_tanh_cell(x, h, Wx.T, Wh.T, b, torch.zeros_like(b)),

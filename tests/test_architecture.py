@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("common", "layers", "optimizers", "datasets", "models")
 BELOW = {"common": (), "layers": ("common",), "optimizers": ("common",), "datasets": ("common",),
          "models": ("common", "layers", "optimizers", "datasets")}
+ENGINE = ("common.engine",)
 ROOMS = ("training", "gradcheck", "plotting")              # of common, under names of their own
 SHELVES = ("models.images", "models.text", "models.command")
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
@@ -24,7 +25,7 @@ def imported(path):
     """The package of chainrule that each import reaches."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     inside = path.relative_to(ROOT).parts[:-1]
-    if inside[0] == "common" and inside[1:]:
+    if inside[0] == "common" and inside[1:] and inside[1] != "engine":
         inside = inside[1:] if inside[1] != "front" else ()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -144,7 +145,7 @@ def test_python_m_chainrule_is_the_command_line(tmp_path):
 
 def modules():
     yield "chainrule"
-    for name in PACKAGES + ROOMS + SHELVES:
+    for name in PACKAGES + ENGINE + ROOMS + SHELVES:
         package = importlib.import_module(f"chainrule.{name}")
         yield f"chainrule.{name}"
         yield from (info.name for info in pkgutil.iter_modules(package.__path__, f"chainrule.{name}.") if not info.ispkg)

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from ..common.rng import generator
-from . import conduct
+from . import conduct, inplace
 from .bounded import TimeUp, Watchdog
 from .conduct import finding
 from .diagnosis import diagnose
@@ -167,6 +167,9 @@ class Check:
         self.end = time.process_time() + (SEARCH if not self.subject.fresh_each_time else SEARCH / 4)
         if m.right or m.error is not None:
             return m
+        m = self.apart(m)
+        if m.right:
+            return m
         if m.sampled:
             m = self.beside_kinks(m)
             if m.right:
@@ -183,6 +186,20 @@ class Check:
         if (turned := self.samples_first(m)) is not None:
             return turned
         return self.beside_kinks(m)
+
+    def apart(self, m):
+        """The measurement with arrays of its own for each inner layer, if that makes a difference; else the same."""
+        def make(kind):
+            subject = kind(self.layer, self.given, self.call)
+            subject.fresh_each_time = self.subject.fresh_each_time
+            return subject
+        with contextlib.suppress(Exception):
+            if (found := inplace.apart(m, self.rng, make)) is not None:
+                m, findings = found
+                self.findings += findings
+                m.subject.changed |= self.subject.changed
+                self.subject = m.subject
+        return m
 
     def beside_kinks(self, m):
         """The measurement a small step beside these inputs, if some of what is wrong is so at kinks; else the same."""

@@ -101,8 +101,11 @@ class Products:
         if not model.params:
             raise ValueError(f"{who}: the model has no parameters to differentiate by")
         self.who = who
-        arrays = (*(x if isinstance(x, tuple) else (x,)), *(t if isinstance(t, tuple) else (t,)))
-        self.model, *self.arrays = float64_copy(model, *(np.asarray(a) for a in arrays if a is not None))
+        arrays = [array for name, given in (("x", x), ("t", t)) for array in several(who, name, given)]
+        if not checks.fitting(model.forward, arrays):
+            raise TypeError(checks.wrong(who, "x and t", "be what model.forward takes", f"{len(arrays)} arrays",
+                                         "a tuple stands for several inputs; of rows make one array"))
+        self.model, *self.arrays = float64_copy(model, *arrays)
         for layer in walk(self.model):
             if isinstance(layer, Layer):
                 layer.cache = None                            # nothing that each copy would carry along
@@ -152,6 +155,17 @@ class Products:
                                  "an input of a ReLU or its like is exactly 0 (move the parameters a little), or forward "
                                  "is random")
         return size * product
+
+
+def several(who, name, given):
+    """What a tuple holds, or the one array that came, as arrays of numbers; None is left out."""
+    for i, x in enumerate(given if isinstance(given, tuple) else (given,)):
+        a = checks.as_array(x)
+        if x is not None and a.dtype.kind not in "fiub":
+            place = f"{name}[{i}]" if isinstance(given, tuple) else name
+            raise TypeError(checks.wrong(who, place, "be an array of numbers", checks.kind_text(x, a)))
+        if x is not None:
+            yield a
 
 
 def flat(arrays):

@@ -11,6 +11,7 @@ from .check import as_layer, check_gradients, quiet
 from .copying import float64_copy, reachable
 from .numerical import forwarding
 from .report import GradientReport
+from .subject import is_layer
 
 
 def locate(model, *inputs, rng=None):
@@ -68,14 +69,6 @@ def listener(forward, i, calls):
         calls.append((i, [np.array(x) if isinstance(x, np.ndarray) else x for x in inputs]))
         return forward(*inputs)
     return listening
-
-
-def is_layer(o):
-    return (
-        not isinstance(o, type)
-        and callable(getattr(o, "forward", None))
-        and callable(getattr(o, "backward", None))
-    )
 
 
 def leaves(model):

@@ -27,8 +27,10 @@ def numerical_gradient(f, x, dout=None, eps=None):
     array([1.      , 5.403023])
     """
     who = "numerical_gradient"
-    if not callable(f):
-        raise TypeError(checks.wrong(who, "f", "be a function of an array", repr(f)))
+    a_class = isinstance(f, type) and hasattr(f, "forward")
+    if a_class or not callable(f):
+        raise TypeError(checks.wrong(who, "f", "be a function of an array", f"the class {f.__name__}" if a_class else repr(f),
+                                     f"make a layer of it: {f.__name__}(...).forward" if a_class else ""))
     given, x = x, checks.array(who, "x", x, np.float64)
     if x is not given or type(x) is not np.ndarray or not x.flags.writeable:
         x = np.array(x)
@@ -44,17 +46,13 @@ def numerical_gradient(f, x, dout=None, eps=None):
             raise TypeError(checks.wrong(who, "f", "give a number or an array of numbers", checks.kind_text(given, y)))
         y = y.astype(np.float64)
         if dout is None and y.size != 1:
-            raise ValueError(
-                f"numerical_gradient: f should give one number, got an array of shape {y.shape}; "
-                "pass dout, the gradient by f(x), of that shape"
-            )
-        if dout is not None and y.shape != np.shape(dout):
-            raise ValueError(
-                f"numerical_gradient: dout should have the shape of f(x), {y.shape}, got {np.shape(dout)}"
-            )
+            raise ValueError(checks.wrong(who, "f", "give one number", f"an array of shape {y.shape}",
+                                          "pass dout, the gradient by f(x), of that shape"))
+        if dout is not None and y.shape != weights.shape:
+            raise ValueError(checks.wrong(who, "dout", f"have the shape of f(x), {y.shape}", weights.shape))
         return y
 
-    weights = np.ones(()) if dout is None else np.asarray(dout, np.float64)
+    weights = np.ones(()) if dout is None else checks.array(who, "dout", dout, np.float64)
     before = x.copy()
     try:
         slopes = list(columns(value, x, eps))
@@ -112,6 +110,7 @@ def jacobian(layer, x, numerical=False):
            [0., 6.]])
     """
     from .subject import Subject
+    numerical = checks.flag("jacobian", "numerical", numerical)
     subject = Subject(forwarding("jacobian", layer, backward=not numerical), (checks.array("jacobian", "x", x, np.float64),))
     x, y = subject.inputs[0], subject.output()
     if numerical:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..common import checks
 from ..common.printing import printable
 
 NOTES = ("kink", "precision")          # no mistakes: said only where no mistake is found
@@ -32,7 +33,10 @@ class GradientReport:
     """
 
     def __init__(self, name, findings=(), notes=(), checked=()):
-        self.name, self.findings, self.notes, self.checked = name, list(findings), list(notes), list(checked)
+        who, self.name = "GradientReport", name
+        self.findings = checks.items(who, "findings", findings, "findings")
+        self.notes = checks.items(who, "notes", notes, "notes")
+        self.checked = checks.items(who, "checked", checked, "names")
 
     @property
     def ok(self):

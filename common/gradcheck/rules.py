@@ -96,6 +96,9 @@ HINTS = {
     "mutates-input":
         "work on a copy (out = x.copy()), or write out-of-place (x * mask); forward and backward "
         "leave what they are given as it is",
+    "mutates-cache":
+        "between forward and backward an output belongs to its layer, and an input to all that read it: write "
+        "y = y * 3 instead of y *= 3, or work on a copy",
     "cross-sample":
         "the forward mixes the samples of a batch: is that meant? If so, backward must send gradient "
         "from each sample to all others; if not, look at the axis of the sum, mean or maximum in "
@@ -171,7 +174,7 @@ HINTS = {
 }
 
 # Findings are sorted by this: what explains the others comes first.
-ORDER = ["nondeterministic", "ignores-upstream", "missing-batch-sum", "summed-too-far", "missing-transpose",
+ORDER = ["nondeterministic", "mutates-cache", "ignores-upstream", "missing-batch-sum", "summed-too-far", "missing-transpose",
          "flipped-kernel", "wrong-reshape", "constant-statistics", "cross-sample",
          "missing-label-subtraction", "repeated-index", "overlap-overwritten", "missing-mask",
          "inverted-mask", "dropout-scale", "wrong-sign", "factor-2", "factor-half",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..common import checks
 from ..common.layer import Layer
 from .copying import Recording, float64_copy, reachable
 
@@ -199,6 +200,10 @@ class Subject:
         return self.backward(np.asarray(dout).reshape(y.shape))
 
 
+def is_layer(o):
+    return not isinstance(o, type) and all(callable(getattr(o, name, None)) for name in ("forward", "backward"))
+
+
 def grads_of(layer):
     grads = getattr(layer, "grads", None)
     return [] if grads is None else list(grads)
@@ -208,7 +213,7 @@ def as_input(x, cast=True):
     """A float input in float64, an integer one as it is."""
     if x is None:
         return None
-    a = np.array(x)
+    a = np.array(checks.as_array(x))
     return a.astype(np.float64) if a.dtype.kind == "f" and cast else a
 
 

@@ -20,8 +20,8 @@ def plot_decision_boundary(model, x, t, ax=None, resolution=200):
     >>> from matplotlib import pyplot; pyplot.close(ax.figure)
     """
     who = "plot_decision_boundary"
-    if not callable(getattr(model, "predict", model)):
-        raise TypeError(checks.wrong(who, "model", "have predict or be a function", repr(model)))
+    if isinstance(model, type) or not callable(getattr(model, "predict", model)):
+        raise TypeError(checks.wrong(who, "model", "be an object with predict, or a function", checks.text(model)))
     x = checks.array(who, "x", x, shape=("N", 2))
     checks.finite(who, "x", x)
     checks.count(who, "resolution", resolution, least=2)

@@ -34,7 +34,8 @@ def batches(*arrays, batch_size=32, rng=None, shuffle=True):
     """
     arrays = samples("batches", *arrays)
     N, B = len(arrays[0]), checks.count("batches", "batch_size", batch_size)
-    order = generator("batches", rng).permutation(N) if shuffle else np.arange(N)
+    shuffle, rng = checks.flag("batches", "shuffle", shuffle), generator("batches", rng)
+    order = rng.permutation(N) if shuffle else np.arange(N)
     rows = (order[i:i + B] for i in range(0, N, B))
     if len(arrays) == 1:
         return (arrays[0][r] for r in rows)

@@ -31,12 +31,14 @@ def clip_gradients(grads, max_norm):
     """
     max_norm = checks.number("clip_gradients", "max_norm", max_norm, low=math.ulp(0.0),
                              expected="be a positive number")
-    named = grads if isinstance(grads, dict) else dict(enumerate(grads))
+    named = grads if isinstance(grads, dict) else dict(enumerate(checks.items("clip_gradients", "grads", grads, "arrays")))
     grads = list(named.values())
     for i, g in named.items():
         if not isinstance(g, np.ndarray) or g.dtype.kind != "f":
-            got = g.dtype if isinstance(g, np.ndarray) else type(g).__name__
-            raise TypeError(checks.wrong("clip_gradients", f"grads[{i!r}]", "be a NumPy array of floats", got))
+            expected = "be a NumPy array of floats"
+            raise TypeError(checks.wrong("clip_gradients", f"grads[{i!r}]", expected, checks.dtype_text(g)))
+        if not g.flags.writeable:
+            raise ValueError(checks.wrong("clip_gradients", f"grads[{i!r}]", "be writable", "a read-only array"))
     norm = math.sqrt(sum(map(square, grads)))
     if max_norm < norm < math.inf:
         for g in grads:
@@ -47,6 +49,6 @@ def clip_gradients(grads, max_norm):
 def square(g):
     """Σ g² in float64, of a few thousand entries at a time; of a gradient that names its ``rows``, in these alone."""
     rows = getattr(g, "rows", None)
-    g = (g if rows is None else g.take(rows, axis=0)).ravel("K")
+    g = np.asarray(g if rows is None else g.take(rows, axis=0)).ravel("K")
     pieces = (g[i:i + 2**15].astype(np.float64, copy=False) for i in range(0, g.size, 2**15))
     return sum(float(piece.dot(piece)) for piece in pieces)

@@ -1,7 +1,5 @@
 """What the convolutional networks share: how large an image is after some layers."""
 from ...common import checks
-from ...layers.convolution import Convolution
-from ...layers.pooling import Pool
 
 
 def image_shape(who, shape, classes):
@@ -16,14 +14,13 @@ def image_shape(who, shape, classes):
 def image_after(layers, shape):
     """The shape (C, H, W) of an image of ``shape`` after convolutions and poolings; other layers leave it as it is.
 
-    >>> image_after([Convolution.init(3, 8, 5), Pool(2)], (3, 28, 28))
+    >>> from chainrule.layers import Convolution, MaxPool
+    >>> image_after([Convolution.init(3, 8, 5), MaxPool(2)], (3, 28, 28))
     (8, 12, 12)
     """
     for layer in layers:
-        if isinstance(layer, Convolution):
-            shape = (len(layer.params[0]), *layer._windows((1, *shape)).places)
-        elif isinstance(layer, Pool):
-            shape = (shape[0], *layer._places((1, *shape)))
+        if hasattr(layer, "output_shape"):
+            shape = layer.output_shape((1, *shape))[1:]
     return shape
 
 

@@ -8,7 +8,6 @@ from ...common import checks
 from ...common.functions import log_softmax
 from ...common.layer import walk
 from ...common.rng import generator
-from ...layers._rows import row_numbers
 from ..passes import predicting
 
 
@@ -30,7 +29,7 @@ def aside(model):
 def sequences(model, name, ids, axes=2):
     """``ids`` as an array of row numbers (N, T), or with ``axes=1`` (T,), each in 0..V-1."""
     who = type(model).__name__
-    ids = row_numbers(who, name, ids, model.vocabulary)
+    ids = checks.row_numbers(who, name, ids, model.vocabulary)
     if ids.ndim != axes:
         shape = ("N", "T")[-axes:]
         raise ValueError(checks.wrong(who, name, f"have shape {checks.shape_text(shape)}", ids.shape))

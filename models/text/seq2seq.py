@@ -4,7 +4,6 @@ import numpy as np
 from ...common import checks, initializers
 from ...common.rng import generator
 from ...layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
-from ...layers._masks import boolean
 from ..model import Model
 from ..passes import Backward, Forward, in_batches, predicting
 from .generating import aside, sequences
@@ -80,7 +79,7 @@ class Seq2Seq(Model):
         x, t = self.pair(x, t)
         wanted = t[:, 1:]
         if t_mask is not None:
-            wanted = np.where(boolean(type(self).__name__, "t_mask", t_mask, t.shape)[:, 1:], wanted, -1)
+            wanted = np.where(checks.boolean(type(self).__name__, "t_mask", t_mask, t.shape)[:, 1:], wanted, -1)
         with Forward(self, targets=True):
             self.output = y = self.run(x, t, x_mask)
             return self.loss_of(y, wanted)
@@ -152,7 +151,7 @@ class Seq2Seq(Model):
         if checks.count(who, "start_id", start_id, least=0) >= self.vocabulary:
             raise ValueError(checks.wrong(who, "start_id", f"be in 0..{self.vocabulary - 1}", start_id))
         if x_mask is not None:
-            x_mask = boolean(who, "x_mask", x_mask, x.shape)
+            x_mask = checks.boolean(who, "x_mask", x_mask, x.shape)
         checks.room(who, "length", (len(x), length + 1), got=length)
         answers = np.empty((len(x), length + 1), np.int64)
         answers[:, 0] = start_id

@@ -8,7 +8,6 @@ from ...common.layer import Layer
 from ...common.rng import generator
 from ...datasets.sequence_batches import sequence
 from ...layers import Embedding, EmbeddingDot, MatMul, Mean, SigmoidWithLoss, SoftmaxWithLoss
-from ...layers._rows import row_numbers
 from ..graph import Graph
 from ..node import Input
 
@@ -48,7 +47,7 @@ class NegativeSampler(Layer):
         self.buffers["rng"] = generator("NegativeSampler", rng)
 
     def forward(self, t):
-        t = row_numbers("NegativeSampler", "t", t, len(self.p))
+        t = checks.row_numbers("NegativeSampler", "t", t, len(self.p))
         N, K = len(t), self.negatives
         true = t.reshape(N, -1, 1)
         rng = self.buffers["rng"] if self.training else copy.deepcopy(self.buffers["rng"])
@@ -75,7 +74,7 @@ class Shares(Layer):
 
     def forward(self, t):
         checks.unmasked("SkipGram", "t", t)
-        t, V = row_numbers("SkipGram", "t", t, self.vocabulary), self.vocabulary
+        t, V = checks.row_numbers("SkipGram", "t", t, self.vocabulary), self.vocabulary
         rows = np.arange(0, len(t) * V, V).reshape(-1, *[1] * (t.ndim - 1))
         return np.bincount((rows + t).ravel(), minlength=len(t) * V).reshape(len(t), V) / (t.size / len(t))
 
@@ -231,7 +230,7 @@ def nearest(vectors, ids, k=10):
     if checks.as_array(ids).shape[-1:] == vectors.shape[1:] and checks.as_array(ids).dtype.kind == "f":
         raise TypeError(checks.wrong("nearest", "ids", f"hold integers in 0..{len(vectors) - 1}", "a vector",
                                      "put it below the others: nearest(np.vstack([vectors, q]), [len(vectors)])"))
-    ids = row_numbers("nearest", "ids", ids, len(vectors))
+    ids = checks.row_numbers("nearest", "ids", ids, len(vectors))
     if ids.ndim != 1:
         hint = "" if ids.ndim else "for one word, [id]"
         raise ValueError(checks.wrong("nearest", "ids", "have shape (n,)", ids.shape, hint))

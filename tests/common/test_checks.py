@@ -31,6 +31,21 @@ def test_the_form_of_all_messages():
     assert checks.wrong("Who", "x", "be big", 3, "eat") == "Who: x should be big, got 3; eat"
 
 
+class Column:
+    """Of a table: NumPy makes an array of objects of it."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __len__(self):
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None):
+        a = np.empty(len(self), object)
+        a[:] = self.values
+        return a
+
+
 class TestArray:
     def test_an_array_of_the_right_dtype_is_passed_through(self):
         x = np.ones((2, 3), np.float32)
@@ -57,13 +72,18 @@ class TestArray:
         ([2], "int64 list; cast it first, for instance np.array(x, np.float32)"),
         (True, "bool bool; cast it first, for instance np.array(x, np.float32)"),
         ("abc", "<U3 str"), (np.ones(2, complex), "complex128 ndarray"), (None, "NoneType"), ({}, "dict"),
-        ([[1.0], [1.0, 2.0]], "list"), ([None, 1.0], "list")])
+        ([[1.0], [1.0, 2.0]], "a ragged list"), ([None, 1.0], "list of objects (NoneType, float)"),
+        (np.array([None, "a", 1, 2.0, 3]), "ndarray of objects (NoneType, str, int, ...)"), (np.array(None), "ndarray"),
+        (np.array([True, 2.5], object), "ndarray of objects (bool, float); cast it first, for instance x.astype(np.float32)"),
+        (Column([1, 2]), "Column of objects (int); cast it first, for instance np.array(x, np.float32)"),
+        (Column([np.ones(2), np.ones(2)]), "Column of objects (ndarray); np.stack(x) makes one array of them"),
+        (Column([np.ones(2), np.ones(3)]), "Column of objects (ndarray)"), (np.empty(0, object), "ndarray")])
     def test_without_one_all_else_is_refused(self, x, got):
         with refused(TypeError, f"Who: x should be an array of floats, got {got}"):
             checks.array("Who", "x", x)
 
     @pytest.mark.parametrize("x, got", [("abc", "<U3 str"), (np.ones(2, complex), "complex128 ndarray"), (None, "NoneType"),
-                                        ([[1.0], [1.0, 2.0]], "list")])
+                                        ([[1.0], [1.0, 2.0]], "a ragged list")])
     def test_what_is_no_real_number_is_refused_with_one_too(self, x, got):
         with refused(TypeError, f"Who: x should be an array of floats, got {got}"):
             checks.array("Who", "x", x, np.float32)
@@ -123,8 +143,12 @@ class TestLabels:
         with refused(TypeError, f"Who: t should hold integer class labels, got {t.dtype}{hint}"):
             checks.labels("Who", t, t.shape, 3)
 
-    @pytest.mark.parametrize("t, got", [(None, "object"), (["a", "b", "c"], "<U1"), ([[0], [1, 2]], "object")])
-    def test_what_is_no_number_is_refused_without_advice(self, t, got):
+    @pytest.mark.parametrize("t, got", [
+        (None, "NoneType"), ([[0], [1, 2]], "a ragged list"), (np.array([0, None, 2]), "ndarray of objects (int, NoneType)"),
+        (["a", "b", "c"], "<U1; np.unique(t, return_inverse=True)[1] numbers words"),
+        (np.array(["a", "bc"], object), "ndarray of objects (str); np.unique(t, return_inverse=True)[1] numbers words"),
+        (np.array([0, 2, 1], object), "ndarray of objects (int); t.astype(int) makes them")])
+    def test_what_is_no_number_is_refused(self, t, got):
         with refused(TypeError, f"Who: t should hold integer class labels, got {got}"):
             checks.labels("Who", t, (3,), 3)
 
@@ -268,7 +292,7 @@ class TestParameters:
 
     @pytest.mark.parametrize("p, got", [
         ([1.0], "list"), (1.0, "float"), (np.float64(1), "float64"), (np.ones(2, int), "int64"), (np.ones(2, bool), "bool"),
-        (np.ones(2, complex), "complex128"), (np.array(["a"]), "<U1"), (np.array([None]), "object")])
+        (np.ones(2, complex), "complex128"), (np.array(["a"]), "<U1"), (np.array([None]), "ndarray of objects (NoneType)")])
     def test_what_is_no_float_array_is_refused(self, p, got):
         with refused(TypeError, f"Who: b should be a NumPy array of floats, got {got}; Who.init(...) makes one"):
             checks.parameters("Who", {"W": np.ones(2), "b": p})

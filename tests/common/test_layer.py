@@ -1,9 +1,11 @@
 """The base class, by layers of a few lines: what the constructor makes, what the checks let pass, what the modes change."""
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 
 from chainrule.common import Layer
-from chainrule.common.layer import evaluation, walk
+from chainrule.common.layer import evaluation, held, walk
 from chainrule.layers import Affine, BatchNorm, Dropout, LeakyReLU, MaxPool, ReLU
 from tests.errors import refused
 
@@ -188,6 +190,11 @@ class TestModels:
         outer = Stack(a, inner)
         assert list(walk(outer)) == [outer, a, inner, b, c]
         assert list(walk(b)) == [b]
+
+    def test_walk_finds_layers_in_the_dict_of_the_first_book(self):
+        net, a, b = Layer(), Layer(), Layer()
+        net.layers, net.heads = OrderedDict(Affine1=a), OrderedDict(one=[b])
+        assert list(held(net)) == [("", net), ("layers.Affine1", a), ("heads.one.0", b)]
 
     def test_evaluation_is_for_the_length_of_the_block(self, scale):
         frozen, foreign = Layer(), Foreign()

@@ -248,6 +248,11 @@ class TestAllMetricsOfClasses:
         (Y[0], [1, 1, 1], ValueError, "y should have shape (N, ..., C), got (3,)"),
         (Y[:0], T[:0], ValueError, "y should not be empty"),
         (Y.astype(int), T, TypeError, "y should be an array of floats"),
+        (np.eye(3, dtype=int), np.eye(3, dtype=int), TypeError, "y should be an array of floats"),
+        (T, T, TypeError, f"y should hold scores, shape (N, ..., C), got labels, {T.dtype} (4,)"),
+        (np.ones(4), T, TypeError, "y should hold scores, shape (N, ..., C), got labels, float64 (4,)"),
+        (np.ones((4, 3), int), np.ones((4, 3), int), TypeError,
+         "y should hold scores, shape (N, ..., C), got labels, int64 (4, 3)"),
     ])
     def test_errors(self, metric, y, t, error, message):
         with pytest.raises(error, match=re.escape(": " + message)):

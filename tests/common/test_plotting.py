@@ -278,7 +278,8 @@ class TestDecisionBoundary:
          r"model should give scores of shape \(40000, classes\) for x of shape \(40000, 2\), got \(40000,\)"),
         (lambda x: x[:9], X, T, ValueError, "model should give scores of shape"),
         (lambda x: x * np.nan, X, T, ValueError, "model should give scores that are numbers, got nan"),
-        (3, X, T, TypeError, "model should have predict or be a function, got 3"),
+        (3, X, T, TypeError, "model should be an object with predict, or a function, got 3"),
+        (dict, X, T, TypeError, "model should be an object with predict, or a function, got <class 'dict'>"),
     ])
     def test_errors_come_before_a_figure(self, model, x, t, error, message):
         with pytest.raises(error, match=f"^plot_decision_boundary: {message}"):

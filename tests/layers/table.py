@@ -63,6 +63,13 @@ def with_ignored(draw, label):
     return ignoring
 
 
+def with_weights(draw):
+    def weighted(rng, dtype, scale=1.0):
+        x, t = draw(rng, dtype, scale)
+        return x, t, rng.random(x.shape[:-1]).astype(dtype)
+    return weighted
+
+
 def probabilities(rng, shape, dtype, scale=1.0):
     e = np.exp(-scale * rng.random(shape))          # at a large scale down to 0
     e[..., 0] += e.sum(axis=-1) == 0
@@ -135,6 +142,10 @@ def recurrent(cls, *shapes):
         Case(with_params(cls, *shapes), floats((1, 1, 3)), "one step")]
 
 
+def bidirectional(cls, *shapes):
+    return lambda dtype: L.Bidirectional(*(cls(*params(*shapes)(dtype), reverse=reverse) for reverse in (False, True)))
+
+
 def heads(count, **options):
     """Parameters a third as large: the softmax must not be saturated."""
     draw = params(*[(6, 6), (6,)] * 4)
@@ -190,6 +201,7 @@ TABLE = {
     "Concatenate": [
         Case(plain(L.Concatenate), floats((5, 2), (5, 3), (5, 1))),
         Case(plain(L.Concatenate, axis=-1), floats((5, 2, 3), (5, 2, 1)), "last axis")],
+    "Last": [Case(plain(L.Last), floats((5, 3, 2))), Case(plain(L.Last), sequence_and_mask, "mask")],
     "Flatten": [Case(plain(L.Flatten), floats((5, 2, 3, 4)))],
     "Dropout": [Case(plain(L.Dropout, 0.4, rng=0), floats((5, 7)))],
     "Embedding": [
@@ -202,6 +214,9 @@ TABLE = {
     "RNN": recurrent(L.RNN, (3, 5), (5, 5), (5,)),
     "LSTM": recurrent(L.LSTM, (3, 20), (5, 20), (20,)),
     "GRU": recurrent(L.GRU, (3, 15), (5, 15), (15,), (15,)),
+    "Bidirectional": [
+        Case(bidirectional(L.GRU, (3, 15), (5, 15), (15,), (15,)), floats((2, 4, 3)), "GRU"),
+        Case(bidirectional(L.LSTM, (3, 20), (5, 20), (20,)), sequence_and_mask, "LSTM, mask")],
     "Attention": [
         Case(plain(L.Attention), floats((2, 3, 4), (2, 5, 4), (2, 5, 2))),
         Case(plain(L.Attention), with_mask(floats((2, 3, 4), (2, 5, 4), (2, 5, 2)), (2, 3, 5)), "mask")],
@@ -227,6 +242,19 @@ TABLE = {
         Case(with_params(L.Convolution, (3, 2, 3, 3), (3,), padding="same", dilation=2), floats((5, 2, 7, 6)), "same, dilation"),
         Case(with_params(L.Convolution, (4, 1, 3, 3), (4,), groups=2), floats((5, 2, 5, 5)), "groups"),
         Case(lambda dtype: L.Convolution(params((4, 2, 1, 1))(dtype)[0]), floats((5, 2, 3, 3)), "1 x 1, no bias")],
+    "Convolution1D": [
+        Case(with_params(L.Convolution1D, (4, 3, 3), (4,)), floats((5, 3, 7))),
+        Case(with_params(L.Convolution1D, (4, 2, 3), (4,), stride=2, padding=1), floats((5, 2, 8)), "stride, padding"),
+        Case(with_params(L.Convolution1D, (4, 1, 2), (4,), groups=2, dilation=3, padding="same"), floats((5, 2, 7)),
+             "same, groups"),
+        Case(lambda dtype: L.Convolution1D(params((3, 4, 2))(dtype)[0]), floats((5, 4, 6)), "no bias")],
+    "TransposedConvolution": [
+        Case(with_params(L.TransposedConvolution, (3, 4, 3, 2), (4,)), floats((5, 3, 4, 3))),
+        Case(with_params(L.TransposedConvolution, (2, 4, 3, 4), (4,), stride=2, padding=1, output_padding=(1, 0)),
+             floats((5, 2, 4, 3)), "stride, padding"),
+        Case(with_params(L.TransposedConvolution, (4, 1, 2, 3), (2,), groups=2, dilation=(1, 2), stride=(3, 1)),
+             floats((5, 4, 2, 3)), "groups, dilation"),
+        Case(lambda dtype: L.TransposedConvolution(params((3, 2, 2, 2))(dtype)[0], stride=2), floats((5, 3, 2, 3)), "no bias")],
     "MaxPool": [
         Case(plain(L.MaxPool, 2), floats((5, 2, 4, 6))),
         Case(plain(L.MaxPool, 3, stride=2, padding=1), floats((5, 2, 7, 6)), "overlap, padding")],
@@ -238,12 +266,16 @@ TABLE = {
         Case(plain(L.SoftmaxWithLoss), scores_and_labels((5,), 3), "labels", leading=True),
         Case(plain(L.SoftmaxWithLoss), scores_and_labels((5, 2), 3), "labels, 3 axes"),
         Case(plain(L.SoftmaxWithLoss), scores_and_probabilities, "probabilities", leading=True),
+        Case(plain(L.SoftmaxWithLoss), with_weights(scores_and_labels((5, 2), 3)), "weights"),
+        Case(plain(L.SoftmaxWithLoss, reduction="none"), scores_and_labels((5,), 3), "each"),
+        Case(plain(L.SoftmaxWithLoss, reduction="sum"), scores_and_probabilities, "sum"),
         Case(plain(L.SoftmaxWithLoss, ignore_label=-1), with_ignored(scores_and_labels((5, 2), 3), -1), "ignored labels")],
     "SigmoidWithLoss": [Case(plain(L.SigmoidWithLoss), logits_and_shares)],
     "SquaredError": [
         Case(plain(L.SquaredError), pair, leading=True),
         Case(plain(L.SquaredError), floats((5, 2, 3), (5, 2, 3)), "3 axes")],
     "NormLoss": [Case(plain(L.NormLoss, p), pair, f"p = {p}", leading=True) for p in (1, 2, np.inf)],
+    "Huber": [Case(plain(L.Huber), pair, leading=True), Case(plain(L.Huber, delta=0.3), floats((5, 2, 3), (5, 2, 3)), "delta")],
     "HingeLoss": [
         Case(plain(L.HingeLoss), scores_and_labels((5,), 4), leading=True),
         Case(plain(L.HingeLoss, margin=0.5), scores_and_labels((5, 2), 4), "margin, 3 axes")],

@@ -104,7 +104,7 @@ class TestAttention:
 
     def test_shapes_that_do_not_fit(self):
         layer, q = Attention(), draw(2, 3, 4)
-        with refused(ValueError, "Attention: q should have shape (N, Tq, D), got (2, 3)"):
+        with refused(ValueError, "Attention: q should have shape (N, ..., Tq, D), got (2, 3)"):
             layer.forward(q[..., 0], q, q)
         with refused(ValueError, "Attention: k should have shape (2, Tk, 4), got (2, 3, 5)"):
             layer.forward(q, draw(2, 3, 5), q)
@@ -209,7 +209,7 @@ class TestMultiHeadAttention:
 
     def test_inputs_that_do_not_fit(self):
         layer = self.make(causal=True)
-        with refused(ValueError, "MultiHeadAttention: x should have shape (N, Tq, 6), got (2, 4, 5)"):
+        with refused(ValueError, "MultiHeadAttention: query should have shape (N, Tq, 6), got (2, 4, 5)"):
             layer.forward(draw(2, 4, 5))
         with refused(ValueError, "MultiHeadAttention: memory should have shape (2, Tk, 6), got (3, 4, 6)"):
             layer.forward(draw(2, 4, 6), draw(3, 4, 6))
@@ -245,3 +245,33 @@ class TestPositionalEncoding:
     def test_a_sequence_longer_than_the_table(self):
         with refused(ValueError, "PositionalEncoding: x should have at most 6 steps, got 7"):
             PositionalEncoding(draw(6, 4)).forward(draw(2, 7, 4))
+
+
+class TestDropout:
+    def test_the_weights_are_dropped_in_training_alone(self):
+        q, k, v, dy = draw(2, 3, 4), draw(2, 5, 4, seed=2), draw(2, 5, 2, seed=3), draw(2, 3, 2, seed=4)
+        layer, plain = Attention(dropout=0.4, rng=0), Attention()
+        y = layer.forward(q, k, v)
+        m, _ = layer.dropout.cache
+        same(y, np.matmul(layer.weights * m, v))
+        assert 0 < (m == 0).mean() < 1
+        given = layer.backward(dy)
+        for i, (x, d) in enumerate(zip((q, k, v), given)):
+            direction, eps = draw(*x.shape, seed=9), 1e-6
+            moved = [q, k, v]
+            moved[i] = x + eps * direction
+            a, b, c = moved
+            w = Attention()
+            w.forward(a, b, c)
+            change = np.matmul(w.weights * m, c) - y
+            np.testing.assert_allclose(np.vdot(change, dy) / eps, np.vdot(d, direction), rtol=1e-4)
+        layer.training = False
+        np.testing.assert_array_equal(layer.forward(q, k, v), plain.forward(q, k, v))
+
+    def test_of_several_heads(self):
+        layer, x = MultiHeadAttention.init(6, heads=2, dropout=0.5, rng=0, dtype=np.float64), draw(2, 4, 6)
+        assert not np.array_equal(layer.forward(x), layer.forward(x))
+        layer.training = False
+        np.testing.assert_array_equal(layer.forward(x), layer.forward(x))
+        with refused(ValueError, "Dropout: p should be the share dropped, 0 <= p < 1, got 1.5"):
+            MultiHeadAttention.init(6, heads=2, dropout=1.5)

@@ -4,9 +4,9 @@ import threading
 import numpy as np
 import pytest
 
-from chainrule.common import threads
-from chainrule.layers import _depthwise, _windows
-from chainrule.layers.convolution import Convolution
+from chainrule.common.engine import convolution as engine
+from chainrule.common.engine import depthwise, threads
+from chainrule.layers import Convolution, Convolution1D, TransposedConvolution
 from tests.errors import refused
 
 
@@ -104,6 +104,9 @@ SWEEP = {
     "same": [(2, 2, 5, 4), (3, 2, 3, 5), dict(padding="same", pads=((1, 1), (2, 2)))],
     "same, even window": [(2, 2, 5, 4), (3, 2, 2, 4), dict(padding="same", pads=((0, 1), (1, 2)))],
     "same, dilated": [(2, 2, 5, 4), (3, 2, 2, 2), dict(padding="same", dilation=(3, 1), pads=((1, 2), (0, 1)))],
+    "same, stride": [(2, 2, 5, 8), (3, 2, 3, 4), dict(padding="same", stride=(2, 3), pads=((1, 1), (1, 1)))],
+    "same, stride beyond the window": [(2, 2, 7, 4), (3, 2, 2, 1), dict(padding="same", stride=(3, 4), pads=((0, 1), (0, 0)))],
+    "same, depthwise, stride": [(2, 3, 6, 5), (3, 1, 3, 3), dict(groups=3, padding="same", stride=2, pads=((0, 1), (1, 1)))],
     "same, many channels, even window": [(1, 11, 5, 4), (16, 11, 2, 4), dict(padding="same", pads=((0, 1), (1, 2)))],
 }
 
@@ -123,8 +126,8 @@ def test_so_they_are_in_float32(name):
 @pytest.mark.parametrize("scratch", [1, 1500, 6000])
 @pytest.mark.parametrize("name", SWEEP)
 def test_the_size_of_the_pieces_changes_nothing(name, scratch, monkeypatch):
-    for module in _windows, _depthwise:
-        monkeypatch.setattr(module, "SCRATCH", scratch)
+    for module in engine, depthwise:
+        monkeypatch.setattr(module, "CACHE", scratch)
     shape, filters, *options = SWEEP[name]
     compare((3, *shape[1:]), filters, **(options[0] if options else {}))
 
@@ -132,7 +135,7 @@ def test_the_size_of_the_pieces_changes_nothing(name, scratch, monkeypatch):
 @pytest.mark.parametrize("B", [1, 2, 3, 4, 6, 12])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_the_size_of_the_blocks_changes_nothing(B, stride, monkeypatch):
-    monkeypatch.setattr("chainrule.layers.convolution.block", lambda *_: B)
+    monkeypatch.setattr("chainrule.common.engine.convolution.block", lambda *_: B)
     compare((2, 2, 4, 12 * stride + 1), (3, 2, 3, 2), stride=stride)
 
 
@@ -140,8 +143,8 @@ def test_the_size_of_the_blocks_changes_nothing(B, stride, monkeypatch):
     ((6, 1, 5, 5), 1, 28, 7), ((16, 6, 5, 5), 1, 10, 2), ((8, 4, 3, 3), 1, 32, 4), ((8, 4, 3, 3), 1, 31, 1),
     ((64, 64, 3, 3), 1, 16, 1), ((9, 2, 1, 1), 1, 8, 1), ((8, 4, 3, 3), 4, 32, 8)])
 def test_few_channels_get_larger_blocks(filters, groups, OW, expected):
-    assert _windows.block(filters, groups, (9, OW), (1, 1)) == expected
-    assert _windows.block(filters, groups, (9, OW), (1, 2)) == 1     # a dilated window has gaps that a block would fill
+    assert engine.block(filters, groups, (9, OW), (1, 1)) == expected
+    assert engine.block(filters, groups, (9, OW), (1, 2)) == 1     # a dilated window has gaps that a block would fill
 
 
 @pytest.mark.parametrize("scratch, options, expected", [
@@ -154,9 +157,9 @@ def test_few_channels_get_larger_blocks(filters, groups, OW, expected):
     (10**6, {}, [(4, 4)]),
     (600, dict(size=(1, 1), places=(2, 2), stride=(5, 5)), [(1, 2)] * 4)])            # the image is larger than its windows
 def test_a_piece_is_what_stays_in_the_cache(scratch, options, expected, monkeypatch):
-    monkeypatch.setattr(_windows, "SCRATCH", scratch)
+    monkeypatch.setattr(engine, "CACHE", scratch)
     options = dict(size=(3, 3), filters=1, places=(4, 4)) | options
-    windows = _windows.Windows((4, 2, 6, 6), np.dtype(float), **options)
+    windows = engine.Windows((4, 2, 6, 6), np.dtype(float), **options)
     pieces = list(windows.pieces(np.zeros((4, 2, 6, 6)), slice(0, 4)))
     assert [(images.stop - images.start, rows.stop - rows.start) for images, rows, _ in pieces] == expected
     assert all(np.shares_memory(matrix, pieces[0][2]) for *_, matrix in pieces)
@@ -167,33 +170,34 @@ def test_what_is_left_of_a_window_beside_the_outputs():
     for n, k, stride, padding, dilation, expected in [
             (6, 3, 1, 0, 1, (2, 2)), (6, 3, 1, 1, 1, (1, 1)), (6, 1, 1, 2, 1, (-2, -2)), (6, 2, 1, 0, 3, (3, 3)),
             (6, 3, 2, 1, 1, (1, 2)), (7, 3, 4, 0, 1, (2, 2)), (7, 2, 3, 1, 2, (1, 1))]:
-        layer = Convolution.init(1, 1, (k, 1), stride=(stride, 1), padding=(padding, 0), dilation=(dilation, 1), rng=0)
-        assert layer._windows((1, 1, n, 4)).rest((1, 1, n, 4)) == [expected, (0, 0)]
+        x, W = np.zeros((1, 1, n, 4)), np.zeros((1, 1, k, 1))
+        windows = engine.windows_for(x.shape, W, (stride, 1), ((padding, padding), (0, 0)), (dilation, 1), groups=1)
+        assert windows.rest(x.shape) == [expected, (0, 0)]
 
 
 @pytest.mark.parametrize("shape, filters, options, expected", [
-    ((1, 3, 6, 6), (3, 1, 3, 3), dict(groups=3), "_channel_by_channel"),
-    ((1, 3, 6, 6), (3, 1, 3, 3), dict(groups=3, stride=2), "_channel_by_channel"),
-    ((1, 3, 6, 6), (3, 1, 2, 2), dict(groups=3, padding=2), "_from_windows_of_x"),
-    ((1, 3, 6, 6), (6, 1, 3, 3), dict(groups=3), "_from_windows_of_x"),
-    ((1, 1, 6, 6), (1, 1, 3, 3), {}, "_from_windows_of_x"),
-    ((1, 4, 6, 6), (9, 4, 3, 3), {}, "_from_windows_of_dout"),
-    ((1, 4, 6, 6), (9, 4, 3, 3), dict(padding=2), "_from_windows_of_dout"),
-    ((1, 4, 6, 6), (9, 4, 3, 3), dict(padding=(0, 3)), "_from_windows_of_x"),
-    ((1, 4, 6, 6), (9, 4, 3, 3), dict(stride=(1, 2)), "_from_windows_of_x"),
-    ((1, 4, 6, 6), (9, 4, 3, 3), dict(stride=(2, 1)), "_from_windows_of_x"),
-    ((1, 4, 6, 6), (10, 4, 3, 3), {}, "_from_windows_of_x"),
-    ((1, 3, 6, 6), (6, 3, 3, 3), {}, "_from_windows_of_x"),
-    ((1, 8, 6, 6), (16, 4, 3, 3), dict(groups=2), "_from_windows_of_dout")])
+    ((1, 3, 6, 6), (3, 1, 3, 3), dict(groups=3), "channel_by_channel"),
+    ((1, 3, 6, 6), (3, 1, 3, 3), dict(groups=3, stride=2), "channel_by_channel"),
+    ((1, 3, 6, 6), (3, 1, 2, 2), dict(groups=3, padding=2), "from_windows_of_x"),
+    ((1, 3, 6, 6), (6, 1, 3, 3), dict(groups=3), "from_windows_of_x"),
+    ((1, 1, 6, 6), (1, 1, 3, 3), {}, "from_windows_of_x"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), {}, "from_windows_of_dy"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), dict(padding=2), "from_windows_of_dy"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), dict(padding=(0, 3)), "from_windows_of_x"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), dict(stride=(1, 2)), "from_windows_of_x"),
+    ((1, 4, 6, 6), (9, 4, 3, 3), dict(stride=(2, 1)), "from_windows_of_x"),
+    ((1, 4, 6, 6), (10, 4, 3, 3), {}, "from_windows_of_x"),
+    ((1, 3, 6, 6), (6, 3, 3, 3), {}, "from_windows_of_x"),
+    ((1, 8, 6, 6), (16, 4, 3, 3), dict(groups=2), "from_windows_of_dy")])
 def test_each_kind_goes_back_its_own_way(shape, filters, options, expected, monkeypatch):
     """The ways give the same gradients, each in its own time."""
     ways = []
-    for name in "_channel_by_channel", "_from_windows_of_x", "_from_windows_of_dout":
-        monkeypatch.setattr(Convolution, name, lambda *_, name=name: ways.append(name))
-    monkeypatch.setattr(_depthwise, "convolve", lambda *_: ways.append("_depthwise.convolve"))
+    for name in "channel_by_channel", "from_windows_of_x", "from_windows_of_dy":
+        monkeypatch.setattr(engine, name, lambda *_, name=name: ways.append(name) or (None, 0))
+    monkeypatch.setattr(depthwise, "convolve", lambda *_: ways.append("depthwise.convolve"))
     layer = Convolution(np.zeros(filters), **options)
     layer.backward(layer.forward(np.zeros(shape)))
-    assert ways == ["_depthwise.convolve"] * (filters[0] == filters[1] * options.get("groups", 1) == 3) + [expected]
+    assert ways == ["depthwise.convolve"] * (filters[0] == filters[1] * options.get("groups", 1) == 3) + [expected]
 
 
 @pytest.mark.parametrize("name", ["3x3", "3x3, many channels, padded", "many channels, groups", "stride not dividing"])
@@ -267,8 +271,6 @@ W = np.zeros((4, 2, 3, 5))
     (lambda: Convolution(W, padding=-1), ValueError, "Convolution: padding should be at least 0, got -1"),
     (lambda: Convolution(W, padding="valid"), ValueError,
      "Convolution: padding should be a number, a pair or \"same\", got 'valid'"),
-    (lambda: Convolution(W, padding="same", stride=2), ValueError,
-     'Convolution: stride should be 1 with padding="same", got 2; give the padding as a number'),
     (lambda: Convolution(W, groups=0), ValueError, "Convolution: groups should be at least 1, got 0"),
     (lambda: Convolution.init(0, 3, 3), ValueError, "Convolution: n_in should be at least 1, got 0"),
     (lambda: Convolution.init(3, 0, 3), ValueError, "Convolution: n_out should be at least 1, got 0"),
@@ -289,3 +291,90 @@ W = np.zeros((4, 2, 3, 5))
 def test_errors_name_the_numbers(call, error, message):
     with refused(error, message):
         call()
+
+
+@pytest.mark.parametrize("n, k, stride, dilation, expected", [
+    (5, 3, 1, 1, 5), (5, 3, 2, 1, 3), (6, 3, 2, 1, 3), (7, 1, 3, 1, 3), (4, 5, 4, 1, 1), (9, 2, 2, 3, 5), (2, 3, 5, 2, 1)])
+def test_same_makes_as_many_places_as_the_stride_fits(n, k, stride, dilation, expected):
+    """Keras: OH = ceil(H / stride), the odd row of padding at the bottom."""
+    layer = Convolution.init(1, 1, (k, 1), stride=(stride, 1), padding="same", dilation=(dilation, 1), rng=0)
+    (before, behind), _ = layer.options((1, 1, n, 4))["pads"]
+    assert layer.forward(np.zeros((1, 1, n, 4))).shape == layer.output_shape((1, 1, n, 4)) == (1, 1, expected, 4)
+    assert before <= behind <= before + 1
+
+
+class TestConvolution1D:
+    def test_it_is_a_convolution_of_one_row(self):
+        rng = np.random.default_rng(0)
+        W, b, x = rng.standard_normal((4, 3, 3)), rng.standard_normal(4), rng.standard_normal((2, 3, 9))
+        for options in dict(stride=2, padding=1), dict(dilation=2, padding="same"), dict(stride=3, padding="same"):
+            line, image = Convolution1D(W, b, **options), Convolution(W[:, :, None], b, **{
+                k: v if v == "same" else (int(k != "padding"), v) for k, v in options.items()})
+            y = line.forward(x)
+            np.testing.assert_allclose(y, image.forward(x[:, :, None])[:, :, 0])
+            assert line.output_shape(x.shape) == y.shape
+            dx, expected = line.backward(y), image.backward(y[:, :, None])
+            np.testing.assert_allclose(dx, expected[:, :, 0])
+            np.testing.assert_allclose(line.grads[0], image.grads[0][:, :, 0])
+            np.testing.assert_allclose(line.grads[1], image.grads[1])
+            line.input_gradient = False
+            assert line.backward(y) is None
+
+    @pytest.mark.parametrize("call, error, message", [
+        (lambda: Convolution1D(W), ValueError, "Convolution1D: W should have shape (F, C / groups, K), got (4, 2, 3, 5)"),
+        (lambda: Convolution1D(W[0], stride=(1, 2)), TypeError, "Convolution1D: stride should be a whole number, got (1, 2)"),
+        (lambda: Convolution1D(W[0]).forward(np.zeros((2, 3, 4))), ValueError,
+         "Convolution1D: x should be at least as large as the window, 5, got 4; make the window smaller or padding larger"),
+        (lambda: Convolution1D(W[0]).forward(np.zeros((2, 4, 9))), ValueError,
+         "Convolution1D: x should have shape (N, 3, T), got (2, 4, 9)")])
+    def test_errors(self, call, error, message):
+        with refused(error, message):
+            call()
+
+
+class TestTransposedConvolution:
+    @pytest.mark.parametrize("options", [
+        {}, dict(stride=2), dict(stride=(2, 3), padding=(1, 0), output_padding=(1, 2)), dict(padding="same", stride=(2, 1)),
+        dict(dilation=(2, 1), groups=2), dict(padding="same", stride=4)], ids=str)
+    @pytest.mark.parametrize("cache", [1, 10**6])
+    def test_it_is_the_way_back_of_a_convolution(self, options, cache, monkeypatch):
+        """<y, transposed(x)> = <convolution(y), x>, for the same weights and options."""
+        monkeypatch.setattr(engine, "CACHE", cache)
+        rng = np.random.default_rng(0)
+        W, x = rng.standard_normal((4, 3, 3, 2)), rng.standard_normal((5, 4, 4, 3))
+        layer = TransposedConvolution(W, **options)
+        y = layer.forward(x)
+        assert y.shape == layer.output_shape(x.shape)
+        g = rng.standard_normal(y.shape)
+        back = engine.convolve(g, W, **layer.options())
+        assert back.shape == x.shape
+        np.testing.assert_allclose(np.vdot(g, y), np.vdot(back, x))
+        np.testing.assert_allclose(layer.backward(g), back)
+        direction, eps = rng.standard_normal(W.shape), 1e-6
+        W += eps * direction
+        np.testing.assert_allclose(np.vdot(layer.forward(x) - y, g) / eps, np.vdot(layer.grads[0], direction), rtol=1e-5)
+
+    def test_same_multiplies_the_size_by_the_stride(self):
+        for k, stride in (3, 2), (2, 2), (4, 2), (1, 3), (5, 1):
+            layer = TransposedConvolution.init(2, 3, k, stride=stride, padding="same", rng=0)
+            assert layer.forward(np.zeros((1, 2, 5, 7), np.float32)).shape == (1, 3, 5 * stride, 7 * stride)
+
+    def test_init(self):
+        layer = TransposedConvolution.init(4, 6, (3, 2), stride=2, groups=2, rng=0)
+        assert [p.shape for p in layer.params] == [(4, 3, 3, 2), (6,)]
+        assert repr(layer) == ("TransposedConvolution(W (4, 3, 3, 2), b (6,), stride=(2, 2), padding=(0, 0), "
+                               "output_padding=(0, 0), dilation=(1, 1), groups=2)")
+
+    @pytest.mark.parametrize("call, message", [
+        (lambda: TransposedConvolution(W, stride=2, output_padding=2),
+         "TransposedConvolution: output_padding should be less than the stride (2, 2), got 2"),
+        (lambda: TransposedConvolution(W, np.zeros(4)), "TransposedConvolution: b should have shape (2,), got (4,)"),
+        (lambda: TransposedConvolution(W, padding=5).forward(np.zeros((1, 4, 2, 2))),
+         "TransposedConvolution: padding should leave something of y, got -6 x -4"),
+        (lambda: TransposedConvolution.init(4, 3, 2, groups=2),
+         "TransposedConvolution: groups should divide the number of output channels, 3, got 2"),
+        (lambda: TransposedConvolution(W).forward(np.zeros((1, 3, 2, 2))),
+         "TransposedConvolution: x should have shape (N, 4, H, W), got (1, 3, 2, 2)")])
+    def test_errors(self, call, message):
+        with refused(ValueError, message):
+            call()

@@ -79,7 +79,7 @@ def test_defaults_and_name():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_dtype_is_kept(dtype):
     layer, x = Dropout(rng=0), np.ones((2, 3), dtype)
-    assert layer.forward(x).dtype == layer.backward(x).dtype == layer.cache.dtype == dtype
+    assert layer.forward(x).dtype == layer.backward(x).dtype == layer.cache[0].dtype == dtype
 
 
 @pytest.mark.parametrize("p", [1, 1.5, -0.1, np.nan])
@@ -92,3 +92,17 @@ def test_a_share_outside_0_to_1_is_refused(p):
 def test_what_is_no_number_is_refused(p):
     with refused(TypeError, f"Dropout: p should be the share dropped, 0 <= p < 1, got {p!r}"):
         Dropout(p)
+
+
+def test_a_mask_stands_in_for_chance():
+    layer, x = Dropout(p=0.2, rng=0), np.arange(1.0, 7).reshape(2, 3)
+    mask = np.array([[True, False, True], [False, True, True]])
+    before = layer.buffers["rng"].bit_generator.state
+    np.testing.assert_allclose(layer.forward(x, mask), x * mask / 0.8)
+    dx, none = layer.backward(np.ones((2, 3)))
+    np.testing.assert_allclose(dx, mask / 0.8)
+    assert none is None and layer.buffers["rng"].bit_generator.state == before
+    layer.training = False
+    np.testing.assert_array_equal(layer.forward(x, mask), x)
+    with refused(ValueError, "Dropout: mask should have shape (2, 3), got (3, 2); it is transposed: mask.T"):
+        layer.forward(x, mask.T)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chainrule.common.engine.rows import RowGradient
 from chainrule.common.functions import one_hot
 from chainrule.common.initializers import constant
-from chainrule.layers._rows import RowGradient
 from chainrule.layers.embedding import Embedding, EmbeddingDot
 from tests.errors import refused
 

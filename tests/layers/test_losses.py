@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.layers import CosineLoss, HingeLoss, KLDivergence, NormLoss, SigmoidWithLoss, SoftmaxWithLoss, SquaredError, losses
+from chainrule.layers import CosineLoss, HingeLoss, Huber, KLDivergence, NormLoss, SigmoidWithLoss, SoftmaxWithLoss, SquaredError
 from tests.errors import refused
 
 log, inf = math.log, np.inf
@@ -99,7 +99,7 @@ class TestSoftmaxWithLoss:
         for target in (t, np.eye(3)[t]):
             loss = SoftmaxWithLoss()
             value, gradient = loss.forward(x, target), loss.backward()
-            monkeypatch.setattr(losses, "PIECE", piece)
+            monkeypatch.setattr("chainrule.common.engine.softmax.CACHE", piece * 8)
             check(SoftmaxWithLoss(), x, target, value, gradient)
             monkeypatch.undo()
 
@@ -287,7 +287,9 @@ class TestLabels:
         self.refuses(loss, TypeError, f"t should hold integer class labels, got {np.dtype(dtype)}; t.astype(int) makes them",
                      np.zeros(5, dtype))
 
-    @pytest.mark.parametrize("t, got", [(None, "object"), (list("abcde"), "<U1"), ([[0], [1, 2]], "object")])
+    @pytest.mark.parametrize("t, got", [
+        (None, "NoneType"), (list("abcde"), "<U1; np.unique(t, return_inverse=True)[1] numbers words"),
+        ([[0], [1, 2]], "a ragged list")])
     def test_no_numbers(self, loss, t, got):
         self.refuses(loss, TypeError, f"t should hold integer class labels, got {got}", t)
 
@@ -363,3 +365,99 @@ class TestUpstream:
                 loss.backward(dout)
         with refused(TypeError, f"{type(loss).__name__}: dout should be one finite number, as the loss is, got 'up'"):
             loss.backward("up")
+
+
+EVERY = [SoftmaxWithLoss, HingeLoss, *NUMERIC, Huber, *SHARES]
+EVERY_ID = ["SoftmaxWithLoss", "HingeLoss", *IDS[:5], "Huber", *IDS[5:]]
+
+
+def problem(make, lead=(4,), seed=0):
+    """Scores or probabilities x (*lead, 3), and targets."""
+    rng = np.random.default_rng(seed)
+    x, t = rng.random((*lead, 3)) + 0.1, rng.random((*lead, 3))
+    x /= x.sum(axis=-1, keepdims=True)
+    return x, rng.integers(0, 3, lead) if make in LABELLED else t / t.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("lead", [(4,), (2, 3)])
+@pytest.mark.parametrize("make", EVERY, ids=EVERY_ID)
+class TestReduction:
+    def run(self, make, lead, reduction, weight=None, dout=None):
+        loss, (x, t) = make(), problem(make, lead)
+        loss.reduction = reduction
+        value = loss.forward(x, t) if weight is None else loss.forward(x, t, weight)
+        return value, loss.backward() if dout is None else loss.backward(dout), loss.count
+
+    def test_mean_and_sum_of_the_single_losses(self, make, lead):
+        each, slopes, count = self.run(make, lead, "none")
+        assert each.shape == (*lead, 3) if make is SigmoidWithLoss else each.shape == lead
+        for reduction, n in ("sum", 1), ("mean", each.size):
+            value, dx, same = self.run(make, lead, reduction)
+            assert type(value) is float and same == count == each.size
+            np.testing.assert_allclose(value, each.sum() / n, rtol=1e-13)
+            np.testing.assert_allclose(dx, slopes / n, rtol=1e-13)
+
+    def test_each_row_counts_by_its_weight(self, make, lead):
+        each, slopes, _ = self.run(make, lead, "none")
+        weight = np.random.default_rng(5).integers(0, 3, lead).astype(float)
+        weight.flat[0] = 2
+        w = np.broadcast_to(weight[..., None], each.shape) if each.ndim > len(lead) else weight
+        for reduction, total in ("none", None), ("sum", 1), ("mean", w.sum()):
+            value, dx, count = self.run(make, lead, reduction, weight)
+            np.testing.assert_allclose(value, w * each if total is None else (w * each).sum() / total, rtol=1e-13)
+            np.testing.assert_allclose(dx, weight[..., None] * slopes / (total or 1), rtol=1e-13)
+            assert count == w.sum()
+
+    def test_a_gradient_for_each_loss(self, make, lead):
+        each, slopes, _ = self.run(make, lead, "none")
+        dout = np.random.default_rng(6).standard_normal(each.shape)
+        _, dx, _ = self.run(make, lead, "none", dout=dout)
+        np.testing.assert_allclose(dx, slopes * (dout if each.ndim > len(lead) else dout[..., None]), rtol=1e-13)
+
+    def test_nothing_left(self, make, lead):
+        value, dx, count = self.run(make, lead, "mean", np.zeros(lead))
+        assert value == 0 == count and not dx.any()
+
+    def test_in_float32(self, make, lead):
+        loss, (x, t) = make(), problem(make, lead)
+        x, t = x.astype(np.float32), t if make in LABELLED else t.astype(np.float32)
+        for reduction in "mean", "sum", "none":
+            loss.reduction = reduction
+            y = loss.forward(x, t, np.full(lead, 0.5))
+            assert reduction != "none" or y.dtype == np.float32
+            assert loss.backward().dtype == np.float32
+
+    def test_weights_that_are_none(self, make, lead):
+        loss, (x, t) = make(), problem(make, lead)
+        who = type(loss).__name__
+        with pytest.raises(ValueError, match=f"{who}: weight should have shape .*{lead[0]}.*got \\(7,\\)"):
+            loss.forward(x, t, np.ones(7))
+        with pytest.raises(ValueError, match=f"{who}: weight should hold no negative numbers, got -1"):
+            loss.forward(x, t, np.full(lead, -1.0))
+        with pytest.raises(TypeError, match=f"{who}: weight should be an array of floats, got .*str"):
+            loss.forward(x, t, "heavy")
+
+
+def test_an_ignored_row_counts_for_nothing_whatever_its_weight():
+    loss, x = SoftmaxWithLoss(ignore_label=-1), np.zeros((3, 2))
+    value = loss.forward(x, np.array([0, -1, 1]), np.array([1.0, 5.0, 3.0]))
+    assert loss.count == 4 and value == pytest.approx(log(2))
+    np.testing.assert_allclose(loss.backward(), [[-1 / 8, 1 / 8], [0, 0], [3 / 8, -3 / 8]])
+
+
+def test_another_reduction_is_refused():
+    with refused(ValueError, "Huber: reduction should be 'mean' or 'sum' or 'none', got 'average'"):
+        Huber(reduction="average")
+    assert repr(Huber(reduction="sum")) == "Huber(delta=1.0, reduction='sum')" and repr(Huber()) == "Huber(delta=1.0)"
+
+
+class TestHuber:
+    def test_by_hand(self):
+        check(Huber(), [[0.5, 3, -3], [0, 1, 0]], [[0, 0, 0], [0, 0, 0]], (0.125 + 2.5 + 2.5 + 0.5) / 2,
+              [[0.25, 0.5, -0.5], [0, 0.5, 0]])
+        check(Huber(delta=2), [[0.5, 3, -3]], [[0, 0, 0]], 0.125 + 4 + 4, [[0.5, 2, -2]])
+
+    def test_delta_is_a_positive_number(self):
+        for delta in (0, -1):
+            with refused(ValueError, f"Huber: delta should be a positive number, got {delta}"):
+                Huber(delta=delta)

@@ -151,3 +151,10 @@ REST = ("make the batch larger, or predict; if it is what is left of the data at
 def test_errors_name_the_numbers(call, error, message):
     with refused(error, message):
         call()
+
+
+def test_batch_norm_may_follow_the_biased_variance():
+    x = np.random.default_rng(0).standard_normal((6, 3, 2, 2))
+    layer = BatchNorm.init(3, momentum=1.0, unbiased=False, dtype=np.float64)
+    layer.forward(x)
+    np.testing.assert_allclose(layer.running_var, x.var(axis=(0, 2, 3)))

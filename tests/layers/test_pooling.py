@@ -2,7 +2,6 @@
 import numpy as np
 import pytest
 
-from chainrule.layers import pooling
 from chainrule.layers.pooling import AveragePool, GlobalAveragePool, MaxPool
 from tests.errors import refused
 
@@ -79,7 +78,7 @@ def test_first_means_along_the_rows_first():
 @both
 @pytest.mark.parametrize("scratch", [1, 2000])
 def test_the_size_of_the_pieces_changes_nothing(cls, scratch, monkeypatch):
-    monkeypatch.setattr(pooling, "SCRATCH", scratch)
+    monkeypatch.setattr("chainrule.common.engine.pooling.CACHE", scratch)
     compare(cls(3, stride=2, padding=1), np.random.default_rng(0).standard_normal((5, 2, 6, 7)))
 
 
@@ -95,7 +94,7 @@ def test_a_maximum_takes_notes_a_byte_each_a_mean_none():
     bytes_kept = []
     for layer in MaxPool(2), AveragePool(2):
         layer.forward(np.ones((5, 3, 4, 8)))
-        bytes_kept.append(sum(notes.nbytes for notes in layer.cache[2:]))
+        bytes_kept.append(sum(getattr(a, "nbytes", 0) for a in layer.cache))
     assert bytes_kept == [5 * 3 * (4 * 4 + 2 * 4), 0]
 
 

@@ -63,4 +63,22 @@ def test_losses(make, t, size):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", ["HingeLoss", "SoftmaxWithLoss"])
 def test_losses_of_labels(name, size):
-    compare(getattr(layers, name), (ROWS * size / 2).astype(np.float32), np.array([1, 0]), dout=1.0)
+    """Their differences of two scores may be past float32's range."""
+    compare(getattr(layers, name), (ROWS * size).astype(np.float32), np.array([1, 0]), dout=1.0)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("t", [np.eye(3)[[1, 0]], [[0.2, 0.3, 0.5]] * 2, [[0.0, 0.5, 0.5], [0, 2, 0]]],
+                         ids=["one-hot", "shares", "any"])
+def test_softmax_with_rows_of_weights(t, size):
+    compare(layers.SoftmaxWithLoss, (ROWS * size).astype(np.float32), np.float32(t), dout=1.0)
+
+
+@pytest.mark.parametrize("name", ["HingeLoss", "SoftmaxWithLoss"])
+def test_the_sum_over_samples_may_be_past_the_range(name):
+    compare(getattr(layers, name), np.tile((ROWS * 1e38).astype(np.float32), (4, 1)), np.array([1, 0] * 4), dout=1.0)
+
+
+def test_softmax_with_a_label_to_ignore():
+    compare(lambda: layers.SoftmaxWithLoss(ignore_label=-1), (ROWS * 3e38).astype(np.float32), np.array([-1, 0]), dout=1.0)
+    compare(lambda: layers.SoftmaxWithLoss(ignore_label=-1), (ROWS * 3e38).astype(np.float32), np.array([1, -1]), dout=1.0)

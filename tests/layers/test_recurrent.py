@@ -7,7 +7,7 @@ import pytest
 
 from chainrule.common import initializers
 from chainrule.layers import Sum
-from chainrule.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from chainrule.layers.recurrent import GRU, LSTM, RNN, Bidirectional, GRUCell, LSTMCell, RNNCell
 from tests.errors import refused
 
 PATH = Path(__file__).parent / "sequences.npz"         # made by tests/make_torch_sequences.py
@@ -259,7 +259,7 @@ class TestState:
         y, h = layer.forward(x), cell.forward(x[:, 0], *(dy[:, t] for t in range(STATES[kind])))
         dh = state_of(kind, [dy[:, 2], dy[:, 3]])
         expected = layer.backward(dy), *cell.backward(dh)
-        for given in y, *states_in(layer.state), *states_in(h):
+        for given in y, *states_in(layer.state), *(() if kind == "RNN" else states_in(h)):      # RNNCell keeps h, as Tanh does
             given[...] = 9
         for a, b in zip(expected, (layer.backward(dy), *cell.backward(dh)), strict=True):
             np.testing.assert_array_equal(a, b)
@@ -431,3 +431,30 @@ class TestErrors:
         y = layer.forward(draw(2, 5, 3))
         with refused(ValueError, f"{kind}: dstate should have shape (2, 4), got (2, 5)"):
             layer.backward(y, state_of(kind, [np.ones((2, 5)), np.ones((2, 4))]))
+
+
+class TestBidirectional:
+    @each
+    def test_it_is_both_layers_side_by_side(self, kind):
+        layer = Bidirectional.init(LAYERS[kind], 3, 4, rng=0, dtype=np.float64)
+        ahead, back = (LAYERS[kind](*part.params, reverse=part.reverse) for part in (layer.ahead, layer.back))
+        x, mask, dy = draw(2, 5, 3), np.arange(5) < np.array([[5], [3]]), draw(2, 5, 8, seed=2)
+        same(layer.forward(x, mask), np.concatenate([ahead.forward(x, mask), back.forward(x, mask)], axis=-1))
+        dx, none = layer.backward(dy)
+        same(dx, ahead.backward(dy[..., :4])[0] + back.backward(dy[..., 4:])[0])
+        assert none is None
+        for g, expected in zip(layer.grads, [*ahead.grads, *back.grads], strict=True):
+            same(g, expected)
+        layer.input_gradient = False
+        layer.forward(x)
+        assert layer.backward(dy) is None
+
+    def test_inputs_that_are_none(self):
+        for call, message in ((lambda: Bidirectional(RNN.init(3, 4), RNN.init(3, 4)),
+                               "Bidirectional: back should have reverse=True, got reverse=False"),
+                              (lambda: Bidirectional(RNN.init(3, 4, reverse=True), RNN.init(3, 4)),
+                               "Bidirectional: ahead should have reverse=False, got reverse=True")):
+            with refused(ValueError, message):
+                call()
+        with refused(TypeError, "Bidirectional: back should be an RNN, LSTM or GRU, got RNNCell(Wx (3, 4), Wh (4, 4), b (4,))"):
+            Bidirectional(RNN.init(3, 4), RNNCell.init(3, 4))

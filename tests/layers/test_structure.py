@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from chainrule.layers import Branch, Concatenate, Flatten, Mean, Repeat, Reshape, Sum, Transpose
+from chainrule.layers import Branch, Concatenate, Flatten, Last, Mean, Repeat, Reshape, Sum, Transpose
 from tests.errors import refused
 
 x = np.arange(24.0).reshape(2, 3, 4)
@@ -182,3 +182,17 @@ def test_inputs_in_a_list_are_refused():
     a = np.ones((2, 3))
     with refused(TypeError, "Concatenate: takes its inputs one by one, as in Concatenate()(a, b), got a list of them"):
         Concatenate()([a, a])
+
+
+def test_last_of_sequences_of_any_length():
+    x, mask = np.arange(24.0).reshape(4, 3, 2), np.array([[1, 1, 1], [1, 0, 0], [1, 0, 1], [0, 0, 0]], bool)
+    x[1, 1:] = np.nan
+    node = Last()
+    np.testing.assert_array_equal(node.forward(x, mask), [x[0, 2], x[1, 0], x[2, 2], [0, 0]])
+    dx, none = node.backward(np.ones((4, 2)))
+    expected = np.zeros((4, 3, 2))
+    expected[0, 2] = expected[1, 0] = expected[2, 2] = 1
+    np.testing.assert_array_equal(dx, expected)
+    assert none is None
+    with refused(ValueError, "Last: mask should have shape (4, 3), got (3, 4); it is transposed: mask.T"):
+        node.forward(x, mask.T)

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.layers._rows import RowGradient
+from chainrule.common.engine.rows import RowGradient
 from chainrule.optimizers import clip_gradients as exported
 from chainrule.training.clipping import clip_gradients
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from chainrule import optimizers
-from chainrule.layers._rows import RowGradient
+from chainrule.common.engine.rows import RowGradient
 
 RULES = [optimizers.SGD(lr=0.1), optimizers.SGD(lr=0.1, weight_decay=0.1), optimizers.AdaGrad(lr=0.1),
          optimizers.Momentum(lr=0.1), optimizers.Nesterov(lr=0.1), optimizers.RMSProp(lr=0.1),

@@ -8,7 +8,8 @@ from chainrule.gradcheck import check, check_gradients
 from chainrule.gradcheck.report import NOTES
 from chainrule.gradcheck.rules import HINTS, ORDER
 
-MODULES = ("dense", "activations", "losses", "images", "sequences", "nodes", "contract", "unseen", "hidden", "pairs")
+MODULES = ("dense", "activations", "losses", "images", "sequences", "nodes", "contract", "unseen", "hidden",
+           "blocks", "pairs")
 PLANTED = [(module, *case) for module in MODULES for case in import_module(f"tests.common.gradcheck.faulty.{module}").CASES]
 
 # Found under another name, and known: each of the two readings fits what can be measured from outside.

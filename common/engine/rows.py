@@ -1,32 +1,6 @@
 """Rows of a matrix by their number: what look-up layers share."""
 import numpy as np
 
-from ..common import checks
-
-
-def row_numbers(who, name, ids, rows):
-    """``ids`` as an array of row numbers in 0..rows-1; TypeError or ValueError naming the first value that is none."""
-    given, ids = ids, checks.as_array(ids)
-    if not ids.size and ids.dtype.kind != "O":           # np.array([]) holds floats
-        raise ValueError(checks.wrong(who, name, "not be empty", f"shape {ids.shape}"))
-    if ids.dtype.kind not in "iu":
-        raise TypeError(checks.wrong(who, name, f"hold integers in 0..{rows - 1}", *not_ids(name, given, ids, rows)))
-    numbers = ids.astype(np.intp, copy=False)
-    # One unsigned reduction: a negative number is a huge unsigned one.
-    if np.maximum.reduce(numbers.view(np.uintp), axis=None) >= rows:
-        at = tuple(int(i) for i in np.argwhere((ids < 0) | (ids >= rows))[0])
-        raise ValueError(checks.wrong(who, name, f"hold integers in 0..{rows - 1}", f"{ids[at]} at index {at}"))
-    return numbers
-
-
-def not_ids(name, given, a, rows):
-    """What ``given`` is, whose array ``a`` holds no integers, and what to do about it."""
-    if a.dtype.kind in "US":
-        return "text", "Vocabulary.encode makes ids of it"
-    if not a.size:
-        return "a ragged list", "fill the short rows up to one length, and mask what was added"
-    return checks.kind_text(given, a), checks.integers_hint(name, a, rows)
-
 
 class RowGradient(np.ndarray):
     """A gradient (V, D) that is zero except in some rows: a true dense array that also carries ``rows``.

@@ -8,7 +8,8 @@ With a stride in the row a run is one pixel long.
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ._windows import SCRATCH, channels_last, portions
+from .channels import channels_last
+from .pieces import CACHE, portions
 
 
 def convolve(x, W, y, stride, pads, dilation):
@@ -31,7 +32,7 @@ def pieces(x, W, y, stride, pads, dilation):
     """(runs, y) for a few images at a time: the runs (..., KH, KW, i) that belong to the runs y (..., i)."""
     (N, C, H, width), (top, bottom), (left, right) = x.shape, *pads
     (OH, OW), (KH, KW), (SH, SW), (DH, DW) = y.shape[1:3], W.shape[2:], stride, dilation
-    for images in portions(slice(0, N), x.nbytes // N, SCRATCH // 4):
+    for images in portions(slice(0, N), x.nbytes // N, CACHE // 4):
         part = channels_last(x[images])
         padded = np.zeros((len(part), top + H + bottom, left + width + right, C), x.dtype)
         padded[:, top:top + H, left:left + width] = part

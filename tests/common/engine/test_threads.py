@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from chainrule.common import threads
+from chainrule.common.engine import threads
+from chainrule.common.engine.products import product
 from chainrule.layers import Affine, Convolution, Flatten, ReLU, SoftmaxWithLoss
 from chainrule.models import Sequential
 
@@ -184,9 +185,9 @@ def test_product(blas, R, K, F, transposed):
     expected = np.einsum("rk,kf->rf", a, b)
     for context in Blas, threads.one_thread:
         with context() if context is threads.one_thread else np.errstate():
-            np.testing.assert_allclose(threads.product(a, b), expected, rtol=0, atol=1e-12)
+            np.testing.assert_allclose(product(a, b), expected, rtol=0, atol=1e-12)
             out = np.full((R, F), np.nan, dtype)
-            assert threads.product(a, b, out) is out
+            assert product(a, b, out) is out
             np.testing.assert_allclose(out, expected, rtol=0, atol=1e-12)
 
 
@@ -195,15 +196,15 @@ def test_large_products_are_spread_where_blas_keeps_to_one_thread(blas, monkeypa
     monkeypatch.setattr(threads, "spread", lambda job, count, work: counts.append((count, work)) or [job(slice(0, count))])
     for R, K, F in (9, 5, 4), (4, 7, 7), (5, 10, 4), (4, 10, 6):
         a, b = np.ones((R, K)), np.ones((K, F))
-        threads.product(a, b)
+        product(a, b)
         assert counts == []
         with threads.one_thread():
-            threads.product(a, b)
+            product(a, b)
         assert counts == [(max(R, F), R * K * F)] * (R * K * F >= 200)           # twice 100
         counts.clear()
     blas.num_threads = 1                               # told so by the user
     with threads.one_thread():
-        threads.product(a, b)
+        product(a, b)
     assert counts == []
 
 
@@ -275,7 +276,8 @@ def test_a_model_without_leaves_its_threads_to_blas(blas):
 
 FORK = """
 import os, threading
-from chainrule.common import threads
+from chainrule.common.engine import threads
+from chainrule.common.engine.products import product
 threads.WORTH = 1
 threads.processors = lambda: 2
 class Blas:
@@ -303,7 +305,8 @@ def test_a_process_that_was_forked_off_has_threads_of_its_own():
 
 END = """
 import threading, time
-from chainrule.common import threads
+from chainrule.common.engine import threads
+from chainrule.common.engine.products import product
 threads.WORTH, threads.LATE, threads.processors, threads.blas = 1, 0, lambda: 2, lambda: None
 def train():
     time.sleep(0.3)

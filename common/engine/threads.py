@@ -9,7 +9,7 @@ processor). Little work stays where it is, for to wake a thread takes time.
 
 BLAS's threads and ours do not go together: BLAS's wait awake, some 25 ms, for the next product, each on a processor where
 one of ours should run. So BLAS is kept to one thread while ours work, and for whole passes through a model that has
-layers which use ours; ``product`` then spreads the other layers' large products.
+layers which use ours; ``product`` (products.py) then spreads the other layers' large products.
 """
 import os
 import threading
@@ -18,7 +18,6 @@ from functools import cache
 from itertools import pairwise
 from queue import SimpleQueue
 
-import numpy as np
 from threadpoolctl import ThreadpoolController
 
 WORTH = 1 << 22        # multiplications in a matrix product, some 0.2 ms, that each thread should have to do at least
@@ -34,8 +33,8 @@ def spread(job, count, work):
 
     ``work``: how many multiplications there are in all. Jobs may not write to the same place. Their errors are raised here.
 
-    >>> x = np.arange(10)
-    >>> spread(lambda part: int(x[part].sum()), 10, work=10)
+    >>> x = range(10)
+    >>> spread(lambda part: sum(x[part]), 10, work=10)
     [45]
     """
     n = min(count, work // WORTH)
@@ -92,20 +91,6 @@ def help_out(queue):
         del context, job, part                              # not to hold arrays while waiting
         answers.put(answer)
         del answers, answer
-
-
-def product(a, b, out=None):
-    """a · b of matrices (R, K) and (K, F), in ``out`` if there is one; by our threads where BLAS is kept to one."""
-    if not allowed or len(a) * b.size < 2 * WORTH or threads() == 1:
-        return a.dot(b) if out is None else np.matmul(a, b, out=out)
-    (R, K), F = a.shape, b.shape[1]
-    if out is None:
-        out = np.empty((R, F), a.dtype)
-    if R >= F:
-        spread(lambda part: np.matmul(a[part], b, out=out[part]), R, R * K * F)
-    else:
-        spread(lambda part: np.matmul(a, b[:, part], out=out[:, part]), F, R * K * F)
-    return out
 
 
 class one_thread:

@@ -1,0 +1,66 @@
+"""Matrix products, and sums as products."""
+import numpy as np
+
+from . import threads
+
+
+def rows(x):
+    """``x.reshape(-1, x.shape[-1])``: (..., D) as a matrix (M, D)."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+
+
+def product(x, W, out=None):
+    """``x @ W`` for x (..., I) and W (I, O), written to ``out`` if there is one (for a matrix x).
+
+    As one matrix product: BLAS knows no further axes, and NumPy would call it for every one of the leading ones. While a
+    model keeps BLAS to one thread (threads.py), a large product is shared out among our own.
+
+    >>> product(np.ones((4, 5, 3)), np.ones((3, 2))).shape
+    (4, 5, 2)
+    """
+    if x.ndim != 2:
+        return product(rows(x), W).reshape(*x.shape[:-1], W.shape[1])
+    if not threads.allowed or len(x) * W.size < 2 * threads.WORTH or threads.threads() == 1:
+        return x.dot(W) if out is None else np.matmul(x, W, out=out)
+    (R, K), F = x.shape, W.shape[1]
+    if out is None:
+        out = np.empty((R, F), x.dtype)
+    if R >= F:
+        threads.spread(lambda part: np.matmul(x[part], W, out=out[part]), R, R * K * F)
+    else:
+        threads.spread(lambda part: np.matmul(x, W[:, part], out=out[:, part]), F, R * K * F)
+    return out
+
+
+def column_sums(x, out=None):
+    """``x.sum(axis=(0, ..., -2))``: all but the last axis summed, (..., D) to (D,).
+
+    As a product of a row of ones with the matrix: 2-3 times as fast.
+
+    >>> column_sums(np.array([[1.0, 10.0], [2.0, 20.0]]))
+    array([ 3., 30.])
+    """
+    x = rows(x)
+    return np.ones(len(x), x.dtype).dot(x, out)
+
+
+def row_sums(x):
+    """``x.sum(axis=-1, keepdims=True)``: (..., D) to (..., 1).
+
+    As a product with a column of ones: 2-3 times as fast.
+
+    >>> row_sums(np.array([[1.0, 10.0], [2.0, 20.0]]))
+    array([[11.],
+           [22.]])
+    """
+    return np.matmul(x, np.ones((x.shape[-1], 1), x.dtype))
+
+
+def axis_sum(x, axis, keepdims=False):
+    """``x.sum(axis=axis, keepdims=keepdims)``, of one axis.
+
+    As a product with a vector of ones: 2-3 times as fast.
+    """
+    front, back = x.shape[:axis], x.shape[axis + 1:]
+    y = np.matmul(np.ones(x.shape[axis], x.dtype), x.reshape(*front, x.shape[axis], -1))
+    return y.reshape(front + (1,) * keepdims + back)
