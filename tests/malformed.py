@@ -104,6 +104,8 @@ SIZES = {
     "Embedding": dict(vocabulary=4, dimension=3), "EmbeddingDot": dict(vocabulary=4, dimension=3),
     "MultiHeadAttention": dict(dimension=4, heads=2), "PositionalEncoding": dict(length=5, dimension=4),
     "BatchNorm": dict(n=3), "LayerNorm": dict(n=3), "GroupNorm": dict(n=4, groups=2),
+    "Convolution1D": dict(n_in=2, n_out=4, size=3), "TransposedConvolution": dict(n_in=2, n_out=4, size=3),
+    "Bidirectional": dict(kind=layers.GRU, n_in=3, n_hidden=2),
     **{name: dict(n_in=3, n_hidden=2) for name in ("RNNCell", "LSTMCell", "GRUCell", "RNN", "LSTM", "GRU")}}
 
 

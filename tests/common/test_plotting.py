@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
 from chainrule import plotting
-from chainrule.layers import ReLU
+from chainrule.layers import Affine
 from chainrule.models import Sequential
 from chainrule.plotting import plot_attention, plot_confusion, plot_decision_boundary, plot_embedding, plot_history
 from chainrule.plotting._style import COLORS
@@ -293,7 +293,7 @@ class TestDecisionBoundary:
 
 
 DRAW = {
-    "draw": lambda **ax: plotting.draw(Sequential(ReLU()), **ax),
+    "draw": lambda **ax: plotting.draw(Sequential(Affine.init(2, 3)), **ax),
     "plot_activations": lambda **ax: plotting.plot_activations(np.ones((2, 4, 4)), **ax),
     "plot_attention": lambda **ax: plot_attention(np.eye(2), **ax),
     "plot_confusion": lambda **ax: plot_confusion(np.eye(2, dtype=int), **ax),
