@@ -434,7 +434,7 @@ class Bidirectional(Layer):
     >>> layer.names
     ('Wx', 'Wh', 'bx', 'bh', 'Wx_reverse', 'Wh_reverse', 'bx_reverse', 'bh_reverse')
     """
-    shapes = "x (N, T, D), mask? any -> y (N, T, H)"
+    shapes = "x (N, T, D), mask? any, Wx (D, G) -> y (N, T, H)"
 
     def __init__(self, ahead, back):
         for name, layer, reverse in ("ahead", ahead, False), ("back", back, True):

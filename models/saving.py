@@ -11,7 +11,7 @@ from ..common.files import write_whole
 from ..common.layer import held, is_model, walk
 
 # Options that count in training alone, or in how a text is read: model and file may differ in them.
-FREE = ("p", "momentum", "stateful", "initial_state")
+FREE = ("p", "dropout", "momentum", "unbiased", "stateful", "initial_state")
 
 
 def save(model, path):

@@ -161,25 +161,29 @@ def owner(a):
 
 
 def cached(layer, counted):
-    """The bytes that a layer's cache keeps alive, except for memory counted before; None if it has no cache."""
-    if not hasattr(layer, "cache"):
-        return None
+    """The bytes that the caches of a layer, and of those that it holds, keep alive, except for memory counted before; None
+    if there is no cache."""
+    caches = [inner.cache for inner in walk(layer) if hasattr(inner, "cache")]
+    arrays = [a for cache in caches for a in (cache if isinstance(cache, (tuple, list)) else (cache,))]
     total = 0
-    for a in layer.cache if isinstance(layer.cache, (tuple, list)) else (layer.cache,):
-        if isinstance(a, np.ndarray) and id(owner(a)) not in counted:
-            counted.add(id(owner(a)))
-            total += owner(a).nbytes
-    return total
+    for a in (owner(a) for a in arrays if isinstance(a, np.ndarray)):
+        if id(a) not in counted:
+            counted.add(id(a))
+            total += a.nbytes
+    return total if caches else None
 
 
 # By the class that has the forward: the number, given the layer and the shapes of its output and inputs.
 FORMULAS = {
     "Affine": lambda layer, y, x: math.prod(y) * x[-1],
     "MatMul": lambda layer, y, a, b=None: math.prod(y) * a[-1],
-    "Convolution": lambda layer, y, x: math.prod(y) * layer.params[0][0].size,
+    **dict.fromkeys(("Convolution", "Convolution1D"), lambda layer, y, x: math.prod(y) * layer.params[0][0].size),
+    "TransposedConvolution": lambda layer, y, x: math.prod(x) * layer.params[0][0].size,
+    **dict.fromkeys(("Embedding", "PositionalEncoding"), lambda layer, y, x: 0),
     **dict.fromkeys(("RNNCell", "LSTMCell", "GRUCell"),
                     lambda layer, y, x, *state: x[0] * sum(W.size for W in layer.params[:2])),
     "OverTime": lambda layer, y, x, mask=None: x[0] * x[1] * sum(W.size for W in layer.params[:2]),
+    "Bidirectional": lambda layer, y, x, mask=None: x[0] * x[1] * sum(W.size for W in layer.params if W.ndim > 1),
     "Attention": lambda layer, y, q, k, v, mask=None: math.prod(q[:2]) * k[1] * (q[2] + v[2]),
     "MultiHeadAttention": lambda layer, y, q, k=None, mask=None: (
         2 * math.prod(q) * (q[2] + (k or q)[1]) + 2 * math.prod(k or q) * q[2]),
@@ -188,10 +192,12 @@ FORMULAS = {
 
 
 def multiply_adds(layer, *inputs, output):
-    """How many a forward takes, given the shapes; None if the layer's class is not known."""
+    """How many a forward takes, given the shapes; None if that is not known of the layer's class."""
     if hasattr(layer, "multiply_adds"):
         return layer.multiply_adds(*inputs, output)
     home = next((c for c in type(layer).__mro__ if "forward" in vars(c)), object)
     if not home.__module__.startswith(layers.__name__):
         return None
-    return FORMULAS.get(home.__name__, lambda *_: 0)(layer, output, *inputs)
+    if home.__name__ not in FORMULAS:
+        return None if any(p.ndim > 1 for p in layer.params) else 0
+    return FORMULAS[home.__name__](layer, output, *inputs)

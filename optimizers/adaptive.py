@@ -58,7 +58,7 @@ class RMSProp(Optimizer):
         super().__init__(lr)
         self.decay = self._number("decay", decay, **FRACTION)
         self.eps = self._number("eps", eps, **POSITIVE)
-        self.centered = checks.flag("RMSProp", "centered", centered)
+        self.centered = checks.flag(type(self).__name__, "centered", centered)
 
     @property
     def names(self) -> tuple[str, ...]:

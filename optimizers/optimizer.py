@@ -58,7 +58,7 @@ class Optimizer:
     """
     names: Any = ()                 # of the state arrays that the rule keeps for each parameter
     skips_zeros: Any = False        # True: where g is 0 the rule changes nothing, so rows of zeros may be left out
-    lazy: Any = None                # else a module such as engine.lazy: how the rule works where a gradient names its rows
+    lazy: Any = None                # else a module such as common.engine.lazy: how the rule works on gradients with rows
     decay: Any = None               # of a rule with ``lazy``: decay(lr, p), what comes before
 
     def __init__(self, lr: Rate) -> None:

@@ -45,7 +45,6 @@ def tried(calls, seed, seconds):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-
 def found(report):
     return "\n".join(report["found"])
 

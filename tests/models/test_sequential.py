@@ -606,8 +606,10 @@ def test_what_a_layer_notes_while_it_runs_is_no_option(tmp_path):
 
 
 def test_options_that_count_in_training_alone_may_differ(tmp_path):
-    def make(p, momentum, stateful):
-        return Sequential(LSTM.init(3, 4, rng=0, stateful=stateful), BatchNorm.init(4, momentum), Dropout(p, rng=0))
+    def make(p, momentum, flag):
+        ones = np.ones(4, np.float32)
+        return Sequential(LSTM.init(4, 4, rng=0, stateful=flag), MultiHeadAttention.init(4, 2, rng=0, dropout=p),
+                          BatchNorm(ones, ones, momentum, unbiased=flag), Dropout(p, rng=0))
     make(0.5, 0.1, False).save(tmp_path / "m")
     make(0.2, 0.3, True).load(tmp_path / "m")
 

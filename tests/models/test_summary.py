@@ -8,10 +8,11 @@ import pytest
 from chainrule.common import Layer
 from chainrule.layers import Add, Affine, Dropout, MatMul, ReLU, Sigmoid, SoftmaxWithLoss, Tanh
 from chainrule.layers.attention import Attention, MultiHeadAttention
-from chainrule.layers.convolution import Convolution
-from chainrule.layers.recurrent import LSTM, LSTMCell
+from chainrule.layers.convolution import Convolution, Convolution1D, TransposedConvolution
+from chainrule.layers.recurrent import LSTM, Bidirectional, LSTMCell
 from chainrule.models import Graph, Input, Sequential
 from chainrule.models.summary import Row, multiply_adds, observe
+from tests.layers.table import TABLE
 
 X = np.ones((5, 4), np.float32)
 
@@ -67,6 +68,9 @@ def test_a_cached_view_counts_the_memory_it_keeps_alive():
     (Affine.init(4, 3, rng=0), [(2, 5, 4)], (2, 5, 3), 2 * 5 * 4 * 3),
     (MatMul(), [(7, 2, 3), (3, 5)], (7, 2, 5), 7 * 2 * 3 * 5),
     (Convolution.init(6, 4, (3, 5), groups=2, rng=0), [(2, 6, 10, 10)], (2, 4, 8, 6), 2 * 4 * 8 * 6 * 3 * 3 * 5),
+    (Convolution1D.init(6, 4, 3, groups=2, rng=0), [(2, 6, 10)], (2, 4, 8), 2 * 4 * 8 * 3 * 3),
+    (TransposedConvolution.init(2, 3, (3, 5), rng=0), [(2, 2, 4, 4)], (2, 3, 6, 8), 2 * 2 * 4 * 4 * 3 * 3 * 5),
+    (Bidirectional.init(LSTM, 3, 2, rng=0), [(5, 7, 3)], (5, 7, 4), 2 * 5 * 7 * 8 * (3 + 2)),
     (LSTMCell.init(3, 2, rng=0), [(5, 3), (5, 2), (5, 2)], ((5, 2), (5, 2)), 5 * 8 * (3 + 2)),
     (LSTM.init(3, 2, rng=0), [(5, 7, 3)], (5, 7, 2), 5 * 7 * 8 * (3 + 2)),
     (Attention(), [(2, 3, 4), (2, 5, 4), (2, 5, 6)], (2, 3, 6), 2 * 3 * 5 * (4 + 6)),
@@ -93,6 +97,20 @@ class Own:
 
     def backward(self, dout):
         return 2 * dout
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_number_is_known_of_every_layer_here(name):
+    case = TABLE[name][0]
+    layer, inputs = case.make(np.float32), case.inputs(np.random.default_rng(0), np.float32)
+    y = layer.forward(*inputs)
+    assert multiply_adds(layer, *map(np.shape, inputs), output=np.shape(y)) is not None
+
+
+def test_caches_of_layers_that_a_layer_holds_are_counted():
+    x = np.ones((2, 5, 3), np.float32)
+    ahead, back = (LSTM.init(3, 4, rng=0, reverse=flag) for flag in (False, True))
+    assert Sequential(Bidirectional(ahead, back)).summary(x).cached == 2 * Sequential(ahead).summary(x).cached > 0
 
 
 def test_a_class_of_ones_own_shows_a_dash_and_makes_the_total_a_bound():
