@@ -54,7 +54,8 @@ class Attention(Layer):
     def __init__(self, dropout=0.0, rng=None):
         """dropout: the share of the weights that is dropped in training. rng: a Generator, a seed or None."""
         super().__init__()
-        self.dropout = Dropout(share("Attention", dropout), rng) if dropout else None
+        p = share("Attention", dropout)
+        self.dropout = Dropout(p, rng) if p else None
 
     def forward(self, q, k, v, mask=None):
         k, v, scale = k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False), q.shape[-1] ** -0.5

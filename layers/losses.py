@@ -126,7 +126,8 @@ class SoftmaxWithLoss(Loss):
         labels = t if self.ignore_label is None else checks.as_array(t)
         if self.ignore_label is not None and labels.dtype.kind in "iu" and labels.shape == x.shape[:-1]:
             kept = labels != self.ignore_label
-            t, weight = np.where(kept, labels, 0), kept if weight is None else kept * checks.as_array(weight)
+            t = np.where(kept, labels, 0)
+            weight = kept if weight is None else kept * self.weights(weight, kept, x.dtype)
         return super().forward(x, t, weight)
 
     def rows(self, x, t):

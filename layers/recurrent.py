@@ -277,8 +277,8 @@ class OverTime(Cell):
         carried = len(h) if np.ndim(h) == 2 else N                  # else stacked says what a state is
         if carried != N:
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have the batch size of the state carried on, {carried}",
-                                          N, "reset_state() forgets that state, of all layers in a model "
-                                          "chainrule.common.layer.reset_states(model); where batches do not follow each "
+                                          N, "reset_state() forgets that state, model.reset_states() those of "
+                                          "all layers in a model; where batches do not follow each "
                                           "other, stateful=False"))
         return stacked(self, self.state, N, "state")
 

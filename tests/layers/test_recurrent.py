@@ -278,9 +278,8 @@ class TestState:
         layer = make(kind, stateful=True)
         layer.forward(draw(3, 6, 3))
         with refused(ValueError, f"{kind}: x should have the batch size of the state carried on, 3, got 2; "
-                                 "reset_state() forgets that state, of all layers in a model "
-                                 "chainrule.common.layer.reset_states(model); where batches do not follow each other, "
-                                 "stateful=False"):
+                                 "reset_state() forgets that state, model.reset_states() those of all layers in a model; "
+                                 "where batches do not follow each other, stateful=False"):
             layer.forward(draw(2, 6, 3))
         layer.reset_state()
         assert layer.forward(draw(2, 6, 3)).shape == (2, 6, 4)
