@@ -163,8 +163,8 @@ class SiLU(Layer):
     >>> layer = SiLU()
     >>> layer.forward(np.array([[-1000.0, 0.0, 1.0]])).round(4)
     array([[-0.    ,  0.    ,  0.7311]])
-    >>> np.abs(layer.backward(np.array([[1.0, 1.0, 1.0]]))).round(4)
-    array([[0.    , 0.5   , 0.9277]])
+    >>> layer.backward(np.array([[1.0, 1.0, 1.0]])).round(4)
+    array([[-0.    ,  0.5   ,  0.9277]])
     """
     shapes = "x (...) -> y (...)"
 
