@@ -29,13 +29,15 @@ class Loss(Layer):
 
     After forward ``count`` is Σ_n w_n: by it the Trainer weighs the losses of batches.
     """
-    count = 0
+    count, ignore_label = 0, None
 
     def __init__(self, reduction="mean"):
         super().__init__()
         self.reduction = checks.one_of(type(self).__name__, "reduction", reduction, ("mean", "sum", "none"))
 
     def forward(self, x, t, weight=None):
+        if self.ignore_label is not None:
+            t, weight = self.without_ignored(x, t, weight)
         with np.errstate(over="ignore", invalid="ignore"):
             losses, needed = self.rows(x, t)
             weight = None if weight is None else self.weights(weight, losses, x.dtype)
@@ -57,6 +59,14 @@ class Loss(Layer):
         if self.reduction == "mean":
             scale /= self.count or 1
         return self.slopes(scale if weight is None else weight * scale, *needed)
+
+    def without_ignored(self, x, t, weight):
+        """Targets and weights in which rows with the label to ignore have the weight 0."""
+        labels = checks.as_array(t)
+        if labels.dtype.kind not in "iu" or labels.shape != x.shape[:-1]:
+            return t, weight                               # no labels: rows of probabilities, or a mistake
+        kept = labels != self.ignore_label
+        return np.where(kept, labels, 0), kept if weight is None else kept * self.weights(weight, kept, x.dtype)
 
     def weights(self, weight, losses, dtype):
         """The weights of the rows, in the shape of their losses."""
@@ -82,7 +92,7 @@ class Loss(Layer):
 
 def reduced(losses, weight):
     """Σ w ℓ, a Python float."""
-    return float((losses if weight is None else weight * losses).sum(dtype=np.float64))
+    return float(np.add.reduce(losses if weight is None else weight * losses, axis=None))
 
 
 def column(scale):
@@ -121,15 +131,6 @@ class SoftmaxWithLoss(Loss):
         super().__init__(reduction)
         self.ignore_label = None if ignore_label is None else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label)
 
-    def forward(self, x, t, weight=None):
-        checks.unmasked("SoftmaxWithLoss", "t", t)
-        labels = t if self.ignore_label is None else checks.as_array(t)
-        if self.ignore_label is not None and labels.dtype.kind in "iu" and labels.shape == x.shape[:-1]:
-            kept = labels != self.ignore_label
-            t = np.where(kept, labels, 0)
-            weight = kept if weight is None else kept * self.weights(weight, kept, x.dtype)
-        return super().forward(x, t, weight)
-
     def rows(self, x, t):
         given, t = t, checks.as_array(t)
         C = x.shape[-1]
@@ -139,7 +140,7 @@ class SoftmaxWithLoss(Loss):
         z = rows(x)
         e, top, total = exponentials(z)                    # y = e / total
         if t.shape == x.shape:
-            t = rows(checks.array("SoftmaxWithLoss", "t", t, x.dtype))
+            t = rows(checks.array("SoftmaxWithLoss", "t", given, x.dtype))
             if t.min() < 0:
                 raise ValueError(checks.wrong("SoftmaxWithLoss", "t", "hold no negative weights", t.min()))
             share, at = t.sum(axis=1), None
@@ -151,10 +152,10 @@ class SoftmaxWithLoss(Loss):
         return losses.reshape(x.shape[:-1]), (e, total, t, share, at, x.shape)
 
     def slopes(self, scale, e, total, t, share, at, shape):
-        scale = np.reshape(scale, -1)
-        dx = e * (share * scale / total)[:, None].astype(e.dtype, copy=False)
+        scale = scale.reshape(-1) if isinstance(scale, np.ndarray) else scale
+        dx = e * (share * scale / total)[:, None]
         if at is None:
-            dx -= t * scale[:, None].astype(e.dtype, copy=False)
+            dx -= t * column(scale)
         else:
             dx.reshape(-1)[at] -= scale
         return dx.reshape(shape)
