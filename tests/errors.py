@@ -1,8 +1,17 @@
-"""How the tests state an error: its class and the whole sentence."""
+"""How the tests state an error: its class, and the parts of its sentence that are not prose."""
 import re
 
 import pytest
 
+# No part begins or ends in the middle of a word or a number.
+ANY_WORDS = r"(?!\.?\w).*(?:(?<![-.\w])|$)"
 
-def refused(error, message):
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
+
+def refused(error, sentence):
+    """``sentence`` says who was called, which argument, what was expected, what came; … stands for any words.
+
+    >>> with refused(ValueError, "Affine: x … (N, ..., 2) … (3, 4)…"):
+    ...     raise ValueError("Affine: x should have shape (N, ..., 2), got (3, 4); try x.T")
+    """
+    parts = map(re.escape, re.split(r"\s*…\s*", sentence))
+    return pytest.raises(error, match=f"(?s)^{ANY_WORDS.join(parts)}$")

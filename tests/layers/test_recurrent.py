@@ -449,6 +449,17 @@ class TestBidirectional:
         layer.forward(x)
         assert layer.backward(dy) is None
 
+    def test_options_of_init_are_those_of_both(self):
+        first = np.ones((2, 4)), np.zeros((2, 4))
+        layer = Bidirectional.init(LSTM, 3, 4, initializer=initializers.constant, forget_bias=1.0,
+                                   stateful=True, initial_state=first)
+        for part in layer.ahead, layer.back:
+            Wx, _, b = part.params
+            assert not Wx.any() and part.stateful and part.initial_state is first
+            same(b, np.repeat([0.0, 1.0, 0.0, 0.0], 4))
+        with refused(TypeError, "Bidirectional: forget_bias … LSTM … 1.0"):
+            Bidirectional.init(GRU, 3, 4, forget_bias=1.0)
+
     def test_inputs_that_are_none(self):
         for call, message in ((lambda: Bidirectional(RNN.init(3, 4), RNN.init(3, 4)),
                                "Bidirectional: back should have reverse=True, got reverse=False"),
