@@ -9,6 +9,7 @@ from ..common import checks
 from ..common.engine import normal
 from ..common.functions import logsumexp, relu, sigmoid, softmax
 from ..common.layer import Layer
+from ..common.types import Axis
 
 
 class Sigmoid(Layer):
@@ -106,7 +107,7 @@ class LeakyReLU(Layer):
     """
     shapes = "x (...) -> y (...)"
 
-    def __init__(self, slope=0.01):
+    def __init__(self, slope: float = 0.01) -> None:
         super().__init__()
         self.slope = checks.number("LeakyReLU", "slope", slope)
 
@@ -137,7 +138,7 @@ class ELU(Layer):
     """
     shapes = "x (...) -> y (...)"
 
-    def __init__(self, alpha=1.0):
+    def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
         self.alpha = checks.number("ELU", "alpha", alpha)
 
@@ -227,7 +228,7 @@ class GELU(Layer):
     """
     shapes = "x (...) -> y (...)"
 
-    def __init__(self, exact=False):
+    def __init__(self, exact: bool = False) -> None:
         super().__init__()
         self.exact = checks.flag("GELU", "exact", exact)
 
@@ -292,7 +293,7 @@ class LogSumExp(Layer):
     """
     shapes = "x (N, ...) -> y (...)"
 
-    def __init__(self, axis=-1, keepdims=False):
+    def __init__(self, axis: Axis = -1, keepdims: bool = False) -> None:
         super().__init__()
         self.axis, self.keepdims = checks.axis("LogSumExp", axis), checks.flag("LogSumExp", "keepdims", keepdims)
 

@@ -1,4 +1,6 @@
 """Attention: each query takes a weighted mean of values, the weights made by comparing it with keys."""
+from typing import Any, Self
+
 import numpy as np
 
 from ..common import checks, initializers
@@ -7,6 +9,7 @@ from ..common.engine.softmax import softmax
 from ..common.layer import Layer
 from ..common.masks import attention_mask, seen, share
 from ..common.rng import generator
+from ..common.types import Array, DType, Initializer, Seed
 from .affine import Affine
 from .dropout import Dropout
 
@@ -51,9 +54,9 @@ class Attention(Layer):
     """
     shapes = "q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), mask? any -> y (N, ..., Tq, E)"
 
-    weights = None
+    weights: Any = None
 
-    def __init__(self, dropout=0.0, rng=None):
+    def __init__(self, dropout: float = 0.0, rng: Seed = None) -> None:
         """dropout: the share of the weights that is dropped in training. rng: a Generator, a seed or None."""
         super().__init__()
         p = share("Attention", dropout)
@@ -125,9 +128,12 @@ class MultiHeadAttention(Layer):
     """
     shapes = "query (N, Tq, D), memory? (N, Tk, D), mask? any, Wq (D, D) -> y (N, Tq, D)"
 
-    weights = None
+    weights: Any = None
 
-    def __init__(self, Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal=False, dropout=0.0, rng=None):
+    def __init__(
+        self, Wq: Array, bq: Array, Wk: Array, bk: Array, Wv: Array, bv: Array, Wo: Array,
+        bo: Array, heads: int, causal: bool = False, dropout: float = 0.0, rng: Seed = None,
+    ) -> None:
         checks.needed("MultiHeadAttention", Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
         super().__init__(Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
         checks.array("MultiHeadAttention", "Wq", Wq, shape=("D", "D"))
@@ -144,13 +150,26 @@ class MultiHeadAttention(Layer):
             affine.grads[:] = self.grads[2 * i:2 * i + 2]
 
     @classmethod
-    def init(cls, dimension, heads, causal=False, dropout=0.0, rng=None, initializer=initializers.xavier, dtype=np.float32):
-        """A layer for vectors of ``dimension`` numbers with fresh weights and biases of zeros."""
+    def init(
+        cls, dimension: int, heads: int, causal: bool = False, dropout: float = 0.0,
+        rng: Seed = None, initializer: Initializer = initializers.xavier, dtype: DType = np.float32,
+    ) -> Self:
+        """A layer with fresh weights and biases of zeros.
+
+        dimension: D, of query, memory and y.
+        heads: how many subspaces, each of D / heads columns.
+        causal: True: step i sees the steps j <= i only.
+        dropout: the share of attention's weights dropped in training, 0 <= dropout < 1.
+        rng: a Generator, a seed or None, to draw all W with, and what is dropped.
+        initializer: a function such as ``xavier`` of common/initializers.py, called for
+            shape (D, D), four times.
+        dtype: np.float32 or np.float64, that of the parameters.
+        """
         checks.counts("MultiHeadAttention", dimension=dimension, heads=heads)
         rng = generator("MultiHeadAttention", rng)
         Ws = [initializers.weights("MultiHeadAttention", initializer, (dimension, dimension), rng, dtype) for _ in range(4)]
-        pairs = [(W, np.zeros(dimension, W.dtype)) for W in Ws]
-        return cls(*(p for pair in pairs for p in pair), heads=heads, causal=causal, dropout=dropout, rng=rng)
+        (Wq, bq), (Wk, bk), (Wv, bv), (Wo, bo) = ((W, np.zeros(dimension, W.dtype)) for W in Ws)
+        return cls(Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal, dropout, rng)
 
     def forward(self, query, memory=None, mask=None):
         source = query if memory is None else memory
@@ -173,7 +192,7 @@ class MultiHeadAttention(Layer):
         dinputs += (None,) * masked
         return dinputs if len(dinputs) > 1 else dinputs[0]
 
-    def allowed(self, mask, Tq, Tk):
+    def allowed(self, mask: Array | None, Tq: int, Tk: int) -> Array | None:
         """The mask of all heads (N or 1, 1, Tq or 1, Tk), with the causal one if there is; or None."""
         if mask is not None:
             mask = mask[:, None]
@@ -184,11 +203,11 @@ class MultiHeadAttention(Layer):
             mask = causal if mask is None else mask & causal
         return mask
 
-    def split(self, x):
+    def split(self, x: Array) -> Array:
         """(N, T, D) as (N, heads, T, D / heads), a view."""
         return x.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
 
-    def join(self, x):
+    def join(self, x: Array) -> Array:
         """(N, heads, T, D / heads) as (N, T, D)."""
         return x.swapaxes(1, 2).reshape(len(x), x.shape[2], -1)
 
@@ -218,14 +237,25 @@ class PositionalEncoding(Layer):
     """
     shapes = "x (N, T, D), W (L, D) -> y (N, T, D)"
 
-    def __init__(self, W=None):
+    def __init__(self, W: Array | None = None) -> None:
         super().__init__(W=W)
         if W is not None:
             checks.array("PositionalEncoding", "W", W, shape=("L", "D"))
 
     @classmethod
-    def init(cls, length, dimension, rng=None, initializer=initializers.gaussian, dtype=np.float32):
-        """Learned positions for up to ``length`` steps."""
+    def init(
+        cls, length: int, dimension: int, rng: Seed = None,
+        initializer: Initializer = initializers.gaussian, dtype: DType = np.float32,
+    ) -> Self:
+        """A layer with learned positions.
+
+        length: the most steps that a sequence may have, L.
+        dimension: D, of x (N, T, D).
+        rng: a Generator, a seed or None, to draw W with.
+        initializer: a function such as ``gaussian`` of common/initializers.py, called for
+            shape (L, D).
+        dtype: np.float32 or np.float64, that of W.
+        """
         checks.counts("PositionalEncoding", length=length, dimension=dimension)
         return cls(initializers.weights("PositionalEncoding", initializer, (length, dimension), rng, dtype))
 

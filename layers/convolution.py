@@ -1,10 +1,13 @@
 """Convolution: one small set of weights, used at every place of an image."""
+from typing import Any, Literal, Self
+
 import numpy as np
 
 from ..common import checks, initializers
 from ..common.engine.channels import channel_sums
 from ..common.engine.convolution import convolve, convolve_back, transposed_convolve
 from ..common.engine.windows import pair, places, same_pads
+from ..common.types import Array, DType, Initializer, Padding, Seed, Shape, Size
 from .filters import Filters
 
 
@@ -45,7 +48,10 @@ class Convolution(Filters):
 
     pattern = "F", "C / groups", "KH", "KW"
 
-    def __init__(self, W, b=None, stride=1, padding=0, dilation=1, groups=1):
+    def __init__(
+        self, W: Array, b: Array | None = None, stride: Size = 1, padding: Padding = 0,
+        dilation: Size = 1, groups: int = 1,
+    ) -> None:
         super().__init__(W, b, stride, padding, dilation, groups)
 
     def forward(self, x):
@@ -59,7 +65,7 @@ class Convolution(Filters):
             db[0][...] = channel_sums(dout)
         return dx
 
-    def options(self, shape):
+    def options(self, shape: Shape) -> dict[str, Any]:
         """What the engine wants to know, for x of this shape."""
         if self.padding == "same":
             pads = same_pads(shape[2:], self.params[0].shape[2:], self.stride, self.dilation)
@@ -67,7 +73,7 @@ class Convolution(Filters):
             pads = tuple((p, p) for p in self.padding)
         return {"stride": self.stride, "pads": pads, "dilation": self.dilation, "groups": self.groups}
 
-    def output_shape(self, shape):
+    def output_shape(self, shape: Shape) -> Shape:
         """The shape of y for x of ``shape`` (N, C, H, W); ValueError if the filter is larger than the padded image."""
         (W, *_), options = self.params, self.options(shape)
         at = places("Convolution", shape, W.shape[2:], options["stride"], options["pads"], options["dilation"])
@@ -97,11 +103,14 @@ class Convolution1D(Filters):
     shapes = "x (N, C, T), W (F, C / groups, K), b (F) -> y (N, F, OT)"
     pattern = "F", "C / groups", "K"
 
-    def __init__(self, W, b=None, stride=1, padding=0, dilation=1, groups=1):
+    def __init__(
+        self, W: Array, b: Array | None = None, stride: int = 1, padding: int | Literal["same"] = 0,
+        dilation: int = 1, groups: int = 1,
+    ) -> None:
         super().__init__(W, b, stride, padding, dilation, groups)
 
     @classmethod
-    def sizes(cls, name, value, least=1):
+    def sizes(cls, name: str, value: Any, least: int = 1) -> Any:
         return checks.count(cls.__name__, name, value, least)
 
     def forward(self, x):
@@ -115,13 +124,13 @@ class Convolution1D(Filters):
             db[0][...] = channel_sums(dout)
         return dx[:, :, 0] if wanted else None
 
-    def options(self, shape):
+    def options(self, shape: Shape) -> dict[str, Any]:
         K, stride, dilation = self.params[0].shape[2:], (self.stride,), (self.dilation,)
         pads = same_pads(shape[2:], K, stride, dilation) if self.padding == "same" else ((self.padding,) * 2,)
         places("Convolution1D", shape, K, stride, pads, dilation)                      # refuses an x shorter than the filter
         return {"stride": (1, *stride), "pads": ((0, 0), *pads), "dilation": (1, *dilation), "groups": self.groups}
 
-    def output_shape(self, shape):
+    def output_shape(self, shape: Shape) -> Shape:
         """The shape of y for x of ``shape`` (N, C, T); ValueError if the filter is longer than the padded x."""
         (W, *_), options = self.params, self.options(shape)
         at = places("Convolution1D", shape, W.shape[2:], *(options[name][1:] for name in ("stride", "pads", "dilation")))
@@ -156,7 +165,10 @@ class TransposedConvolution(Filters):
     shapes = "x (N, C, H, W), W (C, F / groups, KH, KW), b (F) -> y (N, F, OH, OW)"
     pattern = "C", "F / groups", "KH", "KW"
 
-    def __init__(self, W, b=None, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+    def __init__(
+        self, W: Array, b: Array | None = None, stride: Size = 1, padding: Padding = 0,
+        output_padding: Size = 0, dilation: Size = 1, groups: int = 1,
+    ) -> None:
         self.groups = groups
         super().__init__(W, b, stride, padding, dilation, groups)
         self.output_padding = pair("TransposedConvolution", "output_padding", output_padding, least=0)
@@ -164,13 +176,25 @@ class TransposedConvolution(Filters):
             raise ValueError(checks.wrong("TransposedConvolution", "output_padding", f"be less than the stride {self.stride}",
                                           output_padding))
 
-    def filters(self, W):
+    def filters(self, W: Array) -> int:
         return W.shape[1] * self.groups
 
     @classmethod
-    def init(cls, n_in, n_out, size, stride=1, padding=0, output_padding=0, dilation=1, groups=1, bias=True, rng=None,
-             initializer=initializers.he, dtype=np.float32):
-        """A layer from n_in to n_out channels with fresh filters of this size and, unless ``bias=False``, a bias of zeros."""
+    def init(
+        cls, n_in: int, n_out: int, size: Size, stride: Size = 1, padding: Padding = 0,
+        output_padding: Size = 0, dilation: Size = 1, groups: int = 1, bias: bool = True,
+        rng: Seed = None, initializer: Initializer = initializers.he, dtype: DType = np.float32,
+    ) -> Self:
+        """A layer with fresh filters and a bias of zeros.
+
+        n_in, n_out: the numbers of channels, C of x and F of y.
+        size: of a filter, in pixels: an int or a pair (KH, KW).
+        stride, padding, output_padding, dilation, groups: as in the class's docstring.
+        bias: False leaves b out.
+        rng: a Generator, a seed or None, to draw W with.
+        initializer: a function such as ``he`` of common/initializers.py, called for the shape of W.
+        dtype: np.float32 or np.float64, that of the parameters.
+        """
         who = "TransposedConvolution"
         checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
         if n_out % groups:
@@ -193,17 +217,17 @@ class TransposedConvolution(Filters):
             db[0][...] = channel_sums(dout)
         return convolve(dout, W, **self.options()) if self.input_gradient else None
 
-    def options(self):
+    def options(self) -> dict[str, Any]:
         """Of the convolution whose way back this is, what the engine wants to know."""
         pads = tuple((p, p) for p in self.padding) if self.padding != "same" else tuple(
             (n // 2, n - n // 2) for n in (max(span - s, 0) for span, s in zip(self.spans(), self.stride)))
         return {"stride": self.stride, "pads": pads, "dilation": self.dilation, "groups": self.groups}
 
-    def spans(self):
+    def spans(self) -> list[int]:
         """How many rows and columns a filter covers."""
         return [(k - 1) * d + 1 for k, d in zip(self.params[0].shape[2:], self.dilation)]
 
-    def output_shape(self, shape):
+    def output_shape(self, shape: Shape) -> Shape:
         """The shape of y for x of ``shape`` (N, C, H, W); ValueError if nothing is left of it."""
         options, rest = self.options(), self.output_padding
         if self.padding == "same":

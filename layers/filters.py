@@ -1,15 +1,20 @@
 """What convolutions share: weights, a bias, and the options, checked."""
+from typing import Any, Self
+
 import numpy as np
 
 from ..common import checks, initializers
 from ..common.engine.windows import pair
 from ..common.layer import Layer
+from ..common.types import Array, DType, Initializer, Padding, Seed, Size
 
 
 class Filters(Layer):
     """What convolutions share: weights whose first two axes are channels, a bias, and options."""
 
-    def __init__(self, W, b, stride, padding, dilation, groups):
+    def __init__(
+        self, W: Array, b: Array | None, stride: Size, padding: Padding, dilation: Size, groups: int
+    ) -> None:
         """Raises ValueError or TypeError for arrays or options that do not fit together."""
         who = type(self).__name__
         checks.needed(who, W=W)
@@ -29,22 +34,34 @@ class Filters(Layer):
             checks.array(who, "b", b, b.dtype, (self.filters(W),))
 
     @classmethod
-    def sizes(cls, name, value, least=1):
+    def sizes(cls, name: str, value: Any, least: int = 1) -> Any:
         """An option as (height, width): an int stands for both."""
         return pair(cls.__name__, name, value, least)
 
-    def filters(self, W):
+    def filters(self, W: Array) -> int:
         return len(W)
 
     @classmethod
-    def init(cls, n_in, n_out, size, stride=1, padding=0, dilation=1, groups=1, bias=True, rng=None,
-             initializer=initializers.he, dtype=np.float32):
-        """A layer from n_in to n_out channels with fresh filters of this size and, unless ``bias=False``, a bias of zeros."""
+    def init(
+        cls, n_in: int, n_out: int, size: Size, stride: Size = 1, padding: Padding = 0,
+        dilation: Size = 1, groups: int = 1, bias: bool = True, rng: Seed = None,
+        initializer: Initializer = initializers.he, dtype: DType = np.float32,
+    ) -> Self:
+        """A layer with fresh filters and a bias of zeros.
+
+        n_in, n_out: the numbers of channels, C of x and F of y.
+        size: of a filter, in pixels: an int or a pair (KH, KW); of a Convolution1D an int, K steps.
+        stride, padding, dilation, groups: as in the class's docstring.
+        bias: False leaves b out.
+        rng: a Generator, a seed or None, to draw W with.
+        initializer: a function such as ``he`` of common/initializers.py, called for the shape of W.
+        dtype: np.float32 or np.float64, that of the parameters.
+        """
         who = cls.__name__
         checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
         if n_in % groups:
             raise ValueError(checks.wrong(who, "groups", f"divide the number of input channels, {n_in}", groups))
-        size = np.atleast_1d(cls.sizes("size", size)).tolist()
-        W = initializers.weights(who, initializer, (n_out, n_in // groups, *size), rng, dtype)
+        kernel = np.atleast_1d(cls.sizes("size", size))
+        W = initializers.weights(who, initializer, (n_out, n_in // groups, *kernel), rng, dtype)
         b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
         return cls(W, b, stride, padding, dilation, groups)

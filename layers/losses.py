@@ -4,6 +4,7 @@
 With leading axes, x (N, T, D) say, every row is a sample and M below is the number of rows, N · T.
 """
 import math
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from ..common.engine.products import rows
 from ..common.engine.softmax import exponentials
 from ..common.functions import sigmoid
 from ..common.layer import Layer
+from ..common.types import Array, ArrayLike, Reduction
 
 
 class Loss(Layer):
@@ -31,7 +33,7 @@ class Loss(Layer):
     """
     count, ignore_label = 0, None
 
-    def __init__(self, reduction="mean"):
+    def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
         self.reduction = checks.one_of(type(self).__name__, "reduction", reduction, ("mean", "sum", "none"))
 
@@ -68,7 +70,7 @@ class Loss(Layer):
         kept = labels != self.ignore_label
         return np.where(kept, labels, 0), kept if weight is None else kept * self.weights(weight, kept, x.dtype)
 
-    def weights(self, weight, losses, dtype):
+    def weights(self, weight: ArrayLike, losses: Array, dtype: Any) -> Array:
         """The weights of the rows, in the shape of their losses."""
         who = type(self).__name__
         weight = checks.array(who, "weight", weight, dtype)
@@ -79,7 +81,7 @@ class Loss(Layer):
             raise ValueError(checks.wrong(who, "weight", "hold no negative numbers", weight.min()))
         return weight
 
-    def labels(self, t, x):
+    def labels(self, t: ArrayLike, x: Array) -> Array:
         """Integer labels, one for each row of x."""
         if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample", x.shape,
@@ -128,7 +130,7 @@ class SoftmaxWithLoss(Loss):
     """
     shapes = "x (N, ..., C), t any, weight? any -> L"
 
-    def __init__(self, ignore_label=None, reduction="mean"):
+    def __init__(self, ignore_label: int | None = None, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         self.ignore_label = None if ignore_label is None else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label)
 
@@ -236,7 +238,7 @@ class Huber(Loss):
     """
     shapes = "x (N, ..., D), t like x, weight? any -> L"
 
-    def __init__(self, delta=1.0, reduction="mean"):
+    def __init__(self, delta: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         self.delta = checks.number("Huber", "delta", delta, math.ulp(0.0), expected="be a positive number")
 
@@ -269,7 +271,7 @@ class NormLoss(Loss):
     """
     shapes = "x (N, ..., D), t like x, weight? any -> L"
 
-    def __init__(self, p, reduction="mean"):
+    def __init__(self, p: float, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         if not isinstance(p, (int, float)) or p not in (1, 2, np.inf):
             raise ValueError(checks.wrong("NormLoss", "p", "be 1, 2 or np.inf", checks.text(p)))
@@ -320,7 +322,7 @@ class HingeLoss(Loss):
     """
     shapes = "x (N, ..., C), t any, weight? any -> L"
 
-    def __init__(self, margin=1.0, reduction="mean"):
+    def __init__(self, margin: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         self.margin = checks.number("HingeLoss", "margin", margin, 0, expected="be a number of at least 0")
 

@@ -4,6 +4,8 @@ A class with "Cell" in its name is one step; without, the same over a sequence. 
 (N, H), and Wx, Wh hold the gates side by side, each H columns wide. Beside the weights of PyTorch's layers, which are
 transposed, Wx = weight_ih.T and Wh = weight_hh.T.
 """
+from typing import Any, Self
+
 import numpy as np
 
 from ..common import checks, initializers
@@ -13,13 +15,16 @@ from ..common.engine.recurrence import blocks
 from ..common.functions import sigmoid
 from ..common.layer import Layer
 from ..common.rng import generator
+from ..common.types import Array, DType, Initializer, Seed, State
 
 
 class Cell(Layer):
     """What the three cells and the three sequence layers share: Wx (D, G H), Wh (H, G H) and biases (G H,) for G gates."""
-    gates, biases, state_names = 1, 1, ("h",)
+    gates = 1
+    biases: tuple[str, ...] = ("b",)
+    state_names: tuple[str, ...] = ("h",)
 
-    def __init__(self, **params):
+    def __init__(self, **params: Array) -> None:
         """Raises ValueError unless the shapes are those in the class's docstring; all of one float dtype."""
         who = type(self).__name__
         checks.needed(who, **params)
@@ -33,12 +38,22 @@ class Cell(Layer):
             checks.array(who, name, b, shape=(G,))
 
     @classmethod
-    def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
-             recurrent_initializer=initializers.orthogonal, dtype=np.float32):
-        """A layer from D = n_in values to H = n_hidden: fresh Wx and Wh, drawn for each gate by itself, biases of zeros."""
-        return cls(*fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype))
+    def init(
+        cls, n_in: int, n_hidden: int, rng: Seed = None,
+        initializer: Initializer = initializers.xavier,
+        recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
+    ) -> Self:
+        """A cell with fresh Wx and Wh, drawn for each gate by itself, and biases of zeros.
 
-    def affine_back(self, ds, dq):
+        n_in, n_hidden: the sizes D of x (N, D) and H of the state (N, H).
+        rng: a Generator, a seed or None, to draw Wx and Wh with.
+        initializer, recurrent_initializer: functions such as ``xavier`` and ``orthogonal`` of
+            common/initializers.py, called for the parts (D, H) and (H, H) of each gate.
+        dtype: np.float32 or np.float64, that of the parameters.
+        """
+        return cls(**fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype))
+
+    def affine_back(self, ds: Array, dq: Array) -> tuple[Array | None, Array]:
         """(dL/dx, dL/dh) and ``grads``, as in Affine, of x Wx + b with the gradient ds and h Wh with dq."""
         (Wx, Wh, *_), (dWx, dWh, db, *dbh), (x, h, *_) = self.params, self.grads, self.cache
         product(x.T, ds, out=dWx)
@@ -50,14 +65,14 @@ class Cell(Layer):
 
 
 def fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype):
-    """The arrays of a new layer of this class."""
+    """The arrays of a new layer of this class, by name."""
     who = cls.__name__
     checks.counts(who, n_in=n_in, n_hidden=n_hidden)
     rng = generator(who, rng)
     draws = (initializer, n_in, "initializer"), (recurrent_initializer, n_hidden, "recurrent_initializer")
     Wx, Wh = (np.concatenate([initializers.weights(who, draw, (n, n_hidden), rng, dtype, name) for _ in range(cls.gates)],
                              axis=1) for draw, n, name in draws)
-    return Wx, Wh, *(np.zeros(cls.gates * n_hidden, Wx.dtype) for _ in range(cls.biases))
+    return {"Wx": Wx, "Wh": Wh, **{b: np.zeros(cls.gates * n_hidden, Wx.dtype) for b in cls.biases}}
 
 
 class RNNCell(Cell):
@@ -83,7 +98,7 @@ class RNNCell(Cell):
     """
     shapes = "x (N, D), h (N, H), Wx (D, H), Wh (H, H), b (H) -> y (N, H)"
 
-    def __init__(self, Wx, Wh, b):
+    def __init__(self, Wx: Array, Wh: Array, b: Array) -> None:
         super().__init__(Wx=Wx, Wh=Wh, b=b)
 
     def forward(self, x, h):
@@ -133,16 +148,27 @@ class LSTMCell(Cell):
 
     gates, state_names = 4, ("h", "c")
 
-    def __init__(self, Wx, Wh, b):
+    def __init__(self, Wx: Array, Wh: Array, b: Array) -> None:
         super().__init__(Wx=Wx, Wh=Wh, b=b)
 
     @classmethod
-    def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
-             recurrent_initializer=initializers.orthogonal, dtype=np.float32, forget_bias=0.0):
-        """A layer with fresh weights, as for every cell, and biases of zeros, but the forget gate's are ``forget_bias``.
+    def init(
+        cls, n_in: int, n_hidden: int, rng: Seed = None,
+        initializer: Initializer = initializers.xavier,
+        recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
+        forget_bias: float = 0.0,
+    ) -> Self:
+        """A cell with fresh Wx and Wh, and biases of zeros but for the forget gate's.
 
-        With 1 a cell keeps most of its memory from the start (f = 0.73, not 0.5), and long sequences are learned sooner:
-        Jozefowicz, Zaremba and Sutskever, An empirical exploration of recurrent network architectures (2015).
+        n_in, n_hidden: the sizes D of x (N, D) and H of h and c (N, H).
+        rng: a Generator, a seed or None, to draw Wx and Wh with.
+        initializer, recurrent_initializer: functions such as ``xavier`` and ``orthogonal`` of
+            common/initializers.py, called for the parts (D, H) and (H, H) of each gate.
+        dtype: np.float32 or np.float64, that of the parameters.
+        forget_bias: each of the forget gate's biases. With 1 a cell keeps most of its memory from
+            the start (f = 0.73, not 0.5), and long sequences are learned sooner: Jozefowicz,
+            Zaremba and Sutskever, An empirical exploration of recurrent network architectures
+            (2015).
         """
         layer = super().init(n_in, n_hidden, rng, initializer, recurrent_initializer, dtype)
         set_forget_bias(layer, forget_bias)
@@ -168,7 +194,7 @@ class LSTMCell(Cell):
         ds = np.concatenate([ds_i, ds_f, ds_g, ds_o], axis=1)
         return *self.affine_back(ds, ds), dc * f
 
-    def both(self, dout):
+    def both(self, dout: Any) -> Array:
         """dout with zeros for a None."""
         return recurrence.stacked(self, dout, len(self.cache[0]), "dout")
 
@@ -203,9 +229,9 @@ class GRUCell(Cell):
     """
     shapes = "x (N, D), h (N, H), Wx (D, G), Wh (H, G), bx (G), bh (G) -> y (N, H)"
 
-    gates, biases = 3, 2
+    gates, biases = 3, ("bx", "bh")
 
-    def __init__(self, Wx, Wh, bx, bh):
+    def __init__(self, Wx: Array, Wh: Array, bx: Array, bh: Array) -> None:
         super().__init__(Wx=Wx, Wh=Wh, bx=bx, bh=bh)
 
     def forward(self, x, h):
@@ -230,7 +256,9 @@ class Recurrent(Cell):
     """A cell over a sequence, x (N, T, D) to all its h (N, T, H). RNN's docstring explains options, mask and states."""
     shapes = "x (N, T, D), mask? any, Wx (D, G), Wh (H, G) -> y (N, T, H)"
 
-    def __init__(self, stateful, initial_state, reverse, **params):
+    def __init__(
+        self, stateful: bool, initial_state: State | None, reverse: bool, **params: Array
+    ) -> None:
         super().__init__(**params)
         who = type(self).__name__
         self.stateful, self.reverse = checks.flag(who, "stateful", stateful), checks.flag(who, "reverse", reverse)
@@ -238,14 +266,25 @@ class Recurrent(Cell):
         self.state = self.dstate = None
 
     @classmethod
-    def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
-             recurrent_initializer=initializers.orthogonal, dtype=np.float32,
-             stateful=False, initial_state=None, reverse=False):
-        """A layer from D = n_in values to H = n_hidden: fresh Wx and Wh, drawn for each gate by itself, biases of zeros."""
-        arrays = fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype)
-        return cls(*arrays, stateful=stateful, initial_state=initial_state, reverse=reverse)
+    def init(
+        cls, n_in: int, n_hidden: int, rng: Seed = None,
+        initializer: Initializer = initializers.xavier,
+        recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
+        stateful: bool = False, initial_state: State | None = None, reverse: bool = False,
+    ) -> Self:
+        """A layer with fresh Wx and Wh, drawn for each gate by itself, and biases of zeros.
 
-    def reset_state(self):
+        n_in, n_hidden: the sizes D of x (N, T, D) and H of y (N, T, H).
+        rng: a Generator, a seed or None, to draw Wx and Wh with.
+        initializer, recurrent_initializer: functions such as ``xavier`` and ``orthogonal`` of
+            common/initializers.py, called for the parts (D, H) and (H, H) of each gate.
+        dtype: np.float32 or np.float64, that of the parameters.
+        stateful, initial_state, reverse: as in RNN's docstring.
+        """
+        arrays = fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype)
+        return cls(**arrays, stateful=stateful, initial_state=initial_state, reverse=reverse)
+
+    def reset_state(self) -> None:
         """Forget the state of the last call: the next one starts from ``initial_state`` or zeros."""
         self.state = None
 
@@ -273,7 +312,7 @@ class Recurrent(Cell):
         dx = None if dx is None else self.batch_first(dx)
         return dx if mask is None else (dx, None)
 
-    def first_state(self, N):
+    def first_state(self, N: int) -> Array:
         if not self.stateful or self.state is None:
             return recurrence.stacked(self, self.initial_state, N, "initial_state")
         h = self.state if len(self.state_names) == 1 or not isinstance(self.state, (tuple, list)) else self.state[0]
@@ -285,11 +324,11 @@ class Recurrent(Cell):
                                           "other, stateful=False"))
         return recurrence.stacked(self, self.state, N, "state")
 
-    def time_first(self, x):
+    def time_first(self, x: Array) -> Array:
         x = x.swapaxes(0, 1)
         return (x[::-1] if self.reverse else x).copy()
 
-    def batch_first(self, x):
+    def batch_first(self, x: Array) -> Array:
         return (x[::-1] if self.reverse else x).swapaxes(0, 1).copy()
 
 
@@ -343,7 +382,10 @@ class RNN(Recurrent):
     """
     rule = recurrence.Elman
 
-    def __init__(self, Wx, Wh, b, stateful=False, initial_state=None, reverse=False):
+    def __init__(
+        self, Wx: Array, Wh: Array, b: Array, stateful: bool = False,
+        initial_state: State | None = None, reverse: bool = False,
+    ) -> None:
         super().__init__(stateful, initial_state, reverse, Wx=Wx, Wh=Wh, b=b)
 
 
@@ -367,14 +409,26 @@ class LSTM(Recurrent):
     """
     rule, gates, state_names = recurrence.LSTM, 4, ("h", "c")
 
-    def __init__(self, Wx, Wh, b, stateful=False, initial_state=None, reverse=False):
+    def __init__(
+        self, Wx: Array, Wh: Array, b: Array, stateful: bool = False,
+        initial_state: State | None = None, reverse: bool = False,
+    ) -> None:
         super().__init__(stateful, initial_state, reverse, Wx=Wx, Wh=Wh, b=b)
 
     @classmethod
-    def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
-             recurrent_initializer=initializers.orthogonal, dtype=np.float32, forget_bias=0.0,
-             stateful=False, initial_state=None, reverse=False):
-        """As for every recurrent layer; the forget gate's biases are ``forget_bias``, as in LSTMCell.init."""
+    def init(
+        cls, n_in: int, n_hidden: int, rng: Seed = None,
+        initializer: Initializer = initializers.xavier,
+        recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
+        forget_bias: float = 0.0, stateful: bool = False, initial_state: State | None = None,
+        reverse: bool = False,
+    ) -> Self:
+        """A layer with fresh Wx and Wh, and biases of zeros but for the forget gate's.
+
+        n_in, n_hidden: the sizes D of x (N, T, D) and H of y (N, T, H).
+        rng, initializer, recurrent_initializer, dtype, forget_bias: as in LSTMCell.init.
+        stateful, initial_state, reverse: as in RNN's docstring.
+        """
         layer = super().init(n_in, n_hidden, rng, initializer, recurrent_initializer, dtype, stateful, initial_state, reverse)
         set_forget_bias(layer, forget_bias)
         return layer
@@ -393,9 +447,12 @@ class GRU(Recurrent):
     >>> np.array_equal(y[1, 3], layer.state[1]), np.array_equal(y[1, 4:], np.zeros((3, 5)))
     (True, True)
     """
-    rule, gates, biases = recurrence.GRU, 3, 2
+    rule, gates, biases = recurrence.GRU, 3, ("bx", "bh")
 
-    def __init__(self, Wx, Wh, bx, bh, stateful=False, initial_state=None, reverse=False):
+    def __init__(
+        self, Wx: Array, Wh: Array, bx: Array, bh: Array, stateful: bool = False,
+        initial_state: State | None = None, reverse: bool = False,
+    ) -> None:
         super().__init__(stateful, initial_state, reverse, Wx=Wx, Wh=Wh, bx=bx, bh=bh)
 
 
@@ -422,7 +479,7 @@ class Bidirectional(Layer):
     """
     shapes = "x (N, T, D), mask? any, Wx (D, G) -> y (N, T, H)"
 
-    def __init__(self, ahead, back):
+    def __init__(self, ahead: Recurrent, back: Recurrent) -> None:
         for name, layer, reverse in ("ahead", ahead, False), ("back", back, True):
             if not isinstance(layer, Recurrent):
                 raise TypeError(checks.wrong("Bidirectional", name, "be an RNN, LSTM or GRU", checks.text(layer)))
@@ -433,11 +490,34 @@ class Bidirectional(Layer):
         self.grads[:] = *ahead.grads, *back.grads
 
     @classmethod
-    def init(cls, kind, n_in, n_hidden, rng=None, dtype=np.float32, **options):
-        """Two fresh layers of ``kind``, RNN, LSTM or GRU; options as in its ``init``."""
+    def init(
+        cls, kind: type[Recurrent], n_in: int, n_hidden: int, rng: Seed = None,
+        dtype: DType = np.float32, initializer: Initializer = initializers.xavier,
+        recurrent_initializer: Initializer = initializers.orthogonal,
+        forget_bias: float | None = None, stateful: bool = False,
+        initial_state: State | None = None,
+    ) -> Self:
+        """Two fresh layers of one kind.
+
+        kind: RNN, LSTM or GRU.
+        n_in, n_hidden: the sizes D of x (N, T, D) and H = H1 = H2 of either half of y (N, T, 2H).
+        rng, dtype, initializer, recurrent_initializer: as in ``kind.init``.
+        forget_bias: each of the forget gate's biases, for LSTM alone; None: zeros.
+        stateful, initial_state: as in RNN's docstring, for both.
+        """
         checks.kind_of("Bidirectional", "kind", kind, "LSTM", "init")
         rng = generator("Bidirectional", rng)
-        return cls(*(kind.init(n_in, n_hidden, rng=rng, dtype=dtype, **options, reverse=reverse) for reverse in (False, True)))
+        options: dict[str, Any] = dict(
+            initializer=initializer, recurrent_initializer=recurrent_initializer, dtype=dtype,
+            stateful=stateful, initial_state=initial_state)
+        if forget_bias is not None:
+            if not issubclass(kind, LSTM):
+                expected = "be None for all but an LSTM"
+                raise TypeError(checks.wrong("Bidirectional", "forget_bias", expected, forget_bias))
+            options["forget_bias"] = forget_bias
+        ahead, back = (kind.init(n_in, n_hidden, rng, **options, reverse=reverse)
+                       for reverse in (False, True))
+        return cls(ahead, back)
 
     def forward(self, x, mask=None):
         self.cache = mask is not None,

@@ -1,5 +1,8 @@
 """A chain of layers."""
+from typing import Any
+
 from ..common.layer import Layer
+from ..common.types import ArrayLike, Computes, Inputs, Penalty
 from ..layers.losses import Loss
 from .model import Model
 from .node import Input, through
@@ -43,7 +46,9 @@ class Sequential(Model):
     Raises TypeError for what is no layer and for a loss among them, ValueError for one layer used twice.
     """
 
-    def __init__(self, *layers, loss=None, penalty=None):
+    def __init__(
+        self, *layers: Computes, loss: Computes | None = None, penalty: Penalty | None = None
+    ) -> None:
         who = type(self).__name__
         for i, layer in enumerate(layers):
             if isinstance(layer, (list, tuple)):
@@ -75,13 +80,15 @@ class Sequential(Model):
                 dout = layer.backward(dout)
         return dout if run.wanted else None
 
-    def predict(self, x, batch_size=None):
+    def predict(self, x: ArrayLike, batch_size: int | None = None) -> Any:
         """The output in evaluation mode, ``batch_size`` samples at a time, without a trace: caches are empty
         afterwards, flags, running statistics and generators as they were, also when it fails."""
         with predicting(self):
             return in_batches(self, self.forward, (x,), batch_size)
 
-    def vertices_and_edges(self, values=False, x=None):
+    def vertices_and_edges(
+        self, values: bool = False, x: Inputs | None = None
+    ) -> tuple[list[Any], list[tuple[int, int]]]:
         """What ``plotting.draw`` draws."""
         from .vertices import vertices_and_edges
         a, t = Input("x"), Input("t")

@@ -28,7 +28,7 @@ LATE = 1 << 21         # those that are done elsewhere before a thread that slep
 
 limiting, working = threading.Lock(), threading.Lock()      # BLAS is kept to one thread; our threads are at work
 allowed = 0            # while ``limiting``: how many threads BLAS may use otherwise
-helpers = []           # for each thread of ours the queue of what it is to do
+helpers: list[SimpleQueue] = []      # for each thread of ours the queue of what it is to do
 
 
 def spread(job, count, work):
