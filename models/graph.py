@@ -3,7 +3,8 @@ import numpy as np
 
 from ..common import checks
 from ..common.layer import Layer
-from .model import Model
+from ..layers.losses import Loss
+from .model import Model, weighed
 from .node import Constant, Input, Node, Select, ordered
 from .passes import Backward, Forward, in_batches, predicting
 
@@ -76,6 +77,8 @@ class Graph(Model):
         slot = {n: i for i, n in enumerate(self.nodes)}
         self._in, self._out, self._t = ([slot[n] for n in group] for group in (self.inputs, self.outputs, self.targets))
         self._end = None if end is None else slot[end]
+        self.losses = [n.layer for n in self.nodes
+                       if len(n.inputs) == 2 and (isinstance(n.layer, Loss) or n.layer is self.loss)]
         self._constants = [n.constant if isinstance(n, Constant) else None for n in self.nodes]
         needed, steps, live = set(ordered(self.outputs)), [], {*self._out, self._end, *self._t}
         last = {slot[i]: slot[n] for n in self.nodes for i in n.inputs}
@@ -125,25 +128,31 @@ class Graph(Model):
         """Without what leads to the loss alone."""
         return [n.layer for n in ordered(self.outputs)]
 
-    def forward(self, *arrays):
-        """The output of the inputs or, with the targets after them, the loss: a float, penalty included."""
+    def forward(self, *arrays, weight=None):
+        """The output of the inputs or, with the targets after them, the loss: a float, penalty
+        included; ``weight``: how much each row counts in it, in every loss layer."""
         k, n = len(self.inputs), len(arrays)
         if n not in (k, k + len(self.targets)):
             self._refuse(n)
+        if weight is not None and not self.losses:
+            raise TypeError("Graph: weight is for the rows of loss layers, and this graph has none")
         with Forward(self, n > k):
             values = self._constants.copy()
             for i, x in zip((*self._in, *self._t), arrays):
                 values[i] = x
-            self._evaluate(self._to_outputs, values)
+            self._evaluate(self._to_outputs, values, weight)
             self.output = y = tuple(values[i] for i in self._out) if self.several else values[self._out[0]]
             if n == k:
                 return y
-            self._evaluate(self._to_loss, values)
+            self._evaluate(self._to_loss, values, weight)
             return self.total(number(values[self._end]))
 
-    def _evaluate(self, program, values):
+    def _evaluate(self, program, values, weight=None):
         for layer, reads, out, over in program:
-            values[out] = layer.forward(*[values[i] for i in reads])
+            inputs = [values[i] for i in reads]
+            if weight is not None and layer in self.losses:
+                inputs = weighed(layer, *inputs, weight)
+            values[out] = layer.forward(*inputs)
             for i in over:
                 values[i] = None
         if self.trace:

@@ -12,6 +12,7 @@ class Model(Layer):
     ``backward`` as in sequential.py, each within a Pass.
 
     - ``forward(x)`` returns the output, ``forward(x, t)`` the loss, a float, with the penalty in it;
+      ``forward(x, t, weight=w)`` weighs the rows in it: see ``Loss``;
     - ``backward()`` after ``forward(x, t)`` fills ``grads``;
     - ``predict(x)`` returns the output in evaluation mode and leaves no trace;
     - ``params``, ``grads``: the lists over all layers, an array that layers share listed once.
@@ -58,9 +59,9 @@ class Model(Layer):
             if layer is not self and hasattr(layer, "training"):
                 layer.training = flag
 
-    def loss_of(self, y, t):
-        """The loss of outputs y, a float, penalty included."""
-        return self.total(self.loss.forward(y, t))
+    def loss_of(self, y, t, weight=None):
+        """The loss of outputs y, a float, penalty included; ``weight``: a number for each row."""
+        return self.total(self.loss.forward(*weighed(self.loss, y, t, weight)))
 
     def total(self, loss):
         return loss if self.penalty is None else loss + self.penalty.loss(self.params)
@@ -127,3 +128,13 @@ class Model(Layer):
         ends = "".join(f"  {name}: {getattr(self, name)!r}\n" for name in ("loss", "penalty")
                        if getattr(self, name) is not None)
         return f"{type(self).__name__}(\n{inner}{ends})"
+
+
+def weighed(loss, y, t, weight):
+    """What the loss layer is given: outputs, targets and, where rows are weighed, their weights."""
+    if weight is None:
+        return y, t
+    if not checks.fitting(loss.forward, (y, t, weight)):
+        raise TypeError(f"{type(loss).__name__}: its forward takes no weights; they are its third "
+                        "input: forward(self, x, t, weight=None)")
+    return y, t, weight

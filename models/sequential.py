@@ -55,13 +55,14 @@ class Sequential(Model):
         self._first = next((i for i, layer in enumerate(self.layers) if layer.params), 0)
         self._lowest = [layer for layer in self.layers[self._first:self._first + 1] if isinstance(layer, Layer)]
 
-    def forward(self, x, t=None):
-        """The output of x or, with targets t, the loss: a float, penalty included."""
+    def forward(self, x, t=None, weight=None):
+        """The output of x or, with targets t, the loss: a float, penalty included; ``weight``: how
+        much each row counts in it."""
         with Forward(self, t is not None):
             for layer in self.layers:
                 x = layer.forward(x)
             self.output = x
-            return x if t is None else self.loss_of(x, t)
+            return x if t is None else self.loss_of(x, t, weight)
 
     def backward(self, dout=None, input_gradient=False):
         """Fill ``grads``: after ``forward(x, t)`` with the loss's gradients, after ``forward(x)`` with those of Σ

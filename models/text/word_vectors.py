@@ -105,7 +105,7 @@ class WordVectors(Graph):
             super().__init__(x, output, t, loss=SoftmaxWithLoss()(output, self.wanted(t, vocabulary)))
         self.negatives = negatives
 
-    def forward(self, *arrays):
+    def forward(self, *arrays, weight=None):
         if len(arrays) == 2:
             x, t = (checks.as_array(a) for a in arrays)
             if x.ndim == len(self.axes) and t.shape[:1] != x.shape[:1]:
@@ -115,7 +115,7 @@ class WordVectors(Graph):
             who, hint = type(self).__name__, "x, t" if len(self.axes) == 2 else "t, x"
             raise ValueError(checks.wrong(who, "x", f"have shape {checks.shape_text(self.axes)}", given.shape,
                                           f"as from {hint} = context_windows(ids)"))
-        result = super().forward(*arrays)
+        result = super().forward(*arrays, weight=weight)
         if self.negatives:
             self.output = None                   # h, and not scores of words: no metric fits
         return result
