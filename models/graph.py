@@ -4,6 +4,7 @@ import numpy as np
 from ..common import checks
 from ..common.layer import Layer
 from ..layers.losses import Loss
+from .freezing import learns
 from .model import Model, weighed
 from .node import Constant, Input, Node, Select, ordered
 from .passes import Backward, Forward, in_batches, predicting
@@ -90,13 +91,17 @@ class Graph(Model):
         # The nodes of the loss alone come after those of the outputs, which run without them when there are no targets.
         self._to_outputs = [step[:4] for step in steps if step[4]]
         self._to_loss = [step[:4] for step in steps if not step[4]]
-        # Where nobody wants the inputs' gradients, backward stops at the lowest layers that have parameters.
-        program = [(layer, reads, out) for layer, reads, out, _ in (*self._to_outputs, *self._to_loss)][::-1]
-        leads = set()                     # slots below which there are parameters
-        for layer, reads, out in program[::-1]:
-            if layer.params or leads.intersection(reads):
+        forwards = [*self._to_outputs, *self._to_loss]
+        self._back_all = [(layer, reads, out) for layer, reads, out, _ in forwards[::-1]]
+        self.find_lowest()
+
+    def find_lowest(self):
+        # Where nobody wants the inputs' gradients, backward stops at the lowest layers that learn.
+        leads = set()                     # slots below which there are such layers
+        for layer, reads, out in self._back_all[::-1]:
+            if leads.intersection(reads) or learns(layer):
                 leads.add(out)
-        self._back_all, self._back = program, [step for step in program if step[2] in leads]
+        self._back = [step for step in self._back_all if step[2] in leads]
         self._lowest = () if self.trace else [layer for layer, reads, _ in self._back
                                               if isinstance(layer, Layer) and not leads.intersection(reads)]
 

@@ -4,6 +4,7 @@ from ..common.heap import keep_freed_memory
 from ..common.layer import Layer, reset_states, walk
 from ..layers import Convolution
 from . import saving
+from .freezing import chosen, set_frozen
 from .sharing import Parameters, checked, shared_arrays, tie
 
 
@@ -20,6 +21,7 @@ class Model(Layer):
 
     guarded = False
     _training = True
+    _frozen = []          # the places of frozen parameters when ``find_lowest`` looked
     _lowest = ()          # the layers below which gradients are not read, unless those of the inputs are wanted
 
     def __init__(self, layers, loss=None, penalty=None):
@@ -57,7 +59,35 @@ class Model(Layer):
         self._training = flag
         for layer in walk(self):
             if layer is not self and hasattr(layer, "training"):
-                layer.training = flag
+                layer.training = flag and not getattr(layer, "frozen", False)
+
+    def freeze(self, *layers):
+        """Let layers keep what they have learned, while the others learn.
+
+        An optimizer leaves their parameters as they are, and backward ends at the lowest layer that
+        learns. They compute as in ``predict``: BatchNorm with its running statistics, which stay,
+        and Dropout drops nothing. ``layers``: layers of this model or their names, such as ``"0"``,
+        each with all inside it.
+
+        >>> from chainrule.models import MLP
+        >>> from chainrule.optimizers import SGD
+        >>> model = MLP([2, 3, 3], rng=0)
+        >>> model.freeze("0")
+        >>> W, V = model.layers[0].W.copy(), model.layers[2].W.copy()
+        >>> loss = model.forward([[1.0, 2.0]], [1])
+        >>> model.backward()
+        >>> SGD(lr=0.1).update(model.params, model.grads)
+        >>> bool((model.layers[0].W == W).all()), bool((model.layers[2].W == V).all())
+        (True, False)
+        """
+        set_frozen(self, chosen(self, layers, f"{type(self).__name__}.freeze"), True)
+
+    def unfreeze(self, *layers):
+        """Let these layers learn again; without arguments, all."""
+        set_frozen(self, chosen(self, layers or (self,), f"{type(self).__name__}.unfreeze"), False)
+
+    def find_lowest(self):
+        """Find out where backward may end; called after layers were frozen."""
 
     def loss_of(self, y, t, weight=None):
         """The loss of outputs y, a float, penalty included; ``weight``: a number for each row."""

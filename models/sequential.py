@@ -1,6 +1,7 @@
 """A chain of layers."""
 from ..common.layer import Layer
 from ..layers.losses import Loss
+from .freezing import first_that_learns
 from .model import Model
 from .node import Input, through
 from .passes import Backward, Forward, in_batches, predicting
@@ -51,8 +52,11 @@ class Sequential(Model):
             if isinstance(layer, Loss):
                 raise TypeError(f"{who}: layer {i} is a loss, which takes targets too; it goes by its name: loss={layer!r}")
         super().__init__(layers, loss, penalty)
-        # Nobody reads a gradient from below the first layer that has parameters.
-        self._first = next((i for i, layer in enumerate(self.layers) if layer.params), 0)
+        self.find_lowest()
+
+    def find_lowest(self):
+        # Nobody reads a gradient from below the first layer that learns.
+        self._first = first_that_learns(self.layers)
         self._lowest = [layer for layer in self.layers[self._first:self._first + 1] if isinstance(layer, Layer)]
 
     def forward(self, x, t=None, weight=None):

@@ -1,10 +1,12 @@
 """What a Trainer is given, checked before it trains: each mistake is a sentence with a remedy."""
 import math
+from contextlib import contextmanager
 from itertools import chain, islice
 
 import numpy as np
 
 from ..common import checks
+from ..common.layer import walk
 from ..common.rng import generator
 from . import answers, data
 from .answers import FIT, ask
@@ -160,6 +162,26 @@ def validation(data):
         ask(is_pair, FIT, "validation_data", "be (x, t)", data, PAIR)
         scanned(*data, "validation x", "validation t")
     return data
+
+
+@contextmanager
+def frozen(model, layers):
+    """Freeze layers of a model, given or named, for the length of a ``with`` block."""
+    layers = layers if isinstance(layers, (list, tuple)) else [layers]
+    if not layers:
+        yield
+        return
+    ask(hasattr(model, "freeze"), FIT, "freeze", "go with a model that can freeze its layers",
+        type(model), "as Sequential and Graph can")
+    before = [layer for layer in walk(model) if getattr(layer, "frozen", False)]
+    try:
+        model.freeze(*layers)
+        if len(set(model.params.frozen)) == len(model.params):
+            raise ValueError(f"{FIT}: freeze leaves no layer that learns")
+        yield
+    finally:
+        model.unfreeze()
+        model.freeze(*before)
 
 
 def parts(model, optimizer):

@@ -70,6 +70,7 @@ class Trainer:
         class_weight: Mapping[int, float] | Sequence[float] | str | None = None,
         sample_weight: ArrayLike | None = None,
         augment: Callable[..., Any] | None = None,
+        freeze: Any = (),
     ) -> History:
         """Train for ``epochs`` passes over the samples, each in a new order; returns the History.
 
@@ -100,6 +101,8 @@ class Trainer:
             the samples that validation_split takes, too. Metrics know no weights.
         augment: a function of a batch's inputs and a Generator that returns new ones, as many;
             random_shifts is one.
+        freeze: layers of the model, or their names such as "0", that keep what they have learned
+            as long as this fit lasts, parameters and running statistics: see Model.freeze.
 
         Raises ValueError for NaN or infinities in the data, for data of different lengths, for
         numbers that are not positive, for t, batch_size, rng or drop_last beside batches, for an
@@ -112,13 +115,13 @@ class Trainer:
                             max_grad_norm, callbacks, rng, batches, accumulate, progress, drop_last,
                             steps_per_epoch, validation_split, class_weight, sample_weight, augment)
         self.history = History()
-        with closing(Progress(fit)) as bar:
+        with arguments.frozen(self.model, freeze), closing(Progress(fit)) as bar:
             for epoch in range(1, fit.epochs + 1):
                 bar.begin(epoch)
                 row = {"epoch": epoch} | self._epoch(epoch, fit, bar)
                 if fit.validation_data is not None:
-                    scores = self.evaluate(*fit.validation_data,
-                                           sample_weight=fit.validation_weight)
+                    x, t = fit.validation_data
+                    scores = self.evaluate(x, t, sample_weight=fit.validation_weight)
                     row |= {f"val_{name}": value for name, value in scores.items()}
                 self.history.add_epoch(**row)
                 bar.end(row)
