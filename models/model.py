@@ -72,13 +72,13 @@ class Model(Layer):
         >>> from chainrule.models import MLP
         >>> from chainrule.optimizers import SGD
         >>> model = MLP([2, 3, 3], rng=0)
-        >>> model.freeze("0")
-        >>> W, V = model.layers[0].W.copy(), model.layers[2].W.copy()
+        >>> model.freeze("1")                          # layer 0 is a Flatten
+        >>> before = [p.copy() for p in model.params]
         >>> loss = model.forward([[1.0, 2.0]], [1])
         >>> model.backward()
         >>> SGD(lr=0.1).update(model.params, model.grads)
-        >>> bool((model.layers[0].W == W).all()), bool((model.layers[2].W == V).all())
-        (True, False)
+        >>> [bool((p == q).all()) for p, q in zip(model.params, before)]
+        [True, True, False, False]
         """
         set_frozen(self, chosen(self, layers, f"{type(self).__name__}.freeze"), True)
 

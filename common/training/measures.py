@@ -67,21 +67,19 @@ class Measures:
                         for name, metric in metrics.items()}
 
     @property
-    def losses(self):
-        """The model's loss layers: one, or those of a graph."""
-        return getattr(self.model, "losses", None) or [getattr(self.model, "loss", None)]
+    def of(self):
+        """The model's loss layer; of a graph with several the first."""
+        return (getattr(self.model, "losses", None) or [getattr(self.model, "loss", None)])[0]
 
     @property
     def summed(self):
         """Whether the loss is a sum over rows, and so that of two batches their sum."""
-        return all(getattr(loss, "reduction", "mean") == "sum" for loss in self.losses)
+        return getattr(self.of, "reduction", "mean") == "sum"
 
     def add(self, loss, batch):
         """Count in a batch that the model has just seen; returns how many samples weigh in it."""
-        weight = len(batch[0])
-        first, *others = (getattr(loss, "count", None) for loss in self.losses)
-        if first is not None and all(count == first for count in others):
-            weight = first                                      # the rows that are not ignored
+        weight = getattr(self.of, "count", None)                # the rows that are not ignored
+        weight = len(batch[0]) if weight is None else weight
         if self.summed:
             weight = 1                                          # an epoch's loss is a mean of sums
         self.loss.add(weight * loss, weight)
