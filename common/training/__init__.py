@@ -2,6 +2,7 @@
 from .batches import batches
 from .clipping import clip_gradients
 from .history import History
+from .live import LivePlot
 from .trainer import Trainer
 
-__all__ = ["Trainer", "History", "batches", "clip_gradients"]
+__all__ = ["Trainer", "History", "LivePlot", "batches", "clip_gradients"]
