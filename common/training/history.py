@@ -123,9 +123,10 @@ def add(table, row):
 
 def level(table):
     """Make all columns equally long."""
-    rows = max(map(len, table.values()))
-    for column in table.values():
-        column.extend([math.nan] * (rows - len(column)))
+    lengths = [len(column) for column in table.values()]
+    for column, length in zip(table.values(), lengths):
+        if length < max(lengths):
+            column.extend([math.nan] * (max(lengths) - length))
 
 
 def number(text):
