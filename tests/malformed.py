@@ -333,11 +333,18 @@ def of_training():
     right("Trainer", training.Trainer, models.MLP([4, 3], rng=0), optimizers.SGD(), metrics=(common.accuracy,))
     right("Trainer.fit", method(trainer, "fit"), x, t, epochs=1, batch_size=4, validation_data=(x, t), rng=0, progress=False,
           names=PUBLIC, long=("epochs",))
+    right("Trainer.fit", method(trainer, "fit"), x, t, epochs=1, validation_split=0.25,
+          class_weight={0: 2.0}, sample_weight=np.ones(8), augment=lambda x, rng: x, freeze=(),
+          progress=False, names=PUBLIC, long=("epochs",))
     right("Trainer.fit", method(trainer, "fit"), batches=lambda: [(x, t)], epochs=1, progress=False, names=PUBLIC,
           long=("epochs",))
     right("Trainer.evaluate", method(trainer, "evaluate"), x, t, names=PUBLIC)
     right("History.to_csv", method(history, "to_csv"), os.path.join(FOLDER, "history.csv"))
+    table = os.path.join(FOLDER, "table.csv")
+    history().to_csv(table)
+    right("History.load", training.History.load, table)
     right("History.plot", method(history, "plot"), names=("plot_history",))
+    right("LivePlot", training.LivePlot)
     right("clip_gradients", training.clip_gradients, {"W": x}, 1.0)
 
 
@@ -374,6 +381,7 @@ def of_plotting():
     right("plot_filters", plotting.plot_filters, drawn(4, 2, 3, 3))
     right("plot_gradient_flow", plotting.plot_gradient_flow, flow)
     right("plot_history", plotting.plot_history, record)
+    right("plot_history", plotting.plot_history, {"one": record, "two": record})
 
 
 # ---------------------------------------------------------------------------------------------- malformed values

@@ -4,7 +4,8 @@ from .callbacks import EarlyStopping, ReduceOnPlateau
 from .checkpoint import Checkpoint
 from .clipping import clip_gradients
 from .history import History
+from .live import LivePlot
 from .trainer import Trainer
 
-__all__ = ["Trainer", "History", "Checkpoint", "EarlyStopping", "ReduceOnPlateau", "batches",
-           "clip_gradients"]
+__all__ = ["Trainer", "History", "LivePlot", "Checkpoint", "EarlyStopping", "ReduceOnPlateau",
+           "batches", "clip_gradients"]

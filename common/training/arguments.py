@@ -1,7 +1,7 @@
 """What a Trainer is given, checked before it trains: each mistake is a sentence with a remedy."""
 import math
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 
 import numpy as np
 
@@ -82,6 +82,8 @@ class Fit:
 
     def prepared(self, batches):
         """Each batch as the model gets it: (inputs and targets, weights of rows by name)."""
+        if self.weight is None and self.augment is None:
+            yield from zip(batches, repeat({}))
         for batch in batches:
             named = {}
             if self.weight is not None:
@@ -91,6 +93,8 @@ class Fit:
     def groups(self, epoch):
         """The batches of an epoch, ``accumulate`` at a time; none is drawn before its turn."""
         batches = self.prepared(islice(answers.batches(self.batches, epoch), self.per_epoch))
+        if self.accumulate == 1:
+            yield from zip(batches)
         for first in batches:
             yield chain([first], islice(batches, self.accumulate - 1))
 

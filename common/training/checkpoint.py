@@ -11,6 +11,7 @@ from ..common.files import naming, path_of, read_arrays, write_arrays, write_who
 from ..common.layer import held
 from ..common.types import PathLike
 from .callbacks import Watching
+from .column import Column
 from .history import History
 from .state import pack, plain, put_back, recurrent, relearn, statistics, unpack, weights
 
@@ -130,10 +131,8 @@ def column(values):
 def recorded(saved):
     """The history that was saved."""
     history = History(saved["earlier"])
-    for add, table in ((history.add_step, "steps"), (history.add_epoch, "epochs")):
-        for name, values in saved[table].items():
-            for value in np.asarray(values).tolist():
-                add(**{name: value})
+    for table, kept in (history.steps, saved["steps"]), (history.epochs, saved["epochs"]):
+        table |= {name: Column(np.asarray(values).tolist()) for name, values in kept.items()}
     return history
 
 

@@ -147,7 +147,7 @@ class Trainer:
                     loss = step.checked(model.forward(*batch, **weight), batch)
                     model.backward()
                     step.add(loss, batch)
-                with step.ready():
+                with step:
                     optimizer.update(model.params, model.grads)
         return step.measures.summary()
 
