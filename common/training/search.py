@@ -298,13 +298,16 @@ def checked(objective, space):
             raise TypeError(checks.wrong(
                 WHO, f"space[{name!r}]", "be drawn, as by Choice or LogUniform", checks.text(part),
                 hint))
+    drawn = {"rng": None} if takes_rng(objective) else {}
     try:
-        drawn = {"rng": None} if takes_rng(objective) else {}
-        inspect.signature(objective).bind(**space, **drawn)
-    except TypeError as error:
-        raise TypeError(f"{WHO}: objective should take {', '.join(space)}: {error}") from None
+        signature = inspect.signature(objective)
     except ValueError:                                  # it does not say what it takes
-        pass
+        return dict(space)
+    try:
+        signature.bind(**space, **drawn)
+    except TypeError:
+        raise TypeError(checks.wrong(WHO, "objective", f"take {', '.join(space)} and need no more",
+                                     f"{shown(objective)}{signature}")) from None
     return dict(space)
 
 

@@ -251,7 +251,8 @@ if __name__ == "__main__":
                                             'got (0, 1); as in {"lr": LogUniform(1e-4, 1e-1)}'),
     (dict(space={"rng": Uniform(0, 1)}), ValueError, "random_search: space should have names of arguments, other than rng, "
                                                      "got 'rng'"),
-    (dict(space={"x": Uniform(0, 1)}), TypeError, "random_search: objective should take x: missing a required argument: 'lr'"),
+    (dict(space={"x": Uniform(0, 1)}), TypeError, "random_search: objective should take x and need no more, "
+                                                  "got bowl(lr, units, p, rng)"),
     (dict(executor=4), TypeError, "random_search: executor should be a concurrent.futures.Executor or None, got 4"),
     (dict(rng=-1), ValueError, "random_search: rng should be a numpy.random.Generator, a seed (a whole number of at least 0) "
                                "or None, got -1"),
