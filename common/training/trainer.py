@@ -3,16 +3,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
 from ..common.layer import evaluation, reset_states
 from ..common.metrics import accuracy
 from ..common.types import ArrayLike, Inputs, Metric, Model, Seed, UpdateRule
-from . import answers, arguments
+from . import answers, arguments, parallel
 from .batches import batches as minibatches
 from .history import History
 from .measures import Measures
 from .progress import Progress
-from .step import Step
 
 
 class Trainer:
@@ -24,7 +24,9 @@ class Trainer:
       epoch; a list, or a dict that names them: ``metrics={"top_1": f, "top_5": g}``. They need a
       model that keeps its last ``output``, as Sequential and Graph do. ``accuracy``,
       ``top_k_accuracy`` and ``perplexity`` are added up batch by batch; for any other metric the
-      outputs of an epoch are kept. ``metrics=()`` is for models whose output is not class scores.
+      outputs of an epoch are kept. ``metrics=()`` is for models whose output is not class scores;
+    - comm: None, or a communicator of mpi4py, ``MPI.COMM_WORLD``: then every rank of MPI takes its
+      share of each batch, and all take the same steps (see parallel.py).
 
     >>> from chainrule.datasets import make_spiral
     >>> from chainrule.models import TwoLayerNet
@@ -43,10 +45,12 @@ class Trainer:
         model: Model,
         optimizer: UpdateRule,
         metrics: Sequence[Metric] | Mapping[str, Metric] = (accuracy,),
+        comm: Any = None,
     ) -> None:
         arguments.parts(model, optimizer)
         self.model, self.optimizer = model, optimizer
         self.metrics = arguments.named(metrics)
+        self.comm = parallel.communicator(comm)
         self.history = History()
 
     def fit(
@@ -97,17 +101,18 @@ class Trainer:
         fit = arguments.Fit(x, t, epochs, batch_size, validation_data, max_grad_norm, callbacks,
                             rng, batches, accumulate, progress, drop_last, steps_per_epoch)
         self.history = History()
-        with closing(Progress(fit)) as bar:
+        with parallel.together(self, fit), closing(Progress(fit)) as bar:
             for epoch in range(1, fit.epochs + 1):
                 bar.begin(epoch)
                 row = {"epoch": epoch} | self._epoch(epoch, fit, bar)
                 if fit.validation_data is not None:
                     scores = self.evaluate(*fit.validation_data)
                     row |= {f"val_{name}": value for name, value in scores.items()}
+                row = parallel.agreed(self.comm, row)
                 self.history.add_epoch(**row)
                 bar.end(row)
                 stop = [answers.stops(call(self), i) for i, call in enumerate(fit.callbacks)]
-                if any(stop):
+                if parallel.agreed(self.comm, any(stop)):
                     break
         return self.history
 
@@ -117,7 +122,7 @@ class Trainer:
         A training step has three lines: forward, backward, update; with ``accumulate`` the update
         waits for the gradients of several batches.
         """
-        model, optimizer, step = self.model, self.optimizer, Step(self, fit, epoch, bar)
+        model, optimizer, step = self.model, self.optimizer, parallel.step(self, fit, epoch, bar)
         reset_states(model)
         with self.history.in_epoch(epoch):
             for group in fit.groups(epoch):

@@ -104,7 +104,7 @@ def main(arguments):
     except OSError as error:
         return fail(PROGRAM, f"cannot write into {folder}: {error.strerror or error}; "
                                  "choose another folder with --out")
-    except FloatingPointError as error:
+    except (FloatingPointError, ModuleNotFoundError) as error:
         return fail(PROGRAM, str(error))
 
 
@@ -115,13 +115,16 @@ def train(options, data, folder):
     from ...datasets import batches, random_shifts, train_test_split
     from ...optimizers import Adam, cosine_decay
     from ...training import Trainer
+    from ...training.parallel import world
 
     (x, t), (x_test, t_test) = data
     rng = np.random.default_rng(options.seed)
     x, x_val, t, t_val = train_test_split(x, t, test_size=0.1, stratify=t, rng=rng)
     model = MODELS[options.model][1](x.shape[1:], int(t.max()) + 1, rng)
     steps = options.epochs * -(-len(x) // options.batch_size)
-    trainer = Trainer(model, Adam(lr=cosine_decay(options.lr, steps)))
+    comm = world()
+    trainer = Trainer(model, Adam(lr=cosine_decay(options.lr, steps)), comm=comm)
+    speaks = comm is None or comm.rank == 0                 # of several ranks one keeps and tells the result
 
     def shifted():
         for images, labels in batches(x, t, batch_size=options.batch_size, rng=rng):
@@ -131,10 +134,17 @@ def train(options, data, folder):
     try:
         trainer.fit(**samples, epochs=options.epochs, validation_data=(x_val, t_val), progress=not options.quiet)
     except KeyboardInterrupt:
-        keep(trainer, folder)
-        print(f"stopped after {len(trainer.history)} of {options.epochs} epochs; history and weights so far are in {folder}",
-              file=sys.stderr)
+        if speaks:
+            keep(trainer, folder)
+            print(f"stopped after {len(trainer.history)} of {options.epochs} epochs; "
+                  f"history and weights so far are in {folder}", file=sys.stderr)
         return 130
+    except FloatingPointError:
+        if speaks:
+            raise
+        return 2
+    if not speaks:
+        return 0
     keep(trainer, folder)
     first, last = trainer.history.steps["loss"][0], trainer.history["loss"][-1]
     if last > 2 * first:
