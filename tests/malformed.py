@@ -330,8 +330,8 @@ def of_training():
     right("History.to_csv", method(history, "to_csv"), os.path.join(FOLDER, "history.csv"))
     right("History.plot", method(history, "plot"), names=("plot_history",))
     right("clip_gradients", training.clip_gradients, {"W": x}, 1.0)
-    right("random_search", training.random_search, lambda lr: lr, {"lr": training.Uniform(0, 1)}, n_trials=2, rng=0,
-          checkpoint=None, long=("n_trials",))
+    right("random_search", training.random_search, lambda lr: lr, {"lr": training.Uniform(0, 1)},
+          n_trials=2, rng=0, checkpoint=None, long=("n_trials",))
     right("Choice", training.Choice, [1, 2])
     right("Uniform", training.Uniform, 0.0, 1.0)
     right("LogUniform", training.LogUniform, 0.1, 1.0, names=("LogUniform", "Uniform"))
@@ -370,7 +370,8 @@ def of_plotting():
     right("plot_filters", plotting.plot_filters, drawn(4, 2, 3, 3))
     right("plot_gradient_flow", plotting.plot_gradient_flow, flow)
     right("plot_history", plotting.plot_history, record)
-    right("plot_search", plotting.plot_search, training.random_search(lambda lr: lr, {"lr": training.Uniform(0, 1)}, 3, rng=0))
+    space = {"lr": training.Uniform(0, 1)}
+    right("plot_search", plotting.plot_search, training.random_search(lambda lr: lr, space, 3, rng=0))
 
 
 # ---------------------------------------------------------------------------------------------- malformed values

@@ -29,7 +29,8 @@ def test_each_command_prints_what_the_page_shows(command, output, tmp_path):
     for file, text in FILES.items():
         (tmp_path / file).write_text(text, encoding="utf-8")
     words = {"python": sys.executable, "mpiexec": launcher() if "mpiexec" in command else ""}
-    done = subprocess.run([words.get(word, word) for word in command.split()], cwd=tmp_path, capture_output=True,
-                          text=True, timeout=300, env={**os.environ, **ENVIRONMENT})
+    done = subprocess.run([words.get(word, word) for word in command.split()], cwd=tmp_path,
+                          capture_output=True, text=True, timeout=300,
+                          env={**os.environ, **ENVIRONMENT})
     assert done.returncode == 0, done.stderr
     assert done.stdout == output

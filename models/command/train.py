@@ -124,7 +124,7 @@ def train(options, data, folder):
     steps = options.epochs * -(-len(x) // options.batch_size)
     comm = world()
     trainer = Trainer(model, Adam(lr=cosine_decay(options.lr, steps)), comm=comm)
-    speaks = comm is None or comm.rank == 0                 # of several ranks one keeps and tells the result
+    speaks = comm is None or comm.rank == 0                 # one of several ranks keeps the results
 
     def shifted():
         for images, labels in batches(x, t, batch_size=options.batch_size, rng=rng):

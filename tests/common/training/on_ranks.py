@@ -1,4 +1,4 @@
-"""What tests/common/training/test_parallel.py runs on several ranks: ``on_ranks.py CASE FILE`` leaves rank 0's answer in FILE."""
+"""What test_parallel.py runs on several ranks: ``on_ranks.py CASE FILE``; FILE gets rank 0's answer."""
 import json
 import os
 import signal
@@ -8,7 +8,16 @@ from functools import partial
 import numpy as np
 
 from chainrule.common import L2, roc_auc
-from chainrule.layers import Affine, BatchNorm, Dropout, Embedding, ReLU, SigmoidWithLoss, SoftmaxWithLoss, Sum
+from chainrule.layers import (
+    Affine,
+    BatchNorm,
+    Dropout,
+    Embedding,
+    ReLU,
+    SigmoidWithLoss,
+    SoftmaxWithLoss,
+    Sum,
+)
 from chainrule.models import Sequential
 from chainrule.optimizers import SGD, Adam
 from chainrule.training import Trainer
@@ -28,7 +37,8 @@ def affine(n_in, n_out, seed):
 
 
 def network(seed, *layers, loss=None, **options):
-    return Sequential(affine(3, 8, seed), *layers, ReLU(), affine(8, 4, seed + 1), loss=loss or SoftmaxWithLoss(), **options)
+    return Sequential(affine(3, 8, seed), *layers, ReLU(), affine(8, 4, seed + 1),
+                      loss=loss or SoftmaxWithLoss(), **options)
 
 
 def ignored():
@@ -43,19 +53,31 @@ def endless():
         yield X[k % 17:k % 17 + 1 + k % 5], T[k % 17:k % 17 + 1 + k % 5]
 
 
-# name: a function of a seed that makes the model, one that makes the optimizer, x and t, options of the Trainer and of fit
+def summed(seed):
+    return network(seed, loss=SoftmaxWithLoss(reduction="sum"), penalty=L2(0.1))
+
+
+def embedding(seed):
+    return Sequential(Embedding.init(6, 8, rng=seed, dtype=np.float64), Sum(axis=1),
+                      affine(8, 4, seed), loss=SoftmaxWithLoss())
+
+
+def auc(y, t):
+    return roc_auc(y[:, 0], t[:, 0])
+
+
+# name: functions that make the model, of a seed, and the optimizer; x and t; options of Trainer, of fit
 SAME = {
     "plain": (network, rate(0.3), (X, T), {}, {}),
-    "adam-clipped-penalty": (lambda seed: network(seed, penalty=L2(0.1)), partial(Adam, 0.05),
-                             (X, T), {}, {"max_grad_norm": 0.1}),
+    "adam-clipped-penalty": (partial(network, penalty=L2(0.1)), partial(Adam, 0.05), (X, T),
+                             {}, {"max_grad_norm": 0.1}),
     "accumulate": (network, rate(0.3), (X, T), {}, {"accumulate": 2}),
-    "ignored": (lambda seed: network(seed, loss=SoftmaxWithLoss(ignore_label=-1)), rate(0.3), (X, ignored()),
-                {"metrics": ()}, {}),
-    "sum": (lambda seed: network(seed, loss=SoftmaxWithLoss(reduction="sum"), penalty=L2(0.1)), rate(0.03), (X, T), {}, {}),
-    "embedding": (lambda seed: Sequential(Embedding.init(6, 8, rng=seed, dtype=np.float64), Sum(axis=1), affine(8, 4, seed),
-                                          loss=SoftmaxWithLoss()), rate(0.3), (IDS, T), {}, {}),
-    "metrics": (lambda seed: Sequential(affine(3, 1, seed), loss=SigmoidWithLoss()), rate(0.3), (X, T[:, None] % 2),
-                {"metrics": {"auc": lambda y, t: roc_auc(y[:, 0], t[:, 0])}}, {}),
+    "ignored": (lambda seed: network(seed, loss=SoftmaxWithLoss(ignore_label=-1)), rate(0.3),
+                (X, ignored()), {"metrics": ()}, {}),
+    "sum": (summed, rate(0.03), (X, T), {}, {}),
+    "embedding": (embedding, rate(0.3), (IDS, T), {}, {}),
+    "metrics": (lambda seed: Sequential(affine(3, 1, seed), loss=SigmoidWithLoss()), rate(0.3),
+                (X, T[:, None] % 2), {"metrics": [auc]}, {}),
     "batches": (network, rate(0.3), (), {}, {"batches": endless, "steps_per_epoch": 7}),
 }
 
@@ -71,8 +93,8 @@ def train(name, seed, comm=None):
 
 def answer(trainer):
     """What must not depend on the number of ranks."""
-    return {"params": [p.ravel().tolist() for p in trainer.model.params], "epochs": trainer.history.epochs,
-            "steps": trainer.history.steps}
+    return {"params": [p.ravel().tolist() for p in trainer.model.params],
+            "epochs": trainer.history.epochs, "steps": trainer.history.steps}
 
 
 def same(comm):
@@ -84,7 +106,7 @@ def same(comm):
 
 
 def statistics(comm):
-    """One step of one batch: the running mean of the whole batch, and of the shares' variances the mean."""
+    """The running mean and variance after one step."""
     model = network(0, BatchNorm.init(8, dtype=np.float64))
     Trainer(model, SGD(0.1), comm=comm).fit(X, T, epochs=1, batch_size=22, rng=0, progress=False)
     kept = [a.tolist() for a in model.layers[1].buffers.values()]
@@ -93,7 +115,7 @@ def statistics(comm):
 
 
 def dropout(comm):
-    """Ranks drop different units, while one generator for everything leaves the order of batches as it is."""
+    """What each rank draws from a generator that dropout shares with the order of the batches."""
     rng = np.random.default_rng(0)
     model = network(0, Dropout(0.5, rng=rng))
     trainer = Trainer(model, SGD(0.1), comm=comm)
@@ -101,31 +123,33 @@ def dropout(comm):
 
     def look(trainer):
         masks.append(rng.random(4).tolist())
-    trainer.fit(np.tile(X, (2, 1)), np.tile(T, 2), epochs=2, batch_size=8, rng=rng, progress=False, callbacks=[look])
+    trainer.fit(X, T, epochs=2, batch_size=8, rng=rng, progress=False, callbacks=[look])
     return comm.allgather(masks)
 
 
 def stop(comm):
-    """Rank 0 decides when it is enough, rank 0 alone shows a bar."""
+    """After how many epochs each rank stops, where each would stop after another number."""
     trainer = Trainer(network(0), SGD(0.1), comm=comm)
-    trainer.fit(X, T, epochs=9, rng=0, callbacks=[lambda trainer: len(trainer.history) == 2 + comm.rank])
+    enough = 2 + comm.rank
+    trainer.fit(X, T, epochs=9, rng=0, callbacks=[lambda trainer: len(trainer.history) == enough])
     return comm.allgather(len(trainer.history))
 
 
 def nan(comm):
-    """A loss that is not finite on one rank is an error on every rank, where the data are with their index."""
+    """Data that are not finite, on one rank."""
     model = network(0)
     bad = X.copy()
     bad[-1] = np.nan                                        # in the last rank's share
     try:
         with np.errstate(all="ignore"):
-            Trainer(model, SGD(0.1), comm=comm).fit(batches=lambda: [(bad, T)], epochs=1, progress=False)
+            trainer = Trainer(model, SGD(0.1), comm=comm)
+            trainer.fit(batches=lambda: [(bad, T)], epochs=1, progress=False)
     except (FloatingPointError, ValueError) as error:
         return comm.allgather(str(error))
 
 
 def interrupted(comm):
-    """Ctrl-C reaches one rank: all stop after the same step, and keep what they have."""
+    """The epochs and steps that each rank has recorded when Ctrl-C reaches one of them."""
     def press(trainer):
         if comm.rank == comm.size - 1:
             os.kill(os.getpid(), signal.SIGINT)
@@ -137,9 +161,10 @@ def interrupted(comm):
 
 
 def different(comm):
-    """Models of two shapes are refused on every rank."""
+    """Models of two shapes."""
+    model = Sequential(affine(3, 4 + comm.rank, 0), loss=SoftmaxWithLoss())
     try:
-        Trainer(Sequential(affine(3, 4 + comm.rank, 0), loss=SoftmaxWithLoss()), SGD(0.1), comm=comm).fit(X, T, epochs=1)
+        Trainer(model, SGD(0.1), comm=comm).fit(X, T, epochs=1)
     except ValueError as error:
         return comm.allgather(str(error))
 
@@ -148,7 +173,8 @@ def broken(comm, end):
     def callback(trainer):
         if comm.rank == 1:
             end()
-    Trainer(network(0), SGD(0.1), comm=comm).fit(X, T, epochs=10**9, rng=0, progress=False, callbacks=[callback])
+    trainer = Trainer(network(0), SGD(0.1), comm=comm)
+    trainer.fit(X, T, epochs=10**9, rng=0, progress=False, callbacks=[callback])
 
 
 def killed(comm):

@@ -1,22 +1,23 @@
-"""Random search: the same trials wherever they run, failures on record, and a file from which a search goes on."""
+"""Random search: the same trials wherever they run, failures on record, a file from which it goes on."""
 import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ET
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from chainrule.layers import ReLU
 from chainrule.plotting import plot_search
 from chainrule.training import Choice, LogUniform, Uniform, random_search
 from tests.errors import refused
 from tests.ranks import mpiexec
 
+X = {"x": Uniform(0, 1)}
 SPACE = {"lr": LogUniform(1e-4, 1.0), "units": Choice([8, 16, 32]), "p": Uniform(0.0, 0.5)}
 
 
@@ -70,7 +71,8 @@ class TestTrials:
         assert 0 < len(failed) < 12
         for trial in found.trials:
             assert (trial.value is None) == (trial.error is not None) == (trial in failed)
-        assert all("in bowl" in t.error and t.error.endswith("ValueError: too large\n") for t in failed)
+            assert trial.error is None or trial.error.endswith("ValueError: too large\n")
+            assert trial.error is None or "in bowl" in trial.error
 
     @pytest.mark.parametrize("value, last", [
         ("0.5", "TypeError: random_search: objective should return a number, got '0.5'"),
@@ -81,11 +83,11 @@ class TestTrials:
         assert trial.value is None and trial.error.splitlines()[-1] == last
 
     def test_nan_is_never_best_and_a_search_without_any_number_says_so(self):
-        found = random_search(lambda x: float("nan") if x < 0.5 else x, {"x": Uniform(0, 1)}, 20, rng=0)
+        found = random_search(lambda x: float("nan") if x < 0.5 else x, X, 20, rng=0)
         assert found.best.value == min(t.value for t in found.trials if t.value >= 0.5)
         assert np.isnan(found.ranked()[-1].value)
-        with pytest.raises(RuntimeError, match="^random_search: none of the 2 trials gave a number; .* ZeroDivisionError: "):
-            _ = random_search(lambda x: 1 / 0, {"x": Uniform(0, 1)}, 2).best
+        with pytest.raises(RuntimeError, match="^random_search: none of the 2 trials gave .* ZeroDiv"):
+            _ = random_search(lambda x: 1 / 0, X, 2).best
 
 
 class TestTable:
@@ -99,18 +101,12 @@ class TestTable:
         assert len(rows) == 12
 
     def test_html_has_the_same_cells(self):
-        table = ET.fromstring(search()._repr_html_())
-        assert [[cell.text or "" for cell in row] for row in table] == list(search_cells(table, search()))
+        found = search()
+        table = ET.fromstring(found._repr_html_())
+        assert [[cell.text or "" for cell in row] for row in table] == list(found.cells())
 
     def test_a_choice_of_classes_shows_their_names(self):
-        assert " ReLU " in repr(random_search(lambda kind: 1, {"kind": Choice([type("ReLU", (), {})])}, 1))
-
-
-def search_cells(table, found):
-    """The cells that do not change from run to run; the seconds are the table's own."""
-    for row, cells in zip(table, found.cells(), strict=True):
-        at = len(SPACE) + 2
-        yield [*cells[:at], row[at].text, *cells[at + 1:]]
+        assert " ReLU " in repr(random_search(lambda kind: 1, {"kind": Choice([ReLU])}, 1))
 
 
 class TestFile:
@@ -130,7 +126,7 @@ class TestFile:
         assert len(calls) == 13 and bare(found) == bare(search())
         assert found.trials[0].seconds > 0
         before = path.read_bytes()
-        assert bare(search(checkpoint=path)) == bare(found) and path.read_bytes() == before and len(calls) == 13
+        assert bare(search(checkpoint=path)) == bare(found) and path.read_bytes() == before
         assert bare(search(15, checkpoint=path)) == bare(search(15))
 
     def test_without_a_seed_the_file_keeps_one(self, tmp_path):
@@ -140,17 +136,17 @@ class TestFile:
 
     def test_another_search_and_another_file_are_refused(self, tmp_path):
         search(checkpoint=tmp_path / "a.json")
-        with pytest.raises(ValueError, match=r"a\.json holds another search: its trial 0 has .* the same rng go on$"):
+        with pytest.raises(ValueError, match=r"a\.json holds another search: its trial 0 has .* go on$"):
             search(rng=4, checkpoint=tmp_path / "a.json")
         for text in "", "[1]", '{"random_search": 1, "seed": 1}', '{"loss": 1}':
             (tmp_path / "b.json").write_text(text)
-            with pytest.raises(ValueError, match=r"b\.json does not hold a random search; take it away"):
+            with pytest.raises(ValueError, match=r"b\.json does not hold a random search; take it"):
                 search(checkpoint=tmp_path / "b.json")
             assert (tmp_path / "b.json").read_text() == text
 
     def test_a_path_that_cannot_be_written_is_found_before_the_first_trial(self, tmp_path):
         with pytest.raises(OSError, match="random_search: "):
-            random_search(lambda x: pytest.fail("a trial ran"), {"x": Uniform(0, 1)}, 1, checkpoint=tmp_path / "no" / "a")
+            random_search(lambda x: pytest.fail("it ran"), X, 1, checkpoint=tmp_path / "no" / "a")
 
 
 def ends_its_worker(x):
@@ -162,24 +158,25 @@ def ends_its_worker(x):
 class TestExecutors:
     def test_a_broken_pool_is_said_and_what_ended_is_kept(self, tmp_path):
         path = tmp_path / "a.json"
-        with processes(1) as executor, pytest.raises(RuntimeError, match=f"broke.*goes on from {path}$"):
-            random_search(ends_its_worker, {"x": Uniform(0, 1)}, 9, rng=0, executor=executor, checkpoint=path)
-        first = [t.params["x"] for t in random_search(lambda x: x, {"x": Uniform(0, 1)}, 9, rng=0).trials]
-        kept = json.loads(path.read_text())["random_search"]
-        assert [int(i) for i in kept] == list(range(next(i for i, x in enumerate(first) if x > 0.5)))
+        with processes(1) as pool, pytest.raises(RuntimeError, match=f"broke.*goes on from {path}$"):
+            random_search(ends_its_worker, X, 9, rng=0, executor=pool, checkpoint=path)
+        drawn = [trial.params["x"] for trial in random_search(lambda x: x, X, 9, rng=0).trials]
+        deadly = next(i for i, x in enumerate(drawn) if x > 0.5)
+        assert list(json.loads(path.read_text())["random_search"]) == [str(i) for i in range(deadly)]
 
     def test_a_function_that_cannot_be_sent_is_refused(self):
-        with processes(1) as executor, pytest.raises(TypeError, match="be a function that can be sent to the workers"):
-            random_search(lambda x: x, {"x": Uniform(0, 1)}, 3, executor=executor)
+        with processes(1) as pool, pytest.raises(TypeError, match="be a function that can be sent"):
+            random_search(lambda x: x, X, 3, executor=pool)
 
     def test_dask_with_a_worker_killed_in_the_middle(self, tmp_path):
-        pytest.importorskip("distributed", reason="dask and distributed are not installed (extra search)")
-        done = subprocess.run([sys.executable, "-W", "ignore", "-c", DASK], cwd=tmp_path, capture_output=True, text=True,
-                              timeout=120, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+        pytest.importorskip("distributed", reason="distributed is not installed (extra search)")
+        (tmp_path / "job.py").write_text(DASK)
+        done = subprocess.run([sys.executable, "-W", "ignore", "job.py"], cwd=tmp_path, text=True,
+                              capture_output=True, timeout=120)
         assert done.returncode == 0, done.stderr
         killed, *values = json.loads(done.stdout.splitlines()[-1])
         assert killed
-        assert values == [trial.value for trial in random_search(slow, {"x": Uniform(0, 1)}, 12, rng=0).trials]
+        assert values == [trial.value for trial in random_search(noisy, X, 12, rng=0).trials]
 
     def test_mpi(self, tmp_path):
         (tmp_path / "job.py").write_text(MPI)
@@ -187,17 +184,16 @@ class TestExecutors:
         assert done.returncode == 0, done.stderr
         ranks, *values = json.loads(done.stdout.splitlines()[-1])
         assert set(ranks) == {1, 2}
-        assert values == [trial.value for trial in random_search(slow, {"x": Uniform(0, 1)}, 12, rng=0).trials]
+        assert values == [trial.value for trial in random_search(noisy, X, 12, rng=0).trials]
 
 
-def slow(x, rng):
-    time.sleep(0.01)
+def noisy(x, rng):
     return x + rng.random()
 
 
 DASK = """
 import json, os, signal, threading, time
-from distributed import Client, LocalCluster
+from distributed import Client
 from chainrule.training import Uniform, random_search
 
 def slow(x, rng):
@@ -211,7 +207,7 @@ def kill(client, killed):
     killed.append(pid)
 
 if __name__ == "__main__":
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
         killed = []
         thread = threading.Thread(target=kill, args=(client, killed))
         thread.start()
@@ -245,17 +241,19 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("change, error, message", [
     (dict(objective=3), TypeError, "random_search: objective should be a function, got 3"),
     (dict(n_trials=0), ValueError, "random_search: n_trials should be at least 1, got 0"),
-    (dict(space={}), TypeError, 'random_search: space should be a dict of at least one name, got {}; '
+    (dict(space={}), TypeError, "random_search: space should be a dict of at least one name, got {}; "
                                 'as in {"lr": LogUniform(1e-4, 1e-1)}'),
-    (dict(space={"lr": (0, 1)}), TypeError, "random_search: space['lr'] should be drawn, as by Choice or LogUniform, "
-                                            'got (0, 1); as in {"lr": LogUniform(1e-4, 1e-1)}'),
-    (dict(space={"rng": Uniform(0, 1)}), ValueError, "random_search: space should have names of arguments, other than rng, "
-                                                     "got 'rng'"),
-    (dict(space={"x": Uniform(0, 1)}), TypeError, "random_search: objective should take x and need no more, "
-                                                  "got bowl(lr, units, p, rng)"),
-    (dict(executor=4), TypeError, "random_search: executor should be a concurrent.futures.Executor or None, got 4"),
-    (dict(rng=-1), ValueError, "random_search: rng should be a numpy.random.Generator, a seed (a whole number of at least 0) "
-                               "or None, got -1"),
+    (dict(space={"lr": (0, 1)}), TypeError,
+     "random_search: space['lr'] should be drawn, as by Choice or LogUniform, got (0, 1); "
+     'as in {"lr": LogUniform(1e-4, 1e-1)}'),
+    (dict(space={"rng": Uniform(0, 1)}), ValueError,
+     "random_search: space should have names of arguments, other than rng, got 'rng'"),
+    (dict(space=X), TypeError,
+     "random_search: objective should take x and need no more, got bowl(lr, units, p, rng)"),
+    (dict(executor=4), TypeError,
+     "random_search: executor should be a concurrent.futures.Executor or None, got 4"),
+    (dict(rng=-1), ValueError, "random_search: rng should be a numpy.random.Generator, "
+                               "a seed (a whole number of at least 0) or None, got -1"),
 ])
 def test_malformed_calls(change, error, message):
     call = dict(objective=bowl, space=SPACE, n_trials=1) | change
@@ -264,9 +262,10 @@ def test_malformed_calls(change, error, message):
 
 
 @pytest.mark.parametrize("make, error, message", [
-    (lambda: Choice([]), TypeError, "Choice: values should be a list of at least one value, got []; as in Choice([16, 32, 64])"),
-    (lambda: Choice("abc"), TypeError, "Choice: values should be a list of at least one value, got 'abc'; "
-                                       "as in Choice([16, 32, 64])"),
+    (lambda: Choice([]), TypeError,
+     "Choice: values should be a list of at least one value, got []; as in Choice([16, 32, 64])"),
+    (lambda: Choice("abc"), TypeError,
+     "Choice: values should be a list of at least one value, got 'abc'; as in Choice([16, 32, 64])"),
     (lambda: Uniform(1, 1), ValueError, "Uniform: high should be a number above low, got 1"),
     (lambda: Uniform(2, 1), ValueError, "Uniform: high should be a number above low, got 1"),
     (lambda: LogUniform(0, 1), ValueError, "LogUniform: low should be a positive number, got 0"),
@@ -281,10 +280,12 @@ def test_plot():
     found = search()
     axes = plot_search(found)
     try:
-        assert [ax.get_xlabel() for ax in axes] == list(SPACE) and [ax.get_xscale() for ax in axes] == ["log", "linear", "linear"]
+        assert [ax.get_xlabel() for ax in axes] == list(SPACE)
+        assert [ax.get_xscale() for ax in axes] == ["log", "linear", "linear"]
         lr, units, _ = ({line.get_label(): line for line in ax.get_lines()} for ax in axes)
         ended = [trial for trial in found.trials if trial.value is not None]
-        np.testing.assert_array_equal(lr["trials"].get_xydata(), [(t.params["lr"], t.value) for t in ended])
+        points = [(trial.params["lr"], trial.value) for trial in ended]
+        np.testing.assert_array_equal(lr["trials"].get_xydata(), points)
         assert lr["best"].get_xydata().tolist() == [[found.best.params["lr"], found.best.value]]
         assert len(lr["no number"].get_xdata()) == 12 - len(ended)
         assert [label.get_text() for label in axes[1].get_xticklabels()] == ["8", "16", "32"]
