@@ -370,8 +370,8 @@ def of_plotting():
     right("plot_filters", plotting.plot_filters, drawn(4, 2, 3, 3))
     right("plot_gradient_flow", plotting.plot_gradient_flow, flow)
     right("plot_history", plotting.plot_history, record)
-    space = {"lr": training.Uniform(0, 1)}
-    right("plot_search", plotting.plot_search, training.random_search(lambda lr: lr, space, 3, rng=0))
+    search = training.random_search(lambda lr: lr, {"lr": training.Uniform(0, 1)}, 3, rng=0)
+    right("plot_search", plotting.plot_search, search)
 
 
 # ---------------------------------------------------------------------------------------------- malformed values

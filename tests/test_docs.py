@@ -1,4 +1,4 @@
-"""The pages of docs/ as a reader follows them: every file written, every command run, every output compared."""
+"""The pages of docs/ as a reader follows them: files written, commands run, outputs compared."""
 import os
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What test_parallel.py runs on several ranks: ``on_ranks.py CASE FILE``; FILE gets rank 0's answer."""
+"""What test_parallel.py runs on ranks: ``on_ranks.py CASE FILE``; FILE gets rank 0's answer."""
 import json
 import os
 import signal
@@ -66,7 +66,7 @@ def auc(y, t):
     return roc_auc(y[:, 0], t[:, 0])
 
 
-# name: functions that make the model, of a seed, and the optimizer; x and t; options of Trainer, of fit
+# name: functions that make the model, of a seed, and the optimizer; data; options of Trainer, of fit
 SAME = {
     "plain": (network, rate(0.3), (X, T), {}, {}),
     "adam-clipped-penalty": (partial(network, penalty=L2(0.1)), partial(Adam, 0.05), (X, T),

@@ -33,7 +33,7 @@ def shared(request, tmp_path_factory):
 
 @pytest.mark.parametrize("name", on_ranks.SAME)
 def test_the_steps_of_one_process_with_the_whole_batch(shared, name):
-    """Some shares are unequal, some have no rows: the batches have 5 rows, an epoch's last one 2."""
+    """Some shares are unequal, some have no rows: batches have 5 rows, the last of an epoch 2."""
     alone = on_ranks.answer(on_ranks.train(name, seed=0))
     for mine, theirs in zip(alone["params"], shared[name]["params"], strict=True):
         np.testing.assert_allclose(theirs, mine, rtol=1e-6, atol=1e-9)
@@ -85,7 +85,7 @@ def test_models_that_differ_are_refused(tmp_path):
 @pytest.mark.parametrize("n", [2, 4])
 @pytest.mark.parametrize("case, sentence", [
     ("killed", "KILLED BY SIGNAL: 9|signal 9|Killed"),
-    ("failing", "Trainer.fit: rank 1 of .* failed, which ends all of them: OSError: the disk is full")])
+    ("failing", "fit: rank 1 of .* failed, which ends all of them: OSError: the disk is full")])
 def test_a_rank_that_is_lost_ends_all_with_a_sentence(case, sentence, n, tmp_path):
     done = mpiexec(n, PROGRAM, case, tmp_path / "answer", seconds=60)
     assert done.returncode
@@ -102,7 +102,8 @@ def test_what_is_not_a_communicator_is_refused():
 def test_the_command_trains_on_all_ranks(tmp_path):
     outputs = {}
     for n in 1, 2:
-        done = mpiexec(n, "-m", "chainrule", *["train", "--epochs", "2", "--out"], str(n), cwd=tmp_path)
+        options = ["--epochs", "2", "--out", str(n)]
+        done = mpiexec(n, "-m", "chainrule", "train", *options, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         with open(tmp_path / str(n) / "mlp-digits" / "history.csv", newline="") as file:
             outputs[n] = done.stdout.splitlines(), list(csv.DictReader(file))

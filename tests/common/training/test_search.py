@@ -1,4 +1,4 @@
-"""Random search: the same trials wherever they run, failures on record, a file from which it goes on."""
+"""Random search: the same trials wherever they run, failures on record, a file to go on from."""
 import json
 import multiprocessing
 import os
@@ -86,7 +86,7 @@ class TestTrials:
         found = random_search(lambda x: float("nan") if x < 0.5 else x, X, 20, rng=0)
         assert found.best.value == min(t.value for t in found.trials if t.value >= 0.5)
         assert np.isnan(found.ranked()[-1].value)
-        with pytest.raises(RuntimeError, match="^random_search: none of the 2 trials gave .* ZeroDiv"):
+        with pytest.raises(RuntimeError, match="^random_search: none of the 2 trials .* ZeroDiv"):
             _ = random_search(lambda x: 1 / 0, X, 2).best
 
 
@@ -136,7 +136,7 @@ class TestFile:
 
     def test_another_search_and_another_file_are_refused(self, tmp_path):
         search(checkpoint=tmp_path / "a.json")
-        with pytest.raises(ValueError, match=r"a\.json holds another search: its trial 0 has .* go on$"):
+        with pytest.raises(ValueError, match=r"a\.json holds another search: its trial 0 .* go on$"):
             search(rng=4, checkpoint=tmp_path / "a.json")
         for text in "", "[1]", '{"random_search": 1, "seed": 1}', '{"loss": 1}':
             (tmp_path / "b.json").write_text(text)
@@ -158,11 +158,12 @@ def ends_its_worker(x):
 class TestExecutors:
     def test_a_broken_pool_is_said_and_what_ended_is_kept(self, tmp_path):
         path = tmp_path / "a.json"
-        with processes(1) as pool, pytest.raises(RuntimeError, match=f"broke.*goes on from {path}$"):
+        with processes(1) as pool, pytest.raises(RuntimeError, match=f"broke.* on from {path}$"):
             random_search(ends_its_worker, X, 9, rng=0, executor=pool, checkpoint=path)
         drawn = [trial.params["x"] for trial in random_search(lambda x: x, X, 9, rng=0).trials]
         deadly = next(i for i, x in enumerate(drawn) if x > 0.5)
-        assert list(json.loads(path.read_text())["random_search"]) == [str(i) for i in range(deadly)]
+        kept = json.loads(path.read_text())["random_search"]
+        assert list(kept) == [str(i) for i in range(deadly)]
 
     def test_a_function_that_cannot_be_sent_is_refused(self):
         with processes(1) as pool, pytest.raises(TypeError, match="be a function that can be sent"):
@@ -241,8 +242,8 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("change, error, message", [
     (dict(objective=3), TypeError, "random_search: objective should be a function, got 3"),
     (dict(n_trials=0), ValueError, "random_search: n_trials should be at least 1, got 0"),
-    (dict(space={}), TypeError, "random_search: space should be a dict of at least one name, got {}; "
-                                'as in {"lr": LogUniform(1e-4, 1e-1)}'),
+    (dict(space={}), TypeError, "random_search: space should be a dict of at least one name, "
+                                'got {}; as in {"lr": LogUniform(1e-4, 1e-1)}'),
     (dict(space={"lr": (0, 1)}), TypeError,
      "random_search: space['lr'] should be drawn, as by Choice or LogUniform, got (0, 1); "
      'as in {"lr": LogUniform(1e-4, 1e-1)}'),
@@ -264,8 +265,8 @@ def test_malformed_calls(change, error, message):
 @pytest.mark.parametrize("make, error, message", [
     (lambda: Choice([]), TypeError,
      "Choice: values should be a list of at least one value, got []; as in Choice([16, 32, 64])"),
-    (lambda: Choice("abc"), TypeError,
-     "Choice: values should be a list of at least one value, got 'abc'; as in Choice([16, 32, 64])"),
+    (lambda: Choice("a"), TypeError,
+     "Choice: values should be a list of at least one value, got 'a'; as in Choice([16, 32, 64])"),
     (lambda: Uniform(1, 1), ValueError, "Uniform: high should be a number above low, got 1"),
     (lambda: Uniform(2, 1), ValueError, "Uniform: high should be a number above low, got 1"),
     (lambda: LogUniform(0, 1), ValueError, "LogUniform: low should be a positive number, got 0"),
