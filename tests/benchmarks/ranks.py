@@ -2,8 +2,8 @@
 
     for n in 1 2 4; do mpiexec -n $n python tests/benchmarks/ranks.py; done
 
-One thread per rank. Rank 0 prints, in milliseconds: the step; then, what the formula is made of, the
-step of one process alone with all rows and with its share, and the Allreduce alone.
+One thread per rank. Rank 0 prints, in milliseconds: the step; then what the formula is made of, the
+step of one process alone with all rows and with its share, and the Allreduce by itself.
 """
 import os
 

@@ -66,7 +66,7 @@ def auc(y, t):
     return roc_auc(y[:, 0], t[:, 0])
 
 
-# name: functions that make the model, of a seed, and the optimizer; data; options of Trainer, of fit
+# name: functions that make the model (of a seed) and the optimizer; data; options of Trainer, fit
 SAME = {
     "plain": (network, rate(0.3), (X, T), {}, {}),
     "adam-clipped-penalty": (partial(network, penalty=L2(0.1)), partial(Adam, 0.05), (X, T),
