@@ -115,16 +115,12 @@ def statistics(comm):
 
 
 def dropout(comm):
-    """What each rank draws from a generator that dropout shares with the order of the batches."""
-    rng = np.random.default_rng(0)
-    model = network(0, Dropout(0.5, rng=rng))
-    trainer = Trainer(model, SGD(0.1), comm=comm)
-    masks = []
-
-    def look(trainer):
-        masks.append(rng.random(4).tolist())
-    trainer.fit(X, T, epochs=2, batch_size=8, rng=rng, progress=False, callbacks=[look])
-    return comm.allgather(masks)
+    """What the generator of dropout draws next on each rank, after each epoch."""
+    rng, drawn = np.random.default_rng(0), []
+    trainer = Trainer(network(0, Dropout(0.5, rng=rng)), SGD(0.1), comm=comm)
+    trainer.fit(X, T, epochs=2, batch_size=8, rng=1, progress=False,
+                callbacks=[lambda trainer: drawn.append(rng.random())])
+    return comm.allgather(drawn)
 
 
 def stop(comm):
