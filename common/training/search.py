@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -272,7 +272,7 @@ class File:
         return [i for i in range(len(trials)) if str(i) not in self.ended]
 
     def keep(self, i, trial):
-        self.ended[str(i)] = asdict(trial) | {"params": texts(trial.params)}
+        self.ended[str(i)] = vars(trial) | {"params": texts(trial.params)}
         self.write()
 
     def write(self):
@@ -329,7 +329,8 @@ def shown(value, form=""):
     """A value of a Choice in a few letters; of a function or a class its name."""
     if isinstance(value, float):
         return format(float(value), form) if form else repr(float(value))
-    return re.sub(r" at 0x\w+", "", getattr(value, "__qualname__", None) or repr(value))
+    text = getattr(value, "__qualname__", None) or repr(value)
+    return " ".join(re.sub(r" at 0x\w+", "", text).split())
 
 
 def texts(params):

@@ -108,6 +108,10 @@ class TestTable:
     def test_a_choice_of_classes_shows_their_names(self):
         assert " ReLU " in repr(random_search(lambda kind: 1, {"kind": Choice([ReLU])}, 1))
 
+    def test_every_value_stays_in_its_row(self):
+        found = random_search(lambda W: 1, {"W": Choice([np.eye(2)])}, 1)
+        assert repr(found).splitlines()[1].startswith("0      array([[1., 0.], [0., 1.]])  1  ")
+
 
 class TestFile:
     def test_a_search_goes_on_where_it_was_stopped(self, tmp_path):
