@@ -346,6 +346,11 @@ def of_training():
     right("History.plot", method(history, "plot"), names=("plot_history",))
     right("LivePlot", training.LivePlot)
     right("clip_gradients", training.clip_gradients, {"W": x}, 1.0)
+    right("random_search", training.random_search, lambda lr: lr, {"lr": training.Uniform(0, 1)},
+          n_trials=2, rng=0, checkpoint=None, long=("n_trials",))
+    right("Choice", training.Choice, [1, 2])
+    right("Uniform", training.Uniform, 0.0, 1.0)
+    right("LogUniform", training.LogUniform, 0.1, 1.0, names=("LogUniform", "Uniform"))
 
 
 def of_gradcheck():
@@ -382,6 +387,8 @@ def of_plotting():
     right("plot_gradient_flow", plotting.plot_gradient_flow, flow)
     right("plot_history", plotting.plot_history, record)
     right("plot_history", plotting.plot_history, {"one": record, "two": record})
+    search = training.random_search(lambda lr: lr, {"lr": training.Uniform(0, 1)}, 3, rng=0)
+    right("plot_search", plotting.plot_search, search)
 
 
 # ---------------------------------------------------------------------------------------------- malformed values

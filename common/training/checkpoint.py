@@ -62,7 +62,9 @@ class Checkpoint:
             self.write(trainer)
 
     def write(self, trainer: Any) -> None:
-        """Write the file, whatever ``every`` and ``best`` say."""
+        """Write the file, whatever ``every`` and ``best`` say; of several ranks the first does."""
+        if getattr(trainer, "comm", None) is not None and trainer.comm.rank:
+            return
         arrays: dict[str, Any] = {}
         tree = pack(contents(trainer.run), "training", arrays)
         with naming("Checkpoint", self.path):

@@ -2,7 +2,7 @@
 from itertools import chain, islice
 
 from ..common.rng import state_for
-from . import answers
+from . import answers, parallel
 from .checkpoint import WHO, same
 from .history import History
 from .state import generators, plain, put_back, recurrent
@@ -67,6 +67,7 @@ class Run:
             if answers.stops(call(self.trainer), i):
                 self.ended = True
                 self.final |= hasattr(call, "load_state")      # a function may let it go on later
+        self.ended = parallel.agreed(getattr(self.trainer, "comm", None), self.ended)
 
     def tell(self, moment):
         for _, call in self.callbacks:
