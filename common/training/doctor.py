@@ -80,7 +80,8 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
         trainer.metrics = {}
     given = {} if options.get("batches") is not None else {"x": x, "t": t}
     try:
-        trainer.fit(**given, **options)
+        with np.errstate(all="ignore"):
+            trainer.fit(**given, **options)
     except FloatingPointError as error:
         examination.not_finite(error)
         return examination.report()
@@ -163,7 +164,10 @@ class Examination:
             return
         self.findings += signals.straight(case.origin[0], some[0], before)
         trial = case.trial(prepare=None)
-        self.lr = rate_of(case.trainer.optimizer, 0)
+        planned = case.epochs * case.steps_per_epoch
+        plan = [rate_of(case.trainer.optimizer, int(k)) for k in np.linspace(0, planned - 1, 50)]
+        self.lr = None if plan[0] is None else max(plan)
+        self.findings += of_schedule(plan)
         wanted = 1.0 if self.lr is None or self.lr >= 1e-4 else 1e-3 / max(self.lr, 1e-12)
         quick = case.trial(rate=wanted)
         if self.lr == 0:
@@ -205,6 +209,8 @@ class Examination:
             return
         middle = int(np.argmin(np.abs(np.log(rates.rates / (rates.current or 1.0)))))
         now, start = rates.losses[middle], rates.start
+        if not math.isfinite(start):
+            return
         low, high = rates.losses[:middle - 1], rates.losses[middle + 2:]
         text = f"after {rates.steps} steps the loss is {now:.4g}, from {start:.4g}; with {{}} {{}}"
         if self.lr == 0:
@@ -261,22 +267,19 @@ class Examination:
         self.findings += self.unbalanced(trainer.model)
         self.findings += self.mismatched()
         self.findings += self.unmoved(trainer.model)
-        if self.well():
+        if self.well(history):
             return True
-        found = list(diagnosis.findings)
         self.findings = [f for f in self.findings if f.certain or self.confirmed(f)]
         over = self.overfits(history)
-        if over is not None:
-            self.findings.append(over)
-        if not self.has("learning-rate-too-high", "learning-rate-too-low"):
-            self.findings += [f for f in found if f.code == "learning-rate-too-high"]
+        self.findings += [] if over is None else [over]
+        self.findings += self.of_dropout_and_batches()
+        if not self.has("learning-rate-too-high", "learning-rate-too-low", "non-finite"):
+            self.findings += [f for f in diagnosis.findings if f.code == "learning-rate-too-high"]
         if not self.findings:
             late = signals.Signals(trainer.model, *case.sample(128))
             self.findings += signals.flat_units(late, "after training")
         if not [f for f in self.findings if f.code != "imbalanced-classes"]:
-            self.findings += self.by_trying(history)
-        if not self.findings:
-            self.findings += found
+            self.findings += self.of_time_and_size(history)
         return False
 
     def score(self, model, data):
@@ -315,29 +318,25 @@ class Examination:
             return np.round(y.reshape(t.shape)) == t
         return None
 
-    def well(self):
+    def well(self, history):
         """Whether the result is as good as that of a simple method, and no guess."""
         base, chance = self.baseline, self.baseline.chance
         score = self.train if self.val is None else self.val
         simple = base.held_out if base.validation is None else base.validation
-        history = self.trainer.history
-        val = history.epochs.get("val_loss")
+        val, loss = history.epochs.get("val_loss"), history["loss"]
+        rise = 1.0 if val is None else val[-1] / max(min(val), 1e-12)
         if score is None:
-            first = history.steps["loss"][0]
-            return history["loss"][-1] < 0.6 * first and (
-                val is None or val[-1] < 1.2 * min(val)) and not self.could_be_better()
+            return loss[-1] < 0.6 * history.steps["loss"][0] and (
+                rise < 1.2 and not self.could_be_better())
         if self.task.kind == "several":
             chance = float(np.maximum(self.case.t.mean(0), 1 - self.case.t.mean(0)).mean())
-        gap = self.train - score
-        if gap > 0.12 and score < 0.9:
+        if rise > 1.5 and loss[-1] < 0.5 * val[-1] and score < 0.9:
             return False
         if simple is None or simple < chance + 0.1 * (1 - chance):
             return score > chance + 0.5 * (1 - chance) or (
-                score > chance + 0.1 * (1 - chance) and not self.could_be_better())
-        if score > min(simple - 0.02, 0.97):
-            return not (val is not None and val[-1] > 2.5 * min(val) and score < 0.9)
-        return score > simple - 0.1 and score > chance + 0.6 * (
-            simple - chance) and not self.could_be_better()
+                score > chance + 0.1 * (1 - chance) and self.train - score < 0.2
+                and not self.could_be_better())
+        return score > min(simple - 0.02, 0.97)
 
     def could_be_better(self):
         """Whether another learning rate reaches in a few steps what this training did not."""
@@ -436,11 +435,10 @@ class Examination:
         val, loss = history.epochs.get("val_loss"), history["loss"]
         if val is None or self.val is None or self.train is None:
             return None
-        low = int(np.argmin(val))
-        gap = self.train - self.val
-        rises = val[-1] > 1.15 * val[low] and low < len(val) - 1
-        if gap > 0.1 and (rises or gap > 0.2) and loss[-1] < 0.7 * val[-1] or (
-                rises and val[-1] > 1.5 * val[low] and loss[-1] < 0.5 * val[-1]):
+        low, gap = int(np.argmin(val)), self.train - self.val
+        rise = val[-1] / max(val[low], 1e-12) if low < len(val) - 1 else 1.0
+        if loss[-1] < 0.7 * val[-1] and (gap > 0.1 and rise > 1.15 or gap > 0.3) or (
+                rise > 1.5 and loss[-1] < 0.5 * val[-1]):
             return Finding("overfitting", "val_loss", f"{val[low]:.4g} in epoch {low + 1}, "
                            f"{val[-1]:.4g} at the end, where the training loss is {loss[-1]:.4g}; "
                            f"{self.train:.3f} in training, {self.val:.3f} in validation",
@@ -448,53 +446,77 @@ class Examination:
                            f"after epoch {low + 1}")
         return None
 
-    def by_trying(self, history):
-        """Causes that show when a copy is trained from the same start with one thing changed."""
-        case = self.case
-        total = case.epochs * case.steps_per_epoch
-        last, budget = self.trained_loss(), min(total, 1500)
-        samples_seen = budget * case.batch_size
+    def reached(self, steps, seconds=2.5, **changes):
+        """The loss of a copy trained from the same start with something changed."""
+        trial = self.case.trial(**changes)
+        trial.run(int(steps), seconds)
+        return trial.loss(*self.case.sample())
 
-        def reached(steps, **changes):
-            trial = case.trial(**changes)
-            trial.run(int(steps), 2.5)
-            return trial.loss(*case.sample())
-        drops = [layer for layer in walk(case.origin[0]) if getattr(layer, "p", 0.0) and "rng" in
-                 getattr(layer, "buffers", {}) and layer.p >= 0.6]
+    def of_dropout_and_batches(self):
+        """Whether less dropout, or batches of 32, would have helped."""
+        case, last = self.case, self.trained_loss()
+        total = case.epochs * case.steps_per_epoch
+        drops = [layer.p for layer in walk(case.origin[0]) if getattr(layer, "p", 0.0)
+                 and "rng" in getattr(layer, "buffers", {}) and layer.p >= 0.6]
         if drops:
-            without = reached(budget, prepare=no_dropout)
+            without = self.reached(min(total, 1500), prepare=no_dropout)
             if without < 0.8 * last:
-                yield Finding("dropout-too-high", f"Dropout(p={max(d.p for d in drops)})",
-                              f"without it {budget} steps end with a loss of {without:.4g}, not "
+                yield Finding("dropout-too-high", f"Dropout(p={max(drops)})", f"without it "
+                              f"{min(total, 1500)} steps end with a loss of {without:.4g}, not "
                               f"{last:.4g}", "p=0.2 to 0.5")
-                return
         N, B = len(case.t), case.batch_size
         if case.function is None and (B > max(64, N / 4) or B <= 2) and N >= 60:
-            loss = reached(min(samples_seen / 32, 2000), batch_size=32)
+            steps = min(case.epochs * -(-N // 32), 2000)
+            loss = self.reached(steps, batch_size=32)
             if loss < 0.75 * last:
                 yield Finding("batch-size", f"batch_size={B}", f"{total} steps; with batches of 32 "
                               f"and as many epochs the loss is {loss:.4g}, not {last:.4g}",
                               "batch_size=32")
-                return
-        more = reached(min(10 * total, 4000))
-        if more < 0.7 * last and falling(history):
+
+    def of_time_and_size(self, history):
+        """Whether the training ended too early, or the model cannot hold what there is to learn."""
+        case, last, loss = self.case, self.trained_loss(), history["loss"]
+        total = case.epochs * case.steps_per_epoch
+        fell = (loss[-2] - loss[-1]) / loss[-2] if len(loss) > 1 else 1.0
+        more = self.reached(min(10 * total, 4000))
+        if more < 0.8 * last and (fell > 0.06 or len(loss) <= 5 or self.poor()):
             yield Finding("too-few-epochs", f"epochs={case.epochs}", f"the loss is {last:.4g} and "
                           f"still falls; ten times the steps lead to {more:.4g}", "more epochs")
             return
-        if self.task.kind != "several" and self.rates is not None and more > 0.6 * last:
-            width = narrowest(case.origin[0])
-            yield Finding("too-small-model", "the model", f"{width} the loss stays at {last:.4g}, "
-                          f"{more:.4g} after more steps; a simple method does better: "
-                          f"{self.measured['right, or R²']}", "wider or more hidden layers")
+        held = self.memorized()
+        if held > 0.3 and more > 0.6 * last:
+            yield Finding("too-small-model", "the model", f"{narrowest(case.origin[0])} of one "
+                          f"batch of 32 samples it learns no more than a loss of {held:.0%} of the "
+                          f"first, in 400 steps; {self.measured['right, or R²']}",
+                          "wider or more hidden layers")
+        elif self.poor() and self.rates is not None:
+            best = self.rates.best
+            low = best > (self.rates.current or best)
+            yield Finding(f"learning-rate-too-{'low' if low else 'high'}", "optimizer.lr",
+                          f"{repr(self.rates)}; this training ends at {last:.4g}",
+                          f"about {best / 3:.1g}")
+
+    def poor(self):
+        """Whether the result is nearer to chance than to a simple method's."""
+        base, score = self.baseline, self.train
+        if score is None or base.held_out is None:
+            return self.could_be_better()
+        return score < 0.5 * (base.chance + max(base.held_out, 0.5 * (1 + base.chance)))
+
+    def memorized(self):
+        """Which share of the loss is left after 400 steps on one small batch, at the best rate."""
+        x, t = self.case.sample(32)
+        shares = []
+        for rate in (1.0, self.rates.best / self.rates.current if self.rates.current else 1.0, 10.0):
+            trial = self.case.trial(rate=rate, x=x, t=t, batch_size=len(t), prepare=no_dropout)
+            first = trial.loss(x, t)
+            trial.run(400, 0.7)
+            shares.append(trial.loss(x, t) / first if first > 0 else 0.0)
+        return min(shares)
 
     def report(self, healthy=False):
         findings = [f for f in self.findings if f.certain or not healthy]
         return Report(type(self.trainer.model).__name__, findings, self.measured)
-
-
-def falling(history):
-    loss = history["loss"]
-    return len(loss) < 4 or loss[-1] < 0.99 * loss[-1 - max(1, len(loss) // 4)]
 
 
 def resized(y, t):
@@ -508,6 +530,16 @@ def part(task, case):
     if task.labels is not None:
         few.labels = task.labels[np.random.default_rng(0).permutation(len(case.t))[:128]]
     return few
+
+
+def of_schedule(plan):
+    """A learning rate that is next to nothing for most of the training."""
+    if plan[0] is not None and max(plan) > 0:
+        gone = sum(lr < 1e-4 * max(plan) for lr in plan) / len(plan)
+        if gone > 0.7:
+            yield Finding("learning-rate-too-low", "optimizer.lr", f"it falls from {max(plan):.3g} "
+                          f"to {plan[-1]:.3g}: for {gone:.0%} of the steps it is next to nothing",
+                          "a schedule that falls over the whole training, such as cosine_decay")
 
 
 def rate_of(optimizer, step):

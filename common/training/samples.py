@@ -58,7 +58,7 @@ def scales(x, t, task, names=("x",)):
 
 
 def validation_scales(x, x_val):
-    for i, (a, b) in enumerate(zip(x, x_val)):
+    for a, b in zip(x, x_val):
         if are_ids(a) or a.shape[1:] != b.shape[1:] or len(b) < 5:
             continue
         a, b = columns(a[:5000]), columns(b[:5000])

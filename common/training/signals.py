@@ -117,7 +117,7 @@ def first_values(signals):
     for path, layer in signals.weights:
         if path in signals.tables:
             continue
-        for i, p in enumerate(layer.params):
+        for p in layer.params:
             if p.ndim < 2 or not np.any(p):
                 continue
             gain = variance_gain(p)
@@ -237,7 +237,7 @@ def not_moved(before, after):
 
 def straight(model, x, before):
     """Layers of weights one after the other with nothing but straight lines between."""
-    lines, chain, path0 = [], [], None
+    lines, chain = [], []
     order = list(before.watch.made)
     weights = {path for path, _ in before.weights}
     for path in order:

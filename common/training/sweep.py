@@ -72,12 +72,12 @@ def lr_range(trainer: Any, x: Inputs, t: ArrayLike, steps: int = 50, ax: Axes | 
 def sweep(case, steps, seconds=math.inf, factors=FACTORS):
     """``lr_range`` without the picture."""
     lr = getattr(case.trainer.optimizer, "lr", None)
-    lr = lr(max(0, steps // 2)) if callable(lr) else lr
+    if callable(lr):
+        lr = max(lr(k) for k in range(steps))
     x, t = case.sample()
     start, losses = case.trial().loss(x, t), []
     for factor in factors:
         trial = case.trial(rate=factor)
         made = trial.run(steps, seconds / len(factors))
         losses.append(trial.loss(x, t) if np.isfinite(made).all() else math.inf)
-    losses = [loss if math.isfinite(loss) else math.inf for loss in losses]
     return LearningRates(np.array(factors) * (lr or 1.0), losses, start, steps, lr)

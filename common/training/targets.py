@@ -18,7 +18,7 @@ class Task:
     exclude each other) or "values"; ``labels``, whole numbers (N, ...), of the first two."""
 
     def __init__(self, t, loss=None, autoencoder=False):
-        self.kind, self.labels, self.codes = "values", None, False
+        self.kind, self.labels, self.codes, self.one_hot = "values", None, False, False
         whole = t.dtype.kind in "iub" or t.dtype.kind == "f" and bool((t == np.floor(t)).all())
         present = np.unique(t) if whole else np.array([])
         few = 2 <= len(present) <= max(20, 0.2 * t.size ** 0.5)
@@ -203,7 +203,7 @@ def metrics(given, model, task, t, y):
             yield Finding("wrong-metric", name, f"it fails on these outputs and targets ({error})",
                           fitting(task), True)
             continue
-        small = value(0.3 * good) if task.kind == "binary" and loss == "sigmoid" else best
+        small = value(0.3 * good) if y.shape[-1:] == (1,) and loss == "sigmoid" else best
         if task.kind == "values" and of_classes or task.kind != "values" and plain is r2:
             evidence = f"t holds {'quantities' if task.kind == 'values' else 'classes'}"
         elif best == chance or not np.isfinite([best, real]).any():
@@ -224,7 +224,8 @@ def fitting(task):
 
 def ideal(task, t, y):
     """Outputs of y's shape that say what t says."""
-    if task.kind == "classes" and y.ndim > task.labels.ndim and y.shape[-1] > task.labels.max():
+    if task.labels is not None and y.ndim > task.labels.ndim and (
+            y.shape[-1] > max(1, task.labels.max())):
         return 10.0 * (task.labels[..., None] == np.arange(y.shape[-1])).astype(y.dtype)
     a = np.broadcast_to(t.reshape(y.shape) if t.size == y.size else t, t.shape).astype(y.dtype)
     if task.kind in ("binary", "several"):
