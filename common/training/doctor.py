@@ -4,6 +4,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def preflight(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
     >>> preflight(trainer, x, t + 1, batch_size=30)
     MLP: labels-mismatch in t
     """
-    with unchanged(fit_arguments.get("batches"), fit_arguments.get("augment")):
+    with aside(fit_arguments):
         examination = Examination(trainer, x, t, fit_arguments)
         if examination.runs:
             examination.try_steps()
@@ -69,7 +70,7 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
     'learning-rate-too-low'
     """
     options = {**fit_arguments, "validation_data": validation_data}
-    with unchanged(fit_arguments.get("batches"), fit_arguments.get("augment")):
+    with aside(fit_arguments):
         examination = Examination(trainer, x, t, options)
         if examination.runs:
             examination.try_steps()
@@ -83,13 +84,22 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
         with np.errstate(all="ignore"):
             trainer.fit(**given, **options)
     except FloatingPointError as error:
-        examination.not_finite(error)
+        with aside(fit_arguments):
+            examination.not_finite(error)
         return examination.report()
     finally:
         trainer.metrics = metrics
-    with unchanged(fit_arguments.get("batches"), fit_arguments.get("augment")):
+    with aside(fit_arguments):
         healthy = examination.after(trainer)
     return examination.report(healthy)
+
+
+@contextmanager
+def aside(fit_arguments):
+    """For what is tried: no warnings, and the generators of a user's functions stay as they are."""
+    with unchanged(fit_arguments.get("batches"), fit_arguments.get("augment")), (
+            np.errstate(all="ignore")):
+        yield
 
 
 class Examination:
@@ -109,7 +119,10 @@ class Examination:
         if self.findings:
             return
         same = case.t.shape == case.x[0].shape and np.array_equal(case.t, case.x[0])
-        self.task = targets.Task(case.t, targets.loss_of(trainer.model)[0], same)
+        self.task = targets.Task(case.t, targets.loss_of(trainer.model)[0], quantities=same)
+        if (self.task.codes and targets.loss_of(trainer.model)[0] == "distance"
+                and samples.ordered(case.x, self.task.labels)):
+            self.task = targets.Task(case.t, quantities=True)
         self.look_at_data(list(arrays))
         self.look_at_ends()
 
@@ -136,9 +149,6 @@ class Examination:
         case, (x, t) = self.case, self.case.sample(128)
         model = case.trial().model
         y = outputs(model, x, t)
-        task = targets.Task(t, targets.loss_of(model)[0], self.task.kind == "values"
-                            and case.t.shape == case.x[0].shape and np.array_equal(t, x[0]))
-        task.kind = self.task.kind if task.labels is not None or self.task.labels is None else task.kind
         self.findings += targets.output_and_loss(case.origin[0], self.task, case.t,
                                                  y if y is None else resized(y, case.t))
         try:
@@ -278,7 +288,8 @@ class Examination:
         if not self.findings:
             late = signals.Signals(trainer.model, *case.sample(128))
             self.findings += signals.flat_units(late, "after training")
-        if not [f for f in self.findings if f.code != "imbalanced-classes"]:
+        if not [f for f in self.findings if f.code != "imbalanced-classes"] and (
+                self.progress() < (0.95 if len(history) <= 3 else 0.85)):
             self.findings += self.of_time_and_size(history)
         return False
 
@@ -300,14 +311,16 @@ class Examination:
         return samples.explained(y.reshape(len(t), -1).astype(float), samples.columns(t))
 
     def right(self, model, y, t):
-        """Which labels are right, as booleans."""
+        """Which labels are right, as booleans; None where that is no question."""
         task, loss = self.task, targets.loss_of(model)[0]
         last = targets.last_layer(model)
         bounded = last is not None and targets.reach(last) in ("fraction", "probabilities")
         cut = 0.5 if bounded or loss == "distance" else 0.0
         if task.kind == "classes" and y.ndim > 1 and y.shape[-1] > 1:
-            labels = t.argmax(-1) if task.one_hot else t if t.ndim == y.ndim - 1 else t.reshape(
-                y.shape[:-1])
+            labels = t.argmax(-1) if task.one_hot else t
+            if labels.size * y.shape[-1] != y.size:
+                return None
+            labels = labels.reshape(y.shape[:-1])
             kept = labels >= 0
             return (y.argmax(-1) == labels)[kept]
         if task.kind == "binary" and y.ndim > 1 and y.shape[-1] > 1:
@@ -330,7 +343,8 @@ class Examination:
                 rise < 1.2 and not self.could_be_better())
         if self.task.kind == "several":
             chance = float(np.maximum(self.case.t.mean(0), 1 - self.case.t.mean(0)).mean())
-        if rise > 1.5 and loss[-1] < 0.5 * val[-1] and score < 0.9:
+        learned_by_heart = val is not None and loss[-1] < 0.25 * val[-1] and self.train - score > 0.2
+        if (learned_by_heart or rise > 1.5 and loss[-1] < 0.5 * val[-1]) and score < 0.9:
             return False
         if simple is None or simple < chance + 0.1 * (1 - chance):
             return score > chance + 0.5 * (1 - chance) or (
@@ -437,7 +451,8 @@ class Examination:
             return None
         low, gap = int(np.argmin(val)), self.train - self.val
         rise = val[-1] / max(val[low], 1e-12) if low < len(val) - 1 else 1.0
-        if loss[-1] < 0.7 * val[-1] and (gap > 0.1 and rise > 1.15 or gap > 0.3) or (
+        if loss[-1] < 0.7 * val[-1] and (gap > 0.1 and rise > 1.15 or gap > 0.3
+                                      or gap > 0.2 and loss[-1] < 0.25 * val[-1]) or (
                 rise > 1.5 and loss[-1] < 0.5 * val[-1]):
             return Finding("overfitting", "val_loss", f"{val[low]:.4g} in epoch {low + 1}, "
                            f"{val[-1]:.4g} at the end, where the training loss is {loss[-1]:.4g}; "
@@ -484,7 +499,7 @@ class Examination:
                           f"still falls; ten times the steps lead to {more:.4g}", "more epochs")
             return
         held = self.memorized()
-        if held > 0.3 and more > 0.6 * last:
+        if held > 0.1 and more > 0.6 * last:
             yield Finding("too-small-model", "the model", f"{narrowest(case.origin[0])} of one "
                           f"batch of 32 samples it learns no more than a loss of {held:.0%} of the "
                           f"first, in 400 steps; {self.measured['right, or R²']}",
@@ -496,12 +511,17 @@ class Examination:
                           f"{repr(self.rates)}; this training ends at {last:.4g}",
                           f"about {best / 3:.1g}")
 
+    def progress(self):
+        """How far the result is on the way from chance to a simple method's, if one is better."""
+        base, score = self.baseline, self.train if self.val is None else self.val
+        simple = base.held_out if base.validation is None else base.validation
+        if score is None:
+            return 0.0 if self.could_be_better() else 1.0
+        simple = max(simple or 0.0, 0.5 * (1 + base.chance))
+        return (score - base.chance) / (simple - base.chance)
+
     def poor(self):
-        """Whether the result is nearer to chance than to a simple method's."""
-        base, score = self.baseline, self.train
-        if score is None or base.held_out is None:
-            return self.could_be_better()
-        return score < 0.5 * (base.chance + max(base.held_out, 0.5 * (1 + base.chance)))
+        return self.progress() < 0.5
 
     def memorized(self):
         """Which share of the loss is left after 400 steps on one small batch, at the best rate."""

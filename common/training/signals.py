@@ -34,8 +34,11 @@ class Signals:
         layers = watch.layers
         self.weights = [(path, layer) for path, layer in layers.items() if path in watch.made
                         and any(np.ndim(p) > 1 for p in getattr(layer, "params", ()))]
-        self.tables = {path for path, _ in self.weights if isinstance(watch.taken[path], np.ndarray)
-                       and watch.taken[path].dtype.kind in "iu"}
+        if not self.weights:                               # a model that holds its arrays itself
+            self.weights = [(f"params[{i}]", Weights(p)) for i, p in enumerate(self.model.params)
+                            if np.ndim(p) > 1]
+        self.tables = {path for path, _ in self.weights
+                       if isinstance(watch.taken.get(path), np.ndarray) and watch.taken[path].dtype.kind in "iu"}
         with np.errstate(all="ignore"):
             found = ((path, slopes(layer, watch.taken[path], watch.made[path]))
                      for path, layer in layers.items() if path in watch.made)
@@ -44,10 +47,17 @@ class Signals:
     def hidden(self):
         """The nonlinearities with a layer of weights after them: (path, slopes, two-sided)."""
         order = list(self.watch.made)
-        last = max((order.index(path) for path, _ in self.weights), default=-1)
+        last = max((order.index(path) for path, _ in self.weights if path in order), default=-1)
         for path, (share, two_sided) in self.slopes.items():
             if order.index(path) < last:
                 yield path, share, two_sided
+
+
+class Weights:
+    """One array of weights of a model that has no layers."""
+
+    def __init__(self, p):
+        self.params = [p]
 
 
 def slopes(layer, z, y):
@@ -136,8 +146,8 @@ def equal_columns(layer):
     """Whether all units of a layer have the same weights."""
     weights = [p for p in layer.params if p.ndim > 1]
     flat = [p if p.ndim == 2 else p.reshape(len(p), -1).T for p in weights]
-    return (all(p.shape[1] > 1 and (p == p[:, :1]).all() for p in flat)
-            and all((p == p[:1]).all() for p in layer.params if p.ndim == 1))
+    near = all(p.shape[1] > 1 and np.ptp(p, axis=1).max() <= 1e-5 * np.abs(p).max() for p in flat)
+    return near and all(np.ptp(p) <= 1e-5 * np.abs(p).max() for p in layer.params if p.ndim == 1)
 
 
 def equal_units(before, after):
@@ -163,7 +173,7 @@ def flow(signals, clipped):
     """Gradients that shrink or grow from layer to layer, or over time."""
     back, arriving = signals.watch.back, []
     for path, _ in signals.weights:
-        if path in back:
+        if path in back:                          # of a model without layers nothing arrives
             arriving.append((path, size(back[path][0])))
     arriving = [(path, s) for path, s in arriving if s > 0]
     for path, layer in signals.weights:

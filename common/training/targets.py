@@ -17,7 +17,7 @@ class Task:
     """What the targets ask for: ``kind`` is "classes", "binary", "several" (labels that do not
     exclude each other) or "values"; ``labels``, whole numbers (N, ...), of the first two."""
 
-    def __init__(self, t, loss=None, autoencoder=False):
+    def __init__(self, t, loss=None, quantities=False):
         self.kind, self.labels, self.codes, self.one_hot = "values", None, False, False
         whole = t.dtype.kind in "iub" or t.dtype.kind == "f" and bool((t == np.floor(t)).all())
         present = np.unique(t) if whole else np.array([])
@@ -25,7 +25,7 @@ class Task:
         zero_one = whole and set(present.tolist()) <= {0, 1}
         wide = t.ndim > 1 and t.shape[-1] > 1
         rows = wide and t.min() >= 0 and np.allclose(t.sum(-1), 1, atol=1e-3)
-        if autoencoder:
+        if quantities:
             return
         if wide and rows:
             self.kind, self.labels = "classes", t.argmax(-1)

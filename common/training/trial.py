@@ -213,4 +213,6 @@ class Watch:
 
 
 def named(path, layer):
-    return f"layer {path} ({type(layer).__name__})" if path != "loss" else type(layer).__name__
+    """What a layer is called in a report."""
+    kind = type(layer).__name__
+    return f"layer {path} ({kind})" if path[:1].isdigit() else kind if path == "loss" else path

@@ -12,11 +12,11 @@ import numpy as np
 
 from chainrule.common import accuracy, constant, gaussian, he, r2, xavier
 from chainrule.common.layer import Layer
-from chainrule.datasets import batches, load_digits, make_spiral
+from chainrule.datasets import batches, load_digits, make_spiral, text_batches
 from chainrule.layers import (
-    RNN, Affine, BatchNorm, Convolution, CosineLoss, Dropout, Embedding, Flatten, GlobalAveragePool, HingeLoss, KLDivergence,
-    LSTM, Last, LayerNorm, LeakyReLU, MaxPool, Mean, ReLU, Sigmoid, SigmoidWithLoss, Softmax, SoftmaxWithLoss, SquaredError, Tanh)
-from chainrule.models import MLP, LeNet, Sequential
+    GRU, RNN, Affine, BatchNorm, Convolution, CosineLoss, Dropout, Embedding, Exp, Flatten, GlobalAveragePool, HingeLoss, KLDivergence,
+    LSTM, Last, LayerNorm, LeakyReLU, MaxPool, Mean, NormLoss, ReLU, Sigmoid, SigmoidWithLoss, Softmax, SoftmaxWithLoss, SquaredError, Tanh)
+from chainrule.models import MLP, Graph, Input, LanguageModel, LeNet, Sequential
 from chainrule.optimizers import SGD, Adam, Momentum, RMSProp, warmup
 from chainrule.training import Trainer
 
@@ -427,7 +427,7 @@ def a_long_memory(bad):
     rng = np.random.default_rng(0)
     first = RNN.init(4, 16, rng=rng, recurrent_initializer=partial(gaussian, std=0.05)) if bad else LSTM.init(4, 24, rng=rng)
     return fit(Sequential(first, Last(), Affine.init(16 if bad else 24, 3, rng=rng), loss=SoftmaxWithLoss()),
-               Adam(5e-3), memory(T=80), epochs=15, max_grad_norm=1.0)
+               Adam(5e-3), memory(T=50 if bad else 15), epochs=15 if bad else 25, max_grad_norm=1.0)
 
 
 @case("exploding-gradient", "bad-initialisation", "non-finite")
@@ -705,6 +705,247 @@ def a_detached_middle(bad):
                           loss=SoftmaxWithLoss()), Adam(1e-2), rings(), epochs=60)
 
 
+# ---------------------------------------------------------------- other shapes: sequences, graphs, models of one's own
+class OwnNet:
+    """Two layers by hand, as in a first course."""
+
+    def __init__(self, d, h, k, scale=None, forget=(), seed=0):
+        rng = np.random.default_rng(seed)
+        self.W1, self.W2 = (rng.standard_normal(s) * (scale or (2 / s[0]) ** 0.5) for s in ((d, h), (h, k)))
+        self.b1, self.b2 = np.zeros(h), np.zeros(k)
+        self.params = [self.W1, self.b1, self.W2, self.b2]
+        self.grads = [np.zeros_like(p) for p in self.params]
+        self.forget = forget
+
+    def forward(self, x, t):
+        self.x, self.t = x, t
+        self.z = x @ self.W1 + self.b1
+        self.h = np.maximum(self.z, 0)
+        self.output = y = self.h @ self.W2 + self.b2
+        e = np.exp(y - y.max(1, keepdims=True))
+        self.p = e / e.sum(1, keepdims=True)
+        return float(-np.log(self.p[np.arange(len(t)), t] + 1e-12).mean())
+
+    def backward(self):
+        d = self.p.copy()
+        d[np.arange(len(self.t)), self.t] -= 1
+        d /= len(self.t)
+        dz = (d @ self.W2.T) * (self.z > 0)
+        news = self.x.T @ dz, dz.sum(0), self.h.T @ d, d.sum(0)
+        for i, (g, new) in enumerate(zip(self.grads, news)):
+            if i not in self.forget:
+                g[...] = new
+
+
+@case("frozen")
+def own_net_forgets_its_gradients(bad):
+    return fit(OwnNet(8, 32, 4, forget=(0, 1, 2, 3) if bad else ()), SGD(0.3), blobs())
+
+
+@case("learning-rate-too-high", "non-finite")
+def own_net_too_fast(bad):
+    return fit(OwnNet(8, 32, 4), SGD(100.0 if bad else 0.3), blobs())
+
+
+@case("learning-rate-too-low")
+def own_net_too_slow(bad):
+    return fit(OwnNet(8, 32, 4), SGD(1e-6 if bad else 0.3), blobs())
+
+
+@case("bad-initialisation")
+def own_net_of_large_weights(bad):
+    x, t = digits()
+    return fit(OwnNet(64, 50, 10, scale=4.0 if bad else None), SGD(0.1), (x.reshape(-1, 64), t), epochs=10 if bad else 40)
+
+
+@case("inputs-not-scaled")
+def own_net_of_grey_values(bad):
+    x, t = digits()
+    return fit(OwnNet(64, 50, 10), SGD(0.1), (x.reshape(-1, 64) * (255 if bad else 1), t), epochs=30)
+
+
+def parity(n=500, T=12, seed=0):
+    """Whether the first and the last sign agree."""
+    rng = np.random.default_rng(seed)
+    x = rng.choice([-1.0, 1.0], (n, T, 1)).astype(np.float32)
+    return x, (x.sum((1, 2)) > 0).astype(int)
+
+
+@case("exploding-gradient", "bad-initialisation", "saturated-units", "non-finite")
+def recurrent_weights_of_3(bad):
+    rng = np.random.default_rng(0)
+    first = RNN.init(1, 24, rng=rng, **dict(recurrent_initializer=partial(gaussian, std=1.5)) if bad else {})
+    return fit(Sequential(first, Last(), Affine.init(24, 2, rng=rng), loss=SoftmaxWithLoss()), SGD(0.1), parity(), epochs=30)
+
+
+@case("learning-rate-too-high", "exploding-gradient")
+def lstm_at_one(bad):
+    rng = np.random.default_rng(0)
+    return fit(Sequential(LSTM.init(1, 24, rng=rng), Last(), Affine.init(24, 2, rng=rng), loss=SoftmaxWithLoss()),
+               Adam(1.0 if bad else 1e-2), parity(), epochs=20)
+
+
+@case("learning-rate-too-low")
+def gru_too_slow(bad):
+    rng = np.random.default_rng(0)
+    return fit(Sequential(GRU.init(1, 24, rng=rng), Last(), Affine.init(24, 2, rng=rng), loss=SoftmaxWithLoss()),
+               Adam(1e-7 if bad else 1e-2), parity(), epochs=12)
+
+
+def words(n=500, seed=0):
+    rng = np.random.default_rng(seed)
+    t = rng.integers(0, 3, n)
+    x = rng.integers(0, 60, (n, 10))
+    x[:, 0], x[:, 5] = 60 + t, 60 + t
+    return x, t
+
+
+@case("learning-rate-too-low")
+def embedding_too_slow(bad):
+    rng = np.random.default_rng(0)
+    return fit(Sequential(Embedding.init(64, 16, rng=rng), Mean(axis=1), Affine.init(16, 3, rng=rng), loss=SoftmaxWithLoss()),
+               SGD(1e-5) if bad else Adam(2e-2), words(), epochs=20)
+
+
+@case("wrong-output")
+def embedding_with_softmax_twice(bad):
+    rng = np.random.default_rng(0)
+    return fit(Sequential(Embedding.init(64, 16, rng=rng), Mean(axis=1), Affine.init(16, 3, rng=rng), *[Softmax()] * bad,
+                          loss=SoftmaxWithLoss()), Adam(2e-2), words(), epochs=20)
+
+
+@case("labels-mismatch")
+def convolution_with_labels_to_10(bad):
+    x, t = digits()
+    return fit(LeNet((1, 8, 8), rng=0), Adam(2e-3), (x, t + bad), epochs=8)
+
+
+@case("learning-rate-too-high")
+def convolution_at_half(bad):
+    return fit(LeNet((1, 8, 8), rng=0), Adam(0.5 if bad else 2e-3), digits(), epochs=8)
+
+
+@case("bad-initialisation")
+def convolution_of_equal_filters(bad):
+    rng = np.random.default_rng(0)
+    first = partial(constant, value=0.05) if bad else he
+    return fit(Sequential(Convolution.init(1, 8, 3, rng=rng, initializer=first), ReLU(), Flatten(),
+                          Affine.init(288, 24, rng=rng, initializer=first), ReLU(), Affine.init(24, 10, rng=rng, initializer=first),
+                          loss=SoftmaxWithLoss()), Adam(2e-3), digits(), epochs=15)
+
+
+def graph(bad, sizes=(8, 32, 4), end=None):
+    x, rng = Input(), np.random.default_rng(0)
+    h = ReLU()(Affine.init(sizes[0], sizes[1], rng=rng, initializer=he)(x))
+    y = Affine.init(sizes[1], sizes[2], rng=rng)(h) + Affine.init(sizes[0], sizes[2], rng=rng)(x)
+    return Graph(x, end()(y) if end else y, loss=SoftmaxWithLoss())
+
+
+@case("wrong-output")
+def graph_with_softmax_twice(bad):
+    return fit(graph(bad, end=Softmax if bad else None), Adam(3e-3), blobs())
+
+
+@case("learning-rate-too-low")
+def graph_too_slow(bad):
+    return fit(graph(bad), SGD(1e-6 if bad else 0.1), blobs())
+
+
+@case("not-shuffled")
+def validation_of_one_class_only(bad):
+    x, t = blobs(classes=3)
+    if bad:
+        return fit(net([8, 32, 3]), Adam(3e-3), (x[t < 2], t[t < 2]), validate=(x[t == 2], t[t == 2]))
+    return fit(net([8, 32, 3]), Adam(3e-3), (x, t))
+
+
+@case("overfitting")
+def no_rule_for_few_digits(bad):
+    x, t = digits(1200)
+    n = 40 if bad else 900
+    x, t, val = x[:n], t[:n], (x[900:], t[900:])
+    return fit(MLP([64, 256, 10], rng=0), Adam(3e-3), (x, t), validate=val, epochs=100 if bad else 20)
+
+
+@case("too-few-epochs")
+def one_epoch_of_a_convolution(bad):
+    return fit(LeNet((1, 8, 8), rng=0), Adam(1e-3), digits(), epochs=1 if bad else 20)
+
+
+@case("too-few-epochs")
+def small_steps_stopped_early(bad):
+    return fit(net([8, 32, 4]), SGD(0.01), blobs(), epochs=2 if bad else 80)
+
+
+@case("batch-size")
+def full_batches_of_a_regression(bad):
+    return fit(net([5, 32, 1], Tanh, loss=SquaredError()), Adam(2e-3), curve(n=1200), (r2,), epochs=20,
+               batch_size=900 if bad else 16)
+
+
+@case("dropout-too-high")
+def dropout_before_the_output(bad):
+    x, t = blobs(classes=6)
+    return fit(Sequential(Affine.init(8, 32, rng=0, initializer=he), ReLU(), Dropout(0.97 if bad else 0.3, rng=1),
+                          Affine.init(32, 6, rng=2), loss=SoftmaxWithLoss()), Adam(3e-3), (x, t), epochs=20)
+
+
+@case("too-small-model")
+def a_line_for_rings(bad):
+    return fit(net([2, 2] if bad else [2, 32, 2]), Adam(1e-2), rings(), epochs=60)
+
+
+@case("too-small-model")
+def two_units_for_a_spiral(bad):
+    return fit(net([2, 2 if bad else 48, 3]), Adam(1e-2), make_spiral(rng=0), epochs=200)
+
+
+@case("dead-units", "learning-rate-too-high")
+def killed_by_a_large_step(bad):
+    return fit(net([8, 32, 32, 4]), Momentum(0.8 if bad else 0.02), blobs(spread=1.5), epochs=20)
+
+
+@case("wrong-loss")
+def norm_for_yes_or_no(bad):
+    x, t = rings()
+    return fit(net([2, 32, 1], loss=NormLoss(1) if bad else SigmoidWithLoss()), Adam(1e-2), (x, column(t)), epochs=40)
+
+
+@case("wrong-metric")
+def r2_of_classes(bad):
+    x, t = blobs()
+    return fit(net([8, 32, 4]), Adam(3e-3), (x, one_hot(t, 4)), (r2,) if bad else (accuracy,))
+
+
+class Reciprocal(Layer):
+    def __init__(self, eps):
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x):
+        self.cache = s = 1 / (np.maximum(x, 0) + self.eps)
+        return s
+
+    def backward(self, dout):
+        return -dout * self.cache ** 2
+
+
+@case("non-finite")
+def division_by_zero(bad):
+    x, t = blobs()
+    rng = np.random.default_rng(0)
+    return fit(Sequential(Affine.init(8, 16, rng=rng), Reciprocal(0) if bad else ReLU(), Affine.init(16, 4, rng=rng),
+                          loss=SoftmaxWithLoss()), Adam(3e-3), (x, t))
+
+
+@case("non-finite", "inputs-not-scaled", "exploding-gradient")
+def exponentials_overflow(bad):
+    x, t = blobs()
+    rng = np.random.default_rng(0)
+    return fit(Sequential(Affine.init(8, 16, rng=rng), Exp() if bad else Tanh(), Affine.init(16, 4, rng=rng),
+                          loss=SoftmaxWithLoss()), SGD(0.1), (x * 60 if bad else x, t))
+
+
 # ---------------------------------------------------------------- odd, and well
 @healthy
 def pixels_with_batchnorm_first():
@@ -813,3 +1054,68 @@ def noisy_labels_learned_as_well_as_can_be():
     x, t = blobs(n=1500, classes=2, spread=1.5)
     t = np.where(np.random.default_rng(1).random(1500) < 0.15, 1 - t, t)
     return fit(net([8, 16, 2]), Adam(1e-3), (x, t), epochs=15)
+
+
+@healthy
+def own_net():
+    return fit(OwnNet(8, 32, 4), SGD(0.3), blobs())
+
+
+@healthy
+def without_validation():
+    return fit(net([8, 32, 4]), Adam(3e-3), blobs(), validate=None)
+
+
+@healthy
+def batches_of_a_function():
+    x, t = blobs()
+    rng = np.random.default_rng(0)
+    trainer, *_, options = fit(net([8, 32, 4]), Adam(3e-3), (x, t), validate=None)
+    del options["rng"], options["batch_size"]
+    return trainer, None, None, options | dict(batches=lambda: batches(x, t, rng=rng))
+
+
+@healthy
+def language_model():
+    rng = np.random.default_rng(0)
+    ids = np.cumsum(rng.integers(1, 3, 2000)) % 12
+    model = LanguageModel(12, 8, 16, rng=0)
+    trainer = Trainer(model, Adam(1e-2), ())
+    return trainer, None, None, dict(batches=lambda: text_batches(ids, batch_size=10, steps=10), epochs=8, progress=False)
+
+
+@healthy
+def graph_with_a_skip():
+    return fit(graph(False), Adam(3e-3), blobs())
+
+
+@healthy
+def classes_of_one_batch_each_epoch():
+    return fit(net([8, 32, 4]), Adam(2e-2), blobs(n=120), epochs=80, batch_size=200)
+
+
+@healthy
+def dropout_of_a_half():
+    x, t = digits()
+    return fit(Sequential(Flatten(), Affine.init(64, 128, rng=0, initializer=he), ReLU(), Dropout(0.5, rng=1),
+                          Affine.init(128, 10, rng=2), loss=SoftmaxWithLoss()), Adam(3e-3), (x, t), epochs=20)
+
+
+@healthy
+def small_targets():
+    x, t = curve()
+    return fit(net([5, 32, 1], Tanh, loss=SquaredError()), Adam(3e-3), (x, 0.1 * t), (r2,), epochs=60)
+
+
+@healthy
+def counts_as_targets():
+    x, t = curve()
+    t = np.round(3 * (t - t.min()))
+    return fit(net([5, 48, 1], loss=SquaredError()), Adam(5e-3), (x, t), (r2,), epochs=80)
+
+
+@healthy
+def twenty_features_one_of_them_large():
+    x, t = blobs(d=10)
+    x[:, 3] *= 5
+    return fit(net([10, 32, 4]), Adam(3e-3), (x, t))
