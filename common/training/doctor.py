@@ -166,7 +166,7 @@ class Examination:
 
     def try_steps(self):
         """What runs through the layers at the start and after some steps; learning rates."""
-        case, begin = self.case, time.perf_counter()
+        case, begin = self.case, time.process_time()
         some = case.sample(128)
         try:
             before = signals.Signals(case.origin[0], *some)
@@ -197,7 +197,7 @@ class Examination:
         self.measured["update / weight"] = f"{self.ratio:.1e} at the first steps"
         self.measured["gradient norm"] = f"{before.norm:.3g}"
         steps = max(10, min(60, case.epochs * case.steps_per_epoch))
-        left = max(0.5, SECONDS - (time.perf_counter() - begin))
+        left = max(0.5, SECONDS - (time.process_time() - begin))
         self.rates = sweep(case, steps, 0.7 * left)
         self.measured["learning rates"] = repr(self.rates)
         self.findings += self.learning_rate()
@@ -337,14 +337,14 @@ class Examination:
         score = self.train if self.val is None else self.val
         simple = base.held_out if base.validation is None else base.validation
         val, loss = history.epochs.get("val_loss"), history["loss"]
-        rise = 1.0 if val is None else val[-1] / max(min(val), 1e-12)
+        end = None if val is None else float(np.median(val[-3:]))
+        rise = 1.0 if val is None else end / max(min(val), 1e-12)
         if score is None:
             return loss[-1] < 0.6 * history.steps["loss"][0] and (
                 rise < 1.2 and not self.could_be_better())
         if self.task.kind == "several":
             chance = float(np.maximum(self.case.t.mean(0), 1 - self.case.t.mean(0)).mean())
-        learned_by_heart = val is not None and loss[-1] < 0.25 * val[-1] and self.train - score > 0.2
-        if (learned_by_heart or rise > 1.5 and loss[-1] < 0.5 * val[-1]) and score < 0.9:
+        if val is not None and score < 0.9 and by_heart(self.train - score, rise, loss[-1] / end):
             return False
         if simple is None or simple < chance + 0.1 * (1 - chance):
             return score > chance + 0.5 * (1 - chance) or (
@@ -449,11 +449,8 @@ class Examination:
         val, loss = history.epochs.get("val_loss"), history["loss"]
         if val is None or self.val is None or self.train is None:
             return None
-        low, gap = int(np.argmin(val)), self.train - self.val
-        rise = val[-1] / max(val[low], 1e-12) if low < len(val) - 1 else 1.0
-        if loss[-1] < 0.7 * val[-1] and (gap > 0.1 and rise > 1.15 or gap > 0.3
-                                      or gap > 0.2 and loss[-1] < 0.25 * val[-1]) or (
-                rise > 1.5 and loss[-1] < 0.5 * val[-1]):
+        low, end = int(np.argmin(val)), float(np.median(val[-3:]))
+        if by_heart(self.train - self.val, end / max(val[low], 1e-12), loss[-1] / end):
             return Finding("overfitting", "val_loss", f"{val[low]:.4g} in epoch {low + 1}, "
                            f"{val[-1]:.4g} at the end, where the training loss is {loss[-1]:.4g}; "
                            f"{self.train:.3f} in training, {self.val:.3f} in validation",
@@ -537,6 +534,15 @@ class Examination:
     def report(self, healthy=False):
         findings = [f for f in self.findings if f.certain or not healthy]
         return Report(type(self.trainer.model).__name__, findings, self.measured)
+
+
+def by_heart(gap, rise, ratio):
+    """Whether a model has learned samples instead of what they have in common: ``gap``, how much
+    better it is in training; ``rise`` of the validation loss from its lowest; ``ratio``, the
+    training loss by the validation loss."""
+    return gap > 0.05 and (
+        ratio < 0.5 and rise > 1.5 or ratio < 0.7 and (gap > 0.3 or gap > 0.1 and rise > 1.15)
+        or ratio < 0.25 and gap > 0.2 or ratio < 0.05 and gap > 0.15)
 
 
 def resized(y, t):

@@ -161,8 +161,9 @@ def ordered(x, labels):
     a, t = np.concatenate([columns(standardized(one))[rows] for one in x], 1), labels[rows]
     squares = (a * a).sum(1)[:, None] - 2 * a @ a.T + (a * a).sum(1)
     np.fill_diagonal(squares, np.inf)
-    apart = np.abs(t - t[squares.argmin(1)])
-    return (apart > 0).mean() > 0.05 and (apart[apart > 0] == 1).mean() > 0.4 + 1.2 / C
+    near, any_two = (np.abs(t - t[other]) for other in (squares.argmin(1), rows.argsort()))
+    differ = near > 0
+    return differ.mean() > 0.1 and near[differ].mean() < 0.65 * any_two[any_two > 0].mean()
 
 
 class Baseline:

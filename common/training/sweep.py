@@ -76,8 +76,12 @@ def sweep(case, steps, seconds=math.inf, factors=FACTORS):
         lr = max(lr(k) for k in range(steps))
     x, t = case.sample()
     start, losses = case.trial().loss(x, t), []
-    for factor in factors:
+    factors = list(factors)
+    for factor in factors:                                # goes on as long as the last is the best
         trial = case.trial(rate=factor)
         made = trial.run(steps, seconds / len(factors))
-        losses.append(trial.loss(x, t) if np.isfinite(made).all() else math.inf)
+        loss = trial.loss(x, t) if np.isfinite(made).all() else math.inf
+        losses.append(loss)
+        if len(losses) == len(factors) and loss <= min(losses) < math.inf and factor < 1e9:
+            factors.append(10 ** 0.5 * factor)
     return LearningRates(np.array(factors) * (lr or 1.0), losses, start, steps, lr)

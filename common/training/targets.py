@@ -28,7 +28,7 @@ class Task:
         if quantities:
             return
         if wide and rows:
-            self.kind, self.labels = "classes", t.argmax(-1)
+            self.kind, self.labels, self.one_hot = "classes", t.argmax(-1), True
         elif wide and loss == "softmax" and t.dtype.kind in "iu":          # a label at each position
             self.kind, self.labels = "classes", t
         elif wide and zero_one and t.shape[-1] <= 100:
@@ -38,7 +38,6 @@ class Task:
         elif not wide and whole and (loss in ("softmax", "hinge") or few and contiguous(present)):
             self.kind, self.labels = "classes", t.reshape(len(t)).astype(int)
             self.codes = t.dtype.kind == "f" or t.ndim > 1
-        self.one_hot = self.kind == "classes" and wide
 
 
 def contiguous(present):

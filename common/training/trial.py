@@ -67,10 +67,10 @@ class Trial:
 
     def run(self, steps, seconds=math.inf, each=None):
         """Make steps until the number or the seconds are over or the loss is not finite; the losses."""
-        end, bound = time.perf_counter() + seconds, self.case.options.get("max_grad_norm")
+        end, bound = time.process_time() + seconds, self.case.options.get("max_grad_norm")
         model, made = self.model, 0
         with np.errstate(all="ignore"):
-            while made < steps and time.perf_counter() < end:
+            while made < steps and time.process_time() < end:
                 reset_states(model)
                 for batch in self.epoch():
                     loss = float(model.forward(*batch))
@@ -88,7 +88,7 @@ class Trial:
                         self.losses.append(math.inf)
                         return self.losses
                     made += 1
-                    if made >= steps or time.perf_counter() >= end:
+                    if made >= steps or time.process_time() >= end:
                         break
         return self.losses
 
