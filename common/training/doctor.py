@@ -278,11 +278,15 @@ class Examination:
         self.findings += self.mismatched()
         self.findings += self.unmoved(trainer.model)
         if self.well(history):
+            self.findings += self.of_dropout(0.8, 0.5)
+            for f in self.findings:
+                f.certain |= f.code == "inputs-not-scaled" and self.starts_high() and (
+                    self.confirmed(f))
             return True
         self.findings = [f for f in self.findings if f.certain or self.confirmed(f)]
         over = self.overfits(history)
         self.findings += [] if over is None else [over]
-        self.findings += self.of_dropout_and_batches()
+        self.findings += [*self.of_dropout(0.6, 0.8), *self.of_batches()]
         if not self.has("learning-rate-too-high", "learning-rate-too-low", "non-finite"):
             self.findings += [f for f in diagnosis.findings if f.code == "learning-rate-too-high"]
         if not self.findings:
@@ -346,6 +350,8 @@ class Examination:
             chance = float(np.maximum(self.case.t.mean(0), 1 - self.case.t.mean(0)).mean())
         if val is not None and score < 0.9 and by_heart(self.train - score, rise, loss[-1] / end):
             return False
+        if simple is None and len(self.case.t) < 40 and self.could_be_better():
+            return score > 0.95
         if simple is None or simple < chance + 0.1 * (1 - chance):
             return score > chance + 0.5 * (1 - chance) or (
                 score > chance + 0.1 * (1 - chance) and self.train - score < 0.2
@@ -421,11 +427,10 @@ class Examination:
         """Whether a measure out of the usual matters: where it can be mended, mending helps."""
         case, code = self.case, finding.code
         if code == "inputs-not-scaled":
-            if finding.where == "t":
-                scaled = standardized(case.t).astype(np.float64)
-                return self.helps(finding, t=scaled, unit=float(case.t.var()) or 1.0)
-            x = tuple(a if samples.are_ids(a) else standardized(a) for a in case.x)
-            return self.helps(finding, x=x)
+            changes = {"x": tuple(a if samples.are_ids(a) else standardized(a) for a in case.x)}
+            if any(f.code == code and f.where == "t" for f in self.findings):
+                changes |= {"t": standardized(case.t), "unit": float(case.t.var()) or 1.0}
+            return self.helps(finding, **changes)
         if code == "bad-initialisation":
             return self.helps(finding, prepare=drawn_anew)
         return True
@@ -464,18 +469,33 @@ class Examination:
         trial.run(int(steps), seconds)
         return trial.loss(*self.case.sample())
 
-    def of_dropout_and_batches(self):
-        """Whether less dropout, or batches of 32, would have helped."""
+    def starts_high(self):
+        """Whether the first loss is far above that of a guess."""
+        kind, _ = targets.loss_of(self.trainer.model)
+        if kind == "distance":
+            guess = 0.5 * float(np.square(self.case.t, dtype=float).sum()) / len(self.case.t)
+        else:
+            guess = math.log(max(2, len(np.unique(self.task.labels)))) if (
+                self.task.labels is not None) else math.inf
+        return self.rates is not None and not self.rates.start < 3 * guess
+
+    def of_dropout(self, from_p, factor):
+        """Whether much dropout kept the loss up."""
         case, last = self.case, self.trained_loss()
         total = case.epochs * case.steps_per_epoch
         drops = [layer.p for layer in walk(case.origin[0]) if getattr(layer, "p", 0.0)
-                 and "rng" in getattr(layer, "buffers", {}) and layer.p >= 0.6]
+                 and "rng" in getattr(layer, "buffers", {}) and layer.p >= from_p]
         if drops:
             without = self.reached(min(total, 1500), prepare=no_dropout)
-            if without < 0.8 * last:
+            if without < factor * last:
                 yield Finding("dropout-too-high", f"Dropout(p={max(drops)})", f"without it "
                               f"{min(total, 1500)} steps end with a loss of {without:.4g}, not "
-                              f"{last:.4g}", "p=0.2 to 0.5")
+                              f"{last:.4g}", "p=0.2 to 0.5", factor < 0.8)
+
+    def of_batches(self):
+        """Whether batches of 32 would have helped."""
+        case, last = self.case, self.trained_loss()
+        total = case.epochs * case.steps_per_epoch
         N, B = len(case.t), case.batch_size
         if case.function is None and (B > max(64, N / 4) or B <= 2) and N >= 60:
             steps = min(case.epochs * -(-N // 32), 2000)

@@ -221,24 +221,25 @@ def not_moved(before, after):
             yield Finding("frozen", named(path, layer), "its parameters are not in model.params",
                           "list them, the same arrays, in model.params and model.grads", True)
     reached = after.watch.back
-    old = dict(held(before.model))
     cut = None
     for path, layer in after.watch.layers.items():
         dout, dx = reached.get(path, (None, None))
-        own = getattr(layer, "params", ())
-        same = [np.array_equal(p, q) for p, q in zip(own, getattr(old.get(path), "params", ()))]
-        alive = size(dout) > 0 and path in before.watch.back and size(before.watch.back[path][0]) > 0
+        own = [(p, g) for p, g in zip(getattr(layer, "params", ()), getattr(layer, "grads", ()))
+               if p.ndim > 1] or list(zip(getattr(layer, "params", ()), getattr(layer, "grads", ())))
+        alive = size(dout) > 1e-20 and path in before.watch.back and (
+            size(before.watch.back[path][0]) > 1e-20)
         taken = after.watch.taken.get(path)
-        weights = [s for s, p in zip(same, own) if p.ndim > 1] or same
-        if own and alive and weights and all(weights) and np.any(taken):
+        if own and alive and np.any(taken) and not any(g.any() for _, g in own):
             yield Finding("frozen", named(path, layer), f"a gradient of size {size(dout):.2g} "
-                          "reaches it, its weights stay as they were",
-                          "backward writes self.grads[i][...] = dW, and the optimizer is given "
-                          "the model's own lists; check_gradients(layer, x)", True)
+                          "reaches it, its own grads are 0", "backward writes self.grads[i][...] = "
+                          "dW; check_gradients(layer, x)", True)
         passes = getattr(layer, "input_gradient", True) and not own
         if (alive and passes and isinstance(dx, np.ndarray) and not dx.any() and path != "loss"
                 and path not in after.slopes):
             cut = path, layer
+    if not any(g.any() for g in after.model.grads) and not after.watch.back:
+        yield Finding("frozen", "the model", "its grads are 0 after backward",
+                      "backward writes grads[i][...] = dW, in place", True)
     if cut is not None:
         yield Finding("frozen", named(*cut), "a gradient reaches it and none leaves it: nothing "
                       "below learns", "what backward returns, dL/dx; check_gradients(layer, x)",

@@ -129,7 +129,11 @@ def output_and_loss(model, task, t, y):
         elif 2 * (high + 1) <= C <= 200 and high < 50 and len(t) >= 20 * C:
             yield from found("wrong-output", at, f"{shape}: most are never right",
                              f"{high + 1} outputs, one for each class")
-    elif task.one_hot and C != t.shape[-1] and y is not None:
+    if labelled and not task.one_hot and loss in ("softmax", "hinge") and y is not None and (
+            y.ndim > task.labels.ndim + 1):
+        yield from found("wrong-output", at, f"outputs {y.shape} for labels {task.labels.shape}",
+                         "Flatten() before the last Affine, or Last() after a recurrent layer")
+    if task.one_hot and C != t.shape[-1] and y is not None:
         yield from found("wrong-output", at, f"{t.shape[-1]} classes, {C} outputs",
                          "an output for each class")
     if labelled and loss in ("distance", "cosine"):
@@ -152,10 +156,11 @@ def output_and_loss(model, task, t, y):
             yield from found("wrong-loss", name, "t differs in length, from "
                              f"{length.min():.3g} to {length.max():.3g}, which this loss "
                              "does not see", "SquaredError()")
+    if y is not None and y.shape != t.shape and (kind == "values" and loss == "distance" or (
+            loss is None and y.size == t.size and kind != "classes")):
+        yield from found("labels-mismatch", "t", f"the outputs have shape {y.shape}, t {t.shape}",
+                         "t.reshape(y.shape) if they are the same numbers")
     if kind == "values" and loss == "distance":
-        if y is not None and y.shape != t.shape:
-            yield from found("labels-mismatch", "t", f"the outputs have shape {y.shape}, t "
-                             f"{t.shape}", "t.reshape(y.shape) if they are the same numbers")
         low, high = BOUNDS.get(end, (-np.inf, np.inf))
         beyond = float(((t < low - 0.01) | (t > high + 0.01)).mean())
         if end == "probabilities" or beyond > 0.02:

@@ -946,6 +946,219 @@ def exponentials_overflow(bad):
                           loss=SoftmaxWithLoss()), SGD(0.1), (x * 60 if bad else x, t))
 
 
+# ---------------------------------------------------------------- few samples, wide samples, other habits
+XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([0, 1, 1, 0])
+
+
+def xor(model, optimizer, epochs, t=None, **options):
+    return fit(model, optimizer, (XOR[0], XOR[1] if t is None else t), validate=None, epochs=epochs, batch_size=4, **options)
+
+
+@case("learning-rate-too-low", "too-few-epochs")
+def xor_by_slow_sigmoids(bad):
+    return xor(net([2, 4, 2], Sigmoid), SGD(0.001) if bad else Adam(0.1), 500)
+
+
+@case("too-small-model")
+def xor_without_hidden_layer(bad):
+    return xor(net([2, 2] if bad else [2, 8, 2], Tanh), Adam(0.05), 400)
+
+
+@case("missing-nonlinearity")
+def xor_of_lines(bad):
+    return xor(net([2, 8, 2], None if bad else Tanh), Adam(0.05), 400)
+
+
+@case("too-few-epochs")
+def xor_in_ten_epochs(bad):
+    return xor(net([2, 8, 2], Tanh), Adam(0.03), 10 if bad else 600)
+
+
+@case("bad-initialisation")
+def xor_of_zeros(bad):
+    return xor(net([2, 8, 1], Tanh, initializer=constant if bad else xavier, loss=SigmoidWithLoss()), Adam(0.05), 400,
+               t=column(XOR[1]))
+
+
+@case("wrong-output")
+def xor_with_relu_at_the_end(bad):
+    return xor(net([2, 8, 1], Tanh, end=[ReLU] * bad, loss=SigmoidWithLoss()), Adam(0.05), 400, t=column(XOR[1]))
+
+
+def wine(n=178, seed=0):
+    """Three kinds, thirteen measures in their own units."""
+    rng = np.random.default_rng(seed)
+    t = rng.integers(0, 3, n)
+    units = np.array([1, 1, .3, 3, 14, .6, 1, .1, .6, 2, .2, .7, 315])
+    return ((rng.standard_normal((3, 13))[t] + 0.7 * rng.standard_normal((n, 13)) + 3) * units).astype(np.float32), t
+
+
+def z(x):
+    return ((x - x.mean(0)) / x.std(0)).astype(np.float32)
+
+
+@case("inputs-not-scaled")
+def wine_as_measured(bad):
+    x, t = wine()
+    return fit(net([13, 16, 3]), SGD(0.05), (x if bad else z(x), t), epochs=50, batch_size=16)
+
+
+@case("wrong-loss")
+def wine_by_squares(bad):
+    x, t = wine()
+    return fit(net([13, 16, 3], Tanh, end=[Sigmoid] * bad, loss=SquaredError() if bad else None), Adam(5e-3),
+               (z(x), one_hot(t, 3)), epochs=40)
+
+
+@case("labels-mismatch")
+def wine_sorted_without_its_labels(bad):
+    x, t = wine(400)
+    return fit(net([13, 16, 3]), Adam(5e-3), (z(x)[np.argsort(x[:, 0])] if bad else z(x), t), epochs=40)
+
+
+@case("imbalanced-classes")
+def a_rare_third_kind(bad):
+    rng = np.random.default_rng(0)
+    t = rng.choice(3, 1500, p=[.6, .37, .03] if bad else [.34, .33, .33])
+    x = (np.random.default_rng(7).standard_normal((3, 6))[t] * 0.6 + rng.standard_normal((1500, 6))).astype(np.float32)
+    return fit(net([6, 24, 3]), Adam(2e-3), (x, t), epochs=12)
+
+
+def houses(n=400, seed=0):
+    rng = np.random.default_rng(seed)
+    x = np.c_[rng.uniform(40, 300, n), rng.integers(1, 8, n), rng.uniform(1900, 2020, n), rng.uniform(0, 30, n)]
+    price = 2500 * x[:, 0] + 9000 * x[:, 1] + 400 * (x[:, 2] - 1900) - 3000 * x[:, 3]
+    return x.astype(np.float32), column(price + 2e4 * rng.standard_normal(n))
+
+
+@case("inputs-not-scaled", "non-finite")
+def houses_as_advertised(bad):
+    x, t = houses()
+    return fit(net([4, 32, 1], loss=SquaredError()), Adam(1e-2), (x, t) if bad else (z(x), z(t)), (r2,), epochs=50)
+
+
+@case("inputs-not-scaled", "non-finite")
+def houses_by_sgd(bad):
+    x, t = houses()
+    return fit(net([4, 32, 1], loss=SquaredError()), SGD(0.02), (x, z(t)) if bad else (z(x), z(t)), (r2,), epochs=50)
+
+
+@case("learning-rate-too-low")
+def houses_too_slow(bad):
+    x, t = houses()
+    return fit(net([4, 32, 1], loss=SquaredError()), Adam(1e-5 if bad else 5e-3), (z(x), z(t)), (r2,), epochs=30)
+
+
+@case("wrong-metric")
+def accuracy_of_houses(bad):
+    def accuracy_(y, t):
+        return float(np.mean(np.round(y) == np.round(t, 5)))
+    x, t = houses()
+    return fit(net([4, 32, 1], loss=SquaredError()), Adam(5e-3), (z(x), z(t)), (accuracy_,) if bad else (r2,), epochs=50)
+
+
+@case("not-shuffled")
+def houses_sorted_by_price(bad):
+    x, t = houses()
+    order = np.argsort(t[:, 0]) if bad else np.arange(400)
+    x, t = z(x)[order], z(t)[order]
+    return fit(net([4, 32, 1], loss=SquaredError()), Adam(5e-3), (x[:320], t[:320]), (r2,), validate=(x[320:], t[320:]), epochs=50)
+
+
+@case("leakage")
+def price_per_square_metre_and_price(bad):
+    x, t = houses()
+    x = np.c_[x, t * 1.1 + 300] if bad else x
+    return fit(net([x.shape[1], 32, 1], loss=SquaredError()), Adam(5e-3), (z(x), z(t)), (r2,), epochs=50)
+
+
+@case("leakage")
+def trained_on_all(bad):
+    x, t = wine(400)
+    x, t, val = split(z(x), t)
+    if bad:
+        x, t = np.concatenate([x, val[0]]), np.concatenate([t, val[1]])
+    return fit(net([13, 16, 3]), Adam(5e-3), (x, t), validate=val, epochs=30)
+
+
+@case("saturated-units", "inputs-not-scaled", "bad-initialisation")
+def tanh_of_large_weights(bad):
+    x, t = wine(400)
+    return fit(net([13, 24, 24, 3], Tanh, initializer=partial(gaussian, std=5.0) if bad else xavier), SGD(0.05), (z(x), t),
+               epochs=25)
+
+
+@case("dead-units", "bad-initialisation")
+def dead_second_layer(bad):
+    model = net([13, 24, 24, 3])
+    if bad:
+        model.params[3][...] = -50
+    x, t = wine(400)
+    return fit(model, Adam(2e-3), (z(x), t), epochs=25)
+
+
+@case("vanishing-gradient")
+def twelve_tanh_of_small_weights(bad):
+    x, t = wine(400)
+    return fit(net([13] + [16] * 12 + [3], Sigmoid if bad else Tanh), SGD(0.05), (z(x), t), epochs=60)
+
+
+@case("frozen")
+def everything_frozen_by_a_schedule(bad):
+    x, t = wine(400)
+    model = net([13, 16, 3])
+    if bad:
+        model = Sequential(model.layers[0], ReLU(), Detached(True), model.layers[2], loss=SoftmaxWithLoss())
+        model.layers[0].params[0][...] *= 0.05
+    return fit(model, SGD(0.05), (z(x), t), epochs=30)
+
+
+@case("learning-rate-too-high")
+def rmsprop_at_half(bad):
+    x, t = wine(400)
+    return fit(net([13, 24, 24, 3], Tanh), RMSProp(5.0 if bad else 2e-3), (z(x), t), epochs=25)
+
+
+@case("learning-rate-too-high", "dead-units")
+def adam_of_a_regression_at_1(bad):
+    return fit(net([5, 32, 32, 1], loss=SquaredError()), Adam(1.0 if bad else 3e-3), curve(), (r2,), epochs=40)
+
+
+@case("overfitting")
+def every_noisy_point(bad):
+    rng = np.random.default_rng(0)
+    x, t = blobs(n=1600, classes=2, d=12, spread=2.5)
+    t = np.where(rng.random(1600) < (0.25 if bad else 0.0), 1 - t, t)
+    x, t, val = split(x, t)
+    n = 120 if bad else 1200
+    return fit(net([12, 256, 256, 2]) if bad else net([12, 16, 2]), Adam(3e-3), (x[:n], t[:n]), validate=val,
+               epochs=120 if bad else 20)
+
+
+@case("batch-size")
+def batches_of_all_letters(bad):
+    return fit(net([8, 32, 4]), SGD(0.05), blobs(n=1200), epochs=10, batch_size=900 if bad else 16)
+
+
+@case("dropout-too-high")
+def convolution_with_dropout(bad):
+    rng = np.random.default_rng(0)
+    return fit(Sequential(Convolution.init(1, 8, 3, rng=rng), ReLU(), Dropout(0.95 if bad else 0.2, rng=rng), Flatten(),
+                          Affine.init(288, 32, rng=rng), ReLU(), Dropout(0.95 if bad else 0.2, rng=rng),
+                          Affine.init(32, 10, rng=rng), loss=SoftmaxWithLoss()), Adam(2e-3), digits(), epochs=12)
+
+
+@case("non-finite")
+def a_constant_column_divided_by_its_deviation(bad):
+    x, t = wine()
+    x[:, 4] = 7
+    with np.errstate(invalid="ignore"):
+        x = (x - x.mean(0)) / (x.std(0) + (0 if bad else 1e-8))
+    if bad:
+        x[:, 4] = np.nan
+    return fit(net([13, 16, 3]), Adam(5e-3), (x.astype(np.float32), t), epochs=30)
+
+
 # ---------------------------------------------------------------- odd, and well
 @healthy
 def pixels_with_batchnorm_first():
@@ -1119,3 +1332,33 @@ def twenty_features_one_of_them_large():
     x, t = blobs(d=10)
     x[:, 3] *= 5
     return fit(net([10, 32, 4]), Adam(3e-3), (x, t))
+
+
+@healthy
+def xor_well():
+    return xor(net([2, 8, 2], Tanh), Adam(0.05), 400)
+
+
+@healthy
+def houses_by_one_line():
+    x, t = houses()
+    return fit(net([4, 1], None, loss=SquaredError()), SGD(0.05), (z(x), z(t)), (r2,), epochs=60)
+
+
+@healthy
+def noisy_regression():
+    x, _ = curve()
+    t = column(x[:, 0] + np.random.default_rng(0).standard_normal(500))
+    return fit(net([5, 8, 1], loss=SquaredError()), Adam(2e-3), (x, t), (r2,), epochs=20)
+
+
+@healthy
+def one_sample_at_a_time():
+    x, t = wine()
+    return fit(net([13, 16, 3]), SGD(0.01), (z(x), t), epochs=20, batch_size=1)
+
+
+@healthy
+def huge_rate_of_adadelta_like_sgd():
+    x, t = wine()
+    return fit(net([13, 16, 3], Sigmoid), SGD(2.0), (z(x), t), epochs=30)
