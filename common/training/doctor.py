@@ -18,7 +18,7 @@ from .samples import Baseline, standardized
 from .sweep import sweep
 from .trial import Case, Watch, outputs, unchanged
 
-SECONDS = 4.0                     # for all that preflight tries
+SECONDS = 2.5                     # for all that preflight tries
 SMALLER = "a tenth of the learning rate; lr_range(trainer, x, t).plot() shows which suits"
 
 
@@ -196,7 +196,7 @@ class Examination:
         self.ratio = update_ratio(trial)
         self.measured["update / weight"] = f"{self.ratio:.1e} at the first steps"
         self.measured["gradient norm"] = f"{before.norm:.3g}"
-        steps = max(10, min(60, case.epochs * case.steps_per_epoch))
+        steps = max(10, min(50, case.epochs * case.steps_per_epoch))
         left = max(0.5, SECONDS - (time.process_time() - begin))
         self.rates = sweep(case, steps, 0.7 * left)
         self.measured["learning rates"] = repr(self.rates)
@@ -351,7 +351,7 @@ class Examination:
         if val is not None and score < 0.9 and by_heart(self.train - score, rise, loss[-1] / end):
             return False
         if simple is None and len(self.case.t) < 40 and self.could_be_better():
-            return score > 0.95
+            return score > 0.95 and loss[-1] < 0.7 * self.rates.start
         if simple is None or simple < chance + 0.1 * (1 - chance):
             return score > chance + 0.5 * (1 - chance) or (
                 score > chance + 0.1 * (1 - chance) and self.train - score < 0.2
