@@ -5,12 +5,15 @@ import csv
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..common import checks
 from ..common.files import naming, path_of
 from ..common.types import Array, Axes, PathLike
 from .column import Column
+
+if TYPE_CHECKING:
+    from .report import Report
 
 
 class History:
@@ -72,6 +75,11 @@ class History:
         """Learning curves, a panel for the loss and one for each metric; returns the Axes."""
         from ..plotting import plot_history
         return plot_history(self, axes)
+
+    def diagnose(self) -> Report:
+        """What the curves tell, as a Report: diverging, too slow, overfitting, not finished."""
+        from .diagnosis import diagnose
+        return diagnose(self)
 
     def to_csv(self, path: PathLike, per: Literal["epoch", "step"] = "epoch") -> None:
         """Write the table of epochs, or with ``per="step"`` of steps, as comma-separated values."""
