@@ -17,6 +17,7 @@ import re
 import signal
 import struct
 import sys
+import tarfile
 import tempfile
 import time
 import traceback
@@ -262,6 +263,7 @@ FOLDER = HELD.name
 
 def written(name, content):
     path = Path(FOLDER, name)
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     return str(path)
 
@@ -279,8 +281,12 @@ def of_datasets():
     x, t = drawn(12, 3), np.arange(12) % 3
     text = written("ptb.train.txt", b"you say goodbye\nand i say hello\n")
     for part, n in (("train", 3), ("t10k", 2)):
-        written(f"{part}-images-idx3-ubyte", idx(n, 4, 4))
-        written(f"{part}-labels-idx1-ubyte", idx(n))
+        for inside in "", "fashion-mnist/":
+            written(f"{inside}{part}-images-idx3-ubyte", idx(n, 4, 4))
+            written(f"{inside}{part}-labels-idx1-ubyte", idx(n))
+    with tarfile.open(Path(FOLDER, "cifar-10-binary.tar"), "w") as archive:
+        for name in (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"):
+            archive.add(written(name, bytes(3073)), f"cifar-10-batches-bin/{name}")
     vocabulary = datasets.Vocabulary.from_text("you say goodbye and i say hello .", unknown="<unk>")
     vocabulary.save(Path(FOLDER, "vocabulary.json"))
     for name, package in (("batches", datasets), ("batches", training)):
@@ -288,7 +294,10 @@ def of_datasets():
     right("load_digits", datasets.load_digits)
     right("load_python_docs", datasets.load_python_docs)
     right("load_mnist", datasets.load_mnist, "train", FOLDER)
+    right("load_fashion_mnist", datasets.load_fashion_mnist, "train", FOLDER)
+    right("load_cifar10", datasets.load_cifar10, "test", FOLDER)
     right("load_ptb", datasets.load_ptb, "train", FOLDER)
+    right("class_names", datasets.class_names, "cifar10")
     right("make_addition", datasets.make_addition, 20, 2, rng=0)
     right("make_dates", datasets.make_dates, 20, rng=0)
     right("make_spiral", datasets.make_spiral, 10, rng=0)
@@ -581,6 +590,7 @@ def outcome(call, seconds=SECONDS):
     before = frozen(passed)
     try:
         with (limited(seconds), warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.redirect_stdout(None),
+              mock.patch.dict(os.environ, CHAINRULE_DATA=FOLDER),                           # nothing is fetched
               mock.patch.object(passes, "plainly", lambda error: None)):                    # a traceback shows all frames
             warnings.simplefilter("error")
             warnings.filterwarnings("ignore", "constrained_layout not applied|Glyph", UserWarning)          # about a caption

@@ -6,7 +6,8 @@ import sys
 from ... import __version__
 from .arguments import Parser, fail, known
 
-COMMANDS = {"train": "train a model on real data, and keep its learning curves and weights"}
+COMMANDS = {"train": "train a model on real data, and keep its learning curves and weights",
+            "data": "list the data there is, and fetch it by name"}
 
 
 def parser():

@@ -37,7 +37,7 @@ PYTHON = {      # the same models for digits, to load weights into
 }
 DATA = {
     "digits": "1,797 handwritten digits of 8 x 8 pixels (UCI), bundled: no download",
-    "mnist": "70,000 handwritten digits of 28 x 28 pixels, its four files in --folder",
+    "mnist": "70,000 handwritten digits of 28 x 28 pixels, fetched once; or its files in --folder",
     "mnist-test": "MNIST's test files alone: the first 8,000 images to train, the last 2,000 to test",
 }
 
@@ -69,7 +69,8 @@ def parser():
     result.add_argument("model", nargs="?", default="mlp", type=known("model", MODELS), help="which model (default: mlp)")
     result.add_argument("--data", default="digits", type=known("data set", DATA), metavar="NAME",
                         help="which data (default: digits)")
-    result.add_argument("--folder", default=".", metavar="FOLDER", help="where data files are, for mnist (default: here)")
+    result.add_argument("--folder", metavar="FOLDER",
+                        help="where data files are, for mnist (default: see 'chainrule data')")
     result.add_argument("--epochs", default=40, type=positive(int, "a whole number of at least 1"), metavar="N",
                         help="passes over the training samples (default: 40)")
     result.add_argument("--batch-size", default=32, type=positive(int, "a whole number of at least 1"), metavar="N",

