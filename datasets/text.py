@@ -1,5 +1,9 @@
 """Text to model: the Penn Treebank, and the reference of the Python language."""
+import gzip
 import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from ..common import checks
@@ -7,6 +11,8 @@ from ..common.files import path_of
 from ..common.types import Array, PathLike
 from .download import Published, data_folder, obtain, there
 from .vocabulary import Vocabulary, read_text
+
+BUNDLED = Path(__file__).with_name("data") / "python-docs-3.11.7.txt.gz"
 
 # The MD5 are those by which torchtext checks the files (torchtext/datasets/penntreebank.py); no
 # SHA-256 of them is published.
@@ -73,31 +79,41 @@ def ptb_words(path):
     return " <eos> ".join([*lines, ""]).split()
 
 
-def load_python_docs() -> str:
-    """The reference of the Python language, which CPython carries for its ``help()``: English
-    prose, no download.
+def load_python_docs(bundled: bool = False) -> str:
+    """The reference of the Python language, which CPython carries for its ``help()``: English prose,
+    no download.
 
     Returns one str: the topics in alphabetical order, a blank line between paragraphs. A paragraph
     that stands in several topics, a fifth of the whole, is kept the first time only; else a model
     would know much of its test text from training.
 
-    The text is that of the running Python and differs from version to version: name the version
-    with every figure.
+    - bundled: the text of Python 3.11.7, which comes with chainrule and is the same everywhere,
+      instead of that of the running Python, which differs from version to version: name the
+      version with every figure.
 
-    Raises RuntimeError where a build of Python lacks it.
+    A build of Python that lacks the text gets the bundled one, with a UserWarning that says so.
 
     >>> load_python_docs()[:22]
     'The "assert" statement'
     """
+    if checks.flag("load_python_docs", "bundled", bundled):
+        return gzip.decompress(BUNDLED.read_bytes()).decode()
     try:
         from pydoc_data.topics import topics
     except ImportError:
-        raise RuntimeError("load_python_docs: this build of Python lacks pydoc_data.topics; install the whole standard "
-                           "library, or use a text of your own: read_text(path)") from None
+        warnings.warn("load_python_docs: this build of Python lacks pydoc_data.topics; the text is "
+                      "that of Python 3.11.7, as with bundled=True", UserWarning, stacklevel=2)
+        return load_python_docs(bundled=True)
+    return prose(topics)
+
+
+def prose(topics: Mapping[str, str]) -> str:
+    """Topics in the order of their names, each paragraph once."""
     paragraphs: dict[str, str] = {}
     for name in sorted(topics):
-        for paragraph in re.split(r"\n\s*\n", topics[name]):
-            same = " ".join(paragraph.split())          # indentation and line breaks may differ between topics
-            paragraphs.setdefault(same, "\n".join(line.rstrip() for line in paragraph.strip("\n").split("\n")))
+        for text in re.split(r"\n\s*\n", topics[name]):
+            same = " ".join(text.split())          # indentation and line breaks may differ
+            lines = text.strip("\n").split("\n")
+            paragraphs.setdefault(same, "\n".join(line.rstrip() for line in lines))
     paragraphs.pop("", None)
     return "\n\n".join(paragraphs.values()) + "\n"

@@ -1,4 +1,5 @@
 """load_ptb reads the three files as Saito does, with one vocabulary; load_python_docs has no paragraph twice."""
+import hashlib
 import sys
 import types
 
@@ -119,11 +120,19 @@ def test_the_reference_of_this_python_is_prose_enough_to_learn_from():
 
 
 @pytest.mark.parametrize("names", [None, {}])
-def test_a_python_without_it_says_so(monkeypatch, names):
+def test_a_python_without_it_gets_the_bundled_text_and_is_told(monkeypatch, names):
     if names is None:
         monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
     else:
         carrying(monkeypatch, **names)
-    with refused(RuntimeError, "load_python_docs: this build of Python lacks pydoc_data.topics; install the whole standard "
-                               "library, or use a text of your own: read_text(path)"):
-        load_python_docs()
+    with pytest.warns(UserWarning, match="^load_python_docs: this build of Python lacks pydoc_data.topics; "
+                                         "the text is that of Python 3.11.7, as with bundled=True$"):
+        text = load_python_docs()
+    assert text == load_python_docs(bundled=True)
+
+
+def test_the_bundled_text_is_that_of_python_3_11_7():
+    text = load_python_docs(bundled=True)
+    assert hashlib.sha256(text.encode()).hexdigest().startswith("e49abc871e6b716d95a0f39d0d58acea")
+    if sys.version_info[:3] == (3, 11, 7):
+        assert text == load_python_docs()
