@@ -126,7 +126,7 @@ def train(options, data, folder):
 
     def shifted():
         for images, labels in batches(x, t, batch_size=options.batch_size, rng=rng):
-            yield random_shifts(images, options.shift, rng), labels
+            yield random_shifts(images, rng, options.shift), labels
 
     samples = dict(batches=shifted) if options.shift else dict(x=x, t=t, batch_size=options.batch_size, rng=rng)
     try:
