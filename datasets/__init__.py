@@ -5,8 +5,9 @@ from .cifar import load_cifar10
 from .digits import load_digits
 from .mnist import load_fashion_mnist, load_mnist
 from .normalizer import Normalizer
+from .points import make_circles, make_moons, make_regression_1d
 from .preprocessing import merge, random_crops, random_flips, random_shifts, train_test_split
-from .sequence_batches import pair_batches, text_batches
+from .sequence_batches import pair_batches, ragged_batches, text_batches
 from .sequences import make_addition, make_dates
 from .spiral import make_spiral
 from .text import load_ptb, load_python_docs
@@ -14,6 +15,7 @@ from .vocabulary import Vocabulary, read_text
 
 __all__ = [
     "batches", "class_names", "load_cifar10", "load_digits", "load_fashion_mnist", "load_mnist",
-    "load_ptb", "load_python_docs", "make_addition", "make_dates", "make_spiral", "merge", "Normalizer",
-    "pair_batches", "random_crops", "random_flips", "random_shifts", "read_text", "text_batches",
+    "load_ptb", "load_python_docs", "make_addition", "make_circles", "make_dates", "make_moons",
+    "make_regression_1d", "make_spiral", "merge", "Normalizer", "pair_batches", "ragged_batches",
+    "random_crops", "random_flips", "random_shifts", "read_text", "text_batches",
     "train_test_split", "Vocabulary"]

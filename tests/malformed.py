@@ -300,8 +300,11 @@ def of_datasets():
     right("class_names", datasets.class_names, "cifar10")
     right("make_addition", datasets.make_addition, 20, 2, rng=0)
     right("make_dates", datasets.make_dates, 20, rng=0)
+    for name in "make_moons", "make_circles", "make_regression_1d":
+        right(name, getattr(datasets, name), 10, rng=0)
     right("make_spiral", datasets.make_spiral, 10, rng=0)
     right("pair_batches", datasets.pair_batches, [[1, 2], [3], [4, 5]], [[6], [7, 8], [9, 10, 11]], batch_size=2, rng=0)
+    right("ragged_batches", datasets.ragged_batches, [x[:2], x[:1], x[:4]], t[:3], batch_size=2, rng=0)
     right("random_shifts", datasets.random_shifts, drawn(3, 1, 5, 5), rng=0, most=2)
     right("random_flips", datasets.random_flips, drawn(3, 1, 5, 5), rng=0)
     right("random_crops", datasets.random_crops, drawn(3, 1, 5, 5), rng=0, size=(3, 4), padding=1)
