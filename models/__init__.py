@@ -25,3 +25,15 @@ __all__ = [
     "CBOW", "SkipGram", "context_windows", "nearest", "LanguageModel", "Seq2Seq", "AttentionSeq2Seq", "TransformerLM",
     "NGram", "KneserNey",
 ]
+
+
+def __getattr__(name):
+    """The estimators, when they are named: they need scikit-learn, which nothing else does."""
+    if name not in ("SklearnClassifier", "SklearnRegressor"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from . import estimators
+    except ImportError as error:
+        raise ImportError(f"{name} needs scikit-learn ({error}); install it, for instance with "
+                          "pip install 'chainrule[sklearn]'") from None
+    return getattr(estimators, name)

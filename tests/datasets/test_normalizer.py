@@ -88,7 +88,8 @@ def test_columns_that_depend_on_others_are_no_noise():
 
 
 @pytest.mark.parametrize("dtype, expected", [
-    ("f4", "f4"), ("f8", "f8"), (">f4", "f4"), (">f8", "f8"), ("f2", "f4"), ("i8", "f4"), ("u1", "f4"), ("?", "f4")])
+    ("f4", "f4"), ("f8", "f8"), (">f4", "f4"), (">f8", "f8"), ("f2", "f4"), ("i8", "f4"),
+    ("u1", "f4"), ("?", "f4")])
 def test_dtypes(dtype, expected):
     x = np.array([[0, 1], [1, 0], [1, 1]]).astype(dtype)
     y = Normalizer().fit(x).transform(x)
@@ -106,16 +107,19 @@ def test_a_data_frame_names_its_columns():
 
 
 @pytest.mark.parametrize("call, error, message", [
-    (lambda: Normalizer("max"), ValueError, "Normalizer: kind should be 'minmax' or 'standard' or 'pca-whiten' or "
-                                            "'zca-whiten', got 'max'"),
-    (lambda: Normalizer(eps=-1), ValueError, "Normalizer: eps should be a finite number of at least 0, got -1"),
+    (lambda: Normalizer("max"), ValueError,
+     "Normalizer: kind should be 'minmax' or 'standard' or 'pca-whiten' or 'zca-whiten', got 'max'"),
+    (lambda: Normalizer(eps=-1), ValueError,
+     "Normalizer: eps should be a finite number of at least 0, got -1"),
     (lambda: Normalizer().transform(np.ones((2, 2))), RuntimeError,
      "Normalizer: transform was called before fit; call fit(x) on the training data"),
     (lambda: Normalizer().fit([[1.0], [np.nan]]), ValueError,
      "Normalizer: x should hold finite numbers only, got nan at index (1, 0)"),
     (lambda: Normalizer().fit(drawn(3, 2)).transform(drawn(3, 4)), ValueError,
-     "Normalizer: x should have the columns of the data it was fitted on, shape (..., 2), got (3, 4)"),
-    (lambda: Normalizer().fit([["a"]]), TypeError, "Normalizer: x should be an array of floats, got <U1 ndarray"),
+     "Normalizer: x should have the columns of the data it was fitted on, shape (..., 2), "
+     "got (3, 4)"),
+    (lambda: Normalizer().fit([["a"]]), TypeError,
+     "Normalizer: x should be an array of floats, got <U1 ndarray"),
     (lambda: Normalizer().set_params(mode="x"), ValueError,
      "Normalizer: an option should be 'kind' or 'eps', got 'mode'"),
 ])
@@ -131,10 +135,12 @@ def test_in_pipelines_of_scikit_learn():
     from sklearn.pipeline import make_pipeline
     x, t = drawn(60, 4), np.arange(60) % 2
     x[t == 1] += 3
-    search = GridSearchCV(make_pipeline(Normalizer(), LogisticRegression()), {"normalizer__kind": KINDS}, cv=3)
-    search.fit(x, t)
-    assert search.best_score_ > 0.9 and not np.isnan(search.cv_results_["mean_test_score"]).any()
+    pipeline = make_pipeline(Normalizer(), LogisticRegression())
+    search = GridSearchCV(pipeline, {"normalizer__kind": KINDS}, cv=3).fit(x, t)
+    assert search.best_score_ > 0.9
+    assert not np.isnan(search.cv_results_["mean_test_score"]).any()
     fitted = Normalizer("minmax", eps=0.5).fit(x)
     fresh = clone(fitted)
     assert fresh.get_params() == {"kind": "minmax", "eps": 0.5} and not hasattr(fresh, "scale_")
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).transform(x), fitted.transform(x))
+    copy = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(copy.transform(x), fitted.transform(x))

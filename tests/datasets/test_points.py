@@ -1,4 +1,4 @@
-"""Moons, circles and a sine: the stated formulas where there is no noise, shapes, seeds, mistakes."""
+"""Moons, circles and a sine: the stated formulas without noise, shapes, seeds, mistakes."""
 import numpy as np
 import pytest
 
@@ -23,7 +23,8 @@ def test_moons_lie_on_half_circles():
     upper, lower = x[t == 0], [1, 0.5] - x[t == 1]
     for half in upper, lower:
         assert np.hypot(*half.T) == pytest.approx(1, abs=1e-6) and (half[:, 1] > -1e-6).all()
-        assert np.sort(np.arccos(half[:, 0].clip(-1, 1))) == pytest.approx(np.linspace(0, np.pi, 50), abs=1e-3)
+        angles = np.sort(np.arccos(half[:, 0].clip(-1, 1)))
+        assert angles == pytest.approx(np.linspace(0, np.pi, 50), abs=1e-3)
 
 
 def test_circles_have_their_radii_and_equal_angles():
@@ -46,8 +47,10 @@ def test_a_sine_with_noise():
     (lambda: make_moons(0), ValueError, "make_moons: n_per_class should be at least 1, got 0"),
     (lambda: make_moons(noise=-1), ValueError,
      "make_moons: noise should be a finite number of at least 0, got -1"),
-    (lambda: make_circles(factor=2.0), ValueError, "make_circles: factor should be a number in 0..1, got 2.0"),
-    (lambda: make_regression_1d(2.5), TypeError, "make_regression_1d: n should be a whole number, got 2.5"),
+    (lambda: make_circles(factor=2.0), ValueError,
+     "make_circles: factor should be a number in 0..1, got 2.0"),
+    (lambda: make_regression_1d(2.5), TypeError,
+     "make_regression_1d: n should be a whole number, got 2.5"),
 ])
 def test_in_a_sentence(call, error, message):
     with refused(error, message):
