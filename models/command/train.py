@@ -39,18 +39,19 @@ DATA = {
     "digits": "1,797 handwritten digits of 8 x 8 pixels (UCI), bundled: no download",
     "mnist": "70,000 handwritten digits of 28 x 28 pixels, fetched once; or its files in --folder",
     "mnist-test": "MNIST's test files alone: the first 8,000 images to train, the last 2,000 to test",
+    "fashion-mnist": "70,000 photographs of clothes, 28 x 28 pixels, fetched once, or in --folder",
+    "cifar10": "60,000 colour photographs, 32 x 32 pixels, fetched once, or in --folder",
 }
 
 
 def load(name, folder):
     """(x_train, t_train), (x_test, t_test)"""
-    from ...datasets import load_digits, load_mnist
-    if name == "digits":
-        return load_digits()
-    if name == "mnist":
-        return load_mnist(folder=folder)
-    x, t = load_mnist("test", folder)
-    return (x[:8000], t[:8000]), (x[8000:], t[8000:])
+    from ...datasets import load_mnist
+    from ...datasets.catalogue import CATALOGUE
+    if name == "mnist-test":
+        x, t = load_mnist("test", folder)
+        return (x[:8000], t[:8000]), (x[8000:], t[8000:])
+    return CATALOGUE[name].load(**{"folder": folder} if CATALOGUE[name].files else {})
 
 
 def parser():
@@ -58,7 +59,7 @@ def parser():
         prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Train a model on real data and report its accuracy on test samples that it has never seen.",
         epilog="models:\n" + "".join(f"  {name:10} {what}\n" for name, (what, _) in MODELS.items())
-        + "\ndata:\n" + "".join(f"  {name:11} {what}\n" for name, what in DATA.items())
+        + "\ndata:\n" + "".join(f"  {name:14} {what}\n" for name, what in DATA.items())
         + "\nresults, in OUT/MODEL-DATA:\n"
           "  curves.png         loss and accuracy over the epochs, for training and validation samples\n"
           "  history.csv        the same as a table\n"
@@ -70,7 +71,7 @@ def parser():
     result.add_argument("--data", default="digits", type=known("data set", DATA), metavar="NAME",
                         help="which data (default: digits)")
     result.add_argument("--folder", metavar="FOLDER",
-                        help="where data files are, for mnist (default: see 'chainrule data')")
+                        help="where files are, for all but digits (default: see 'chainrule data')")
     result.add_argument("--epochs", default=40, type=positive(int, "a whole number of at least 1"), metavar="N",
                         help="passes over the training samples (default: 40)")
     result.add_argument("--batch-size", default=32, type=positive(int, "a whole number of at least 1"), metavar="N",
