@@ -4,6 +4,7 @@ from .images import VGG, AlexNet, GoogLeNet, LeNet, NiN, ResNet, inception, resi
 from .interpolant import relu_interpolant
 from .mlp import MLP, TwoLayerNet
 from .node import Input, node
+from .pretrained import load_pretrained
 from .sequential import Sequential
 from .text import (
     CBOW,
@@ -23,7 +24,7 @@ __all__ = [
     "TwoLayerNet", "MLP", "relu_interpolant",
     "LeNet", "AlexNet", "VGG", "NiN", "GoogLeNet", "inception", "small_inception", "ResNet", "residual",
     "CBOW", "SkipGram", "context_windows", "nearest", "LanguageModel", "Seq2Seq", "AttentionSeq2Seq", "TransformerLM",
-    "NGram", "KneserNey",
+    "NGram", "KneserNey", "load_pretrained",
 ]
 
 

@@ -204,6 +204,7 @@ def of_models():
         for options in ({}, {"counts": np.bincount(ids), "negatives": 2}):
             right(f"{name}.forward", method(partial(cls, 7, 4, rng=0, **options), "forward"), *arrays,
                   names=(*PUBLIC, "NegativeSampler"))
+    right("load_pretrained", models.load_pretrained, "lenet-digits")
     right("context_windows", models.context_windows, ids, 1)
     right("nearest", models.nearest, drawn(7, 4), [1, 2], k=3)
     right("LanguageModel", models.LanguageModel, 7, 4, 4, rng=0, names=("LanguageModel", *inner))
