@@ -13,9 +13,9 @@ from .sharing import trainable
 class Pass:
     """``with Pass(model):`` a run through a model.
 
-    BLAS keeps to one thread if the model has convolutions, which have threads of their own. Which
-    layers there are decides, never what was seen before: a training that goes on tomorrow computes
-    what it would have computed today. An error leaves with the layer in which it arose, and without
+    BLAS keeps to one thread, unless the model is small: see common/engine/threads.py. Which layers
+    there are decides, never what was seen before: a training that goes on tomorrow computes what it
+    would have computed today. An error leaves with the layer in which it arose, and without
     this package's frames.
     """
     limit = None
@@ -24,7 +24,7 @@ class Pass:
     def __enter__(self):
         for layer in self.told:
             layer.input_gradient = False
-        if self.model._convolves:
+        if self.model._own_threads:
             self.limit = threads.one_thread()
             self.limit.__enter__()
         return self
@@ -73,6 +73,10 @@ class Backward(Pass):
             input_gradient = checks.flag(who, "input_gradient", input_gradient)
         self.wanted = input_gradient or dout is not None
         self.full = self.wanted and model.input_gradient
+        self.frozen = model._parameters.params.frozen
+        if self.frozen != model._frozen:
+            model._frozen = self.frozen
+            model.find_lowest()
         self.told = () if self.full else model._lowest
         if model._forward_only:
             trainable(model.layers)
@@ -84,6 +88,8 @@ class Backward(Pass):
         if model._ready == "loss" and model.penalty is not None:
             scale = 1.0 if self.dout is None else self.dout
             model.penalty.add_gradients(model.params, model.grads, scale)
+        for k in self.frozen:
+            model.grads[k][...] = 0
 
 
 @contextlib.contextmanager

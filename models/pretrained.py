@@ -2,6 +2,7 @@
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from ..common import checks
 from ..datasets import Vocabulary, load_python_docs
@@ -12,7 +13,7 @@ from .text import SkipGram, TransformerLM
 FOLDER = Path(__file__).with_name("data")
 
 
-def load_pretrained(name):
+def load_pretrained(name: str) -> Any:
     """A trained model by its name:
 
     - ``"lenet-digits"``: LeNet on the digits of ``load_digits``, images (N, 1, 8, 8);

@@ -6,15 +6,14 @@ lenet-mnist needs the test files of MNIST, which are fetched. Each takes a few m
 """
 import contextlib
 import io
-import json
 import sys
 import tempfile
 from math import log2
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save
 
+from chainrule.common.files import write_arrays
 from chainrule.models import context_windows, pretrained, saving
 from chainrule.models.command import main as chainrule
 from chainrule.optimizers import AdaGrad, AdamW, clip_gradients, cosine_decay, warmup
@@ -81,7 +80,7 @@ def main(names):
         command = f"python -m tests.make_pretrained {name}"
         texts["trained"] = {"data": data, "command": command, "seed": 0, **note}
         made = pretrained.FOLDER / f"{name}.safetensors"
-        made.write_bytes(save(arrays, metadata={"chainrule": json.dumps(texts)}))
+        write_arrays(made, arrays, texts)
         print(made, made.stat().st_size, texts["trained"])
 
 

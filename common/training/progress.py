@@ -4,13 +4,14 @@
 class Progress:
     """How many batches are done, and of how many, if that is known; the losses beside it."""
 
-    def __init__(self, fit):
+    def __init__(self, fit, done):
         if fit.progress:
             from tqdm.auto import tqdm
         else:                               # auto looks for notebook widgets also to show nothing
             from tqdm import tqdm
         total = None if fit.per_epoch is None else fit.epochs * fit.per_epoch
-        self.bar = tqdm(total=total, disable=not fit.progress, unit="batch", dynamic_ncols=True)
+        self.bar = tqdm(total=total, initial=done, disable=not fit.progress, unit="batch",
+                        dynamic_ncols=True)
         self.epochs, self.validation = fit.epochs, ""
 
     def begin(self, epoch):
