@@ -76,7 +76,8 @@ def count_test(who, test_size, N):
         N_test = checks.count(who, "test_size", test_size, least=-np.inf)
     if not 0 < N_test < N:
         raise ValueError(checks.wrong(who, "test_size", f"leave each part some of the {N} samples",
-                                      test_size, "give a share between 0 and 1 or a number of samples"))
+                                      test_size,
+                                      "give a share between 0 and 1 or a number of samples"))
     return N_test
 
 
@@ -173,7 +174,8 @@ def merge(a: ArrayLike, b: ArrayLike, columns: Any = None) -> tuple[Array, tuple
         columns = [getattr(table, "columns", None) for table in tables.values()]
         if any(of is None for of in columns):
             raise TypeError(checks.wrong(who, "columns", "be the names of the columns of both",
-                                         None, 'as in columns=(["age", "size"], ["age", "weight"])'))
+                                         None,
+                                         'as in columns=(["age", "size"], ["age", "weight"])'))
     pair = checks.items(who, "columns", columns, "two lists of names")
     if len(pair) != 2:
         raise ValueError(checks.wrong(who, "columns", "be two lists of names", f"{len(pair)}"))

@@ -80,8 +80,8 @@ def ptb_words(path):
 
 
 def load_python_docs(bundled: bool = False) -> str:
-    """The reference of the Python language, which CPython carries for its ``help()``: English prose,
-    no download.
+    """The reference of the Python language, which CPython carries for its ``help()``: English
+    prose, no download.
 
     Returns one str: the topics in alphabetical order, a blank line between paragraphs. A paragraph
     that stands in several topics, a fifth of the whole, is kept the first time only; else a model

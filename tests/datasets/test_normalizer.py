@@ -102,13 +102,14 @@ def test_a_data_frame_names_its_columns():
     assert normalizer.constant_ == ["one"] and repr(normalizer) == "Normalizer('minmax')"
     np.testing.assert_array_equal(normalizer.transform(table)[:, 0], [0, 0.5, 1])
     table["name"] = ["a", "b", "c"]
-    with pytest.raises(TypeError, match="^Normalizer: column 'name' of x should hold numbers, got "):
+    with pytest.raises(TypeError, match="^Normalizer: column 'name' of x should hold numbers"):
         normalizer.fit(table)
 
 
 @pytest.mark.parametrize("call, error, message", [
     (lambda: Normalizer("max"), ValueError,
-     "Normalizer: kind should be 'minmax' or 'standard' or 'pca-whiten' or 'zca-whiten', got 'max'"),
+     "Normalizer: kind should be 'minmax' or 'standard' or 'pca-whiten' or 'zca-whiten', "
+     "got 'max'"),
     (lambda: Normalizer(eps=-1), ValueError,
      "Normalizer: eps should be a finite number of at least 0, got -1"),
     (lambda: Normalizer().transform(np.ones((2, 2))), RuntimeError,

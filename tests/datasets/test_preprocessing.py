@@ -1,4 +1,4 @@
-"""Two parts of a partition, the classes in their shares; images moved, flipped and cut; tables under each other."""
+"""Two parts of a partition; images moved, flipped and cut; tables under each other."""
 import math
 from fractions import Fraction
 from functools import partial
@@ -9,7 +9,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chainrule.datasets import merge, random_crops, random_flips, random_shifts, train_test_split
+from chainrule.datasets import (
+    merge,
+    random_crops,
+    random_flips,
+    random_shifts,
+    train_test_split,
+)
 from tests.errors import refused
 
 quickly = settings(derandomize=True, deadline=None, max_examples=80)
@@ -121,12 +127,15 @@ def test_a_mistake_is_named(arrays, options, error, message):
 images = np.arange(2 * 3 * 5 * 4, dtype=np.float32).reshape(2, 3, 5, 4)
 
 
-@pytest.mark.parametrize("augment", [random_shifts, random_flips, random_crops, partial(random_crops, padding=2)])
+@pytest.mark.parametrize(
+    "augment", [random_shifts, random_flips, random_crops, partial(random_crops, padding=2)])
 def test_augmentation_is_a_function_of_a_batch_and_a_generator(augment):
     before = images.copy()
     rng = np.random.default_rng(0)
-    one, two, again = augment(images, rng), augment(images, rng), augment(images, np.random.default_rng(0))
-    assert one.shape == images.shape and one.dtype == images.dtype and not np.shares_memory(one, images)
+    one, two = augment(images, rng), augment(images, rng)
+    again = augment(images, np.random.default_rng(0))
+    assert (one.shape, one.dtype) == (images.shape, images.dtype)
+    assert not np.shares_memory(one, images)
     np.testing.assert_array_equal(one, again)
     np.testing.assert_array_equal(images, before)
     if augment not in (random_crops, random_flips):
@@ -141,11 +150,13 @@ def test_flips_turn_half_of_the_images_each_as_a_whole():
 
 
 @pytest.mark.parametrize("size, padding, shape", [
-    (2, 0, (2, 2)), ((3, 1), 0, (3, 1)), (None, 2, (5, 4)), ((7, 6), 1, (7, 6)), ((5, 4), 0, (5, 4))])
+    (2, 0, (2, 2)), ((3, 1), 0, (3, 1)), (None, 2, (5, 4)), ((7, 6), 1, (7, 6)),
+    ((5, 4), 0, (5, 4))])
 def test_crops_are_parts_of_the_padded_images_from_all_places(size, padding, shape):
     padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     h, w = shape
-    places = [(i, j) for i in range(padded.shape[2] - h + 1) for j in range(padded.shape[3] - w + 1)]
+    down, right = padded.shape[2] - h + 1, padded.shape[3] - w + 1
+    places = [(i, j) for i in range(down) for j in range(right)]
     seen, rng = set(), np.random.default_rng(1)
     for _ in range(40 * len(places)):
         crop = random_crops(images, rng, size, padding)[1]
@@ -154,11 +165,13 @@ def test_crops_are_parts_of_the_padded_images_from_all_places(size, padding, sha
 
 
 def test_shifts_are_crops_of_what_is_padded_so():
-    np.testing.assert_array_equal(random_shifts(images, 3, most=2), random_crops(images, 3, padding=2))
+    cropped = random_crops(images, 3, padding=2)
+    np.testing.assert_array_equal(random_shifts(images, 3, most=2), cropped)
 
 
 def test_a_crop_that_is_larger_than_the_image():
-    with refused(ValueError, "random_crops: size should be at most (7, 6), that of the padded images, got (8, 6)"):
+    with refused(ValueError, "random_crops: size should be at most (7, 6), that of the padded "
+                             "images, got (8, 6)"):
         random_crops(images, size=(8, 6), padding=1)
 
 
@@ -175,7 +188,8 @@ def test_merge_of_tables_with_gaps():
 
 @pytest.mark.parametrize("columns, error, message", [
     (None, TypeError, "columns should be the names of the columns of both, got None; as in"),
-    ((["a", "b"], ["a", "a"]), ValueError, r"the columns of b should be 2 different names, got \['a', 'a'\]"),
+    ((["a", "b"], ["a", "a"]), ValueError,
+     r"the columns of b should be 2 different names, got \['a', 'a'\]"),
     ((["a"], ["a", "b"]), ValueError, r"the columns of a should be 2 different names, got \['a'\]"),
     ((["a", "b"],), ValueError, "columns should be two lists of names, got 1"),
     (("ab", ["a", "b"]), TypeError, "columns should be a list of names, got 'ab'"),
@@ -187,5 +201,6 @@ def test_merge_of_tables_whose_names_do_not_fit(columns, error, message):
 
 def test_merge_of_a_column_of_words_names_it():
     table = pandas.DataFrame({"age": [1], "name": ["Ada"]})
-    with pytest.raises(TypeError, match="^merge: column 'name' of b should hold numbers, got .*; np.unique"):
+    message = "^merge: column 'name' of b should hold numbers, got .*; np.unique"
+    with pytest.raises(TypeError, match=message):
         merge(pandas.DataFrame({"age": [1]}), table)

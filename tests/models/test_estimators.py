@@ -90,8 +90,8 @@ def test_partial_fit_goes_on():
     for _ in range(200):
         model.partial_fit(x, words)
     assert model.score(x, words) > 0.97 and len(model.loss_curve_) == 201
-    message = ("^SklearnClassifier: y should hold the classes of the first call of partial_fit, got "
-               ".*'maybe'.*; name all of them there")
+    message = ("^SklearnClassifier: y should hold the classes of the first call of partial_fit, "
+               "got .*'maybe'.*; name all of them there")
     with pytest.raises(ValueError, match=message):
         model.partial_fit(x[:1], ["maybe"])
 

@@ -74,7 +74,7 @@ def tuned(model, x, t, frozen=0):
 
 
 def test_fine_tuning_beats_training_from_scratch_on_ten_images_a_class():
-    """On digits of other hands, scanned otherwise; the convolutions stay as MNIST has taught them."""
+    """On digits of other hands, scanned otherwise; the convolutions stay as MNIST taught them."""
     (x, t), (x_test, t_test) = load_digits()
     rng, gains = np.random.default_rng(0), []
     for seed in range(5):
