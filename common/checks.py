@@ -272,9 +272,16 @@ def boolean(who, name, mask, shape) -> Array:
 def finite(who, name, x):
     """Refuse NaN and infinities, naming the first one's index."""
     x = np.asarray(x)
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        at = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
-        raise ValueError(wrong(who, name, "hold finite numbers only", f"{x[at]} at index {at}"))
+    if x.dtype.kind != "f" or not x.size:
+        return
+    rows = x[None] if not x.ndim else x
+    each = max(1, (len(rows) << 24) // x.size)              # in parts: x may be a memory map
+    for i in range(0, len(rows), each):
+        part = np.isfinite(rows[i:i + each])
+        if not part.all():
+            first, *rest = (int(n) for n in np.argwhere(~part)[0])
+            at = (i + first, *rest) if x.ndim else ()
+            raise ValueError(wrong(who, name, "hold finite numbers only", f"{x[at]} at index {at}"))
 
 
 def count(who, name, n, least=1, most=2**62) -> int:

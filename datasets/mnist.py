@@ -1,72 +1,129 @@
-"""MNIST: 70,000 handwritten digits of 28 x 28 pixels, read from its published idx files."""
+"""MNIST and Fashion-MNIST: 70,000 images of 28 x 28 pixels each, from their published idx files."""
 import gzip
 import math
 import zlib
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from ..common import checks
-from ..common.files import naming, path_of
-from ..common.types import PathLike
+from ..common.types import Array, Pair, PathLike
+from .download import Published, obtain
 
+Split: TypeAlias = Literal["train", "test"] | None
+Files: TypeAlias = dict[str, tuple[Published, ...]]
 LARGEST = 1 << 28          # values in one file: MNIST has 47 million
-FILES = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-         "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
+
+# The SHA-256 are those by which TensorFlow Datasets checks the files
+# (tensorflow_datasets/url_checksums/mnist.txt and fashion_mnist.txt), with their sizes.
+MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/",
+           "https://storage.googleapis.com/cvdf-datasets/mnist/")
+FASHION = ("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+           "https://storage.googleapis.com/tensorflow/tf-keras-datasets/")
+TRAIN, TEST = (tuple(f"{part}-{what}-ubyte.gz" for what in ("images-idx3", "labels-idx1"))
+               for part in ("train", "t10k"))
+MNIST_FILES: Files = {
+    "train": (
+        Published(TRAIN[0], "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                  9912422, MIRRORS),
+        Published(TRAIN[1], "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                  28881, MIRRORS)),
+    "test": (
+        Published(TEST[0], "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                  1648877, MIRRORS),
+        Published(TEST[1], "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+                  4542, MIRRORS))}
+FASHION_FILES: Files = {         # the names are MNIST's, so they have a folder of their own
+    "train": (
+        Published(TRAIN[0], "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+                  26421880, FASHION, "fashion-mnist"),
+        Published(TRAIN[1], "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+                  29515, FASHION, "fashion-mnist")),
+    "test": (
+        Published(TEST[0], "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                  4422102, FASHION, "fashion-mnist"),
+        Published(TEST[1], "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+                  5148, FASHION, "fashion-mnist"))}
 
 
-def load_mnist(
-    split: Literal["train", "test"] | None = None, folder: PathLike = "."
-) -> tuple[Any, Any]:
-    """The images as float32 (N, 1, 28, 28) in 0..1 and the labels 0..9 as int64 (N,).
+def load_mnist(split: Split = None, folder: PathLike | None = None) -> tuple[Any, Any]:
+    """Handwritten digits: the images as float32 (N, 1, 28, 28) in 0..1, the labels 0..9 as int64
+    (N,).
 
-    - split: "train" (60,000) or "test" (10,000) gives ``x, t``; None gives ``(x_train, t_train), (x_test, t_test)``;
-    - folder: where the files ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
-      ``t10k-labels-idx1-ubyte`` are, each as published, with ``.gz``, or unpacked.
+    - split: "train" (60,000) or "test" (10,000) gives ``x, t``; None gives
+      ``(x_train, t_train), (x_test, t_test)``;
+    - folder: where the files ``train-images-idx3-ubyte.gz``, ``train-labels-idx1-ubyte.gz``,
+      ``t10k-images-idx3-ubyte.gz`` and ``t10k-labels-idx1-ubyte.gz`` are, packed or unpacked;
+      nothing is fetched then. None: the data folder, that is the one that the environment variable
+      CHAINRULE_DATA names, or the user's cache; files that are not there are fetched into it, once.
 
-    Raises ValueError for another split and for a file that is no idx file or not whole, FileNotFoundError for one
-    that is not there. Source: LeCun, Cortes and Burges, The MNIST database of handwritten digits (1998).
+    Raises ValueError for another split and for a file that is not an idx file or not whole,
+    FileNotFoundError for one that is not there and cannot be fetched.
+    Source: LeCun, Cortes and Burges, The MNIST database of handwritten digits (1998).
     """
+    return images_and_labels("load_mnist", MNIST_FILES, split, folder)
+
+
+def load_fashion_mnist(split: Split = None, folder: PathLike | None = None) -> tuple[Any, Any]:
+    """Photographs of clothes, in the shapes of MNIST: x float32 (N, 1, 28, 28) in 0..1, t int64
+    (N,).
+
+    Arguments and errors are those of ``load_mnist``; the files have the same names, so those that
+    are fetched are kept in a folder ``fashion-mnist`` of the data folder.
+    ``class_names("fashion-mnist")`` names the ten classes.
+
+    Source: Xiao, Rasul and Vollgraf, Fashion-MNIST (2017), MIT licence.
+    """
+    return images_and_labels("load_fashion_mnist", FASHION_FILES, split, folder)
+
+
+def images_and_labels(
+    who: str, files: Files, split: Split, folder: PathLike | None
+) -> tuple[Any, Any]:
     if split is None:
-        return load_mnist("train", folder), load_mnist("test", folder)
-    if not isinstance(split, str) or split not in FILES:
-        raise ValueError(f"load_mnist: split should be 'train', 'test' or None for both, got {checks.text(split)}")
-    images, labels = (read_idx(found(path_of("load_mnist", "folder", folder), name)) for name in FILES[split])
+        return pair(who, files["train"], folder), pair(who, files["test"], folder)
+    if not isinstance(split, str) or split not in files:
+        raise ValueError(f"{who}: split should be 'train', 'test' or None for both, "
+                         f"got {checks.text(split)}")
+    return pair(who, files[split], folder)
+
+
+def pair(who: str, files: tuple[Published, ...], folder: PathLike | None) -> Pair:
+    paths = [obtain(who, file, folder) for file in files]
+    images, labels = (read_idx(who, path) for path in paths)
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
-        raise ValueError(f"load_mnist: images and labels of {folder} do not belong together: "
+        raise ValueError(f"{who}: images and labels of {paths[0].parent} do not belong together: "
                          f"shapes {images.shape} and {labels.shape}")
+    if labels.max() > 9:
+        raise ValueError(f"{who}: {paths[1]} should hold labels in 0..9, got {labels.max()}")
     return (images / np.float32(255))[:, None], labels.astype(np.int64)
 
 
-def found(folder, name):
-    for path in (folder / f"{name}.gz", folder / name):
-        with naming("load_mnist", path):
-            if path.exists():
-                return path
-    raise FileNotFoundError(f"load_mnist: there is no {name}.gz (or {name}) in {folder.absolute()}; put MNIST's four files "
-                            "there, or name their folder: load_mnist(folder=...)")
-
-
-def read_idx(path):
+def read_idx(who: str, path: Path) -> Array:
     """The array in an idx file of unsigned bytes, packed by gzip or not.
 
-    Format: two zero bytes, 8 for "unsigned byte", the number of axes; the size of each axis in four bytes, high byte
-    first; the values.
+    Format: two zero bytes, 8 for "unsigned byte", the number of axes; the size of each axis in four
+    bytes, high byte first; the values.
     """
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             head = file.read(4)
-            axes = head[3] if len(head) == 4 and head[:3] == b"\0\0\x08" and head[3] in (1, 3) else 0
+            axes = head[3] if head[:3] == b"\0\0\x08" and head[3:] in (b"\1", b"\3") else 0
             sizes = file.read(4 * axes)
-            shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4")) if axes and len(sizes) == 4 * axes else ()
+            whole = axes and len(sizes) == 4 * axes
+            shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4")) if whole else ()
             size = math.prod(shape) if shape else 0
             if not 0 < size <= LARGEST:
-                raise ValueError(f"load_mnist: {path} is no idx file of bytes, or not whole: its head says {shape}, where 1 or 3 "
-                                 f"axes with at most {LARGEST:,} values are expected; download it again")
+                raise ValueError(
+                    f"{who}: {path} is not an idx file of bytes, or not whole: its head says "
+                    f"{shape}, where 1 or 3 axes with at most {LARGEST:,} values are expected; "
+                    "download it again")
             raw = file.read(size + 1)                      # never more than the head promises
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"load_mnist: {path} is damaged ({error}); download it again") from None
+        raise ValueError(f"{who}: {path} is damaged ({error}); download it again") from None
     if len(raw) != size:
-        raise ValueError(f"load_mnist: {path} is no idx file of bytes, or not whole: its head promises {size} "
-                         f"values, it holds {'more' if len(raw) > size else len(raw)}; download it again")
+        raise ValueError(
+            f"{who}: {path} is not an idx file of bytes, or not whole: its head promises {size} "
+            f"values, it holds {'more' if len(raw) > size else len(raw)}; download it again")
     return np.frombuffer(raw, np.uint8).reshape(shape)

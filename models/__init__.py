@@ -4,6 +4,7 @@ from .images import VGG, AlexNet, GoogLeNet, LeNet, NiN, ResNet, inception, resi
 from .interpolant import relu_interpolant
 from .mlp import MLP, TwoLayerNet
 from .node import Input, node
+from .pretrained import load_pretrained
 from .sequential import Sequential
 from .text import (
     CBOW,
@@ -23,5 +24,17 @@ __all__ = [
     "TwoLayerNet", "MLP", "relu_interpolant",
     "LeNet", "AlexNet", "VGG", "NiN", "GoogLeNet", "inception", "small_inception", "ResNet", "residual",
     "CBOW", "SkipGram", "context_windows", "nearest", "LanguageModel", "Seq2Seq", "AttentionSeq2Seq", "TransformerLM",
-    "NGram", "KneserNey",
+    "NGram", "KneserNey", "load_pretrained",
 ]
+
+
+def __getattr__(name):
+    """The estimators, when they are named: they need scikit-learn, which nothing else does."""
+    if name not in ("SklearnClassifier", "SklearnRegressor"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from . import estimators
+    except ImportError as error:
+        raise ImportError(f"{name} needs scikit-learn ({error}); install it, for instance with "
+                          "pip install 'chainrule[sklearn]'") from None
+    return getattr(estimators, name)

@@ -48,6 +48,7 @@ def load(model, path):
     theirs, texts = read(path, f"{type(model).__name__}.load")
     who = f"{path} does not fit this {type(model).__name__}:"
     named = model._parameters.named
+    texts.pop("trained", None)           # a note in the files of load_pretrained
     compare(f"{who} layer", kinds(model), texts.pop("layers"))
     compare(who, options(model), texts.pop("options"))
     check(model)

@@ -19,6 +19,7 @@ import shutil
 import signal
 import struct
 import sys
+import tarfile
 import tempfile
 import time
 import traceback
@@ -205,6 +206,7 @@ def of_models():
         for options in ({}, {"counts": np.bincount(ids), "negatives": 2}):
             right(f"{name}.forward", method(partial(cls, 7, 4, rng=0, **options), "forward"), *arrays,
                   names=(*PUBLIC, "NegativeSampler"))
+    right("load_pretrained", models.load_pretrained, "lenet-digits")
     right("context_windows", models.context_windows, ids, 1)
     right("nearest", models.nearest, drawn(7, 4), [1, 2], k=3)
     right("LanguageModel", models.LanguageModel, 7, 4, 4, rng=0, names=("LanguageModel", *inner))
@@ -271,6 +273,7 @@ def clear(owner=os.getpid()):                     # noqa: B008 (a forked child s
 
 def written(name, content):
     path = Path(FOLDER, name)
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     return str(path)
 
@@ -288,8 +291,12 @@ def of_datasets():
     x, t = drawn(12, 3), np.arange(12) % 3
     text = written("ptb.train.txt", b"you say goodbye\nand i say hello\n")
     for part, n in (("train", 3), ("t10k", 2)):
-        written(f"{part}-images-idx3-ubyte", idx(n, 4, 4))
-        written(f"{part}-labels-idx1-ubyte", idx(n))
+        for inside in "", "fashion-mnist/":
+            written(f"{inside}{part}-images-idx3-ubyte", idx(n, 4, 4))
+            written(f"{inside}{part}-labels-idx1-ubyte", idx(n))
+    with tarfile.open(Path(FOLDER, "cifar-10-binary.tar"), "w") as archive:
+        for name in (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"):
+            archive.add(written(name, bytes(3073)), f"cifar-10-batches-bin/{name}")
     vocabulary = datasets.Vocabulary.from_text("you say goodbye and i say hello .", unknown="<unk>")
     vocabulary.save(Path(FOLDER, "vocabulary.json"))
     for name, package in (("batches", datasets), ("batches", training)):
@@ -297,12 +304,27 @@ def of_datasets():
     right("load_digits", datasets.load_digits)
     right("load_python_docs", datasets.load_python_docs)
     right("load_mnist", datasets.load_mnist, "train", FOLDER)
+    right("load_fashion_mnist", datasets.load_fashion_mnist, "train", FOLDER)
+    right("load_cifar10", datasets.load_cifar10, "test", FOLDER)
     right("load_ptb", datasets.load_ptb, "train", FOLDER)
+    right("class_names", datasets.class_names, "cifar10")
     right("make_addition", datasets.make_addition, 20, 2, rng=0)
     right("make_dates", datasets.make_dates, 20, rng=0)
+    for name in "make_moons", "make_circles", "make_regression_1d":
+        right(name, getattr(datasets, name), 10, rng=0)
     right("make_spiral", datasets.make_spiral, 10, rng=0)
     right("pair_batches", datasets.pair_batches, [[1, 2], [3], [4, 5]], [[6], [7, 8], [9, 10, 11]], batch_size=2, rng=0)
-    right("random_shifts", datasets.random_shifts, drawn(3, 1, 5, 5), most=2, rng=0)
+    right("ragged_batches", datasets.ragged_batches, [x[:2], x[:1], x[:4]], t[:3], batch_size=2, rng=0)
+    right("random_shifts", datasets.random_shifts, drawn(3, 1, 5, 5), rng=0, most=2)
+    right("random_flips", datasets.random_flips, drawn(3, 1, 5, 5), rng=0)
+    right("random_crops", datasets.random_crops, drawn(3, 1, 5, 5), rng=0, size=(3, 4), padding=1)
+    right("merge", datasets.merge, x, x[:, :2], columns=(["a", "b", "c"], ["b", "d"]))
+    right("Normalizer", datasets.Normalizer, "standard", 0.1)
+    right("Normalizer.fit", method(datasets.Normalizer, "fit"), x)
+    for kind in "minmax", "zca-whiten":
+        normalizer = datasets.Normalizer(kind).fit(x)
+        right("Normalizer.transform", normalizer.transform, x)
+        right("Normalizer.inverse_transform", normalizer.inverse_transform, x)
     right("read_text", datasets.read_text, text)
     right("text_batches", datasets.text_batches, np.arange(20), batch_size=3, steps=2)
     right("train_test_split", datasets.train_test_split, x, t, test_size=0.5, stratify=t, rng=0)
@@ -605,6 +627,7 @@ def outcome(call, seconds=SECONDS):
     before = frozen(passed)
     try:
         with (limited(seconds), warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.redirect_stdout(None),
+              mock.patch.dict(os.environ, CHAINRULE_DATA=FOLDER),                           # nothing is fetched
               mock.patch.object(passes, "plainly", lambda error: None)):                    # a traceback shows all frames
             warnings.simplefilter("error")
             warnings.filterwarnings("ignore", "constrained_layout not applied|Glyph", UserWarning)          # about a caption

@@ -15,22 +15,25 @@ def batches(
 ) -> Iterator[Any]:
     """Go once through arrays of N samples, ``batch_size`` samples at a time.
 
-    Each sample comes exactly once, in random order (``shuffle=False``: as they stand), and sample i of a
-    batch is the same sample in every array. The last batch holds what is left, where ``batch_size`` does
-    not divide N.
+    Each sample comes exactly once, in random order (``shuffle=False``: as they stand), and sample i
+    of a batch is the same sample in every array. The last batch holds what is left, where
+    ``batch_size`` does not divide N.
 
-    - ``arrays``: one or more of shape (N, ...), or lists that NumPy makes such arrays of;
-    - ``rng``: a numpy.random.Generator, a seed or None. One Generator for all epochs gives each an order
-      of its own; the same seed gives the same order every time.
+    - ``arrays``: one or more of shape (N, ...), or lists and tuples that NumPy makes such arrays
+      of, or pandas DataFrames and Series of numbers. Of a memory map (``np.load(path,
+      mmap_mode="r")``) only the rows of the batch are read;
+    - ``rng``: a numpy.random.Generator, a seed or None. One Generator for all epochs gives each an
+      order of its own; the same seed gives the same order every time.
 
-    Returns a generator of tuples, one array (B, ...) per array given, B <= ``batch_size``; of the bare
-    array where only one is given. Batches are copies: whoever changes one leaves the data as it was.
+    Returns a generator of tuples, one array (B, ...) per array given, B <= ``batch_size``; of the
+    bare array where only one is given. Batches are copies: whoever changes one leaves the data as
+    it was.
 
-    Raises ValueError or TypeError for arrays that are empty or differ in length and for a batch size that
-    is no positive integer: here, at the call, not later in the loop.
+    Raises ValueError or TypeError for arrays that are empty or differ in length and for a batch
+    size that is no positive integer: here, at the call, not later in the loop.
 
-    Why shuffle: neighbours in a file resemble each other, and the gradient of a batch should resemble the
-    gradient of the whole (Bottou 2012, Stochastic Gradient Descent Tricks).
+    Why shuffle: neighbours in a file resemble each other, and the gradient of a batch should
+    resemble the gradient of the whole (Bottou 2012, Stochastic Gradient Descent Tricks).
 
     >>> x, t = np.arange(10.0).reshape(5, 2), [0, 1, 2, 3, 4]
     >>> for x_batch, t_batch in batches(x, t, batch_size=2, rng=0):
@@ -59,11 +62,7 @@ def samples(who, *arrays, **named) -> tuple[Array, ...]:
         raise TypeError(f"{who}: at least one array is needed, got none; call {who}(x, t)")
     result: list[Array] = []
     for name, given in named.items():
-        try:
-            a = np.asarray(given)
-        except ValueError:
-            raise ValueError(checks.wrong(who, name, "have rows of one length", "a ragged list",
-                                          "pad the short ones")) from None
+        a = as_array(who, name, given)
         if not a.ndim:
             raise TypeError(checks.wrong(who, name, "be an array of samples", type(given).__name__))
         if not a.size:
@@ -73,3 +72,23 @@ def samples(who, *arrays, **named) -> tuple[Array, ...]:
             raise ValueError(checks.wrong(who, name, expected, len(a)))
         result.append(a)
     return tuple(result)
+
+
+def as_array(who, name, given) -> Array:
+    """np.asarray; of a pandas DataFrame or Series, refused if a column does not hold numbers."""
+    try:
+        a = np.asarray(given)
+    except ValueError:
+        raise ValueError(checks.wrong(who, name, "have rows of one length", "a ragged list",
+                                      "pad the short ones")) from None
+    table = given.to_frame() if hasattr(given, "to_frame") else given
+    if a.dtype.kind in "fiub" or not hasattr(table, "columns"):
+        return a
+    columns = [(label, np.asarray(column)) for label, column in table.items()]
+    for label, values in columns:
+        if values.dtype.kind not in "fiub":
+            raise TypeError(checks.wrong(
+                who, f"column {label!r} of {name}", "hold numbers",
+                checks.kind_text(values, values),
+                "np.unique(column, return_inverse=True)[1] numbers words; fill what is missing"))
+    return np.column_stack([values for _, values in columns]).astype(np.float64)

@@ -7,7 +7,8 @@ from ... import __version__
 from .arguments import Parser, fail, known
 
 COMMANDS = {"train": "train a model on real data, and keep its learning curves and weights",
-            "doctor": "say what the curves of a finished run tell"}
+            "doctor": "say what the curves of a finished run tell",
+            "data": "list the data there is, and fetch it by name"}
 
 
 def parser():

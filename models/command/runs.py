@@ -31,20 +31,21 @@ MODELS = {      # name: what it is; class and arguments for a sample's shape and
 CLASSES = {describe((1, 8, 8), 10)[0] for _, describe in MODELS.values()}
 DATA = {
     "digits": "1,797 handwritten digits of 8 x 8 pixels (UCI), bundled: no download",
-    "mnist": "70,000 handwritten digits of 28 x 28 pixels, its four files in --folder",
+    "mnist": "70,000 handwritten digits of 28 x 28 pixels, fetched once; or its files in --folder",
     "mnist-test": "MNIST's test files alone: the first 8,000 images to train, the last 2,000 to test",
+    "fashion-mnist": "70,000 photographs of clothes, 28 x 28 pixels, fetched once, or in --folder",
+    "cifar10": "60,000 colour photographs, 32 x 32 pixels, fetched once, or in --folder",
 }
 
 
 def load(name, folder):
     """(x_train, t_train), (x_test, t_test)"""
-    from ...datasets import load_digits, load_mnist
-    if name == "digits":
-        return load_digits()
-    if name == "mnist":
-        return load_mnist(folder=folder)
-    x, t = load_mnist("test", folder)
-    return (x[:8000], t[:8000]), (x[8000:], t[8000:])
+    from ...datasets import load_mnist
+    from ...datasets.catalogue import CATALOGUE
+    if name == "mnist-test":
+        x, t = load_mnist("test", folder)
+        return (x[:8000], t[:8000]), (x[8000:], t[8000:])
+    return CATALOGUE[name].load(**{"folder": folder} if CATALOGUE[name].files else {})
 
 
 def make(name, arguments, rng=None):

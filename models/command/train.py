@@ -39,8 +39,8 @@ def parser():
         help="which model (default: mlp)")
     add("--data", default="digits", type=known("data set", DATA), metavar="NAME",
         help="which data (default: digits)")
-    add("--folder", default=".", metavar="FOLDER",
-        help="where data files are, for mnist (default: here)")
+    add("--folder", metavar="FOLDER",
+        help="where files are, for all but digits (default: see 'chainrule data')")
     add("--epochs", default=40, type=number, metavar="N",
         help="passes over the training samples (default: 40)")
     add("--batch-size", default=32, type=number, metavar="N",
@@ -98,7 +98,8 @@ def as_before(options, arguments, folder):
         options.resume = False
         return options
     *_, training = runs.described(folder)
-    then = [f"--{name.replace('_', '-')}={training[name]}" for name in KEPT if name in training]
+    then = [f"--{name.replace('_', '-')}={training[name]}" for name in KEPT
+            if training.get(name) is not None]
     before, now = (parser().parse_args([*then, *given]) for given in ((), arguments))
     for name in ("batch_size", "lr", "shift", "seed"):
         if vars(before)[name] != vars(now)[name]:

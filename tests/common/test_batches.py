@@ -1,7 +1,11 @@
 """Mini-batches: a partition of the data, rows kept together, errors at the call."""
 import inspect
+import os
+import subprocess
+import sys
 
 import numpy as np
+import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +78,54 @@ def test_a_batch_is_a_copy(shuffle):
     for b in batches(mine, batch_size=2, shuffle=shuffle):
         b[...] = -1
     np.testing.assert_array_equal(mine, x)
+
+
+def test_tables_are_taken_where_arrays_are():
+    table = pandas.DataFrame({"age": [1, 2, 3], "size": [0.5, 1, 1.5], "sex": [True, False, True]})
+    xb, tb = next(batches(table, table["age"], batch_size=2, shuffle=False))
+    np.testing.assert_array_equal(xb, [[1, 0.5, 1], [2, 1, 0]])
+    assert tb.tolist() == [1, 2] and xb.dtype == np.float64
+    assert next(batches(table[["age"]])).dtype.kind == "i"
+    table["gap"] = pandas.array([1, None, 3])
+    assert np.isnan(next(batches(table, shuffle=False))[1, 3])
+
+
+@pytest.mark.parametrize("column, got", [(["a", "b"], "str"), ([True, None], "bool, NAType")])
+def test_a_column_that_does_not_hold_numbers_is_named(column, got):
+    table = pandas.DataFrame({"age": [1, 2], "name": pandas.array(column)})
+    message = "batches: column 'name' of array 1 should hold numbers, got ndarray of "
+    for data in table, table["name"]:
+        with pytest.raises(TypeError, match=rf"{message}objects \({got}\); np.unique"):
+            batches(data)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is limited as Linux does it")
+def test_a_memory_map_is_read_in_batches_and_never_as_a_whole(tmp_path):
+    """A file of 2 GB, of which the process may map one copy and has 256 MB besides."""
+    path = tmp_path / "x.npy"
+    x = np.lib.format.open_memmap(path, "w+", np.float32, (1 << 19, 1024))           # sparse
+    x[-1] = 7
+    del x
+    code = f"""
+import resource, numpy as np
+from chainrule.common import checks
+from chainrule.datasets import batches
+x, t = np.load({str(path)!r}, mmap_mode="r"), np.arange(1 << 19)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (256 << 20),) * 2)
+for (xb, tb), _ in zip(batches(x, t, batch_size=512, rng=0), range(20)):
+    assert xb.shape == (512, 1024) and (xb[tb == t[-1]] == 7).all()
+*_, (xb, tb) = batches(x[-2000:], t[-2000:], shuffle=False)
+assert xb[-1, 0] == 7 and not xb[:-1].any()
+checks.finite("test", "x", x)
+try:
+    np.array(x)
+except MemoryError:
+    print("too large to copy")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
+    assert (done.stdout, done.stderr) == ("too large to copy\n", "")
 
 
 def test_it_is_a_generator_that_ends():

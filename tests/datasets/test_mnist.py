@@ -1,11 +1,12 @@
 """load_mnist reads idx files as published, and says what is wrong with others."""
 import gzip
+import shutil
 import struct
 
 import numpy as np
 import pytest
 
-from chainrule.datasets import load_mnist
+from chainrule.datasets import load_fashion_mnist, load_mnist
 
 
 def idx(a):
@@ -40,13 +41,59 @@ def test_both_splits(folder):
 
 
 def test_a_missing_file_is_named_with_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no t10k-images-idx3-ubyte.gz .* in .*; put MNIST's four files there"):
+    with pytest.raises(FileNotFoundError, match=r"there is no t10k-images-idx3-ubyte.gz .* in .*; put it there, from https://"):
         load_mnist("test", tmp_path)
 
 
 def test_a_folder_that_is_none():
-    with pytest.raises(TypeError, match="^load_mnist: folder should be a path, got None$"):
-        load_mnist(folder=None)
+    with pytest.raises(TypeError, match="^load_mnist: folder should be a path, got 3$"):
+        load_mnist(folder=3)
+
+
+def test_labels_that_are_not_digits(folder):
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx(np.full(5, 10, np.uint8)))
+    with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte should hold labels in 0..9, got 10"):
+        load_mnist("test", folder)
+
+
+def test_a_small_archive_that_unpacks_without_end_is_not_unpacked(folder, within):
+    """64 MB of zeros after the promised bytes; no more than one of them is read."""
+    labels = idx(np.zeros(5, np.uint8)) + bytes(1 << 26)
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels, 1))
+    with within(1 << 20), pytest.raises(ValueError, match="its head promises 5 values, it holds more"):
+        load_mnist("test", folder)
+
+
+def test_a_head_that_promises_terabytes(folder):
+    head = bytes([0, 0, 8, 3]) + struct.pack(">3I", 2**32 - 1, 28, 28)
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + bytes(784)))
+    with pytest.raises(ValueError, match=r"its head says \(4294967295, 28, 28\), where 1 or 3 axes"):
+        load_mnist("test", folder)
+
+
+def test_fashion_is_read_alike(folder):
+    for mine, other in zip(load_fashion_mnist("test", folder), load_mnist("test", folder)):
+        np.testing.assert_array_equal(mine, other)
+    with pytest.raises(ValueError, match="^load_fashion_mnist: split should be"):
+        load_fashion_mnist("valid", folder)
+
+
+def test_the_data_folder_is_where_the_environment_says(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("CHAINRULE_DATA", str(folder))
+    np.testing.assert_array_equal(load_mnist("test")[1], load_mnist("test", folder)[1])
+    (folder / "fashion-mnist").mkdir()
+    for path in folder.glob("t10k*ubyte*"):
+        shutil.copy(path, folder / "fashion-mnist")
+    assert load_fashion_mnist("test")[0].shape == (5, 1, 28, 28)
+
+
+def test_the_published_test_images(data):
+    x, t = load_mnist("test", data("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"))
+    assert (x.shape, x.dtype, t.dtype) == ((10_000, 1, 28, 28), np.float32, np.int64)
+    assert t[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+    assert np.bincount(t).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert round(float(x.mean()), 4) == 0.1325
 
 
 def test_another_split(folder):
@@ -59,7 +106,7 @@ def test_another_split(folder):
 def test_a_file_that_is_not_whole(folder, spoil):
     path = folder / "t10k-labels-idx1-ubyte"
     path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(ValueError, match="is no idx file of bytes, or not whole"):
+    with pytest.raises(ValueError, match="is not an idx file of bytes, or not whole"):
         load_mnist("test", folder)
 
 

@@ -1,13 +1,22 @@
-"""train_test_split: two parts of a partition, the classes in their shares, and no part empty."""
+"""Two parts of a partition; images moved, flipped and cut; tables under each other."""
 import math
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
+import pandas
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chainrule.datasets import train_test_split
+from chainrule.datasets import (
+    merge,
+    random_crops,
+    random_flips,
+    random_shifts,
+    train_test_split,
+)
+from tests.errors import refused
 
 quickly = settings(derandomize=True, deadline=None, max_examples=80)
 x, t = np.arange(20.0, dtype=np.float32).reshape(10, 2), np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
@@ -113,3 +122,85 @@ def test_lists_and_labels_of_any_kind_will_do():
 def test_a_mistake_is_named(arrays, options, error, message):
     with pytest.raises(error, match=message):
         train_test_split(*arrays, **options)
+
+
+images = np.arange(2 * 3 * 5 * 4, dtype=np.float32).reshape(2, 3, 5, 4)
+
+
+@pytest.mark.parametrize(
+    "augment", [random_shifts, random_flips, random_crops, partial(random_crops, padding=2)])
+def test_augmentation_is_a_function_of_a_batch_and_a_generator(augment):
+    before = images.copy()
+    rng = np.random.default_rng(0)
+    one, two = augment(images, rng), augment(images, rng)
+    again = augment(images, np.random.default_rng(0))
+    assert (one.shape, one.dtype) == (images.shape, images.dtype)
+    assert not np.shares_memory(one, images)
+    np.testing.assert_array_equal(one, again)
+    np.testing.assert_array_equal(images, before)
+    if augment not in (random_crops, random_flips):
+        assert (one != two).any()
+
+
+def test_flips_turn_half_of_the_images_each_as_a_whole():
+    many = np.tile(images[:1], (400, 1, 1, 1))
+    flipped = random_flips(many, rng=0)
+    turned = (flipped == many[..., ::-1]).all(axis=(1, 2, 3))
+    assert (turned | (flipped == many).all(axis=(1, 2, 3))).all() and 160 < turned.sum() < 240
+
+
+@pytest.mark.parametrize("size, padding, shape", [
+    (2, 0, (2, 2)), ((3, 1), 0, (3, 1)), (None, 2, (5, 4)), ((7, 6), 1, (7, 6)),
+    ((5, 4), 0, (5, 4))])
+def test_crops_are_parts_of_the_padded_images_from_all_places(size, padding, shape):
+    padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    h, w = shape
+    down, right = padded.shape[2] - h + 1, padded.shape[3] - w + 1
+    places = [(i, j) for i in range(down) for j in range(right)]
+    seen, rng = set(), np.random.default_rng(1)
+    for _ in range(40 * len(places)):
+        crop = random_crops(images, rng, size, padding)[1]
+        seen |= {p for p in places if (crop == padded[1, :, p[0]:p[0] + h, p[1]:p[1] + w]).all()}
+    assert seen == set(places)
+
+
+def test_shifts_are_crops_of_what_is_padded_so():
+    cropped = random_crops(images, 3, padding=2)
+    np.testing.assert_array_equal(random_shifts(images, 3, most=2), cropped)
+
+
+def test_a_crop_that_is_larger_than_the_image():
+    with refused(ValueError, "random_crops: size should be at most (7, 6), that of the padded "
+                             "images, got (8, 6)"):
+        random_crops(images, size=(8, 6), padding=1)
+
+
+def test_merge_of_tables_with_gaps():
+    a = pandas.DataFrame({"age": [1, 2], "sex": [True, False]})
+    b = pandas.DataFrame({"weight": [60.5], "age": [3]})
+    x, names = merge(a, b)
+    expected = pandas.concat([a, b])
+    assert names == tuple(expected.columns)
+    np.testing.assert_array_equal(x, expected.astype(float).to_numpy())
+    same, _ = merge(a.astype(float).to_numpy(), b.to_numpy(), columns=(a.columns, b.columns))
+    np.testing.assert_array_equal(same, x)
+
+
+@pytest.mark.parametrize("columns, error, message", [
+    (None, TypeError, "columns should be the names of the columns of both, got None; as in"),
+    ((["a", "b"], ["a", "a"]), ValueError,
+     r"the columns of b should be 2 different names, got \['a', 'a'\]"),
+    ((["a"], ["a", "b"]), ValueError, r"the columns of a should be 2 different names, got \['a'\]"),
+    ((["a", "b"],), ValueError, "columns should be two lists of names, got 1"),
+    (("ab", ["a", "b"]), TypeError, "columns should be a list of names, got 'ab'"),
+])
+def test_merge_of_tables_whose_names_do_not_fit(columns, error, message):
+    with pytest.raises(error, match=f"^merge: {message}"):
+        merge(np.ones((2, 2)), np.ones((1, 2)), columns)
+
+
+def test_merge_of_a_column_of_words_names_it():
+    table = pandas.DataFrame({"age": [1], "name": ["Ada"]})
+    message = "^merge: column 'name' of b should hold numbers, got .*; np.unique"
+    with pytest.raises(TypeError, match=message):
+        merge(pandas.DataFrame({"age": [1]}), table)

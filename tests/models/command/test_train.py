@@ -2,6 +2,7 @@
 import csv
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -57,6 +58,20 @@ def test_the_seed_decides_the_result(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_published_data_of_a_folder(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for part in "train", "t10k":
+        for name, a in (("images-idx3", rng.integers(0, 256, (100, 28, 28), np.uint8)),
+                        ("labels-idx1", np.repeat(np.arange(10, dtype=np.uint8), 10))):
+            head = bytes([0, 0, 8, a.ndim]) + struct.pack(f">{a.ndim}I", *a.shape)
+            (tmp_path / f"{part}-{name}-ubyte").write_bytes(head + a.tobytes())
+    for data in "mnist", "fashion-mnist":
+        assert call("train", "--data", data, "--folder", ".", "--epochs", "1", "--quiet") == 0
+    assert "mlp-fashion-mnist" in capsys.readouterr().out
+    assert call("train", "--data", "cifar10", "--folder", ".") == 2
+    assert "chainrule train: load_cifar10: there is no cifar-10-binary.tar.gz" in capsys.readouterr().err
+
+
 def test_no_figure_stays_open(monkeypatch):
     before = pyplot.get_fignums()
     assert call("train", "--epochs", "1", "--quiet") == 0
@@ -70,7 +85,7 @@ def test_no_figure_stays_open(monkeypatch):
     (["train", "mpl"], "chainrule train: argument model: no model is called 'mpl'; "
                        "there is mlp, lenet, vgg, resnet, inception (did you mean mlp?)"),
     (["train", "--data", "letters"], "chainrule train: argument --data: no data set is called 'letters'; "
-                                     "there is digits, mnist, mnist-test"),
+                                     "there is digits, mnist, mnist-test, fashion-mnist, cifar10"),
     (["train", "--epoch", "3"], "chainrule train: there is no option --epoch; did you mean --epochs?"),
     (["train", "--epochs", "none"], "chainrule train: argument --epochs: should be a whole number of at least 1, got 'none'"),
     (["train", "--epochs", "0"], "chainrule train: argument --epochs: should be a whole number of at least 1, got '0'"),
@@ -78,8 +93,8 @@ def test_no_figure_stays_open(monkeypatch):
     (["train", "--lr", "nan"], "chainrule train: argument --lr: should be a positive number, got 'nan'"),
     (["train", "--seed", "x"], "chainrule train: argument --seed: should be a whole number, 0 or larger, got 'x'"),
     (["train", "--epochs"], "chainrule train: argument --epochs: expected one argument"),
-    (["tarin"], "chainrule: argument command: no command is called 'tarin'; there is train, doctor (did you mean train?)"),
-    ([], "chainrule: a command is missing; there is train, doctor, as in: chainrule train"),
+    (["tarin"], "chainrule: argument command: no command is called 'tarin'; there is train, doctor, data (did you mean train?)"),
+    ([], "chainrule: a command is missing; there is train, doctor, data, as in: chainrule train"),
 ])
 def test_a_wrong_call_ends_with_one_line_and_code_2(arguments, message, capsys):
     assert call(*arguments) == 2

@@ -1,0 +1,56 @@
+"""``chainrule data``: which data there is, and where; fetched by name."""
+import argparse
+import sys
+
+from ...datasets.catalogue import CATALOGUE
+from ...datasets.download import data_folder, obtain
+from .arguments import Parser, fail, known
+
+PROGRAM = "chainrule data"
+
+
+def parser():
+    result = Parser(
+        prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="List the data there is, or fetch what is named and not there yet.",
+        epilog="Files are kept in the folder that the environment variable CHAINRULE_DATA names,\n"
+               "otherwise in the user's cache. Those that are there are used, and never fetched "
+               "again.\n"
+               "\nexamples:\n  chainrule data\n  chainrule data mnist cifar10\n")
+    result.add_argument("names", nargs="*", type=known("data set", CATALOGUE), metavar="NAME",
+                        help="what to fetch (default: nothing, a list is shown)")
+    return result
+
+
+def state(entry):
+    """Whether the files of a set are there, in a word or two."""
+    if not entry.files:
+        return "comes with chainrule"
+    missing = [file for file in entry.files
+               if not any(path.exists() for path in file.paths(data_folder(file.inside)))]
+    if not missing:
+        return "there"
+    megabytes = max(1, round(sum(file.size for file in missing) / 1e6))
+    return f"{len(missing)} of {len(entry.files)} files missing, {megabytes} MB"
+
+
+def main(arguments):
+    """Run the command; returns the exit code: 0, 2 where a file cannot be had, 130 after Ctrl-C."""
+    names = parser().parse_args(arguments).names
+    try:
+        for name in names:
+            for file in CATALOGUE[name].files:
+                print(obtain(CATALOGUE[name].load.__name__, file))
+            if not CATALOGUE[name].files:
+                print(f"{name} comes with chainrule")
+        if not names:
+            print(f"data folder: {data_folder().absolute()}\n")
+            for name, entry in CATALOGUE.items():
+                print(f"{name:14} {entry.load.__name__ + '()':21} {entry.what}\n"
+                      f"{'':14} {state(entry)}")
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except (OSError, ValueError) as error:
+        return fail(PROGRAM, str(error))
+    return 0

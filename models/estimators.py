@@ -1,0 +1,181 @@
+"""Networks as estimators of scikit-learn: in pipelines, grid searches and cross-validation."""
+import math
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ..common import checks
+from ..common.functions import softmax
+from ..layers import ReLU, SoftmaxWithLoss, SquaredError
+from ..optimizers import Adam
+from ..training.batches import batches
+from .mlp import perceptron
+from .sequential import Sequential
+
+
+class Estimator(BaseEstimator):
+    """What both estimators share: the training loop, with a weight for each sample."""
+
+    def __init__(self, model=None, optimizer=Adam, lr=0.01, epochs=200, batch_size=200,
+                 random_state=None):
+        self.model, self.optimizer, self.lr = model, optimizer, lr
+        self.epochs, self.batch_size, self.random_state = epochs, batch_size, random_state
+
+    def begin(self, n_outputs):
+        """A new model and its optimizer."""
+        seed = check_random_state(self.random_state).randint(2**31)
+        self.rng_ = np.random.default_rng(seed)
+        build = self.build if self.model is None else self.model
+        self.model_ = build(self.n_features_in_, n_outputs, self.rng_)
+        self.optimizer_ = self.optimizer(lr=self.lr)
+        self.loss_curve_ = []
+
+    def learn(self, x, t, sample_weight, epochs):
+        """Pass over the samples ``epochs`` times; returns the estimator."""
+        who = type(self).__name__
+        if getattr(self.model_, "loss", None) is None:
+            raise TypeError(checks.wrong(who, "model", "make a model with a loss",
+                                         type(self.model_).__name__,
+                                         "as in Sequential(..., loss=...)"))
+        weight = _check_sample_weight(sample_weight, x, dtype=np.float64)
+        for _ in range(checks.count(who, "epochs", epochs)):
+            total = 0.0
+            for i in batches(np.arange(len(x)), batch_size=self.batch_size, rng=self.rng_):
+                try:
+                    loss = self.step(x[i], t[i], weight[i])
+                except FloatingPointError as error:
+                    raise FloatingPointError(
+                        f"{who}: {error}; try a smaller lr, or bring the features to one scale "
+                        'first, as in make_pipeline(Normalizer("standard"), estimator)') from None
+                total += loss * weight[i].sum()
+            self.loss_curve_.append(total / (weight.sum() or 1))
+        return self
+
+    def step(self, x, t, weight):
+        """Forward, backward and update; returns the loss."""
+        model = self.model_
+        loss = model.loss.forward(model.forward(x), t, weight)
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss became {loss}")
+        model.backward(model.loss.backward())
+        self.optimizer_.update(model.params, model.grads)
+        return loss
+
+    def output(self, X):
+        """The model's output for X, in float64."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return self.model_.predict(X, batch_size=1024).astype(np.float64)
+
+
+class SklearnClassifier(ClassifierMixin, Estimator):
+    """A network as a classifier of scikit-learn.
+
+    - model: a function of (number of features, number of classes, generator) that makes a model
+      with a loss, for rows of features to rows of scores. None: one hidden layer of 64 ReLU units.
+      Images are reshaped by the model: ``Sequential(Reshape((-1, 1, 8, 8)), *LeNet((1, 8,
+      8)).layers, loss=...)``;
+    - optimizer: a function of ``lr`` that makes an optimizer;
+    - epochs, batch_size: of ``fit``; ``partial_fit`` passes once over what it is given;
+    - random_state: as everywhere in scikit-learn.
+
+    Labels may be of any kind; ``classes_`` has them in the order of the columns of
+    ``predict_proba``. ``sample_weight`` weighs the losses of the samples. While all samples are in
+    one batch, a weight of 2 is the same as the sample twice.
+
+    After ``fit`` there are ``model_``, ``optimizer_`` and ``loss_curve_``, the loss of each epoch.
+
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from chainrule.datasets import make_moons
+    >>> bool(cross_val_score(SklearnClassifier(random_state=0), *make_moons(rng=0)).mean() > 0.95)
+    True
+    """
+
+    @staticmethod
+    def build(n_in, n_classes, rng):
+        layers = perceptron("SklearnClassifier", (n_in, 64, n_classes), ReLU, rng)
+        return Sequential(*layers, loss=SoftmaxWithLoss()).astype(np.float64)
+
+    def fit(self, X, y, sample_weight=None):
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(y)
+        self.classes_, t = np.unique(y, return_inverse=True)
+        self.begin(max(2, len(self.classes_)))       # a softmax needs a rival
+        return self.learn(X, t, sample_weight, self.epochs)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """One pass over the samples, from where the model stands; the first call names the
+        classes."""
+        first = not hasattr(self, "model_")
+        X, y = validate_data(self, X, y, dtype=np.float64, reset=first)
+        check_classification_targets(y)
+        if first:
+            self.classes_ = np.unique(y if classes is None else classes)
+            self.begin(max(2, len(self.classes_)))
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(checks.wrong(
+                "SklearnClassifier", "y", "hold the classes of the first call of partial_fit",
+                repr(unknown[0]), "name all of them there: partial_fit(X, y, classes=...)"))
+        return self.learn(X, np.searchsorted(self.classes_, y), sample_weight, 1)
+
+    def predict_proba(self, X):
+        """The probabilities of the classes, (N, C)."""
+        return softmax(self.output(X)[:, :len(self.classes_)])
+
+    def predict(self, X):
+        """The most probable class of each sample, (N,)."""
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[likeliest]
+
+
+class SklearnRegressor(RegressorMixin, Estimator):
+    """A network as a regressor of scikit-learn; y (N,) or, of several targets, (N, K).
+
+    Arguments and attributes are those of ``SklearnClassifier``; the model's loss is usually
+    SquaredError. Targets, too, train best at a scale of about 1:
+    ``TransformedTargetRegressor(SklearnRegressor(), transformer=StandardScaler())``.
+
+    >>> from chainrule.datasets import make_regression_1d
+    >>> x, t = make_regression_1d(rng=0)
+    >>> SklearnRegressor(random_state=0).fit(x, t.ravel()).score(x, t.ravel()) > 0.95
+    True
+    """
+
+    @staticmethod
+    def build(n_in, n_out, rng):
+        layers = perceptron("SklearnRegressor", (n_in, 64, n_out), ReLU, rng)
+        return Sequential(*layers, loss=SquaredError()).astype(np.float64)
+
+    def fit(self, X, y, sample_weight=None):
+        X, t = self.data(X, y, first=True)
+        self.begin(t.shape[1])
+        return self.learn(X, t, sample_weight, self.epochs)
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """One pass over the samples, from where the model stands."""
+        first = not hasattr(self, "model_")
+        X, t = self.data(X, y, first)
+        if first:
+            self.begin(t.shape[1])
+        return self.learn(X, t, sample_weight, 1)
+
+    def data(self, X, y, first):
+        """X (N, D) and the targets (N, K)."""
+        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True,
+                             reset=first)
+        self.single_ = y.ndim == 1
+        return X, y.reshape(len(y), -1)
+
+    def predict(self, X):
+        """The targets of each sample, in the shape of y."""
+        y = self.output(X)
+        return y[:, 0] if self.single_ else y
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,35 @@
+"""Published data, where there is any on this machine; a measure of memory."""
+import contextlib
+import os
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def data():
+    """A function of names of files: the folder that has them, else the test is skipped."""
+    def folder(*names):
+        at = os.environ.get("CHAINRULE_DATA")
+        if not at:
+            pytest.skip("CHAINRULE_DATA, which names the folder of published data, is not set")
+        missing = [name for name in names if not Path(at, name).exists()]
+        if missing:
+            pytest.skip(f"CHAINRULE_DATA has no {missing[0]}")
+        return at
+    return folder
+
+
+@pytest.fixture
+def within():
+    """A context in which Python may allocate so many bytes at once."""
+    @contextlib.contextmanager
+    def within(most):
+        tracemalloc.start()
+        try:
+            yield
+            assert tracemalloc.get_traced_memory()[1] < most
+        finally:
+            tracemalloc.stop()
+    return within

@@ -1,0 +1,208 @@
+"""Files are fetched once, from the first mirror that has them as published.
+
+Servers on 127.0.0.1 do wrong what servers can.
+"""
+import contextlib
+import hashlib
+import http.server
+import re
+import threading
+import time
+
+import pytest
+
+from chainrule.datasets import download
+from chainrule.datasets.catalogue import CATALOGUE
+from chainrule.datasets.download import Published, data_folder, fetch, obtain
+from tests.errors import refused
+
+CONTENT = bytes(range(256)) * 4000                                    # a megabyte
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+GONE = "http://127.0.0.1:9/"                          # the port "discard", where nothing answers
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """What it does is the first part of the path: /slow/file."""
+
+    def do_GET(self):
+        self.server.asked.append((self.path, self.headers["Accept-Encoding"]))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            getattr(self, self.path.split("/")[1])()
+
+    def send(self, content, code=200, **headers):
+        self.send_response(code)
+        for name, value in {"Content_Length": len(content), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def right(self):
+        self.send(CONTENT)
+
+    def slow(self):
+        self.send(b"", Content_Length=len(CONTENT))
+        for i in range(0, len(CONTENT), 1 << 18):
+            time.sleep(0.05)
+            self.wfile.write(CONTENT[i:i + (1 << 18)])
+
+    def silent(self):
+        self.send(CONTENT[:1000], Content_Length=len(CONTENT))
+        time.sleep(1)
+
+    def broken(self):
+        self.send(CONTENT[:1000], Content_Length=len(CONTENT))
+
+    def unsized(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(CONTENT[:1000])
+
+    def resuming(self):
+        rest = f"bytes 1000-{len(CONTENT) - 1}/{len(CONTENT)}"
+        self.send(CONTENT[1000:], 206, Content_Range=rest)
+
+    def lying(self):
+        self.send(CONTENT[:-1] + b"?")
+
+    def garbled(self):
+        self.send(CONTENT, Content_Length="many")
+
+    def endless(self):
+        self.send_response(200)
+        self.end_headers()
+        for _ in range(64):
+            self.wfile.write(CONTENT)
+
+    def missing(self):
+        self.send(b"not found", 404)
+
+    def ill(self):
+        self.send(b"", 503)
+
+    def elsewhere(self):
+        self.send(b"", 302, Location="/right/file.gz")
+
+    def round(self):
+        self.send(b"", 302, Location="/round/file.gz")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        server.asked = []
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        server.url = f"http://127.0.0.1:{server.server_port}"
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def published(server, *mirrors, checksum=SHA256):
+    urls = tuple(GONE if name == "gone" else f"{server.url}/{name}/" for name in mirrors)
+    return Published("file.gz", checksum, len(CONTENT), urls)
+
+
+@pytest.mark.parametrize("mirror", ["right", "slow", "elsewhere"])
+def test_a_file_is_fetched_once(server, mirror, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "new" / "folder"))
+    file = published(server, mirror)._replace(inside="own")
+    path = obtain("load", file)
+    assert path == tmp_path / "new" / "folder" / "own" / "file.gz" and path.read_bytes() == CONTENT
+    assert {encoding for _, encoding in server.asked} == {"identity"}   # else a .gz may be unpacked
+    asked = len(server.asked)
+    assert obtain("load", file) == path and len(server.asked) == asked
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_published_md5_will_do(server, tmp_path):
+    right, wrong = (f"md5:{hashlib.md5(content).hexdigest()}" for content in (CONTENT, b""))
+    assert fetch("load", published(server, "right", checksum=right), tmp_path).exists()
+    with pytest.raises(FileNotFoundError, match="by its checksum"):
+        fetch("load", published(server, "right", checksum=wrong), tmp_path / "another")
+
+
+@pytest.mark.parametrize("mirror, why", [
+    ("gone", "no connection"), ("missing", "404 Not Found"), ("ill", "503 Service Unavailable"),
+    ("broken", "the connection broke off"),
+    ("unsized", "another file than the published one, by its checksum"),
+    ("lying", "another file than the published one, by its checksum"),
+    ("resuming", "another file than the published one, by its checksum"),
+    ("garbled", ".*many.*"), ("endless", "it sends more than the published file has"),
+    ("silent", "no answer within 0.2 seconds"), ("round", "Exceeded 30 redirects."),
+])
+def test_what_a_mirror_that_fails_sent_is_not_kept_and_the_next_is_asked(
+        server, mirror, why, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "SECONDS", 0.2)
+    message = rf"could not be fetched \(http://127.0.0.1:\d+/({mirror}/)?: ({why})\); put it"
+    with pytest.raises(FileNotFoundError, match=message):
+        fetch("load", published(server, mirror), tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert fetch("load", published(server, mirror, "right"), tmp_path).read_bytes() == CONTENT
+
+
+def test_a_server_without_end_fills_neither_disk_nor_memory(server, tmp_path, within):
+    message = "more than the published file has"
+    with within(16 << 20), pytest.raises(FileNotFoundError, match=message):
+        fetch("load", published(server, "endless"), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_error_says_what_to_put_where_and_where_it_comes_from(server, tmp_path):
+    message = (f"load_mnist: file.gz is not in {tmp_path} and could not be fetched ({GONE}: no "
+               f"connection; {server.url}/missing/: 404 Not Found); put it there, from "
+               f"{GONE}file.gz, or name the folder that has it: load_mnist(folder=...)")
+    with refused(FileNotFoundError, message):
+        fetch("load_mnist", published(server, "gone", "missing"), tmp_path)
+
+
+def test_of_a_disk_that_cannot_be_written_no_second_mirror_is_tried(server, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="load: "):
+        fetch("load", published(server, "right", "right"), tmp_path / "file")
+    assert not server.asked
+
+
+def test_a_named_folder_is_only_read(server, tmp_path):
+    message = r"load: there is no file.gz \(or file\) in .*; put it there, from http"
+    with pytest.raises(FileNotFoundError, match=message):
+        obtain("load", published(server, "right"), tmp_path)
+    assert not server.asked
+    (tmp_path / "file").write_bytes(b"unpacked")
+    assert obtain("load", published(server, "right"), tmp_path) == tmp_path / "file"
+
+
+def test_the_data_folder(monkeypatch, tmp_path):
+    import pooch
+    monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path))
+    assert data_folder("own") == tmp_path / "own"
+    monkeypatch.setenv("CHAINRULE_DATA", "~/data")
+    assert data_folder().is_absolute()
+    monkeypatch.delenv("CHAINRULE_DATA")
+    assert data_folder() == pooch.os_cache("chainrule")
+
+
+def test_every_published_file_has_a_checksum_and_mirrors_by_https():
+    files = [file for entry in CATALOGUE.values() for file in entry.files]
+    assert len(files) == len({file.checksum for file in files}) == 12
+    for file in files:
+        assert re.fullmatch("[0-9a-f]{64}|md5:[0-9a-f]{32}", file.checksum)
+        assert 0 < file.size < 1 << 28 and len(file.mirrors) > 1
+        assert all(re.fullmatch("https://.*/", url) for url in file.mirrors)
+
+
+def test_the_checksums_are_those_of_the_published_files(data):
+    """As many as there are: MNIST's test half and two of the three texts."""
+    import pooch
+    names = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz",
+             "ptb.valid.txt", "ptb.test.txt")
+    folder = data(*names)
+    published = {file.name: file for name in ("mnist", "ptb") for file in CATALOGUE[name].files}
+    for name in names:
+        assert pooch.hashes.hash_matches(f"{folder}/{name}", published[name].checksum), name
+        with open(f"{folder}/{name}", "rb") as file:
+            assert len(file.read()) <= published[name].size
