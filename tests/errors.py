@@ -5,7 +5,7 @@ import re
 import pytest
 
 # No part begins or ends in the middle of a word or a number.
-ANY_WORDS = r"(?!\.?\w).*(?:(?<![-.\w])|$)"
+ANY_WORDS = r"(?:^|(?!\.?\w)).*(?:(?<![-.\w])|$)"
 
 
 @contextlib.contextmanager
