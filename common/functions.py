@@ -74,7 +74,7 @@ def exponentials(x, axes) -> tuple[Array, Array]:
 
 def along(who, x, axis) -> tuple[Array, Shape]:
     """x as floats, and the axes that ``axis`` names as a tuple; an error if x has no entries along them."""
-    x = checks.numbers(who, "x", x, axes=1)
+    x = checks.numbers(who, "x", x, axes=0 if axis is None or isinstance(axis, tuple) else 1)
     axes = checks.axes(who, checks.axis(who, axis), x)
     if not all(x.shape[a] for a in axes):
         raise ValueError(checks.wrong(who, "x", f"have entries along axis {axis}", f"shape {x.shape}"))

@@ -131,9 +131,11 @@ def _drawn(who, shape, rng, dtype, std, distribution) -> Array:
     """Numbers of mean 0 and of this standard deviation; those of U(-a, a) have a / √3."""
     rng = generator(who, rng)
     if checks.one_of(who, "distribution", distribution, ("normal", "uniform")) == "normal":
-        W = std * rng.standard_normal(shape)
+        W = rng.standard_normal(shape)
+        W *= std
     else:
-        W = np.sqrt(3) * std * rng.uniform(-1, 1, shape)
+        W = rng.uniform(-1, 1, shape)
+        W *= np.sqrt(3) * std
     return W.astype(dtype, copy=False)
 
 

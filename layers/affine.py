@@ -19,7 +19,8 @@ class Affine(Layer):
 
         dL/dW = xᵀ dL/dy        dL/db = Σ_n dL/dy_n        dL/dx = dL/dy Wᵀ
 
-    each with the shape of what it is the gradient of, which leaves no other order of the factors.
+    each with the shape of what it is the gradient of, which leaves no other order of the factors. n runs over all leading
+    axes: ``rows(x)`` is x as a matrix, a sample a row.
     Source: Saito, Deep Learning from Scratch 2, chapter 1.
 
     >>> layer = Affine(W=np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), b=np.zeros(3))

@@ -7,74 +7,17 @@ from ..common import checks, initializers
 from ..common.engine.channels import channel_sums
 from ..common.engine.convolution import convolve, convolve_back, transposed_convolve
 from ..common.engine.windows import pair, places, same_pads
-from ..common.layer import Layer
 from ..common.types import Array, DType, Initializer, Padding, Seed, Shape, Size
-
-
-class Filters(Layer):
-    """What convolutions share: weights whose first two axes are channels, a bias, and options."""
-
-    def __init__(
-        self, W: Array, b: Array | None, stride: Size, padding: Padding, dilation: Size, groups: int
-    ) -> None:
-        """Raises ValueError or TypeError for arrays or options that do not fit together."""
-        who = type(self).__name__
-        checks.needed(who, W=W)
-        super().__init__(W=W, b=b)
-        checks.array(who, "W", W, W.dtype, self.pattern)
-        self.stride, self.dilation = self.sizes("stride", stride), self.sizes("dilation", dilation)
-        self.padding = padding if isinstance(padding, str) else self.sizes("padding", padding, least=0)
-        self.groups = checks.count(who, "groups", groups)
-        if len(W) % self.groups:
-            raise ValueError(checks.wrong(who, "groups", f"divide the number of filters, {len(W)}", groups))
-        if isinstance(padding, str) and padding != "same":
-            raise ValueError(checks.wrong(who, "padding", 'be a number, a pair or "same"', repr(padding)))
-        if padding != "same":
-            margins = [2 * p + 1 for p in np.atleast_1d(self.padding).tolist()]
-            checks.room(who, "padding", (W.shape[1], *margins), W.itemsize, got=padding)
-        if b is not None:
-            checks.array(who, "b", b, b.dtype, (self.filters(W),))
-
-    @classmethod
-    def sizes(cls, name: str, value: Any, least: int = 1) -> Any:
-        """An option as (height, width): an int stands for both."""
-        return pair(cls.__name__, name, value, least)
-
-    def filters(self, W: Array) -> int:
-        return len(W)
-
-    @classmethod
-    def init(
-        cls, n_in: int, n_out: int, size: Size, stride: Size = 1, padding: Padding = 0,
-        dilation: Size = 1, groups: int = 1, bias: bool = True, rng: Seed = None,
-        initializer: Initializer = initializers.he, dtype: DType = np.float32,
-    ) -> Self:
-        """A layer with fresh filters and a bias of zeros.
-
-        n_in, n_out: the numbers of channels, C of x and F of y.
-        size: of a filter, in pixels: an int or a pair (KH, KW); of a Convolution1D an int, K steps.
-        stride, padding, dilation, groups: as in the class's docstring.
-        bias: False leaves b out.
-        rng: a Generator, a seed or None, to draw W with.
-        initializer: a function such as ``he`` of common/initializers.py, called for the shape of W.
-        dtype: np.float32 or np.float64, that of the parameters.
-        """
-        who = cls.__name__
-        checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
-        if n_in % groups:
-            raise ValueError(checks.wrong(who, "groups", f"divide the number of input channels, {n_in}", groups))
-        kernel = np.atleast_1d(cls.sizes("size", size))
-        W = initializers.weights(who, initializer, (n_out, n_in // groups, *kernel), rng, dtype)
-        b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
-        return cls(W, b, stride, padding, dilation, groups)
+from .filters import Filters
 
 
 class Convolution(Filters):
     """y_nfij = b_f + Σ_c Σ_k Σ_l W_fckl x_nc,i+k,j+l: filter f laid over every place (i, j) of the image, all
-    channels c at once (strictly a cross-correlation, for the filter is not turned round).
+    channels c at once (strictly a cross-correlation, for the filter is not flipped). With stride s, dilation d and padding
+    P the pixel is x_nc,is+kd-P,js+ld-P, and 0 outside of the image.
 
-    Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 padding - KH) //
-    stride + 1.
+    Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 P - (KH - 1) d - 1) // s + 1,
+    OW likewise.
 
     Options, each an int or a pair (height, width): ``stride``, the steps of the filter; ``padding``, rows and columns
     of zeros around x, or ``"same"`` for OH = H / stride and OW = W / stride, rounded up, as in Keras (an odd row or
@@ -82,15 +25,16 @@ class Convolution(Filters):
     ``groups`` = G, W is (F, C / G, KH, KW): channels and filters fall into G parts, and filters see the channels of
     their own part only (G = C: "depthwise").
 
-    Backward. x_ncpq meets y_nfij with factor W_fckl where p = i + k and q = j + l; collect all meetings of each letter:
+    Backward, for s = d = 1 and P = 0. x_ncpq meets y_nfij with factor W_fckl where p = i + k and q = j + l; the gradient of
+    each is the sum over all places where it is used:
 
         dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,i+k,j+l dL/dy_nfij        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
         dL/dx_ncpq = Σ_f Σ_k Σ_l W_fckl dL/dy_nf,p-k,q-l
 
-    The minus signs say that dx is again a convolution: of dy, padded, with the filters turned round and F and C
-    exchanged. Kept for backward: x. Source: LeCun et al., Gradient-based learning applied to document recognition
-    (1998); Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016). Speed:
-    ``common/engine/convolution.py``.
+    The minus signs say that dx is again a convolution: of dy, padded, with the filters flipped and F and C exchanged. The
+    loops, for any options, stand in ``common/engine/convolution.py``, and what makes them fast. Kept for backward: x.
+    Source: LeCun et al., Gradient-based learning applied to document recognition (1998); Dumoulin and Visin, A guide to
+    convolution arithmetic for deep learning (2016).
 
     >>> layer = Convolution(W=np.array([[[[-1.0, 1.0]]]]))                  # a vertical edge
     >>> layer.forward(np.array([[[[0.0, 0.0, 5.0, 5.0]]]]))
@@ -139,8 +83,9 @@ class Convolution(Filters):
 class Convolution1D(Filters):
     """y_nft = b_f + Σ_c Σ_k W_fck x_nc,t+k: a Convolution along one axis, over a sequence or a signal of C channels.
 
-    Shapes: x (N, C, T), W (F, C, K), b (F,) or None, y (N, F, OT) with OT = (T + 2 padding - K) // stride + 1. (Sequences
-    (N, T, D) of other layers come in by ``Transpose((0, 2, 1))``, and leave by the same.) Options as in Convolution, ints.
+    Shapes: x (N, C, T), W (F, C, K), b (F,) or None, y (N, F, OT) with OT = (T + 2 padding - (K - 1) dilation - 1) //
+    stride + 1. (Sequences (N, T, D) of other layers come in by ``Transpose((0, 2, 1))``, and leave by the same.) Options as
+    in Convolution, ints.
 
     Backward, as there with one axis less:
 
@@ -196,7 +141,7 @@ class TransposedConvolution(Filters):
     """The way back of a Convolution as a layer, which makes small images large: every pixel x_ncpq puts the filter W_c,
     times its value, onto y, ``stride`` apart; what overlaps adds up.
 
-        y_nf,p·s+k,q·s+l  gets  x_ncpq W_cfkl  from all n, c, p, q, k, l,  and b_f once
+        y_nf,ps+kd-P,qs+ld-P  gets  x_ncpq W_cfkl  for all n, c, p, q, k, l (and is cut off outside of y),  and b_f once
 
     Shapes: x (N, C, H, W), W (C, F, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H - 1) stride + (KH - 1) dilation + 1 -
     2 padding + output_padding: a Convolution with the same options makes H of OH again. ``padding`` cuts rows and columns
@@ -205,8 +150,8 @@ class TransposedConvolution(Filters):
 
     Backward. What was scattered is gathered, so dx is a convolution, and x and dy change places in dW:
 
-        dL/dx_ncpq = Σ_f Σ_k Σ_l W_cfkl dL/dy_nf,p·s+k,q·s+l
-        dL/dW_cfkl = Σ_n Σ_p Σ_q x_ncpq dL/dy_nf,p·s+k,q·s+l        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
+        dL/dx_ncpq = Σ_f Σ_k Σ_l W_cfkl dL/dy_nf,ps+kd-P,qs+ld-P
+        dL/dW_cfkl = Σ_n Σ_p Σ_q x_ncpq dL/dy_nf,ps+kd-P,qs+ld-P        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
 
     Source: Zeiler et al., Deconvolutional networks (2010); Dumoulin and Visin, A guide to convolution arithmetic for deep
     learning (2016), chapter 4.
@@ -273,7 +218,7 @@ class TransposedConvolution(Filters):
         return convolve(dout, W, **self.options()) if self.input_gradient else None
 
     def options(self) -> dict[str, Any]:
-        """Those of the convolution that this is the way back of."""
+        """Of the convolution whose way back this is, what the engine wants to know."""
         pads = tuple((p, p) for p in self.padding) if self.padding != "same" else tuple(
             (n // 2, n - n // 2) for n in (max(span - s, 0) for span, s in zip(self.spans(), self.stride)))
         return {"stride": self.stride, "pads": pads, "dilation": self.dilation, "groups": self.groups}

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..common import checks
+from ..common.engine import threads
 from ..common.heap import keep_freed_memory
 from ..common.layer import Layer, reset_states, walk
 from ..common.types import ArrayLike, Axes, Computes, Inputs, PathLike, Penalty
-from ..layers import Convolution
 from . import saving
 from .sharing import Parameters, checked, shared_arrays, tie
 
@@ -47,7 +47,7 @@ class Model(Layer):
         self.output = None        # of the last forward, so that metrics need no second one
         self._forward_only = not all(hasattr(layer, "backward") and hasattr(layer, "grads") for layer in self.layers)
         self._ready = None        # what backward may follow: "output" or "loss"
-        self._convolves = any(isinstance(layer, Convolution) for layer in walk(self))
+        self._own_threads = any(p.size >= threads.SMALL or p.ndim > 2 for p in self.params)
         keep_freed_memory()
 
     def _check_part(self, name, part, example, *methods):

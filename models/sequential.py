@@ -12,12 +12,12 @@ from .passes import Backward, Forward, in_batches, predicting
 class Sequential(Model):
     """Layers in a row: y = f_n(... f_2(f_1(x))).
 
-    Backward is the chain rule read from the right. With the Jacobians J_i = ∂f_i/∂f_{i-1},
+    Backward is the chain rule. With f_0 = x and the Jacobians J_i = ∂f_i/∂f_{i-1},
 
-        dL/dx = dL/dy J_n ... J_2 J_1
+        dL/dx = (((dL/dy J_n) J_{n-1}) ... ) J_1
 
-    is multiplied out from the left, one row vector times one Jacobian at a time: each layer's backward, last layer
-    first.
+    a row vector times one Jacobian at a time, the last layer's first. Layer i's backward(dout) returns dout J_i, without
+    making J_i.
 
     Sequential(*layers, loss=None, penalty=None); loss is a loss layer, penalty an L1 or L2. Any object with forward,
     backward, params and grads will do as a layer, a Sequential too. One training step, in full:

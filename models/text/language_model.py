@@ -7,7 +7,7 @@ from ...common import checks, initializers
 from ...common.rng import generator
 from ...common.types import Array, DType, Seed
 from ...layers import LSTM, Affine, Dropout, Embedding, SoftmaxWithLoss
-from ...layers.recurrent import OverTime
+from ...layers.recurrent import Recurrent
 from ..sequential import Sequential
 from .generating import TextModel, sequences
 
@@ -57,7 +57,7 @@ class LanguageModel(TextModel, Sequential):
     """
     def __init__(
         self, vocabulary: int, dimension: int = 100, hidden: int = 100, depth: int = 1,
-        cell: type[OverTime] = LSTM, dropout: float = 0.0, tied: bool = False,
+        cell: type[Recurrent] = LSTM, dropout: float = 0.0, tied: bool = False,
         stateful: bool = True, rng: Seed = None, dtype: DType = np.float32,
     ) -> None:
         checks.counts("LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden, depth=depth)

@@ -7,7 +7,7 @@ from ...common import checks, initializers
 from ...common.rng import generator
 from ...common.types import Array, ArrayLike, Computes, DType, Seed
 from ...layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
-from ...layers.recurrent import OverTime
+from ...layers.recurrent import Recurrent
 from ..model import Model
 from ..passes import Backward, Forward, in_batches, predicting
 from .generating import aside, sequences
@@ -57,7 +57,7 @@ class Seq2Seq(Model):
 
     def __init__(
         self, vocabulary: int, dimension: int = 16, hidden: int = 128, reverse: bool = False,
-        peeky: bool = False, cell: type[OverTime] = LSTM, rng: Seed = None,
+        peeky: bool = False, cell: type[Recurrent] = LSTM, rng: Seed = None,
         dtype: DType = np.float32,
     ) -> None:
         self.peeky = checks.flag(type(self).__name__, "peeky", peeky)
@@ -66,7 +66,7 @@ class Seq2Seq(Model):
 
     def build(
         self, vocabulary: int, dimension: int, hidden: int, beside_input: int, beside_state: int,
-        reverse: bool, cell: type[OverTime], rng: Seed, dtype: DType, *between: Computes,
+        reverse: bool, cell: type[Recurrent], rng: Seed, dtype: DType, *between: Computes,
     ) -> None:
         """The layers; ``beside_input`` and ``beside_state`` say how many numbers stand there besides."""
         who = type(self).__name__
@@ -211,7 +211,7 @@ class AttentionSeq2Seq(Seq2Seq):
 
     def __init__(
         self, vocabulary: int, dimension: int = 16, hidden: int = 128, reverse: bool = False,
-        cell: type[OverTime] = LSTM, rng: Seed = None, dtype: DType = np.float32,
+        cell: type[Recurrent] = LSTM, rng: Seed = None, dtype: DType = np.float32,
     ) -> None:
         self.looking = Attention()
         self.build(vocabulary, dimension, hidden, 0, hidden, reverse, cell, rng, dtype, self.looking)
