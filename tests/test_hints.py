@@ -20,7 +20,7 @@ ROOMS = CONFIG["mypy"]["packages"].replace(",", "").split()
 PUBLIC = {f"{room}.{name}": getattr(package, name)
           for room in ROOMS for package in [importlib.import_module(room)] for name in package.__all__}
 # What a layer's line ``shapes`` says, and formulas that a base class asks for.
-FORMULAS = {"forward", "backward", "rule", "value", "gradients", "rows", "slopes", "scaled"}
+FORMULAS = {"forward", "backward", "rule", "value", "gradients", "losses", "gradient", "scaled"}
 
 # Lines with a mistake end in a comment; mypy is to complain of these, and of no other.
 HOMEWORK = '''

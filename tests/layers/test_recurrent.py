@@ -80,7 +80,7 @@ class TestAgainstPyTorch:
             np.testing.assert_allclose(a, t[name], rtol=0, atol=tolerance * max(1, np.abs(t[name]).max()), err_msg=name)
 
 
-class TestOverTime:
+class TestRecurrent:
     @each
     def test_a_sequence_is_its_cell_step_by_step(self, kind):
         layer, x = make(kind), draw(2, 5, 3)
