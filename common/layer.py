@@ -95,6 +95,7 @@ class Layer:
     """
     training = True           # False while a model predicts: Dropout and BatchNorm behave differently then
     input_gradient = True     # False: nobody wants dL/dx, backward may return None in its place
+    frozen = False            # True: it keeps its parameters and buffers, see Model.freeze
     guarded = True            # False: a class with checks of its own, such as a model
     train_flg, train_flag, is_training = (Renamed("training") for _ in range(3))
 

@@ -7,6 +7,7 @@ from ..common import checks
 from ..common.rng import generator
 from ..common.types import Array, ArrayLike, Seed
 from ..training.batches import samples
+from ..training.data import quotas
 
 
 def train_test_split(
@@ -47,8 +48,7 @@ def train_test_split(
                                       "t.argmax(axis=1) makes labels of one-hot rows"))
 
     classes, c, N_c = np.unique(labels, return_inverse=True, return_counts=True)
-    q, remainder = np.divmod(N_c * N_test, N)
-    q[np.argsort(-remainder, kind="stable")[:N_test - q.sum()]] += 1
+    q = quotas(N_c, N_test)
     for k in np.flatnonzero((q == 0) | (q == N_c)):
         part = "training" if q[k] else "test"
         raise ValueError(checks.wrong(who, "stratify", "leave every class in both parts",

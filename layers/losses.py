@@ -62,9 +62,7 @@ class Loss(Layer):
             scale /= self.count or 1
         return self.gradient(scale if weight is None else weight * scale, *needed)
 
-    def without_ignored(
-        self, x: Array, t: ArrayLike, weight: ArrayLike | None
-    ) -> tuple[ArrayLike, ArrayLike | None]:
+    def without_ignored(self, x: Array, t: ArrayLike, weight: ArrayLike | None) -> tuple[Any, Any]:
         """Targets and weights in which rows with the label to ignore have the weight 0."""
         labels = checks.as_array(t)
         if labels.dtype.kind not in "iu" or labels.shape != x.shape[:-1]:

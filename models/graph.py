@@ -7,7 +7,9 @@ import numpy as np
 from ..common import checks
 from ..common.layer import Layer
 from ..common.types import ArrayLike, Computes, Inputs, Penalty
-from .model import Model
+from ..layers.losses import Loss
+from .freezing import learns
+from .model import Model, weighed
 from .node import Constant, Input, Node, Select, ordered
 from .passes import Backward, Forward, in_batches, predicting
 
@@ -84,6 +86,8 @@ class Graph(Model):
         slot = {n: i for i, n in enumerate(self.nodes)}
         self._in, self._out, self._t = ([slot[n] for n in group] for group in (self.inputs, self.outputs, self.targets))
         self._end = None if end is None else slot[end]
+        self.losses = [n.layer for n in self.nodes
+                       if len(n.inputs) == 2 and (isinstance(n.layer, Loss) or n.layer is self.loss)]
         self._constants = [n.constant if isinstance(n, Constant) else None for n in self.nodes]
         needed, steps, live = set(ordered(self.outputs)), [], {*self._out, self._end, *self._t}
         last = {slot[i]: slot[n] for n in self.nodes for i in n.inputs}
@@ -95,13 +99,17 @@ class Graph(Model):
         # The nodes of the loss alone come after those of the outputs, which run without them when there are no targets.
         self._to_outputs = [step[:4] for step in steps if step[4]]
         self._to_loss = [step[:4] for step in steps if not step[4]]
-        # Where nobody wants the inputs' gradients, backward stops at the lowest layers that have parameters.
-        program = [(layer, reads, out) for layer, reads, out, _ in (*self._to_outputs, *self._to_loss)][::-1]
-        leads = set()                     # slots below which there are parameters
-        for layer, reads, out in program[::-1]:
-            if layer.params or leads.intersection(reads):
+        forwards = [*self._to_outputs, *self._to_loss]
+        self._back_all = [(layer, reads, out) for layer, reads, out, _ in forwards[::-1]]
+        self.find_lowest()
+
+    def find_lowest(self) -> None:
+        # Where nobody wants the inputs' gradients, backward stops at the lowest layers that learn.
+        leads: set[Any] = set()           # slots below which there are such layers
+        for layer, reads, out in self._back_all[::-1]:
+            if leads.intersection(reads) or learns(layer):
                 leads.add(out)
-        self._back_all, self._back = program, [step for step in program if step[2] in leads]
+        self._back = [step for step in self._back_all if step[2] in leads]
         self._lowest = () if self.trace else [layer for layer, reads, _ in self._back
                                               if isinstance(layer, Layer) and not leads.intersection(reads)]
 
@@ -133,25 +141,31 @@ class Graph(Model):
         """Without what leads to the loss alone."""
         return [n.layer for n in ordered(self.outputs)]
 
-    def forward(self, *arrays):
-        """The output of the inputs or, with the targets after them, the loss: a float, penalty included."""
+    def forward(self, *arrays, weight=None):
+        """The output of the inputs or, with the targets after them, the loss: a float, penalty
+        included; ``weight``: how much each row counts in it, in every loss layer."""
         k, n = len(self.inputs), len(arrays)
         if n not in (k, k + len(self.targets)):
             self._refuse(n)
+        if weight is not None and not self.losses:
+            raise TypeError("Graph: weight is for the rows of loss layers, and this graph has none")
         with Forward(self, n > k):
             values = self._constants.copy()
             for i, x in zip((*self._in, *self._t), arrays):
                 values[i] = x
-            self._evaluate(self._to_outputs, values)
+            self._evaluate(self._to_outputs, values, weight)
             self.output = y = tuple(values[i] for i in self._out) if self.several else values[self._out[0]]
             if n == k:
                 return y
-            self._evaluate(self._to_loss, values)
+            self._evaluate(self._to_loss, values, weight)
             return self.total(number(values[self._end]))
 
-    def _evaluate(self, program, values):
+    def _evaluate(self, program, values, weight=None):
         for layer, reads, out, over in program:
-            values[out] = layer.forward(*[values[i] for i in reads])
+            inputs = [values[i] for i in reads]
+            if weight is not None and layer in self.losses:
+                inputs = weighed(layer, *inputs, weight)
+            values[out] = layer.forward(*inputs)
             for i in over:
                 values[i] = None
         if self.trace:

@@ -10,6 +10,7 @@ from ..common.heap import keep_freed_memory
 from ..common.layer import Layer, reset_states, walk
 from ..common.types import ArrayLike, Axes, Computes, Inputs, PathLike, Penalty
 from . import saving
+from .freezing import chosen, set_frozen
 from .sharing import Parameters, checked, shared_arrays, tie
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Model(Layer):
     ``backward`` as in sequential.py, each within a Pass.
 
     - ``forward(x)`` returns the output, ``forward(x, t)`` the loss, a float, with the penalty in it;
+      ``forward(x, t, weight=w)`` weighs the rows in it: see ``Loss``;
     - ``backward()`` after ``forward(x, t)`` fills ``grads``;
     - ``predict(x)`` returns the output in evaluation mode and leaves no trace;
     - ``params``, ``grads``: the lists over all layers, an array that layers share listed once.
@@ -29,6 +31,8 @@ class Model(Layer):
     guarded = False
     loss: Any
     _training = True
+    # The places of frozen parameters when ``find_lowest`` looked.
+    _frozen: list[int] = []
     # The layers below which gradients are not read, unless those of the inputs are wanted.
     _lowest: Sequence[Any] = ()
 
@@ -69,11 +73,39 @@ class Model(Layer):
         self._training = flag
         for layer in walk(self):
             if layer is not self and hasattr(layer, "training"):
-                layer.training = flag
+                layer.training = flag and not getattr(layer, "frozen", False)
 
-    def loss_of(self, y: ArrayLike, t: ArrayLike) -> float:
-        """The loss of outputs y, a float, penalty included."""
-        return self.total(self.loss.forward(y, t))
+    def freeze(self, *layers: Any) -> None:
+        """Let layers keep what they have learned, while the others learn.
+
+        An optimizer leaves their parameters as they are, and backward ends at the lowest layer that
+        learns. They compute as in ``predict``: BatchNorm with its running statistics, which stay,
+        and Dropout drops nothing. ``layers``: layers of this model or their names, such as ``"0"``,
+        each with all inside it.
+
+        >>> from chainrule.models import MLP
+        >>> from chainrule.optimizers import SGD
+        >>> model = MLP([2, 3, 3], rng=0)
+        >>> model.freeze("1")                          # layer 0 is a Flatten
+        >>> before = [p.copy() for p in model.params]
+        >>> loss = model.forward([[1.0, 2.0]], [1])
+        >>> model.backward()
+        >>> SGD(lr=0.1).update(model.params, model.grads)
+        >>> [bool((p == q).all()) for p, q in zip(model.params, before)]
+        [True, True, False, False]
+        """
+        set_frozen(self, chosen(self, layers, f"{type(self).__name__}.freeze"), True)
+
+    def unfreeze(self, *layers: Any) -> None:
+        """Let these layers learn again; without arguments, all."""
+        set_frozen(self, chosen(self, layers or (self,), f"{type(self).__name__}.unfreeze"), False)
+
+    def find_lowest(self) -> None:
+        """Find out where backward may end; called after layers were frozen."""
+
+    def loss_of(self, y: ArrayLike, t: ArrayLike, weight: ArrayLike | None = None) -> float:
+        """The loss of outputs y, a float, penalty included; ``weight``: a number for each row."""
+        return self.total(self.loss.forward(*weighed(self.loss, y, t, weight)))
 
     def total(self, loss: float) -> float:
         return loss if self.penalty is None else loss + self.penalty.loss(self.params)
@@ -140,3 +172,13 @@ class Model(Layer):
         ends = "".join(f"  {name}: {getattr(self, name)!r}\n" for name in ("loss", "penalty")
                        if getattr(self, name) is not None)
         return f"{type(self).__name__}(\n{inner}{ends})"
+
+
+def weighed(loss, y, t, weight):
+    """What the loss layer is given: outputs, targets and, where rows are weighed, their weights."""
+    if weight is None:
+        return y, t
+    if not checks.fitting(loss.forward, (y, t, weight)):
+        raise TypeError(f"{type(loss).__name__}: its forward takes no weights; they are its third "
+                        "input: forward(self, x, t, weight=None)")
+    return y, t, weight

@@ -73,6 +73,10 @@ class Backward(Pass):
             input_gradient = checks.flag(who, "input_gradient", input_gradient)
         self.wanted = input_gradient or dout is not None
         self.full = self.wanted and model.input_gradient
+        self.frozen = model._parameters.params.frozen
+        if self.frozen != model._frozen:
+            model._frozen = self.frozen
+            model.find_lowest()
         self.told = () if self.full else model._lowest
         if model._forward_only:
             trainable(model.layers)
@@ -84,6 +88,8 @@ class Backward(Pass):
         if model._ready == "loss" and model.penalty is not None:
             scale = 1.0 if self.dout is None else self.dout
             model.penalty.add_gradients(model.params, model.grads, scale)
+        for k in self.frozen:
+            model.grads[k][...] = 0
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from typing import Any
 from ..common.layer import Layer
 from ..common.types import ArrayLike, Computes, Inputs, Penalty
 from ..layers.losses import Loss
+from .freezing import first_that_learns
 from .model import Model
 from .node import Input, through
 from .passes import Backward, Forward, in_batches, predicting
@@ -56,17 +57,21 @@ class Sequential(Model):
             if isinstance(layer, Loss):
                 raise TypeError(f"{who}: layer {i} is a loss, which takes targets too; it goes by its name: loss={layer!r}")
         super().__init__(layers, loss, penalty)
-        # Nobody reads a gradient from below the first layer that has parameters.
-        self._first = next((i for i, layer in enumerate(self.layers) if layer.params), 0)
+        self.find_lowest()
+
+    def find_lowest(self) -> None:
+        # Nobody reads a gradient from below the first layer that learns.
+        self._first = first_that_learns(self.layers)
         self._lowest = [layer for layer in self.layers[self._first:self._first + 1] if isinstance(layer, Layer)]
 
-    def forward(self, x, t=None):
-        """The output of x or, with targets t, the loss: a float, penalty included."""
+    def forward(self, x, t=None, *, weight=None):
+        """The output of x or, with targets t, the loss: a float, penalty included; ``weight``: how
+        much each row counts in it."""
         with Forward(self, t is not None):
             for layer in self.layers:
                 x = layer.forward(x)
             self.output = x
-            return x if t is None else self.loss_of(x, t)
+            return x if t is None else self.loss_of(x, t, weight)
 
     def backward(self, dout=None, input_gradient=False):
         """Fill ``grads``: after ``forward(x, t)`` with the loss's gradients, after ``forward(x)`` with those of Σ

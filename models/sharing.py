@@ -5,6 +5,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.layer import is_model, walk
+from .freezing import Arrays, holders
 
 
 def relation(p, q):
@@ -35,9 +36,9 @@ class Parameters:
     """
 
     def __init__(self, layers):
-        self.params, self.grads, self.names = [], [], []
+        self.params, self.grads, self.names = Arrays(), Arrays(), []
         self.held = []                 # per layer and kind: the list and what was in it
-        holders = []                   # per listed array: its holders' gradients, in the listed orientation
+        gradients = []         # per listed array: its holders' gradients, in the listed orientation
         for i, layer in enumerate(layers):
             names = list(getattr(layer, "names", None) or ())
             names += [f"params.{j}" for j in range(len(names), len(layer.params))]       # of those appended later, too
@@ -52,13 +53,15 @@ class Parameters:
                     raise ValueError(f"the parameters {self.names[k]} and {name} overlap in part of their memory; share the "
                                      "whole array or its transpose, or give each layer a copy")
                 if how:
-                    holders[k].append(g if how == "same" else g.T)
+                    gradients[k].append(g if how == "same" else g.T)
                 else:
                     self.params.append(p)
                     self.names.append(name)
-                    holders.append([g])
-        self.grads += [h[0] if len(h) == 1 else np.zeros_like(p) for p, h in zip(self.params, holders)]
-        self.shared = [(own, h) for own, h in zip(self.grads, holders) if len(h) > 1]
+                    gradients.append([g])
+        self.grads += [h[0] if len(h) == 1 else np.zeros_like(p)
+                       for p, h in zip(self.params, gradients)]
+        self.shared = [(own, h) for own, h in zip(self.grads, gradients) if len(h) > 1]
+        self.params.holders = self.grads.holders = holders(self.params, layers)
         self.layers, self.listed = tuple(layers), {"params": tuple(self.params), "grads": tuple(self.grads)}
         self.named = dict(zip(self.names, self.params))
 
@@ -127,6 +130,7 @@ def relist(model):
             relist(layer)
     made = Parameters(model.layers)
     model.params[:], model.grads[:] = made.params, made.grads
+    model.params.holders = model.grads.holders = made.params.holders
     made.params, made.grads, model._parameters = model.params, model.grads, made
 
 

@@ -66,6 +66,7 @@ class Optimizer:
         self.lr = lr if callable(lr) else self._number("lr", lr, **POSITIVE)
         self.step = 0
         self._state: list[tuple[Array, ...]] = []       # for each parameter a tuple of arrays of its shape, in the order of names
+        self._frozen: list[int] = []            # the numbers of the parameters that learn nothing
         self._held: Any = None                          # the arrays of the first update: all params, then all grads
         self._lazily: set[int] = set()                  # the numbers of the parameters whose state is kept as ``lazy`` does
         self._keys: Any = None                          # of the dicts of the first update, if dicts they were
@@ -95,15 +96,16 @@ class Optimizer:
         a negative or infinite learning rate, FloatingPointError for a gradient that is NaN or infinite, and, if the
         rule keeps a state, RuntimeError for other parameters than at the first update. Nothing is changed then.
         """
-        if params.__class__ is not list or grads.__class__ is not list:
+        frozen = getattr(params, "frozen", [])       # of a model: the places of what learns nothing
+        if not isinstance(params, list) or not isinstance(grads, list):
             params, grads = self._lists(params, grads)
         lr = self.lr(self.step) if callable(self.lr) else self.lr
         if type(lr) is not float or not 0 <= lr < math.inf:
             lr = self._number(f"lr at step {self.step}", lr, **AT_LEAST_0)
         arrays = [*params, *grads]
         if (self._pieces is None or len(arrays) != len(self._held) or not all(map(is_, arrays, self._held))
-                or not all(p.flags.writeable for p in params)):
-            self._bind(params, grads)
+                or frozen != self._frozen or not all(p.flags.writeable for p in params)):
+            self._bind(params, grads, frozen)
         taken = [rows_of(g) for g in self._rowwise]          # dense, but 0 outside of these rows
         with np.errstate(over="ignore", invalid="ignore"):
             total = sum([g.dot(g) for g in self._flat])
@@ -183,26 +185,30 @@ class Optimizer:
     def _number(self, name, value, **limits):
         return checks.number(type(self).__name__, name, value, **limits)
 
-    def _bind(self, params, grads):
+    def _bind(self, params, grads, frozen):
         """Check the lists, make the state where there is none yet, cut all into pieces."""
         if self._held is not None and self.names:
             self._check_same(params, grads)
         self._check(params, grads, self._state if self.names else [])
         if not self._state or not self.names:
             self._state = [tuple(np.zeros_like(p, subok=False) for _ in self.names) for p in params]
-        self._held = [*params, *grads]
+        self._held, self._frozen = [*params, *grads], frozen
         self._pieces, self._by_rows = [], []
-        self._rowwise = [g for g in grads if hasattr(g, "rows")]           # all of them in _by_rows, or none
-        dense = [(np.asarray(g), np.asarray(g).ravel("K")) for g in grads if not hasattr(g, "rows")]
+        learning = [g for i, g in enumerate(grads) if i not in frozen]
+        self._rowwise = [g for g in learning if hasattr(g, "rows")]     # all in _by_rows, or none
+        dense = [np.asarray(g) for g in learning if not hasattr(g, "rows")]
+        dense = [(g, g.ravel("K")) for g in dense]
         flat = [flat for g, flat in dense if np.may_share_memory(g, flat)]
         self._flat, self._long = [g for g in flat if g.size <= LONG], [g for g in flat if g.size > LONG]
         self._rowwise += [Whole(g) for g, flat in dense if not np.may_share_memory(g, flat)]
         for i, (p, g) in enumerate(zip(params, grads)):
-            by_rows = hasattr(g, "rows") and bool(self.skips_zeros or self.lazy)
+            by_rows = i not in frozen and hasattr(g, "rows") and bool(self.skips_zeros or self.lazy)
             if self.lazy and by_rows != (i in self._lazily):
                 self._state[i] = (self.lazy.kept if by_rows else self.lazy.shown)(self, *self._state[i])
                 self._lazily ^= {i}
             kept = self._state[i]
+            if i in frozen:
+                continue
             if by_rows:
                 self._by_rows.append(((p, g, *kept), () if self.skips_zeros else pieces(p, *kept)))
             else:

@@ -1,12 +1,14 @@
 """What a Trainer is given, checked before it trains: each mistake is a sentence with a remedy."""
 import math
+from contextlib import contextmanager
 from itertools import chain, islice
 
 import numpy as np
 
 from ..common import checks
+from ..common.layer import walk
 from ..common.rng import generator
-from . import answers
+from . import answers, data
 from .answers import FIT, ask
 from .batches import batches as minibatches
 from .batches import samples
@@ -22,9 +24,11 @@ class Fit:
     Of the data there is ``batches``, a function that yields the batches of an epoch, and
     ``per_epoch``, how many these are; None where only their end will tell.
     """
+    validation_weight = weight = augment = None
 
-    def __init__(self, x, t, epochs, batch_size, validation_data, max_grad_norm, callbacks, rng,
-                 batches, accumulate, progress, drop_last, steps_per_epoch):
+    def __init__(self, model, x, t, epochs, batch_size, validation_data, max_grad_norm, callbacks,
+                 rng, batches, accumulate, progress, drop_last, steps_per_epoch, validation_split,
+                 class_weight, sample_weight, augment):
         self.epochs = checks.count(FIT, "epochs", epochs)
         self.accumulate = checks.count(FIT, "accumulate", accumulate)
         self.progress = checks.flag(FIT, "progress", progress)
@@ -38,23 +42,61 @@ class Fit:
         if (batches is None) == (x is None):
             raise ValueError(f"{FIT}: takes either x and t or batches=, "
                              "a function that yields an epoch's batches")
+        if class_weight is not None or sample_weight is not None:
+            weighable(FIT, model)
         if batches is None:
-            data = from_arrays(x, t, batch_size, rng, drop_last, steps_per_epoch)
+            rng = generator(FIT, rng)
+            arrays = self.samples(x, t, validation_split, class_weight, sample_weight)
+            made = from_arrays(arrays, batch_size, rng, drop_last, steps_per_epoch)
         else:
-            without(t=t, batch_size=batch_size, rng=rng, drop_last=drop_last)
-            data = from_function(batches, steps_per_epoch)
-        self.batches, self.per_epoch = data
+            without(t=t, batch_size=batch_size, rng=rng if augment is None else None,
+                    drop_last=drop_last, validation_split=validation_split,
+                    sample_weight=sample_weight)
+            made = from_function(batches, steps_per_epoch)
+            if class_weight is not None:
+                self.weight = lambda batch: (batch, data.class_weights(class_weight, batch[-1]))
+        self.batches, self.per_epoch = made
+        if augment is not None:
+            self.augment = data.Augment(augment, generator(FIT, rng))
+
+    def samples(self, x, t, validation_split, class_weight, sample_weight):
+        """The arrays to train on: inputs, targets and, if there are any, weights of rows."""
+        arrays, weight = scanned(x, t), None
+        if sample_weight is not None:
+            weight = data.sample_weights(FIT, sample_weight, len(arrays[-1]))
+        if validation_split is not None:
+            if self.validation_data is not None:
+                raise ValueError(f"{FIT}: takes either validation_data or validation_split")
+            aside = data.set_aside(arrays[-1], validation_split)
+            *x, t = (a[aside] for a in arrays)
+            self.validation_data = tuple(x) if len(x) > 1 else x[0], t
+            arrays = [a[~aside] for a in arrays]
+            if weight is not None:
+                self.validation_weight, weight = weight[aside], weight[~aside]
+        if class_weight is not None:
+            weight = data.product(weight, data.class_weights(class_weight, arrays[-1]))
+        if weight is None:
+            return arrays
+        self.weight = lambda batch: (batch[:-1], batch[-1])
+        return [*arrays, weight]
+
+    def prepared(self, batches):
+        """Each batch as the model gets it: (inputs and targets, weights of rows by name)."""
+        for batch in batches:
+            named = {}
+            if self.weight is not None:
+                batch, named["weight"] = self.weight(batch)
+            yield batch if self.augment is None else self.augment(batch), named
 
     def groups(self, epoch):
         """The batches of an epoch, ``accumulate`` at a time; none is drawn before its turn."""
-        batches = islice(answers.batches(self.batches, epoch), self.per_epoch)
+        batches = self.prepared(islice(answers.batches(self.batches, epoch), self.per_epoch))
         for first in batches:
             yield chain([first], islice(batches, self.accumulate - 1))
 
 
-def from_arrays(x, t, batch_size, rng, drop_last, steps_per_epoch):
+def from_arrays(arrays, batch_size, rng, drop_last, steps_per_epoch):
     """A function that yields the batches of x and t, in a new order each time; their number."""
-    arrays, rng = scanned(x, t), generator(FIT, rng)
     N, B = len(arrays[0]), checks.count(FIT, "batch_size", batch_size)
     if steps_per_epoch is not None:
         raise ValueError(f"{FIT}: steps_per_epoch belongs to batches=; "
@@ -63,6 +105,12 @@ def from_arrays(x, t, batch_size, rng, drop_last, steps_per_epoch):
         raise ValueError(f"{FIT}: drop_last leaves none of the {N} samples: batch_size is {B}")
     number = N // B if drop_last else -(-N // B)
     return lambda: minibatches(*arrays, batch_size=B, rng=rng), number
+
+
+def weighable(who, model):
+    """Refuse weights of samples for a model whose forward takes none."""
+    ask(data.takes(model.forward, "weight"), who, f"the forward of {type(model).__name__}",
+        "take the weights of samples", "none", "they come by name: forward(x, t, weight=None)")
 
 
 def from_function(batches, steps_per_epoch):
@@ -114,6 +162,26 @@ def validation(data):
         ask(is_pair, FIT, "validation_data", "be (x, t)", data, PAIR)
         scanned(*data, "validation x", "validation t")
     return data
+
+
+@contextmanager
+def frozen(model, layers):
+    """Freeze layers of a model, given or named, for the length of a ``with`` block."""
+    layers = layers if isinstance(layers, (list, tuple)) else [layers]
+    if not layers:
+        yield
+        return
+    ask(hasattr(model, "freeze"), FIT, "freeze", "go with a model that can freeze its layers",
+        type(model), "as Sequential and Graph can")
+    before = [layer for layer in walk(model) if getattr(layer, "frozen", False)]
+    try:
+        model.freeze(*layers)
+        if len(set(model.params.frozen)) == len(model.params):
+            raise ValueError(f"{FIT}: freeze leaves no layer that learns")
+        yield
+    finally:
+        model.unfreeze()
+        model.freeze(*before)
 
 
 def parts(model, optimizer):

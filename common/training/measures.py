@@ -66,13 +66,22 @@ class Measures:
         self.metrics = {name: AddedUp(*as_mean(metric)) if as_mean(metric) else OfTheWhole(metric)
                         for name, metric in metrics.items()}
 
+    @property
+    def of(self):
+        """The model's loss layer; of a graph with several the first."""
+        return (getattr(self.model, "losses", None) or [getattr(self.model, "loss", None)])[0]
+
+    @property
+    def summed(self):
+        """Whether the loss is a sum over rows, and so that of two batches their sum."""
+        return getattr(self.of, "reduction", "mean") == "sum"
+
     def add(self, loss, batch):
         """Count in a batch that the model has just seen; returns how many samples weigh in it."""
-        of = getattr(self.model, "loss", None)
-        weight = getattr(of, "count", None)                                   # of rows not ignored
+        weight = getattr(self.of, "count", None)                # the rows that are not ignored
         weight = len(batch[0]) if weight is None else weight
-        if getattr(of, "reduction", "mean") == "sum":
-            weight = 1                                                        # the loss of an epoch is a mean of sums
+        if self.summed:
+            weight = 1                                          # an epoch's loss is a mean of sums
         self.loss.add(weight * loss, weight)
         output = getattr(self.model, "output", None)
         if output is None and not self.by_default:

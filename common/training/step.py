@@ -17,8 +17,7 @@ class Step:
         self.model, self.optimizer, self.history = trainer.model, trainer.optimizer, trainer.history
         self.measures = Measures(trainer.model, trainer.metrics, answers.FIT)
         self.epoch, self.batch, self.bar, self.max_norm = epoch, 0, bar, fit.max_grad_norm
-        self.loss = Mean()
-        self.summed = getattr(getattr(self.model, "loss", None), "reduction", "mean") == "sum"
+        self.loss, self.batches = Mean(), 0                  # of this step
         several = fit.accumulate > 1
         self.sums = [np.zeros_like(g) for g in self.model.grads] if several else []
 
@@ -39,17 +38,16 @@ class Step:
         """Count in a batch after its backward: loss, metrics and, of several batches, gradients."""
         weight = self.measures.add(loss, batch)
         self.loss.add(weight * loss, weight)
+        self.batches += 1
         for s, g in zip(self.sums, self.model.grads):
             s += weight * g
         self.bar.batch(loss)
 
     @contextmanager
     def ready(self):
-        """Average the gradients of several batches, clip them, and record the update made here."""
-        number, loss, row = len(self.history.steps.get("step", ())) + 1, self.loss.value(0.0), {}
-        for s, g in zip(self.sums, self.model.grads):
-            g[...] = s if self.summed else s / (self.loss.count or 1)     # 0: every label is ignored
-            s[...] = 0
+        """Join the gradients of several batches, clip them, and record the update made here."""
+        number, row = len(self.history.steps.get("step", ())) + 1, {}
+        loss = self.joined() if self.sums else self.loss.value(0.0)
         if self.max_norm is not None:
             row["grad_norm"] = clip_gradients(self.model.grads, self.max_norm)
         lr = getattr(self.optimizer, "lr", None)
@@ -64,7 +62,27 @@ class Step:
                 "(check_gradients shows which), or the weights have grown too large: try a smaller "
                 f"learning rate{self.or_clip()}") from error
         self.history.add_step(step=number, loss=loss, **row)
-        self.loss = Mean()
+        self.loss, self.batches = Mean(), 0
+
+    def joined(self):
+        """Make of the losses and gradients of several batches those of one; returns the loss.
+
+        Means are averaged, by the rows of each batch, and so is the penalty, the same in each. Sums
+        are added up, and of the penalty, too, there is one for each batch: all but one are taken
+        away.
+        """
+        model, summed, count = self.model, self.measures.summed, self.loss.count
+        for s, g in zip(self.sums, model.grads):
+            if count:                                    # else every label is ignored
+                g[...] = s if summed else s / count
+            s[...] = 0
+        penalty = getattr(model, "penalty", None)
+        if not summed or penalty is None:
+            return self.loss.sum if summed else self.loss.value(0.0)
+        frozen = getattr(model.params, "frozen", ())
+        pairs = [pair for k, pair in enumerate(zip(model.params, model.grads)) if k not in frozen]
+        penalty.add_gradients(*zip(*pairs), 1 - self.batches)
+        return self.loss.sum - (self.batches - 1) * penalty.loss(model.params)
 
     def or_clip(self):
         """The advice to clip, or the bound that was not small enough."""

@@ -3,12 +3,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
 from ..common.layer import evaluation, reset_states
 from ..common.metrics import accuracy
 from ..common.types import ArrayLike, Inputs, Metric, Model, Seed, UpdateRule
 from . import answers, arguments
 from .batches import batches as minibatches
+from .data import sample_weights
 from .history import History
 from .measures import Measures
 from .progress import Progress
@@ -64,6 +66,11 @@ class Trainer:
         progress: bool = True,
         drop_last: bool = False,
         steps_per_epoch: int | None = None,
+        validation_split: float | None = None,
+        class_weight: Mapping[int, float] | Sequence[float] | str | None = None,
+        sample_weight: ArrayLike | None = None,
+        augment: Callable[..., Any] | None = None,
+        freeze: Any = (),
     ) -> History:
         """Train for ``epochs`` passes over the samples, each in a new order; returns the History.
 
@@ -86,6 +93,16 @@ class Trainer:
         drop_last: leave out the last batch of an epoch where it would be smaller.
         steps_per_epoch: how many of the batches that ``batches`` yields make an epoch, where it
             yields them without end.
+        validation_split: in place of validation_data a share of the samples, the last ones as they
+            stand; of every class, if t holds class labels.
+        class_weight: how much a class counts in the loss, {class: weight} or a list; a class that
+            a dict leaves out counts 1; "balanced" for N / (C N_c), so that all classes weigh alike.
+        sample_weight: how much a sample counts in the loss, (N,), or each row of its targets; of
+            the samples that validation_split takes, too. Metrics know no weights.
+        augment: a function of a batch's inputs and a Generator that returns new ones, as many;
+            random_shifts is one.
+        freeze: layers of the model, or their names such as "0", that keep what they have learned
+            as long as this fit lasts, parameters and running statistics: see Model.freeze.
 
         Raises ValueError for NaN or infinities in the data, for data of different lengths, for
         numbers that are not positive, for t, batch_size, rng or drop_last beside batches, for an
@@ -94,15 +111,17 @@ class Trainer:
         FloatingPointError if the loss or a gradient becomes NaN or infinite. The record so far
         stays in ``self.history``, also then and after Ctrl-C.
         """
-        fit = arguments.Fit(x, t, epochs, batch_size, validation_data, max_grad_norm, callbacks,
-                            rng, batches, accumulate, progress, drop_last, steps_per_epoch)
+        fit = arguments.Fit(self.model, x, t, epochs, batch_size, validation_data,
+                            max_grad_norm, callbacks, rng, batches, accumulate, progress, drop_last,
+                            steps_per_epoch, validation_split, class_weight, sample_weight, augment)
         self.history = History()
-        with closing(Progress(fit)) as bar:
+        with arguments.frozen(self.model, freeze), closing(Progress(fit)) as bar:
             for epoch in range(1, fit.epochs + 1):
                 bar.begin(epoch)
                 row = {"epoch": epoch} | self._epoch(epoch, fit, bar)
                 if fit.validation_data is not None:
-                    scores = self.evaluate(*fit.validation_data)
+                    x, t = fit.validation_data
+                    scores = self.evaluate(x, t, sample_weight=fit.validation_weight)
                     row |= {f"val_{name}": value for name, value in scores.items()}
                 self.history.add_epoch(**row)
                 bar.end(row)
@@ -121,25 +140,31 @@ class Trainer:
         reset_states(model)
         with self.history.in_epoch(epoch):
             for group in fit.groups(epoch):
-                for batch in group:
-                    loss = step.checked(model.forward(*batch), batch)
+                for batch, weight in group:
+                    loss = step.checked(model.forward(*batch, **weight), batch)
                     model.backward()
                     step.add(loss, batch)
                 with step.ready():
                     optimizer.update(model.params, model.grads)
         return step.measures.summary()
 
-    def evaluate(self, x: Inputs, t: ArrayLike, batch_size: int = 256) -> dict[str, float]:
+    def evaluate(self, x: Inputs, t: ArrayLike, batch_size: int = 256,
+                 sample_weight: ArrayLike | None = None) -> dict[str, float]:
         """The loss and the metrics of samples x with targets t in evaluation mode, as a dict.
 
-        The model stays as it is.
+        ``sample_weight``: how much each sample counts in the loss. The model stays as it is.
         """
-        data = arguments.scanned(x, t, who="Trainer.evaluate")
+        data, weighs = arguments.scanned(x, t, who="Trainer.evaluate"), sample_weight is not None
+        if weighs:
+            arguments.weighable("Trainer.evaluate", self.model)
+            data = *data, sample_weights("Trainer.evaluate", sample_weight, len(data[-1]))
         measures = Measures(self.model, self.metrics, "Trainer.evaluate")
         with evaluation(self.model):
             for batch in minibatches(*data, batch_size=batch_size, shuffle=False):
                 reset_states(self.model)
-                loss = self.model.forward(*batch)
+                weight = {"weight": batch[-1]} if weighs else {}
+                batch = batch[:-1] if weighs else batch
+                loss = self.model.forward(*batch, **weight)
                 measures.add(answers.loss(loss, "Trainer.evaluate"), batch)
         return measures.summary()
 

@@ -3,6 +3,7 @@ import argparse
 import math
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from ... import models
@@ -112,7 +113,7 @@ def train(options, data, folder):
     """Train, keep curves, history and weights in ``folder``, and print the test accuracy."""
     import numpy as np
 
-    from ...datasets import batches, random_shifts, train_test_split
+    from ...datasets import random_shifts, train_test_split
     from ...optimizers import Adam, cosine_decay
     from ...training import Trainer
 
@@ -122,14 +123,10 @@ def train(options, data, folder):
     model = MODELS[options.model][1](x.shape[1:], int(t.max()) + 1, rng)
     steps = options.epochs * -(-len(x) // options.batch_size)
     trainer = Trainer(model, Adam(lr=cosine_decay(options.lr, steps)))
-
-    def shifted():
-        for images, labels in batches(x, t, batch_size=options.batch_size, rng=rng):
-            yield random_shifts(images, options.shift, rng), labels
-
-    samples = dict(batches=shifted) if options.shift else dict(x=x, t=t, batch_size=options.batch_size, rng=rng)
+    augment = partial(random_shifts, most=options.shift) if options.shift else None
     try:
-        trainer.fit(**samples, epochs=options.epochs, validation_data=(x_val, t_val), progress=not options.quiet)
+        trainer.fit(x, t, options.epochs, options.batch_size, (x_val, t_val), rng=rng,
+                    augment=augment, progress=not options.quiet)
     except KeyboardInterrupt:
         keep(trainer, folder)
         print(f"stopped after {len(trainer.history)} of {options.epochs} epochs; history and weights so far are in {folder}",

@@ -78,8 +78,8 @@ class LanguageModel(TextModel, Sequential):
         super().__init__(*layers, *dropouts(dropout, rng), word_scores(embedding, hidden, tied, rng),
                          loss=SoftmaxWithLoss())
 
-    def forward(self, ids, t=None):
-        return super().forward(sequences(self, "ids", ids), t)
+    def forward(self, ids, t=None, *, weight=None):
+        return super().forward(sequences(self, "ids", ids), t, weight=weight)
 
     def window(self, ids: Array, i: int, j: int) -> Array:
         return ids[i:j]                  # the state knows the rest

@@ -83,15 +83,15 @@ class Seq2Seq(Model):
         super().__init__([self.source, self.encoder, self.target, self.decoder, *between, self.scores],
                          SoftmaxWithLoss(ignore_label=-1))
 
-    def forward(self, x, t, x_mask=None, t_mask=None):
-        """The loss, a float."""
+    def forward(self, x, t, x_mask=None, t_mask=None, *, weight=None):
+        """The loss, a float; ``weight``: of each answer, or of each token of t but the first."""
         x, t = self.pair(x, t)
         wanted = t[:, 1:]
         if t_mask is not None:
             wanted = np.where(checks.boolean(type(self).__name__, "t_mask", t_mask, t.shape)[:, 1:], wanted, -1)
         with Forward(self, targets=True):
             self.output = y = self.run(x, t, x_mask)
-            return self.loss_of(y, wanted)
+            return self.loss_of(y, wanted, weight)
 
     def run(self, x: Array, t: Array, x_mask: ArrayLike | None = None) -> Array:
         """The scores of each token of t but the first."""

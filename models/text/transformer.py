@@ -91,13 +91,13 @@ class TransformerLM(TextModel, Graph):
         scores = through(x, norm(), word_scores(embedding, D, tied, rng))
         super().__init__(ids, scores, loss=SoftmaxWithLoss())
 
-    def forward(self, ids, *targets):
+    def forward(self, ids, *targets, weight=None):
         """The scores of ids (N, T) or, with targets t, the loss."""
         ids = sequences(self, "ids", ids)
         if ids.shape[1] > self.length:
             raise ValueError(checks.wrong("TransformerLM", "ids", f"have at most length={self.length} steps",
                                           ids.shape[1]))
-        return super().forward(ids, *targets)
+        return super().forward(ids, *targets, weight=weight)
 
     def window(self, ids: Array, i: int, j: int) -> Array:
         return ids[max(0, j - self.length):j]

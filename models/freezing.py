@@ -1,0 +1,65 @@
+"""Layers that keep what they have learned while the others learn."""
+from ..common import checks
+from ..common.layer import held, walk
+
+
+class Arrays(list):
+    """A model's params or grads: a list that also knows which of them an optimizer leaves alone."""
+    holders = ()                   # (place in the list, a layer that has the array there)
+
+    @property
+    def frozen(self):
+        """The places of the arrays that a frozen layer has."""
+        return [k for k, layer in self.holders if getattr(layer, "frozen", False)]
+
+
+def address(a):
+    return a.__array_interface__["data"][0]
+
+
+def own(layer):
+    """The parameters of a layer that are not those of a layer inside it."""
+    inside = {address(p) for inner in walk(layer) if inner is not layer
+              for p in getattr(inner, "params", ())}
+    return [p for p in getattr(layer, "params", ()) if address(p) not in inside]
+
+
+def holders(params, layers):
+    """(k, layer) for each layer, at any depth, that has params[k] as its own."""
+    places = {address(p): k for k, p in enumerate(params)}
+    inner = {id(part): part for layer in layers for part in walk(layer)}
+    return [(places[address(p)], part) for part in inner.values() for p in own(part)
+            if address(p) in places]
+
+
+def learns(layer):
+    """Whether a layer, or one inside it, has parameters and is not frozen."""
+    return any(own(part) and not getattr(part, "frozen", False) for part in walk(layer))
+
+
+def first_that_learns(layers):
+    """The place of the first layer that learns: the end if all are frozen, 0 without parameters."""
+    end = len(layers) if any(layer.params for layer in layers) else 0
+    return next((i for i, layer in enumerate(layers) if learns(layer)), end)
+
+
+def chosen(model, layers, who):
+    """The layers given or named, and all inside them."""
+    named = {path: layer for path, layer in held(model) if path}
+    known = {id(model): model} | {id(layer): layer for layer in named.values()}
+    for given in layers:
+        layer = named.get(given) if isinstance(given, str) else known.get(id(given))
+        if layer is None:
+            names = ", ".join(map(repr, list(named)[:9])) + ", ..." * (len(named) > 9)
+            raise ValueError(checks.wrong(
+                who, "what to freeze", f"be layers of this model or their names, {names}",
+                repr(given)))
+        yield from walk(layer)
+
+
+def set_frozen(model, layers, flag):
+    """Freeze or unfreeze layers of a model, which are in training mode or not accordingly."""
+    for layer in layers:
+        layer.frozen = flag
+        if layer is not model and hasattr(layer, "training"):
+            layer.training = model.training and not flag
