@@ -18,7 +18,7 @@ def refused(error, sentence):
     """
     __tracebackhide__ = True
     with pytest.raises(error) as caught:
-        yield
+        yield caught
     pattern = ANY_WORDS.join(map(re.escape, re.split(r"\s*…\s*", sentence)))
     if not re.fullmatch(pattern, str(caught.value), re.DOTALL):
         pytest.fail(f"expected: {sentence}\n     got: {caught.value}")

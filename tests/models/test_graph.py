@@ -353,6 +353,6 @@ def test_wrong_numbers_of_arrays_and_a_loss_that_is_no_number(rng):
 
 def test_an_error_names_the_layer_and_its_place(rng):
     x = Input()
-    with pytest.raises(ValueError, match=r"^Affine: x should have shape \(N, ..., 3\), got \(5, 4\)") as caught:
+    with refused(ValueError, "Affine: x … (N, ..., 3) … (5, 4)…") as caught:
         Graph(x, affine(3, 2)(Tanh()(x))).forward(rng.standard_normal((5, 4)))
     assert caught.value.__notes__ == ["in layer 1 of Graph: Affine"]

@@ -344,7 +344,7 @@ def test_what_is_no_layer_is_refused():
 
     unpaired = Plain(np.ones((3, 3)))
     unpaired.grads = [np.zeros(3)]
-    with pytest.raises(ValueError, match=r"layer 0 \(Plain\): grads\[0\] should be an array like params\[0\]"):
+    with refused(ValueError, "… layer 0 (Plain): grads[0] … params[0]…"):
         Sequential(unpaired)
     unpaired.grads = []
     with pytest.raises(ValueError, match="1 params but 0 grads"):
@@ -430,7 +430,7 @@ def test_layers_changed_after_construction_are_refused(change, data, tmp_path):
 
 def test_an_error_names_the_layer_and_its_place(data):
     model = Sequential(affine(4, 6), Sequential(ReLU(), affine(5, 3)))
-    with pytest.raises(ValueError, match=r"^Affine: x should have shape \(N, ..., 5\), got \(5, 6\)") as caught:
+    with refused(ValueError, "Affine: x … (N, ..., 5) … (5, 6)…") as caught:
         model.forward(data[0])
     assert caught.value.__notes__ == ["in layer 1 of Sequential: Affine", "in layer 1 of Sequential: Sequential"]
 
@@ -457,7 +457,7 @@ def test_a_traceback_shows_the_lines_of_the_user_and_no_others(data):
 
 def test_an_error_of_the_loss_names_no_layer(data):
     model = Sequential(affine(4, 4), loss=SquaredError())
-    with pytest.raises(ValueError, match="^SquaredError: t should") as caught:
+    with refused(ValueError, "SquaredError: t…") as caught:
         model.forward(data[0], np.ones((2, 2)))
     assert not hasattr(caught.value, "__notes__")
 

@@ -187,7 +187,7 @@ def test_a_vector_in_place_of_ids():
 def test_bad_options_and_ids():
     with refused(ValueError, "CBOW: counts … 7 … negative … None … Vocabulary.counts…"):
         CBOW(V, D, negatives=5)
-    with pytest.raises(ValueError, match=r"SkipGram: counts should hold 7 numbers.*got \(6,\)"):
+    with refused(ValueError, "SkipGram: counts … 7 … (6,)…"):
         SkipGram(V, D, counts=COUNTS[:6], negatives=5)
     with refused(ValueError, "CBOW: counts … 2 … negative … Vocabulary … Vocabulary.counts…"):
         CBOW(2, D, counts=Vocabulary(["a", "b"]), negatives=2)
