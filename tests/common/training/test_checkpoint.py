@@ -113,7 +113,7 @@ def test_batches_that_a_function_draws(tmp_path):
 
         def shifted():
             for x, t in batches(X.reshape(50, 1, 2, 2), T, batch_size=8, rng=rng):
-                yield random_shifts(x, 1, rng).reshape(-1, 4), t
+                yield random_shifts(x, rng, most=1).reshape(-1, 4), t
         trainer = Trainer(net(2), Adam())
         if start:
             trainer.resume(path)

@@ -132,7 +132,7 @@ class TestAugment:
         rng, optimizer = np.random.default_rng(0), SGD(0.3)
         for _ in range(2):
             for x, t in batches(images, T[:20], batch_size=8, rng=rng):
-                models[1].forward(random_shifts(x, 1, rng), t)
+                models[1].forward(random_shifts(x, rng, most=1), t)
                 models[1].backward()
                 optimizer.update(models[1].params, models[1].grads)
         same(*models)
