@@ -30,7 +30,8 @@ class Run:
         if self.saved:
             self.take_up(self.saved)
         else:
-            trainer.history = History(trainer.history.earlier + len(trainer.history))
+            before, trainer.history = trainer.history, History()
+            trainer.history.earlier = before.earlier + len(before)
         self.epoch = trainer.history.earlier + len(trainer.history)
         fit.epochs += trainer.history.earlier
         trainer.run, trainer.resumed = self, None
