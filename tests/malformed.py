@@ -361,6 +361,16 @@ def of_training():
     right("Trainer.fit", method(trainer, "fit"), batches=lambda: [(x, t)], epochs=1, progress=False, names=PUBLIC,
           long=("epochs",))
     right("Trainer.evaluate", method(trainer, "evaluate"), x, t, names=PUBLIC)
+    right("EarlyStopping", training.EarlyStopping, "val_loss", patience=5, restore_best=True,
+          maximize=False)
+    right("ReduceOnPlateau", training.ReduceOnPlateau, "val_loss", factor=0.1, patience=3, min_lr=0.0,
+          maximize=False)
+    path = os.path.join(FOLDER, "checkpoint.safetensors")
+    right("Checkpoint", training.Checkpoint, path, every="epoch", keep=1, best="val_loss",
+          maximize=False)
+    kept = trainer()
+    kept.fit(x, t, epochs=1, callbacks=[training.Checkpoint(path)], progress=False)
+    right("Trainer.resume", method(trainer, "resume"), path)
     right("History.to_csv", method(history, "to_csv"), os.path.join(FOLDER, "history.csv"))
     table = os.path.join(FOLDER, "table.csv")
     history().to_csv(table)

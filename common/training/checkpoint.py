@@ -43,11 +43,11 @@ class Checkpoint:
     def __init__(self, path: PathLike, every: int | str = "epoch", keep: int = 1,
                  best: str | None = None, maximize: bool | None = None) -> None:
         self.path = path_of("Checkpoint", "path", path)
-        if every != "epoch":
-            if isinstance(every, str):
-                raise ValueError(checks.wrong("Checkpoint", "every", "be 'epoch' or a number of "
-                                              "steps", repr(every)))
-            checks.count("Checkpoint", "every", every)
+        if not isinstance(every, str):
+            every = checks.count("Checkpoint", "every", every)
+        elif every != "epoch":
+            raise ValueError(checks.wrong("Checkpoint", "every", "be 'epoch' or a number of steps",
+                                          repr(every)))
         if best is not None and every != "epoch":
             raise ValueError(f"Checkpoint: best={best!r} is known after an epoch; leave out every")
         self.every, self.keep = every, checks.count("Checkpoint", "keep", keep)
@@ -132,7 +132,8 @@ def column(values):
 
 def recorded(saved):
     """The history that was saved."""
-    history = History(saved["earlier"])
+    history = History()
+    history.earlier = saved["earlier"]
     for table, kept in (history.steps, saved["steps"]), (history.epochs, saved["epochs"]):
         table |= {name: Column(np.asarray(values).tolist()) for name, values in kept.items()}
     return history

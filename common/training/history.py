@@ -35,10 +35,10 @@ class History:
     History(1 epoch: loss 0.5, val_loss 0.75)
     """
 
-    def __init__(self, earlier: int = 0) -> None:
+    def __init__(self) -> None:
         self.steps: dict[str, Column] = {}
         self.epochs: dict[str, Column] = {}
-        self.earlier = earlier        # how many epochs there were before, in earlier calls of fit
+        self.earlier = 0              # how many epochs there were before, in earlier calls of fit
 
     def add_step(self, **row: float) -> None:
         add(self.steps, row)

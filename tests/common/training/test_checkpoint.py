@@ -318,6 +318,19 @@ def test_a_damaged_state_of_a_generator_is_refused(saved, state):
         trainer.fit(X, T, rng=rng, batch_size=8, progress=False)
 
 
+@pytest.mark.parametrize("kept, message", [
+    ([], "callback 0, of those with a state, is EarlyStopping in this fit, missing in the file"),
+    ([{"class": "EarlyStopping", "state": {}}], "EarlyStopping cannot take its state: KeyError"),
+    ([{"class": "EarlyStopping", "state": None}], "EarlyStopping cannot take its state: TypeError"),
+])
+def test_other_callbacks_are_refused(saved, kept, message):
+    save_file(load_file(saved), saved,
+              metadata={"chainrule": json.dumps({"training": tree(saved) | {"callbacks": kept}})})
+    trainer = Trainer(net(rng := np.random.default_rng(0)), Adam()).resume(saved)
+    with pytest.raises(ValueError, match=f"c.safetensors does not fit this fit: {message}"):
+        trainer.fit(X, T, rng=rng, batch_size=8, callbacks=[EarlyStopping()], progress=False)
+
+
 @pytest.mark.parametrize("options, message", [
     ({"every": 0}, "Checkpoint: every should be"),
     ({"every": "step"}, "every should be 'epoch' or a number of steps, got 'step'"),
