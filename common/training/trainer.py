@@ -137,7 +137,8 @@ class Trainer:
         waits for the gradients of several batches.
         """
         model, optimizer, step = self.model, self.optimizer, Step(self, fit, epoch, bar)
-        reset_states(model)
+        for layer in fit.recurrent:
+            layer.reset_state()
         with self.history.in_epoch(epoch):
             for group in fit.groups(epoch):
                 for batch, weight in group:
