@@ -205,7 +205,7 @@ def integers_hint(name, a, classes):
     return f"these are one-hot rows: {name}.argmax(axis=-1) makes them" if one_hot else f"{name}.astype(int) makes them"
 
 
-def labels(who, t, shape, classes, ignore_label=None, name="t"):
+def labels(who, t, shape, classes, ignore_label=None, name="t") -> Array:
     """Class labels as an integer array of exactly ``shape``, each in 0..classes-1 (or ``ignore_label``)."""
     unmasked(who, name, t)
     given, t = t, as_array(t)
@@ -230,7 +230,7 @@ def labels(who, t, shape, classes, ignore_label=None, name="t"):
     return t
 
 
-def row_numbers(who, name, ids, rows):
+def row_numbers(who, name, ids, rows) -> Array:
     """``ids`` as an array of row numbers in 0..rows-1; TypeError or ValueError naming the first value that is none."""
     given, ids = ids, as_array(ids)
     if not ids.size and ids.dtype.kind != "O":           # np.array([]) holds floats
@@ -254,7 +254,7 @@ def not_ids(name, given, a, rows):
     return kind_text(given, a), integers_hint(name, a, rows)
 
 
-def boolean(who, name, mask, shape):
+def boolean(who, name, mask, shape) -> Array:
     """``mask`` as an array of booleans that fits the pattern ``shape``; TypeError or ValueError if it is none."""
     mask = as_array(mask)
     if mask.dtype.kind in "iu" and len(shape) == 2 and mask.shape == (shape[0],):
@@ -277,7 +277,7 @@ def finite(who, name, x):
         raise ValueError(wrong(who, name, "hold finite numbers only", f"{x[at]} at index {at}"))
 
 
-def count(who, name, n, least=1, most=2**62):
+def count(who, name, n, least=1, most=2**62) -> int:
     """``n`` as a Python int of at least ``least`` and at most ``most``."""
     if isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, np.integer)):
         sized = hasattr(n, "__len__") and type(n).__module__ not in ("builtins", "numpy")         # a Vocabulary, say
@@ -351,7 +351,7 @@ def axes(who, axis, x):
     return counted
 
 
-def flag(who, name, value):
+def flag(who, name, value) -> bool:
     """``value`` as a Python bool: True, False, or the numbers 1 and 0."""
     if not isinstance(value, (bool, int, np.bool_, np.integer)) or value not in (0, 1):
         raise TypeError(wrong(who, name, "be True or False", text(value)))
@@ -411,7 +411,7 @@ def bytes_text(n):
     return f"{n:.3g} PB" if n < 1000 else "thousands of PB"
 
 
-def number(who, name, value, low=-math.inf, high=math.inf, expected="be a finite number"):
+def number(who, name, value, low=-math.inf, high=math.inf, expected="be a finite number") -> float:
     """``value`` as a Python float in [low, high]."""
     try:
         if isinstance(value, (str, bytes, bool, complex, np.bool_, np.complexfloating)):

@@ -1,5 +1,6 @@
 """Files that are whole or not there: a kill at any instant leaves the old one or the new one, and nothing beside it."""
 import contextlib
+import json
 import os
 import re
 from pathlib import Path
@@ -95,3 +96,36 @@ def alive(process):
     except OSError:
         return True
     return process != os.getpid()
+
+
+def write_arrays(path, arrays, tree):
+    """Write a safetensors file of named arrays, and a tree of dicts, lists and numbers."""
+    from safetensors.numpy import save
+
+    # One entry: safetensors writes several in any order, and equal contents make equal files.
+    text = json.dumps(tree, default=lambda a: a.tolist())
+    write_whole(path, save(arrays, metadata={"chainrule": text}))
+
+
+def read_arrays(who, path, writer):
+    """Arrays and tree of a file of ``write_arrays``; the tree is None where there is none.
+
+    ValueError, naming ``who`` reads and the ``writer`` of such files, for another one and for one
+    that is damaged. Nothing in a file is ever run.
+    """
+    from safetensors import SafetensorError, safe_open
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = file.keys()
+            arrays = {name: file.get_tensor(name) for name in names}
+            texts = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{who}: there is no file {path}") from error
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{who}: {path} should be a file that {writer} wrote, whole; "
+                         f"reading it failed: {error}") from error
+    try:
+        return arrays, json.loads(texts["chainrule"]) if "chainrule" in texts else None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{who}: {path} is damaged, its metadata cannot be read: "
+                         f"{error}") from error

@@ -1,10 +1,13 @@
 """The functions that layers are made of: pure, safe for any finite input, in the dtype they are given."""
+from typing import Any
+
 import numpy as np
 
 from . import checks
+from .types import Array, ArrayLike, Axis, DTypeLike, Shape
 
 
-def sigmoid(x):
+def sigmoid(x: ArrayLike) -> Array:
     """The logistic function σ(x) = 1 / (1 + exp(-x)), written as ½ tanh(x/2) + ½: it cannot overflow, and is faster.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
@@ -14,7 +17,7 @@ def sigmoid(x):
     return y * 0.5 + 0.5
 
 
-def relu(x):
+def relu(x: ArrayLike) -> Array:
     """max(0, x), elementwise.
 
     >>> relu(np.array([-2.0, 3.0]))
@@ -26,7 +29,7 @@ def relu(x):
     return np.maximum(x, np.zeros(x.shape[-1:], x.dtype) if x.ndim < 3 else x.dtype.type(0))
 
 
-def softmax(x, axis=-1):
+def softmax(x: ArrayLike, axis: Axis = -1) -> Array:
     """exp(x_j) / Σ_k exp(x_k) along an axis, several or (``axis=None``) all; the maximum is taken off first, which
     changes nothing but keeps exp from overflowing.
 
@@ -39,7 +42,7 @@ def softmax(x, axis=-1):
     return e
 
 
-def log_softmax(x, axis=-1):
+def log_softmax(x: ArrayLike, axis: Axis = -1) -> Array:
     """log softmax(x) = (x - max) - log Σ exp(x - max) along an axis, finite where softmax itself is 0.
 
     >>> log_softmax(np.array([[0.0, -1000.0]]))
@@ -50,7 +53,7 @@ def log_softmax(x, axis=-1):
     return z - np.log(np.exp(z).sum(axis=axes, keepdims=True))
 
 
-def logsumexp(x, axis=-1, keepdims=False):
+def logsumexp(x: ArrayLike, axis: Axis = -1, keepdims: bool = False) -> Any:
     """log Σ exp(x) = max + log Σ exp(x - max) along an axis, several or (``axis=None``) all: a smooth maximum.
 
     >>> logsumexp(np.array([[1000.0, 1000.0], [0.0, -1000.0]])).round(4)
@@ -62,23 +65,23 @@ def logsumexp(x, axis=-1, keepdims=False):
     return y if checks.flag("logsumexp", "keepdims", keepdims) else y.squeeze(axes)[()]
 
 
-def exponentials(x, axes):
+def exponentials(x, axes) -> tuple[Array, Array]:
     """exp(x - max) along the axes, and the maximum."""
     top = x.max(axis=axes, keepdims=True)
     with np.errstate(over="ignore"):                  # x - max may be -inf, whose exp is 0
         return np.exp(x - top), top
 
 
-def along(who, x, axis):
+def along(who, x, axis) -> tuple[Array, Shape]:
     """x as floats, and the axes that ``axis`` names as a tuple; an error if x has no entries along them."""
-    x = checks.numbers(who, "x", x, axes=1)
+    x = checks.numbers(who, "x", x, axes=0 if axis is None or isinstance(axis, tuple) else 1)
     axes = checks.axes(who, checks.axis(who, axis), x)
     if not all(x.shape[a] for a in axes):
         raise ValueError(checks.wrong(who, "x", f"have entries along axis {axis}", f"shape {x.shape}"))
     return x if x.dtype.kind == "f" else x.astype(np.float64), axes
 
 
-def one_hot(t, classes, dtype=np.float32):
+def one_hot(t: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> Array:
     """Integer labels (...) as rows (..., classes) with a single 1.
 
     >>> one_hot(np.array([2, 0]), 3)
@@ -95,7 +98,7 @@ def one_hot(t, classes, dtype=np.float32):
     return (t[..., None] == np.arange(classes)).astype(dtype)
 
 
-def cross_entropy(y, t):
+def cross_entropy(y: ArrayLike, t: ArrayLike) -> float:
     """-Σ t log y of probabilities y (N, ..., C), averaged over samples; t as integer labels (N, ...) or as rows like y.
 
     >>> round(cross_entropy(np.array([[0.25, 0.75]]), np.array([1])), 4)      # -log 0.75

@@ -20,13 +20,19 @@ numpy.random.Generator, a seed or None. A shape that is not made of positive who
 axes, an option that is not finite and a negative seed raise ValueError; a dtype that is no float type and an
 ``rng`` that is none raise TypeError.
 """
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
 
 from . import checks
 from .rng import generator
+from .types import Array, Distribution, DType, Seed, Shape
 
 
-def constant(shape, rng=None, dtype=np.float32, value=0.0):
+def constant(
+    shape: int | Sequence[int], rng: Seed = None, dtype: DType = np.float32, value: float = 0.0
+) -> Array:
     """Every entry is ``value``, nothing is drawn. For biases, not for weights: equal units stay equal.
 
     >>> constant((2,), value=0.5)
@@ -36,7 +42,9 @@ def constant(shape, rng=None, dtype=np.float32, value=0.0):
     return np.full(_sizes("constant", shape, dtype), checks.number("constant", "value", value), dtype)
 
 
-def gaussian(shape, rng=None, dtype=np.float32, std=0.01):
+def gaussian(
+    shape: int | Sequence[int], rng: Seed = None, dtype: DType = np.float32, std: float = 0.01
+) -> Array:
     """W ~ N(0, std²), whatever the fans are. In a deep network prefer ``xavier`` or ``he``.
 
     >>> round(float(gaussian((300, 200), rng=0).std()), 3)
@@ -46,7 +54,9 @@ def gaussian(shape, rng=None, dtype=np.float32, std=0.01):
     return _drawn("gaussian", _sizes("gaussian", shape, dtype), rng, dtype, std, "normal")
 
 
-def uniform(shape, rng=None, dtype=np.float32, bound=0.05):
+def uniform(
+    shape: int | Sequence[int], rng: Seed = None, dtype: DType = np.float32, bound: float = 0.05
+) -> Array:
     """W ~ U(-bound, bound), whatever the fans are: of variance bound² / 3.
 
     >>> round(float(np.abs(uniform((300, 200), rng=0)).max()), 3)
@@ -56,7 +66,10 @@ def uniform(shape, rng=None, dtype=np.float32, bound=0.05):
     return _drawn("uniform", _sizes("uniform", shape, dtype), rng, dtype, bound / np.sqrt(3), "uniform")
 
 
-def xavier(shape, rng=None, dtype=np.float32, gain=1.0, distribution="normal"):
+def xavier(
+    shape: int | Sequence[int], rng: Seed = None, dtype: DType = np.float32, gain: float = 1.0,
+    distribution: Distribution = "normal",
+) -> Array:
     """W ~ N(0, gain² · 2 / (fan_in + fan_out)), the compromise between fan_in · Var(W) = 1 and fan_out · Var(W) = 1.
 
     With ``distribution="uniform"`` W ~ U(-a, a) of the same variance: a = gain · √(6 / (fan_in + fan_out)). For units
@@ -70,7 +83,10 @@ def xavier(shape, rng=None, dtype=np.float32, gain=1.0, distribution="normal"):
     return _drawn("xavier", shape, rng, dtype, gain * np.sqrt(2 / sum(_fans(shape))), distribution)
 
 
-def he(shape, rng=None, dtype=np.float32, gain=1.0, distribution="normal", mode="fan_in"):
+def he(
+    shape: int | Sequence[int], rng: Seed = None, dtype: DType = np.float32, gain: float = 1.0,
+    distribution: Distribution = "normal", mode: Literal["fan_in", "fan_out"] = "fan_in",
+) -> Array:
     """W ~ N(0, gain² · 2 / fan_in): ReLU keeps half of the signal's second moment, so fan_in · Var(W) has to be 2.
 
     With ``distribution="uniform"`` W ~ U(-a, a) of the same variance: a = gain · √(6 / fan_in). ``mode="fan_out"``
@@ -86,7 +102,9 @@ def he(shape, rng=None, dtype=np.float32, gain=1.0, distribution="normal", mode=
     return _drawn("he", shape, rng, dtype, gain * np.sqrt(2 / fan), distribution)
 
 
-def orthogonal(shape, rng=None, dtype=np.float32, gain=1.0):
+def orthogonal(
+    shape: int | Sequence[int], rng: Seed = None, dtype: DType = np.float32, gain: float = 1.0
+) -> Array:
     """``gain`` times a uniformly random matrix with orthonormal columns (orthonormal rows where it is wide).
 
     A square one keeps the length of every vector, not only on average: the choice for Wh (H, H) of a
@@ -109,13 +127,15 @@ def orthogonal(shape, rng=None, dtype=np.float32, gain=1.0):
     return np.ascontiguousarray(Q if rows >= columns else Q.T, dtype).reshape(shape)
 
 
-def _drawn(who, shape, rng, dtype, std, distribution):
+def _drawn(who, shape, rng, dtype, std, distribution) -> Array:
     """Numbers of mean 0 and of this standard deviation; those of U(-a, a) have a / √3."""
     rng = generator(who, rng)
     if checks.one_of(who, "distribution", distribution, ("normal", "uniform")) == "normal":
-        W = std * rng.standard_normal(shape)
+        W = rng.standard_normal(shape)
+        W *= std
     else:
-        W = np.sqrt(3) * std * rng.uniform(-1, 1, shape)
+        W = rng.uniform(-1, 1, shape)
+        W *= np.sqrt(3) * std
     return W.astype(dtype, copy=False)
 
 
@@ -127,7 +147,7 @@ def _fans(shape):
     return C * field, F * field
 
 
-def _sizes(who, shape, dtype, axes=0):
+def _sizes(who, shape, dtype, axes=0) -> Shape:
     """The shape as a tuple of ints, if the dtype is right too: in integers small weights would be 0."""
     found = checks.dtype_of(dtype)
     if found is None or found.kind != "f":
@@ -143,7 +163,7 @@ def _sizes(who, shape, dtype, axes=0):
     return sizes
 
 
-def weights(who, initializer, shape, rng, dtype, name="initializer"):
+def weights(who, initializer, shape, rng, dtype, name="initializer") -> Array:
     """What a layer's ``init`` begins with: the array of this shape and dtype that ``initializer`` makes."""
     dtype, rng, shape = checks.float_type(who, "dtype", dtype), generator(who, rng), tuple(map(int, shape))
     if isinstance(initializer, type) or not callable(initializer) or hasattr(initializer, "forward"):

@@ -2,11 +2,14 @@
 import contextlib
 import inspect
 import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Never, Self
 
 import numpy as np
 
 from . import checks
 from .guard import FLOAT32, FLOAT64, guard
+from .types import Array, DType, Shape
 
 
 class Parameter:
@@ -108,24 +111,24 @@ class Layer:
             checks.argument_names(cls, named)
         return super().__new__(cls)
 
-    def __init__(self, *arguments, **params):
+    def __init__(self, *arguments: Never, **params: Array | None) -> None:
         """Keep the named arrays as parameters (one that is None is left out) and make their gradients."""
         if arguments:
             who, mine = type(self).__name__, type(self).__init__ is Layer.__init__
             raise TypeError(f"{who}: made without arguments, {who}(); it is forward(x) that takes arrays" if mine else
                             f"{who}: Layer.__init__ takes parameters by name, as in super().__init__(W=W)")
-        params = {name: p for name, p in params.items() if p is not None}
-        checks.parameters(type(self).__name__, params)
-        params = {name: checks.native(p) for name, p in params.items()}
-        cls, self.names = type(self), tuple(params)
-        for name in params:
+        arrays = {name: p for name, p in params.items() if p is not None}
+        checks.parameters(type(self).__name__, arrays)
+        arrays = {name: checks.native(p) for name, p in arrays.items()}
+        cls, self.names = type(self), tuple(arrays)
+        for name in arrays:
             for named in (name, f"d{name}"):
                 if not hasattr(cls, named):
                     setattr(cls, named, Parameter(named, name))
-        self.params = list(params.values())
-        self.grads = [np.zeros_like(p) for p in self.params]
-        self.buffers = {}     # state that is no parameter: running means, a random generator
-        self.cache = None     # what backward needs: an array or a flat tuple of arrays
+        self.params: list[Array] = list(arrays.values())
+        self.grads: list[Array] = [np.zeros_like(p) for p in self.params]
+        self.buffers: dict[str, Any] = {}   # state that is no parameter: running means, a generator
+        self.cache: Any = None              # what backward needs: an array or a tuple of arrays
 
     def forward(self, *inputs):
         raise NotImplementedError(f"{type(self).__name__} has no forward yet: write forward(self, x)")
@@ -139,7 +142,12 @@ class Layer:
             return inputs[0].connect(self, *inputs)
         return self.forward(*inputs)
 
-    def accept(self, x, last=None, shape=None, name="x"):
+    if TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any: ...     # a parameter, under its own name
+
+    def accept(
+        self, x: Any, last: int | None = None, shape: Sequence[Any] | None = None, name: str = "x"
+    ) -> Array:
         """An input as an array of the parameters' dtype (without parameters: of its own float dtype).
 
         ``last`` asks for shape (N, ..., last), ``shape`` for any pattern such as ``("N", 3, "H", "W")``.
@@ -155,20 +163,20 @@ class Layer:
             shape = ("N", ..., last)
         return checks.array(type(self).__name__, name, x, params[0].dtype if params else None, shape)
 
-    def recall(self):
+    def recall(self) -> Any:
         """What forward left in the cache; RuntimeError before the first forward."""
         if self.cache is None:
             raise RuntimeError(f"{type(self).__name__}: backward was called before forward; "
                                "call forward(x) first (predict keeps nothing for backward)")
         return self.cache
 
-    def upstream(self, dout, shape, dtype):
+    def upstream(self, dout: Any, shape: Shape, dtype: Any) -> Array:
         """The gradient that came from above, in the output's dtype; an error unless it has the output's shape."""
         if dout.__class__ is np.ndarray and dout.dtype is dtype and dout.shape == shape:
             return dout
         return checks.array(type(self).__name__, "dout", dout, dtype, shape)
 
-    def astype(self, dtype):
+    def astype(self, dtype: DType) -> Self:
         """A copy that computes in ``dtype``, np.float32 or np.float64; weights that are shared here are shared there.
 
         >>> Layer(a=np.zeros(2, np.float32)).astype(np.float64).params
@@ -233,14 +241,16 @@ def among(value, path, seen):
         yield from held(value, path, seen)
 
 
-def reset_states(model):
+def reset_states(model: Any) -> None:
     """Let every recurrent layer inside begin anew."""
     for layer in walk(model):
         if hasattr(layer, "reset_state"):
             layer.reset_state()
 
 
-lock, evaluating = threading.Lock(), {}          # {id of a layer: [how many evaluate it, its flag before, its state before]}
+lock = threading.Lock()
+# By a layer's id: how many evaluate it, its flag before, its state before.
+evaluating: dict[int, list[Any]] = {}
 
 
 @contextlib.contextmanager

@@ -11,14 +11,21 @@ Positions whose integer label is ``ignore_label`` do not count; if none is left,
 import functools
 import inspect
 import weakref
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 import numpy as np
 
 from . import checks
 from .functions import log_softmax
+from .types import Array, ArrayLike
+
+P = ParamSpec("P")                              # the arguments of a metric
 
 
-def averaged(then=float):
+def averaged(
+    then: Callable[[float], float] = float,
+) -> Callable[[Callable[P, Any]], Callable[P, float]]:
     """Make a metric of a function that returns a value for each position that counts, (M,): ``then`` of their mean.
 
     The Trainer adds such a metric up batch by batch, whatever the shapes of the batches, and keeps no outputs:
@@ -33,12 +40,13 @@ def averaged(then=float):
         @functools.wraps(values)
         def metric(*arguments, **options):
             return then(_mean(values(*arguments, **options)))
+        metric.__signature__ = inspect.signature(values).replace(return_annotation=float)
         AVERAGED[metric] = values, then
         return metric
     return decorate
 
 
-AVERAGED = weakref.WeakKeyDictionary()          # {metric: (its values, what is made of their mean)}
+AVERAGED: Any = weakref.WeakKeyDictionary()     # {metric: (its values, what is made of their mean)}
 
 
 def as_mean(metric):
@@ -50,7 +58,7 @@ def as_mean(metric):
 
 
 @averaged()
-def accuracy(y, t, ignore_label=None):
+def accuracy(y: ArrayLike, t: ArrayLike, ignore_label: int | None = None) -> Array:
     """The share of positions whose largest score stands at the true class.
 
     >>> accuracy([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]], [1, 0, 0, 0])
@@ -61,7 +69,7 @@ def accuracy(y, t, ignore_label=None):
 
 
 @averaged()
-def top_k_accuracy(y, t, k=5):
+def top_k_accuracy(y: ArrayLike, t: ArrayLike, k: int = 5) -> Array:
     """The share of positions whose true class is among the k largest scores; of equals the first counts.
 
     >>> top_k_accuracy([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5]], [1, 0], k=2)
@@ -77,7 +85,7 @@ def top_k_accuracy(y, t, k=5):
     return before.sum(axis=1) < k
 
 
-def confusion_matrix(y, t):
+def confusion_matrix(y: ArrayLike, t: ArrayLike) -> Array:
     """Counts (C, C), int64: row i, column j says how many samples of class i were taken for class j.
 
     >>> confusion_matrix([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 0, 0])
@@ -90,7 +98,7 @@ def confusion_matrix(y, t):
     return counts.reshape(classes, classes).astype(np.int64, copy=False)
 
 
-def roc_auc(scores, t):
+def roc_auc(scores: ArrayLike, t: ArrayLike) -> float:
     """The area under the ROC curve: how often a 1 scores above a 0, a tie counting half.
 
     It is the rank statistic U of Mann and Whitney (1947) as a share of its maximum (Fawcett 2006, An
@@ -124,7 +132,7 @@ def _exp(x):
 
 
 @averaged(_exp)
-def perplexity(y, t, ignore_label=None):
+def perplexity(y: ArrayLike, t: ArrayLike, ignore_label: int | None = None) -> Array:
     """exp(mean of -log softmax(y)_t): among how many equally likely classes the model is still guessing.
 
     y holds logits, and the mean is the loss of SoftmaxWithLoss. Past exp(709) the result is inf. (Saito, Deep
@@ -138,7 +146,7 @@ def perplexity(y, t, ignore_label=None):
     return -log_p[np.arange(len(t)), t] if t.ndim == 1 else -(t * log_p).sum(axis=1)
 
 
-def r2(y, t):
+def r2(y: ArrayLike, t: ArrayLike) -> float:
     """The coefficient of determination 1 - Σ(t - y)² / Σ(t - mean t)²: 1 is perfect, 0 as good as the mean.
 
     y and t have one shape, (N,) or (N, ..., D); over several outputs D the mean is taken. Constant targets
@@ -157,7 +165,7 @@ def r2(y, t):
     return float(np.mean(1 - unexplained))
 
 
-def _labelled(who, y, t, ignore_label=None):
+def _labelled(who, y, t, ignore_label=None) -> tuple[Array, Array]:
     """Scores (M, C) and labels (M,) of the M positions that count."""
     y, t = _flat(who, y, t, ignore_label)
     return y, t if t.ndim == 1 else t.argmax(axis=1)
@@ -174,7 +182,7 @@ def _scores(who, y, t):
     return checks.array(who, "y", y, shape=("N", ..., "C"))
 
 
-def _flat(who, y, t, ignore_label=None):
+def _flat(who, y, t, ignore_label=None) -> tuple[Array, Array]:
     """Scores (M, C) and labels (M,) or probabilities (M, C) of the M positions that count."""
     if ignore_label is None and _plain(y, t):
         return y, t

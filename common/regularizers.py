@@ -4,9 +4,12 @@ Only weights are penalised, arrays of two or more axes: a bias or the scale of a
 and does not make a function wiggle. (Goodfellow, Bengio and Courville, Deep Learning, chapter 7.1; Saito,
 Deep Learning from Scratch, chapter 6.4.)
 """
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from . import checks
+from .types import Array
 
 
 class _Penalty:
@@ -14,16 +17,20 @@ class _Penalty:
 
     ``params`` and ``grads`` are a model's paired lists: a shared array stands there, and counts, once.
     """
+    value: Callable[[Array], float]
+    slope: Callable[[Array], Array]
 
-    def __init__(self, lam):
+    def __init__(self, lam: float) -> None:
         name = type(self).__name__
         self.lam = checks.number(name, "lam", lam, low=0, expected="be a finite number, 0 or larger")
 
-    def loss(self, params):
+    def loss(self, params: Sequence[Array]) -> float:
         """s as a Python float."""
         return self.lam * sum(self.value(W) for W in arrays(self, "params", params) if W.ndim > 1)
 
-    def add_gradients(self, params, grads, dout=1.0):
+    def add_gradients(
+        self, params: Sequence[Array], grads: Sequence[Array], dout: float = 1.0
+    ) -> None:
         """Add dout · ds/dW to each weight's gradient, in place; dout is dL/dJ, 1 for the loss itself."""
         params, grads = arrays(self, "params", params), arrays(self, "grads", grads)
         if [W.shape for W in params] != [dW.shape for dW in grads]:
@@ -64,12 +71,12 @@ class L2(_Penalty):
     """
 
     @staticmethod
-    def value(W):
+    def value(W: Array) -> float:
         # np.vdot would be faster, but sum adds in pairs: in float32 that is worth two or three digits.
         return 0.5 * float(np.square(W).sum())
 
     @staticmethod
-    def slope(W):
+    def slope(W: Array) -> Array:
         return W
 
 
@@ -84,9 +91,9 @@ class L1(_Penalty):
     """
 
     @staticmethod
-    def value(W):
+    def value(W: Array) -> float:
         return float(np.abs(W).sum())
 
     @staticmethod
-    def slope(W):
+    def slope(W: Array) -> Array:
         return np.sign(W)

@@ -1,9 +1,12 @@
 """The affine layer: a matrix product and a bias."""
+from typing import Self
+
 import numpy as np
 
 from ..common import checks, initializers
 from ..common.engine.products import column_sums, product, rows
 from ..common.layer import Layer
+from ..common.types import Array, DType, Initializer, Seed
 
 
 class Affine(Layer):
@@ -16,7 +19,8 @@ class Affine(Layer):
 
         dL/dW = xᵀ dL/dy        dL/db = Σ_n dL/dy_n        dL/dx = dL/dy Wᵀ
 
-    each with the shape of what it is the gradient of, which leaves no other order of the factors.
+    each with the shape of what it is the gradient of, which leaves no other order of the factors. n runs over all leading
+    axes: ``rows(x)`` is x as a matrix, a sample a row.
     Source: Saito, Deep Learning from Scratch 2, chapter 1.
 
     >>> layer = Affine(W=np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), b=np.zeros(3))
@@ -30,7 +34,7 @@ class Affine(Layer):
     """
     shapes = "x (N, ..., I), W (I, O), b (O) -> y (N, ..., O)"
 
-    def __init__(self, W, b=None):
+    def __init__(self, W: Array, b: Array | None = None) -> None:
         """Raises ValueError unless W has two axes and b one entry per column of W; both of one float dtype."""
         checks.needed("Affine", W=W)
         super().__init__(W=W, b=b)
@@ -39,8 +43,18 @@ class Affine(Layer):
             checks.array("Affine", "b", b, shape=W.shape[1:])
 
     @classmethod
-    def init(cls, n_in, n_out, bias=True, rng=None, initializer=initializers.he, dtype=np.float32):
-        """A layer from n_in to n_out values with fresh weights and, unless ``bias=False``, a bias of zeros."""
+    def init(
+        cls, n_in: int, n_out: int, bias: bool = True, rng: Seed = None,
+        initializer: Initializer = initializers.he, dtype: DType = np.float32,
+    ) -> Self:
+        """A layer with fresh weights and a bias of zeros.
+
+        n_in, n_out: the sizes I of x (N, ..., I) and O of y (N, ..., O).
+        bias: False leaves b out.
+        rng: a Generator, a seed or None, to draw W with.
+        initializer: a function such as ``he`` of common/initializers.py, called for shape (I, O).
+        dtype: np.float32 or np.float64, that of the parameters.
+        """
         checks.counts("Affine", n_in=n_in, n_out=n_out)
         W = initializers.weights("Affine", initializer, (n_in, n_out), rng, dtype)
         return cls(W, np.zeros(n_out, W.dtype) if checks.flag("Affine", "bias", bias) else None)

@@ -3,11 +3,14 @@
 Two inputs broadcast as in NumPy. What forward copied, backward sums: the gradient of an input is added up over the axes
 along which it was broadcast. A Python number in place of an input takes the dtype of the other one.
 """
+from typing import Any
+
 import numpy as np
 
 from ..common import checks
 from ..common.functions import sum_to
 from ..common.layer import Layer
+from ..common.types import Array
 
 
 class Binary(Layer):
@@ -22,7 +25,7 @@ class Binary(Layer):
         da, db = self.gradients(dout, a, b)
         return sum_to(da, a.shape), sum_to(db, b.shape)
 
-    def both(self, a, b):
+    def both(self, a: Any, b: Any) -> tuple[Array, Array]:
         """The inputs as arrays of one dtype whose shapes broadcast."""
         if isinstance(a, (int, float)):
             b = self.accept(b, name="b")
@@ -39,7 +42,7 @@ class Binary(Layer):
                                           f"{a.shape} and {b.shape}")) from None
         return a, b
 
-    def scalar(self, name, value, dtype):
+    def scalar(self, name: str, value: float, dtype: Any) -> Any:
         """A Python number in the dtype of the other input."""
         return dtype.type(checks.number(type(self).__name__, name, value) if value.__class__ is int else value)
 
@@ -163,7 +166,7 @@ class Power(Binary):
     array([12.,  3.])
     """
 
-    def __init__(self, exponent=None):
+    def __init__(self, exponent: float | None = None) -> None:
         super().__init__()
         self.exponent = None if exponent is None else checks.number("Power", "exponent", exponent)
 

@@ -1,11 +1,15 @@
 """Attention: each query takes a weighted mean of values, the weights made by comparing it with keys."""
+from typing import Any, Self
+
 import numpy as np
 
 from ..common import checks, initializers
 from ..common.engine.products import row_sums
 from ..common.engine.softmax import softmax
 from ..common.layer import Layer
+from ..common.masks import attention_mask, seen, share
 from ..common.rng import generator
+from ..common.types import Array, DType, Initializer, Seed
 from .affine import Affine
 from .dropout import Dropout
 
@@ -17,8 +21,9 @@ class Attention(Layer):
     Tk), True where query i may look at key j; an axis of N or Tq may be 1 and then counts for all. A query that may look at
     nothing gives zeros and gets no gradient; a key that no query may look at may hold anything, NaN too.
 
-    The weights w (N, Tq, Tk), each row positive and of sum 1, stay in ``weights`` for a plot. Without the 1/√D the
-    scores, sums of D products, would grow with D and the softmax saturate.
+    The weights w (N, Tq, Tk), each row of sum 1 (or 0, see above), stay in ``weights`` for a plot. A score is a sum of D
+    products: for independent entries of variance 1 its standard deviation is √D, and without the division the softmax
+    would saturate.
 
     Backward. With s = q kᵀ / √D and w = softmax(s), y_i = Σ_j w_ij v_j gives
 
@@ -30,8 +35,8 @@ class Attention(Layer):
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
 
-    backward returns (dL/dq, dL/dk, dL/dv), and None for a mask if there was one. With ``dropout`` = p, in training, the
-    weights w go through Dropout(p) on their way to y; the formulas hold for what is left of them.
+    backward returns (dL/dq, dL/dk, dL/dv), and None for a mask if there was one. With ``dropout`` = p, in training,
+    w̃ = Dropout(w) stands in the place of w in y and dL/dv, and dL/dw is Dropout's backward of dL/dy_i · v_j; dL/ds keeps w.
     Source: Vaswani et al., Attention is all you need (2017), 3.2.1; Saito, Deep Learning from Scratch 2, chapter 8.
 
     Raises ValueError for shapes that do not fit, TypeError for a mask that is not boolean.
@@ -49,17 +54,18 @@ class Attention(Layer):
     """
     shapes = "q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), mask? any -> y (N, ..., Tq, E)"
 
-    weights = None
+    weights: Any = None
 
-    def __init__(self, dropout=0.0, rng=None):
+    def __init__(self, dropout: float = 0.0, rng: Seed = None) -> None:
         """dropout: the share of the weights that is dropped in training. rng: a Generator, a seed or None."""
         super().__init__()
-        self.dropout = Dropout(share("Attention", dropout), rng) if dropout else None
+        p = share("Attention", dropout)
+        self.dropout = Dropout(p, rng) if p else None
 
     def forward(self, q, k, v, mask=None):
         k, v, scale = k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False), q.shape[-1] ** -0.5
         if mask is not None:
-            mask = attention_mask(self, mask, q.shape[:-2], q.shape[-2], k.shape[-2])
+            mask = attention_mask("Attention", mask, q.shape[:-2], q.shape[-2], k.shape[-2])
             k, v = seen(k, mask), seen(v, mask)
         s = np.matmul(q * q.dtype.type(scale), transposed(k))
         self.weights = w = softmax(s, mask, out=s)
@@ -73,41 +79,20 @@ class Attention(Layer):
     def backward(self, dout):
         q, k, v, y, w, kept, mask = self.cache
         scale = q.dtype.type(q.shape[-1] ** -0.5)
-        ds = np.matmul(dout, transposed(v))                    # dL/dw, and of it
+        dw = np.matmul(dout, transposed(v))
         if self.dropout:
-            ds = self.dropout.backward(ds)
-        ds -= row_sums(dout * y)
-        ds *= w
-        dq, dk, dv = np.matmul(ds, k) * scale, np.matmul(transposed(ds), q) * scale, np.matmul(transposed(kept), dout)
+            dw = self.dropout.backward(dw)
+        dw -= row_sums(dout * y)
+        ds = np.multiply(w, dw, out=dw)
+        dq = np.matmul(ds, k) * scale
+        dk = np.matmul(transposed(ds), q) * scale
+        dv = np.matmul(transposed(kept), dout)
         return (dq, dk, dv) if mask is None else (dq, dk, dv, None)
-
-
-def share(who, dropout):
-    """The share of weights that is dropped, a number of at least 0 and below 1."""
-    return checks.number(who, "dropout", dropout, 0, np.nextafter(1, 0), "be the share dropped, 0 <= dropout < 1")
 
 
 def transposed(x):
     """The last two axes exchanged."""
     return x.swapaxes(-1, -2)
-
-
-def attention_mask(layer, mask, lead, Tq, Tk):
-    """A mask as an array of booleans (*lead, Tq, Tk), where each axis but the last may be 1; ``lead`` is (N,) or more."""
-    shape = checks.as_array(mask).shape
-    if shape == (lead[0], Tk):
-        raise ValueError(checks.wrong(type(layer).__name__, "mask", f"have shape {(*lead, Tq, Tk)}", shape,
-                                      "if it says which keys there are, mask[:, None] says so to every query"))
-    wanted = (*lead, Tq)
-    if len(shape) == len(wanted) + 1:
-        wanted = tuple(1 if given == 1 else n for given, n in zip(shape, wanted))
-    return checks.boolean(type(layer).__name__, "mask", mask, (*wanted, Tk))
-
-
-def seen(memory, mask):
-    """``memory`` (..., Tk, D) with zeros where no query may look: padding may hold anything, NaN too, and 0 · NaN is NaN."""
-    allowed = mask.any(axis=-2)
-    return memory if allowed.all() else np.where(allowed[..., None], memory, 0)
 
 
 class MultiHeadAttention(Layer):
@@ -143,9 +128,12 @@ class MultiHeadAttention(Layer):
     """
     shapes = "query (N, Tq, D), memory? (N, Tk, D), mask? any, Wq (D, D) -> y (N, Tq, D)"
 
-    weights = None
+    weights: Any = None
 
-    def __init__(self, Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal=False, dropout=0.0, rng=None):
+    def __init__(
+        self, Wq: Array, bq: Array, Wk: Array, bk: Array, Wv: Array, bv: Array, Wo: Array,
+        bo: Array, heads: int, causal: bool = False, dropout: float = 0.0, rng: Seed = None,
+    ) -> None:
         checks.needed("MultiHeadAttention", Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
         super().__init__(Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
         checks.array("MultiHeadAttention", "Wq", Wq, shape=("D", "D"))
@@ -162,18 +150,31 @@ class MultiHeadAttention(Layer):
             affine.grads[:] = self.grads[2 * i:2 * i + 2]
 
     @classmethod
-    def init(cls, dimension, heads, causal=False, dropout=0.0, rng=None, initializer=initializers.xavier, dtype=np.float32):
-        """A layer for vectors of ``dimension`` numbers with fresh weights and biases of zeros."""
+    def init(
+        cls, dimension: int, heads: int, causal: bool = False, dropout: float = 0.0,
+        rng: Seed = None, initializer: Initializer = initializers.xavier, dtype: DType = np.float32,
+    ) -> Self:
+        """A layer with fresh weights and biases of zeros.
+
+        dimension: D, of query, memory and y.
+        heads: how many subspaces, each of D / heads columns.
+        causal: True: step i sees the steps j <= i only.
+        dropout: the share of attention's weights dropped in training, 0 <= dropout < 1.
+        rng: a Generator, a seed or None, to draw all W with, and what is dropped.
+        initializer: a function such as ``xavier`` of common/initializers.py, called for
+            shape (D, D), four times.
+        dtype: np.float32 or np.float64, that of the parameters.
+        """
         checks.counts("MultiHeadAttention", dimension=dimension, heads=heads)
         rng = generator("MultiHeadAttention", rng)
         Ws = [initializers.weights("MultiHeadAttention", initializer, (dimension, dimension), rng, dtype) for _ in range(4)]
-        pairs = [(W, np.zeros(dimension, W.dtype)) for W in Ws]
-        return cls(*(p for pair in pairs for p in pair), heads=heads, causal=causal, dropout=dropout, rng=rng)
+        (Wq, bq), (Wk, bk), (Wv, bv), (Wo, bo) = ((W, np.zeros(dimension, W.dtype)) for W in Ws)
+        return cls(Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal, dropout, rng)
 
     def forward(self, query, memory=None, mask=None):
         source = query if memory is None else memory
         if mask is not None:
-            mask = attention_mask(self, mask, query.shape[:1], query.shape[1], source.shape[1])
+            mask = attention_mask("MultiHeadAttention", mask, query.shape[:1], query.shape[1], source.shape[1])
             source = seen(source, mask)
         q, k, v = self.split(self.q.forward(query)), self.split(self.k.forward(source)), self.split(self.v.forward(source))
         self.attention.training = self.training
@@ -191,7 +192,7 @@ class MultiHeadAttention(Layer):
         dinputs += (None,) * masked
         return dinputs if len(dinputs) > 1 else dinputs[0]
 
-    def allowed(self, mask, Tq, Tk):
+    def allowed(self, mask: Array | None, Tq: int, Tk: int) -> Array | None:
         """The mask of all heads (N or 1, 1, Tq or 1, Tk), with the causal one if there is; or None."""
         if mask is not None:
             mask = mask[:, None]
@@ -202,11 +203,11 @@ class MultiHeadAttention(Layer):
             mask = causal if mask is None else mask & causal
         return mask
 
-    def split(self, x):
+    def split(self, x: Array) -> Array:
         """(N, T, D) as (N, heads, T, D / heads), a view."""
         return x.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
 
-    def join(self, x):
+    def join(self, x: Array) -> Array:
         """(N, heads, T, D / heads) as (N, T, D)."""
         return x.swapaxes(1, 2).reshape(len(x), x.shape[2], -1)
 
@@ -214,7 +215,7 @@ class MultiHeadAttention(Layer):
 class PositionalEncoding(Layer):
     """y_t = x_t + p_t: tells a network that sees a sequence as a set, as attention does, where each vector stands.
 
-    Shapes: x (N, T, D), y (N, T, D). Without parameters p is fixed, waves of lengths from 2π to 10000 · 2π,
+    Shapes: x (N, T, D), y (N, T, D). Without parameters p is fixed, waves of lengths from 2π to nearly 10000 · 2π,
 
         p_t,2i = sin(t / 10000^(2i/D))        p_t,2i+1 = cos(t / 10000^(2i/D))
 
@@ -236,14 +237,25 @@ class PositionalEncoding(Layer):
     """
     shapes = "x (N, T, D), W (L, D) -> y (N, T, D)"
 
-    def __init__(self, W=None):
+    def __init__(self, W: Array | None = None) -> None:
         super().__init__(W=W)
         if W is not None:
             checks.array("PositionalEncoding", "W", W, shape=("L", "D"))
 
     @classmethod
-    def init(cls, length, dimension, rng=None, initializer=initializers.gaussian, dtype=np.float32):
-        """Learned positions for up to ``length`` steps."""
+    def init(
+        cls, length: int, dimension: int, rng: Seed = None,
+        initializer: Initializer = initializers.gaussian, dtype: DType = np.float32,
+    ) -> Self:
+        """A layer with learned positions.
+
+        length: the most steps that a sequence may have, L.
+        dimension: D, of x (N, T, D).
+        rng: a Generator, a seed or None, to draw W with.
+        initializer: a function such as ``gaussian`` of common/initializers.py, called for
+            shape (L, D).
+        dtype: np.float32 or np.float64, that of W.
+        """
         checks.counts("PositionalEncoding", length=length, dimension=dimension)
         return cls(initializers.weights("PositionalEncoding", initializer, (length, dimension), rng, dtype))
 

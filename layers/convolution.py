@@ -1,63 +1,23 @@
 """Convolution: one small set of weights, used at every place of an image."""
+from typing import Any, Literal, Self
+
 import numpy as np
 
 from ..common import checks, initializers
 from ..common.engine.channels import channel_sums
 from ..common.engine.convolution import convolve, convolve_back, transposed_convolve
 from ..common.engine.windows import pair, places, same_pads
-from ..common.layer import Layer
-
-
-class Filters(Layer):
-    """What convolutions share: weights whose first two axes are channels, a bias, and options."""
-
-    def __init__(self, W, b, stride, padding, dilation, groups):
-        """Raises ValueError or TypeError for arrays or options that do not fit together."""
-        who = type(self).__name__
-        checks.needed(who, W=W)
-        super().__init__(W=W, b=b)
-        checks.array(who, "W", W, W.dtype, self.pattern)
-        self.stride, self.dilation = self.sizes("stride", stride), self.sizes("dilation", dilation)
-        self.padding = padding if isinstance(padding, str) else self.sizes("padding", padding, least=0)
-        self.groups = checks.count(who, "groups", groups)
-        if len(W) % self.groups:
-            raise ValueError(checks.wrong(who, "groups", f"divide the number of filters, {len(W)}", groups))
-        if isinstance(padding, str) and padding != "same":
-            raise ValueError(checks.wrong(who, "padding", 'be a number, a pair or "same"', repr(padding)))
-        if padding != "same":
-            margins = [2 * p + 1 for p in np.atleast_1d(self.padding).tolist()]
-            checks.room(who, "padding", (W.shape[1], *margins), W.itemsize, got=padding)
-        if b is not None:
-            checks.array(who, "b", b, b.dtype, (self.filters(W),))
-
-    @classmethod
-    def sizes(cls, name, value, least=1):
-        """An option as (height, width): an int stands for both."""
-        return pair(cls.__name__, name, value, least)
-
-    def filters(self, W):
-        return len(W)
-
-    @classmethod
-    def init(cls, n_in, n_out, size, stride=1, padding=0, dilation=1, groups=1, bias=True, rng=None,
-             initializer=initializers.he, dtype=np.float32):
-        """A layer from n_in to n_out channels with fresh filters of this size and, unless ``bias=False``, a bias of zeros."""
-        who = cls.__name__
-        checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
-        if n_in % groups:
-            raise ValueError(checks.wrong(who, "groups", f"divide the number of input channels, {n_in}", groups))
-        size = np.atleast_1d(cls.sizes("size", size)).tolist()
-        W = initializers.weights(who, initializer, (n_out, n_in // groups, *size), rng, dtype)
-        b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
-        return cls(W, b, stride, padding, dilation, groups)
+from ..common.types import Array, DType, Initializer, Padding, Seed, Shape, Size
+from .filters import Filters
 
 
 class Convolution(Filters):
     """y_nfij = b_f + Σ_c Σ_k Σ_l W_fckl x_nc,i+k,j+l: filter f laid over every place (i, j) of the image, all
-    channels c at once (strictly a cross-correlation, for the filter is not turned round).
+    channels c at once (strictly a cross-correlation, for the filter is not flipped). With stride s, dilation d and padding
+    P the pixel is x_nc,is+kd-P,js+ld-P, and 0 outside of the image.
 
-    Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 padding - KH) //
-    stride + 1.
+    Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 P - (KH - 1) d - 1) // s + 1,
+    OW likewise.
 
     Options, each an int or a pair (height, width): ``stride``, the steps of the filter; ``padding``, rows and columns
     of zeros around x, or ``"same"`` for OH = H / stride and OW = W / stride, rounded up, as in Keras (an odd row or
@@ -65,15 +25,16 @@ class Convolution(Filters):
     ``groups`` = G, W is (F, C / G, KH, KW): channels and filters fall into G parts, and filters see the channels of
     their own part only (G = C: "depthwise").
 
-    Backward. x_ncpq meets y_nfij with factor W_fckl where p = i + k and q = j + l; collect all meetings of each letter:
+    Backward, for s = d = 1 and P = 0. x_ncpq meets y_nfij with factor W_fckl where p = i + k and q = j + l; the gradient of
+    each is the sum over all places where it is used:
 
         dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,i+k,j+l dL/dy_nfij        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
         dL/dx_ncpq = Σ_f Σ_k Σ_l W_fckl dL/dy_nf,p-k,q-l
 
-    The minus signs say that dx is again a convolution: of dy, padded, with the filters turned round and F and C
-    exchanged. Kept for backward: x. Source: LeCun et al., Gradient-based learning applied to document recognition
-    (1998); Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016). Speed:
-    ``common/engine/convolution.py``.
+    The minus signs say that dx is again a convolution: of dy, padded, with the filters flipped and F and C exchanged. The
+    loops, for any options, stand in ``common/engine/convolution.py``, and what makes them fast. Kept for backward: x.
+    Source: LeCun et al., Gradient-based learning applied to document recognition (1998); Dumoulin and Visin, A guide to
+    convolution arithmetic for deep learning (2016).
 
     >>> layer = Convolution(W=np.array([[[[-1.0, 1.0]]]]))                  # a vertical edge
     >>> layer.forward(np.array([[[[0.0, 0.0, 5.0, 5.0]]]]))
@@ -87,7 +48,10 @@ class Convolution(Filters):
 
     pattern = "F", "C / groups", "KH", "KW"
 
-    def __init__(self, W, b=None, stride=1, padding=0, dilation=1, groups=1):
+    def __init__(
+        self, W: Array, b: Array | None = None, stride: Size = 1, padding: Padding = 0,
+        dilation: Size = 1, groups: int = 1,
+    ) -> None:
         super().__init__(W, b, stride, padding, dilation, groups)
 
     def forward(self, x):
@@ -101,7 +65,7 @@ class Convolution(Filters):
             db[0][...] = channel_sums(dout)
         return dx
 
-    def options(self, shape):
+    def options(self, shape: Shape) -> dict[str, Any]:
         """What the engine wants to know, for x of this shape."""
         if self.padding == "same":
             pads = same_pads(shape[2:], self.params[0].shape[2:], self.stride, self.dilation)
@@ -109,7 +73,7 @@ class Convolution(Filters):
             pads = tuple((p, p) for p in self.padding)
         return {"stride": self.stride, "pads": pads, "dilation": self.dilation, "groups": self.groups}
 
-    def output_shape(self, shape):
+    def output_shape(self, shape: Shape) -> Shape:
         """The shape of y for x of ``shape`` (N, C, H, W); ValueError if the filter is larger than the padded image."""
         (W, *_), options = self.params, self.options(shape)
         at = places("Convolution", shape, W.shape[2:], options["stride"], options["pads"], options["dilation"])
@@ -119,8 +83,9 @@ class Convolution(Filters):
 class Convolution1D(Filters):
     """y_nft = b_f + Σ_c Σ_k W_fck x_nc,t+k: a Convolution along one axis, over a sequence or a signal of C channels.
 
-    Shapes: x (N, C, T), W (F, C, K), b (F,) or None, y (N, F, OT) with OT = (T + 2 padding - K) // stride + 1. (Sequences
-    (N, T, D) of other layers come in by ``Transpose((0, 2, 1))``, and leave by the same.) Options as in Convolution, ints.
+    Shapes: x (N, C, T), W (F, C, K), b (F,) or None, y (N, F, OT) with OT = (T + 2 padding - (K - 1) dilation - 1) //
+    stride + 1. (Sequences (N, T, D) of other layers come in by ``Transpose((0, 2, 1))``, and leave by the same.) Options as
+    in Convolution, ints.
 
     Backward, as there with one axis less:
 
@@ -138,11 +103,14 @@ class Convolution1D(Filters):
     shapes = "x (N, C, T), W (F, C / groups, K), b (F) -> y (N, F, OT)"
     pattern = "F", "C / groups", "K"
 
-    def __init__(self, W, b=None, stride=1, padding=0, dilation=1, groups=1):
+    def __init__(
+        self, W: Array, b: Array | None = None, stride: int = 1, padding: int | Literal["same"] = 0,
+        dilation: int = 1, groups: int = 1,
+    ) -> None:
         super().__init__(W, b, stride, padding, dilation, groups)
 
     @classmethod
-    def sizes(cls, name, value, least=1):
+    def sizes(cls, name: str, value: Any, least: int = 1) -> Any:
         return checks.count(cls.__name__, name, value, least)
 
     def forward(self, x):
@@ -156,13 +124,13 @@ class Convolution1D(Filters):
             db[0][...] = channel_sums(dout)
         return dx[:, :, 0] if wanted else None
 
-    def options(self, shape):
+    def options(self, shape: Shape) -> dict[str, Any]:
         K, stride, dilation = self.params[0].shape[2:], (self.stride,), (self.dilation,)
         pads = same_pads(shape[2:], K, stride, dilation) if self.padding == "same" else ((self.padding,) * 2,)
         places("Convolution1D", shape, K, stride, pads, dilation)                      # refuses an x shorter than the filter
         return {"stride": (1, *stride), "pads": ((0, 0), *pads), "dilation": (1, *dilation), "groups": self.groups}
 
-    def output_shape(self, shape):
+    def output_shape(self, shape: Shape) -> Shape:
         """The shape of y for x of ``shape`` (N, C, T); ValueError if the filter is longer than the padded x."""
         (W, *_), options = self.params, self.options(shape)
         at = places("Convolution1D", shape, W.shape[2:], *(options[name][1:] for name in ("stride", "pads", "dilation")))
@@ -173,7 +141,7 @@ class TransposedConvolution(Filters):
     """The way back of a Convolution as a layer, which makes small images large: every pixel x_ncpq puts the filter W_c,
     times its value, onto y, ``stride`` apart; what overlaps adds up.
 
-        y_nf,p·s+k,q·s+l  gets  x_ncpq W_cfkl  from all n, c, p, q, k, l,  and b_f once
+        y_nf,ps+kd-P,qs+ld-P  gets  x_ncpq W_cfkl  for all n, c, p, q, k, l (and is cut off outside of y),  and b_f once
 
     Shapes: x (N, C, H, W), W (C, F, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H - 1) stride + (KH - 1) dilation + 1 -
     2 padding + output_padding: a Convolution with the same options makes H of OH again. ``padding`` cuts rows and columns
@@ -182,8 +150,8 @@ class TransposedConvolution(Filters):
 
     Backward. What was scattered is gathered, so dx is a convolution, and x and dy change places in dW:
 
-        dL/dx_ncpq = Σ_f Σ_k Σ_l W_cfkl dL/dy_nf,p·s+k,q·s+l
-        dL/dW_cfkl = Σ_n Σ_p Σ_q x_ncpq dL/dy_nf,p·s+k,q·s+l        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
+        dL/dx_ncpq = Σ_f Σ_k Σ_l W_cfkl dL/dy_nf,ps+kd-P,qs+ld-P
+        dL/dW_cfkl = Σ_n Σ_p Σ_q x_ncpq dL/dy_nf,ps+kd-P,qs+ld-P        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
 
     Source: Zeiler et al., Deconvolutional networks (2010); Dumoulin and Visin, A guide to convolution arithmetic for deep
     learning (2016), chapter 4.
@@ -197,7 +165,10 @@ class TransposedConvolution(Filters):
     shapes = "x (N, C, H, W), W (C, F / groups, KH, KW), b (F) -> y (N, F, OH, OW)"
     pattern = "C", "F / groups", "KH", "KW"
 
-    def __init__(self, W, b=None, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+    def __init__(
+        self, W: Array, b: Array | None = None, stride: Size = 1, padding: Padding = 0,
+        output_padding: Size = 0, dilation: Size = 1, groups: int = 1,
+    ) -> None:
         self.groups = groups
         super().__init__(W, b, stride, padding, dilation, groups)
         self.output_padding = pair("TransposedConvolution", "output_padding", output_padding, least=0)
@@ -205,13 +176,25 @@ class TransposedConvolution(Filters):
             raise ValueError(checks.wrong("TransposedConvolution", "output_padding", f"be less than the stride {self.stride}",
                                           output_padding))
 
-    def filters(self, W):
+    def filters(self, W: Array) -> int:
         return W.shape[1] * self.groups
 
     @classmethod
-    def init(cls, n_in, n_out, size, stride=1, padding=0, output_padding=0, dilation=1, groups=1, bias=True, rng=None,
-             initializer=initializers.he, dtype=np.float32):
-        """A layer from n_in to n_out channels with fresh filters of this size and, unless ``bias=False``, a bias of zeros."""
+    def init(
+        cls, n_in: int, n_out: int, size: Size, stride: Size = 1, padding: Padding = 0,
+        output_padding: Size = 0, dilation: Size = 1, groups: int = 1, bias: bool = True,
+        rng: Seed = None, initializer: Initializer = initializers.he, dtype: DType = np.float32,
+    ) -> Self:
+        """A layer with fresh filters and a bias of zeros.
+
+        n_in, n_out: the numbers of channels, C of x and F of y.
+        size: of a filter, in pixels: an int or a pair (KH, KW).
+        stride, padding, output_padding, dilation, groups: as in the class's docstring.
+        bias: False leaves b out.
+        rng: a Generator, a seed or None, to draw W with.
+        initializer: a function such as ``he`` of common/initializers.py, called for the shape of W.
+        dtype: np.float32 or np.float64, that of the parameters.
+        """
         who = "TransposedConvolution"
         checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
         if n_out % groups:
@@ -234,17 +217,17 @@ class TransposedConvolution(Filters):
             db[0][...] = channel_sums(dout)
         return convolve(dout, W, **self.options()) if self.input_gradient else None
 
-    def options(self):
-        """Those of the convolution that this is the way back of."""
+    def options(self) -> dict[str, Any]:
+        """Of the convolution whose way back this is, what the engine wants to know."""
         pads = tuple((p, p) for p in self.padding) if self.padding != "same" else tuple(
             (n // 2, n - n // 2) for n in (max(span - s, 0) for span, s in zip(self.spans(), self.stride)))
         return {"stride": self.stride, "pads": pads, "dilation": self.dilation, "groups": self.groups}
 
-    def spans(self):
+    def spans(self) -> list[int]:
         """How many rows and columns a filter covers."""
         return [(k - 1) * d + 1 for k, d in zip(self.params[0].shape[2:], self.dilation)]
 
-    def output_shape(self, shape):
+    def output_shape(self, shape: Shape) -> Shape:
         """The shape of y for x of ``shape`` (N, C, H, W); ValueError if nothing is left of it."""
         options, rest = self.options(), self.output_padding
         if self.padding == "same":

@@ -4,6 +4,7 @@ import numpy as np
 from ..common import checks
 from ..common.layer import Layer, Renamed
 from ..common.rng import generator
+from ..common.types import Seed
 
 
 class Dropout(Layer):
@@ -31,7 +32,7 @@ class Dropout(Layer):
 
     dropout_ratio, rate = Renamed("p"), Renamed("p")
 
-    def __init__(self, p=0.5, rng=None):
+    def __init__(self, p: float = 0.5, rng: Seed = None) -> None:
         """p: the share dropped, 0 <= p < 1. rng: a Generator, a seed or None."""
         super().__init__()
         self.p = checks.number("Dropout", "p", p, 0, np.nextafter(1, 0), "be the share dropped, 0 <= p < 1")

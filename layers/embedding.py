@@ -1,15 +1,18 @@
 """Look-up layers: a row of W for each id. Their gradients are zero but in the rows that were looked up."""
+from typing import Self
+
 import numpy as np
 
 from ..common import checks, initializers
 from ..common.engine.rows import RowGradient
 from ..common.layer import Layer
+from ..common.types import Array, ArrayLike, DType, Initializer, Seed
 
 
 class Lookup(Layer):
     """What both share: W (V, D), a row for each of V words, and a gradient that knows its rows."""
 
-    def __init__(self, W):
+    def __init__(self, W: Array) -> None:
         """Raises ValueError unless W has two axes."""
         checks.needed(type(self).__name__, W=W)
         super().__init__(W=W)
@@ -17,12 +20,23 @@ class Lookup(Layer):
         self.grads[0] = RowGradient.zeros_like(self.params[0])
 
     @classmethod
-    def init(cls, vocabulary, dimension, rng=None, initializer=initializers.gaussian, dtype=np.float32):
-        """A layer with fresh vectors of ``dimension`` numbers for ids 0 to ``vocabulary`` - 1."""
+    def init(
+        cls, vocabulary: int, dimension: int, rng: Seed = None,
+        initializer: Initializer = initializers.gaussian, dtype: DType = np.float32,
+    ) -> Self:
+        """A layer with fresh vectors.
+
+        vocabulary: how many words there are, V; their ids are 0..V-1.
+        dimension: of a word's vector, D.
+        rng: a Generator, a seed or None, to draw W with.
+        initializer: a function such as ``gaussian`` of common/initializers.py, called for
+            shape (V, D).
+        dtype: np.float32 or np.float64, that of W.
+        """
         checks.counts(cls.__name__, vocabulary=vocabulary, dimension=dimension)
         return cls(initializers.weights(cls.__name__, initializer, (vocabulary, dimension), rng, dtype))
 
-    def accept_ids(self, ids):
+    def accept_ids(self, ids: ArrayLike) -> Array:
         return checks.row_numbers(type(self).__name__, "ids", ids, len(self.params[0]))
 
 

@@ -1,9 +1,10 @@
-"""Losses: the last node of a network. ``forward(x, t)`` gives a Python float, the mean over samples;
-``backward(dout=1.0)`` gives dL/dx alone, for targets are data and have no gradient.
+"""Losses: the last node of a network. ``forward(x, t)`` gives a Python float, by default the mean over samples;
+``backward(dout=1.0)`` gives dL/dx · dout alone, for targets are data and have no gradient.
 
 With leading axes, x (N, T, D) say, every row is a sample and M below is the number of rows, N · T.
 """
 import math
+from typing import Any
 
 import numpy as np
 
@@ -12,32 +13,35 @@ from ..common.engine.products import rows
 from ..common.engine.softmax import exponentials
 from ..common.functions import sigmoid
 from ..common.layer import Layer
+from ..common.types import Array, ArrayLike, Reduction
 
 
 class Loss(Layer):
-    """The mean over rows, L = Σ_n w_n ℓ_n / Σ_n w_n. A loss of its own states ℓ, the loss of one row, and its derivative:
+    """The mean over rows, L = Σ_n w_n ℓ_n / Σ_n w_n. A subclass states ℓ, the loss of one row, and its derivative:
 
-    - ``rows(x, t)`` returns the losses of all rows (N, ...), and a tuple of what the derivative needs;
-    - ``slopes(scale, *needed)`` returns dℓ/dx · scale, where scale is a number or has one for each row.
+    - ``losses(x, t)`` returns the losses of all rows (N, ...), and a tuple of what the derivative needs;
+    - ``gradient(scale, *needed)`` returns dℓ/dx · scale, where scale is a number or has one for each row.
 
     Options of every loss:
 
     - ``reduction``: ``"mean"``, ``"sum"`` for Σ_n w_n ℓ_n, or ``"none"`` for the array of all w_n ℓ_n, whose backward takes an
       array of gradients, by default ones;
-    - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it all are 1. With rows of
-      weight 0 alone the loss is 0, and so is its gradient.
+    - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it all are 1. If all
+      weights are 0 the loss is 0, and so is its gradient.
 
     After forward ``count`` is Σ_n w_n: by it the Trainer weighs the losses of batches.
     """
-    count = 0
+    count, ignore_label = 0, None
 
-    def __init__(self, reduction="mean"):
+    def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
         self.reduction = checks.one_of(type(self).__name__, "reduction", reduction, ("mean", "sum", "none"))
 
     def forward(self, x, t, weight=None):
+        if self.ignore_label is not None:
+            t, weight = self.without_ignored(x, t, weight)
         with np.errstate(over="ignore", invalid="ignore"):
-            losses, needed = self.rows(x, t)
+            losses, needed = self.losses(x, t)
             weight = None if weight is None else self.weights(weight, losses, x.dtype)
             self.cache = weight, *needed
             self.count = losses.size if weight is None else float(weight.sum())
@@ -45,7 +49,7 @@ class Loss(Layer):
                 return (losses if weight is None else weight * losses).astype(x.dtype, copy=False)
             total = reduced(losses, weight)
             if not math.isfinite(total) and x.dtype == np.float32:     # the way to it may lead past float32's range
-                total = reduced(self.rows(x.astype(np.float64), t)[0], weight)
+                total = reduced(self.losses(x.astype(np.float64), t)[0], weight)
         return total / (self.count or 1) if self.reduction == "mean" else total
 
     def backward(self, dout=1.0):
@@ -56,9 +60,17 @@ class Loss(Layer):
             scale = checks.number(type(self).__name__, "dout", dout, expected="be one finite number, as the loss is")
         if self.reduction == "mean":
             scale /= self.count or 1
-        return self.slopes(scale if weight is None else weight * scale, *needed)
+        return self.gradient(scale if weight is None else weight * scale, *needed)
 
-    def weights(self, weight, losses, dtype):
+    def without_ignored(self, x: Array, t: ArrayLike, weight: ArrayLike | None) -> tuple[Any, Any]:
+        """Targets and weights in which rows with the label to ignore have the weight 0."""
+        labels = checks.as_array(t)
+        if labels.dtype.kind not in "iu" or labels.shape != x.shape[:-1]:
+            return t, weight                               # no labels: rows of probabilities, or a mistake
+        kept = labels != self.ignore_label
+        return np.where(kept, labels, 0), kept if weight is None else kept * self.weights(weight, kept, x.dtype)
+
+    def weights(self, weight: ArrayLike, losses: Array, dtype: Any) -> Array:
         """The weights of the rows, in the shape of their losses."""
         who = type(self).__name__
         weight = checks.array(who, "weight", weight, dtype)
@@ -69,7 +81,7 @@ class Loss(Layer):
             raise ValueError(checks.wrong(who, "weight", "hold no negative numbers", weight.min()))
         return weight
 
-    def labels(self, t, x):
+    def labels(self, t: ArrayLike, x: Array) -> Array:
         """Integer labels, one for each row of x."""
         if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample", x.shape,
@@ -82,7 +94,7 @@ class Loss(Layer):
 
 def reduced(losses, weight):
     """Σ w ℓ, a Python float."""
-    return float((losses if weight is None else weight * losses).sum(dtype=np.float64))
+    return float(np.add.reduce(losses if weight is None else weight * losses, axis=None))
 
 
 def column(scale):
@@ -99,10 +111,11 @@ class SoftmaxWithLoss(Loss):
 
     Backward. From log y_c = x_c - log Σ_k exp(x_k) follows ∂ log y_c / ∂x_j = [c = j] - y_j, and with Σ_c t_nc = 1
 
-        dL/dx_nj = dL/dL · (y_nj - t_nj) / M
+        dL/dx_nj = dout · (y_nj - t_nj) / M
 
     the difference of what was predicted and what was true. (For rows t that do not sum to 1, y_nj is multiplied by
-    their sum.) Computed from log Σ exp(x - max x), so that scores of any size are safe. Source: Saito, Deep Learning
+    their sum.) Computed as ℓ = (Σ_c t_c) log Σ_c exp(x_c - max x) - Σ_c t_c (x_c - max x), so that scores of any
+    size are safe. Source: Saito, Deep Learning
     from Scratch, appendix A.
 
     Raises TypeError for labels that are no integers, ValueError for a label outside 0..C-1, a negative weight or a
@@ -117,19 +130,11 @@ class SoftmaxWithLoss(Loss):
     """
     shapes = "x (N, ..., C), t any, weight? any -> L"
 
-    def __init__(self, ignore_label=None, reduction="mean"):
+    def __init__(self, ignore_label: int | None = None, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         self.ignore_label = None if ignore_label is None else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label)
 
-    def forward(self, x, t, weight=None):
-        checks.unmasked("SoftmaxWithLoss", "t", t)
-        labels = t if self.ignore_label is None else checks.as_array(t)
-        if self.ignore_label is not None and labels.dtype.kind in "iu" and labels.shape == x.shape[:-1]:
-            kept = labels != self.ignore_label
-            t, weight = np.where(kept, labels, 0), kept if weight is None else kept * checks.as_array(weight)
-        return super().forward(x, t, weight)
-
-    def rows(self, x, t):
+    def losses(self, x, t):
         given, t = t, checks.as_array(t)
         C = x.shape[-1]
         if C == 1:
@@ -138,22 +143,22 @@ class SoftmaxWithLoss(Loss):
         z = rows(x)
         e, top, total = exponentials(z)                    # y = e / total
         if t.shape == x.shape:
-            t = rows(checks.array("SoftmaxWithLoss", "t", t, x.dtype))
+            t = rows(checks.array("SoftmaxWithLoss", "t", given, x.dtype))
             if t.min() < 0:
                 raise ValueError(checks.wrong("SoftmaxWithLoss", "t", "hold no negative weights", t.min()))
-            share, at = t.sum(axis=1), None
-            losses = share * np.log(total) - np.einsum("nc,nc->n", t, z - top[:, None])
+            t_sum, at = t.sum(axis=1), None
+            losses = t_sum * np.log(total) - np.einsum("nc,nc->n", t, z - top[:, None])
         else:
-            t, share = self.labels(given, x).reshape(-1), 1
+            t, t_sum = self.labels(given, x).reshape(-1), 1
             at = t + np.arange(0, z.size, C)               # where in the flat array each row's label stands
             losses = np.log(total) - (z.take(at) - top)
-        return losses.reshape(x.shape[:-1]), (e, total, t, share, at, x.shape)
+        return losses.reshape(x.shape[:-1]), (e, total, t, t_sum, at, x.shape)
 
-    def slopes(self, scale, e, total, t, share, at, shape):
-        scale = np.reshape(scale, -1)
-        dx = e * (share * scale / total)[:, None].astype(e.dtype, copy=False)
+    def gradient(self, scale, e, total, t, t_sum, at, shape):
+        scale = scale.reshape(-1) if isinstance(scale, np.ndarray) else scale
+        dx = e * (t_sum * scale / total)[:, None]
         if at is None:
-            dx -= t * scale[:, None].astype(e.dtype, copy=False)
+            dx -= t * column(scale)
         else:
             dx.reshape(-1)[at] -= scale
         return dx.reshape(shape)
@@ -165,9 +170,9 @@ class SigmoidWithLoss(Loss):
     Shapes: x any, t the same, in 0..1 (0 and 1 for labels).
 
     Forward, without overflow or log 0: -t log y - (1 - t) log(1 - y) = max(x, 0) - x t + log(1 + exp(-|x|)).
-    Backward, with M elements: the derivative of log(1 + exp(x)) - x t is
+    Backward, with M elements: the derivative of log(1 + exp(x)) - x t is y - t, so
 
-        dL/dx = dL/dL · (y - t) / M
+        dL/dx = dout · (y - t) / M
 
     Source: Saito, Deep Learning from Scratch 2, 4.2.4.
 
@@ -179,12 +184,12 @@ class SigmoidWithLoss(Loss):
     """
     shapes = "x (N, ...), t like x, weight? any -> L"
 
-    def rows(self, x, t):
+    def losses(self, x, t):
         if t.min() < 0 or t.max() > 1:
             raise ValueError(checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}"))
         return np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x))), (x, t)
 
-    def slopes(self, scale, x, t):
+    def gradient(self, scale, x, t):
         return (sigmoid(x) - t) * scale
 
 
@@ -193,7 +198,7 @@ class SquaredError(Loss):
 
     Shapes: x (N, ..., D), t the same. The ½ is there for its derivative:
 
-        dL/dx_nd = dL/dL · (x_nd - t_nd) / M
+        dL/dx_nd = dout · (x_nd - t_nd) / M
 
     Source: Saito, Deep Learning from Scratch, 4.2.1.
 
@@ -205,22 +210,22 @@ class SquaredError(Loss):
     """
     shapes = "x (N, ..., D), t like x, weight? any -> L"
 
-    def rows(self, x, t):
+    def losses(self, x, t):
         d = x - t
         return 0.5 * np.einsum("...d,...d->...", d, d), (d,)
 
-    def slopes(self, scale, d):
+    def gradient(self, scale, d):
         return d * column(scale)
 
 
 class Huber(Loss):
     """L = 1/M Σ_n Σ_d h(x_nd - t_nd), for regression with outliers: square for small errors, straight for large ones.
 
-        h(d) = ½ d²  if |d| <= delta,  delta (|d| - ½ delta)  else
+        h(d) = ½ d²  if |d| <= delta,  delta (|d| - ½ delta)  else;  with c = clip(d, -delta, delta)  h(d) = c (d - ½ c)
 
     Shapes: x (N, ..., D), t the same. Backward. The slope of the square is d, that of the lines ±delta:
 
-        dL/dx_nd = dL/dL · clip(d_nd, -delta, delta) / M
+        dL/dx_nd = dout · clip(d_nd, -delta, delta) / M
 
     so that an outlier pulls no harder than an error of delta does. Source: Huber, Robust estimation of a location parameter
     (1964).
@@ -233,17 +238,17 @@ class Huber(Loss):
     """
     shapes = "x (N, ..., D), t like x, weight? any -> L"
 
-    def __init__(self, delta=1.0, reduction="mean"):
+    def __init__(self, delta: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         self.delta = checks.number("Huber", "delta", delta, math.ulp(0.0), expected="be a positive number")
 
-    def rows(self, x, t):
+    def losses(self, x, t):
         d = x - t
-        inside = np.clip(d, -self.delta, self.delta)
-        return np.sum(inside * (d - 0.5 * inside), axis=-1), (inside,)
+        clipped = np.clip(d, -self.delta, self.delta)
+        return np.sum(clipped * (d - 0.5 * clipped), axis=-1), (clipped,)
 
-    def slopes(self, scale, inside):
-        return inside * column(scale)
+    def gradient(self, scale, clipped):
+        return clipped * column(scale)
 
 
 class NormLoss(Loss):
@@ -255,7 +260,8 @@ class NormLoss(Loss):
         p = 2:  dL/dx = d / ‖d‖ / M
         p = ∞:  dL/dx = sign(d) / M at the largest |d|, 0 elsewhere; ties share evenly
 
-    times dL/dL. Where the norm has no derivative (p = 1: d_j = 0; else d = 0) the subgradient 0 is taken.
+    times dout. Where the norm has no derivative, at p = 1 where d_j = 0, at p = 2 where d = 0, at p = ∞ in ties and
+    where d = 0, this is one of its subgradients.
 
     >>> loss = NormLoss(2)
     >>> loss.forward(np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]]))
@@ -265,13 +271,13 @@ class NormLoss(Loss):
     """
     shapes = "x (N, ..., D), t like x, weight? any -> L"
 
-    def __init__(self, p, reduction="mean"):
+    def __init__(self, p: float, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         if not isinstance(p, (int, float)) or p not in (1, 2, np.inf):
             raise ValueError(checks.wrong("NormLoss", "p", "be 1, 2 or np.inf", checks.text(p)))
         self.p = p
 
-    def rows(self, x, t):
+    def losses(self, x, t):
         d = x - t
         if self.p == 1:
             return np.abs(d).sum(axis=-1), (np.sign(d),)
@@ -283,7 +289,7 @@ class NormLoss(Loss):
         ties = size == top
         return top[..., 0], (np.sign(d) * ties / ties.sum(axis=-1, keepdims=True, dtype=d.dtype),)
 
-    def slopes(self, scale, slope):
+    def gradient(self, scale, slope):
         return slope * column(scale)
 
 
@@ -303,7 +309,7 @@ class HingeLoss(Loss):
     Shapes: x (N, ..., C), t integer labels (N, ...). Backward. Each violated margin pushes its class down and the
     right one up:
 
-        dL/dx_nj = dL/dL · [x_nj - x_nt + margin > 0] / M      for j ≠ t
+        dL/dx_nj = dout · [x_nj - x_nt + margin > 0] / M      for j ≠ t
         dL/dx_nt = -Σ_{j≠t} dL/dx_nj
 
     Source: Weston and Watkins, Support vector machines for multi-class pattern recognition (1999).
@@ -316,17 +322,17 @@ class HingeLoss(Loss):
     """
     shapes = "x (N, ..., C), t any, weight? any -> L"
 
-    def __init__(self, margin=1.0, reduction="mean"):
+    def __init__(self, margin: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         self.margin = checks.number("HingeLoss", "margin", margin, 0, expected="be a number of at least 0")
 
-    def rows(self, x, t):
+    def losses(self, x, t):
         t = self.labels(t, x)[..., None]
         slack = np.maximum(x - np.take_along_axis(x, t, -1) + self.margin, 0)
         np.put_along_axis(slack, t, 0, -1)
         return slack.sum(axis=-1), (slack > 0, t, x.dtype)
 
-    def slopes(self, scale, violated, t, dtype):
+    def gradient(self, scale, violated, t, dtype):
         dx = violated * np.asarray(column(scale), dtype)
         np.put_along_axis(dx, t, -dx.sum(axis=-1, keepdims=True), -1)
         return dx
@@ -337,9 +343,9 @@ class KLDivergence(Loss):
     agree.
 
     Shapes: x (N, ..., C), the output of a Softmax; t the same. A class with t = 0 adds nothing (0 log 0 = 0); x = 0
-    counts as the smallest positive number of its dtype, so the loss stays finite. Backward:
+    counts as the smallest normal number of its dtype, so the loss stays finite. Backward:
 
-        dL/dx_nc = dL/dL · (-t_nc / x_nc) / M
+        dL/dx_nc = dout · (-t_nc / x_nc) / M
 
     Raises ValueError for negative entries, which are no probabilities.
 
@@ -351,7 +357,7 @@ class KLDivergence(Loss):
     """
     shapes = "x (N, ..., C), t like x, weight? any -> L"
 
-    def rows(self, x, t):
+    def losses(self, x, t):
         for name, p in (("x", x), ("t", t)):
             if p.min() < 0:
                 raise ValueError(checks.wrong("KLDivergence", name, "hold probabilities", f"{p.min()}",
@@ -360,7 +366,7 @@ class KLDivergence(Loss):
         x = np.maximum(x, tiny)
         return np.sum(t * (np.log(np.maximum(t, tiny)) - np.log(x)), axis=-1), (x, t)
 
-    def slopes(self, scale, x, t):
+    def gradient(self, scale, x, t):
         return -t / x * column(scale)
 
 
@@ -370,7 +376,7 @@ class CosineLoss(Loss):
     Shapes: x (N, ..., D), t the same. Backward. With the unit vectors u = x/‖x‖ and v = t/‖t‖, du/dx = (I - u uᵀ) /
     ‖x‖, so
 
-        dL/dx = dL/dL · (cos(x, t) u - v) / ‖x‖ / M
+        dL/dx = dout · (cos(x, t) u - v) / ‖x‖ / M
 
     which is at right angles to x: its length does not matter. A vector of zeros has no direction; its cosine and
     gradient are 0.
@@ -383,10 +389,10 @@ class CosineLoss(Loss):
     """
     shapes = "x (N, ..., D), t like x, weight? any -> L"
 
-    def rows(self, x, t):
+    def losses(self, x, t):
         (u, norm), (v, _) = directions(x), directions(t)
         cos = np.sum(u * v, axis=-1, keepdims=True)
         return 1 - cos[..., 0], (u, v, cos, np.where(norm == 0, np.inf, norm))
 
-    def slopes(self, scale, u, v, cos, norm):
+    def gradient(self, scale, u, v, cos, norm):
         return (cos * u - v) * (column(scale) / norm).astype(u.dtype)

@@ -1,10 +1,13 @@
 """The matrix product as a node of its own."""
+from typing import Self
+
 import numpy as np
 
 from ..common import checks, initializers
 from ..common.engine.products import product, rows
 from ..common.functions import sum_to
 from ..common.layer import Layer
+from ..common.types import Array, DType, Initializer, Seed
 
 
 class MatMul(Layer):
@@ -29,14 +32,23 @@ class MatMul(Layer):
            [20.]]))
     """
 
-    def __init__(self, W=None):
+    def __init__(self, W: Array | None = None) -> None:
         if W is not None:
             checks.array("MatMul", "W", W, shape=("K", "M"))
         super().__init__(W=W)
 
     @classmethod
-    def init(cls, n_in, n_out, rng=None, initializer=initializers.he, dtype=np.float32):
-        """A layer that holds fresh weights from n_in to n_out values."""
+    def init(
+        cls, n_in: int, n_out: int, rng: Seed = None, initializer: Initializer = initializers.he,
+        dtype: DType = np.float32,
+    ) -> Self:
+        """A layer that holds fresh weights W.
+
+        n_in, n_out: the sizes K of x (N, ..., K) and M of y (N, ..., M).
+        rng: a Generator, a seed or None, to draw W with.
+        initializer: a function such as ``he`` of common/initializers.py, called for shape (K, M).
+        dtype: np.float32 or np.float64, that of W.
+        """
         checks.counts("MatMul", n_in=n_in, n_out=n_out)
         return cls(initializers.weights("MatMul", initializer, (n_in, n_out), rng, dtype))
 

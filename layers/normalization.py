@@ -1,16 +1,19 @@
 """Normalisation: values with mean 0 and variance 1, over the batch, over a sample's features, or over groups of channels."""
+from typing import Self
+
 import numpy as np
 
 from ..common import checks
 from ..common.engine.channels import as_lines, from_lines, sums_in_lines, tiled
 from ..common.engine.normalization import channel_means, group_means, row_means, standardize, standardize_back
 from ..common.layer import Layer, Renamed
+from ..common.types import Array, DType, Shape
 
 
 class Normalization(Layer):
     """A scale gamma and a shift beta, one of each per feature or channel, and the small number eps under the root."""
 
-    def __init__(self, gamma, beta, eps):
+    def __init__(self, gamma: Array, beta: Array, eps: float) -> None:
         who = type(self).__name__
         checks.needed(who, gamma=gamma, beta=beta)
         super().__init__(gamma=gamma, beta=beta)
@@ -19,20 +22,20 @@ class Normalization(Layer):
         self.eps = checks.number(who, "eps", eps, 0, expected="be a number of at least 0")
 
     @classmethod
-    def init(cls, n, *options, dtype=np.float32, **named):
-        """A layer for n features or channels with gamma = 1 and beta = 0; options as in the constructor."""
+    def fresh(cls, n: int, dtype: DType) -> tuple[Array, Array]:
+        """gamma = 1 and beta = 0, (n,) each."""
         n, dtype = checks.count(cls.__name__, "n", n), checks.float_type(cls.__name__, "dtype", dtype)
         checks.room(cls.__name__, "n", (n,))
-        return cls(np.ones(n, dtype), np.zeros(n, dtype), *options, **named)
+        return np.ones(n, dtype), np.zeros(n, dtype)
 
-    def scale_and_shift(self, u):
+    def scale_and_shift(self, u: Array) -> Array:
         """y = gamma · u + beta along the last axis of u, which holds all features, perhaps several times."""
         gamma, beta = self.params
         y = u * tiled(gamma, u)
         y += tiled(beta, u)
         return y
 
-    def scale_and_shift_back(self, dout, u):
+    def scale_and_shift_back(self, dout: Array, u: Array) -> Array:
         """dL/du = gamma · dL/dy, and dL/dgamma = Σ dL/dy · u, dL/dbeta = Σ dL/dy."""
         (gamma, _), (dgamma, dbeta) = self.params, self.grads
         dgamma[...] = sums_in_lines(dout * u, len(gamma))
@@ -61,8 +64,18 @@ class LayerNorm(Normalization):
     """
     shapes = "x (N, ..., D), gamma (D), beta (D) -> y (N, ..., D)"
 
-    def __init__(self, gamma, beta, eps=1e-5):
+    def __init__(self, gamma: Array, beta: Array, eps: float = 1e-5) -> None:
         super().__init__(gamma, beta, eps)
+
+    @classmethod
+    def init(cls, n: int, eps: float = 1e-5, dtype: DType = np.float32) -> Self:
+        """A layer with gamma = 1 and beta = 0.
+
+        n: how many features there are, D.
+        eps: what is added to the variance, a number of at least 0.
+        dtype: np.float32 or np.float64, that of gamma and beta.
+        """
+        return cls(*cls.fresh(n, dtype), eps)
 
     def forward(self, x):
         u, s, *_ = standardize(x, row_means, self.eps)
@@ -95,11 +108,22 @@ class GroupNorm(Normalization):
     """
     shapes = "x (N, C, ...), gamma (C), beta (C) -> y (N, C, ...)"
 
-    def __init__(self, gamma, beta, groups, eps=1e-5):
+    def __init__(self, gamma: Array, beta: Array, groups: int, eps: float = 1e-5) -> None:
         super().__init__(gamma, beta, eps)
         self.groups = checks.count("GroupNorm", "groups", groups)
         if len(gamma) % groups:
             raise ValueError(checks.wrong("GroupNorm", "groups", f"divide the number of channels, {len(gamma)}", groups))
+
+    @classmethod
+    def init(cls, n: int, groups: int, eps: float = 1e-5, dtype: DType = np.float32) -> Self:
+        """A layer with gamma = 1 and beta = 0.
+
+        n: how many channels there are, C.
+        groups: into how many parts of equal size they fall.
+        eps: what is added to the variance, a number of at least 0.
+        dtype: np.float32 or np.float64, that of gamma and beta.
+        """
+        return cls(*cls.fresh(n, dtype), groups, eps)
 
     def forward(self, x):
         means = group_means(x.shape[1], self.groups)
@@ -150,14 +174,37 @@ class BatchNorm(Normalization):
 
     moving_mean, moving_var = Renamed("running_mean"), Renamed("running_var")
 
-    def __init__(self, gamma, beta, momentum=0.1, eps=1e-5, unbiased=True):
+    def __init__(
+        self, gamma: Array, beta: Array, momentum: float = 0.1, eps: float = 1e-5,
+        unbiased: bool = True,
+    ) -> None:
         super().__init__(gamma, beta, eps)
         self.unbiased = checks.flag("BatchNorm", "unbiased", unbiased)
         self.momentum = checks.number("BatchNorm", "momentum", momentum, 0, 1, "be a number in 0..1")
         self.buffers["running_mean"], self.buffers["running_var"] = np.zeros_like(gamma), np.ones_like(gamma)
 
-    running_mean = property(lambda self: self.buffers["running_mean"])
-    running_var = property(lambda self: self.buffers["running_var"])
+    @classmethod
+    def init(
+        cls, n: int, momentum: float = 0.1, eps: float = 1e-5, unbiased: bool = True,
+        dtype: DType = np.float32,
+    ) -> Self:
+        """A layer with gamma = 1 and beta = 0.
+
+        n: how many features or channels there are, C.
+        momentum: how far running mean and variance go towards those of each batch, 0..1.
+        eps: what is added to the variance, a number of at least 0.
+        unbiased: False: the running variance follows σ² itself.
+        dtype: np.float32 or np.float64, that of gamma and beta.
+        """
+        return cls(*cls.fresh(n, dtype), momentum, eps, unbiased)
+
+    @property
+    def running_mean(self) -> Array:
+        return self.buffers["running_mean"]
+
+    @property
+    def running_var(self) -> Array:
+        return self.buffers["running_var"]
 
     def forward(self, x):
         lines, C = as_lines(x), x.shape[1]
@@ -177,7 +224,7 @@ class BatchNorm(Normalization):
             return None
         return from_lines(standardize_back(du, u, s, channel_means(shape[1])) if in_training else du * s, shape)
 
-    def follow(self, mu, var, M, shape):
+    def follow(self, mu: Array, var: Array, M: int, shape: Shape) -> None:
         """Move the running mean and variance towards those of a batch, with M values for each channel."""
         if M == 1:
             raise ValueError(checks.wrong("BatchNorm", "x", "have more than one value per channel in training", shape,

@@ -6,13 +6,14 @@ from ..common.engine.channels import channels_first
 from ..common.engine.pooling import average_pool, average_pool_back, max_pool, max_pool_back
 from ..common.engine.windows import pair, places
 from ..common.layer import Layer
+from ..common.types import Shape, Size
 
 
 class Pool(Layer):
     """What MaxPool and AveragePool share: a window and its steps."""
     shapes = "x (N, C, H, W) -> y (N, C, OH, OW)"
 
-    def __init__(self, size, stride=None, padding=0):
+    def __init__(self, size: Size, stride: Size | None = None, padding: Size = 0) -> None:
         """size, stride (None: the size) and padding: ints or pairs (height, width)."""
         super().__init__()
         who = type(self).__name__
@@ -24,7 +25,7 @@ class Pool(Layer):
         checks.room(who, "size", (sum(self.size),), each=200, got=size)                   # the window's places, as slices
         checks.room(who, "padding", [2 * p + 1 for p in self.padding], got=padding)
 
-    def output_shape(self, shape):
+    def output_shape(self, shape: Shape) -> Shape:
         """The shape of y for x of ``shape`` (N, C, H, W); ValueError if the window is larger than the padded image."""
         pads = [(p, p) for p in self.padding]
         return (*shape[:2], *places(type(self).__name__, shape, self.size, self.stride, pads))

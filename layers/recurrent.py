@@ -4,6 +4,8 @@ A class with "Cell" in its name is one step; without, the same over a sequence. 
 (N, H), and Wx, Wh hold the gates side by side, each H columns wide. Beside the weights of PyTorch's layers, which are
 transposed, Wx = weight_ih.T and Wh = weight_hh.T.
 """
+from typing import Any, Self
+
 import numpy as np
 
 from ..common import checks, initializers
@@ -13,13 +15,16 @@ from ..common.engine.recurrence import blocks
 from ..common.functions import sigmoid
 from ..common.layer import Layer
 from ..common.rng import generator
+from ..common.types import Array, DType, Initializer, Seed, State
 
 
 class Cell(Layer):
-    """What cells and sequence layers share: Wx (D, G H), Wh (H, G H) and biases (G H,) for G gates."""
-    gates, biases, state_names = 1, 1, ("h",)
+    """What the three cells and the three sequence layers share: Wx (D, G H), Wh (H, G H) and biases (G H,) for G gates."""
+    gates = 1
+    biases: tuple[str, ...] = ("b",)
+    state_names: tuple[str, ...] = ("h",)
 
-    def __init__(self, **params):
+    def __init__(self, **params: Array) -> None:
         """Raises ValueError unless the shapes are those in the class's docstring; all of one float dtype."""
         who = type(self).__name__
         checks.needed(who, **params)
@@ -33,12 +38,22 @@ class Cell(Layer):
             checks.array(who, name, b, shape=(G,))
 
     @classmethod
-    def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
-             recurrent_initializer=initializers.orthogonal, dtype=np.float32):
-        """A layer from D = n_in values to H = n_hidden: fresh Wx and Wh, drawn for each gate by itself, biases of zeros."""
-        return cls(*fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype))
+    def init(
+        cls, n_in: int, n_hidden: int, rng: Seed = None,
+        initializer: Initializer = initializers.xavier,
+        recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
+    ) -> Self:
+        """A cell with fresh Wx and Wh, drawn for each gate by itself, and biases of zeros.
 
-    def back(self, ds, dq):
+        n_in, n_hidden: the sizes D of x (N, D) and H of the state (N, H).
+        rng: a Generator, a seed or None, to draw Wx and Wh with.
+        initializer, recurrent_initializer: functions such as ``xavier`` and ``orthogonal`` of
+            common/initializers.py, called for the parts (D, H) and (H, H) of each gate.
+        dtype: np.float32 or np.float64, that of the parameters.
+        """
+        return cls(**fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype))
+
+    def affine_back(self, ds: Array, dq: Array) -> tuple[Array | None, Array]:
         """(dL/dx, dL/dh) and ``grads``, as in Affine, of x Wx + b with the gradient ds and h Wh with dq."""
         (Wx, Wh, *_), (dWx, dWh, db, *dbh), (x, h, *_) = self.params, self.grads, self.cache
         product(x.T, ds, out=dWx)
@@ -50,14 +65,14 @@ class Cell(Layer):
 
 
 def fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype):
-    """The arrays of a new layer of this class."""
+    """The arrays of a new layer of this class, by name."""
     who = cls.__name__
     checks.counts(who, n_in=n_in, n_hidden=n_hidden)
     rng = generator(who, rng)
     draws = (initializer, n_in, "initializer"), (recurrent_initializer, n_hidden, "recurrent_initializer")
     Wx, Wh = (np.concatenate([initializers.weights(who, draw, (n, n_hidden), rng, dtype, name) for _ in range(cls.gates)],
                              axis=1) for draw, n, name in draws)
-    return Wx, Wh, *(np.zeros(cls.gates * n_hidden, Wx.dtype) for _ in range(cls.biases))
+    return {"Wx": Wx, "Wh": Wh, **{b: np.zeros(cls.gates * n_hidden, Wx.dtype) for b in cls.biases}}
 
 
 class RNNCell(Cell):
@@ -71,8 +86,8 @@ class RNNCell(Cell):
         dL/ds = dL/dh' · (1 - h'²)
 
     and from there as in Affine: dL/dWx = xᵀ dL/ds, dL/dWh = hᵀ dL/ds, dL/db = Σ_n dL/ds, dL/dx = dL/ds Wxᵀ,
-    dL/dh = dL/ds Whᵀ. Over T steps dL/dh is multiplied by Whᵀ T times: it vanishes or explodes with Wh's singular
-    values, which is what LSTM and GRU are for. Source: Elman, Finding structure in time (1990); Saito, Deep Learning
+    dL/dh = dL/ds Whᵀ. Over T steps dL/dh goes through T such products with tanh' and Whᵀ: it tends to vanish or
+    to explode. LSTM and GRU were made against that. Source: Elman, Finding structure in time (1990); Saito, Deep Learning
     from Scratch 2, chapter 5.
 
     >>> cell = RNNCell(Wx=np.array([[1.0]]), Wh=np.array([[0.5]]), b=np.zeros(1))
@@ -83,7 +98,7 @@ class RNNCell(Cell):
     """
     shapes = "x (N, D), h (N, H), Wx (D, H), Wh (H, H), b (H) -> y (N, H)"
 
-    def __init__(self, Wx, Wh, b):
+    def __init__(self, Wx: Array, Wh: Array, b: Array) -> None:
         super().__init__(Wx=Wx, Wh=Wh, b=b)
 
     def forward(self, x, h):
@@ -95,7 +110,7 @@ class RNNCell(Cell):
     def backward(self, dout):
         _, _, y = self.cache
         ds = dout * (1 - y * y)
-        return self.back(ds, ds)
+        return self.affine_back(ds, ds)
 
 
 class LSTMCell(Cell):
@@ -133,19 +148,30 @@ class LSTMCell(Cell):
 
     gates, state_names = 4, ("h", "c")
 
-    def __init__(self, Wx, Wh, b):
+    def __init__(self, Wx: Array, Wh: Array, b: Array) -> None:
         super().__init__(Wx=Wx, Wh=Wh, b=b)
 
     @classmethod
-    def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
-             recurrent_initializer=initializers.orthogonal, dtype=np.float32, forget_bias=0.0):
-        """A layer with fresh weights, as for every cell, and biases of zeros, but the forget gate's are ``forget_bias``.
+    def init(
+        cls, n_in: int, n_hidden: int, rng: Seed = None,
+        initializer: Initializer = initializers.xavier,
+        recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
+        forget_bias: float = 0.0,
+    ) -> Self:
+        """A cell with fresh Wx and Wh, and biases of zeros but for the forget gate's.
 
-        With 1 a cell keeps most of its memory from the start (f = 0.73, not 0.5), and long sequences are learned sooner:
-        Jozefowicz, Zaremba and Sutskever, An empirical exploration of recurrent network architectures (2015).
+        n_in, n_hidden: the sizes D of x (N, D) and H of h and c (N, H).
+        rng: a Generator, a seed or None, to draw Wx and Wh with.
+        initializer, recurrent_initializer: functions such as ``xavier`` and ``orthogonal`` of
+            common/initializers.py, called for the parts (D, H) and (H, H) of each gate.
+        dtype: np.float32 or np.float64, that of the parameters.
+        forget_bias: each of the forget gate's biases. With 1 a cell keeps most of its memory from
+            the start (f = 0.73, not 0.5), and long sequences are learned sooner: Jozefowicz,
+            Zaremba and Sutskever, An empirical exploration of recurrent network architectures
+            (2015).
         """
         layer = super().init(n_in, n_hidden, rng, initializer, recurrent_initializer, dtype)
-        remember(layer, forget_bias)
+        set_forget_bias(layer, forget_bias)
         return layer
 
     def forward(self, x, h, c):
@@ -161,16 +187,16 @@ class LSTMCell(Cell):
         _, _, c, i, f, g, o, tanh_c = self.cache
         dh, dc = self.both(dout)
         dc = dc + dh * o * (1 - tanh_c * tanh_c)
-        ds_i = dc * g * (i - i * i)
-        ds_f = dc * c * (f - f * f)
+        ds_i = dc * g * i * (1 - i)
+        ds_f = dc * c * f * (1 - f)
         ds_g = dc * i * (1 - g * g)
-        ds_o = dh * tanh_c * (o - o * o)
+        ds_o = dh * tanh_c * o * (1 - o)
         ds = np.concatenate([ds_i, ds_f, ds_g, ds_o], axis=1)
-        return *self.back(ds, ds), dc * f
+        return *self.affine_back(ds, ds), dc * f
 
-    def both(self, dout):
+    def both(self, dout: Any) -> Array:
         """dout with zeros for a None."""
-        return stacked(self, dout, len(self.cache[0]), "dout")
+        return recurrence.stacked(self, dout, len(self.cache[0]), "dout")
 
 
 class GRUCell(Cell):
@@ -203,9 +229,9 @@ class GRUCell(Cell):
     """
     shapes = "x (N, D), h (N, H), Wx (D, G), Wh (H, G), bx (G), bh (G) -> y (N, H)"
 
-    gates, biases = 3, 2
+    gates, biases = 3, ("bx", "bh")
 
-    def __init__(self, Wx, Wh, bx, bh):
+    def __init__(self, Wx: Array, Wh: Array, bx: Array, bh: Array) -> None:
         super().__init__(Wx=Wx, Wh=Wh, bx=bx, bh=bh)
 
     def forward(self, x, h):
@@ -219,17 +245,20 @@ class GRUCell(Cell):
     def backward(self, dout):
         _, h, r, z, n, q_n = self.cache
         ds_n = dout * (1 - z) * (1 - n * n)
-        ds_z = dout * (h - n) * (z - z * z)
-        ds_r = ds_n * q_n * (r - r * r)
-        dx, dh = self.back(np.concatenate([ds_r, ds_z, ds_n], axis=1), np.concatenate([ds_r, ds_z, ds_n * r], axis=1))
+        ds_z = dout * (h - n) * z * (1 - z)
+        ds_r = ds_n * q_n * r * (1 - r)
+        dq_n = ds_n * r
+        dx, dh = self.affine_back(np.concatenate([ds_r, ds_z, ds_n], axis=1), np.concatenate([ds_r, ds_z, dq_n], axis=1))
         return dx, dh + dout * z
 
 
-class OverTime(Cell):
+class Recurrent(Cell):
     """A cell over a sequence, x (N, T, D) to all its h (N, T, H). RNN's docstring explains options, mask and states."""
     shapes = "x (N, T, D), mask? any, Wx (D, G), Wh (H, G) -> y (N, T, H)"
 
-    def __init__(self, stateful, initial_state, reverse, **params):
+    def __init__(
+        self, stateful: bool, initial_state: State | None, reverse: bool, **params: Array
+    ) -> None:
         super().__init__(**params)
         who = type(self).__name__
         self.stateful, self.reverse = checks.flag(who, "stateful", stateful), checks.flag(who, "reverse", reverse)
@@ -237,14 +266,25 @@ class OverTime(Cell):
         self.state = self.dstate = None
 
     @classmethod
-    def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
-             recurrent_initializer=initializers.orthogonal, dtype=np.float32,
-             stateful=False, initial_state=None, reverse=False):
-        """A layer from D = n_in values to H = n_hidden: fresh Wx and Wh, drawn for each gate by itself, biases of zeros."""
-        arrays = fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype)
-        return cls(*arrays, stateful=stateful, initial_state=initial_state, reverse=reverse)
+    def init(
+        cls, n_in: int, n_hidden: int, rng: Seed = None,
+        initializer: Initializer = initializers.xavier,
+        recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
+        stateful: bool = False, initial_state: State | None = None, reverse: bool = False,
+    ) -> Self:
+        """A layer with fresh Wx and Wh, drawn for each gate by itself, and biases of zeros.
 
-    def reset_state(self):
+        n_in, n_hidden: the sizes D of x (N, T, D) and H of y (N, T, H).
+        rng: a Generator, a seed or None, to draw Wx and Wh with.
+        initializer, recurrent_initializer: functions such as ``xavier`` and ``orthogonal`` of
+            common/initializers.py, called for the parts (D, H) and (H, H) of each gate.
+        dtype: np.float32 or np.float64, that of the parameters.
+        stateful, initial_state, reverse: as in RNN's docstring.
+        """
+        arrays = fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype)
+        return cls(**arrays, stateful=stateful, initial_state=initial_state, reverse=reverse)
+
+    def reset_state(self) -> None:
         """Forget the state of the last call: the next one starts from ``initial_state`` or zeros."""
         self.state = None
 
@@ -253,8 +293,9 @@ class OverTime(Cell):
         if mask is not None:
             mask = self.time_first(checks.boolean(type(self).__name__, "mask", mask, x.shape[1::-1]))
             x[~mask] = 0                 # padding may hold anything, NaN too, and 0 · NaN would be NaN
+        # For t = 1 ... T: states[t] = cell.forward(x[t], *states[t - 1])
         states, self.cache = recurrence.run(self.rule, x, first, self.params, mask)
-        self.state = single(states[:, -1].copy())
+        self.state = recurrence.single(states[:, -1].copy())
         h = states[0, 1:]
         return self.batch_first(h if mask is None else h * mask[..., None])
 
@@ -264,57 +305,40 @@ class OverTime(Cell):
             dout = self.time_first(dout)
             if mask is not None:
                 dout[~mask] = 0
-        dlast = stacked(self, dstate, self.cache[1].shape[1], "dstate")
+        dlast = recurrence.stacked(self, dstate, self.cache[1].shape[1], "dstate")
+        # For t = T ... 1: dx[t], *dstates[t - 1] = cell.backward(dstates[t] + dout[t])
         dx, dfirst = recurrence.run_back(self.cache, dout, dlast, self.params, self.grads, self.input_gradient)
-        self.dstate = single(dfirst)
+        self.dstate = recurrence.single(dfirst)
         dx = None if dx is None else self.batch_first(dx)
         return dx if mask is None else (dx, None)
 
-    def first_state(self, N):
+    def first_state(self, N: int) -> Array:
         if not self.stateful or self.state is None:
-            return stacked(self, self.initial_state, N, "initial_state")
+            return recurrence.stacked(self, self.initial_state, N, "initial_state")
         h = self.state if len(self.state_names) == 1 or not isinstance(self.state, (tuple, list)) else self.state[0]
         carried = len(h) if np.ndim(h) == 2 else N                  # else stacked says what a state is
         if carried != N:
             raise ValueError(checks.wrong(type(self).__name__, "x", f"have the batch size of the state carried on, {carried}",
-                                          N, "reset_state() forgets that state, of all layers in a model "
-                                          "chainrule.common.layer.reset_states(model); where batches do not follow each "
+                                          N, "reset_state() forgets that state, model.reset_states() those of "
+                                          "all layers in a model; where batches do not follow each "
                                           "other, stateful=False"))
-        return stacked(self, self.state, N, "state")
+        return recurrence.stacked(self, self.state, N, "state")
 
-    def time_first(self, x):
+    def time_first(self, x: Array) -> Array:
         x = x.swapaxes(0, 1)
         return (x[::-1] if self.reverse else x).copy()
 
-    def batch_first(self, x):
+    def batch_first(self, x: Array) -> Array:
         return (x[::-1] if self.reverse else x).swapaxes(0, 1).copy()
 
 
-def stacked(layer, state, N, name):
-    """A state, h or the tuple (h, c), as one new array (S, N, H); None stands for zeros."""
-    who, names, (Wx, Wh) = type(layer).__name__, layer.state_names, layer.params[:2]
-    array = np.zeros((len(names), N, len(Wh)), Wx.dtype)
-    if len(names) > 1 and state is not None and not (isinstance(state, (tuple, list)) and len(state) == len(names)):
-        got = type(state).__name__ + (f" of length {len(state)}" if isinstance(state, (tuple, list)) else "")
-        raise TypeError(checks.wrong(who, name, f"be a tuple ({', '.join(names)})", got))
-    for row, part in zip(array, (state,) if len(names) == 1 else state or ()):
-        if part is not None:
-            row[...] = checks.array(who, name, part, Wx.dtype, row.shape)
-    return array
-
-
-def single(state):
-    """A state of one part as that part, of several as a tuple."""
-    return state[0] if len(state) == 1 else tuple(state)
-
-
-def remember(layer, forget_bias):
-    """Set the forget gate's biases, which are zeros else."""
+def set_forget_bias(layer, forget_bias):
+    """Set the forget gate's biases, otherwise zero."""
     H = len(layer.params[1])
     layer.params[2][H:2 * H] = checks.number(type(layer).__name__, "forget_bias", forget_bias)
 
 
-class RNN(OverTime):
+class RNN(Recurrent):
     """RNNCell over a sequence: h_t = tanh(x_t Wx + h_{t-1} Wh + b) for t = 1 ... T, all of them the output.
 
     Shapes: x (N, T, D), y (N, T, H), Wx (D, H), Wh (H, H), b (H,); mask (N, T).
@@ -334,7 +358,7 @@ class RNN(OverTime):
 
     ``state`` is the state after the last forward, ``dstate`` after backward the gradient of the first state.
 
-    A mask is False at steps that are none, the padding behind a short sequence say: there the state stays as it was,
+    A mask is False at padding steps, behind a short sequence say: there the state stays as it was,
     the output is 0 and no gradient flows, whatever x holds there, so that ``state`` is the one after the last real step.
     For one vector per sequence put ``Sum(axis=1)`` behind; ``Mean(axis=1)`` would divide by the padding, too.
 
@@ -358,18 +382,22 @@ class RNN(OverTime):
     """
     rule = recurrence.Elman
 
-    def __init__(self, Wx, Wh, b, stateful=False, initial_state=None, reverse=False):
+    def __init__(
+        self, Wx: Array, Wh: Array, b: Array, stateful: bool = False,
+        initial_state: State | None = None, reverse: bool = False,
+    ) -> None:
         super().__init__(stateful, initial_state, reverse, Wx=Wx, Wh=Wh, b=b)
 
 
-class LSTM(OverTime):
+class LSTM(Recurrent):
     """LSTMCell over a sequence: x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and ``dstate`` as in RNN; a
     state is the tuple (h, c), each (N, H).
 
     Shapes: Wx (D, 4H), Wh (H, 4H), b (4H,), the gates in the order i, f, g, o.
 
-    Backward through time. dL/dh_t is the sum of dL/dy_t and what reaches h_t through the gates of step t + 1; dL/dc_t
-    comes from step t + 1 times f only, with no matrix in between: where f is near 1 it neither vanishes nor explodes.
+    Backward through time. dL/dh_t is the sum of dL/dy_t and what reaches h_t through the gates of step t + 1. dL/dc_t is
+    what h_t sends back, dL/dh_t · o (1 - tanh² c_t), and dL/dc_{t+1} · f, with no matrix in between: where f is near 1 the
+    second neither vanishes nor explodes.
 
     >>> layer = LSTM.init(3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
@@ -381,20 +409,32 @@ class LSTM(OverTime):
     """
     rule, gates, state_names = recurrence.LSTM, 4, ("h", "c")
 
-    def __init__(self, Wx, Wh, b, stateful=False, initial_state=None, reverse=False):
+    def __init__(
+        self, Wx: Array, Wh: Array, b: Array, stateful: bool = False,
+        initial_state: State | None = None, reverse: bool = False,
+    ) -> None:
         super().__init__(stateful, initial_state, reverse, Wx=Wx, Wh=Wh, b=b)
 
     @classmethod
-    def init(cls, n_in, n_hidden, rng=None, initializer=initializers.xavier,
-             recurrent_initializer=initializers.orthogonal, dtype=np.float32, forget_bias=0.0,
-             stateful=False, initial_state=None, reverse=False):
-        """As for every recurrent layer; the forget gate's biases are ``forget_bias``, as in LSTMCell.init."""
+    def init(
+        cls, n_in: int, n_hidden: int, rng: Seed = None,
+        initializer: Initializer = initializers.xavier,
+        recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
+        forget_bias: float = 0.0, stateful: bool = False, initial_state: State | None = None,
+        reverse: bool = False,
+    ) -> Self:
+        """A layer with fresh Wx and Wh, and biases of zeros but for the forget gate's.
+
+        n_in, n_hidden: the sizes D of x (N, T, D) and H of y (N, T, H).
+        rng, initializer, recurrent_initializer, dtype, forget_bias: as in LSTMCell.init.
+        stateful, initial_state, reverse: as in RNN's docstring.
+        """
         layer = super().init(n_in, n_hidden, rng, initializer, recurrent_initializer, dtype, stateful, initial_state, reverse)
-        remember(layer, forget_bias)
+        set_forget_bias(layer, forget_bias)
         return layer
 
 
-class GRU(OverTime):
+class GRU(Recurrent):
     """GRUCell over a sequence: x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and ``dstate`` as in RNN.
 
     Shapes: Wx (D, 3H), Wh (H, 3H), bx and bh (3H,), the gates in the order r, z, n.
@@ -407,9 +447,12 @@ class GRU(OverTime):
     >>> np.array_equal(y[1, 3], layer.state[1]), np.array_equal(y[1, 4:], np.zeros((3, 5)))
     (True, True)
     """
-    rule, gates, biases = recurrence.GRU, 3, 2
+    rule, gates, biases = recurrence.GRU, 3, ("bx", "bh")
 
-    def __init__(self, Wx, Wh, bx, bh, stateful=False, initial_state=None, reverse=False):
+    def __init__(
+        self, Wx: Array, Wh: Array, bx: Array, bh: Array, stateful: bool = False,
+        initial_state: State | None = None, reverse: bool = False,
+    ) -> None:
         super().__init__(stateful, initial_state, reverse, Wx=Wx, Wh=Wh, bx=bx, bh=bh)
 
 
@@ -436,9 +479,9 @@ class Bidirectional(Layer):
     """
     shapes = "x (N, T, D), mask? any, Wx (D, G) -> y (N, T, H)"
 
-    def __init__(self, ahead, back):
+    def __init__(self, ahead: Recurrent, back: Recurrent) -> None:
         for name, layer, reverse in ("ahead", ahead, False), ("back", back, True):
-            if not isinstance(layer, OverTime):
+            if not isinstance(layer, Recurrent):
                 raise TypeError(checks.wrong("Bidirectional", name, "be an RNN, LSTM or GRU", checks.text(layer)))
             if layer.reverse != reverse:
                 raise ValueError(checks.wrong("Bidirectional", name, f"have reverse={reverse}", f"reverse={layer.reverse}"))
@@ -447,11 +490,34 @@ class Bidirectional(Layer):
         self.grads[:] = *ahead.grads, *back.grads
 
     @classmethod
-    def init(cls, kind, n_in, n_hidden, rng=None, dtype=np.float32, **options):
-        """Two fresh layers of ``kind``, RNN, LSTM or GRU; options as in its ``init``."""
+    def init(
+        cls, kind: type[Recurrent], n_in: int, n_hidden: int, rng: Seed = None,
+        dtype: DType = np.float32, initializer: Initializer = initializers.xavier,
+        recurrent_initializer: Initializer = initializers.orthogonal,
+        forget_bias: float | None = None, stateful: bool = False,
+        initial_state: State | None = None,
+    ) -> Self:
+        """Two fresh layers of one kind.
+
+        kind: RNN, LSTM or GRU.
+        n_in, n_hidden: the sizes D of x (N, T, D) and H = H1 = H2 of either half of y (N, T, 2H).
+        rng, dtype, initializer, recurrent_initializer: as in ``kind.init``.
+        forget_bias: each of the forget gate's biases, for LSTM alone; None: zeros.
+        stateful, initial_state: as in RNN's docstring, for both.
+        """
         checks.kind_of("Bidirectional", "kind", kind, "LSTM", "init")
         rng = generator("Bidirectional", rng)
-        return cls(*(kind.init(n_in, n_hidden, rng=rng, dtype=dtype, **options, reverse=reverse) for reverse in (False, True)))
+        options: dict[str, Any] = dict(
+            initializer=initializer, recurrent_initializer=recurrent_initializer, dtype=dtype,
+            stateful=stateful, initial_state=initial_state)
+        if forget_bias is not None:
+            if not issubclass(kind, LSTM):
+                expected = "be None for all but an LSTM"
+                raise TypeError(checks.wrong("Bidirectional", "forget_bias", expected, forget_bias))
+            options["forget_bias"] = forget_bias
+        ahead, back = (kind.init(n_in, n_hidden, rng, **options, reverse=reverse)
+                       for reverse in (False, True))
+        return cls(ahead, back)
 
     def forward(self, x, mask=None):
         self.cache = mask is not None,

@@ -1,11 +1,13 @@
 """Layers that only move, copy or add values."""
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..common import checks
 from ..common.engine.products import axis_sum
 from ..common.layer import Layer
+from ..common.types import Axis
 
 
 class Repeat(Layer):
@@ -27,7 +29,7 @@ class Repeat(Layer):
     """
     shapes = "x (...) -> y (...)"
 
-    def __init__(self, n, axis=0):
+    def __init__(self, n: int, axis: int = 0) -> None:
         super().__init__()
         self.n, self.axis = checks.count("Repeat", "n", n), checks.whole("Repeat", "axis", axis)
 
@@ -60,7 +62,7 @@ class Sum(Layer):
     """
     shapes = "x (...) -> y (...)"
 
-    def __init__(self, axis=0, keepdims=False):
+    def __init__(self, axis: Axis = 0, keepdims: bool = False) -> None:
         super().__init__()
         who = type(self).__name__
         self.axis, self.keepdims = checks.axis(who, axis), checks.flag(who, "keepdims", keepdims)
@@ -151,7 +153,7 @@ class Branch(Layer):
     """
     shapes = "x (...) -> y (...)"
 
-    def __init__(self, n=2):
+    def __init__(self, n: int = 2) -> None:
         super().__init__()
         self.n = checks.count("Branch", "n", n)
 
@@ -205,7 +207,7 @@ class Reshape(Layer):
     """
     shapes = "x (...) -> y (...)"
 
-    def __init__(self, shape):
+    def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
         if isinstance(shape, (int, np.integer)):
             raise TypeError(checks.wrong("Reshape", "shape", "be a tuple", checks.text(shape),
@@ -243,7 +245,7 @@ class Transpose(Layer):
     """
     shapes = "x (...) -> y (...)"
 
-    def __init__(self, axes=None):
+    def __init__(self, axes: Sequence[int] | None = None) -> None:
         super().__init__()
         self.axes = None if axes is None else tuple(
             checks.whole("Transpose", f"axes[{i}]", a) for i, a in enumerate(checks.items("Transpose", "axes", axes, "axes")))
@@ -273,7 +275,7 @@ class Concatenate(Layer):
     (array([[10.]]), array([[20., 30.]]))
     """
 
-    def __init__(self, axis=1):
+    def __init__(self, axis: int = 1) -> None:
         super().__init__()
         self.axis = checks.whole("Concatenate", "axis", axis)
 

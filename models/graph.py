@@ -1,8 +1,12 @@
 """Any directed acyclic graph of layers."""
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from ..common import checks
 from ..common.layer import Layer
+from ..common.types import ArrayLike, Computes, Inputs, Penalty
 from ..layers.losses import Loss
 from .freezing import learns
 from .model import Model, weighed
@@ -38,7 +42,11 @@ class Graph(Model):
     Raises ValueError for a layer object used twice, and for an Input that is not listed or leads nowhere.
     """
 
-    def __init__(self, inputs, outputs, targets=(), loss=None, penalty=None, trace=False):
+    def __init__(
+        self, inputs: Node | Sequence[Node], outputs: Node | Sequence[Node],
+        targets: Node | Sequence[Node] = (), loss: Computes | Node | None = None,
+        penalty: Penalty | None = None, trace: bool = False,
+    ) -> None:
         self.inputs, self.outputs, self.targets = listed(inputs), listed(outputs), listed(targets)
         self.several, self.trace = len(self.outputs) > 1, checks.flag("Graph", "trace", trace)
         for n in self.outputs:
@@ -95,9 +103,9 @@ class Graph(Model):
         self._back_all = [(layer, reads, out) for layer, reads, out, _ in forwards[::-1]]
         self.find_lowest()
 
-    def find_lowest(self):
+    def find_lowest(self) -> None:
         # Where nobody wants the inputs' gradients, backward stops at the lowest layers that learn.
-        leads = set()                     # slots below which there are such layers
+        leads: set[Any] = set()           # slots below which there are such layers
         for layer, reads, out in self._back_all[::-1]:
             if leads.intersection(reads) or learns(layer):
                 leads.add(out)
@@ -129,7 +137,7 @@ class Graph(Model):
             state["loss"] = nodes[state["loss"][0]]
         super().__setstate__({**state, "nodes": nodes})
 
-    def predictive_layers(self):
+    def predictive_layers(self) -> list[Any]:
         """Without what leads to the loss alone."""
         return [n.layer for n in ordered(self.outputs)]
 
@@ -200,12 +208,14 @@ class Graph(Model):
             raise ValueError(f"Graph: dout should be a tuple of {len(self._out)} gradients, one for each output, None for zero")
         return zip(self._out, douts)
 
-    def predict(self, *inputs, batch_size=None):
+    def predict(self, *inputs: ArrayLike, batch_size: int | None = None) -> Any:
         """The outputs in evaluation mode, ``batch_size`` samples at a time, without a trace, as Sequential's."""
         with predicting(self):
             return in_batches(self, self.forward, inputs, batch_size)
 
-    def vertices_and_edges(self, values=False, x=None):
+    def vertices_and_edges(
+        self, values: bool = False, x: Inputs | None = None
+    ) -> tuple[list[Any], list[tuple[int, int]]]:
         """What ``plotting.draw`` draws."""
         from .vertices import vertices_and_edges
         end = None if self._end is None else self.nodes[self._end]

@@ -2,13 +2,14 @@
 import numpy as np
 
 from ..common import checks
+from ..common.types import Array, ArrayLike
 from ..layers import Affine, ReLU
 from .sequential import Sequential
 
 WHO = "relu_interpolant"
 
 
-def relu_interpolant(x, y):
+def relu_interpolant(x: ArrayLike, y: ArrayLike) -> Sequential:
     """A shallow ReLU network, ``Sequential(Affine, ReLU, Affine)`` in float64, that passes through the samples.
 
     Between neighbours it is linear, before the first and after the last sample constant, as ``np.interp``. N samples
@@ -68,7 +69,7 @@ def relu_interpolant(x, y):
     return Sequential(Affine(side[None, :], -side * kinks), ReLU(), Affine(changes, y[m]))
 
 
-def samples(x, y):
+def samples(x, y) -> tuple[Array, Array]:
     """x (N,) increasing, y (N, D): sorted, each x once."""
     x, y = (checks.array(WHO, name, a, np.float64) for name, a in (("x", x), ("y", y)))
     if x.shape not in ((x.size,), (x.size, 1)):

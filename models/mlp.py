@@ -1,10 +1,12 @@
 """Multi-layer perceptrons."""
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from ..common import checks, initializers
 from ..common.rng import generator
+from ..common.types import Computes, Penalty, Seed
 from ..layers import Affine, Flatten, ReLU, Sigmoid, SoftmaxWithLoss, Tanh
 from .sequential import Sequential
 
@@ -35,7 +37,11 @@ class TwoLayerNet(Sequential):
     [(2, 10), (10,), (10, 3), (3,)]
     """
 
-    def __init__(self, input_size, hidden_size, output_size, activation=Sigmoid, penalty=None, rng=None):
+    def __init__(
+        self, input_size: int, hidden_size: int, output_size: int,
+        activation: Callable[[], Computes] = Sigmoid, penalty: Penalty | None = None,
+        rng: Seed = None,
+    ) -> None:
         checks.counts("TwoLayerNet", input_size=input_size, hidden_size=hidden_size, output_size=output_size)
         super().__init__(*perceptron("TwoLayerNet", (input_size, hidden_size, output_size), activation, rng),
                          loss=SoftmaxWithLoss(), penalty=penalty)
@@ -59,5 +65,7 @@ class MLP(Sequential):
     )
     """
 
-    def __init__(self, sizes, activation=ReLU, rng=None):
+    def __init__(
+        self, sizes: Sequence[int], activation: Callable[[], Computes] = ReLU, rng: Seed = None
+    ) -> None:
         super().__init__(Flatten(), *perceptron("MLP", sizes, activation, rng), loss=SoftmaxWithLoss())

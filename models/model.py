@@ -1,11 +1,20 @@
 """What every network of layers has in common: paired lists, loss and penalty, copies, files, pictures."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 from ..common import checks
+from ..common.engine import threads
 from ..common.heap import keep_freed_memory
 from ..common.layer import Layer, reset_states, walk
-from ..layers import Convolution
+from ..common.types import ArrayLike, Axes, Computes, Inputs, PathLike, Penalty
 from . import saving
 from .freezing import chosen, set_frozen
 from .sharing import Parameters, checked, shared_arrays, tie
+
+if TYPE_CHECKING:
+    from .summary import Summary
 
 
 class Model(Layer):
@@ -20,11 +29,16 @@ class Model(Layer):
     """
 
     guarded = False
+    loss: Any
     _training = True
-    _frozen = []          # the places of frozen parameters when ``find_lowest`` looked
-    _lowest = ()          # the layers below which gradients are not read, unless those of the inputs are wanted
+    # The places of frozen parameters when ``find_lowest`` looked.
+    _frozen: list[int] = []
+    # The layers below which gradients are not read, unless those of the inputs are wanted.
+    _lowest: Sequence[Any] = ()
 
-    def __init__(self, layers, loss=None, penalty=None):
+    def __init__(
+        self, layers: Sequence[Computes], loss: Any = None, penalty: Penalty | None = None
+    ) -> None:
         super().__init__()
         if not layers:
             raise ValueError(f"{type(self).__name__}: a model needs at least one layer")
@@ -37,7 +51,7 @@ class Model(Layer):
         self.output = None        # of the last forward, so that metrics need no second one
         self._forward_only = not all(hasattr(layer, "backward") and hasattr(layer, "grads") for layer in self.layers)
         self._ready = None        # what backward may follow: "output" or "loss"
-        self._convolves = any(isinstance(layer, Convolution) for layer in walk(self))
+        self._own_threads = any(p.size >= threads.SMALL or p.ndim > 2 for p in self.params)
         keep_freed_memory()
 
     def _check_part(self, name, part, example, *methods):
@@ -50,18 +64,18 @@ class Model(Layer):
                                          repr(part)))
 
     @property
-    def training(self):
+    def training(self) -> bool:
         """True while training; setting it sets every layer inside."""
         return self._training
 
     @training.setter
-    def training(self, flag):
+    def training(self, flag: bool) -> None:
         self._training = flag
         for layer in walk(self):
             if layer is not self and hasattr(layer, "training"):
                 layer.training = flag and not getattr(layer, "frozen", False)
 
-    def freeze(self, *layers):
+    def freeze(self, *layers: Any) -> None:
         """Let layers keep what they have learned, while the others learn.
 
         An optimizer leaves their parameters as they are, and backward ends at the lowest layer that
@@ -82,44 +96,44 @@ class Model(Layer):
         """
         set_frozen(self, chosen(self, layers, f"{type(self).__name__}.freeze"), True)
 
-    def unfreeze(self, *layers):
+    def unfreeze(self, *layers: Any) -> None:
         """Let these layers learn again; without arguments, all."""
         set_frozen(self, chosen(self, layers or (self,), f"{type(self).__name__}.unfreeze"), False)
 
-    def find_lowest(self):
+    def find_lowest(self) -> None:
         """Find out where backward may end; called after layers were frozen."""
 
-    def loss_of(self, y, t, weight=None):
+    def loss_of(self, y: ArrayLike, t: ArrayLike, weight: ArrayLike | None = None) -> float:
         """The loss of outputs y, a float, penalty included; ``weight``: a number for each row."""
         return self.total(self.loss.forward(*weighed(self.loss, y, t, weight)))
 
-    def total(self, loss):
+    def total(self, loss: float) -> float:
         return loss if self.penalty is None else loss + self.penalty.loss(self.params)
 
-    def output_gradient(self, dout):
+    def output_gradient(self, dout: Any) -> Any:
         """dL/dy: after ``forward(x, t)`` the loss layer's, else what the caller gave."""
         return self.loss.backward(1.0 if dout is None else dout) if self._ready == "loss" else dout
 
-    def reset_states(self):
+    def reset_states(self) -> None:
         """Let every recurrent layer inside begin anew, as at the start of a text."""
         reset_states(self)
 
-    def predictive_layers(self):
+    def predictive_layers(self) -> Sequence[Any]:
         """The layers on the way to the output, with which a file has to agree."""
         return self.layers
 
-    def summary(self, *inputs):
+    def summary(self, *inputs: ArrayLike) -> Summary:
         """A table, text and HTML: output shape, parameters, cached bytes and multiply-adds per layer, for one forward
         of these inputs (with the targets after them, the loss too). The model stays as it is."""
         from .summary import summary
         return summary(self, *inputs)
 
-    def draw(self, ax=None, values=False, x=None):
+    def draw(self, ax: Axes | None = None, values: bool = False, x: Inputs | None = None) -> Axes:
         """A picture on Axes; ``x`` adds shapes, ``values`` a traced Graph's values and gradients. See ``plotting.draw``."""
         from ..plotting import drawing
         return drawing.draw(self, ax, values, x)
 
-    def to_svg(self, values=False, x=None):
+    def to_svg(self, values: bool = False, x: Inputs | None = None) -> str:
         """The picture that ``draw`` paints, as the text of an SVG file."""
         from ..plotting import drawing
         return drawing.to_svg(self, values, x)
@@ -132,14 +146,14 @@ class Model(Layer):
         from ..plotting import drawing
         return drawing.for_notebook(self, "png")
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write parameters and buffers to a safetensors file: arrays as ``"3.W"`` (layer 3's W), ``"3.params.0"`` for
         a class that names none, ``"3.running_mean"`` for a buffer; beside them, as text, a random generator's state, the
         layers' classes and options such as the number of heads. OSError if ``path`` cannot be written, TypeError for a
         buffer that is not an array, number or generator, RuntimeError if parameters or layers were replaced."""
         saving.save(self, path)
 
-    def load(self, path):
+    def load(self, path: PathLike) -> None:
         """Read what ``save`` wrote into this model's own arrays. ValueError, with nothing changed, if that is not a whole
         file of ``save`` or if the layers' classes (by name), options, or names and shapes of arrays differ."""
         saving.load(self, path)

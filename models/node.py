@@ -1,5 +1,11 @@
 """Nodes: how a graph is written down."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 from ..common import checks
+from ..common.types import ArrayLike, Computes
 from ..layers import Add, Divide, MatMul, Multiply, Power, Subtract
 
 
@@ -19,14 +25,14 @@ class Node:
     __hash__ = object.__hash__
     value = grad = None
 
-    def __init__(self, layer, inputs):
+    def __init__(self, layer: Any, inputs: Sequence[Node]) -> None:
         for n in inputs:
             if not isinstance(n, Node):
                 raise TypeError(checks.wrong(type(layer).__name__, "its inputs and targets", "be nodes", checks.text(n),
                                              'Input("t") makes one'))
         self.layer, self.inputs = layer, inputs
 
-    def connect(self, layer, *nodes):
+    def connect(self, layer: Computes, *nodes: Any) -> Node:
         """The node that ``layer(*nodes)`` stands for; a number or an array among the nodes becomes a constant."""
         return Node(layer, tuple(n if isinstance(n, Node) else Constant(n) for n in nodes))
 
@@ -82,7 +88,7 @@ class Node:
 class Input(Node):
     """A node whose value is an argument of the graph's ``forward``. The name is for messages and drawings."""
 
-    def __init__(self, name=None):
+    def __init__(self, name: str | None = None) -> None:
         if name is not None and not isinstance(name, str):
             raise TypeError(checks.wrong("Input", "name", "be a str or None", repr(name), "an Input takes arrays of any shape"))
         super().__init__(None, ())
@@ -95,7 +101,7 @@ class Input(Node):
 class Constant(Node):
     """A number or an array that takes part in a graph; its gradient is nobody's business."""
 
-    def __init__(self, value):
+    def __init__(self, value: ArrayLike) -> None:
         super().__init__(None, ())
         if checks.as_array(value).dtype.kind not in "fiub":
             raise TypeError(checks.wrong("node", "a constant", "be a number or an array of numbers", checks.text(value)))
@@ -125,7 +131,7 @@ class Select:
         return f"[{self.index}]"
 
 
-def node(layer, *nodes):
+def node(layer: Computes, *nodes: Any) -> Node:
     """The node of a layer without the base class: ``node(MyLayer(W), x)`` is what ``Affine(W, b)(x)`` is for ours."""
     if not hasattr(layer, "forward") or isinstance(layer, type):
         raise TypeError(checks.wrong("node", "layer", "be an object with forward", checks.text(layer)))

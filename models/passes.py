@@ -13,9 +13,9 @@ from .sharing import trainable
 class Pass:
     """``with Pass(model):`` a run through a model.
 
-    BLAS keeps to one thread if the model has convolutions, which have threads of their own. Which
-    layers there are decides, never what was seen before: a training that goes on tomorrow computes
-    what it would have computed today. An error leaves with the layer in which it arose, and without
+    BLAS keeps to one thread, unless the model is small: see common/engine/threads.py. Which layers
+    there are decides, never what was seen before: a training that goes on tomorrow computes what it
+    would have computed today. An error leaves with the layer in which it arose, and without
     this package's frames.
     """
     limit = None
@@ -24,7 +24,7 @@ class Pass:
     def __enter__(self):
         for layer in self.told:
             layer.input_gradient = False
-        if self.model._convolves:
+        if self.model._own_threads:
             self.limit = threads.one_thread()
             self.limit.__enter__()
         return self

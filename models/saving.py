@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ..common import checks
-from ..common.files import write_whole
+from ..common.files import read_arrays, write_arrays
 from ..common.layer import held, is_model, walk
+from ..common.rng import state_for
 
 # Options that count in training alone, or in how a text is read: model and file may differ in them.
 FREE = ("p", "dropout", "momentum", "unbiased", "stateful", "initial_state")
@@ -16,7 +17,6 @@ FREE = ("p", "dropout", "momentum", "unbiased", "stateful", "initial_state")
 
 def save(model, path):
     """See ``Model.save``."""
-    from safetensors.numpy import save
     who = f"{type(model).__name__}.save"
     path = place(who, path)
     check(model)
@@ -35,12 +35,10 @@ def save(model, path):
         state = layer.state if isinstance(layer.state, tuple) else (layer.state,)
         arrays |= {f"{name}.{i}": np.array(part, order="C") for i, part in enumerate(state)
                    if part is not None}
-    # One entry: safetensors writes several in any order, and equal models make equal files.
-    data = save(arrays, metadata={"chainrule": json.dumps(texts, default=lambda a: a.tolist())})
     try:
         if not path.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {path.parent}; make it first")
-        write_whole(path, data)
+        write_arrays(path, arrays, texts)
     except OSError as error:
         raise type(error)(f"{who}: {error}") from error
 
@@ -141,26 +139,14 @@ def buffers(model):
 
 def read(path, who):
     """Arrays and texts of a file that ``save`` wrote, as two dicts."""
-    from safetensors import SafetensorError, safe_open
-    try:
-        with safe_open(place(who, path), framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            texts = file.metadata() or {}
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{who}: there is no file {path}") from error
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{who}: {path} should be a file that save wrote, whole; reading it failed: "
-                         f"{error}") from error
-    if "chainrule" not in texts:
+    arrays, made = read_arrays(who, place(who, path), "save")
+    if made is None:
         raise ValueError(f"{who}: {path} should be a file that save wrote; it names no layers and "
                          "options")
-    try:
-        made = json.loads(texts["chainrule"])
-        if not {"layers", "options"} <= made.keys() or \
-                not all(isinstance(part, dict) for part in made.values()):
-            raise ValueError("its text is not a dict of dicts with layers and options")
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{who}: {path} is damaged, its metadata cannot be read: {error}") from error
+    if not isinstance(made, dict) or not {"layers", "options"} <= made.keys() or \
+            not all(isinstance(part, dict) for part in made.values()):
+        raise ValueError(f"{who}: {path} is damaged, its metadata cannot be read: its text is not "
+                         "a dict of dicts with layers and options")
     return arrays, made
 
 
@@ -212,12 +198,7 @@ def restored(who, name, value, saved):
     """A buffer's value as it was saved: a new array or number, a generator's state; ValueError for
     one that does not fit."""
     if isinstance(value, np.random.Generator):
-        try:
-            type(value.bit_generator)(0).state = saved
-        except (TypeError, ValueError, KeyError, OverflowError, AttributeError) as error:
-            raise ValueError(f"{who} {name} is not the state of a {saved.get('bit_generator')} "
-                             f"generator: {error!r}") from error
-        return saved
+        return state_for(who, name, value, saved)
     if not isinstance(value, np.ndarray):
         return type(value)(saved.tolist())
     if value.dtype.kind == "f":

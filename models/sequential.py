@@ -1,5 +1,8 @@
 """A chain of layers."""
+from typing import Any
+
 from ..common.layer import Layer
+from ..common.types import ArrayLike, Computes, Inputs, Penalty
 from ..layers.losses import Loss
 from .freezing import first_that_learns
 from .model import Model
@@ -10,12 +13,12 @@ from .passes import Backward, Forward, in_batches, predicting
 class Sequential(Model):
     """Layers in a row: y = f_n(... f_2(f_1(x))).
 
-    Backward is the chain rule read from the right. With the Jacobians J_i = ∂f_i/∂f_{i-1},
+    Backward is the chain rule. With f_0 = x and the Jacobians J_i = ∂f_i/∂f_{i-1},
 
-        dL/dx = dL/dy J_n ... J_2 J_1
+        dL/dx = (((dL/dy J_n) J_{n-1}) ... ) J_1
 
-    is multiplied out from the left, one row vector times one Jacobian at a time: each layer's backward, last layer
-    first.
+    a row vector times one Jacobian at a time, the last layer's first. Layer i's backward(dout) returns dout J_i, without
+    making J_i.
 
     Sequential(*layers, loss=None, penalty=None); loss is a loss layer, penalty an L1 or L2. Any object with forward,
     backward, params and grads will do as a layer, a Sequential too. One training step, in full:
@@ -44,7 +47,9 @@ class Sequential(Model):
     Raises TypeError for what is no layer and for a loss among them, ValueError for one layer used twice.
     """
 
-    def __init__(self, *layers, loss=None, penalty=None):
+    def __init__(
+        self, *layers: Computes, loss: Computes | None = None, penalty: Penalty | None = None
+    ) -> None:
         who = type(self).__name__
         for i, layer in enumerate(layers):
             if isinstance(layer, (list, tuple)):
@@ -54,12 +59,12 @@ class Sequential(Model):
         super().__init__(layers, loss, penalty)
         self.find_lowest()
 
-    def find_lowest(self):
+    def find_lowest(self) -> None:
         # Nobody reads a gradient from below the first layer that learns.
         self._first = first_that_learns(self.layers)
         self._lowest = [layer for layer in self.layers[self._first:self._first + 1] if isinstance(layer, Layer)]
 
-    def forward(self, x, t=None, weight=None):
+    def forward(self, x, t=None, *, weight=None):
         """The output of x or, with targets t, the loss: a float, penalty included; ``weight``: how
         much each row counts in it."""
         with Forward(self, t is not None):
@@ -80,13 +85,15 @@ class Sequential(Model):
                 dout = layer.backward(dout)
         return dout if run.wanted else None
 
-    def predict(self, x, batch_size=None):
+    def predict(self, x: ArrayLike, batch_size: int | None = None) -> Any:
         """The output in evaluation mode, ``batch_size`` samples at a time, without a trace: caches are empty
         afterwards, flags, running statistics and generators as they were, also when it fails."""
         with predicting(self):
             return in_batches(self, self.forward, (x,), batch_size)
 
-    def vertices_and_edges(self, values=False, x=None):
+    def vertices_and_edges(
+        self, values: bool = False, x: Inputs | None = None
+    ) -> tuple[list[Any], list[tuple[int, int]]]:
         """What ``plotting.draw`` draws."""
         from .vertices import vertices_and_edges
         a, t = Input("x"), Input("t")

@@ -182,7 +182,7 @@ FORMULAS = {
     **dict.fromkeys(("Embedding", "PositionalEncoding"), lambda layer, y, x: 0),
     **dict.fromkeys(("RNNCell", "LSTMCell", "GRUCell"),
                     lambda layer, y, x, *state: x[0] * sum(W.size for W in layer.params[:2])),
-    "OverTime": lambda layer, y, x, mask=None: x[0] * x[1] * sum(W.size for W in layer.params[:2]),
+    "Recurrent": lambda layer, y, x, mask=None: x[0] * x[1] * sum(W.size for W in layer.params[:2]),
     "Bidirectional": lambda layer, y, x, mask=None: x[0] * x[1] * sum(W.size for W in layer.params if W.ndim > 1),
     "Attention": lambda layer, y, q, k, v, mask=None: math.prod(q[:2]) * k[1] * (q[2] + v[2]),
     "MultiHeadAttention": lambda layer, y, q, k=None, mask=None: (

@@ -58,7 +58,7 @@ class RMSProp(Optimizer):
         super().__init__(lr)
         self.decay = self._number("decay", decay, **FRACTION)
         self.eps = self._number("eps", eps, **POSITIVE)
-        self.centered = checks.flag("RMSProp", "centered", centered)
+        self.centered = checks.flag(type(self).__name__, "centered", centered)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,19 +109,19 @@ class AdaDelta(Optimizer):
 
 
 class Adam(Optimizer):
-    """Momentum and RMSProp in one, with both means right from the first step:
+    """Momentum and RMSProp in one, with both means unbiased from the first step:
 
         m <- beta1 m + (1 - beta1) g           m̂ = m / (1 - beta1^t)
         v <- beta2 v + (1 - beta2) g²          v̂ = v / (1 - beta2^t)
         W <- W - lr m̂ / (√v̂ + eps)
 
-    t being the number of the step, from 1. m and v are running means of g and g² that start at zero: after t steps the
-    weights of all gradients so far sum to 1 - beta^t, and m̂ and v̂ are divided by that. A step is seldom longer than
-    lr, whatever the scale of the gradients. Where a gradient names its rows, as an Embedding's does, m and v are kept in
-    another form (common/engine/lazy.py).
+    t being the number of the step, from 1: ``self.step`` in the code, where W is p. m and v are running means of g and g²
+    that start at zero: after t steps the weights of all gradients so far sum to 1 - beta^t, and m̂ and v̂ are divided by
+    that. A step is seldom longer than lr, whatever the scale of the gradients. (For a gradient that says which of its rows
+    are not zero, an Embedding's, m and v are kept in another form: common/engine/lazy.py.)
 
-    With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), stands in the place of v in v̂: a rate that has
-    fallen does not rise again, and a rare large gradient is not forgotten.
+    With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), stands in the place of v in v̂: a rare large
+    gradient is not forgotten.
 
     Kingma and Ba 2015, Adam: A Method for Stochastic Optimization; amsgrad: Reddi, Kale and Kumar 2018, On the
     Convergence of Adam and Beyond.
@@ -147,7 +147,7 @@ class Adam(Optimizer):
 
     @property
     def lazy(self) -> Any:
-        return None if self.amsgrad else lazy               # v may fall below v_max in any row
+        return None if self.amsgrad else lazy               # v_max is no decayed sum, as lazy.py needs it
 
     def rule(self, lr, p, g, m, v, v_max=None):
         m *= self.beta1
@@ -156,8 +156,9 @@ class Adam(Optimizer):
         v += (1 - self.beta2) * (g * g)
         if self.amsgrad:
             v = np.maximum(v_max, v, out=v_max)
-        c1, c2 = 1 - self.beta1 ** self.step, 1 - self.beta2 ** self.step
-        p -= lr / c1 * m / (np.sqrt(v / c2) + self.eps)
+        m_hat = m / (1 - self.beta1 ** self.step)
+        v_hat = v / (1 - self.beta2 ** self.step)
+        p -= lr * m_hat / (np.sqrt(v_hat) + self.eps)
 
 
 class AdamW(Adam):

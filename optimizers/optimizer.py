@@ -12,6 +12,7 @@ from ..common.types import Array, ArrayLike, Arrays, Rate
 
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
 AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}
+LONG = 10_000           # entries from which BLAS uses its threads for a sum of squares; NumPy's einsum never does
 FRACTION = {"low": 0.0, "high": math.nextafter(1.0, 0.0), "expected": "be a number of at least 0 and below 1"}
 
 
@@ -69,7 +70,8 @@ class Optimizer:
         self._held: Any = None                          # the arrays of the first update: all params, then all grads
         self._lazily: set[int] = set()                  # the numbers of the parameters whose state is kept as ``lazy`` does
         self._keys: Any = None                          # of the dicts of the first update, if dicts they were
-        self._flat: Any = None                          # the gradients to look through for NaN, as vectors
+        self._flat: Any = None                          # the gradients to look through for NaN, as vectors, the short
+        self._long: Any = None                          # and the long ones
         self._rowwise: Any = None                       # those that name their rows
         self._by_rows: Any = None                       # (param, grad, *state) where the gradient names its rows; what drifts
         self._pieces: Any = None                        # views of params, grads and state; None: to be cut at the next update
@@ -106,7 +108,9 @@ class Optimizer:
             self._bind(params, grads, frozen)
         taken = [rows_of(g) for g in self._rowwise]          # dense, but 0 outside of these rows
         with np.errstate(over="ignore", invalid="ignore"):
-            total = sum([g.dot(g) for g in self._flat]) + sum([np.vdot(rows, rows) for rows in taken])
+            total = sum([g.dot(g) for g in self._flat])
+            for g in self._long + taken:
+                total += np.einsum("i,i", g.ravel(), g.ravel())
         if not total < math.inf:
             self._refuse(grads)
         self.step += 1
@@ -176,7 +180,7 @@ class Optimizer:
 
     def __getstate__(self):
         """A copied or pickled optimizer is bound to no arrays: its pieces would be views of nothing."""
-        return {**vars(self), "_held": None, "_pieces": None, "_by_rows": None, "_flat": None, "_rowwise": None}
+        return {**vars(self), "_held": None, "_pieces": None, "_by_rows": None, "_flat": None, "_long": None, "_rowwise": None}
 
     def _number(self, name, value, **limits):
         return checks.number(type(self).__name__, name, value, **limits)
@@ -194,7 +198,8 @@ class Optimizer:
         self._rowwise = [g for g in learning if hasattr(g, "rows")]     # all in _by_rows, or none
         dense = [np.asarray(g) for g in learning if not hasattr(g, "rows")]
         dense = [(g, g.ravel("K")) for g in dense]
-        self._flat = [flat for g, flat in dense if np.may_share_memory(g, flat)]
+        flat = [flat for g, flat in dense if np.may_share_memory(g, flat)]
+        self._flat, self._long = [g for g in flat if g.size <= LONG], [g for g in flat if g.size > LONG]
         self._rowwise += [Whole(g) for g, flat in dense if not np.may_share_memory(g, flat)]
         for i, (p, g) in enumerate(zip(params, grads)):
             by_rows = i not in frozen and hasattr(g, "rows") and bool(self.skips_zeros or self.lazy)

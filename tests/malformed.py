@@ -5,6 +5,7 @@ raised by a ``raise`` of chainrule's own, with a message that names what was cal
 Then nothing that was passed has changed. ``python -m tests.malformed --calls 20000`` tries so many of all there are.
 """
 import argparse
+import atexit
 import contextlib
 import copy
 import dis
@@ -14,6 +15,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import sys
@@ -256,8 +258,15 @@ def of_optimizers():
     right("clip_gradients", optimizers.clip_gradients, [g], 1.0)
 
 
-HELD = tempfile.TemporaryDirectory(prefix="malformed")          # removed when this process ends
-FOLDER = HELD.name
+FOLDER = tempfile.mkdtemp(prefix="malformed")
+
+
+@atexit.register
+def clear(owner=os.getpid()):                     # noqa: B008 (a forked child shares the folder, and leaves it)
+    if os.getpid() == owner:
+        shutil.rmtree(FOLDER, ignore_errors=True)
+
+
 
 
 def written(name, content):

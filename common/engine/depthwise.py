@@ -30,7 +30,7 @@ def weight_gradient(x, W, dy, stride, pads, dilation):
 
 def pieces(x, W, y, stride, pads, dilation):
     """(runs, y) for a few images at a time: the runs (..., KH, KW, i) that belong to the runs y (..., i)."""
-    (N, C, H, width), (top, bottom), (left, right) = x.shape, *pads
+    (N, C, H, width), ((top, bottom), (left, right)) = x.shape, pads
     (OH, OW), (KH, KW), (SH, SW), (DH, DW) = y.shape[1:3], W.shape[2:], stride, dilation
     for images in portions(slice(0, N), x.nbytes // N, CACHE // 4):
         part = channels_last(x[images])

@@ -6,6 +6,7 @@ loop remains one product a step, h Wh on the way there and dq Whᵀ on the way b
 """
 import numpy as np
 
+from .. import checks
 from ..functions import sigmoid
 from .products import column_sums, product, rows
 
@@ -170,3 +171,21 @@ def blocks(a, count):
     """Views of ``count`` equal blocks of columns: (..., count · H) as ``count`` arrays (..., H)."""
     H = a.shape[-1] // count
     return [a[..., k * H:(k + 1) * H] for k in range(count)]
+
+
+def stacked(layer, state, N, name):
+    """A state, h or the tuple (h, c), as one new array (S, N, H); None stands for zeros."""
+    who, names, (Wx, Wh) = type(layer).__name__, layer.state_names, layer.params[:2]
+    array = np.zeros((len(names), N, len(Wh)), Wx.dtype)
+    if len(names) > 1 and state is not None and not (isinstance(state, (tuple, list)) and len(state) == len(names)):
+        got = type(state).__name__ + (f" of length {len(state)}" if isinstance(state, (tuple, list)) else "")
+        raise TypeError(checks.wrong(who, name, f"be a tuple ({', '.join(names)})", got))
+    for row, part in zip(array, (state,) if len(names) == 1 else state or ()):
+        if part is not None:
+            row[...] = checks.array(who, name, part, Wx.dtype, row.shape)
+    return array
+
+
+def single(state):
+    """A state of one part as that part, of several as a tuple."""
+    return state[0] if len(state) == 1 else tuple(state)

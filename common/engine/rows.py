@@ -2,6 +2,15 @@
 import numpy as np
 
 
+def forgetting(name):
+    """The method ``name`` of arrays, which writes in place."""
+    def method(self, *arguments, **options):
+        forget(self)
+        return getattr(np.ndarray, name)(self, *arguments, **options)
+    method.__name__ = name
+    return method
+
+
 class RowGradient(np.ndarray):
     """A gradient (V, D) that is zero except in some rows: a true dense array that also carries ``rows``.
 
@@ -76,16 +85,7 @@ class RowGradient(np.ndarray):
         forget(self)
         super().__setitem__(key, value)
 
-    def forgetting(name):
-        """The method ``name`` of arrays, which writes in place."""
-        def method(self, *arguments, **options):
-            forget(self)
-            return getattr(np.ndarray, name)(self, *arguments, **options)
-        method.__name__ = name
-        return method
-
     put, fill, sort, partition, setfield, byteswap = map(forgetting, ("put", "fill", "sort", "partition", "setfield", "byteswap"))
-    del forgetting
 
     @property
     def flat(self):

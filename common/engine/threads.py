@@ -8,8 +8,10 @@ There are as many threads as BLAS may use (``OPENBLAS_NUM_THREADS``, the package
 processor). Little work stays where it is, for to wake a thread takes time.
 
 BLAS's threads and ours do not go together: BLAS's wait awake, some 25 ms, for the next product, each on a processor where
-one of ours should run. So BLAS is kept to one thread while ours work, and for whole passes through a model that has
-layers which use ours; ``product`` (products.py) then spreads the other layers' large products.
+one of ours should run. Nor do BLAS's threads and other programs: beside two busy processes a step of a Transformer took ten
+times as long with BLAS's threads as with ours, which sleep while they wait, and a small VGG's twenty times
+(tests/benchmarks/threads.py). So BLAS is kept to one thread for whole passes through a model, unless it is so small that
+no product would be shared out, and ``product`` (products.py) spreads the large ones among our own.
 """
 import os
 import threading
@@ -20,12 +22,13 @@ from queue import SimpleQueue
 
 from threadpoolctl import ThreadpoolController
 
+SMALL = 1 << 10        # entries of a weight; a model all of whose matrices are smaller has no product worth a thread
 WORTH = 1 << 22        # multiplications in a matrix product, some 0.2 ms, that each thread should have to do at least
 LATE = 1 << 21         # those that are done elsewhere before a thread that slept begins
 
 limiting, working = threading.Lock(), threading.Lock()      # BLAS is kept to one thread; our threads are at work
 allowed = 0            # while ``limiting``: how many threads BLAS may use otherwise
-helpers = []           # for each thread of ours the queue of what it is to do
+helpers: list[SimpleQueue] = []      # for each thread of ours the queue of what it is to do
 
 
 def spread(job, count, work):

@@ -4,10 +4,13 @@ import inspect
 import re
 import time
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ..common.rng import generator
+from ..common.types import Seed
 from . import conduct, inplace
 from .bounded import TimeUp, Watchdog
 from .conduct import finding
@@ -22,7 +25,9 @@ LIMIT = 5.0           # seconds for one forward or backward
 SEARCH = 12.0         # seconds of computing for measuring again beside kinks, and for naming what is wrong
 
 
-def check_gradients(layer, *inputs, gradient=None, rng=None):
+def check_gradients(
+    layer: Any, *inputs: Any, gradient: Callable[..., Any] | None = None, rng: Seed = None
+) -> GradientReport:
     """Compare a layer's hand-written backward with numerical derivatives, and say which mistake it makes.
 
     ``layer`` is any object with ``forward(*inputs)`` and ``backward(dout)``, and, if it has parameters,

@@ -54,7 +54,7 @@ class Recording(np.ndarray):
         except ValueError:
             self.attempt = np.array(value, np.float64)
 
-    def __iadd__(self, value):
+    def __iadd__(self, value):  # type: ignore[misc]
         try:
             return super().__iadd__(value)
         except ValueError:

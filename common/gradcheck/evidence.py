@@ -28,13 +28,13 @@ class Evidence:
     douts: np.ndarray
     noise: float                    # the size of rounding errors in G
     m: object = None
-    kinked: np.ndarray = None       # (*value.shape) where the one-sided differences disagree
-    J: np.ndarray = None            # (y.size, value.size)
+    kinked: np.ndarray | None = None # (*value.shape) where the one-sided differences disagree
+    J: np.ndarray | None = None     # (y.size, value.size)
     index: int = 0
     param: bool = False
     unit: bool = False
     facts: dict = field(default_factory=dict)
-    slack: np.ndarray = 0.0         # as value: half of what the one-sided differences differ by, where that is next to nothing
+    slack: np.ndarray | float = 0.0 # as value: half what one-sided differences differ by, if tiny
 
     @property
     def weight(self):
@@ -68,7 +68,7 @@ class Measurement:
     missing: list  # (where, largest numerical entry, is it a parameter) of gradients that did not come
     error: object = None            # backward's exception
     sampled: bool = False
-    backwards: list = None          # what came back for each random draw
+    backwards: list | None = None   # what came back for each random draw
     end: float = np.inf             # when to stop looking for the mistake
 
     @property

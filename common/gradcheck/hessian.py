@@ -1,8 +1,11 @@
 """Second derivatives without the matrix: Hessian times vector, and what Krylov methods make of it."""
+from typing import Any
+
 import numpy as np
 
 from ..common import checks
 from ..common.layer import Layer, walk
+from ..common.types import Array, ArrayLike, Inputs, Model
 from .copying import float64_copy
 
 EPS = np.finfo(np.float64).eps
@@ -10,7 +13,7 @@ FIRST, SHRINK, TRIALS = 3e-5, 8, 6          # steps from 3e-5 down to 1e-9 of th
 AGREE, GIVE_UP = 1e-8, 1e-3                 # how well a step and its half agree, relative to the product
 
 
-def hessian_vector_product(model, x, t, v):
+def hessian_vector_product(model: Model, x: Inputs, t: Inputs | None, v: ArrayLike) -> Array:
     """H v for the Hessian H = ∂²L/∂θ∂θᵀ of the loss L = ``model.forward(x, t)``, penalty included; H is never formed.
 
     Shapes: θ (P,): all of ``model.params`` in order, each row by row, one after the other; v (P,); H v (P,), in
@@ -48,7 +51,7 @@ def hessian_vector_product(model, x, t, v):
     return Products("hessian_vector_product", model, x, t)(v)
 
 
-def HessianOperator(model, x, t):
+def HessianOperator(model: Model, x: Inputs, t: Inputs | None) -> Any:
     """The Hessian of ``model.forward(x, t)`` as a ``scipy.sparse.linalg.LinearOperator`` (P, P).
 
     Krylov methods ask of a matrix only its products with vectors: ``H @ v`` is ``hessian_vector_product(model, x, t, v)``,

@@ -1,12 +1,14 @@
 """Which layer of a model is wrong, and which inputs to check a layer with."""
 import contextlib
 import itertools
+from typing import Any
 
 import numpy as np
 
 from ..common.functions import softmax
 from ..common.layer import reset_states
 from ..common.rng import generator
+from ..common.types import Array, Computes, Seed
 from .check import as_layer, check_gradients, quiet
 from .copying import float64_copy, reachable
 from .numerical import forwarding
@@ -14,7 +16,7 @@ from .report import GradientReport
 from .subject import is_layer
 
 
-def locate(model, *inputs, rng=None):
+def locate(model: Computes, *inputs: Any, rng: Seed = None) -> GradientReport:
     """The report on the first wrong layer of a model, in the order in which forward calls them; a true report
     if there is none.
 
@@ -42,7 +44,7 @@ def locate(model, *inputs, rng=None):
     originals = leaves(model)
     with quiet():
         copy, = float64_copy(model)
-        calls = []
+        calls: list[Any] = []
         for i, layer in enumerate(leaves(copy)):
             with contextlib.suppress(AttributeError):             # an object with slots cannot be listened to
                 layer.forward = listener(layer.forward, i, calls)
@@ -77,7 +79,7 @@ def leaves(model):
     return [o for o in inner if not any(p is not o and is_layer(p) for p in reachable(o))]
 
 
-def example_inputs(layer, rng=None):
+def example_inputs(layer: Computes, rng: Seed = None) -> tuple[Array, ...]:
     """Inputs for ``check_gradients`` that show mistakes: a tuple of arrays that the layer accepts.
 
     Sizes are distinct primes, so that a wrong transpose fails by its shape; there are seven samples, for two
@@ -97,11 +99,11 @@ def example_inputs(layer, rng=None):
     rows = params[0].shape[0] if params and params[0].ndim == 2 else 5
     widths = list(dict.fromkeys(n for p in params for n in p.shape)) or [5]
     channels = list(dict.fromkeys([n for p in kernels for n in (p.shape[1] * groups, len(p))] + [3]))
-    vectors = [(7, D) for D in widths] + [(5, 3, D) for D in widths]
+    vectors: list[Any] = [(7, D) for D in widths] + [(5, 3, D) for D in widths]
     images = [(5, C, 7, 11) for C in channels] + [(5, C, 13) for C in channels[:-1]]
     large = [(3, channels[0], *size) for size in [(17, 19)] + [(n, n) for n in range(5, 29)]]
     usual = images + vectors if kernels else vectors + images
-    draws = {
+    draws: dict[str, Any] = {
         "normal": lambda shape: rng.normal(size=shape),
         "positive": lambda shape: rng.uniform(0.5, 2, shape),
         "shares": lambda shape: softmax(rng.normal(size=shape)),
@@ -109,7 +111,7 @@ def example_inputs(layer, rng=None):
         "bits": lambda shape: rng.integers(0, 2, shape),
         "labels": lambda shape: np.resize(np.arange(min(3, shape[-1])), shape[:-1]),
     }
-    candidates = [                              # what each input is, and its shape; a single shape is that of all
+    candidates: list[Any] = [       # what each input is, and its shape; a single one is that of all
         *itertools.product(["normal"], usual),
         ("ids", (7, 3)),
         *itertools.product(["normal labels", "normal normal", "normal bits"], usual),
@@ -126,7 +128,7 @@ def example_inputs(layer, rng=None):
         inputs = tuple(draws[kind](shape) for kind, shape in zip(kinds.split(), itertools.cycle(shapes)))
         with contextlib.suppress(Exception), quiet():
             reset_states(copy)
-            if np.isfinite(np.asarray(copy.forward(*(x.copy() for x in inputs)), float)).all():
+            if np.isfinite(np.asarray(copy.forward(*(x.copy() for x in inputs)), np.float64)).all():
                 return inputs
             copy, = float64_copy(layer)         # the last one may have kept what is not finite
     raise ValueError(

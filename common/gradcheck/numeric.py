@@ -3,6 +3,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.layer import Layer
+from ..common.types import Computes
 from .numerical import columns, forwarding
 from .subject import Subject
 
@@ -27,7 +28,7 @@ class Numeric(Layer):
     array([ 3., 12.])
     """
 
-    def __init__(self, layer):
+    def __init__(self, layer: Computes) -> None:
         super().__init__()
         self.layer = forwarding("Numeric", layer)
         self.layers = (layer,)

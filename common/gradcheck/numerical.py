@@ -1,14 +1,19 @@
 """Derivatives by trying: change one entry a little and see what the function does."""
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 
 from ..common import checks
+from ..common.types import Array, ArrayLike, Computes
 
 STEP = np.finfo(np.float64).eps ** (1 / 3)  # 6e-6: rounding error eps/h and truncation error h² balance there
 
 
-def numerical_gradient(f, x, dout=None, eps=None):
+def numerical_gradient(
+    f: Callable[[Array], ArrayLike], x: ArrayLike, dout: ArrayLike | None = None,
+    eps: float | None = None,
+) -> Array:
     """The gradient of f at x, or of Σ dout · f(x) where f gives an array, by central differences in float64:
 
         ∂f/∂x_i ≈ (f(x + h e_i) - f(x - h e_i)) / 2h
@@ -89,7 +94,7 @@ def columns(f, x, eps=None, entries=None):
         yield (up - down) / (above - below)
 
 
-def jacobian(layer, x, numerical=False):
+def jacobian(layer: Computes, x: ArrayLike, numerical: bool = False) -> Array:
     """The matrix ∂y/∂x (y.size, x.size) of a layer of one input, entries in row-major order.
 
     From the layer's own backward, one unit upstream gradient e_k at a time: row k is backward(e_k); or, with
@@ -112,9 +117,10 @@ def jacobian(layer, x, numerical=False):
     from .subject import Subject
     numerical = checks.flag("jacobian", "numerical", numerical)
     subject = Subject(forwarding("jacobian", layer, backward=not numerical), (checks.array("jacobian", "x", x, np.float64),))
-    x, y = subject.inputs[0], subject.output()
+    given, y = subject.inputs[0], subject.output()
     if numerical:
-        return np.stack([c.reshape(-1) for c in columns(lambda x: subject.output((x,)), x.copy())], axis=1)
+        slopes = columns(lambda x: subject.output((x,)), given.copy())
+        return np.stack([c.reshape(-1) for c in slopes], axis=1)
     rows = []
     for k in range(y.size):
         dout = np.zeros(y.size)
@@ -122,7 +128,8 @@ def jacobian(layer, x, numerical=False):
         found = subject.gradients(dout)
         if found.error is not None:
             raise found.error
-        rows.append(checks.array("jacobian", "backward(dout)", found.inputs[0], np.float64, x.shape).reshape(-1))
+        dx = checks.array("jacobian", "backward(dout)", found.inputs[0], np.float64, given.shape)
+        rows.append(dx.reshape(-1))
     return np.array(rows)
 
 

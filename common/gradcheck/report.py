@@ -1,5 +1,6 @@
 """What a gradient check found, for people: as text, and as HTML in a notebook."""
 import html
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,26 +33,29 @@ class GradientReport:
     notebook it is a table with a picture of the wrong entries.
     """
 
-    def __init__(self, name, findings=(), notes=(), checked=()):
+    def __init__(
+        self, name: str, findings: Iterable[Finding] = (), notes: Iterable[str] = (),
+        checked: Iterable[str] = (),
+    ) -> None:
         who, self.name = "GradientReport", name
-        self.findings = checks.items(who, "findings", findings, "findings")
-        self.notes = checks.items(who, "notes", notes, "notes")
-        self.checked = checks.items(who, "checked", checked, "names")
+        self.findings: list[Finding] = checks.items(who, "findings", findings, "findings")
+        self.notes: list[str] = checks.items(who, "notes", notes, "notes")
+        self.checked: list[str] = checks.items(who, "checked", checked, "names")
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         return all(f.code in NOTES for f in self.findings)
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self.ok
 
     @property
-    def codes(self):
+    def codes(self) -> list[str]:
         """The codes of the findings, in order, each once."""
         return list(dict.fromkeys(f.code for f in self.findings))
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         if self.ok:
             return f"gradients right ({', '.join(self.checked)})"
         return "1 finding" if len(self.findings) == 1 else f"{len(self.findings)} findings, likeliest first"
@@ -66,7 +70,7 @@ class GradientReport:
     def __str__(self):
         return printable(self.text())
 
-    def text(self):
+    def text(self) -> str:
         lines = [f"{self.name}: {self.verdict}"]
         hinted = set()
         for f in self.findings:

@@ -6,6 +6,7 @@ import inspect
 import sys
 import textwrap
 import types
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ class Place:
     parent: ast.AST
     field: str
     index: int | None
-    values: list = ()
+    values: Sequence = ()
     upstream: bool = False
 
     @property

@@ -19,7 +19,8 @@ class History:
     A column is an array that grows and otherwise behaves as a list; what a row lacks is nan.
 
     ``steps`` has a row per update: ``step`` (from 1), ``epoch`` (a fraction), ``loss``, ``lr``, and
-    ``grad_norm`` when gradients are clipped. ``epochs`` has a row per epoch: ``epoch`` (from 1),
+    ``grad_norm`` when gradients are clipped. ``epochs`` has a row per epoch: ``epoch`` (from 1, in
+    a second fit from where the first one ended),
     ``loss`` (mean over its samples) and the metrics, then the same for the validation data with
     ``val_`` in front. ``history["val_loss"]`` is short for ``history.epochs["val_loss"]``.
 
@@ -31,9 +32,10 @@ class History:
     History(1 epoch: loss 0.5, val_loss 0.75)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: int = 0) -> None:
         self.steps: dict[str, Column] = {}
         self.epochs: dict[str, Column] = {}
+        self.earlier = earlier        # how many epochs there were before, in earlier calls of fit
 
     def add_step(self, **row: float) -> None:
         add(self.steps, row)
@@ -110,6 +112,7 @@ class History:
     def __repr__(self) -> str:
         last = [f"{name} {self[name][-1]:.4g}" for name in self if name != "epoch"]
         number = f"{len(self)} epoch{'s' * (len(self) != 1)}"
+        number += f" after {self.earlier} of an earlier fit" * (self.earlier > 0)
         return f"History({number}: {', '.join(last)})" if last else f"History({number})"
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from ..common.layer import evaluation, reset_states
 from ..common.metrics import accuracy
-from ..common.types import ArrayLike, Inputs, Metric, Model, Seed, UpdateRule
-from . import answers, arguments
+from ..common.types import ArrayLike, Inputs, Metric, Model, PathLike, Seed, UpdateRule
+from . import answers, arguments, checkpoint
 from .batches import batches as minibatches
 from .data import sample_weights
 from .history import History
 from .measures import Measures
 from .progress import Progress
+from .run import Run
 from .step import Step
 
 
@@ -50,6 +51,8 @@ class Trainer:
         self.model, self.optimizer = model, optimizer
         self.metrics = arguments.named(metrics)
         self.history = History()
+        self.run: Run | None = None                   # the fit under way
+        self.resumed: dict | None = None              # what ``resume`` has left for the next fit
 
     def fit(
         self,
@@ -74,6 +77,8 @@ class Trainer:
     ) -> History:
         """Train for ``epochs`` passes over the samples, each in a new order; returns the History.
 
+        A second call trains for ``epochs`` more, whose numbers go on from the first one's.
+
         x: an array of samples or, for a model of several inputs, a tuple of them; t: their
             targets. Of several targets all but the last stand in x, after the inputs:
             ``fit((x, t1), t2)``.
@@ -82,7 +87,7 @@ class Trainer:
             ((x, t, x_mask), t_mask).
         max_grad_norm: gradients are clipped to this norm (see clip_gradients).
         callbacks: functions called after each epoch with this trainer; one that returns True
-            ends the training.
+            ends the training. EarlyStopping, ReduceOnPlateau and Checkpoint are such.
         rng: a Generator, a seed or None, for the shuffling.
         batches: in place of x and t a function that yields an epoch's batches in order, each a
             tuple (x, ..., t). It is called anew for each epoch:
@@ -114,33 +119,31 @@ class Trainer:
         fit = arguments.Fit(self.model, x, t, epochs, batch_size, validation_data,
                             max_grad_norm, callbacks, rng, batches, accumulate, progress, drop_last,
                             steps_per_epoch, validation_split, class_weight, sample_weight, augment)
-        self.history = History()
-        with arguments.frozen(self.model, freeze), closing(Progress(fit)) as bar:
-            for epoch in range(1, fit.epochs + 1):
+        with (arguments.frozen(self.model, freeze), closing(Run(self, fit)) as run,
+              closing(Progress(fit, run.batches)) as bar):
+            for epoch in run.epochs():
                 bar.begin(epoch)
-                row = {"epoch": epoch} | self._epoch(epoch, fit, bar)
+                row = {"epoch": epoch} | self._epoch(epoch, run, bar)
                 if fit.validation_data is not None:
                     x, t = fit.validation_data
                     scores = self.evaluate(x, t, sample_weight=fit.validation_weight)
                     row |= {f"val_{name}": value for name, value in scores.items()}
                 self.history.add_epoch(**row)
                 bar.end(row)
-                stop = [answers.stops(call(self), i) for i, call in enumerate(fit.callbacks)]
-                if any(stop):
-                    break
+                run.after_epoch()
         return self.history
 
-    def _epoch(self, epoch, fit, bar):
+    def _epoch(self, epoch, run, bar):
         """One pass over the batches, from fresh recurrent states; returns its loss and metrics.
 
         A training step has three lines: forward, backward, update; with ``accumulate`` the update
         waits for the gradients of several batches.
         """
-        model, optimizer, step = self.model, self.optimizer, Step(self, fit, epoch, bar)
-        for layer in fit.recurrent:
+        model, optimizer, step = self.model, self.optimizer, Step(self, run.fit, epoch, bar)
+        for layer in run.fit.recurrent:
             layer.reset_state()
         with self.history.in_epoch(epoch):
-            for group in fit.groups(epoch):
+            for group in run.groups(step):
                 for batch, weight in group:
                     loss = step.checked(model.forward(*batch, **weight), batch)
                     model.backward()
@@ -148,6 +151,17 @@ class Trainer:
                 with step:
                     optimizer.update(model.params, model.grads)
         return step.measures.summary()
+
+    def resume(self, path: PathLike) -> Trainer:
+        """Go back to where a ``Checkpoint`` was written: weights, optimizer and history at once,
+        the rest when ``fit`` is called. Called with the same arguments as before, it goes on up to
+        ``epochs`` in total, and ends bit for bit as if there had been no break.
+
+        Raises ValueError, with nothing changed, for a file that is not whole or not a checkpoint,
+        and for another model or optimizer; ``fit`` does so for other callbacks and generators.
+        """
+        self.resumed = checkpoint.resume(self, path)
+        return self
 
     def evaluate(self, x: Inputs, t: ArrayLike, batch_size: int = 256,
                  sample_weight: ArrayLike | None = None) -> dict[str, float]:

@@ -52,3 +52,9 @@ def whole(text):
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"should be a whole number, 0 or larger, got {text!r}")
     return int(text)
+
+
+def table(rows):
+    """Names and what they are, as the lines of a help text."""
+    width = max(map(len, rows))
+    return "".join(f"  {name:{width}}  {what}\n" for name, what in rows.items())

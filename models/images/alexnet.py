@@ -1,7 +1,10 @@
 """AlexNet, the network that made images the field of deep learning."""
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from ...common.rng import generator
+from ...common.types import Seed
 from ...layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
 from ..sequential import Sequential
 from .features import fits, image_after, image_shape
@@ -23,10 +26,12 @@ class AlexNet(Sequential):
     (256, 4096)
     """
 
-    def __init__(self, input_shape=(3, 227, 227), classes=1000, rng=None):
+    def __init__(
+        self, input_shape: Sequence[int] = (3, 227, 227), classes: int = 1000, rng: Seed = None
+    ) -> None:
         input_shape, rng = image_shape("AlexNet", input_shape, classes), generator("AlexNet", rng)
         small = min(input_shape[1:]) < 63
-        first = dict(size=3, padding=1) if small else dict(size=11, stride=4)
+        first: dict[str, Any] = dict(size=3, padding=1) if small else dict(size=11, stride=4)
         layers = [Convolution.init(input_shape[0], 96, **first, rng=rng), ReLU()]
         for n_in, n_out, size, pool in ((96, 256, 5, True), (256, 384, 3, True), (384, 384, 3, False), (384, 256, 3, False)):
             if pool and fits(3, image_after(layers, input_shape)):

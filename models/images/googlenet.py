@@ -1,7 +1,10 @@
 """GoogLeNet: blocks of parallel branches."""
+from collections.abc import Sequence
+from typing import Any
 
 from ...common import checks
 from ...common.rng import generator
+from ...common.types import Seed
 from ...layers import Affine, Concatenate, Convolution, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
 from ..graph import Graph
 from ..node import Input, through
@@ -25,7 +28,7 @@ class Inception(Graph):
     """The block that ``inception`` makes."""
 
 
-def inception(channels, filters, rng=None):
+def inception(channels: int, filters: Sequence[Any], rng: Seed = None) -> Inception:
     """A block (N, channels, H, W) -> (N, sum of the filters, H, W): four ways to look at the image, side by side.
 
     ``filters`` = (a, (b, c), (d, e), f): a of 1 x 1; c of 3 x 3 behind b of 1 x 1; e of 5 x 5 behind d of 1 x 1; f of
@@ -61,7 +64,10 @@ class GoogLeNet(Graph):
     5977530
     """
 
-    def __init__(self, input_shape=(3, 224, 224), classes=1000, auxiliary=False, rng=None):
+    def __init__(
+        self, input_shape: Sequence[int] = (3, 224, 224), classes: int = 1000,
+        auxiliary: bool = False, rng: Seed = None,
+    ) -> None:
         input_shape, rng = image_shape("GoogLeNet", input_shape, classes), generator("GoogLeNet", rng)
         auxiliary = checks.flag("GoogLeNet", "auxiliary", auxiliary)
         x, t, channels, shape = Input("x"), Input("t"), 192, input_shape
@@ -91,7 +97,9 @@ class GoogLeNet(Graph):
             super().__init__(x, y, targets=t, loss=loss)
 
 
-def small_inception(input_shape=(1, 8, 8), classes=10, rng=None):
+def small_inception(
+    input_shape: Sequence[int] = (1, 8, 8), classes: int = 10, rng: Seed = None
+) -> Sequential:
     """Two Inception blocks for small images, a hundredth of GoogLeNet in size: a Sequential.
 
     >>> sum(p.size for p in small_inception().params)

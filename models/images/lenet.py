@@ -1,8 +1,10 @@
 """LeNet, the first convolutional network in daily use."""
 import math
+from collections.abc import Callable, Sequence
 
 from ...common import checks
 from ...common.rng import generator
+from ...common.types import Computes, Padding, Seed
 from ...layers import Affine, Convolution, Flatten, MaxPool, ReLU, SoftmaxWithLoss
 from ..sequential import Sequential
 from .features import image_after, image_shape
@@ -23,7 +25,11 @@ class LeNet(Sequential):
     (61706, 44426)
     """
 
-    def __init__(self, input_shape=(1, 28, 28), classes=10, padding=2, pool=MaxPool, activation=ReLU, rng=None):
+    def __init__(
+        self, input_shape: Sequence[int] = (1, 28, 28), classes: int = 10, padding: Padding = 2,
+        pool: Callable[[int], Computes] = MaxPool, activation: Callable[[], Computes] = ReLU,
+        rng: Seed = None,
+    ) -> None:
         input_shape, rng = image_shape("LeNet", input_shape, classes), generator("LeNet", rng)
         checks.kind_of("LeNet", "pool", pool, "MaxPool", given=(2,))
         checks.kind_of("LeNet", "activation", activation, "ReLU", given=())

@@ -1,6 +1,9 @@
 """Network in network: a small network at every pixel."""
+from collections.abc import Sequence
+from typing import Any
 
 from ...common.rng import generator
+from ...common.types import Seed
 from ...layers import Convolution, Dropout, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
 from ..sequential import Sequential
 from .features import fits, image_after, image_shape
@@ -19,9 +22,12 @@ class NiN(Sequential):
     1992166
     """
 
-    def __init__(self, input_shape=(3, 224, 224), classes=1000, rng=None):
+    def __init__(
+        self, input_shape: Sequence[int] = (3, 224, 224), classes: int = 1000, rng: Seed = None
+    ) -> None:
         input_shape, rng = image_shape("NiN", input_shape, classes), generator("NiN", rng)
-        first = dict(size=3, padding=1) if min(input_shape[1:]) < 63 else dict(size=11, stride=4)
+        small = min(input_shape[1:]) < 63
+        first: dict[str, Any] = dict(size=3, padding=1) if small else dict(size=11, stride=4)
         channels, layers = input_shape[0], []
         for filters, options in ((96, first), (256, dict(size=5, padding=2)), (384, dict(size=3, padding=1))):
             layers += block(channels, filters, rng, **options)

@@ -1,7 +1,9 @@
 """ResNet: layers that learn what to add."""
+from collections.abc import Sequence
 
 from ...common import checks
 from ...common.rng import generator
+from ...common.types import Seed
 from ...layers import Add, Affine, BatchNorm, Convolution, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
 from ..graph import Graph
 from ..node import Input
@@ -18,7 +20,7 @@ class Residual(Graph):
     """The block that ``residual`` makes."""
 
 
-def residual(n_in, n_out, stride=1, rng=None):
+def residual(n_in: int, n_out: int, stride: int = 1, rng: Seed = None) -> Residual:
     """A block y = ReLU(f(x) + x), where f is two 3 x 3 convolutions with batch norm.
 
     f learns only what is to be added to x, and the gradient reaches x undamped: dL/dx = dL/ds (∂f/∂x + I). Where f
@@ -46,8 +48,12 @@ class ResNet(Sequential):
     11689512
     """
 
-    def __init__(self, depth=18, input_shape=(3, 224, 224), classes=1000, rng=None):
+    def __init__(
+        self, depth: int = 18, input_shape: Sequence[int] = (3, 224, 224), classes: int = 1000,
+        rng: Seed = None,
+    ) -> None:
         input_shape, rng = image_shape("ResNet", input_shape, classes), generator("ResNet", rng)
+        stages: tuple[int, ...]
         if checks.count("ResNet", "depth", depth, least=8, most=5000) == 18:
             channels, stages, n = 64, (64, 128, 256, 512), 2
             layers = [*convolution(input_shape[0], 64, 7, rng, stride=2), ReLU(), MaxPool(3, stride=2, padding=1)]

@@ -1,10 +1,12 @@
 """VGG: depth from blocks of small convolutions."""
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from ...common import checks
 from ...common.rng import generator
+from ...common.types import Seed
 from ...layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
 from ..sequential import Sequential
 from .features import fits, image_after, image_shape
@@ -30,7 +32,10 @@ class VGG(Sequential):
     1116970
     """
 
-    def __init__(self, depth=16, input_shape=(3, 224, 224), classes=1000, rng=None):
+    def __init__(
+        self, depth: int = 16, input_shape: Sequence[int] = (3, 224, 224), classes: int = 1000,
+        rng: Seed = None,
+    ) -> None:
         if not isinstance(depth, (int, np.integer)) or depth not in BLOCKS:
             raise ValueError(checks.wrong("VGG", "depth", f"be one of {', '.join(map(str, BLOCKS))}", checks.text(depth)))
         input_shape, rng = image_shape("VGG", input_shape, classes), generator("VGG", rng)

@@ -1,6 +1,7 @@
 """What models of sequences share: running aside, step by step, and texts that they write and measure."""
 import contextlib
 import math
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from ...common import checks
 from ...common.functions import log_softmax
 from ...common.layer import walk
 from ...common.rng import generator
+from ...common.types import Array, ArrayLike, Seed
 from ..passes import predicting
 
 
@@ -26,7 +28,7 @@ def aside(model):
             layer.stateful = flag
 
 
-def sequences(model, name, ids, axes=2):
+def sequences(model, name, ids, axes=2) -> Array:
     """``ids`` as an array of row numbers (N, T), or with ``axes=1`` (T,), each in 0..V-1."""
     who = type(model).__name__
     ids = checks.row_numbers(who, name, ids, model.vocabulary)
@@ -40,10 +42,15 @@ class TextModel:
     """A model that predicts each token of a text from those before. A subclass has ``vocabulary``, the number
     of tokens V, and says in ``window(ids, i, j)`` what it has to read to predict the tokens i+1 to j, having
     read those before i."""
+    vocabulary: int
+    forward: Any           # the subclass's, as window is
+    window: Any
     length = math.inf      # the longest that it reads at a time
     steps = 35             # that perplexity reads at a time
 
-    def generate(self, start, length, temperature=1.0, rng=None):
+    def generate(
+        self, start: ArrayLike, length: int, temperature: float = 1.0, rng: Seed = None
+    ) -> Array:
         """Go on writing: the ids (length,) that follow ``start`` (T,), each drawn given all before it.
 
         With scores s the next id is i with probability softmax(s / temperature)_i. 1: as the model has
@@ -64,7 +71,7 @@ class TextModel:
                 read = n
         return ids[len(ids) - length:]
 
-    def log_probabilities(self, ids, steps=None):
+    def log_probabilities(self, ids: ArrayLike, steps: int | None = None) -> Array:
         """log p(token | all before it, as far as the model reads), of each token of a text ids (M,) but the first: (M - 1,).
 
         The text is read in order, ``steps`` tokens at a time. Leaves no trace in the model. Raises ValueError for a text
@@ -84,7 +91,7 @@ class TextModel:
                 parts.append(log_softmax(scores)[np.arange(j - i), ids[i + 1:j + 1]])
         return np.concatenate(parts)
 
-    def perplexity(self, ids, steps=None):
+    def perplexity(self, ids: ArrayLike, steps: int | None = None) -> float:
         """exp of the mean of -log p over all tokens of a text but its first, as ``log_probabilities`` has them.
 
         Its logarithm to base 2 is the number of bits per token.

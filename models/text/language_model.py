@@ -1,9 +1,13 @@
 """The recurrent language model."""
+from typing import Any
+
 import numpy as np
 
 from ...common import checks, initializers
 from ...common.rng import generator
+from ...common.types import Array, DType, Seed
 from ...layers import LSTM, Affine, Dropout, Embedding, SoftmaxWithLoss
+from ...layers.recurrent import Recurrent
 from ..sequential import Sequential
 from .generating import TextModel, sequences
 
@@ -51,8 +55,11 @@ class LanguageModel(TextModel, Sequential):
     >>> model.perplexity(ids) < 1.2
     True
     """
-    def __init__(self, vocabulary, dimension=100, hidden=100, depth=1, cell=LSTM, dropout=0.0, tied=False,
-                 stateful=True, rng=None, dtype=np.float32):
+    def __init__(
+        self, vocabulary: int, dimension: int = 100, hidden: int = 100, depth: int = 1,
+        cell: type[Recurrent] = LSTM, dropout: float = 0.0, tied: bool = False,
+        stateful: bool = True, rng: Seed = None, dtype: DType = np.float32,
+    ) -> None:
         checks.counts("LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden, depth=depth)
         checks.count("LanguageModel", "depth", depth, most=1000)
         tied, stateful = checks.flag("LanguageModel", "tied", tied), checks.flag("LanguageModel", "stateful", stateful)
@@ -63,17 +70,18 @@ class LanguageModel(TextModel, Sequential):
             raise ValueError(checks.wrong("LanguageModel", "hidden", f"equal dimension={dimension} if tied",
                                           hidden))
         embedding = Embedding.init(vocabulary, dimension, rng=rng, dtype=dtype)
-        layers, n = [embedding], dimension
+        layers: list[Any] = [embedding]
+        n = dimension
         for _ in range(depth):
             layers += [*dropouts(dropout, rng), cell.init(n, hidden, rng=rng, dtype=dtype, stateful=stateful)]
             n = hidden
         super().__init__(*layers, *dropouts(dropout, rng), word_scores(embedding, hidden, tied, rng),
                          loss=SoftmaxWithLoss())
 
-    def forward(self, ids, t=None, weight=None):
-        return super().forward(sequences(self, "ids", ids), t, weight)
+    def forward(self, ids, t=None, *, weight=None):
+        return super().forward(sequences(self, "ids", ids), t, weight=weight)
 
-    def window(self, ids, i, j):
+    def window(self, ids: Array, i: int, j: int) -> Array:
         return ids[i:j]                  # the state knows the rest
 
 

@@ -1,7 +1,11 @@
 """The opponents of a neural language model: n-grams, counted."""
+from collections.abc import Iterator
+from typing import Any, Self
+
 import numpy as np
 
 from ...common import checks
+from ...common.types import Array, ArrayLike
 from .generating import TextModel, sequences
 
 
@@ -34,15 +38,15 @@ class NGram(TextModel):
     'goodbye and i say hello .'
     """
 
-    def __init__(self, vocabulary, n=3):
+    def __init__(self, vocabulary: int, n: int = 3) -> None:
         who = type(self).__name__
         self.vocabulary, self.n = checks.count(who, "vocabulary", vocabulary), checks.count(who, "n", n)
         self.base = self.vocabulary + 1       # a sequence is the number whose digits are its ids, V being "no token"
         if self.n > 62 or self.base ** self.n >= 2 ** 63:
             raise ValueError(checks.wrong(who, "n", f"be smaller for a vocabulary of {vocabulary}: (V + 1)^n < 2^63", n))
-        self.tables = None
+        self.tables: Any = None
 
-    def fit(self, ids, held_out=0.1):
+    def fit(self, ids: ArrayLike, held_out: float = 0.1) -> Self:
         """Count a text ids (M,), all but the share ``held_out`` at its end; tune on that; then count all. Returns self.
 
         Raises ValueError if that leaves nothing to count, or nothing to tune on.
@@ -58,15 +62,15 @@ class NGram(TextModel):
         self.count(windows)
         return self
 
-    def windows(self, ids):
+    def windows(self, ids: Array) -> Array:
         """Each token behind the n - 1 before it, (M, n), "no token" in front of the first."""
         start = np.full(self.n - 1, self.vocabulary)
         return np.lib.stride_tricks.sliding_window_view(np.concatenate([start, ids]), self.n)
 
-    def numbers(self, windows):
+    def numbers(self, windows: Array) -> Array:
         return windows @ self.base ** np.arange(windows.shape[-1])[::-1]
 
-    def count(self, windows):
+    def count(self, windows: Array) -> None:
         """For k = 1..n: the different k-grams, c of each; the different h_k, c of each, and how many tokens follow it."""
         self.tables = []
         grams, c = np.unique(self.numbers(windows), return_counts=True)
@@ -76,11 +80,11 @@ class NGram(TextModel):
             grams, at = np.unique(grams % self.base ** k, return_inverse=True)
             c = self.shortened(at, c)
 
-    def shortened(self, at, c):
+    def shortened(self, at: Array, c: Array) -> Array:
         """Counts of the sequences that are left when the first token is taken off."""
         return np.bincount(at, c)
 
-    def found(self, windows):
+    def found(self, windows: Array) -> Iterator[tuple[Array, ...]]:
         """For k = 1..n: c(h_k w), c(h_k) and the number of tokens seen behind h_k, an array (M,) each."""
         if self.tables is None:
             raise RuntimeError(f"{type(self).__name__}: nothing was counted yet; call fit(ids) first")
@@ -88,25 +92,25 @@ class NGram(TextModel):
             number = self.numbers(windows[:, self.n - 1 - k:])
             yield looked_up(grams, number, c), *looked_up(contexts, number // self.base, total, kinds)
 
-    def parts(self, windows):
+    def parts(self, windows: Array) -> Array:
         """p_0 ... p_n of each window's last token, (M, n + 1)."""
         p = [np.full(len(windows), 1 / self.vocabulary)]
         for c, total, _ in self.found(windows):
             p.append(np.where(total > 0, c / np.maximum(total, 1), p[-1]))
         return np.stack(p, axis=1)
 
-    def tune(self, windows, steps=100):
+    def tune(self, windows: Array, steps: int = 100) -> None:
         p = self.parts(windows)
         self.weights = np.full(self.n + 1, 1 / (self.n + 1))
         for _ in range(steps):
             shares = p * self.weights
             self.weights = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
 
-    def mixed(self, windows):
+    def mixed(self, windows: Array) -> Array:
         """p of each window's last token."""
         return self.parts(windows) @ self.weights
 
-    def log_probabilities(self, ids, steps=None):
+    def log_probabilities(self, ids: ArrayLike, steps: int | None = None) -> Array:
         """log p of each token of a text ids (M,) but the first, (M - 1,). Reads all at once, whatever ``steps`` is."""
         ids = sequences(self, "ids", ids, axes=1)
         if steps is not None:
@@ -115,7 +119,7 @@ class NGram(TextModel):
             raise ValueError(checks.wrong(type(self).__name__, "ids", "hold at least two tokens", "one"))
         return np.log(self.mixed(self.windows(ids)[1:]))
 
-    def window(self, ids, i, j):
+    def window(self, ids: Array, i: int, j: int) -> Array:
         return ids[:j]
 
     def forward(self, x):
@@ -149,17 +153,18 @@ class KneserNey(NGram):
 
     discount = None        # until fit
 
-    def shortened(self, at, c):
+    def shortened(self, at: Array, c: Array) -> Array:
         return np.bincount(at)
 
-    def tune(self, windows):
+    def tune(self, windows: Array) -> None:
         def surprise(d):
             self.discount = d
             return -np.log(self.mixed(windows)).mean()
         self.discount = min((d / 20 for d in range(1, 20)), key=surprise)
 
-    def mixed(self, windows):
-        p, d = 1 / self.vocabulary, self.discount
+    def mixed(self, windows: Array) -> Array:
+        p: Any = 1 / self.vocabulary
+        d = self.discount
         for c, total, kinds in self.found(windows):
             p = np.where(total > 0, (np.maximum(c - d, 0) + d * kinds * p) / np.maximum(total, 1), p)
         return p

@@ -1,9 +1,13 @@
 """From one sequence to another: an encoder reads, a decoder writes."""
+from typing import Any
+
 import numpy as np
 
 from ...common import checks, initializers
 from ...common.rng import generator
+from ...common.types import Array, ArrayLike, Computes, DType, Seed
 from ...layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
+from ...layers.recurrent import Recurrent
 from ..model import Model
 from ..passes import Backward, Forward, in_batches, predicting
 from .generating import aside, sequences
@@ -51,21 +55,26 @@ class Seq2Seq(Model):
     ((1, 2, 13), (1, 5))
     """
 
-    def __init__(self, vocabulary, dimension=16, hidden=128, reverse=False, peeky=False, cell=LSTM, rng=None,
-                 dtype=np.float32):
+    def __init__(
+        self, vocabulary: int, dimension: int = 16, hidden: int = 128, reverse: bool = False,
+        peeky: bool = False, cell: type[Recurrent] = LSTM, rng: Seed = None,
+        dtype: DType = np.float32,
+    ) -> None:
         self.peeky = checks.flag(type(self).__name__, "peeky", peeky)
         more = hidden if peeky else 0
         self.build(vocabulary, dimension, hidden, more, more, reverse, cell, rng, dtype)
 
-    def build(self, vocabulary, dimension, hidden, beside_input, beside_state, reverse, cell, rng, dtype,
-              *between):
+    def build(
+        self, vocabulary: int, dimension: int, hidden: int, beside_input: int, beside_state: int,
+        reverse: bool, cell: type[Recurrent], rng: Seed, dtype: DType, *between: Computes,
+    ) -> None:
         """The layers; ``beside_input`` and ``beside_state`` say how many numbers stand there besides."""
         who = type(self).__name__
         checks.counts(who, vocabulary=vocabulary, dimension=dimension, hidden=hidden)
         checks.kind_of(who, "cell", cell, "LSTM", "init", "reset_state")
         dtype, reverse = checks.float_type(who, "dtype", dtype), checks.flag(who, "reverse", reverse)
         rng, self.vocabulary = generator(who, rng), vocabulary
-        options = {"rng": rng, "dtype": dtype}
+        options: dict[str, Any] = {"rng": rng, "dtype": dtype}
         self.source, self.target = (Embedding.init(vocabulary, dimension, **options) for _ in range(2))
         self.encoder = cell.init(dimension, hidden, reverse=reverse, **options)
         self.decoder = cell.init(dimension + beside_input, hidden, **options)
@@ -74,7 +83,7 @@ class Seq2Seq(Model):
         super().__init__([self.source, self.encoder, self.target, self.decoder, *between, self.scores],
                          SoftmaxWithLoss(ignore_label=-1))
 
-    def forward(self, x, t, x_mask=None, t_mask=None, weight=None):
+    def forward(self, x, t, x_mask=None, t_mask=None, *, weight=None):
         """The loss, a float; ``weight``: of each answer, or of each token of t but the first."""
         x, t = self.pair(x, t)
         wanted = t[:, 1:]
@@ -84,14 +93,14 @@ class Seq2Seq(Model):
             self.output = y = self.run(x, t, x_mask)
             return self.loss_of(y, wanted, weight)
 
-    def run(self, x, t, x_mask=None):
+    def run(self, x: Array, t: Array, x_mask: ArrayLike | None = None) -> Array:
         """The scores of each token of t but the first."""
         try:
             return self.decode(t[:, :-1], self.encode(x, x_mask), x_mask)
         finally:
             self.decoder.initial_state = None
 
-    def pair(self, x, t):
+    def pair(self, x: ArrayLike, t: ArrayLike) -> tuple[Array, Array]:
         """Questions and answers as ids, as many of one as of the other."""
         x, t = sequences(self, "x", x), sequences(self, "t", t)
         if len(t) != len(x) or t.shape[1] < 2:
@@ -99,13 +108,13 @@ class Seq2Seq(Model):
                                           t.shape, "it starts with the token before the answer"))
         return x, t
 
-    def encode(self, x, x_mask):
+    def encode(self, x: ArrayLike, x_mask: ArrayLike | None) -> Array:
         """All h (N, Tx, H); the decoder's first state is set to the encoder's last."""
         hs = self.encoder.forward(self.source.forward(sequences(self, "x", x)), x_mask)
         self.decoder.initial_state = self.encoder.state
         return hs
 
-    def decode(self, t, hs, x_mask):
+    def decode(self, t: Array, hs: Array, x_mask: ArrayLike | None) -> Array:
         """The scores of the tokens behind each of t (N, T)."""
         beside = []
         if self.peeky:
@@ -121,7 +130,10 @@ class Seq2Seq(Model):
             dx = self.encoder.backward(dhs, dstate)
             self.source.backward(dx[0] if isinstance(dx, tuple) else dx)
 
-    def predict(self, x, t=None, x_mask=None, batch_size=None):
+    def predict(
+        self, x: ArrayLike, t: ArrayLike | None = None, x_mask: ArrayLike | None = None,
+        batch_size: int | None = None,
+    ) -> Array:
         """The scores (N, Tt - 1, V) in evaluation mode, ``batch_size`` samples at a time, without a trace."""
         if t is None:
             raise TypeError(f"{type(self).__name__}: predict takes x and t, and scores each token of t; to write an answer "
@@ -130,7 +142,7 @@ class Seq2Seq(Model):
         with predicting(self):
             return in_batches(self, self.run, inputs, batch_size)
 
-    def decode_back(self, dout):
+    def decode_back(self, dout: Array) -> tuple[Array | None, Any]:
         """The gradients of all h, or None, and of the decoder's first state."""
         H, D = self.decoder.params[1].shape[0], self.target.params[0].shape[1]
         dg = self.scores.backward(dout)
@@ -143,7 +155,10 @@ class Seq2Seq(Model):
             dh += de[..., D:].sum(axis=1)
         return None, dstate
 
-    def generate(self, x, start_id, length, x_mask=None, batch_size=256):
+    def generate(
+        self, x: ArrayLike, start_id: int, length: int, x_mask: ArrayLike | None = None,
+        batch_size: int = 256,
+    ) -> Array:
         """Answers (N, length) to questions x (N, Tx): each token the likeliest given those written so far, the
         first given ``start_id``. ``batch_size`` questions at a time; leaves no trace in the model."""
         who, x = f"{type(self).__name__}.generate", sequences(self, "x", x)
@@ -194,24 +209,26 @@ class AttentionSeq2Seq(Seq2Seq):
     """
     peeky = False
 
-    def __init__(self, vocabulary, dimension=16, hidden=128, reverse=False, cell=LSTM, rng=None,
-                 dtype=np.float32):
+    def __init__(
+        self, vocabulary: int, dimension: int = 16, hidden: int = 128, reverse: bool = False,
+        cell: type[Recurrent] = LSTM, rng: Seed = None, dtype: DType = np.float32,
+    ) -> None:
         self.looking = Attention()
         self.build(vocabulary, dimension, hidden, 0, hidden, reverse, cell, rng, dtype, self.looking)
 
-    def decode(self, t, hs, x_mask):
+    def decode(self, t: Array, hs: Array, x_mask: ArrayLike | None) -> Array:
         g = self.decoder.forward(self.target.forward(t))
         mask = [] if x_mask is None else [np.asarray(x_mask)[:, None]]
         return self.scores.forward(beside_each(g, self.looking.forward(g, hs, hs, *mask)))
 
-    def decode_back(self, dout):
+    def decode_back(self, dout: Array) -> tuple[Array | None, Any]:
         H = self.decoder.params[1].shape[0]
         d = self.scores.backward(dout)
         dg, dk, dv = self.looking.backward(d[..., H:])[:3]
         self.target.backward(self.decoder.backward(d[..., :H] + dg))
         return dk + dv, self.decoder.dstate
 
-    def attention(self, x, t, x_mask=None):
+    def attention(self, x: ArrayLike, t: ArrayLike, x_mask: ArrayLike | None = None) -> Array:
         """The weights (N, Tt - 1, Tx): row j says where the decoder looks before it writes t[:, j + 1]."""
         self.predict(x, t, *(() if x_mask is None else (x_mask,)))
         return self.looking.weights

@@ -1,10 +1,12 @@
 """The Transformer as a language model."""
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
 from ...common import checks, initializers
 from ...common.rng import generator
+from ...common.types import Array, DType, Seed
 from ...layers import GELU, Affine, Embedding, LayerNorm, MultiHeadAttention, PositionalEncoding, SoftmaxWithLoss
 from ..graph import Graph
 from ..node import Input, through
@@ -53,8 +55,12 @@ class TransformerLM(TextModel, Graph):
     (8,)
     """
 
-    def __init__(self, vocabulary, dimension=128, heads=4, depth=2, length=64, positions="learned",
-                 hidden=None, dropout=0.0, tied=False, rng=None, dtype=np.float32):
+    def __init__(
+        self, vocabulary: int, dimension: int = 128, heads: int = 4, depth: int = 2,
+        length: int = 64, positions: Literal["learned", "sinusoidal"] = "learned",
+        hidden: int | None = None, dropout: float = 0.0, tied: bool = False, rng: Seed = None,
+        dtype: DType = np.float32,
+    ) -> None:
         hidden = 4 * checks.count("TransformerLM", "dimension", dimension) if hidden is None else hidden
         checks.counts("TransformerLM", vocabulary=vocabulary, dimension=dimension, heads=heads, depth=depth, length=length,
                       hidden=hidden)
@@ -93,5 +99,5 @@ class TransformerLM(TextModel, Graph):
                                           ids.shape[1]))
         return super().forward(ids, *targets, weight=weight)
 
-    def window(self, ids, i, j):
+    def window(self, ids: Array, i: int, j: int) -> Array:
         return ids[max(0, j - self.length):j]

@@ -1,15 +1,17 @@
 """Word vectors: words that occur in like company get like vectors."""
 import copy
+from typing import Any
 
 import numpy as np
 
 from ...common import checks, initializers
 from ...common.layer import Layer
 from ...common.rng import generator
+from ...common.types import Array, ArrayLike, DType, Seed
 from ...datasets.sequence_batches import sequence
 from ...layers import Embedding, EmbeddingDot, MatMul, Mean, SigmoidWithLoss, SoftmaxWithLoss
 from ..graph import Graph
-from ..node import Input
+from ..node import Input, Node
 
 
 class NegativeSampler(Layer):
@@ -34,7 +36,9 @@ class NegativeSampler(Layer):
            [1., 0., 0., 0., 0.]], dtype=float32)
     """
 
-    def __init__(self, counts, negatives=5, power=0.75, rng=None):
+    def __init__(
+        self, counts: Any, negatives: int = 5, power: float = 0.75, rng: Seed = None
+    ) -> None:
         super().__init__()
         counts = checks.array("NegativeSampler", "counts", counts, np.float64, ("V",))
         if counts.min() < 0 or (counts > 0).sum() < 2:
@@ -85,7 +89,10 @@ class Shares(Layer):
 class WordVectors(Graph):
     """What CBOW and SkipGram share: W_in, whose rows are the vectors, W_out and the two losses (see CBOW)."""
 
-    def __init__(self, vocabulary, dimension=100, counts=None, negatives=0, rng=None, dtype=np.float32):
+    def __init__(
+        self, vocabulary: int, dimension: int = 100, counts: ArrayLike | None = None,
+        negatives: int = 0, rng: Seed = None, dtype: DType = np.float32,
+    ) -> None:
         who, rng = type(self).__name__, generator(type(self).__name__, rng)
         checks.counts(who, vocabulary=vocabulary, dimension=dimension)
         dtype = checks.float_type(who, "dtype", dtype)
@@ -111,6 +118,8 @@ class WordVectors(Graph):
             if x.ndim == len(self.axes) and t.shape[:1] != x.shape[:1]:
                 raise ValueError(checks.wrong(type(self).__name__, "t", f"have {len(x)} rows", len(t) if t.ndim else t))
         given = checks.as_array(arrays[0] if arrays else 0)
+        if weight is not None and given.ndim:                         # before negative words are drawn
+            weight = checks.array(type(self).__name__, "weight", weight, np.float32, given.shape[:1])
         if given.ndim != len(self.axes) and given.dtype.kind in "iu" and arrays:
             who, hint = type(self).__name__, "x, t" if len(self.axes) == 2 else "t, x"
             raise ValueError(checks.wrong(who, "x", f"have shape {checks.shape_text(self.axes)}", given.shape,
@@ -120,9 +129,12 @@ class WordVectors(Graph):
             self.output = None                   # h, and not scores of words: no metric fits
         return result
 
-    vectors = property(lambda self: self.params[0], doc="W_in (V, D): row i is the vector of word i.")
+    @property
+    def vectors(self) -> Array:
+        """W_in (V, D): row i is the vector of word i."""
+        return self.params[0]
 
-    def scores(self, x):
+    def scores(self, x: ArrayLike) -> Array:
         """s (N, V): of every word, with either loss."""
         y = self.predict(x)
         return y.dot(self.params[1].T) if self.negatives else y
@@ -169,10 +181,10 @@ class CBOW(WordVectors):
 
     axes = ("N", "C")
 
-    def hidden(self, embedded):
+    def hidden(self, embedded: Node) -> Node:
         return Mean(axis=1)(embedded)
 
-    def wanted(self, t, vocabulary):
+    def wanted(self, t: Node, vocabulary: int) -> Node:
         return t
 
 
@@ -192,14 +204,14 @@ class SkipGram(WordVectors):
 
     axes = ("N",)
 
-    def hidden(self, embedded):
+    def hidden(self, embedded: Node) -> Node:
         return embedded
 
-    def wanted(self, t, vocabulary):
+    def wanted(self, t: Node, vocabulary: int) -> Node:
         return Shares(vocabulary)(t)
 
 
-def context_windows(ids, size=2):
+def context_windows(ids: ArrayLike, size: int = 2) -> tuple[Array, Array]:
     """Each word of a text (T,) that has ``size`` words on both sides, and what stands there.
 
     Returns contexts (M, 2 · size) and words (M,), M = T - 2 · size. Of several sentences, so that no window reaches
@@ -217,7 +229,7 @@ def context_windows(ids, size=2):
     return np.delete(windows, size, axis=1), windows[:, size].copy()
 
 
-def nearest(vectors, ids, k=10):
+def nearest(vectors: ArrayLike, ids: ArrayLike, k: int = 10) -> tuple[Array, Array]:
     """The k words whose vectors point most nearly the way of each word's in ``ids`` (n,), itself left out.
 
     Returns their ids and the cosines, both (n, k), the nearest first; ``vectors`` (V, D). For any other vector q, such

@@ -103,6 +103,12 @@ def test_an_axis_that_is_none(function, axis, error, message):
         function(np.ones((2, 3)), axis=axis)
 
 
+def test_a_single_number_has_all_its_axes():
+    assert logsumexp(3.5, axis=None) == 3.5 and softmax(3.5, axis=None) == 1 and log_softmax(3.5, axis=()) == 0
+    with refused(ValueError, "softmax: x should have an axis 0, got shape ()"):
+        softmax(3.5, axis=(0,))
+
+
 def test_nothing_along_an_axis():
     with refused(ValueError, "logsumexp: x should have entries along axis 0, got shape (0, 3)"):
         logsumexp(np.ones((0, 3)), axis=0)

@@ -93,9 +93,9 @@ def test_log_sum_exp(axis, keepdims):
 
 
 def test_log_sum_exp_over_an_axis_that_is_none():
-    with refused(TypeError, "LogSumExp: axis should be a whole number, got 0.5"):
+    with refused(TypeError, "LogSumExp: axis … whole number … 0.5"):
         LogSumExp(axis=0.5)
-    with refused(ValueError, "LogSumExp: x should have an axis 2, got shape (2, 3)"):
+    with refused(ValueError, "LogSumExp: x … axis … 2 … shape (2, 3)"):
         LogSumExp(axis=2).forward(np.ones((2, 3)))
 
 
@@ -124,17 +124,17 @@ def test_any_shape(cls, shape):
 
 
 def test_softmax_needs_an_axis():
-    with refused(ValueError, "Softmax: x should have shape (..., C), got ()"):
+    with refused(ValueError, "Softmax: x … (..., C) … ()"):
         Softmax().forward(np.array(1.0))
 
 
 @pytest.mark.parametrize("slope", ["steep", None])
 def test_a_slope_is_a_number(slope):
-    with refused(TypeError, f"LeakyReLU: slope should be a finite number, got {slope!r}"):
+    with refused(TypeError, f"LeakyReLU: slope … finite … {slope!r}"):
         LeakyReLU(slope=slope)
-    with refused(ValueError, "LeakyReLU: slope should be a finite number, got inf"):
+    with refused(ValueError, "LeakyReLU: slope … finite … inf"):
         LeakyReLU(slope=np.inf)
-    with refused(TypeError, f"ELU: alpha should be a finite number, got {slope!r}"):
+    with refused(TypeError, f"ELU: alpha … finite … {slope!r}"):
         ELU(alpha=slope)
 
 
@@ -142,5 +142,5 @@ def test_a_slope_is_a_number(slope):
 def test_dout_has_the_shape_of_the_output(cls):
     layer = cls()
     layer.forward(np.ones((2, 3)))
-    with refused(ValueError, f"{cls.__name__}: dout should have shape (2, 3), got (3, 3)"):
+    with refused(ValueError, f"{cls.__name__}: dout … (2, 3) … (3, 3)"):
         layer.backward(np.ones((3, 3)))

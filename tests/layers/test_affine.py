@@ -63,54 +63,53 @@ class TestInit:
         assert Affine.init(4, 3, bias=False).names == ("W",)
 
     def test_a_size_that_is_none_is_refused(self):
-        with refused(ValueError, "Affine: n_in should be at least 1, got 0"):
+        with refused(ValueError, "Affine: n_in … at least 1 … 0"):
             Affine.init(0, 3)
-        with refused(TypeError, "Affine: n_out should be a whole number, got 2.5"):
+        with refused(TypeError, "Affine: n_out … whole number … 2.5"):
             Affine.init(3, 2.5)
 
 
 class TestConstructionErrors:
     @pytest.mark.parametrize("bad, got", [([[1.0, 2.0, 3.0]], "list"), (np.ones((2, 3), int), "int64"), (None, "None"),
-                                          (64, r"int; Affine.init\(...\) makes one$")])
+                                          (64, "int … Affine.init(...)")])
     def test_W_is_a_float_array(self, bad, got):
-        with pytest.raises(TypeError, match=f"^Affine: W should be an? .*array of floats, got {got}"):
+        with refused(TypeError, f"Affine: W … array of floats … {got}…"):
             Affine(bad, np.zeros(3))
 
     def test_W_has_two_axes(self):
-        with refused(ValueError, "Affine: W should have shape (I, O), got (3,)"):
+        with refused(ValueError, "Affine: W … (I, O) … (3,)"):
             Affine(np.ones(3), None)
-        with refused(ValueError, "Affine: W should have shape (I, O), got (2, 3, 1)"):
+        with refused(ValueError, "Affine: W … (I, O) … (2, 3, 1)"):
             Affine(np.ones((2, 3, 1)), None)
 
     @pytest.mark.parametrize("shape, hint", [
-        ((2,), ""), ((4,), ""), ((3, 1), "; the number of entries fits: reshape it to (3,)")])
+        ((2,), ""), ((4,), ""), ((3, 1), "… (3,)")])
     def test_b_has_one_entry_per_column(self, shape, hint):
-        with refused(ValueError, f"Affine: b should have shape (3,), got {shape}{hint}"):
+        with refused(ValueError, f"Affine: b … (3,) … {shape}{hint}"):
             Affine(W, np.zeros(shape))
 
     def test_one_dtype(self):
-        with refused(TypeError, "Affine: all parameters should have one dtype, got W of float64 and b of float32"):
+        with refused(TypeError, "Affine: all parameters … one dtype … W … float64 … float32"):
             Affine(W, np.zeros(3, np.float32))
 
     def test_writable(self):
         b = np.broadcast_to(0.0, 3)
-        with refused(ValueError, "Affine: b should be writable, for the optimizer changes it in place, got a read-only array; "
-                                 "pass b.copy()"):
+        with refused(ValueError, "Affine: b … writable … a read-only array … b.copy()"):
             Affine(W, b)
 
 
 class TestInputErrors:
     @pytest.mark.parametrize("shape, got", [
-        ((5, 3), "(5, 3)"), ((2, 5), "(2, 5)"), ((2,), "(2,); one sample is a row of its own: x[None, :]"), ((3,), "(3,)"),
-        ((5, 2, 1), "(5, 2, 1); flatten each sample first, with Flatten() in front of this layer")])
+        ((5, 3), "(5, 3)"), ((2, 5), "(2, 5)"), ((2,), "(2,) … x[None, :]"), ((3,), "(3,)"),
+        ((5, 2, 1), "(5, 2, 1) … Flatten()…")])
     def test_the_last_axis_is_that_of_W(self, shape, got):
-        with refused(ValueError, f"Affine: x should have shape (N, ..., 2), got {got}"):
+        with refused(ValueError, f"Affine: x … (N, ..., 2) … {got}"):
             Affine(W, None).forward(np.ones(shape))
 
     def test_dout_has_the_shape_of_the_output(self):
         layer = Affine(W, None)
         layer.forward(np.ones((5, 2)))
-        with refused(ValueError, "Affine: dout should have shape (5, 3), got (5, 2)"):
+        with refused(ValueError, "Affine: dout … (5, 3) … (5, 2)"):
             layer.backward(np.ones((5, 2)))
-        with refused(ValueError, "Affine: dout should have shape (5, 3), got (1, 3)"):
+        with refused(ValueError, "Affine: dout … (5, 3) … (1, 3)"):
             layer.backward(np.ones((1, 3)))

@@ -7,6 +7,7 @@ import pytest
 
 from chainrule import layers
 from chainrule.gradcheck import check_gradients
+from tests.errors import refused
 from tests.layers.table import CASES, TABLE
 
 every = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -195,7 +196,7 @@ def test_safe_at_large_inputs(case, dtype, scale):
 def test_backward_before_forward_is_refused(case):
     layer = case.make(np.float64)
     assert layer.cache is None
-    with pytest.raises(RuntimeError, match=f"^{type(layer).__name__}: backward was called before forward"):
+    with refused(RuntimeError, f"{type(layer).__name__}: backward … before forward…"):
         layer.backward(1.0)
 
 
@@ -203,9 +204,9 @@ def test_backward_before_forward_is_refused(case):
 def test_a_wrong_dout_is_refused(case):
     layer = case.make(np.float64)
     y = layer.forward(*inputs_of(case))
-    with pytest.raises((ValueError, TypeError), match=f"^{type(layer).__name__}: dout should .*, got"):
+    with refused((ValueError, TypeError), f"{type(layer).__name__}: dout…"):
         layer.backward(np.ones((2, 3, 1, 2, 2)))
-    with pytest.raises(TypeError, match=f"^{type(layer).__name__}: dout should .*, got"):
+    with refused(TypeError, f"{type(layer).__name__}: dout…"):
         layer.backward("up" if isinstance(y, float) else tuple(np.full(a.shape, "up") for a in y) if isinstance(y, tuple)
                        else np.full(y.shape, "up"))
 
@@ -218,9 +219,9 @@ def test_what_is_no_array_of_floats_is_refused(name):
     name = type(layer).__name__
     bad = [np.full(first.shape, "x"), np.full(first.shape, 1j), [[1.0], [1.0, 2.0]]]
     for wrong in bad if layer.params else [*bad, np.ones(first.shape, int)]:
-        with pytest.raises(TypeError, match=f"^{name}: .+ should be an array of floats, got"):
+        with refused(TypeError, f"{name}:… array of floats…"):
             layer.forward(wrong, *rest)
-    with pytest.raises(ValueError, match=f"^{name}: .+ should not be empty, got shape"):
+    with refused(ValueError, f"{name}:… empty … shape…"):
         layer.forward(first[:0], *rest)
 
 

@@ -84,13 +84,13 @@ def test_the_dtype_is_kept(dtype):
 
 @pytest.mark.parametrize("p", [1, 1.5, -0.1, np.nan])
 def test_a_share_outside_0_to_1_is_refused(p):
-    with refused(ValueError, f"Dropout: p should be the share dropped, 0 <= p < 1, got {p}"):
+    with refused(ValueError, f"Dropout: p … 0 … 1 … {p}"):
         Dropout(p)
 
 
 @pytest.mark.parametrize("p", [None, "half"])
 def test_what_is_no_number_is_refused(p):
-    with refused(TypeError, f"Dropout: p should be the share dropped, 0 <= p < 1, got {p!r}"):
+    with refused(TypeError, f"Dropout: p … 0 … 1 … {p!r}"):
         Dropout(p)
 
 
@@ -104,5 +104,5 @@ def test_a_mask_stands_in_for_chance():
     assert none is None and layer.buffers["rng"].bit_generator.state == before
     layer.training = False
     np.testing.assert_array_equal(layer.forward(x, mask), x)
-    with refused(ValueError, "Dropout: mask should have shape (2, 3), got (3, 2); it is transposed: mask.T"):
+    with refused(ValueError, "Dropout: mask … (2, 3) … (3, 2) … mask.T"):
         layer.forward(x, mask.T)

@@ -68,15 +68,15 @@ def test_init():
 
 class TestErrors:
     def test_one_input_or_two(self):
-        with refused(TypeError, "MatMul: this one holds no W and takes two inputs, got one; MatMul(W) holds its own"):
+        with refused(TypeError, "MatMul: … two inputs … one … MatMul(W)…"):
             MatMul().forward(np.ones((2, 3)))
-        with refused(TypeError, "MatMul: this one holds its W and takes one input, got two; MatMul() multiplies two inputs"):
+        with refused(TypeError, "MatMul: … one input … two … MatMul()…"):
             MatMul(np.ones((3, 4))).forward(np.ones((2, 3)), np.ones((3, 4)))
 
     @pytest.mark.parametrize("a, b, message", [
-        ((3,), (3, 4), "a should have shape (..., N, K), got (3,)"), ((2, 3), (3,), "b should have shape (..., 3, M), got (3,)"),
-        ((2, 3), (2, 3), "b should have shape (..., 3, M), got (2, 3)"),
-        ((5, 2, 3), (4, 3, 2), "the leading axes of a and b should broadcast, got (5, 2, 3) and (4, 3, 2)")])
+        ((3,), (3, 4), "a … (..., N, K) … (3,)"), ((2, 3), (3,), "b … (..., 3, M) … (3,)"),
+        ((2, 3), (2, 3), "b … (..., 3, M) … (2, 3)"),
+        ((5, 2, 3), (4, 3, 2), "… a and b … (5, 2, 3) and (4, 3, 2)")])
     def test_shapes(self, a, b, message):
         with refused(ValueError, f"MatMul: {message}"):
             MatMul().forward(np.ones(a), np.ones(b))
@@ -89,15 +89,15 @@ class TestErrors:
         assert [d.shape for d in node.backward(np.ones((2, 4)))] == [(2, 3), (3, 4)]
 
     def test_W(self):
-        with refused(ValueError, "MatMul: W should have shape (K, M), got (3,)"):
+        with refused(ValueError, "MatMul: W … (K, M) … (3,)"):
             MatMul(np.ones(3))
-        with refused(TypeError, "MatMul: W should be a NumPy array of floats, got list; MatMul.init(...) makes one"):
+        with refused(TypeError, "MatMul: W … NumPy … array … list … MatMul.init(...)…"):
             MatMul([[1.0]])
-        with refused(ValueError, "MatMul: x should have shape (N, ..., 3), got (2, 4)"):
+        with refused(ValueError, "MatMul: x … (N, ..., 3) … (2, 4)"):
             MatMul(np.ones((3, 2))).forward(np.ones((2, 4)))
 
     def test_dout(self):
         node = MatMul()
         node.forward(np.ones((5, 2, 3)), np.ones((3, 4)))
-        with refused(ValueError, "MatMul: dout should have shape (5, 2, 4), got (2, 4)"):
+        with refused(ValueError, "MatMul: dout … (5, 2, 4) … (2, 4)"):
             node.backward(np.ones((2, 4)))

@@ -124,29 +124,25 @@ def test_a_large_mean_does_not_cost_the_variance():
     np.testing.assert_allclose(BatchNorm.init(1).forward(x), standardized(x.astype(float), 0), atol=1e-3)
 
 
-REST = ("make the batch larger, or predict; if it is what is left of the data at the end of an epoch, "
-        "fit(..., drop_last=True) or another batch_size")
-
-
 @pytest.mark.parametrize("call, error, message", [
     (lambda: BatchNorm.init(3).forward(np.ones((1, 3))), ValueError,
-     "BatchNorm: x should have more than one value per channel in training, got (1, 3); " + REST),
+     "BatchNorm: x … (1, 3) … predict … drop_last=True … batch_size"),
     (lambda: BatchNorm.init(3).forward(np.ones((1, 3, 1, 1))), ValueError,
-     "BatchNorm: x should have more than one value per channel in training, got (1, 3, 1, 1); " + REST),
-    (lambda: BatchNorm.init(3).forward(np.ones((2, 4))), ValueError, "BatchNorm: x should have shape (N, 3, ...), got (2, 4)"),
+     "BatchNorm: x … (1, 3, 1, 1) … predict … drop_last=True … batch_size"),
+    (lambda: BatchNorm.init(3).forward(np.ones((2, 4))), ValueError, "BatchNorm: x … (N, 3, ...) … (2, 4)"),
     (lambda: BatchNorm.init(3).forward(np.ones((2, 4, 5, 5))), ValueError,
-     "BatchNorm: x should have shape (N, 3, ...), got (2, 4, 5, 5)"),
-    (lambda: BatchNorm(np.ones(3), np.ones(3), momentum=2), ValueError, "BatchNorm: momentum should be a number in 0..1, got 2"),
-    (lambda: BatchNorm.init(3, momentum=-0.5), ValueError, "BatchNorm: momentum should be a number in 0..1, got -0.5"),
-    (lambda: BatchNorm(np.ones(3), np.ones(2)), ValueError, "BatchNorm: beta should have shape (3,), got (2,)"),
-    (lambda: LayerNorm(np.ones((3, 1)), np.ones(3)), ValueError, "LayerNorm: gamma should have shape (D,), got (3, 1)"),
-    (lambda: LayerNorm(np.ones(3), np.ones(3), eps=-1), ValueError, "LayerNorm: eps should be a number of at least 0, got -1"),
-    (lambda: LayerNorm.init(3).forward(np.ones((2, 4))), ValueError, "LayerNorm: x should have shape (N, ..., 3), got (2, 4)"),
-    (lambda: LayerNorm.init(0), ValueError, "LayerNorm: n should be at least 1, got 0"),
-    (lambda: GroupNorm.init(4, 0), ValueError, "GroupNorm: groups should be at least 1, got 0"),
-    (lambda: GroupNorm.init(4, 3), ValueError, "GroupNorm: groups should divide the number of channels, 4, got 3"),
+     "BatchNorm: x … (N, 3, ...) … (2, 4, 5, 5)"),
+    (lambda: BatchNorm(np.ones(3), np.ones(3), momentum=2), ValueError, "BatchNorm: momentum … 0..1 … 2"),
+    (lambda: BatchNorm.init(3, momentum=-0.5), ValueError, "BatchNorm: momentum … 0..1 … -0.5"),
+    (lambda: BatchNorm(np.ones(3), np.ones(2)), ValueError, "BatchNorm: beta … (3,) … (2,)"),
+    (lambda: LayerNorm(np.ones((3, 1)), np.ones(3)), ValueError, "LayerNorm: gamma … (D,) … (3, 1)"),
+    (lambda: LayerNorm(np.ones(3), np.ones(3), eps=-1), ValueError, "LayerNorm: eps … at least 0 … -1"),
+    (lambda: LayerNorm.init(3).forward(np.ones((2, 4))), ValueError, "LayerNorm: x … (N, ..., 3) … (2, 4)"),
+    (lambda: LayerNorm.init(0), ValueError, "LayerNorm: n … at least 1 … 0"),
+    (lambda: GroupNorm.init(4, 0), ValueError, "GroupNorm: groups … at least 1 … 0"),
+    (lambda: GroupNorm.init(4, 3), ValueError, "GroupNorm: groups … 4 … 3"),
     (lambda: GroupNorm.init(4, groups=2).forward(np.ones((2, 3, 5))), ValueError,
-     "GroupNorm: x should have shape (N, 4, ...), got (2, 3, 5)"),
+     "GroupNorm: x … (N, 4, ...) … (2, 3, 5)"),
 ])
 def test_errors_name_the_numbers(call, error, message):
     with refused(error, message):

@@ -115,72 +115,72 @@ class TestErrors:
     @pytest.mark.parametrize("node", [lambda axis: Repeat(2, axis=axis), lambda axis: Sum(axis=axis)])
     def test_an_axis_that_x_has_not(self, node, axis):
         node = node(axis)
-        with refused(ValueError, f"{type(node).__name__}: x should have an axis {axis}, got shape (2, 3, 4)"):
+        with refused(ValueError, f"{type(node).__name__}: x … axis … {axis} … shape (2, 3, 4)"):
             node.forward(x)
 
     @pytest.mark.parametrize("make", [lambda axis: Repeat(2, axis=axis), lambda axis: Sum(axis=axis)])
     def test_an_axis_is_a_whole_number(self, make):
         name = type(make(0)).__name__
         for axis in (0.5, "rows"):
-            with refused(TypeError, f"{name}: axis should be a whole number, got {axis!r}"):
+            with refused(TypeError, f"{name}: axis … whole number … {axis!r}"):
                 make(axis)
-        with refused(TypeError, "Sum: axis should be a whole number, got None"):
+        with refused(TypeError, "Sum: axis … whole number … None"):
             Sum(axis=(0, None))
 
     def test_how_often(self):
-        with refused(ValueError, "Repeat: n should be at least 1, got 0"):
+        with refused(ValueError, "Repeat: n … at least 1 … 0"):
             Repeat(0)
-        with refused(TypeError, "Repeat: n should be a whole number, got 2.0"):
+        with refused(TypeError, "Repeat: n … whole number … 2.0"):
             Repeat(2.0)
 
     def test_dout(self):
         node = Repeat(2, axis=1)
         node.forward(x)
-        with refused(ValueError, "Repeat: dout should have shape (2, 6, 4), got (2, 3, 4)"):
+        with refused(ValueError, "Repeat: dout … (2, 6, 4) … (2, 3, 4)"):
             node.backward(x)
         node = Sum(axis=1)
         node.forward(x)
-        with refused(ValueError, "Sum: dout should have shape (2, 4), got (2, 3)"):
+        with refused(ValueError, "Sum: dout … (2, 4) … (2, 3)"):
             node.backward(x[:, :, 0])
         node = Flatten()
         node.forward(x)
-        with refused(ValueError, "Flatten: dout should have shape (2, 12), got (2, 4)"):
+        with refused(ValueError, "Flatten: dout … (2, 12) … (2, 4)"):
             node.backward(x[:, 0])
 
     def test_flatten_keeps_samples_apart_so_there_must_be_some(self):
-        with refused(ValueError, "Flatten: x should have shape (N, ...), got ()"):
+        with refused(ValueError, "Flatten: x … (N, ...) … ()"):
             Flatten().forward(np.array(1.0))
 
     @pytest.mark.parametrize("dout, got", [((x,), "1"), ([x] * 3, "3"), (x, "ndarray"), (None, "NoneType")])
     def test_branch_takes_a_gradient_for_each_output(self, dout, got):
         node = Branch(2)
         node.forward(x)
-        with refused(ValueError, f"Branch: dout should be a tuple of 2 gradients, one for each output, got {got}"):
+        with refused(ValueError, f"Branch: dout … tuple … 2 … {got}"):
             node.backward(dout)
 
     def test_reshape_keeps_the_number_of_entries(self):
-        with refused(ValueError, "Reshape: x should have as many entries as shape (-1, 5), got 24 entries in shape (2, 3, 4)"):
+        with refused(ValueError, "Reshape: x … (-1, 5) … 24 entries in shape (2, 3, 4)"):
             Reshape((-1, 5)).forward(x)
 
     @pytest.mark.parametrize("axes", [(0, 1), (0, 1, 1), (1, 2, 3), (0, 3, 2), (0, 1, -4), (0, 1, 2, 3)])
     def test_transpose_names_every_axis_once(self, axes):
-        with refused(ValueError, f"Transpose: x should have {len(axes)} axes, to be ordered as {axes}, got shape (2, 3, 4)"):
+        with refused(ValueError, f"Transpose: x … {len(axes)} … axes … {axes} … shape (2, 3, 4)"):
             Transpose(axes).forward(x)
 
     def test_concatenate_joins_what_fits(self):
-        with refused(ValueError, "Concatenate: inputs[1] should have shape (2, D, 4), got (2, 3, 5)"):
+        with refused(ValueError, "Concatenate: inputs[1] … (2, D, 4) … (2, 3, 5)"):
             Concatenate().forward(x, np.ones((2, 3, 5)))
-        with refused(TypeError, "Concatenate: takes at least one input, got none"):
+        with refused(TypeError, "Concatenate: … at least one input … none"):
             Concatenate().forward()
-        with pytest.raises(TypeError, match=r"^Concatenate: inputs\[1\] should be an array of floats, got int64"):
+        with refused(TypeError, "Concatenate: inputs[1] … array of floats … int64…"):
             Concatenate().forward(x, np.ones((2, 3, 4), np.int64))
-        with refused(ValueError, "Concatenate: x should have an axis 3, got shape (2, 3, 4)"):
+        with refused(ValueError, "Concatenate: x … axis … 3 … shape (2, 3, 4)"):
             Concatenate(axis=3).forward(x)
 
 
 def test_inputs_in_a_list_are_refused():
     a = np.ones((2, 3))
-    with refused(TypeError, "Concatenate: takes its inputs one by one, as in Concatenate()(a, b), got a list of them"):
+    with refused(TypeError, "Concatenate: … Concatenate()(a, b) … list…"):
         Concatenate()([a, a])
 
 
@@ -194,5 +194,5 @@ def test_last_of_sequences_of_any_length():
     expected[0, 2] = expected[1, 0] = expected[2, 2] = 1
     np.testing.assert_array_equal(dx, expected)
     assert none is None
-    with refused(ValueError, "Last: mask should have shape (4, 3), got (3, 4); it is transposed: mask.T"):
+    with refused(ValueError, "Last: mask … (4, 3) … (3, 4) … mask.T"):
         node.forward(x, mask.T)

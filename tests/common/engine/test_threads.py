@@ -264,14 +264,16 @@ def test_a_model_with_convolutions_keeps_blas_to_one_thread(blas, wrap):
     assert spy.seen == [1, 1, 1] and blas.num_threads == 4
 
 
-def test_a_model_without_leaves_its_threads_to_blas(blas):
+@pytest.mark.parametrize("width, own", [(32, True), (31, False)])
+def test_a_small_model_leaves_its_threads_to_blas(blas, width, own):
+    """From a weight of 1,024 entries on a product may be worth a thread."""
     spy = Spy(blas)
-    model = Sequential(Affine.init(8, 3, rng=1), spy, SimpleNamespace(forward=np.copy, backward=np.copy, params=[], grads=[]),
-                       loss=SoftmaxWithLoss())
-    model.forward(np.ones((2, 8), np.float32), np.array([0, 1]))
+    model = Sequential(Affine.init(32, width, rng=1), spy,
+                       SimpleNamespace(forward=np.copy, backward=np.copy, params=[], grads=[]), loss=SoftmaxWithLoss())
+    model.forward(np.ones((2, 32), np.float32), np.array([0, 1]))
     model.backward()
-    model.predict(np.ones((2, 8), np.float32))
-    assert spy.seen == [4, 4, 4] and blas.told == []
+    model.predict(np.ones((2, 32), np.float32))
+    assert spy.seen == ([1, 1, 1] if own else [4, 4, 4]) and bool(blas.told) == own and blas.num_threads == 4
 
 
 FORK = """

@@ -9,8 +9,8 @@ from chainrule.common import accuracy
 from chainrule.datasets import random_shifts
 from chainrule.layers import Affine, Flatten, SigmoidWithLoss, SoftmaxWithLoss, SquaredError
 from chainrule.models import Graph, Input, LanguageModel, Sequential
-from chainrule.optimizers import SGD
-from chainrule.training import Trainer, batches
+from chainrule.optimizers import SGD, Momentum
+from chainrule.training import Checkpoint, Trainer, batches
 from chainrule.training.data import class_weights, labels_of, set_aside
 
 RNG = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def test_a_weight_is_worth_as_many_copies():
 def test_weights_in_small_batches_make_the_mean_of_an_epoch():
     history = Trainer(net(), SGD(1e-30), metrics=()).fit(
         X, T, sample_weight=W, batch_size=7, epochs=1, progress=False)
-    assert history["loss"][0] == pytest.approx(net().forward(X, T, W))
+    assert history["loss"][0] == pytest.approx(net().forward(X, T, weight=W))
 
 
 @pytest.mark.parametrize("t", [T, np.eye(3)[T], T[:, None] == np.arange(3)], ids=str)
@@ -113,7 +113,7 @@ class TestValidationSplit:
         same(split.model, by_hand.model)
         expected = by_hand.evaluate(X[aside], T[aside], sample_weight=W[aside])["loss"]
         assert split.history["val_loss"][-1] == pytest.approx(expected)
-        assert expected == pytest.approx(by_hand.model.forward(X[aside], T[aside], W[aside]))
+        assert expected == pytest.approx(by_hand.model.forward(X[aside], T[aside], weight=W[aside]))
 
     def test_several_inputs(self):
         a, b = Input(), Input()
@@ -209,3 +209,25 @@ def test_labels_are_recognised():
     assert labels_of(np.array([[1.0], [0.0]])).tolist() == [[1], [0]]
     assert Counter(labels_of(np.eye(3)[T]).tolist()) == Counter(T.tolist())
     assert labels_of(X) is None and labels_of(T) is T
+
+
+@pytest.mark.parametrize("of_batches", [False, True])
+def test_a_training_goes_on_in_the_middle_of_an_epoch(of_batches, tmp_path):
+    """Augmentation draws on, weights and frozen layers are as before: equal to the last bit."""
+    def train(*callbacks, resume=False):
+        trainer = Trainer(net(), Momentum(0.1), metrics=())
+        if resume:
+            trainer.resume(tmp_path / "run")
+        data = {"x": X, "t": T, "batch_size": 4, "sample_weight": W, "validation_split": 0.2}
+        if of_batches:
+            data = {"batches": lambda: batches(X, T, batch_size=4, shuffle=False)}
+        trainer.fit(**data, epochs=3, class_weight={1: 2.0}, rng=0, progress=False, accumulate=2,
+                    augment=lambda x, rng: x + rng.normal(0, 0.1, x.shape), callbacks=callbacks)
+        return trainer
+    whole = train()
+    train(Checkpoint(tmp_path / "run", every=5))
+    again = train(Checkpoint(tmp_path / "run", every=5), resume=True)
+    for p, q in zip(whole.model.params, again.model.params, strict=True):
+        assert np.array_equal(p, q)
+    assert whole.history.steps == again.history.steps
+    assert whole.history.epochs == again.history.epochs

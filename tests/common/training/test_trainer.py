@@ -115,7 +115,7 @@ def test_an_epoch_without_batches_is_refused():
     with pytest.raises(ValueError, match=message.format(2)):
         trainer.fit(batches=lambda: once, epochs=4, progress=False)
     assert len(trainer.history) == 1
-    with pytest.raises(ValueError, match=message.format(1)):
+    with pytest.raises(ValueError, match=message.format(2)):
         trainer.fit(batches=list, epochs=2, progress=False)
 
 
@@ -442,7 +442,7 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_says_what_to_do(data):
     trainer = Trainer(network(), SGD(0.1))
     fit(trainer, data, epochs=1)
     trainer.model.params[0][...] = np.nan
-    with pytest.raises(FloatingPointError, match=r"the loss became nan in epoch 1, batch 1; try a smaller learning rate"):
+    with pytest.raises(FloatingPointError, match=r"the loss became nan in epoch 2, batch 1; try a smaller learning rate"):
         fit(trainer, data)
 
 

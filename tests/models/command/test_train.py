@@ -16,7 +16,7 @@ from matplotlib.image import imread
 from chainrule import models
 from chainrule.datasets import load_digits
 from chainrule.models import MLP
-from chainrule.models.command import main, train
+from chainrule.models.command import main, runs
 
 
 @pytest.fixture(autouse=True)
@@ -111,25 +111,79 @@ def test_help(arguments, capsys):
             assert word in text
 
 
-def test_help_says_how_to_make_the_models_in_python():
-    assert train.PYTHON.keys() == train.MODELS.keys()
-    for name, (_, make) in train.MODELS.items():
-        assert repr(eval(train.PYTHON[name], vars(models))) == repr(make((1, 8, 8), 10, 0))
+def test_help_says_how_to_make_the_models_in_python(capsys):
+    call("train", "--help")
+    text = capsys.readouterr().out
+    for _, describe in runs.MODELS.values():
+        name, arguments = describe((1, 8, 8), 10)
+        assert runs.call(name, arguments) in text
+        assert repr(eval(runs.call(name, arguments), vars(models))) == repr(runs.make(name, arguments, 0))
 
 
-def test_ctrl_c_keeps_history_and_weights(tmp_path):
-    process = subprocess.Popen([sys.executable, "-m", "chainrule", "train", "--epochs", "100000"], cwd=tmp_path,
+def started(*arguments, folder, until="epoch 1/", wait=0.0):
+    """A training in a process of its own, when its progress bar shows this text."""
+    process = subprocess.Popen([sys.executable, "-m", "chainrule", "train", *arguments], cwd=folder,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=0)
-    for line in iter(lambda: process.stderr.read(40), ""):
-        if "epoch 3/" in line or "epoch 4/" in line:
-            break
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    seen = ""
+    while until not in seen:
+        seen += process.stderr.read(40)
+    time.sleep(wait)
+    return process
+
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("until", ["epoch 1/", "epoch 3/"])
+def test_a_signal_keeps_history_curves_and_weights(tmp_path, number, until):
+    process = started("--epochs", "100000", folder=tmp_path, until=until)
+    process.send_signal(number)
     output, error = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in error and output == ""
+    assert process.returncode == 128 + number and "Traceback" not in error and output == ""
     assert "history and weights so far are in" in error.splitlines()[-1]
     folder = tmp_path / "runs" / "mlp-digits"
     MLP([64, 128, 64, 10]).load(folder / "model.safetensors")
     with open(folder / "history.csv", newline="") as file:
-        assert len(list(csv.reader(file))) >= 3
+        assert len(list(csv.reader(file))) > 1
     assert (folder / "curves.png").exists()
+    assert not list(folder.glob("*.part"))
+
+
+@pytest.mark.parametrize("number", [*SIGNALS[:2], getattr(signal, "SIGKILL", SIGNALS[0])])
+def test_a_run_that_was_ended_is_resumed_bit_for_bit(tmp_path, number):
+    options = ["--epochs", "6", "--batch-size", "4", "--shift", "1", "--quiet"]
+    assert call("train", *options, "--out", "whole") == 0
+    process = started(*options[:-1], folder=tmp_path, until="epoch 3/", wait=0.05)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert call("train", "--resume", "--quiet") == 0
+    for name in ("model.safetensors", "history.csv", "model.json"):
+        again, whole = (Path(out, "mlp-digits", name).read_bytes() for out in ("runs", "whole"))
+        assert again == whole
+
+
+def test_resume_without_a_run_and_with_other_options(capsys):
+    assert call("train", "--resume", "--epochs", "1", "--quiet") == 0
+    assert "nothing to resume in runs" in capsys.readouterr().err.replace(os.sep, "/")
+    assert call("train", "--resume", "--lr", "0.5") == 2
+    assert capsys.readouterr().err.endswith("was begun with --lr 0.001; with --resume leave out --lr\n")
+    assert call("train", "--resume", "--load", "x") == 2
+    assert capsys.readouterr().err.endswith("leave out --load\n")
+    Path("runs", "mlp-digits", "checkpoint.safetensors").write_bytes(b"no")
+    assert call("train", "--resume") == 2
+    assert "should be a file that Checkpoint wrote" in capsys.readouterr().err
+
+
+def test_a_training_begins_with_weights_that_are_loaded(capsys):
+    assert call("train", "--epochs", "8", "--quiet") == 0
+    path = os.path.join("runs", "mlp-digits")
+    for start in (path, os.path.join(path, "model.safetensors")):
+        assert call("train", "--epochs", "1", "--quiet", "--out", "next", "--load", start) == 0
+        with open(Path("next", "mlp-digits", "history.csv"), newline="") as file:
+            assert float(list(csv.DictReader(file))[0]["accuracy"]) > 0.9
+    capsys.readouterr()
+    assert call("train", "lenet", "--quiet", "--load", path) == 2
+    assert "does not fit this LeNet" in capsys.readouterr().err
+    assert call("train", "--quiet", "--load", "nothing") == 2
+    assert "there is no file nothing" in capsys.readouterr().err

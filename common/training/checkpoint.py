@@ -1,0 +1,202 @@
+"""Checkpoints: a training in a file, from which it goes on bit for bit."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..common import checks
+from ..common.files import naming, path_of, read_arrays, write_arrays, write_whole
+from ..common.layer import held
+from ..common.types import PathLike
+from .callbacks import Watching
+from .column import Column
+from .history import History
+from .state import pack, plain, put_back, recurrent, relearn, statistics, unpack, weights
+
+WHO = "Trainer.resume"
+PARTS = {"model": dict, "optimizer": dict, "history": dict, "generators": dict, "at_start": dict,
+         "measures": dict, "callbacks": list, "step": int, "ended": bool}
+
+
+class Checkpoint:
+    """A callback that keeps a training in a file, for ``trainer.resume``.
+
+    - path: the file, in the format of safetensors. It is whole at every instant: a process that is
+      killed leaves the old one or the new one, and nothing beside it;
+    - every: "epoch", or a number of steps (updates, counted from the first of this fit);
+    - keep: how many to keep; the ones before are ``name.1.safetensors``, ``name.2.safetensors``...;
+    - best: a name in the history, such as "val_loss": keep the best epoch's instead of the last
+      one's; ``maximize``: whether higher is better (None: as it is for chainrule's own metrics).
+
+    The file holds the weights and buffers of the model, the states of its recurrent layers, the
+    optimizer, the history, the place in the epoch, the callbacks that have a ``state``, and every
+    numpy.random.Generator that can be reached from the model, the optimizer, the callbacks and
+    what yields the batches.
+
+    >>> Checkpoint("run.safetensors", every=1000, keep=2)
+    Checkpoint('run.safetensors', every=1000, keep=2)
+    """
+    last = True               # it is called after the other callbacks, whose states it keeps
+
+    def __init__(self, path: PathLike, every: int | str = "epoch", keep: int = 1,
+                 best: str | None = None, maximize: bool | None = None) -> None:
+        self.path = path_of("Checkpoint", "path", path)
+        if every != "epoch":
+            if isinstance(every, str):
+                raise ValueError(checks.wrong("Checkpoint", "every", "be 'epoch' or a number of "
+                                              "steps", repr(every)))
+            checks.count("Checkpoint", "every", every)
+        if best is not None and every != "epoch":
+            raise ValueError(f"Checkpoint: best={best!r} is known after an epoch; leave out every")
+        self.every, self.keep = every, checks.count("Checkpoint", "keep", keep)
+        self.best = None if best is None else Best(best, maximize)
+
+    def __call__(self, trainer: Any) -> None:
+        if self.every == "epoch" and (self.best is None or self.best.leads(trainer)):
+            self.write(trainer)
+
+    def after_step(self, trainer: Any) -> None:
+        if isinstance(self.every, int) and len(trainer.history.steps["step"]) % self.every == 0:
+            self.write(trainer)
+
+    def write(self, trainer: Any) -> None:
+        """Write the file, whatever ``every`` and ``best`` say."""
+        arrays: dict[str, Any] = {}
+        tree = pack(contents(trainer.run), "training", arrays)
+        with naming("Checkpoint", self.path):
+            if not self.path.parent.is_dir():
+                raise FileNotFoundError(2, "there is no such folder", str(self.path))
+            for i in range(self.keep - 1, 0, -1):
+                if self.numbered(i - 1).exists():
+                    write_whole(self.numbered(i), self.numbered(i - 1).read_bytes())
+            write_arrays(self.path, arrays, {"training": tree})
+
+    def numbered(self, i: int) -> Path:
+        return self.path.with_suffix(f".{i}{self.path.suffix}") if i else self.path
+
+    def __repr__(self) -> str:
+        best = f", best={self.best.monitor!r}" if self.best else ""
+        return f"Checkpoint({str(self.path)!r}, every={self.every!r}, keep={self.keep}{best})"
+
+
+class Best(Watching):
+    """The column by which Checkpoint finds the best epoch."""
+
+    def leads(self, trainer):
+        """Whether the newest value is better than all before it."""
+        *before, value = self.values(trainer)
+        return value == value and not any(v <= value for v in before)
+
+
+Best.__name__ = "Checkpoint"                   # which speaks in its errors
+
+
+def contents(run):
+    """All that a training remembers, as a tree."""
+    model, optimizer, history = run.trainer.model, run.trainer.optimizer, run.trainer.history
+    lr = getattr(optimizer, "lr", None)
+    return {
+        "model": {
+            "layers": layers(model),
+            "weights": weights(model),
+            "buffers": {name: layer.buffers[key] for name, (layer, key) in
+                        statistics(model).items()},
+            "states": {path: layer.state for path, layer in recurrent(model).items()},
+        },
+        "optimizer": {
+            "class": type(optimizer).__name__,
+            "lr": None if callable(lr) else lr,
+            "state": (optimizer.state if hasattr(optimizer, "load_state") else plain(optimizer)),
+        },
+        "history": {"earlier": history.earlier,
+                    "steps": {name: column(c) for name, c in history.steps.items()},
+                    "epochs": {name: column(c) for name, c in history.epochs.items()}},
+        **run.place(),
+    }
+
+
+def layers(model):
+    """{path: class} of the model and of each layer inside."""
+    return {path or "model": type(layer).__name__ for path, layer in held(model)}
+
+
+def column(values):
+    """A column of the history, as an array where it is one of numbers."""
+    a = np.asarray(values)
+    return a if a.dtype.kind in "if" else list(values)
+
+
+def recorded(saved):
+    """The history that was saved."""
+    history = History(saved["earlier"])
+    for table, columns in ((history.steps, saved["steps"]), (history.epochs, saved["epochs"])):
+        table |= {name: Column(np.asarray(values).tolist()) for name, values in columns.items()}
+    return history
+
+
+def read(path):
+    """The tree in a checkpoint's file. ValueError if it is another's, or not whole."""
+    arrays, tree = read_arrays(WHO, path, "Checkpoint")
+    if not isinstance(tree, dict) or "training" not in tree:
+        raise ValueError(f"{WHO}: {path} should be a file that Checkpoint wrote"
+                         + (" (what save wrote is read by model.load)" if tree else ""))
+    try:
+        tree = unpack(tree["training"], arrays)
+        for name, kind in PARTS.items():
+            if not isinstance(tree[name], kind):
+                raise TypeError(f"{name} is a {type(tree[name]).__name__}")
+        for number in (tree["step"], tree["history"]["earlier"]):
+            checks.count(WHO, "a number", number, least=0)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{WHO}: {path} is damaged: {error!r}") from error
+    return tree
+
+
+def resume(trainer, path):
+    """Give model, optimizer and history what the file holds, or refuse it with nothing changed;
+    returns its tree, of which the next ``fit`` takes the rest."""
+    path = path_of(WHO, "path", path)
+    tree, model, optimizer = read(path), trainer.model, trainer.optimizer
+    who = f"{WHO}: {path} does not fit this {type(model).__name__}:"
+    try:
+        saved = tree["model"]
+        same(who, layers(model), saved["layers"])
+        same(who, {name: words(p) for name, p in weights(model).items()},
+             {name: words(p) for name, p in saved["weights"].items()})
+        buffers = {name: layer.buffers[key] for name, (layer, key) in statistics(model).items()}
+        same(who, {name: words(a) for name, a in buffers.items()},
+             {name: words(a) for name, a in saved["buffers"].items()})
+        same(who, dict.fromkeys(recurrent(model), "a state"),
+             dict.fromkeys(saved["states"], "a state"))
+        same(who, {"optimizer": type(optimizer).__name__},
+             {"optimizer": tree["optimizer"]["class"]}, "this trainer")
+        history, state = recorded(tree["history"]), tree["optimizer"]["state"]
+        if hasattr(optimizer, "load_state"):
+            optimizer.load_state(state)
+        else:
+            put_back(optimizer, state)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{WHO}: {path} is damaged: {error!r}") from error
+    # All has been read and checked: from here on nothing can fail.
+    if tree["optimizer"]["lr"] is not None and not callable(optimizer.lr):
+        optimizer.lr = tree["optimizer"]["lr"]
+    relearn(model, saved["weights"] | saved["buffers"])
+    for name, layer in recurrent(model).items():
+        layer.state = saved["states"][name]
+    trainer.history = history
+    return tree | {"path": path}
+
+
+def same(who, here, there, place="the model"):
+    """ValueError at the first name that is not the same in the dicts, of ``place`` and file."""
+    for name in here | there:
+        mine, theirs = here.get(name, "missing"), there.get(name, "missing")
+        if mine != theirs:
+            raise ValueError(f"{who} {name} is {mine} in {place}, {theirs} in the file")
+
+
+def words(a):
+    """What an array is, in words."""
+    return f"{a.dtype} {a.shape}" if hasattr(a, "dtype") else type(a).__name__

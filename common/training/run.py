@@ -1,0 +1,130 @@
+"""One ``fit`` of a trainer: its epochs, its place among them, and whom it tells."""
+from itertools import chain, islice
+
+from ..common.rng import state_for
+from . import answers
+from .checkpoint import WHO, same
+from .history import History
+from .state import generators, plain, put_back, recurrent
+
+
+class Run:
+    """Where a training stands: ``epoch`` are finished, ``step`` updates are made in the next one.
+
+    The numbers of the epochs go on from an earlier fit, and ``fit.epochs`` becomes the last one.
+    After ``resume`` the place in the file is the start.
+    """
+
+    def __init__(self, trainer, fit):
+        self.trainer, self.fit, self.saved = trainer, fit, trainer.resumed
+        self.step, self.ended, self.final = 0, False, False
+        self.at_start, self.measures, self.generators = {}, None, {}
+        numbered = list(enumerate(fit.callbacks))
+        self.callbacks = sorted(numbered, key=lambda item: getattr(item[1], "last", False))
+        self.steppers = [call for _, call in self.callbacks if hasattr(call, "after_step")]
+        self.keepers = [call for call in fit.callbacks if hasattr(call, "load_state")]
+        self.tell("begin")
+        if self.steppers or self.saved:
+            self.generators = generators({"model": trainer.model, "optimizer": trainer.optimizer,
+                                          "batches": fit.batches, "callbacks": fit.callbacks,
+                                          "augment": fit.augment})
+        if self.saved:
+            self.take_up(self.saved)
+        else:
+            trainer.history = History(trainer.history.earlier + len(trainer.history))
+        self.epoch = trainer.history.earlier + len(trainer.history)
+        fit.epochs += trainer.history.earlier
+        trainer.run, trainer.resumed = self, None
+
+    def epochs(self):
+        """The numbers of the epochs to come, until a callback ends the training."""
+        while self.epoch < self.fit.epochs and not self.ended:
+            yield self.epoch + 1
+        self.tell("end")
+
+    def groups(self, step):
+        """The batches of the epoch that begins, or goes on where the file broke it off, a group for
+        each update; when the next one is asked for, an update has been made."""
+        groups, saved, self.saved = self.fit.groups(self.epoch + 1), self.saved, None
+        self.measures = step.measures
+        if saved and self.step:
+            step.batch = sum(1 for _ in chain.from_iterable(islice(groups, self.step)))
+            self.draw_from(saved["generators"])
+            put_back(step.measures, saved["measures"])
+            for path, layer in recurrent(self.trainer.model).items():
+                layer.state = saved["model"]["states"][path]
+        else:
+            self.at_start = states(self.generators)
+        for group in groups:
+            yield group
+            self.step += 1
+            for call in self.steppers:
+                call.after_step(self.trainer)
+
+    def after_epoch(self):
+        """Call the callbacks, those that keep a file last."""
+        self.epoch, self.step = self.epoch + 1, 0
+        for i, call in self.callbacks:
+            if answers.stops(call(self.trainer), i):
+                self.ended = True
+                self.final |= hasattr(call, "load_state")      # a function may let it go on later
+
+    def tell(self, moment):
+        for _, call in self.callbacks:
+            getattr(call, moment, lambda trainer: None)(self.trainer)
+
+    @property
+    def batches(self):
+        """How many batches are done, if that is known."""
+        number = self.fit.per_epoch or 0
+        return self.epoch * number + min(self.step * self.fit.accumulate, number)
+
+    def place(self):
+        """What a checkpoint holds beside model, optimizer and history."""
+        midway = self.step > 0
+        return {"step": self.step, "ended": self.final,
+                "per_epoch": self.fit.per_epoch, "accumulate": self.fit.accumulate,
+                "generators": states(self.generators),
+                "at_start": self.at_start if midway else {},
+                "measures": plain(self.measures) if midway else {},
+                "callbacks": [{"class": type(call).__name__, "state": call.state}
+                              for call in self.keepers]}
+
+    def take_up(self, saved):
+        """Stand where the file stands. ValueError for a training of other parts."""
+        who = f"{WHO}: {saved['path']} does not fit this fit:"
+        place, here = self.place(), "this fit"
+        same(who, kinds(place["generators"]), kinds(saved["generators"]), here)
+        same(who, *({f"callback {i}, of those with a state,": kept["class"]
+                     for i, kept in enumerate(side["callbacks"])} for side in (place, saved)), here)
+        if saved["step"]:
+            same(who, *({"batches per epoch": side["per_epoch"], "accumulate": side["accumulate"]}
+                        for side in (place, saved)), here)
+        for name in ("generators", "at_start")[:1 + (saved["step"] > 0)]:
+            for path, rng in self.generators.items():
+                state_for(who, path, rng, saved[name].get(path))
+        self.draw_from(saved["at_start"] if saved["step"] else saved["generators"])
+        for call, kept in zip(self.keepers, saved["callbacks"]):
+            call.load_state(kept["state"])
+        self.at_start = saved["at_start"]
+        self.step, self.ended, self.final = saved["step"], saved["ended"], saved["ended"]
+
+    def draw_from(self, saved):
+        """Set every generator to its saved state."""
+        for path, rng in self.generators.items():
+            rng.bit_generator.state = saved[path]
+
+    def close(self):
+        self.trainer.run = None
+
+    def __reduce__(self):
+        return type(None), ()                     # a trainer is copied without the fit under way
+
+
+def states(found):
+    return {path: rng.bit_generator.state for path, rng in found.items()}
+
+
+def kinds(saved):
+    """{path: kind of generator} for the states of generators."""
+    return {path: f"a {state.get('bit_generator')} generator" for path, state in saved.items()}

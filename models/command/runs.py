@@ -1,0 +1,94 @@
+"""What can be trained on what, and a run's folder, from which its model is made again."""
+import json
+import math
+from pathlib import Path
+
+from ... import models
+from ...common.files import write_whole
+
+WEIGHTS, CHECKPOINT, DESCRIPTION = "model.safetensors", "checkpoint.safetensors", "model.json"
+
+
+def mlp(shape, classes):
+    return "MLP", {"sizes": [math.prod(shape), 128, 64, classes]}
+
+
+def convolutional(name, **options):
+    """A function that describes the model ``name`` for images."""
+    def describe(shape, classes):
+        return name, {**options, "input_shape": list(shape), "classes": classes}
+    return describe
+
+
+MODELS = {      # name: what it is; class and arguments for a sample's shape and a number of classes
+    "mlp": ("multi-layer perceptron, two hidden layers of 128 and 64 ReLU units", mlp),
+    "lenet": ("LeNet: two convolutions, three affine layers", convolutional("LeNet")),
+    "vgg": ("VGG for small images: four convolutions, two affine layers",
+            convolutional("VGG", depth=6)),
+    "resnet": ("ResNet for small images: three residual blocks", convolutional("ResNet", depth=8)),
+    "inception": ("a small network of two Inception blocks", convolutional("small_inception")),
+}
+CLASSES = {describe((1, 8, 8), 10)[0] for _, describe in MODELS.values()}
+DATA = {
+    "digits": "1,797 handwritten digits of 8 x 8 pixels (UCI), bundled: no download",
+    "mnist": "70,000 handwritten digits of 28 x 28 pixels, its four files in --folder",
+    "mnist-test": "MNIST's test files alone: the first 8,000 images to train, the last 2,000 to test",
+}
+
+
+def load(name, folder):
+    """(x_train, t_train), (x_test, t_test)"""
+    from ...datasets import load_digits, load_mnist
+    if name == "digits":
+        return load_digits()
+    if name == "mnist":
+        return load_mnist(folder=folder)
+    x, t = load_mnist("test", folder)
+    return (x[:8000], t[:8000]), (x[8000:], t[8000:])
+
+
+def make(name, arguments, rng=None):
+    """The model of class ``name``."""
+    return getattr(models, name)(**arguments, rng=rng)
+
+
+def call(name, arguments):
+    """The call that makes it in Python."""
+    def text(value):
+        return repr(tuple(value) if name != "MLP" and isinstance(value, list) else value)
+    return f"{name}({', '.join(f'{key}={text(value)}' for key, value in arguments.items())})"
+
+
+def describe(folder, name, arguments, training):
+    """Write what the model is, and how it is trained, into the folder of its run."""
+    text = json.dumps({"class": name, "arguments": arguments, "training": training}, indent=2)
+    write_whole(Path(folder) / DESCRIPTION, f"{text}\n".encode())
+
+
+def described(folder):
+    """Class, arguments and training of the model of a run. ValueError where that cannot be read."""
+    path = Path(folder) / DESCRIPTION
+    try:
+        made = json.loads(path.read_text(encoding="utf-8"))
+        name, arguments, training = made["class"], made["arguments"], made["training"]
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing; a run's folder is what chainrule train leaves, "
+                         "such as runs/mlp-digits") from None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read: {error!r}") from error
+    if name not in CLASSES or not isinstance(arguments, dict) or not isinstance(training, dict) \
+            or training.get("data") not in DATA:
+        raise ValueError(f"{path} is damaged: it names no model and data of chainrule train")
+    return name, arguments, training
+
+
+def trained(folder):
+    """The model of a run with its weights, and how it was trained; ValueError or OSError where
+    they cannot be had."""
+    name, arguments, training = described(folder)
+    try:
+        model = make(name, arguments)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{Path(folder) / DESCRIPTION} makes no model: {error}") from error
+    model.load(Path(folder) / WEIGHTS)
+    return model, training
