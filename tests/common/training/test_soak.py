@@ -80,4 +80,4 @@ def test_two_hundred_thousand_steps(train):
     train(watch, steps)
     blocks = np.diff(times[::1000])
     assert np.median(blocks[-40:]) < 1.2 * np.median(blocks[:40])
-    assert bytes_per_step(train, 40_000) < WAYS[train]
+    assert bytes_per_step(train, 20_000) < WAYS[train]
