@@ -2,14 +2,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..common.types import Array, Axes
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
 
 
 class LivePlot:
@@ -25,7 +22,7 @@ class LivePlot:
         self.history: Any = None
         self.shown: Any = None
 
-    def __call__(self, trainer: Trainer) -> None:
+    def __call__(self, trainer: Any) -> None:
         if trainer.history is not self.history:                # a training begins
             self.history, self.axes, self.shown = trainer.history, self.given, None
         for panel in [] if self.axes is None else np.ravel(np.asarray(self.axes, object)):

@@ -18,7 +18,8 @@ class Progress:
     def __init__(self, fit, done=0):
         self.epochs, self.per_epoch = fit.epochs, fit.per_epoch
         self.done, self.text, self.validation = done, "", ""
-        self.epoch, self.due, self.shown = 0, 0.0, perf_counter()     # due: the epoch to be shown
+        self.first, self.epoch = None, 0
+        self.due, self.shown = 0.0, perf_counter()                   # due: the epoch to be shown
         if not fit.progress:
             return
         total = None if fit.per_epoch is None else fit.epochs * fit.per_epoch
@@ -31,11 +32,12 @@ class Progress:
             self.bar, self.pause = tqdm(file=Lines(sys.stderr), bar_format=LINE, **options), 60
 
     def begin(self, epoch):
-        self.epoch = epoch
+        self.first, self.epoch = self.first or epoch, epoch
         if self.bar is not None:
             self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
-            if self.per_epoch is None and epoch > 1:             # as many as in the epochs so far
-                self.bar.total = round(self.done * self.epochs / (epoch - 1))
+            if self.per_epoch is None and epoch > self.first:    # as many as in the epochs so far
+                share = (epoch - self.first) / (self.epochs - self.first + 1)
+                self.bar.total = round(self.done / share)
 
     def batch(self, loss):
         self.done += 1

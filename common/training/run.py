@@ -26,7 +26,8 @@ class Run:
         self.tell("begin")
         if self.steppers or self.saved:
             self.generators = generators({"model": trainer.model, "optimizer": trainer.optimizer,
-                                          "batches": fit.batches, "callbacks": fit.callbacks})
+                                          "batches": fit.batches, "callbacks": fit.callbacks,
+                                          "augment": fit.augment})
         if self.saved:
             self.take_up(self.saved)
         else:

@@ -145,7 +145,8 @@ class Trainer:
         """
         model, optimizer = self.model, self.optimizer
         step = parallel.step(self, run.fit, epoch, bar)
-        reset_states(model)
+        for layer in run.fit.recurrent:
+            layer.reset_state()
         with self.history.in_epoch(epoch):
             for group in run.groups(step):
                 for batch, weight in group:

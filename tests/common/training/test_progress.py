@@ -57,7 +57,7 @@ def test_a_terminal_shows_one_line_that_changes(capsys, monkeypatch):
 
 
 def test_of_batches_without_a_number_the_first_epoch_tells():
-    bar = progress.Progress(SimpleNamespace(epochs=5, per_epoch=None, progress=True))
+    bar = progress.Progress(SimpleNamespace(epochs=5, per_epoch=None, progress=True), 0)
     bar.begin(1)
     for _ in range(7):
         bar.batch(0.5)
