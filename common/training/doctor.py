@@ -5,6 +5,7 @@ import copy
 import math
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ class Examination:
             with np.errstate(all="ignore"):
                 float(model.forward(*x, t))
         except (TypeError, ValueError, IndexError) as error:
-            if not self.findings or not any(f.certain for f in self.findings):
+            if not any(f.certain for f in self.findings):
                 self.findings.append(Finding("labels-mismatch", "t", str(error),
                                              targets.OUT_OF_SHAPE, True))
             return
@@ -173,7 +174,7 @@ class Examination:
         except FloatingPointError:
             return
         self.findings += signals.straight(case.origin[0], some[0], before)
-        trial = case.trial(prepare=None)
+        trial = case.trial()
         planned = case.epochs * case.steps_per_epoch
         plan = [rate_of(case.trainer.optimizer, int(k)) for k in np.linspace(0, planned - 1, 50)]
         self.lr = None if plan[0] is None else max(plan)
@@ -189,8 +190,7 @@ class Examination:
             self.findings += signals.equal_units(before, later)
             self.findings += signals.not_moved(before, later)
         self.findings += signals.first_values(before)
-        self.early = list(signals.flat_units(before, "before training"))
-        self.findings += self.early
+        self.findings += signals.flat_units(before, "before training")
         clipped = case.options.get("max_grad_norm") is not None
         self.findings += signals.flow(before, clipped)
         self.ratio = update_ratio(trial)
@@ -203,6 +203,7 @@ class Examination:
         self.findings += self.learning_rate()
 
     def expected_loss(self, loss):
+        """The first loss beside that of a guess, in words."""
         kind, _ = targets.loss_of(self.trainer.model)
         if kind in ("softmax", "sigmoid"):
             C = 2 if kind == "sigmoid" else len(np.unique(self.task.labels)) if (
@@ -263,11 +264,10 @@ class Examination:
 
     def after(self, trainer):
         """Judge what came out; whether it is as good as can be asked."""
-        case, task = self.case, self.task
-        history = trainer.history
+        case, history = self.case, trainer.history
         diagnosis = diagnose(history)
         self.measured |= diagnosis.measured
-        self.baseline = base = Baseline(case, task)
+        self.baseline = base = Baseline(case, self.task)
         self.train, self.val = (self.score(trainer.model, data) for data in (
             (case.x, case.t), case.validation))
         known = {name: value for name, value in (("score", self.train), ("validation", self.val),
@@ -277,6 +277,9 @@ class Examination:
         self.findings += self.unbalanced(trainer.model)
         self.findings += self.mismatched()
         self.findings += self.unmoved(trainer.model)
+        for f in diagnosis.findings:
+            if f.code == "non-finite":
+                self.findings.append(replace(f, certain=True))
         if self.well(history):
             self.findings += self.of_dropout(0.8, 0.5)
             for f in self.findings:
@@ -286,7 +289,7 @@ class Examination:
         self.findings = [f for f in self.findings if f.certain or self.confirmed(f)]
         over = self.overfits(history)
         self.findings += [] if over is None else [over]
-        self.findings += [*self.of_dropout(0.6, 0.8), *self.of_batches()]
+        self.findings += [*self.of_dropout(0.6, 0.8), *self.of_batches(), *self.of_freezing()]
         if not self.has("learning-rate-too-high", "learning-rate-too-low", "non-finite"):
             self.findings += [f for f in diagnosis.findings if f.code == "learning-rate-too-high"]
         if not self.findings:
@@ -307,7 +310,7 @@ class Examination:
         y = outputs(model, x, t)
         if y is None:
             return None
-        self.rows_right = right = self.right(model, y, t)
+        right = self.right(model, y, t)
         if right is not None:
             return float(right.mean())
         if self.task.kind != "values" or y.size != t.size:
@@ -439,18 +442,19 @@ class Examination:
         """Whether the same steps with a change end with a clearly lower loss, at some rate."""
         case = self.case
         steps = min(400, case.epochs * case.steps_per_epoch)
-        last = min(self.trained_loss(), math.inf) / unit
+        last = self.trained_loss() / unit
         reached = math.inf
         for rate in (1.0, 0.1):
             trial = case.trial(rate=rate, **changes)
             trial.run(steps, 1.0)
             some = np.random.default_rng(0).permutation(len(case.t))[:256]
             reached = min(reached, trial.loss(tuple(a[some] for a in trial.x), trial.t[some]))
-        finding.evidence += f"; so changed, {steps} steps end with a loss of {reached:.3g}, not " \
-                            f"{last:.3g}"
+        finding.evidence += (f"; so changed, {steps} steps end with a loss of {reached:.3g}, not "
+                             f"{last:.3g}")
         return reached < 0.8 * last
 
     def overfits(self, history):
+        """The finding that samples were learned by heart, or None."""
         val, loss = history.epochs.get("val_loss"), history["loss"]
         if val is None or self.val is None or self.train is None:
             return None
@@ -491,6 +495,17 @@ class Examination:
                 yield Finding("dropout-too-high", f"Dropout(p={max(drops)})", f"without it "
                               f"{min(total, 1500)} steps end with a loss of {without:.4g}, not "
                               f"{last:.4g}", "p=0.2 to 0.5", factor < 0.8)
+
+    def of_freezing(self):
+        """Whether the layers that freeze= holds would have to learn."""
+        frozen, last = self.case.options.get("freeze"), self.trained_loss()
+        if frozen:
+            steps = min(self.case.epochs * self.case.steps_per_epoch, 1500)
+            loss = self.reached(steps)
+            if loss < 0.7 * last:
+                yield Finding("frozen", f"freeze={frozen}", f"if all layers learn, {steps} steps "
+                              f"end with a loss of {loss:.4g}, not {last:.4g}",
+                              "freeze only layers whose weights come from another training", True)
 
     def of_batches(self):
         """Whether batches of 32 would have helped."""

@@ -29,6 +29,10 @@ class Case:
             x, t = options["validation_data"]
             inputs = x if isinstance(x, tuple) else (x,)
             self.validation = tuple(map(np.asarray, inputs)), np.asarray(t)
+        elif options.get("validation_split"):
+            last = last_share(self.t, options["validation_split"])
+            self.validation = tuple(a[last] for a in self.x), self.t[last]
+            self.x, self.t = tuple(a[~last] for a in self.x), self.t[~last]
 
     @property
     def steps_per_epoch(self):
@@ -109,6 +113,16 @@ class Trial:
                 batch = (*(a[i:i + 256] for a in x), t[i:i + 256])
                 total += float(self.model.forward(*batch)) * len(batch[-1])
         return total / len(t) if math.isfinite(total) else math.inf
+
+
+def last_share(t, share):
+    """Which samples validation_split takes: the last ones, of labels the last of each class."""
+    last = np.zeros(len(t), bool)
+    labelled = t.ndim == 1 and t.dtype.kind in "iub"
+    for c in np.unique(t) if labelled else [None]:
+        rows = np.flatnonzero(t == c) if labelled else np.arange(len(t))
+        last[rows[len(rows) - round(share * len(rows)):]] = True
+    return last
 
 
 class unchanged:

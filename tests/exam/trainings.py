@@ -477,7 +477,7 @@ def forty_noisy_samples(bad):
     x, t = blobs(n=1200, d=20, classes=3, spread=3.5, seed=1)
     x, t, val = split(x, t)
     n = 45 if bad else 900
-    return fit(net([20, 200, 200, 3]) if bad else net([20, 16, 3]), Adam(1e-2 if bad else 2e-3), (x[:n], t[:n]), validate=val,
+    return fit(net([20, 64, 64, 3]) if bad else net([20, 16, 3]), Adam(1e-2 if bad else 2e-3), (x[:n], t[:n]), validate=val,
                epochs=80 if bad else 15)
 
 

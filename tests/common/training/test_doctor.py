@@ -12,7 +12,7 @@ from chainrule.models.command import main
 from chainrule.optimizers import SGD, Adam
 from chainrule.training import Finding, History, Report, Trainer, doctor, lr_range, preflight
 from chainrule.training.report import CODES
-from chainrule.training.trial import unchanged
+from chainrule.training.trial import last_share, unchanged
 from tests.exam import trainings
 
 
@@ -23,8 +23,8 @@ def made(name, faulty=True):
 
 # One training for each code; the whole set stands behind the slow marker, below.
 ONE_EACH = ["pixels_of_0_to_255", "labels_from_one", "softmax_twice", "squares_for_yes_or_no", "accuracy_of_a_regression",
-            "all_equal", "adam_at_1", "adam_at_a_millionth", "biases_of_minus_10", "ten_sigmoids_on_digits",
-            "affine_upon_affine", "one_hidden_unit", "forty_noisy_samples", "one_epoch_of_adam", "all_samples_at_once",
+            "all_equal", "adam_at_1", "adam_at_a_millionth", "biases_of_minus_10", "twelve_tanh_of_small_weights",
+            "affine_upon_affine", "xor_without_hidden_layer", "forty_noisy_samples", "one_epoch_of_adam", "batches_of_all_letters",
             "inputs_dropped", "rare_failures", "batches_in_order_of_class", "copies_in_validation", "logarithm_of_zero",
             "gradients_never_written"]
 
@@ -107,6 +107,12 @@ def test_generators_of_a_function():
         list(function())
         assert repr(rng.bit_generator.state) != before
     assert repr(rng.bit_generator.state) == before
+
+
+def test_the_samples_that_validation_split_takes():
+    t = np.array([0, 0, 1, 1, 1, 1, 0, 0])
+    assert np.flatnonzero(last_share(t, 0.25)).tolist() == [5, 7]
+    assert np.flatnonzero(last_share(t.astype(float), 0.25)).tolist() == [6, 7]
 
 
 def test_lr_range_finds_a_rate_and_draws_it():
