@@ -27,8 +27,8 @@ class LivePlot:
             self.history, self.axes, self.shown = trainer.history, self.given, None
         for panel in [] if self.axes is None else np.ravel(np.asarray(self.axes, object)):
             panel.clear()
-        self.axes = trainer.history.plot(self.axes)
-        figure = self.axes[0].figure
+        self.axes = panels = trainer.history.plot(self.axes)
+        figure = panels[0].figure
         figure.canvas.draw_idle()
         if self.given is None and in_notebook():
             self.show(figure)
