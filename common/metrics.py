@@ -184,6 +184,8 @@ def _scores(who, y, t):
 
 def _flat(who, y, t, ignore_label=None) -> tuple[Array, Array]:
     """Scores (M, C) and labels (M,) or probabilities (M, C) of the M positions that count."""
+    if ignore_label is None and _plain(y, t):
+        return y, t
     checks.unmasked(who, "t", t)
     given, t = t, checks.as_array(t)
     y = _scores(who, y, t)
@@ -212,6 +214,16 @@ def _flat(who, y, t, ignore_label=None) -> tuple[Array, Array]:
         return y.reshape(-1, classes), t.reshape(-1)
     keep = t != ignore_label
     return y[keep], t[keep]
+
+
+def _plain(y, t):
+    """Whether y and t are scores (N, C) and labels (N,) beyond doubt, as in most steps."""
+    return (y.__class__ is t.__class__ is np.ndarray and y.dtype in FLOATS and t.dtype == np.int64
+            and y.ndim == 2 and y.shape[1] > 1 and t.ndim == 1 and len(t) == len(y) > 0
+            and t.view(np.uint64).max() < y.shape[1])             # a negative label is large there
+
+
+FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def _mean(values):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 # No part begins or ends in the middle of a word or a number.
-ANY_WORDS = r"(?!\.?\w).*(?:(?<![-.\w])|$)"
+ANY_WORDS = r"(?:^|(?!\.?\w)).*(?:(?<![-.\w])|$)"
 
 
 @contextlib.contextmanager
@@ -18,7 +18,7 @@ def refused(error, sentence):
     """
     __tracebackhide__ = True
     with pytest.raises(error) as caught:
-        yield
+        yield caught
     pattern = ANY_WORDS.join(map(re.escape, re.split(r"\s*…\s*", sentence)))
     if not re.fullmatch(pattern, str(caught.value), re.DOTALL):
         pytest.fail(f"expected: {sentence}\n     got: {caught.value}")

@@ -355,12 +355,34 @@ def of_training():
     right("Trainer", training.Trainer, models.MLP([4, 3], rng=0), optimizers.SGD(), metrics=(common.accuracy,))
     right("Trainer.fit", method(trainer, "fit"), x, t, epochs=1, batch_size=4, validation_data=(x, t), rng=0, progress=False,
           names=PUBLIC, long=("epochs",))
+    right("Trainer.fit", method(trainer, "fit"), x, t, epochs=1, validation_split=0.25,
+          class_weight={0: 2.0}, sample_weight=np.ones(8), augment=lambda x, rng: x, freeze=(),
+          progress=False, names=PUBLIC, long=("epochs",))
     right("Trainer.fit", method(trainer, "fit"), batches=lambda: [(x, t)], epochs=1, progress=False, names=PUBLIC,
           long=("epochs",))
     right("Trainer.evaluate", method(trainer, "evaluate"), x, t, names=PUBLIC)
+    right("EarlyStopping", training.EarlyStopping, "val_loss", patience=5, restore_best=True,
+          maximize=False)
+    right("ReduceOnPlateau", training.ReduceOnPlateau, "val_loss", factor=0.1, patience=3, min_lr=0.0,
+          maximize=False)
+    path = os.path.join(FOLDER, "checkpoint.safetensors")
+    right("Checkpoint", training.Checkpoint, path, every="epoch", keep=1, best="val_loss",
+          maximize=False)
+    kept = trainer()
+    kept.fit(x, t, epochs=1, callbacks=[training.Checkpoint(path)], progress=False)
+    right("Trainer.resume", method(trainer, "resume"), path)
     right("History.to_csv", method(history, "to_csv"), os.path.join(FOLDER, "history.csv"))
+    table = os.path.join(FOLDER, "table.csv")
+    history().to_csv(table)
+    right("History.load", training.History.load, table)
     right("History.plot", method(history, "plot"), names=("plot_history",))
+    right("LivePlot", training.LivePlot)
     right("clip_gradients", training.clip_gradients, {"W": x}, 1.0)
+    right("random_search", training.random_search, lambda lr: lr, {"lr": training.Uniform(0, 1)},
+          n_trials=2, rng=0, checkpoint=None, long=("n_trials",))
+    right("Choice", training.Choice, [1, 2])
+    right("Uniform", training.Uniform, 0.0, 1.0)
+    right("LogUniform", training.LogUniform, 0.1, 1.0, names=("LogUniform", "Uniform"))
 
 
 def of_gradcheck():
@@ -396,6 +418,9 @@ def of_plotting():
     right("plot_filters", plotting.plot_filters, drawn(4, 2, 3, 3))
     right("plot_gradient_flow", plotting.plot_gradient_flow, flow)
     right("plot_history", plotting.plot_history, record)
+    right("plot_history", plotting.plot_history, {"one": record, "two": record})
+    search = training.random_search(lambda lr: lr, {"lr": training.Uniform(0, 1)}, 3, rng=0)
+    right("plot_search", plotting.plot_search, search)
 
 
 # ---------------------------------------------------------------------------------------------- malformed values

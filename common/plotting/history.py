@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.types import Array, Axes
-from ._style import PLAIN, TRAIN, VALIDATION, axes_for
+from ._style import COLORS, MARKERS, PLAIN, TRAIN, VALIDATION, axes_for
 
 
 def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
@@ -18,6 +18,9 @@ def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
     "epoch" holds 1, 2, … or, for each step, how many epochs are done by then; the other keys name the
     quantities, those of validation with "val_" in front. The end of epoch k is at k. Steps are drawn faint,
     behind the epochs.
+
+    Several histories in one plot are a dict by their names, ``{"SGD": h, "Adam": k}``, or a list;
+    of these, steps are drawn where there are no epochs.
 
     ``axes``: Axes, or an array with at least one for each panel; None makes a new figure. Returns the Axes
     drawn on as a flat array. Lists of different lengths, no steps at all and too few axes raise ValueError.
@@ -30,20 +33,40 @@ def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
     ['Loss']
     >>> from matplotlib import pyplot; pyplot.close(axes[0].figure)
     """
-    if not all(isinstance(getattr(history, which, None), Mapping) for which in ("epochs", "steps")):
-        raise TypeError(checks.wrong("plot_history", "history", "have the dicts epochs and steps", type(history).__name__,
-                                     "Trainer.fit returns such a history"))
-    epochs, steps = _columns("epochs", history.epochs), _columns("steps", history.steps)
-    # A run that was stopped within its first epoch has steps only.
-    table = epochs if len(epochs.get("epoch", ())) else steps
-    named = dict.fromkeys(key.removeprefix("val_") for key in table if key not in ("epoch", "step"))
+    runs = {name: tuple(_columns(which, getattr(run, which)) for which in ("epochs", "steps"))
+            for name, run in _named(history).items()}
+    named: dict[str, None] = {}
+    for epochs, steps in runs.values():
+        # A run that was stopped within its first epoch has steps only.
+        table = epochs if len(epochs.get("epoch", ())) else steps
+        if len(table.get("epoch", ())):
+            named |= dict.fromkeys(key.removeprefix("val_") for key in table
+                                   if key not in ("epoch", "step"))
     names = sorted(named, key=lambda name: name != "loss")
-    if not names or not len(table["epoch"]):
+    if not names:
         raise ValueError("plot_history: history should hold at least one step, got none; train first")
     panels = axes_for("plot_history", axes, len(names), "axes", f", for {', '.join(names)}")
     for panel, name in zip(panels, names):
-        _draw(panel, name, epochs, steps)
+        for i, (run, tables) in enumerate(runs.items()):
+            styles = _alone() if run is None else _one_of_several(i, run, *tables)
+            _draw(panel, name, *tables, *styles)
+        _finish(panel, name, [table for tables in runs.values() for table in tables])
     return panels
+
+
+def _named(history):
+    """The histories by their names, None for the only one; TypeError for what is none."""
+    given = {None: history}
+    if isinstance(history, Mapping) and history:
+        given = {str(name): run for name, run in history.items()}
+    elif isinstance(history, (list, tuple)) and history:
+        given = {f"run {i}": run for i, run in enumerate(history, 1)}
+    for run in given.values():
+        if not all(isinstance(getattr(run, which, None), Mapping) for which in ("epochs", "steps")):
+            raise TypeError(checks.wrong(
+                "plot_history", "history", "have the dicts epochs and steps",
+                type(history).__name__, "Trainer.fit returns such a history"))
+    return given
 
 
 def _columns(which, table):
@@ -54,25 +77,41 @@ def _columns(which, table):
     return {key: np.asarray(values) for key, values in table.items()}
 
 
-def _draw(panel, name, epochs, steps):
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+def _alone():
+    """(label, colour, marker) of the steps, of training and of validation."""
+    return ("train, each step", TRAIN, ""), ("train", TRAIN, "o"), ("validation", VALIDATION, "s")
 
-    if name in steps:
+
+def _one_of_several(i, name, epochs, steps):
+    """The same for one run of several: one colour and marker each."""
+    color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
+    stopped = not len(epochs.get("epoch", ()))
+    return ((f"{name}, each step" if stopped else None, color, ""), (name, color, marker),
+            (f"{name}, validation", color, marker))
+
+
+def _draw(panel, name, epochs, steps, each, train, validation):
+    if name in steps and each[0]:
         every = -(-len(steps[name]) // 5000)    # more points than a panel has pixels only cost time
-        panel.plot(steps["epoch"][::every], steps[name][::every], color=TRAIN, alpha=0.35, linewidth=0.8,
-                   label="train, each step")
+        panel.plot(steps["epoch"][::every], steps[name][::every], color=each[1], alpha=0.35,
+                   linewidth=0.8, label=each[0])
     few = len(epochs.get("epoch", ())) <= 20
-    for key, label, color, line, marker in ((name, "train", TRAIN, "-", "o"),
-                                            (f"val_{name}", "validation", VALIDATION, "--", "s")):
+    both = (name, "-", train), (f"val_{name}", "--", validation)
+    for key, line, (label, color, marker) in both:
         if len(epochs.get(key, ())):
             panel.plot(epochs["epoch"], epochs[key], line, marker=marker if few else None, markersize=5,
                        color=color, label=label)
+
+
+def _finish(panel, name, tables):
+    """Titles, ticks and a legend for a panel that shows some tables."""
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     title = name.replace("_", " ")
     panel.set(xlabel="epoch")
     panel.set_ylabel(title, **PLAIN)
     panel.set_title(title[:1].upper() + title[1:], **PLAIN)
-    ends = np.ceil(np.concatenate([table.get("epoch", ()) for table in (epochs, steps)]))
+    ends = np.ceil(np.concatenate([table.get("epoch", ()) for table in tables]))
     first, last = ends.min() - 1, ends.max()
     margin = 0.03 * (last - first)
     panel.set_xlim(first - margin, last + margin)

@@ -37,8 +37,8 @@ def batches(function, epoch):
             warnings.warn(f"{FIT}: an epoch of batches() has passed a million batches and goes on; "
                           "if it never ends, steps_per_epoch= says how many make an epoch",
                           UserWarning, stacklevel=2)
-        ask(isinstance(batch, (tuple, list)) and len(batch) > 1, FIT, f"batch {i} of batches()",
-            "be a tuple (x, t), inputs first", batch)
+        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+            ask(False, FIT, f"batch {i} of batches()", "be a tuple (x, t), inputs first", batch)
         yield batch
     if not i:
         raise ValueError(f"{FIT}: batches() yielded nothing in epoch {epoch}; "
@@ -47,6 +47,8 @@ def batches(function, epoch):
 
 def loss(value, who):
     """What a model's forward returned for a loss, as a Python float."""
+    if value.__class__ is float:
+        return value
     a = checks.as_array(value)
     ask(a.ndim == 0 and a.dtype.kind in "iuf", who, "the loss that model.forward returns",
         "be one number", value, "if an input is missing, the targets were taken for it: "

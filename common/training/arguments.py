@@ -1,7 +1,7 @@
 """What a Trainer is given, checked before it trains: each mistake is a sentence with a remedy."""
 import math
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class Fit:
     def __init__(self, model, x, t, epochs, batch_size, validation_data, max_grad_norm, callbacks,
                  rng, batches, accumulate, progress, drop_last, steps_per_epoch, validation_split,
                  class_weight, sample_weight, augment):
+        self.recurrent = [layer for layer in walk(model) if hasattr(layer, "reset_state")]
         self.epochs = checks.count(FIT, "epochs", epochs)
         self.accumulate = checks.count(FIT, "accumulate", accumulate)
         self.progress = checks.flag(FIT, "progress", progress)
@@ -82,6 +83,8 @@ class Fit:
 
     def prepared(self, batches):
         """Each batch as the model gets it: (inputs and targets, weights of rows by name)."""
+        if self.weight is None and self.augment is None:
+            yield from zip(batches, repeat({}))
         for batch in batches:
             named = {}
             if self.weight is not None:
@@ -91,6 +94,8 @@ class Fit:
     def groups(self, epoch):
         """The batches of an epoch, ``accumulate`` at a time; none is drawn before its turn."""
         batches = self.prepared(islice(answers.batches(self.batches, epoch), self.per_epoch))
+        if self.accumulate == 1:
+            yield from zip(batches)
         for first in batches:
             yield chain([first], islice(batches, self.accumulate - 1))
 

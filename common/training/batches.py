@@ -1,5 +1,6 @@
 """Mini-batches: a data set in small pieces, in a new order each epoch."""
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,12 @@ def batches(
     shuffle, rng = checks.flag("batches", "shuffle", shuffle), generator("batches", rng)
     order = rng.permutation(N) if shuffle else np.arange(N)
     rows = (order[i:i + B] for i in range(0, N, B))
+    # Of rows in order, take is the faster way to the same copies.
+    takes: list[Callable[..., Array]] = [
+        partial(a.take, axis=0) if a.flags.c_contiguous else a.__getitem__ for a in arrays]
     if len(arrays) == 1:
-        return (arrays[0][r] for r in rows)
-    return (tuple(a[r] for a in arrays) for r in rows)
+        return (takes[0](r) for r in rows)
+    return (tuple([take(r) for take in takes]) for r in rows)
 
 
 def samples(who, *arrays, **named) -> tuple[Array, ...]:

@@ -68,7 +68,7 @@ class Patient(Watching):
         return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
 
     def load_state(self, state: dict) -> None:
-        vars(self).update(state)
+        vars(self).update({name: state[name] for name in self.state})
 
 
 class EarlyStopping(Patient):

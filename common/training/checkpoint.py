@@ -11,6 +11,7 @@ from ..common.files import naming, path_of, read_arrays, write_arrays, write_who
 from ..common.layer import held
 from ..common.types import PathLike
 from .callbacks import Watching
+from .column import Column
 from .history import History
 from .state import pack, plain, put_back, recurrent, relearn, statistics, unpack, weights
 
@@ -42,11 +43,11 @@ class Checkpoint:
     def __init__(self, path: PathLike, every: int | str = "epoch", keep: int = 1,
                  best: str | None = None, maximize: bool | None = None) -> None:
         self.path = path_of("Checkpoint", "path", path)
-        if every != "epoch":
-            if isinstance(every, str):
-                raise ValueError(checks.wrong("Checkpoint", "every", "be 'epoch' or a number of "
-                                              "steps", repr(every)))
-            checks.count("Checkpoint", "every", every)
+        if not isinstance(every, str):
+            every = checks.count("Checkpoint", "every", every)
+        elif every != "epoch":
+            raise ValueError(checks.wrong("Checkpoint", "every", "be 'epoch' or a number of steps",
+                                          repr(every)))
         if best is not None and every != "epoch":
             raise ValueError(f"Checkpoint: best={best!r} is known after an epoch; leave out every")
         self.every, self.keep = every, checks.count("Checkpoint", "keep", keep)
@@ -61,7 +62,9 @@ class Checkpoint:
             self.write(trainer)
 
     def write(self, trainer: Any) -> None:
-        """Write the file, whatever ``every`` and ``best`` say."""
+        """Write the file, whatever ``every`` and ``best`` say; of several ranks the first does."""
+        if getattr(trainer, "comm", None) is not None and trainer.comm.rank:
+            return
         arrays: dict[str, Any] = {}
         tree = pack(contents(trainer.run), "training", arrays)
         with naming("Checkpoint", self.path):
@@ -129,11 +132,10 @@ def column(values):
 
 def recorded(saved):
     """The history that was saved."""
-    history = History(saved["earlier"])
-    for add, table in ((history.add_step, "steps"), (history.add_epoch, "epochs")):
-        for name, values in saved[table].items():
-            for value in np.asarray(values).tolist():
-                add(**{name: value})
+    history = History()
+    history.earlier = saved["earlier"]
+    for table, kept in (history.steps, saved["steps"]), (history.epochs, saved["epochs"]):
+        table |= {name: Column(np.asarray(values).tolist()) for name, values in kept.items()}
     return history
 
 

@@ -84,8 +84,8 @@ def class_weights(given, t):
         classes, sizes = np.unique(labels[labels >= 0], return_counts=True)
         given = dict(zip(classes.tolist(), sizes.sum() / (len(sizes) * sizes)))
     elif not isinstance(given, Mapping):
-        ask(np.ndim(given) == 1, FIT, "class_weight", 'be a dict, a list or "balanced"', given,
-            CLASSES)
+        ask(checks.as_array(given).ndim == 1, FIT, "class_weight",
+            'be a dict, a list or "balanced"', given, CLASSES)
         if labels.max() >= len(given):
             raise ValueError(checks.wrong(
                 FIT, "class_weight", f"hold a weight for class {labels.max()}, too",

@@ -2,17 +2,24 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..common import checks
 from ..common.files import naming, path_of
 from ..common.types import Array, Axes, PathLike
+from .column import Column
+
+if TYPE_CHECKING:
+    from .report import Report
 
 
 class History:
-    """The record of a training: ``steps`` and ``epochs``, tables as dicts of equally long lists.
+    """The record of a training: ``steps`` and ``epochs``, tables as dicts of equally long columns.
+
+    A column is an array that grows and otherwise behaves as a list; what a row lacks is nan.
 
     ``steps`` has a row per update: ``step`` (from 1), ``epoch`` (a fraction), ``loss``, ``lr``, and
     ``grad_norm`` when gradients are clipped. ``epochs`` has a row per epoch: ``epoch`` (from 1, in
@@ -28,16 +35,17 @@ class History:
     History(1 epoch: loss 0.5, val_loss 0.75)
     """
 
-    def __init__(self, earlier: int = 0) -> None:
-        self.steps: dict[str, list[float]] = {}
-        self.epochs: dict[str, list[float]] = {}
-        self.earlier = earlier        # how many epochs there were before, in earlier calls of fit
+    def __init__(self) -> None:
+        self.steps: dict[str, Column] = {}
+        self.epochs: dict[str, Column] = {}
+        self.earlier = 0              # how many epochs there were before, in earlier calls of fit
 
     def add_step(self, **row: float) -> None:
         add(self.steps, row)
 
     def add_epoch(self, **row: float) -> None:
         add(self.epochs, row)
+        level(self.epochs)
 
     @contextmanager
     def in_epoch(self, epoch: int) -> Iterator[None]:
@@ -45,11 +53,12 @@ class History:
         try:
             yield
         finally:
-            column = self.steps.setdefault("epoch", [])
+            column = self.steps.setdefault("epoch", Column())
             new = len(self.steps.get("step", ())) - len(column)
-            column += [epoch - 1 + (k + 1) / new for k in range(new)]
+            column.extend(epoch - 1 + (k + 1) / new for k in range(new))
+            level(self.steps)
 
-    def __getitem__(self, name: str) -> list[float]:
+    def __getitem__(self, name: str) -> Column:
         if name not in self.epochs:
             names = ", ".join(map(repr, self.epochs)) or "nothing yet"
             hint = f"; history.steps[{name!r}] has it for each step" if name in self.steps else ""
@@ -67,6 +76,11 @@ class History:
         from ..plotting import plot_history
         return plot_history(self, axes)
 
+    def diagnose(self) -> Report:
+        """What the curves tell, as a Report: diverging, too slow, overfitting, not finished."""
+        from .diagnosis import diagnose
+        return diagnose(self)
+
     def to_csv(self, path: PathLike, per: Literal["epoch", "step"] = "epoch") -> None:
         """Write the table of epochs, or with ``per="step"`` of steps, as comma-separated values."""
         who = "History.to_csv"
@@ -77,6 +91,32 @@ class History:
             writer.writerow(table)
             writer.writerows(zip(*table.values()))
 
+    @classmethod
+    def load(cls, path: PathLike) -> History:
+        """Read what ``to_csv`` wrote: a history with that table of epochs, or of steps.
+
+        Raises OSError for a file that cannot be read, ValueError for any other table.
+        """
+        who, history = "History.load", cls()
+        path = path_of(who, "path", path)
+        with naming(who, path), open(path, newline="", encoding="utf-8") as file:
+            try:
+                rows = csv.reader(file)
+                names = next(rows)
+                columns = {name: Column() for name in names}
+                for row in rows:
+                    for column, text in zip(columns.values(), row, strict=True):
+                        column.append(number(text))
+            except (ValueError, StopIteration, csv.Error):
+                names = None
+        if names is None or len(columns) < len(names) or names and "epoch" not in names:
+            raise ValueError(f"{who}: {path} is not a table that History.to_csv wrote")
+        if "step" in columns:
+            history.steps = columns
+        else:
+            history.epochs = columns
+        return history
+
     def __repr__(self) -> str:
         last = [f"{name} {self[name][-1]:.4g}" for name in self if name != "epoch"]
         number = f"{len(self)} epoch{'s' * (len(self) != 1)}"
@@ -85,5 +125,20 @@ class History:
 
 
 def add(table, row):
+    if not row.keys() <= table.keys():
+        rows = max(map(len, table.values()), default=0)
+        table |= {name: Column([math.nan] * rows) for name in row if name not in table}
     for name, value in row.items():
-        table.setdefault(name, []).append(value)
+        table[name].append(value)
+
+
+def level(table):
+    """Make all columns equally long."""
+    lengths = [len(column) for column in table.values()]
+    for column, length in zip(table.values(), lengths):
+        if length < max(lengths):
+            column.extend([math.nan] * (max(lengths) - length))
+
+
+def number(text):
+    return int(text) if text.isdecimal() else float(text)

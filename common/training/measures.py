@@ -34,7 +34,8 @@ class AddedUp:
 
     def add(self, output, target):
         values = self.values(output, target)
-        self.mean.add(float(values.sum(dtype=np.float64)), values.size)
+        total = np.count_nonzero(values) if values.dtype == bool else values.sum(dtype=np.float64)
+        self.mean.add(float(total), values.size)
 
     def value(self):
         return self.then(self.mean.value())
@@ -62,25 +63,25 @@ class Measures:
 
     def __init__(self, model, metrics, who):
         self.model, self.who, self.loss = model, who, Mean()
+        self.first = next(iter(getattr(model, "losses", None) or ()), None)     # of a graph
         self.by_default = list(metrics.values()) in ([], [accuracy])
         self.metrics = {name: AddedUp(*as_mean(metric)) if as_mean(metric) else OfTheWhole(metric)
                         for name, metric in metrics.items()}
 
-    @property
     def of(self):
         """The model's loss layer; of a graph with several the first."""
-        return (getattr(self.model, "losses", None) or [getattr(self.model, "loss", None)])[0]
+        return self.first or getattr(self.model, "loss", None)
 
-    @property
     def summed(self):
         """Whether the loss is a sum over rows, and so that of two batches their sum."""
-        return getattr(self.of, "reduction", "mean") == "sum"
+        return getattr(self.of(), "reduction", "mean") == "sum"
 
     def add(self, loss, batch):
         """Count in a batch that the model has just seen; returns how many samples weigh in it."""
-        weight = getattr(self.of, "count", None)                # the rows that are not ignored
+        of = self.of()
+        weight = getattr(of, "count", None)                     # the rows that are not ignored
         weight = len(batch[0]) if weight is None else weight
-        if self.summed:
+        if getattr(of, "reduction", "mean") == "sum":
             weight = 1                                          # an epoch's loss is a mean of sums
         self.loss.add(weight * loss, weight)
         output = getattr(self.model, "output", None)

@@ -1,31 +1,84 @@
 """The progress bar of a training."""
+import sys
+from time import perf_counter
+
+from .live import in_notebook
+
+LINE = "{desc}{percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
 
 
 class Progress:
-    """How many batches are done, and of how many, if that is known; the losses beside it."""
+    """How many batches are done, and of how many; the time that is left; the losses beside it.
 
-    def __init__(self, fit, done):
-        if fit.progress:
-            from tqdm.auto import tqdm
-        else:                               # auto looks for notebook widgets also to show nothing
-            from tqdm import tqdm
+    In a file, a log for example, a bar is a few lines: one for each of the first ten epochs, then
+    one whenever a tenth more of them are done, and one a minute where they are long.
+    """
+    bar, pause = None, 0.1                          # seconds from one look of the bar to the next
+
+    def __init__(self, fit, done=0):
+        self.epochs, self.per_epoch = fit.epochs, fit.per_epoch
+        self.done, self.text, self.validation = done, "", ""
+        self.first, self.epoch = None, 0
+        self.due, self.shown = 0.0, perf_counter()                   # due: the epoch to be shown
+        if not fit.progress:
+            return
         total = None if fit.per_epoch is None else fit.epochs * fit.per_epoch
-        self.bar = tqdm(total=total, initial=done, disable=not fit.progress, unit="batch",
-                        dynamic_ncols=True)
-        self.epochs, self.validation = fit.epochs, ""
+        options = {"total": total, "initial": done, "unit": "batch", "mininterval": 0, "miniters": 0}
+        if in_notebook() or sys.stderr.isatty():
+            from tqdm.auto import tqdm
+            self.bar = tqdm(dynamic_ncols=True, **options)
+        else:
+            from tqdm import tqdm
+            self.bar, self.pause = tqdm(file=Lines(sys.stderr), bar_format=LINE, **options), 60
 
     def begin(self, epoch):
-        self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
+        self.first, self.epoch = self.first or epoch, epoch
+        if self.bar is not None:
+            self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
+            if self.per_epoch is None and epoch > self.first:    # as many as in the epochs so far
+                share = (epoch - self.first) / (self.epochs - self.first + 1)
+                self.bar.total = round(self.done / share)
 
     def batch(self, loss):
-        self.bar.set_postfix_str(f"loss {loss:.4f}{self.validation}", refresh=False)
-        self.bar.update()
+        self.done += 1
+        if self.bar is not None and perf_counter() - self.shown >= self.pause:
+            self.show(loss)
 
     def end(self, row):
         """Show an epoch's loss and validation results, which stay until there are new ones."""
+        if self.bar is None:
+            return
         self.validation = "".join(f", {name} {value:.4f}" for name, value in row.items()
                                   if name.startswith("val_"))
-        self.bar.set_postfix_str(f"loss {row['loss']:.4f}{self.validation}")
+        self.text = f"loss {row['loss']:.4f}{self.validation}"
+        if self.epoch >= self.due or perf_counter() - self.shown >= self.pause:
+            self.show()
+            self.due = 1.1 * self.epoch
+
+    def show(self, loss=None):
+        if loss is not None:
+            self.text = f"loss {loss:.4f}{self.validation}"
+        self.bar.set_postfix_str(self.text, refresh=False)
+        self.bar.update(self.done - self.bar.n)
+        self.shown = perf_counter()
 
     def close(self):
-        self.bar.close()
+        if self.bar is not None:
+            self.show()
+            self.bar.close()
+
+
+class Lines:
+    """A file in which each new state of a bar is a line of its own."""
+
+    def __init__(self, file):
+        self.file, self.last = file, ""
+
+    def write(self, text):
+        text = text.strip()
+        if text and text != self.last:
+            self.file.write(f"{text}\n")
+            self.last = text
+
+    def flush(self):
+        self.file.flush()

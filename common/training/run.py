@@ -2,7 +2,7 @@
 from itertools import chain, islice
 
 from ..common.rng import state_for
-from . import answers
+from . import answers, parallel
 from .checkpoint import WHO, same
 from .history import History
 from .state import generators, plain, put_back, recurrent
@@ -26,11 +26,13 @@ class Run:
         self.tell("begin")
         if self.steppers or self.saved:
             self.generators = generators({"model": trainer.model, "optimizer": trainer.optimizer,
-                                          "batches": fit.batches, "callbacks": fit.callbacks})
+                                          "batches": fit.batches, "callbacks": fit.callbacks,
+                                          "augment": fit.augment})
         if self.saved:
             self.take_up(self.saved)
         else:
-            trainer.history = History(trainer.history.earlier + len(trainer.history))
+            before, trainer.history = trainer.history, History()
+            trainer.history.earlier = before.earlier + len(before)
         self.epoch = trainer.history.earlier + len(trainer.history)
         fit.epochs += trainer.history.earlier
         trainer.run, trainer.resumed = self, None
@@ -67,6 +69,7 @@ class Run:
             if answers.stops(call(self.trainer), i):
                 self.ended = True
                 self.final |= hasattr(call, "load_state")      # a function may let it go on later
+        self.ended = parallel.agreed(getattr(self.trainer, "comm", None), self.ended)
 
     def tell(self, moment):
         for _, call in self.callbacks:
@@ -94,7 +97,7 @@ class Run:
         who = f"{WHO}: {saved['path']} does not fit this fit:"
         place, here = self.place(), "this fit"
         same(who, kinds(place["generators"]), kinds(saved["generators"]), here)
-        same(who, *({f"callback {i}, of those with a state,": kept["class"]
+        same(who, *({f"callback {i}, of those with a state,": kept.get("class")
                      for i, kept in enumerate(side["callbacks"])} for side in (place, saved)), here)
         if saved["step"]:
             same(who, *({"batches per epoch": side["per_epoch"], "accumulate": side["accumulate"]}
@@ -104,7 +107,11 @@ class Run:
                 state_for(who, path, rng, saved[name].get(path))
         self.draw_from(saved["at_start"] if saved["step"] else saved["generators"])
         for call, kept in zip(self.keepers, saved["callbacks"]):
-            call.load_state(kept["state"])
+            try:
+                call.load_state(kept["state"])
+            except (KeyError, TypeError, AttributeError) as error:
+                raise ValueError(f"{who} {kept['class']} cannot take its state: "
+                                 f"{error!r}") from error
         self.at_start = saved["at_start"]
         self.step, self.ended, self.final = saved["step"], saved["ended"], saved["ended"]
 

@@ -1,6 +1,5 @@
 """What a training step needs beside its three lines: checks, accumulation, clipping, a record."""
 import math
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -11,7 +10,10 @@ from .measures import Mean, Measures
 
 
 class Step:
-    """The step being made: its loss and gradients so far; ``measures`` are those of the epoch."""
+    """The step being made: its loss and gradients so far; ``measures`` are those of the epoch.
+
+    ``with step:`` stands round the update.
+    """
 
     def __init__(self, trainer, fit, epoch, bar):
         self.model, self.optimizer, self.history = trainer.model, trainer.optimizer, trainer.history
@@ -43,26 +45,27 @@ class Step:
             s += weight * g
         self.bar.batch(loss)
 
-    @contextmanager
-    def ready(self):
-        """Join the gradients of several batches, clip them, and record the update made here."""
-        number, row = len(self.history.steps.get("step", ())) + 1, {}
-        loss = self.joined() if self.sums else self.loss.value(0.0)
+    def __enter__(self):
+        """Join the gradients of several batches and clip them."""
+        self.row = {"step": len(self.history.steps.get("step", ())) + 1,
+                    "loss": self.joined() if self.sums else self.loss.value(0.0)}
         if self.max_norm is not None:
-            row["grad_norm"] = clip_gradients(self.model.grads, self.max_norm)
+            self.row["grad_norm"] = clip_gradients(self.model.grads, self.max_norm)
         lr = getattr(self.optimizer, "lr", None)
-        row["lr"] = lr(self.optimizer.step) if callable(lr) else lr
-        try:
-            yield
-        except FloatingPointError as error:
+        self.row["lr"] = lr(self.optimizer.step) if callable(lr) else lr
+
+    def __exit__(self, kind, error, traceback):
+        """Record the update that was made in between."""
+        if kind is None:
+            self.history.add_step(**self.row)
+            self.loss, self.batches = Mean(), 0
+        elif isinstance(error, FloatingPointError):
             raise FloatingPointError(
-                f"{answers.FIT}: step {number} has a gradient that is not finite"
-                f"{where(self.model)}. {error}. The loss, {loss:.4g}, is finite: a backward of that "
-                "layer or of one after it divides by zero or overflows where its forward does not "
-                "(check_gradients shows which), or the weights have grown too large: try a smaller "
-                f"learning rate{self.or_clip()}") from error
-        self.history.add_step(step=number, loss=loss, **row)
-        self.loss, self.batches = Mean(), 0
+                f"{answers.FIT}: step {self.row['step']} has a gradient that is not finite"
+                f"{where(self.model)}. {error}. The loss, {self.row['loss']:.4g}, is finite: a "
+                "backward of that layer or of one after it divides by zero or overflows where its "
+                "forward does not (check_gradients shows which), or the weights have grown too "
+                f"large: try a smaller learning rate{self.or_clip()}") from error
 
     def joined(self):
         """Make of the losses and gradients of several batches those of one; returns the loss.
@@ -71,7 +74,7 @@ class Step:
         are added up, and of the penalty, too, there is one for each batch: all but one are taken
         away.
         """
-        model, summed, count = self.model, self.measures.summed, self.loss.count
+        model, summed, count = self.model, self.measures.summed(), self.loss.count
         for s, g in zip(self.sums, model.grads):
             if count:                                    # else every label is ignored
                 g[...] = s if summed else s / count

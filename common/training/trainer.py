@@ -8,14 +8,13 @@ from typing import Any
 from ..common.layer import evaluation, reset_states
 from ..common.metrics import accuracy
 from ..common.types import ArrayLike, Inputs, Metric, Model, PathLike, Seed, UpdateRule
-from . import answers, arguments, checkpoint
+from . import answers, arguments, checkpoint, parallel
 from .batches import batches as minibatches
 from .data import sample_weights
 from .history import History
 from .measures import Measures
 from .progress import Progress
 from .run import Run
-from .step import Step
 
 
 class Trainer:
@@ -27,7 +26,9 @@ class Trainer:
       epoch; a list, or a dict that names them: ``metrics={"top_1": f, "top_5": g}``. They need a
       model that keeps its last ``output``, as Sequential and Graph do. ``accuracy``,
       ``top_k_accuracy`` and ``perplexity`` are added up batch by batch; for any other metric the
-      outputs of an epoch are kept. ``metrics=()`` is for models whose output is not class scores.
+      outputs of an epoch are kept. ``metrics=()`` is for models whose output is not class scores;
+    - comm: None, or a communicator of mpi4py, ``MPI.COMM_WORLD``: then every rank of MPI takes its
+      share of each batch, and all take the same steps (see parallel.py).
 
     >>> from chainrule.datasets import make_spiral
     >>> from chainrule.models import TwoLayerNet
@@ -46,10 +47,12 @@ class Trainer:
         model: Model,
         optimizer: UpdateRule,
         metrics: Sequence[Metric] | Mapping[str, Metric] = (accuracy,),
+        comm: Any = None,
     ) -> None:
         arguments.parts(model, optimizer)
         self.model, self.optimizer = model, optimizer
         self.metrics = arguments.named(metrics)
+        self.comm = parallel.communicator(comm)
         self.history = History()
         self.run: Run | None = None                   # the fit under way
         self.resumed: dict | None = None              # what ``resume`` has left for the next fit
@@ -119,8 +122,8 @@ class Trainer:
         fit = arguments.Fit(self.model, x, t, epochs, batch_size, validation_data,
                             max_grad_norm, callbacks, rng, batches, accumulate, progress, drop_last,
                             steps_per_epoch, validation_split, class_weight, sample_weight, augment)
-        with (arguments.frozen(self.model, freeze), closing(Run(self, fit)) as run,
-              closing(Progress(fit, run.batches)) as bar):
+        with (arguments.frozen(self.model, freeze), parallel.together(self, fit),
+              closing(Run(self, fit)) as run, closing(Progress(fit, run.batches)) as bar):
             for epoch in run.epochs():
                 bar.begin(epoch)
                 row = {"epoch": epoch} | self._epoch(epoch, run, bar)
@@ -128,6 +131,7 @@ class Trainer:
                     x, t = fit.validation_data
                     scores = self.evaluate(x, t, sample_weight=fit.validation_weight)
                     row |= {f"val_{name}": value for name, value in scores.items()}
+                row = parallel.agreed(self.comm, row)
                 self.history.add_epoch(**row)
                 bar.end(row)
                 run.after_epoch()
@@ -139,15 +143,17 @@ class Trainer:
         A training step has three lines: forward, backward, update; with ``accumulate`` the update
         waits for the gradients of several batches.
         """
-        model, optimizer, step = self.model, self.optimizer, Step(self, run.fit, epoch, bar)
-        reset_states(model)
+        model, optimizer = self.model, self.optimizer
+        step = parallel.step(self, run.fit, epoch, bar)
+        for layer in run.fit.recurrent:
+            layer.reset_state()
         with self.history.in_epoch(epoch):
             for group in run.groups(step):
                 for batch, weight in group:
                     loss = step.checked(model.forward(*batch, **weight), batch)
                     model.backward()
                     step.add(loss, batch)
-                with step.ready():
+                with step:
                     optimizer.update(model.params, model.grads)
         return step.measures.summary()
 

@@ -6,8 +6,13 @@ import sys
 from ... import __version__
 from .arguments import Parser, fail, known
 
-COMMANDS = {"train": "train a model on real data, and keep its learning curves and weights",
-            "data": "list the data there is, and fetch it by name"}
+COMMANDS = {
+    "train": "train a model on real data, and keep its learning curves and weights",
+    "evaluate": "how well a trained model does on test samples",
+    "predict": "which digits a trained model sees in pictures of yours",
+    "doctor": "say what the curves of a finished run tell",
+    "data": "list the data there is, and fetch it by name",
+}
 
 
 def parser():
@@ -28,5 +33,5 @@ def main(argv=None):
     if argv and argv[0] in COMMANDS:
         return importlib.import_module(f"{__name__}.{argv[0]}").main(argv[1:])
     parser().parse_args(argv)
-    return fail("chainrule", f"a command is missing; there is {', '.join(COMMANDS)}, as in: chainrule "
-                             "train")
+    return fail("chainrule", f"a command is missing; there is {', '.join(COMMANDS)}, as in: "
+                             "chainrule train")

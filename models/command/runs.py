@@ -32,9 +32,16 @@ CLASSES = {describe((1, 8, 8), 10)[0] for _, describe in MODELS.values()}
 DATA = {
     "digits": "1,797 handwritten digits of 8 x 8 pixels (UCI), bundled: no download",
     "mnist": "70,000 handwritten digits of 28 x 28 pixels, fetched once; or its files in --folder",
-    "mnist-test": "MNIST's test files alone: the first 8,000 images to train, the last 2,000 to test",
+    "mnist-test": "MNIST's test files alone: the first 8,000 images to train, the last 2,000 to "
+                  "test",
     "fashion-mnist": "70,000 photographs of clothes, 28 x 28 pixels, fetched once, or in --folder",
     "cifar10": "60,000 colour photographs, 32 x 32 pixels, fetched once, or in --folder",
+}
+MNIST = {"shape": (28, 28), "height": 20, "widest": 20, "power": 1.0, "ink": 0.13}
+PICTURES = {    # how digits stand in the images of these data: see pictures.py
+    "digits": {"shape": (8, 8), "height": 8, "widest": 6.8, "power": 0.5, "ink": 0.305},
+    "mnist": MNIST,
+    "mnist-test": MNIST,
 }
 
 
@@ -67,7 +74,7 @@ def describe(folder, name, arguments, training):
 
 
 def described(folder):
-    """Class, arguments and training of the model of a run. ValueError where that cannot be read."""
+    """Class, arguments and training of a run's model; ValueError where that cannot be read."""
     path = Path(folder) / DESCRIPTION
     try:
         made = json.loads(path.read_text(encoding="utf-8"))
@@ -77,8 +84,8 @@ def described(folder):
                          "such as runs/mlp-digits") from None
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read: {error!r}") from error
-    if name not in CLASSES or not isinstance(arguments, dict) or not isinstance(training, dict) \
-            or training.get("data") not in DATA:
+    if not (name in list(CLASSES) and isinstance(arguments, dict) and isinstance(training, dict)
+            and training.get("data") in list(DATA)):
         raise ValueError(f"{path} is damaged: it names no model and data of chainrule train")
     return name, arguments, training
 

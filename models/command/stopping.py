@@ -29,7 +29,8 @@ class Stopping:
         self.signal = number
 
     def after_step(self, trainer):
-        if self.signal:
+        comm = trainer.comm
+        if any(comm.allgather(bool(self.signal))) if comm is not None else self.signal:
             self.checkpoint.write(trainer)
             raise KeyboardInterrupt
 

@@ -84,7 +84,7 @@ def main(arguments):
     except OSError as error:
         return fail(PROGRAM, f"cannot write into {folder}: {error.strerror or error}; "
                              "choose another folder with --out")
-    except FloatingPointError as error:
+    except (FloatingPointError, ModuleNotFoundError) as error:
         return fail(PROGRAM, str(error))
 
 
@@ -116,6 +116,7 @@ def train(options, data, folder):
     from ...datasets import random_shifts, train_test_split
     from ...optimizers import Adam, cosine_decay
     from ...training import Checkpoint, Trainer
+    from ...training.parallel import world
 
     (x, t), (x_test, t_test) = data
     rng = np.random.default_rng(options.seed)
@@ -123,7 +124,10 @@ def train(options, data, folder):
     name, arguments = MODELS[options.model][1](x.shape[1:], int(t.max()) + 1)
     model = runs.make(name, arguments, rng)
     per_epoch = -(-len(x) // options.batch_size)
-    trainer = Trainer(model, Adam(lr=cosine_decay(options.lr, options.epochs * per_epoch)))
+    comm = world()
+    rule = Adam(lr=cosine_decay(options.lr, options.epochs * per_epoch))
+    trainer = Trainer(model, rule, comm=comm)
+    speaks = comm is None or comm.rank == 0              # one of several ranks keeps the results
     checkpoint = Checkpoint(folder / runs.CHECKPOINT)
     try:
         if options.resume:
@@ -133,9 +137,10 @@ def train(options, data, folder):
             model.load(start / runs.WEIGHTS if start.is_dir() else start)
     except (OSError, ValueError) as error:
         return fail(PROGRAM, str(error))
-    if not options.resume:
+    if speaks and not options.resume:
         checkpoint.path.unlink(missing_ok=True)              # another training's
-    runs.describe(folder, name, arguments, {name: vars(options)[name] for name in KEPT})
+    if speaks:
+        runs.describe(folder, name, arguments, {name: vars(options)[name] for name in KEPT})
 
     augment = partial(random_shifts, most=options.shift) if options.shift else None
     with Stopping(checkpoint) as stopping:
@@ -144,11 +149,18 @@ def train(options, data, folder):
                         augment=augment, progress=not options.quiet,
                         callbacks=[checkpoint, stopping])
         except KeyboardInterrupt:
-            keep(trainer, folder)
-            print(f"stopped after {len(trainer.history)} of {options.epochs} epochs; history and "
-                  f"weights so far are in {folder}, and --resume goes on from there",
-                  file=sys.stderr)
+            if speaks:
+                keep(trainer, folder)
+                print(f"stopped after {len(trainer.history)} of {options.epochs} epochs; history "
+                      f"and weights so far are in {folder}, and --resume goes on from there",
+                      file=sys.stderr)
             return 128 + (stopping.signal or 2)
+        except FloatingPointError:
+            if speaks:
+                raise
+            return 2
+        if not speaks:
+            return 0
         keep(trainer, folder)
     first, last = trainer.history.steps["loss"][0], trainer.history["loss"][-1]
     if last > 2 * first:

@@ -95,9 +95,9 @@ def test_whole_numbers_are_those_of_floats(dtype):
 
 @pytest.mark.parametrize("function", [softmax, log_softmax, logsumexp])
 @pytest.mark.parametrize("axis, error, message", [
-    (0.5, TypeError, "axis should be a whole number, got 0.5"), (2, ValueError, "x should have an axis 2, got shape (2, 3)"),
-    ((1, -1), ValueError, "x should have different axes (1, -1), got shape (2, 3)"),
-    ((0, 0), ValueError, "axis should be an axis, a tuple of different ones or None for all, got (0, 0)")])
+    (0.5, TypeError, "axis … whole number … 0.5"), (2, ValueError, "x … axis … 2 … shape (2, 3)"),
+    ((1, -1), ValueError, "x … axes … (1, -1) … shape (2, 3)"),
+    ((0, 0), ValueError, "axis … tuple … None … (0, 0)")])
 def test_an_axis_that_is_none(function, axis, error, message):
     with refused(error, f"{function.__name__}: {message}"):
         function(np.ones((2, 3)), axis=axis)
@@ -105,12 +105,12 @@ def test_an_axis_that_is_none(function, axis, error, message):
 
 def test_a_single_number_has_all_its_axes():
     assert logsumexp(3.5, axis=None) == 3.5 and softmax(3.5, axis=None) == 1 and log_softmax(3.5, axis=()) == 0
-    with refused(ValueError, "softmax: x should have an axis 0, got shape ()"):
+    with refused(ValueError, "softmax: x … axis 0 … shape ()"):
         softmax(3.5, axis=(0,))
 
 
 def test_nothing_along_an_axis():
-    with refused(ValueError, "logsumexp: x should have entries along axis 0, got shape (0, 3)"):
+    with refused(ValueError, "logsumexp: x … axis … 0 … shape (0, 3)"):
         logsumexp(np.ones((0, 3)), axis=0)
 
 
@@ -125,13 +125,13 @@ class TestOneHot:
         assert one_hot([1], 2, dtype=np.float64).dtype == np.float64
 
     def test_what_is_no_label_is_refused(self):
-        with refused(ValueError, "one_hot: t should hold labels in 0..2, got 3 at index 1"):
+        with refused(ValueError, "one_hot: t … labels … 0..2 … 3 at index 1"):
             one_hot([0, 3], 3)
-        with refused(TypeError, "one_hot: t should hold integer class labels, got float64; t.astype(int) makes them"):
+        with refused(TypeError, "one_hot: t … class … labels … float64 … t.astype(int)…"):
             one_hot([0.0], 3)
-        with refused(ValueError, "one_hot: classes should be at least 1, got 0"):
+        with refused(ValueError, "one_hot: classes … at least 1 … 0"):
             one_hot([0], 0)
-        with refused(TypeError, "one_hot: classes should be a whole number, got 3.0"):
+        with refused(TypeError, "one_hot: classes … whole number … 3.0"):
             one_hot([0], 3.0)
 
 
@@ -157,18 +157,17 @@ class TestCrossEntropy:
         assert cross_entropy(y, [1]) == 0
 
     def test_what_is_no_target_is_refused(self):
-        with refused(ValueError, "cross_entropy: t should hold labels in 0..1, got 2 at index 1"):
+        with refused(ValueError, "cross_entropy: t … labels … 0..1 … 2 at index 1"):
             cross_entropy(self.y, [0, 2])
-        with refused(ValueError, "cross_entropy: t should have one label per row of x, shape (2,), got (3,)"):
+        with refused(ValueError, "cross_entropy: t … label … (2,) … (3,)"):
             cross_entropy(self.y, [0, 1, 1])
 
     def test_what_are_no_probabilities_is_refused(self):
-        with refused(ValueError, "cross_entropy: y should have shape (..., C), got ()"):
+        with refused(ValueError, "cross_entropy: y … (..., C) … ()"):
             cross_entropy(0.5, 0)
-        with refused(ValueError, "cross_entropy: y should not be empty, got shape (0, 3)"):
+        with refused(ValueError, "cross_entropy: y … empty … shape (0, 3)"):
             cross_entropy(np.ones((0, 3)), np.zeros(0, int))
-        with refused(TypeError, "cross_entropy: y should be an array of floats, got int64 ndarray; cast it first, "
-                                "for instance y.astype(np.float32)"):
+        with refused(TypeError, "cross_entropy: y … array … int64 ndarray … y.astype(np.float32)"):
             cross_entropy(np.ones((1, 3), np.int64), [0])
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from chainrule.common.initializers import constant, gaussian, he, orthogonal, uniform, xavier
+from tests.errors import refused
 
 ALL = [constant, gaussian, uniform, xavier, he, orthogonal]
 RANDOM = ALL[1:]
@@ -147,36 +148,36 @@ class TestOrthogonal:
 class TestErrors:
     @pytest.mark.parametrize("shape", [(0, 3), (3, -1), (2.0, 3), (2, "3"), None, "ab"])
     def test_a_shape_of_positive_whole_numbers(self, initializer, shape):
-        message = f"^{initializer.__name__}: shape should be made of positive whole numbers, got"
-        with pytest.raises(ValueError, match=message):
+        message = f"{initializer.__name__}: shape … positive whole numbers … {shape!r}"
+        with refused(ValueError, message):
             initializer(shape)
 
     @pytest.mark.parametrize("dtype", [int, np.uint8, complex, bool])
     def test_a_float_dtype(self, initializer, dtype):
-        with pytest.raises(TypeError, match=f"^{initializer.__name__}: dtype should be a float type, got"):
+        with refused(TypeError, f"{initializer.__name__}: dtype … float type…"):
             initializer((2, 3), dtype=dtype)
 
 
 @pytest.mark.parametrize("initializer", [xavier, he, orthogonal])
 @pytest.mark.parametrize("shape", [(3,), 3, ()])
 def test_fans_need_two_axes(initializer, shape):
-    message = rf"^{initializer.__name__}: shape should be \(fan_in, fan_out\).*, got \("
-    with pytest.raises(ValueError, match=message):
+    sizes = (3,) if shape == 3 else shape
+    with refused(ValueError, f"{initializer.__name__}: shape … (fan_in, fan_out) … {sizes}…"):
         initializer(shape)
 
 
 @pytest.mark.parametrize("call, message", [
-    (partial(gaussian, std=-1), "gaussian: std should be a finite number, 0 or larger, got -1"),
-    (partial(gaussian, std=np.inf), "gaussian: std should be a finite number, 0 or larger, got inf"),
-    (partial(constant, value=np.nan), "constant: value should be a finite number, got nan"),
-    (partial(uniform, bound=-1), "uniform: bound should be a finite number, 0 or larger, got -1"),
-    (partial(xavier, gain=np.inf), "xavier: gain should be a finite number, got inf"),
-    (partial(he, gain=np.nan), "he: gain should be a finite number, got nan"),
-    (partial(he, mode="in"), "he: mode should be 'fan_in' or 'fan_out', got 'in'"),
-    (partial(xavier, distribution="gauss"), "xavier: distribution should be 'normal' or 'uniform', got 'gauss'"),
-    (partial(he, distribution=None), "he: distribution should be 'normal' or 'uniform', got None"),
-    (partial(orthogonal, gain=np.nan), "orthogonal: gain should be a finite number, got nan"),
+    (partial(gaussian, std=-1), "gaussian: std … finite … 0 … -1"),
+    (partial(gaussian, std=np.inf), "gaussian: std … finite … 0 … inf"),
+    (partial(constant, value=np.nan), "constant: value … finite … nan"),
+    (partial(uniform, bound=-1), "uniform: bound … finite … 0 … -1"),
+    (partial(xavier, gain=np.inf), "xavier: gain … finite … inf"),
+    (partial(he, gain=np.nan), "he: gain … finite … nan"),
+    (partial(he, mode="in"), "he: mode … 'fan_in' … 'fan_out' … 'in'"),
+    (partial(xavier, distribution="gauss"), "xavier: distribution … 'normal' … 'uniform' … 'gauss'"),
+    (partial(he, distribution=None), "he: distribution … 'normal' … 'uniform' … None"),
+    (partial(orthogonal, gain=np.nan), "orthogonal: gain … finite … nan"),
 ])
 def test_options_are_finite(call, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
+    with refused(ValueError, message):
         call((2, 2))

@@ -59,15 +59,15 @@ class TestConstruction:
         class Unnamed(Layer):
             def __init__(self, W):
                 super().__init__(W)
-        with refused(TypeError, "Twice: made without arguments, Twice(); it is forward(x) that takes arrays"):
+        with refused(TypeError, "Twice: … without arguments … Twice() … forward(x)…"):
             Twice(np.ones(3))
-        with refused(TypeError, "Unnamed: Layer.__init__ takes parameters by name, as in super().__init__(W=W)"):
+        with refused(TypeError, "Unnamed: Layer.__init__ … by name … super().__init__(W=W)"):
             Unnamed(np.ones(3))
 
     def test_what_is_no_parameter_is_refused_by_the_name_of_the_class(self):
-        with refused(TypeError, "Scale: a should be a NumPy array of floats, got list; Scale.init(...) makes one"):
+        with refused(TypeError, "Scale: a … NumPy … array … list … Scale.init(...)…"):
             Scale([1.0])
-        with refused(TypeError, "Scale: all parameters should have one dtype, got a of float64 and b of float32"):
+        with refused(TypeError, "Scale: all parameters … one dtype … float64 … float32"):
             Scale(np.ones(2), np.ones(2, np.float32))
 
     def test_two_layers_share_nothing_by_accident(self):
@@ -77,9 +77,9 @@ class TestConstruction:
 
 class TestUnfinished:
     def test_a_layer_without_forward_or_backward_says_what_to_write(self):
-        with refused(NotImplementedError, "Scale has no forward yet: write forward(self, x)"):
+        with refused(NotImplementedError, "Scale … no forward … forward(self, x)"):
             Scale(np.ones(1)).forward(np.ones(1))
-        with refused(NotImplementedError, "Scale has no backward yet: write backward(self, dout)"):
+        with refused(NotImplementedError, "Scale … no backward … backward(self, dout)"):
             Scale(np.ones(1)).backward(np.ones(1))
 
 
@@ -95,8 +95,7 @@ class TestAccept:
 
     def test_without_parameters_a_float_keeps_its_dtype(self):
         assert Layer().accept(np.ones(2, np.float32)).dtype == np.float32
-        with refused(TypeError, "Layer: x should be an array of floats, got int64 ndarray; cast it first, "
-                                "for instance x.astype(np.float32)"):
+        with refused(TypeError, "Layer: x … array … int64 ndarray … x.astype(np.float32)"):
             Layer().accept(np.ones(2, np.int64))
 
     def test_an_array_in_the_byte_order_of_another_machine_is_cast(self, scale):
@@ -106,25 +105,25 @@ class TestAccept:
         assert type(scale.accept(np.ones((4, 2)).view(np.recarray), last=2)) is np.ndarray
 
     @pytest.mark.parametrize("options, message", [
-        ({"last": 3}, "x should have shape (N, ..., 3), got (4, 2)"),
-        ({"shape": ("N", 3)}, "x should have shape (N, 3), got (4, 2)"),
-        ({"shape": (..., 3), "name": "b"}, "b should have shape (..., 3), got (4, 2)")])
+        ({"last": 3}, "x … (N, ..., 3) … (4, 2)"),
+        ({"shape": ("N", 3)}, "x … (N, 3) … (4, 2)"),
+        ({"shape": (..., 3), "name": "b"}, "b … (..., 3) … (4, 2)")])
     def test_a_wrong_shape_is_refused(self, scale, options, message):
         with refused(ValueError, f"Scale: {message}"):
             scale.accept(np.ones((4, 2)), **options)
 
     @pytest.mark.parametrize("shape", [(2, 5), (4, 2, 5), (5, 2, 2, 5)])
     def test_the_last_axis_is_the_last(self, scale, shape):
-        with pytest.raises(ValueError, match=r"^Scale: x should have shape \(N, ..., 2\), got "):
+        with refused(ValueError, "Scale: x … (N, ..., 2)…"):
             scale.accept(np.ones(shape), last=2)
 
     def test_one_axis_is_no_batch_of_rows(self, scale):
-        with refused(ValueError, "Scale: x should have shape (N, ..., 2), got (2,); one sample is a row of its own: x[None, :]"):
+        with refused(ValueError, "Scale: x … (N, ..., 2) … (2,)…"):
             scale.accept(np.ones(2), last=2)
         assert scale.accept(np.ones((5, 4, 2)), last=2).shape == (5, 4, 2)
 
     def test_empty_is_refused(self, scale):
-        with refused(ValueError, "Scale: x should not be empty, got shape (0, 2)"):
+        with refused(ValueError, "Scale: x … empty … shape (0, 2)"):
             scale.accept(np.ones((0, 2)), last=2)
 
 
@@ -134,8 +133,7 @@ class TestRecall:
         assert scale.recall() is kept
 
     def test_nothing_before_the_first_forward(self, scale):
-        with refused(RuntimeError, "Scale: backward was called before forward; call forward(x) first "
-                                   "(predict keeps nothing for backward)"):
+        with refused(RuntimeError, "Scale: backward … before forward … forward(x) … predict…"):
             scale.recall()
 
 
@@ -150,7 +148,7 @@ class TestUpstream:
 
     @pytest.mark.parametrize("shape", [(4, 3), (2, 4), (1, 2), (2,), (4, 2, 1)])
     def test_another_shape_is_refused_never_broadcast(self, scale, shape):
-        with pytest.raises(ValueError, match=r"^Scale: dout should have shape \(4, 2\), got "):
+        with refused(ValueError, "Scale: dout … (4, 2)…"):
             scale.upstream(np.ones(shape), (4, 2), np.dtype(np.float64))
 
 
@@ -232,13 +230,13 @@ class TestParametersByName:
     @pytest.mark.parametrize("value, error", [(np.ones((2, 3)), ValueError), (np.ones(2), ValueError), ("text", TypeError)])
     def test_what_does_not_fit_is_a_sentence(self, value, error):
         layer = Affine(np.ones((3, 2)))
-        with pytest.raises(error, match=r"^Affine: W should .*got"):
+        with refused(error, "Affine: W…"):
             layer.W = value
         assert (layer.W == 1).all()
 
     def test_a_layer_without_a_bias_has_none(self):
         Affine(np.ones((3, 2)), np.zeros(2))
-        with pytest.raises(AttributeError, match="Affine has no b"):
+        with refused(AttributeError, "Affine … no b"):
             _ = Affine(np.ones((3, 2))).b
 
     def test_an_own_layer_may_assign_before_and_after(self):
@@ -261,18 +259,18 @@ class TestNamesOfOtherBooks:
     @pytest.mark.parametrize("layer, name, here", [(ReLU(), "train_flg", "training"), (Dropout(), "dropout_ratio", "p"),
                                                    (BatchNorm.init(2), "moving_mean", "running_mean")])
     def test_attributes_say_what_they_are_called_here(self, layer, name, here):
-        with pytest.raises(AttributeError, match=f"has no {name}; here it is called {here}"):
+        with refused(AttributeError, f"{type(layer).__name__} … {name} … {here}"):
             setattr(layer, name, 1)
-        with pytest.raises(AttributeError, match=f"called {here}"):
+        with refused(AttributeError, f"{type(layer).__name__} … {name} … {here}"):
             getattr(layer, name)
         assert not hasattr(layer, name)
 
     @pytest.mark.parametrize("make, message", [
-        (lambda: MaxPool(2, pad=1), "MaxPool: there is no argument 'pad'; here it is called padding"),
-        (lambda: MaxPool(pool_h=2, pool_w=2), "MaxPool: there is no argument 'pool_h'; here it is called size"),
-        (lambda: Dropout(dropout_ratio=0.2), "Dropout: there is no argument 'dropout_ratio'; here it is called p"),
-        (lambda: LeakyReLU(slop=0.1), "LeakyReLU: there is no argument 'slop'; here it is called slope"),
-        (lambda: ReLU(inplace=True), "ReLU: there is no argument 'inplace'; it takes none"),
+        (lambda: MaxPool(2, pad=1), "MaxPool: … 'pad' … padding"),
+        (lambda: MaxPool(pool_h=2, pool_w=2), "MaxPool: … 'pool_h' … size"),
+        (lambda: Dropout(dropout_ratio=0.2), "Dropout: … 'dropout_ratio' … p"),
+        (lambda: LeakyReLU(slop=0.1), "LeakyReLU: … 'slop' … slope"),
+        (lambda: ReLU(inplace=True), "ReLU: … 'inplace' … none"),
     ])
     def test_arguments_do_too(self, make, message):
         with refused(TypeError, message):

@@ -16,6 +16,7 @@ from chainrule.layers import Affine
 from chainrule.models import Sequential
 from chainrule.plotting import plot_attention, plot_confusion, plot_decision_boundary, plot_embedding, plot_history
 from chainrule.plotting._style import COLORS
+from chainrule.training import Uniform, random_search
 from tests.errors import refused
 
 
@@ -303,6 +304,8 @@ DRAW = {
     "plot_gradient_flow": lambda **ax: plotting.plot_gradient_flow(
         SimpleNamespace(params=[np.ones((2, 2))], grads=[np.ones((2, 2))]), **ax),
     "plot_history": lambda ax: plot_history(history(), axes=ax),
+    "plot_search": lambda ax: plotting.plot_search(
+        random_search(lambda lr: lr, {"lr": Uniform(0, 1)}, 2, rng=0), axes=ax),
 }
 
 
@@ -313,7 +316,7 @@ def test_every_function_is_in_the_table():
 @pytest.mark.parametrize("who", DRAW)
 @pytest.mark.parametrize("wrong", [3, "ax", [None, 3]])
 def test_what_are_no_axes(who, wrong):
-    name = "axes" if who == "plot_history" else "ax"
+    name = "axes" if who in ("plot_history", "plot_search") else "ax"
     with refused(TypeError, f"{who}: {name} should be Axes of matplotlib or None, got {wrong!r}; plt.subplots() makes them"):
         DRAW[who](ax=wrong)
     assert not plt.get_fignums()

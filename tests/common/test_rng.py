@@ -26,8 +26,7 @@ CALLS = {
 @pytest.mark.parametrize("who", CALLS)
 @pytest.mark.parametrize("rng, error", [("a", TypeError), (1.5, TypeError), (-1, ValueError)])
 def test_what_is_no_seed_is_refused_by_name(who, rng, error):
-    with refused(error, f"{who}: rng should be a numpy.random.Generator, a seed (a whole number of at least 0) or None, "
-                        f"got {rng!r}"):
+    with refused(error, f"{who}: rng … numpy.random.Generator … seed … at least 0 … None … {rng!r}"):
         CALLS[who](rng)
 
 

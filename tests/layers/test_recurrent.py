@@ -275,7 +275,7 @@ class TestState:
     def test_a_new_batch_size_while_stateful(self, kind):
         layer = make(kind, stateful=True)
         layer.forward(draw(3, 6, 3))
-        with refused(ValueError, f"{kind}: x … 3 … 2 … reset_state() … stateful=False"):
+        with refused(ValueError, f"{kind}: x … 3 … 2 … reset_state() … model.reset_states() … stateful=False"):
             layer.forward(draw(2, 6, 3))
         layer.reset_state()
         assert layer.forward(draw(2, 6, 3)).shape == (2, 6, 4)

@@ -10,6 +10,7 @@ from chainrule.layers import Affine, Dropout, Embedding, ReLU, SoftmaxWithLoss
 from chainrule.models import Graph, Input, LanguageModel, Sequential
 from chainrule.optimizers import Adam, Momentum
 from chainrule.training import Trainer
+from tests.errors import refused
 
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda a: pickle.loads(pickle.dumps(a)),
           "twice": lambda a: copy.deepcopy(pickle.loads(pickle.dumps(a)))}
@@ -138,5 +139,5 @@ def test_astype_is_a_copy_in_another_dtype(make, data):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble, int, ">f4", "nonsense", None.__class__])
 def test_astype_takes_the_two_types_that_compute(dtype):
-    with pytest.raises(TypeError, match="Embedding.astype: dtype should be np.float32 or np.float64"):
+    with refused(TypeError, "Embedding.astype: dtype … np.float32 … np.float64…"):
         Embedding.init(3, 2).astype(dtype)

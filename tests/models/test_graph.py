@@ -325,12 +325,11 @@ def test_what_cannot_be_a_graph():
         Graph([x, y], x + 1)
     with pytest.raises(TypeError, match="inputs and targets are nodes made by Input"):
         Graph([x + 1], x + 2)
-    with refused(TypeError, "Graph: inputs and targets are nodes made by Input(), got SquaredError(); a loss goes by its name: "
-                            "loss="):
+    with refused(TypeError, "Graph: inputs and targets … Input() … SquaredError() … loss="):
         Graph(x, x + 1, SquaredError())
-    with refused(TypeError, "Graph: outputs are nodes, made by calling a layer on nodes, as in y = ReLU()(x), got Tanh()"):
+    with refused(TypeError, "Graph: outputs … nodes … y = ReLU()(x) … Tanh()"):
         Graph(x, Tanh())
-    with refused(TypeError, "Input: name should be a str or None, got (3,); an Input takes arrays of any shape"):
+    with refused(TypeError, "Input: name … str … None … (3,)…"):
         Input((3,))
     with pytest.raises(ValueError, match="a loss layer takes one output and one target"):
         Graph(x, [x + 1, x + 2], loss=SquaredError())
@@ -344,8 +343,7 @@ def test_wrong_numbers_of_arrays_and_a_loss_that_is_no_number(rng):
         model.forward(data, data, data)
     with pytest.raises(TypeError, match="got 0 arrays"):
         model.forward()
-    with refused(TypeError, "Graph: forward takes the inputs (x), got 2 arrays; for a loss make it with loss=, as in "
-                            "Graph(x, y, loss=SoftmaxWithLoss())"):
+    with refused(TypeError, "Graph: forward … (x) … 2 … Graph(x, y, loss=SoftmaxWithLoss())"):
         Graph(x, affine(3, 2)(x)).forward(data, data)
     y = affine(3, 2)(x)
     with pytest.raises(ValueError, match=r"the loss should be one number, got shape \(5, 2\)"):
@@ -355,6 +353,6 @@ def test_wrong_numbers_of_arrays_and_a_loss_that_is_no_number(rng):
 
 def test_an_error_names_the_layer_and_its_place(rng):
     x = Input()
-    with pytest.raises(ValueError, match=r"^Affine: x should have shape \(N, ..., 3\), got \(5, 4\)") as caught:
+    with refused(ValueError, "Affine: x … (N, ..., 3) … (5, 4)…") as caught:
         Graph(x, affine(3, 2)(Tanh()(x))).forward(rng.standard_normal((5, 4)))
     assert caught.value.__notes__ == ["in layer 1 of Graph: Affine"]

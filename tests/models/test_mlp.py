@@ -51,18 +51,18 @@ def test_an_mlp_reads_digits():
 
 
 @pytest.mark.parametrize("sizes, error, message", [
-    ([784], ValueError, "MLP: sizes should name at least the inputs and the outputs"),
-    ([784, 0, 10], ValueError, r"MLP: sizes\[1\] should be at least 1, got 0"),
-    (5, TypeError, r"MLP: sizes should be a list such as \[784, 10\], got 5"),
-    ([784, 10.0], TypeError, r"MLP: sizes\[1\] should be a whole number, got 10.0"),
+    ([784], ValueError, "MLP: sizes … [784, 10] … [784]"),
+    ([784, 0, 10], ValueError, "MLP: sizes[1] … at least 1 … 0"),
+    (5, TypeError, "MLP: sizes … [784, 10] … 5"),
+    ([784, 10.0], TypeError, "MLP: sizes[1] … whole number … 10.0"),
 ])
 def test_bad_sizes(sizes, error, message):
-    with pytest.raises(error, match=message):
+    with refused(error, message):
         MLP(sizes)
 
 
 def test_what_is_no_class_of_activations_is_refused():
-    message = "activation should be a class such as ReLU, got {}; activation=ReLU, without quotes or brackets"
+    message = "activation … class … {} … activation=ReLU…"
     for activation, got in (("relu", "'relu'"), (ReLU(), "ReLU()")):
         with refused(TypeError, f"MLP: {message.format(got)}"):
             MLP([4, 3, 2], activation=activation)
@@ -72,5 +72,5 @@ def test_what_is_no_class_of_activations_is_refused():
 
 
 def test_a_size_of_a_two_layer_net_has_a_name():
-    with refused(ValueError, "TwoLayerNet: hidden_size should be at least 1, got 0"):
+    with refused(ValueError, "TwoLayerNet: hidden_size … at least 1 … 0"):
         TwoLayerNet(4, 0, 2)

@@ -130,15 +130,15 @@ def test_the_input_gradient_flag_comes_back_after_an_error(data):
 
 
 def test_a_class_in_place_of_a_loss_or_a_penalty_is_refused():
-    with pytest.raises(TypeError, match=r"^Sequential: loss should be an object, as in loss=SoftmaxWithLoss\(...\), got the cl"):
+    with refused(TypeError, "Sequential: loss … object … loss=SoftmaxWithLoss(...) … the class SoftmaxWithLoss"):
         network(loss=SoftmaxWithLoss)
-    with pytest.raises(TypeError, match=r"^Sequential: penalty should be an object, as in penalty=L2\(...\), got the class L2"):
+    with refused(TypeError, "Sequential: penalty … object … penalty=L2(...) … the class L2"):
         network(penalty=L2)
     for name, part, example in ("loss", "softmax", "SoftmaxWithLoss()"), ("penalty", 0.01, "L2(0.01)"):
-        with refused(TypeError, f"Sequential: {name} should be None or an object, as in {name}={example}, got {part!r}"):
+        with refused(TypeError, f"Sequential: {name} … None … object … {name}={example} … {part!r}"):
             network(**{name: part})
     x = Input()
-    with pytest.raises(TypeError, match="^Graph: loss should be an object"):
+    with refused(TypeError, "Graph: loss … object…"):
         Graph(x, affine(4, 3)(x), loss=SoftmaxWithLoss)
 
 
@@ -331,9 +331,9 @@ def test_what_is_no_layer_is_refused():
         Sequential(affine)
     with pytest.raises(ValueError, match="at least one layer"):
         Sequential()
-    with refused(TypeError, "Sequential: takes its layers one by one, got a list of them; Sequential(*layers)"):
+    with refused(TypeError, "Sequential: … layers … list … Sequential(*layers)"):
         Sequential([affine(4, 4), Tanh()])
-    with refused(TypeError, "Sequential: layer 1 is a loss, which takes targets too; it goes by its name: loss=SquaredError()"):
+    with refused(TypeError, "Sequential: layer 1 … loss … loss=SquaredError()"):
         Sequential(affine(4, 4), SquaredError())
 
     class Forgetful(Layer):
@@ -344,7 +344,7 @@ def test_what_is_no_layer_is_refused():
 
     unpaired = Plain(np.ones((3, 3)))
     unpaired.grads = [np.zeros(3)]
-    with pytest.raises(ValueError, match=r"layer 0 \(Plain\): grads\[0\] should be an array like params\[0\]"):
+    with refused(ValueError, "… layer 0 (Plain): grads[0] … params[0]…"):
         Sequential(unpaired)
     unpaired.grads = []
     with pytest.raises(ValueError, match="1 params but 0 grads"):
@@ -397,8 +397,7 @@ def test_a_step_that_replaces_arrays_of_the_model_is_refused(replace, name, data
     model.backward()
     replace(model)
     model.forward(*data)
-    message = (f"Sequential: {name} was replaced by an array that no layer knows of; write into the one that was there: "
-               f"{name}[...] = value")
+    message = f"Sequential: {name} … replaced … {name}[...] = value"
     with refused(RuntimeError, message):
         model.backward()
     if "params" in name:
@@ -431,7 +430,7 @@ def test_layers_changed_after_construction_are_refused(change, data, tmp_path):
 
 def test_an_error_names_the_layer_and_its_place(data):
     model = Sequential(affine(4, 6), Sequential(ReLU(), affine(5, 3)))
-    with pytest.raises(ValueError, match=r"^Affine: x should have shape \(N, ..., 5\), got \(5, 6\)") as caught:
+    with refused(ValueError, "Affine: x … (N, ..., 5) … (5, 6)…") as caught:
         model.forward(data[0])
     assert caught.value.__notes__ == ["in layer 1 of Sequential: Affine", "in layer 1 of Sequential: Sequential"]
 
@@ -458,7 +457,7 @@ def test_a_traceback_shows_the_lines_of_the_user_and_no_others(data):
 
 def test_an_error_of_the_loss_names_no_layer(data):
     model = Sequential(affine(4, 4), loss=SquaredError())
-    with pytest.raises(ValueError, match="^SquaredError: t should") as caught:
+    with refused(ValueError, "SquaredError: t…") as caught:
         model.forward(data[0], np.ones((2, 2)))
     assert not hasattr(caught.value, "__notes__")
 
@@ -510,13 +509,13 @@ def test_a_transposed_weight_is_saved_as_it_looks(tmp_path):
 def test_a_file_that_does_not_fit_changes_nothing(tmp_path):
     Sequential(affine(4, 6), affine(6, 3)).save(tmp_path / "m")
     for other, message in (
-            (Sequential(affine(4, 6)), "layer 1 is missing in the model, Affine in the file"),
+            (Sequential(affine(4, 6)), "layer 1 … missing … Affine…"),
             (Sequential(affine(4, 6), Affine(np.ones((6, 3)), None)),
-             "1.b is missing in the model, an array of shape (3,) in the file"),
+             "1.b … missing … (3,)…"),
             (Sequential(affine(4, 6), affine(6, 2)),
-             "1.W is an array of shape (6, 2) in the model, an array of shape (6, 3) in the file")):
+             "1.W … (6, 2) … (6, 3)…")):
         before = copy.deepcopy(other.params)
-        with refused(ValueError, f"{tmp_path / 'm'} does not fit this Sequential: {message}"):
+        with refused(ValueError, f"{tmp_path / 'm'} … Sequential: {message}"):
             other.load(tmp_path / "m")
         for p, q in zip(other.params, before, strict=True):
             np.testing.assert_array_equal(p, q)
@@ -535,13 +534,13 @@ def test_the_classes_of_layers_are_compared(tmp_path):
     saved = make(ReLU(), Squash())
     saved.save(tmp_path / "m")
     make(ReLU(), Squash()).load(tmp_path / "m")
-    for layers, message in (((Tanh(), Squash()), "layer 1.0 is Tanh in the model, ReLU in the file"),
-                            ((ReLU(), Tanh()), "layer 1.1 is Tanh in the model, Squash in the file"),
-                            ((ReLU(),), "layer 1.1 is missing in the model, Squash in the file"),
-                            ((ReLU(), Squash(), Tanh()), "layer 1.2 is Tanh in the model, missing in the file")):
+    for layers, message in (((Tanh(), Squash()), "layer 1.0 … Tanh … ReLU…"),
+                            ((ReLU(), Tanh()), "layer 1.1 … Tanh … Squash…"),
+                            ((ReLU(),), "layer 1.1 … missing … Squash…"),
+                            ((ReLU(), Squash(), Tanh()), "layer 1.2 … Tanh … missing…")):
         other = make(*layers)
         other.params[0][...] = 0
-        with refused(ValueError, f"{tmp_path / 'm'} does not fit this Sequential: {message}"):
+        with refused(ValueError, f"{tmp_path / 'm'} … Sequential: {message}"):
             other.load(tmp_path / "m")
         assert not other.params[0].any()
 
@@ -561,9 +560,9 @@ def test_options_that_shape_the_output_are_saved_too(tmp_path):
     saved = make(2)
     saved.save(tmp_path / "m")
     make(2).load(tmp_path / "m")
-    for other, message in ((make(4), "1.heads is 4 in the model, 2 in the file"),
-                           (make(2, size=3), "0.1.size is [3, 3] in the model, [2, 2] in the file")):
-        with refused(ValueError, f"{tmp_path / 'm'} does not fit this Sequential: {message}"):
+    for other, message in ((make(4), "1.heads … 4 … 2…"),
+                           (make(2, size=3), "0.1.size … [3, 3] … [2, 2]…")):
+        with refused(ValueError, f"{tmp_path / 'm'} … Sequential: {message}"):
             other.load(tmp_path / "m")
 
 
@@ -583,7 +582,7 @@ def test_each_option_is_compared(tmp_path, make, option):
     saved, other = (Sequential(affine(4, 4), make(value)) for value in values)
     saved.save(tmp_path / "m")
     saved.load(tmp_path / "m")
-    with pytest.raises(ValueError, match=f"does not fit this Sequential: 1.{name} is .* in the model, .* in the file$"):
+    with refused(ValueError, f"{tmp_path / 'm'} … Sequential: 1.{name} … in the model … in the file"):
         other.load(tmp_path / "m")
 
 
@@ -627,12 +626,12 @@ def test_a_file_of_another_program_is_refused(texts, tmp_path):
 @pytest.mark.parametrize("path", [None, 3, b"m", ["m"], np.zeros(2)])
 def test_what_is_not_a_path(path):
     for name in ("save", "load"):
-        with refused(TypeError, f"Sequential.{name}: path should be a str or a Path, got {text(path)}"):
+        with refused(TypeError, f"Sequential.{name}: path … str … Path … {text(path)}"):
             getattr(Sequential(ReLU()), name)(path)
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with refused(FileNotFoundError, f"Sequential.load: there is no file {tmp_path / 'm'}"):
+    with refused(FileNotFoundError, f"Sequential.load: … {tmp_path / 'm'}"):
         Sequential(ReLU()).load(tmp_path / "m")
 
 
@@ -656,7 +655,7 @@ def test_numbers_among_the_buffers(tmp_path):
 
 def test_a_buffer_that_no_file_can_keep(tmp_path):
     for value, name in ((None, "NoneType"), ("abc", "str"), (np.random.RandomState(0), "RandomState")):
-        with refused(TypeError, "Sequential.save: buffer 0.state should be an array, a number or a numpy.random.Generator, got "
+        with refused(TypeError, "Sequential.save: buffer 0.state … array … numpy.random.Generator …"
                                 + name):
             Sequential(Remembering(state=value)).save(tmp_path / "m")
 
@@ -667,8 +666,7 @@ def test_a_generator_of_another_kind_changes_nothing(tmp_path):
     Sequential(saved).save(tmp_path / "m")
     for value, kind in ((np.random.default_rng(0), "a PCG64 generator"), (np.ones(2), "an array of shape (2,)")):
         other = Sequential(Remembering(rng=value))
-        with refused(ValueError, f"{tmp_path / 'm'} does not fit this Sequential: 0.rng is {kind} in the model, "
-                                 "a MT19937 generator in the file"):
+        with refused(ValueError, f"{tmp_path / 'm'} … Sequential: 0.rng … {kind} … MT19937 generator…"):
             other.load(tmp_path / "m")
         assert (other.params[0] == 1).all()
 
@@ -701,9 +699,9 @@ def test_what_is_no_whole_file_is_refused_in_words(tmp_path):
 
 
 def test_a_path_that_is_no_place_for_a_file_is_refused_in_words(tmp_path):
-    with refused(FileNotFoundError, f"Sequential.save: there is no folder {tmp_path / 'new'}; make it first"):
+    with refused(FileNotFoundError, f"Sequential.save: … folder {tmp_path / 'new'}…"):
         Sequential(affine(4, 3)).save(tmp_path / "new" / "m")
-    with refused(IsADirectoryError, f"Sequential.save: {tmp_path} is a folder; name a file in it"):
+    with refused(IsADirectoryError, f"Sequential.save: {tmp_path} … folder…"):
         Sequential(affine(4, 3)).save(tmp_path)
     assert not list(tmp_path.iterdir())
 

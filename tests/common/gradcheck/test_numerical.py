@@ -55,14 +55,14 @@ def test_the_jacobian_is_row_major():
 
 
 @pytest.mark.parametrize("arguments, error, message", [
-    ((3, np.ones(2)), TypeError, "f should be a function of an array, got 3"),
-    ((np.sum, "ab"), TypeError, "x should be an array of floats, got <U2 str"),
-    ((np.sum, np.ones(2), None, "a"), TypeError, "eps should be above 0 and large enough to change x, got 'a'"),
-    ((np.sum, np.ones(2), None, 0), ValueError, "eps should be above 0 and large enough to change x, got 0"),
-    ((np.sum, np.ones(2), None, -0.1), ValueError, "eps should be above 0 and large enough to change x, got -0.1"),
-    ((np.sum, np.full(2, 1e9), None, 1e-8), ValueError, "eps should be above 0 and large enough to change x, got 1e-08"),
-    ((lambda x: None, np.ones(2)), TypeError, "f should give a number or an array of numbers, got NoneType"),
-    ((lambda x: "ab", np.ones(2)), TypeError, "f should give a number or an array of numbers, got <U2 str"),
+    ((3, np.ones(2)), TypeError, "f … function … array … 3"),
+    ((np.sum, "ab"), TypeError, "x … array … <U2 str"),
+    ((np.sum, np.ones(2), None, "a"), TypeError, "eps … above 0 … 'a'"),
+    ((np.sum, np.ones(2), None, 0), ValueError, "eps … above 0 … 0"),
+    ((np.sum, np.ones(2), None, -0.1), ValueError, "eps … above 0 … -0.1"),
+    ((np.sum, np.full(2, 1e9), None, 1e-8), ValueError, "eps … above 0 … 1e-08"),
+    ((lambda x: None, np.ones(2)), TypeError, "f … array … NoneType"),
+    ((lambda x: "ab", np.ones(2)), TypeError, "f … array … <U2 str"),
 ])
 def test_what_has_no_gradient(arguments, error, message):
     with refused(error, f"numerical_gradient: {message}"):
@@ -90,11 +90,11 @@ class Wrong(Layer):
 
 
 @pytest.mark.parametrize("layer, x, error, message", [
-    (np.sin, np.ones(2), TypeError, "jacobian: layer should have forward and backward, got <ufunc 'sin'>"),
-    (Softmax, np.ones(2), TypeError, "jacobian: layer should be an object, got the class Softmax; make one: Softmax(...)"),
-    (Softmax(), "ab", TypeError, "jacobian: x should be an array of floats, got <U2 str"),
-    (Wrong(None), np.ones(2), TypeError, "jacobian: backward(dout) should be an array of floats, got NoneType"),
-    (Wrong(np.ones(3)), np.ones(2), ValueError, "jacobian: backward(dout) should have shape (2,), got (3,)"),
+    (np.sin, np.ones(2), TypeError, "jacobian: layer … forward and backward … <ufunc 'sin'>"),
+    (Softmax, np.ones(2), TypeError, "jacobian: layer … object … the class Softmax … Softmax(...)"),
+    (Softmax(), "ab", TypeError, "jacobian: x … array … <U2 str"),
+    (Wrong(None), np.ones(2), TypeError, "jacobian: backward(dout) … array … NoneType"),
+    (Wrong(np.ones(3)), np.ones(2), ValueError, "jacobian: backward(dout) … (2,) … (3,)"),
     (Wrong(KeyError("k")), np.ones(2), KeyError, "'k'"),
 ])
 def test_what_has_no_jacobian(layer, x, error, message):
@@ -105,19 +105,19 @@ def test_what_has_no_jacobian(layer, x, error, message):
 def test_the_numerical_jacobian_needs_no_backward():
     layer = SimpleNamespace(forward=lambda x: 3 * x)
     np.testing.assert_allclose(jacobian(layer, [1, 2], numerical=True), 3 * np.eye(2), rtol=1e-9)
-    with pytest.raises(TypeError, match="^jacobian: layer should have forward and backward, got namespace"):
+    with refused(TypeError, "jacobian: layer … forward and backward … namespace…"):
         jacobian(layer, [1, 2])
 
 
 def test_numeric_refuses_what_has_no_forward_and_another_dout():
-    with refused(TypeError, "Numeric: layer should have forward, got 3"):
+    with refused(TypeError, "Numeric: layer … forward … 3"):
         Numeric(3)
-    with refused(TypeError, "Numeric: layer should have forward, got <ufunc 'sin'>"):
+    with refused(TypeError, "Numeric: layer … forward … <ufunc 'sin'>"):
         Numeric(np.sin)
-    with refused(TypeError, "Numeric: layer should be an object, got the class Softmax; make one: Softmax(...)"):
+    with refused(TypeError, "Numeric: layer … object … the class Softmax … Softmax(...)"):
         Numeric(Softmax)
     layer = Numeric(Softmax())
     layer.forward(np.ones((2, 3)))
     for dout in (np.ones(6), np.ones((2, 4)), 1.0):
-        with pytest.raises(ValueError, match=r"^Numeric: dout should have shape \(2, 3\), got "):
+        with refused(ValueError, "Numeric: dout … (2, 3)…"):
             layer.backward(dout)

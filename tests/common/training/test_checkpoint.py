@@ -113,7 +113,7 @@ def test_batches_that_a_function_draws(tmp_path):
 
         def shifted():
             for x, t in batches(X.reshape(50, 1, 2, 2), T, batch_size=8, rng=rng):
-                yield random_shifts(x, 1, rng).reshape(-1, 4), t
+                yield random_shifts(x, rng, most=1).reshape(-1, 4), t
         trainer = Trainer(net(2), Adam())
         if start:
             trainer.resume(path)
@@ -316,6 +316,19 @@ def test_a_damaged_state_of_a_generator_is_refused(saved, state):
     trainer = Trainer(net(rng), Adam()).resume(saved)
     with pytest.raises(ValueError, match="c.safetensors does not fit this fit: batches.rng is"):
         trainer.fit(X, T, rng=rng, batch_size=8, progress=False)
+
+
+@pytest.mark.parametrize("kept, message", [
+    ([], "callback 0, of those with a state, is EarlyStopping in this fit, missing in the file"),
+    ([{"class": "EarlyStopping", "state": {}}], "EarlyStopping cannot take its state: KeyError"),
+    ([{"class": "EarlyStopping", "state": None}], "EarlyStopping cannot take its state: TypeError"),
+])
+def test_other_callbacks_are_refused(saved, kept, message):
+    save_file(load_file(saved), saved,
+              metadata={"chainrule": json.dumps({"training": tree(saved) | {"callbacks": kept}})})
+    trainer = Trainer(net(rng := np.random.default_rng(0)), Adam()).resume(saved)
+    with pytest.raises(ValueError, match=f"c.safetensors does not fit this fit: {message}"):
+        trainer.fit(X, T, rng=rng, batch_size=8, callbacks=[EarlyStopping()], progress=False)
 
 
 @pytest.mark.parametrize("options, message", [

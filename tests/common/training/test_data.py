@@ -9,8 +9,8 @@ from chainrule.common import accuracy
 from chainrule.datasets import random_shifts
 from chainrule.layers import Affine, Flatten, SigmoidWithLoss, SoftmaxWithLoss, SquaredError
 from chainrule.models import Graph, Input, LanguageModel, Sequential
-from chainrule.optimizers import SGD
-from chainrule.training import Trainer, batches
+from chainrule.optimizers import SGD, Momentum
+from chainrule.training import Checkpoint, Trainer, batches
 from chainrule.training.data import class_weights, labels_of, set_aside
 
 RNG = np.random.default_rng(0)
@@ -132,7 +132,7 @@ class TestAugment:
         rng, optimizer = np.random.default_rng(0), SGD(0.3)
         for _ in range(2):
             for x, t in batches(images, T[:20], batch_size=8, rng=rng):
-                models[1].forward(random_shifts(x, 1, rng), t)
+                models[1].forward(random_shifts(x, rng, most=1), t)
                 models[1].backward()
                 optimizer.update(models[1].params, models[1].grads)
         same(*models)
@@ -209,3 +209,25 @@ def test_labels_are_recognised():
     assert labels_of(np.array([[1.0], [0.0]])).tolist() == [[1], [0]]
     assert Counter(labels_of(np.eye(3)[T]).tolist()) == Counter(T.tolist())
     assert labels_of(X) is None and labels_of(T) is T
+
+
+@pytest.mark.parametrize("of_batches", [False, True])
+def test_a_training_goes_on_in_the_middle_of_an_epoch(of_batches, tmp_path):
+    """Augmentation draws on, weights and frozen layers are as before: equal to the last bit."""
+    def train(*callbacks, resume=False):
+        trainer = Trainer(net(), Momentum(0.1), metrics=())
+        if resume:
+            trainer.resume(tmp_path / "run")
+        data = {"x": X, "t": T, "batch_size": 4, "sample_weight": W, "validation_split": 0.2}
+        if of_batches:
+            data = {"batches": lambda: batches(X, T, batch_size=4, shuffle=False)}
+        trainer.fit(**data, epochs=3, class_weight={1: 2.0}, rng=0, progress=False, accumulate=2,
+                    augment=lambda x, rng: x + rng.normal(0, 0.1, x.shape), callbacks=callbacks)
+        return trainer
+    whole = train()
+    train(Checkpoint(tmp_path / "run", every=5))
+    again = train(Checkpoint(tmp_path / "run", every=5), resume=True)
+    for p, q in zip(whole.model.params, again.model.params, strict=True):
+        assert np.array_equal(p, q)
+    assert whole.history.steps == again.history.steps
+    assert whole.history.epochs == again.history.epochs

@@ -89,7 +89,7 @@ def test_tied_weights_are_one_array_with_one_gradient():
     model.forward(X, T)
     model.backward()
     np.testing.assert_allclose(model.grads[0], embedding.grads[0] + output.grads[0].T)
-    with refused(ValueError, "LanguageModel: hidden should equal dimension=4 if tied, got 5"):
+    with refused(ValueError, "LanguageModel: hidden … dimension=4 … 5"):
         network(hidden=5, tied=True)
 
 
@@ -226,39 +226,38 @@ def test_save_and_load(tmp_path):
 
 def test_bad_ids():
     model = network()
-    with pytest.raises(ValueError, match="LanguageModel: ids should hold integers in 0..6, got 7 at index"):
+    with refused(ValueError, "LanguageModel: ids … integers … 0..6 … 7…"):
         model.forward(np.array([[0, 7]]))
-    with pytest.raises(TypeError, match="LanguageModel: ids should hold integers in 0..6, got float64"):
+    with refused(TypeError, "LanguageModel: ids … integers … 0..6 … float64…"):
         model.forward(np.array([[0.0, 1.0]]))
-    with pytest.raises(ValueError, match="LanguageModel: ids should not be empty"):
+    with refused(ValueError, "LanguageModel: ids … empty…"):
         model.forward(np.zeros((2, 0), int))
-    with pytest.raises(TypeError, match="LanguageModel: start should hold integers in 0..6"):
+    with refused(TypeError, "LanguageModel: start … integers … 0..6…"):
         model.generate([0.5], 3)
-    with pytest.raises(ValueError, match="LanguageModel: start should not be empty"):
+    with refused(ValueError, "LanguageModel: start … empty…"):
         model.generate(np.zeros(0, int), 3)
-    with refused(ValueError, "LanguageModel: start should have shape (T,), got (1, 2)"):
+    with refused(ValueError, "LanguageModel: start … (T,) … (1, 2)"):
         model.generate([[1, 2]], 3)
-    with refused(ValueError, "LanguageModel.generate: temperature should be a number of at least 0, got -1"):
+    with refused(ValueError, "LanguageModel.generate: temperature … at least 0 … -1"):
         model.generate([1], 3, temperature=-1)
-    with refused(ValueError, "LanguageModel: ids should hold at least two tokens, got one"):
+    with refused(ValueError, "LanguageModel: ids … two … one"):
         model.perplexity([1])
-    with refused(ValueError, "LanguageModel: start should not be empty, got shape (0,)"):
+    with refused(ValueError, "LanguageModel: start … empty … shape (0,)"):
         model.generate([], 5)
-    with refused(ValueError, "LanguageModel: ids should not be empty, got shape (0,)"):
+    with refused(ValueError, "LanguageModel: ids … empty … shape (0,)"):
         model.perplexity([])
-    with refused(ValueError, "LanguageModel: ids should have shape (N, T), got (4,)"):
+    with refused(ValueError, "LanguageModel: ids … (N, T) … (4,)"):
         model.forward(np.zeros(4, int), np.zeros(4, int))
 
 
 def test_bad_options():
     for name in "depth", "dimension", "hidden":
-        with refused(ValueError, f"LanguageModel: {name} should be at least 1, got 0"):
+        with refused(ValueError, f"LanguageModel: {name} … at least 1 … 0"):
             LanguageModel(**{"vocabulary": 7, name: 0})
-    with refused(TypeError, "LanguageModel: vocabulary should be a whole number, got Vocabulary; len(vocabulary) is one"):
+    with refused(TypeError, "LanguageModel: vocabulary … whole number … Vocabulary … len(vocabulary)…"):
         LanguageModel(Vocabulary.from_text("a b"))
     for cell, got in (("GRU", "'GRU'"), (LSTMCell, "LSTMCell"), (Affine, "Affine")):
-        with refused(TypeError, f"LanguageModel: cell should be a class such as LSTM, got {got}; cell=LSTM, without quotes or "
-                                "brackets"):
+        with refused(TypeError, f"LanguageModel: cell … class … LSTM … {got} … cell=LSTM…"):
             network(cell=cell)
-    with pytest.raises(TypeError, match=r"^LanguageModel: cell should be a class such as LSTM, got LSTM\(Wx"):
+    with refused(TypeError, "LanguageModel: cell … class … LSTM … LSTM(Wx…"):
         network(cell=LSTM.init(2, 3))

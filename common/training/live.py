@@ -1,0 +1,50 @@
+"""Learning curves that grow while a model trains."""
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from ..common.types import Array, Axes
+
+
+class LivePlot:
+    """A callback that draws the learning curves after each epoch: in a notebook they grow in place.
+
+    ``trainer.fit(x, t, callbacks=[LivePlot()])``. ``axes``: Axes, or an array with one for each
+    panel, to draw on; by default those of a new figure. They are kept as ``axes``, to be saved or
+    changed afterwards.
+    """
+
+    def __init__(self, axes: Axes | Array | None = None) -> None:
+        self.given, self.axes = axes, axes
+        self.history: Any = None
+        self.shown: Any = None
+
+    def __call__(self, trainer: Any) -> None:
+        if trainer.history is not self.history:                # a training begins
+            self.history, self.axes, self.shown = trainer.history, self.given, None
+        for panel in [] if self.axes is None else np.ravel(np.asarray(self.axes, object)):
+            panel.clear()
+        self.axes = trainer.history.plot(self.axes)
+        figure = self.axes[0].figure
+        figure.canvas.draw_idle()
+        if self.given is None and in_notebook():
+            self.show(figure)
+
+    def show(self, figure: Any) -> None:
+        """Show the figure below the cell, or in its place there the figure as it is now."""
+        from IPython.display import display
+        if self.shown is None:
+            from matplotlib import pyplot
+            pyplot.close(figure)                               # else the cell shows it once more
+            self.shown = display(figure, display_id=True)
+        else:
+            self.shown.update(figure)
+
+
+def in_notebook() -> bool:
+    """Whether this is the process of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")

@@ -1,0 +1,226 @@
+"""What the data alone tell: scales, duplicates, order, classes, and what a simple method makes of them."""
+import numpy as np
+
+from .report import Finding
+
+
+def are_ids(x):
+    """Whether an input names rows of a table instead of measuring something."""
+    return x.dtype.kind in "iu" and x.dtype.itemsize > 1
+
+
+def not_finite(arrays):
+    for name, a in arrays.items():
+        if a.dtype.kind == "f" and not np.isfinite(a).all():
+            bad = ~np.isfinite(a)
+            yield Finding("non-finite", name, f"{bad.sum()} of {a.size} numbers are NaN or "
+                          f"infinite, the first at {tuple(map(int, np.argwhere(bad)[0]))}",
+                          "drop these samples or fill the gaps: np.nan_to_num, a column's mean",
+                          True)
+
+
+def columns(x):
+    """Samples as rows of float64, a column for each feature."""
+    return x.reshape(len(x), -1).astype(np.float64)
+
+
+def standardized(x, like=None):
+    """x with mean 0 and variance 1: each column, of images and sequences all numbers alike."""
+    like = x if like is None else like
+    axis = 0 if x.ndim == 2 else None
+    mean, std = like.mean(axis, dtype=float), like.std(axis, dtype=float)
+    return ((x - mean) / np.where(std > 0, std, 1)).astype(np.float32)
+
+
+def scales(x, t, task, names=("x",)):
+    """Inputs, or targets that are quantities, far from mean 0 and variance 1."""
+    for name, a in zip(names, x):
+        if are_ids(a):
+            continue
+        c = columns(a[:5000])
+        size, stds = np.sqrt(np.mean(c * c)), c.std(axis=0)
+        varying = stds[stds > 0]
+        if not varying.size:
+            continue
+        spread = varying.max() / np.median(varying) if a.ndim == 2 else 1
+        spread = max(spread, varying.max() / varying.min() if a.ndim == 2 and len(stds) < 40 else 1)
+        offset = abs(c.mean()) / c.std()
+        if size > 6 or size < 0.02 or spread > 60 or offset > 6:
+            ends = f"{c.min():.4g} to {c.max():.4g}, root mean square {size:.3g}"
+            most = f"; standard deviations from {varying.min():.3g} to {varying.max():.3g}"
+            yield Finding("inputs-not-scaled", name, f"it goes from {ends}{most}",
+                          "(x - mean) / std of the training samples; images: x / 255")
+    if task.kind == "values" and t.std() > 0:
+        size = np.sqrt(np.mean(np.square(columns(t))))
+        if size > 20 or size < 0.01:
+            yield Finding("inputs-not-scaled", "t", f"it goes from {t.min():.4g} to {t.max():.4g}",
+                          "(t - mean) / std, undone for predictions")
+
+
+def validation_scales(x, x_val):
+    for a, b in zip(x, x_val):
+        if are_ids(a) or a.shape[1:] != b.shape[1:] or len(b) < 5:
+            continue
+        a, b = columns(a[:5000]), columns(b[:5000])
+        ratio = b.std() / a.std() if a.std() else 1
+        shift = np.median(np.abs(b.mean(0) - a.mean(0)) / np.where(a.std(0) > 0, a.std(0), np.inf))
+        if not 0.2 < ratio < 5 or shift > 3:
+            yield Finding("inputs-not-scaled", "validation x", f"standard deviation {b.std():.3g}, "
+                          f"of the training inputs {a.std():.3g}; means {b.mean():.3g} and "
+                          f"{a.mean():.3g}", "scale both with the training samples' mean and std",
+                          True)
+
+
+def keys(x):
+    """One hashable thing for each sample."""
+    rows = [np.round(columns(a), 6) for a in x]
+    return [row.tobytes() for row in np.concatenate(rows, axis=1)]
+
+
+def leakage(x, t, x_val, task):
+    """Validation samples that are training samples, and an input that holds the answer."""
+    if x_val is not None and len(x_val[0]) >= 10 and len(x) == len(x_val):
+        ours, theirs = keys(x), keys(x_val)
+        seen = set(ours)
+        share = sum(k in seen for k in theirs) / len(theirs)
+        within = 1 - len(seen) / len(ours)
+        many = max(len(np.unique(a.reshape(len(a), -1)[:, j])) for a in x
+                   for j in range(min(a[0].size, 50)))
+        if share > 0.04 + (0 if many > 0.5 * len(seen) else 3 * within):
+            yield Finding("leakage", "validation_data", f"{share:.0%} of its samples are among the "
+                          f"training samples ({within:.0%} of those come twice)",
+                          "split before you resample or augment: train_test_split", True)
+    a = x[0]
+    if a.ndim != 2 or are_ids(a) or not 3 <= a.shape[1] <= 2000 or len(a) < 30:
+        return
+    wanted = task.labels[:, None] if task.labels is not None and task.labels.ndim == 1 else columns(t)
+    if task.kind == "classes" and wanted.shape[1] == 1:
+        wanted = np.concatenate([wanted, wanted == np.unique(wanted)], axis=1)
+    if wanted.shape[1] > 50 or wanted.shape == a.shape:
+        return
+    r = np.abs(correlations(columns(a), wanted.astype(float)))
+    best = r.max(axis=1)
+    if best.max() > 0.99 and np.median(best) < 0.9:
+        yield Finding("leakage", f"x[:, {best.argmax()}]", "its correlation with the target is "
+                      f"{best.max():.4f}", "leave out what is known only with the answer", True)
+
+
+def correlations(a, b):
+    a, b = ((m - m.mean(0)) / np.where(m.std(0) > 0, m.std(0), np.inf) for m in (a, b))
+    return a.T @ b / len(a)
+
+
+def order(case, task):
+    """Whether validation data or batches are another selection than the whole."""
+    labels = task.labels if task.labels is not None and task.labels.ndim == 1 else None
+    if case.validation is not None and len(case.validation[1]) >= 10:
+        t_val = case.validation[1]
+        if labels is not None:
+            t_val = t_val.argmax(-1) if task.one_hot else t_val.reshape(len(t_val)).astype(int)
+            both = np.unique(np.concatenate([labels, t_val]))
+            shares = [np.array([(a == c).mean() for c in both]) for a in (labels, t_val)]
+            moved = np.abs(shares[0] - shares[1]).sum() / 2
+            if moved > 0.35 + 1.2 * (len(both) / len(t_val)) ** 0.5 * (len(both) > 2):
+                yield Finding("not-shuffled", "validation_data", f"{moved:.0%} of its labels would "
+                              "have to change for the classes to be as in training",
+                              "shuffle before you split: train_test_split(x, t, stratify=t)", True)
+        elif task.kind == "values" and case.t.std() > 0:
+            moved = abs(t_val.mean() - case.t.mean()) / case.t.std()
+            if moved > 1.2:
+                yield Finding("not-shuffled", "validation_data", f"its targets are {moved:.1f} "
+                              "standard deviations away from those of training",
+                              "shuffle before you split: train_test_split", True)
+    if case.function is None:
+        return
+    parts = [np.asarray(batch[-1]) for batch in case.trial().epoch()]
+    parts = [p for p in parts if len(p) >= 4]
+    if len(parts) < 3:
+        return
+    if labels is not None:
+        parts = [p.argmax(-1) if task.one_hot else p.reshape(len(p)).astype(int) for p in parts]
+        purity = np.mean([np.unique(p, return_counts=True)[1].max() / len(p) for p in parts])
+        overall = np.unique(np.concatenate(parts), return_counts=True)[1]
+        overall = overall.max() / overall.sum()
+        if purity > 0.5 + 0.5 * overall and overall < 0.9:
+            yield Finding("not-shuffled", "batches", f"{purity:.0%} of a batch are of one class, "
+                          f"{overall:.0%} of all", "shuffle: fit(x, t), or batches(x, t)", True)
+    elif task.kind == "values" and parts[0].ndim <= 2:
+        within = np.mean([p.var(axis=0).mean() for p in parts])
+        overall = np.concatenate(parts).var(axis=0).mean()
+        if within < 0.2 * overall:
+            yield Finding("not-shuffled", "batches", f"within a batch targets vary {within:.3g}, "
+                          f"in all {overall:.3g}", "shuffle: fit(x, t), or batches(x, t)", True)
+
+
+def ordered(x, labels):
+    """Whether whole numbers are quantities: samples near each other differ by 1 where they differ."""
+    C = len(np.unique(labels))
+    if C < 4 or labels.ndim > 1 or any(map(are_ids, x)) or len(labels) < 40:
+        return False
+    rows = np.random.default_rng(0).permutation(len(labels))[:1000]
+    a, t = np.concatenate([columns(standardized(one))[rows] for one in x], 1), labels[rows]
+    squares = (a * a).sum(1)[:, None] - 2 * a @ a.T + (a * a).sum(1)
+    np.fill_diagonal(squares, np.inf)
+    near, any_two = (np.abs(t - t[other]) for other in (squares.argmin(1), rows.argsort()))
+    differ = near > 0
+    return differ.mean() > 0.1 and near[differ].mean() < 0.65 * any_two[any_two > 0].mean()
+
+
+class Baseline:
+    """What nearest neighbours and a ridge regression make of the data: how well one can do with
+    little. ``held_out`` on samples of the training data, ``validation`` on the validation data:
+    the share of right labels or R², None where they do not apply; ``chance``."""
+
+    def __init__(self, case, task):
+        self.held_out = self.validation = None
+        self.task, self.chance = task, 0.0
+        if task.labels is not None:
+            self.chance = float(np.unique(task.labels, return_counts=True)[1].max()
+                                / task.labels.size)
+        flat = task.labels is None or task.labels.ndim == 1
+        floats = not any(are_ids(a) for a in case.x)
+        if not floats or not flat or len(case.t) < 40 or task.kind == "several":
+            return
+        wide = sum(a[0].size for a in case.x)
+        if task.kind == "values" and (case.t.ndim > 2 or case.t.size / len(case.t) > 64):
+            return
+        rows = np.random.default_rng(1).permutation(len(case.t))[:2000]
+        cut = len(rows) * 3 // 4
+        train = self.table(case.x, case.t, rows[:cut])
+        if wide <= 20_000:
+            self.held_out = self.score(train, self.table(case.x, case.t, rows[cut:], like=case.x))
+            if case.validation is not None and len(case.validation[1]) >= 10:
+                x, t = case.validation
+                self.validation = self.score(self.table(case.x, case.t, rows),
+                                             self.table(x, t, np.arange(min(len(t), 500)), case.x))
+
+    def table(self, x, t, rows, like=None):
+        like = x if like is None else like
+        a = np.concatenate([columns(standardized(one, two))[rows] for one, two in zip(x, like)], 1)
+        if self.task.labels is not None:
+            t = t.argmax(-1) if self.task.one_hot else t.reshape(len(t))
+            return a, t[rows].astype(int)
+        return a, columns(t)[rows]
+
+    def score(self, train, test):
+        (x, t), (x_val, t_val) = train, test
+        labelled = self.task.labels is not None
+        classes = np.unique(np.concatenate([t, t_val])) if labelled else None
+        wanted = (t[:, None] == classes).astype(float) if labelled else t
+        squares = (x_val * x_val).sum(1)[:, None] - 2 * x_val @ x.T + (x * x).sum(1)
+        k = min(5, len(x))
+        near = np.argpartition(squares, k - 1, axis=1)[:, :k]
+        made = [wanted[near].mean(axis=1)]
+        if x.shape[1] <= 800:
+            a, b = (np.c_[m, np.ones(len(m))] for m in (x, x_val))
+            ridge = a.T @ a + (1 + 0.01 * len(a)) * np.eye(a.shape[1])
+            made.append(b @ np.linalg.solve(ridge, a.T @ wanted))
+        if labelled:
+            return max(float((classes[m.argmax(1)] == t_val).mean()) for m in made)
+        return max(explained(m, t_val) for m in made)
+
+
+def explained(y, t):
+    """R² over all outputs together."""
+    total = np.square(t - t.mean(axis=0)).sum()
+    return 1 - float(np.square(t - y).sum() / total) if total > 0 else 1.0

@@ -1,0 +1,308 @@
+"""What runs through a model's layers: first values of weights, signals, gradients, changes by a step."""
+import copy
+import math
+
+import numpy as np
+
+from ..common.layer import held, is_model, reset_states
+from .report import Finding
+from .samples import are_ids
+from .trial import Watch, named
+
+INITIALIZER = "Affine.init(..., initializer=he) for ReLU, xavier for sigmoid and tanh"
+
+
+class Signals:
+    """One forward and backward of some samples through a copy, seen from inside.
+
+    ``weights``: for each layer with parameters of two axes or more, in order, (path, layer);
+    ``slopes``: by the path of each nonlinearity, the slope at every value, as a share of its
+    largest, and whether it saturates on both sides.
+    """
+
+    def __init__(self, model, x, t):
+        self.model, self.watch = copy.deepcopy(model), None
+        self.watch = watch = Watch(self.model)
+        reset_states(self.model)
+        with np.errstate(all="ignore"):
+            self.loss = float(self.model.forward(*x, t))
+            if is_model(self.model):
+                self.model.backward(input_gradient=not are_ids(x[0]))
+            else:
+                self.model.backward()
+        self.norm = math.sqrt(sum(float(np.square(g, dtype=float).sum()) for g in self.model.grads))
+        layers = watch.layers
+        self.weights = [(path, layer) for path, layer in layers.items() if path in watch.made
+                        and any(np.ndim(p) > 1 for p in getattr(layer, "params", ()))]
+        if not self.weights:                               # a model that holds its arrays itself
+            self.weights = [(f"params[{i}]", Weights(p)) for i, p in enumerate(self.model.params)
+                            if np.ndim(p) > 1]
+        self.tables = {path for path, _ in self.weights
+                       if isinstance(watch.taken.get(path), np.ndarray) and watch.taken[path].dtype.kind in "iu"}
+        with np.errstate(all="ignore"):
+            found = ((path, slopes(layer, watch.taken[path], watch.made[path]))
+                     for path, layer in layers.items() if path in watch.made)
+            self.slopes = {path: s for path, s in found if s is not None}
+
+    def hidden(self):
+        """The nonlinearities with a layer of weights after them: (path, slopes, two-sided)."""
+        order = list(self.watch.made)
+        last = max((order.index(path) for path, _ in self.weights if path in order), default=-1)
+        for path, (share, two_sided) in self.slopes.items():
+            if order.index(path) < last:
+                yield path, share, two_sided
+
+
+class Weights:
+    """One array of weights of a model that has no layers."""
+
+    def __init__(self, p):
+        self.params = [p]
+
+
+def slopes(layer, z, y):
+    """For an elementwise nonlinearity, (slopes at z as a share of the largest, whether it flattens
+    on both sides); None for any other layer."""
+    if getattr(layer, "params", None) or getattr(y, "shape", None) != getattr(z, "shape", 0):
+        return None
+    f = copy.deepcopy(layer)
+    for name in ("forward", "backward"):
+        vars(f).pop(name, None) if hasattr(f, "__dict__") else None
+    if hasattr(f, "training"):
+        f.training = False
+
+    def run(a):
+        return np.array(f.forward(a))
+    grid = np.linspace(-30, 30, 601).reshape(-1, 1)
+    try:
+        curve = run(grid)[:, 0]
+        elementwise = np.allclose(run(grid[::-1].reshape(1, -1))[0, ::-1], curve)
+        steep = np.gradient(curve, grid[:, 0])
+        if not elementwise or not np.isfinite(curve).all() or np.ptp(steep) < 1e-3:
+            return None
+        z = np.asarray(z, float)
+        h = 1e-3 * np.maximum(1, np.abs(z))
+        here = np.abs(run(z + h) - run(z - h)) / (2 * h)
+    except Exception:
+        return None
+    flat = 0.02 * np.abs(steep).max()
+    return here / np.abs(steep).max(), bool(abs(steep[0]) < flat and abs(steep[-1]) < flat)
+
+
+def units(a):
+    """Values of a layer as (positions, units): a channel is a unit."""
+    if a.ndim == 4:
+        a = a.transpose(0, 2, 3, 1)
+    return a.reshape(-1, a.shape[-1])
+
+
+def flat_units(signals, when):
+    """Units that never answer to their input, and those in the flat ends of their curve."""
+    for path, share, two_sided in signals.hidden():
+        layer = signals.watch.layers[path]
+        shares = units(share)
+        if two_sided:
+            flat = float((shares < 0.05).mean())
+            if flat > 0.5:
+                yield Finding("saturated-units", named(path, layer), f"{when}, {flat:.0%} of its "
+                              "values lie where its slope is below 5 % of the largest",
+                              "inputs of variance 1, smaller first weights, a smaller learning rate")
+        else:
+            dead = float((shares.max(axis=0) < 1e-4).mean())
+            if dead > 0.5:
+                yield Finding("dead-units", named(path, layer), f"{when}, {dead:.0%} of its units "
+                              f"have slope 0 for all {len(share)} samples", "biases of 0, weights "
+                              "by he, a smaller learning rate, or LeakyReLU()")
+
+
+def variance_gain(p):
+    """fan_in · mean(W²): what a layer multiplies the size² of its signal by."""
+    fan = p.shape[0] if p.ndim == 2 else math.prod(p.shape[1:])
+    return fan * float(np.mean(np.square(p, dtype=float)))
+
+
+def first_values(signals):
+    """First weights far from those that keep the variance of signals."""
+    total, worst = 0.0, (0.0, None, None, 1.0)
+    for path, layer in signals.weights:
+        if path in signals.tables:
+            continue
+        for p in layer.params:
+            if p.ndim < 2 or not np.any(p):
+                continue
+            gain = variance_gain(p)
+            off = math.log10(gain / 3) if gain > 3 else min(0.0, math.log10(gain / 0.2))
+            total += off
+            if abs(off) > abs(worst[0]):
+                worst = off, path, layer, gain
+    off, path, layer, gain = worst
+    if abs(total) > 3.5 or off > 0.9 or off < -1.9:
+        yield Finding("bad-initialisation", named(path, layer), f"fan_in · Var(W) is {gain:.3g}; "
+                      "about 1 for sigmoid and tanh or 2 for ReLU keeps the variance of signals",
+                      INITIALIZER)
+
+
+def equal_columns(layer):
+    """Whether all units of a layer have the same weights."""
+    weights = [p for p in layer.params if p.ndim > 1]
+    flat = [p if p.ndim == 2 else p.reshape(len(p), -1).T for p in weights]
+    near = all(p.shape[1] > 1 and np.ptp(p, axis=1).max() <= 1e-5 * np.abs(p).max() for p in flat)
+    return near and all(np.ptp(p) <= 1e-5 * np.abs(p).max() for p in layer.params if p.ndim == 1)
+
+
+def equal_units(before, after):
+    """Hidden layers whose units were equal and stay so, whatever steps are made."""
+    for (path, layer), (_, later) in list(zip(before.weights, after.weights))[:-1]:
+        if path not in before.tables and equal_columns(layer) and equal_columns(later):
+            p = next(p for p in layer.params if p.ndim > 1)
+            yield Finding("bad-initialisation", named(path, layer), f"all {p.shape[-1]} columns of "
+                          f"its weights are equal (the first entry is {p.flat[0]:.3g}) and stay "
+                          "so: its units compute and learn the same", INITIALIZER, True)
+    if not any(np.any(p) for _, layer in before.weights for p in layer.params if p.ndim > 1):
+        path, layer = before.weights[0] if before.weights else ("", before.model)
+        if len(before.weights) > 1:
+            yield Finding("bad-initialisation", named(path, layer), "every weight of the model is "
+                          "0", INITIALIZER, True)
+
+
+def size(a):
+    return float(np.sqrt(np.mean(np.square(a, dtype=float)))) if isinstance(a, np.ndarray) else 0.0
+
+
+def flow(signals, clipped):
+    """Gradients that shrink or grow from layer to layer, or over time."""
+    back, arriving = signals.watch.back, []
+    for path, _ in signals.weights:
+        if path in back:                          # of a model without layers nothing arrives
+            arriving.append((path, size(back[path][0])))
+    arriving = [(path, s) for path, s in arriving if s > 0]
+    for path, layer in signals.weights:
+        dx = back.get(path, (None, None))[1]
+        if isinstance(dx, np.ndarray) and dx.ndim == 3 and dx.shape[1] >= 8:
+            over_time = np.sqrt(np.square(dx, dtype=float).mean(axis=(0, 2)))
+            early, late = over_time[:2].mean(), over_time[-2:].mean()
+            recurrent = any(p.ndim == 2 and p.shape[1] % p.shape[0] == 0 for p in layer.params[1:2])
+            if not recurrent or not np.isfinite([early, late]).all():
+                continue
+            text = (f"over {dx.shape[1]} time steps its gradient goes from {late:.2g} at the "
+                    f"last to {early:.2g} at the first")
+            if late > 0 and early < 1e-4 * late:
+                yield Finding("vanishing-gradient", named(path, layer), text,
+                              "LSTM or GRU, an orthogonal Wh, shorter sequences")
+            elif early > 1e3 * late and late > 0 and not clipped:
+                yield Finding("exploding-gradient", named(path, layer), text,
+                              "max_grad_norm=1.0, an orthogonal Wh")
+    if len(arriving) >= 3:
+        (low, first), (high, last) = arriving[0], arriving[-1]
+        layer = signals.watch.layers[low]
+        text = (f"the gradient is {last:.2g} at layer {high} and {first:.2g} when it reaches "
+                f"layer {low}")
+        if first < 2e-3 * last:
+            yield Finding("vanishing-gradient", named(low, layer), text, "ReLU for sigmoid, first "
+                          "weights by he or xavier, BatchNorm, skip connections, fewer layers")
+        elif first > 1e3 * last and not clipped:
+            yield Finding("exploding-gradient", named(low, layer), text,
+                          "first weights by he or xavier, BatchNorm, max_grad_norm=1.0")
+    if signals.norm > 1e4 * max(1.0, abs(signals.loss)) and not clipped:
+        yield Finding("exploding-gradient", "the model", f"the norm of all gradients is "
+                      f"{signals.norm:.3g}, the loss {signals.loss:.3g}",
+                      "max_grad_norm=1.0, inputs and first weights of variance 1")
+
+
+def not_moved(before, after):
+    """Parameters that steps leave as they were although a gradient reaches their layer, and layers
+    that let none through."""
+    learns = [id(p) for p in after.model.params]
+    for path, layer in held(after.model):
+        own = getattr(layer, "params", ())
+        if layer is not after.model and own and not getattr(layer, "layers", None) and not any(
+                id(p) in learns or any(np.shares_memory(p, q) for q in after.model.params)
+                for p in own):
+            yield Finding("frozen", named(path, layer), "its parameters are not in model.params",
+                          "list them, the same arrays, in model.params and model.grads", True)
+    reached = after.watch.back
+    cut = None
+    for path, layer in after.watch.layers.items():
+        dout, dx = reached.get(path, (None, None))
+        own = [(p, g) for p, g in zip(getattr(layer, "params", ()), getattr(layer, "grads", ()))
+               if p.ndim > 1] or list(zip(getattr(layer, "params", ()), getattr(layer, "grads", ())))
+        alive = size(dout) > 1e-20 and path in before.watch.back and (
+            size(before.watch.back[path][0]) > 1e-20)
+        taken = after.watch.taken.get(path)
+        if own and alive and np.any(taken) and not any(g.any() for _, g in own):
+            yield Finding("frozen", named(path, layer), f"a gradient of size {size(dout):.2g} "
+                          "reaches it, its own grads are 0", "backward writes self.grads[i][...] = "
+                          "dW; check_gradients(layer, x)", True)
+        passes = getattr(layer, "input_gradient", True) and not own
+        if (alive and passes and isinstance(dx, np.ndarray) and not dx.any() and path != "loss"
+                and path not in after.slopes):
+            cut = path, layer
+    if not any(g.any() for g in after.model.grads) and not after.watch.back:
+        yield Finding("frozen", "the model", "its grads are 0 after backward",
+                      "backward writes grads[i][...] = dW, in place", True)
+    if cut is not None:
+        yield Finding("frozen", named(*cut), "a gradient reaches it and none leaves it: nothing "
+                      "below learns", "what backward returns, dL/dx; check_gradients(layer, x)",
+                      True)
+
+
+def straight(model, x, before):
+    """Layers of weights one after the other with nothing but straight lines between."""
+    lines, chain = [], []
+    order = list(before.watch.made)
+    weights = {path for path, _ in before.weights}
+    for path in order:
+        if path == "loss":
+            break
+        layer = before.watch.layers[path]
+        z, y = before.watch.taken[path], before.watch.made[path]
+        if path in before.tables or not isinstance(y, np.ndarray) or not isinstance(z, np.ndarray):
+            chain = []
+        elif path in weights:
+            if not affine(layer, z):
+                chain = []
+                continue
+            if chain:
+                lines.append((chain[-1], path, np.prod(z.shape[1:])))
+            chain = [path]
+        elif not affine(layer, z):
+            chain = []
+    if lines and len(getattr(model, "layers", ())) and not branches(before):
+        wide = [(a, b) for a, b, inner in lines
+                if inner >= min(width_in(before, a), np.prod(before.watch.made[b].shape[1:]))]
+        if wide:
+            a, b = wide[0]
+            yield Finding("missing-nonlinearity", f"between layers {a} and {b}", "the two together "
+                          "are one linear map: f(u + v) - f(u) - f(v) + f(0) is 0 for all u, v",
+                          "a ReLU() between them", len(wide) == len(weights) - 1)
+
+
+def width_in(signals, path):
+    return np.prod(np.shape(signals.watch.taken[path])[1:])
+
+
+def branches(signals):
+    """Whether a layer takes what is not the output of the one before: then order says little."""
+    order = [path for path in signals.watch.made if path != "loss"]
+    return any(signals.watch.taken[b] is not signals.watch.made[a] and
+               np.shape(signals.watch.taken[b]) != np.shape(signals.watch.made[a])
+               for a, b in zip(order, order[1:]))
+
+
+def affine(layer, z):
+    """Whether f(u + v) - f(u) - f(v) + f(0) is 0 in evaluation mode."""
+    f = copy.deepcopy(layer)
+    for name in ("forward", "backward"):
+        vars(f).pop(name, None) if hasattr(f, "__dict__") else None
+    if hasattr(f, "training"):
+        f.training = False
+    rng, shape = np.random.default_rng(0), (4, *z.shape[1:])
+    u, v = (rng.standard_normal(shape).astype(z.dtype if z.dtype.kind == "f" else np.float32)
+            for _ in range(2))
+    try:
+        with np.errstate(all="ignore"):
+            made = [np.array(f.forward(a), float) for a in (u + v, u, v, 0 * u)]
+    except Exception:
+        return False
+    rest = made[0] - made[1] - made[2] + made[3]
+    return bool(np.abs(rest).max() <= 1e-4 * max(np.abs(m).max() for m in made) + 1e-30)

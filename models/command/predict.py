@@ -1,0 +1,75 @@
+"""``chainrule predict``: what a run's model sees in pictures of a user's own."""
+from pathlib import Path
+
+import numpy as np
+
+from ...common.functions import softmax
+from . import pictures, runs
+from .arguments import Parser, fail
+
+PROGRAM = "chainrule predict"
+
+
+def parser():
+    result = Parser(
+        prog=PROGRAM, allow_abbrev=False,
+        description="Say which digit a picture shows. A photograph of a single digit will do: dark "
+                    "on white paper, light on black, or on grey paper, upright or a little turned. "
+                    "It is turned to grey, the digit cut out and made as large and as thick as "
+                    "those of the training; the probabilities are means over three views of it.")
+    result.add_argument("run", metavar="RUN", help="the model's folder, such as runs/mlp-digits")
+    result.add_argument("pictures", metavar="PICTURE", nargs="+", help="PNG, JPEG, ...")
+    result.add_argument("--out", metavar="FILE", help="where each picture is shown, as the model "
+                        "sees it, beside the probabilities (default: RUN/predictions.png)")
+    return result
+
+
+def main(arguments):
+    """Run the command; returns the exit code: 0, or 2 for a wrong call."""
+    options = parser().parse_args(arguments)
+    out = Path(options.out or Path(options.run) / "predictions.png")
+    try:
+        model, training = runs.trained(options.run)
+        images = [read(path, training["data"]) for path in options.pictures]
+    except (OSError, ValueError) as error:
+        return fail(PROGRAM, str(error))
+    shown = [softmax(model.predict(views)).mean(axis=0) for views in images]
+    for path, p in zip(options.pictures, shown):
+        best = [f"{i} ({100 * p[i]:.0f} %)" for i in np.argsort(-p)[:3]]
+        print(f"{path}: {', '.join(best)}")
+    try:
+        show(options.pictures, images, shown, out)
+    except (OSError, ValueError) as error:
+        return fail(PROGRAM, f"cannot write {out}: {getattr(error, 'strerror', None) or error}; "
+                             "choose another file with --out")
+    return 0
+
+
+def read(path, data):
+    try:
+        return pictures.views(path, **runs.PICTURES[data])
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as a picture of a digit: {error}") from error
+
+
+def show(paths, images, shown, out):
+    """Write a picture of all: each digit as the model sees it, beside its probabilities."""
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    figure, axes = pyplot.subplots(len(paths), 3, figsize=(7, 1.8 * len(paths)), squeeze=False,
+                                   layout="constrained", width_ratios=(1, 1, 2))
+    try:
+        for path, views, p, (left, middle, right) in zip(paths, images, shown, axes):
+            left.imshow(pictures.grey(path), cmap="gray", vmin=0, vmax=1)
+            middle.imshow(views[1, 0], cmap="gray_r", vmin=0, vmax=1)
+            left.set_title(Path(path).name, fontsize="small")
+            for panel in (left, middle):
+                panel.set_axis_off()
+            right.bar(range(len(p)), p)
+            right.set(xticks=range(len(p)), ylim=(0, 1))
+        figure.savefig(out, dpi=100)
+    finally:
+        pyplot.close(figure)
