@@ -38,11 +38,13 @@ def of_curves(loss, steps, epochs):
         yield Finding("frozen", "loss", f"it is {last:.4g} in every epoch",
                       "is the optimizer given the model's params and grads, is lr 0?")
         return
-    if last > 1.05 * max(first, loss[0]) or (lowest > 0 and last > 3 * lowest and last > 0.5 * first):
+    lost = 0 < 3 * lowest < last and last > 0.5 * first
+    if lost or last > 1.05 * max(first, loss[0]):
         yield Finding("learning-rate-too-high", "loss", f"it starts at {first:.4g}, its lowest is "
                       f"{lowest:.4g}, it ends at {last:.4g}", "a tenth of the learning rate")
         return
-    if len(loss) > 2 and 0 <= first - last < 0.03 * abs(first) and (right is None or right[-1] < 0.9):
+    unsure = right is None or right[-1] < 0.9
+    if len(loss) > 2 and 0 <= first - last < 0.03 * abs(first) and unsure:
         yield Finding("learning-rate-too-low", "loss", f"from {first:.4g} to {last:.4g} in "
                       f"{len(loss)} epochs", "ten times the learning rate; lr_range shows it")
     if val is not None and len(val) > 2:
@@ -55,14 +57,16 @@ def of_curves(loss, steps, epochs):
                           f"after epoch {low + 1}")
             return
     if falling(loss, val) and (right is None or right[-1] < 0.95) and last > 0.1 * first:
-        yield Finding("too-few-epochs", "loss", f"it still falls, by {fall(loss):.0%} over the last "
-                      "epochs", "more epochs")
+        yield Finding("too-few-epochs", "loss", f"over the last epochs it still falls by "
+                      f"{fall(loss):.0%}", "more epochs")
 
 
 def fall(loss):
     """By which share the loss fell over the last fifth of the epochs."""
     n = max(1, len(loss) // 5)
-    return (loss[-1 - n] - loss[-1]) / max(abs(loss[-1 - n]), math.ulp(1.0)) if len(loss) > n else 1.0
+    if len(loss) <= n:
+        return 1.0
+    return (loss[-1 - n] - loss[-1]) / max(abs(loss[-1 - n]), math.ulp(1.0))
 
 
 def falling(loss, val):

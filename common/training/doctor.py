@@ -230,7 +230,7 @@ class Examination:
             yield Finding("learning-rate-too-high", f"optimizer.lr = {self.lr:.3g}", text.format(
                 f"{rates.rates[low.argmin()]:.2g} it is", f"{low.min():.4g}"), SMALLER)
         elif high.size and start - high.min() > 3 * (start - now) and high.min() < 0.9 * start and (
-                self.ratio < 3e-4):
+                self.ratio < 2e-4):
             at = rates.rates[middle + 2 + high.argmin()]
             yield Finding("learning-rate-too-low", f"optimizer.lr = {self.lr:.3g}", text.format(
                 f"{at:.2g} it is", f"{high.min():.4g}") + f"; a step changes weights by "
@@ -559,7 +559,8 @@ class Examination:
         """Which share of the loss is left after 400 steps on one small batch, at the best rate."""
         x, t = self.case.sample(32)
         shares = []
-        for rate in (1.0, self.rates.best / self.rates.current if self.rates.current else 1.0, 10.0):
+        best = self.rates.best / self.rates.current if self.rates.current else 1.0
+        for rate in (1.0, best, 10.0):
             trial = self.case.trial(rate=rate, x=x, t=t, batch_size=len(t), prepare=no_dropout)
             first = trial.loss(x, t)
             trial.run(400, 0.7)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..common.printing import printable
 
-# The causes that a training can fail from, the most important first: what is wrong in the data or the
-# model makes whatever is measured later look wrong, too.
+# The causes that a training can fail from, the most important first: what is wrong in data or model
+# makes whatever is measured later look wrong, too.
 CODES = ("non-finite", "wrong-output", "wrong-loss", "labels-mismatch", "wrong-metric", "frozen",
          "bad-initialisation", "missing-nonlinearity", "leakage", "not-shuffled",
          "inputs-not-scaled", "dead-units", "saturated-units", "exploding-gradient",
@@ -88,4 +88,6 @@ class Report:
 
 def verdict(findings):
     number = len(findings)
-    return f"{number} finding{'s' * (number > 1)}, most important first" if number else "nothing found"
+    if not number:
+        return "nothing found"
+    return f"{number} finding{'s' * (number > 1)}, most important first"

@@ -1,4 +1,4 @@
-"""What the data alone tell: scales, duplicates, order, classes, and what a simple method makes of them."""
+"""What the data alone tell: scales, duplicates, order, and what a simple method makes of them."""
 import numpy as np
 
 from .report import Finding
@@ -93,7 +93,8 @@ def leakage(x, t, x_val, task):
     a = x[0]
     if a.ndim != 2 or are_ids(a) or not 3 <= a.shape[1] <= 2000 or len(a) < 30:
         return
-    wanted = task.labels[:, None] if task.labels is not None and task.labels.ndim == 1 else columns(t)
+    labelled = task.labels is not None and task.labels.ndim == 1
+    wanted = task.labels[:, None] if labelled else columns(t)
     if task.kind == "classes" and wanted.shape[1] == 1:
         wanted = np.concatenate([wanted, wanted == np.unique(wanted)], axis=1)
     if wanted.shape[1] > 50 or wanted.shape == a.shape:
@@ -153,7 +154,7 @@ def order(case, task):
 
 
 def ordered(x, labels):
-    """Whether whole numbers are quantities: samples near each other differ by 1 where they differ."""
+    """Whether whole numbers are quantities: samples near each other differ by little."""
     C = len(np.unique(labels))
     if C < 4 or labels.ndim > 1 or any(map(are_ids, x)) or len(labels) < 40:
         return False

@@ -1,4 +1,4 @@
-"""What runs through a model's layers: first values of weights, signals, gradients, changes by a step."""
+"""What runs through a model's layers: first weights, signals, gradients, what steps change."""
 import copy
 import math
 
@@ -38,7 +38,8 @@ class Signals:
             self.weights = [(f"params[{i}]", Weights(p)) for i, p in enumerate(self.model.params)
                             if np.ndim(p) > 1]
         self.tables = {path for path, _ in self.weights
-                       if isinstance(watch.taken.get(path), np.ndarray) and watch.taken[path].dtype.kind in "iu"}
+                       if isinstance(watch.taken.get(path), np.ndarray)
+                       and watch.taken[path].dtype.kind in "iu"}
         with np.errstate(all="ignore"):
             found = ((path, slopes(layer, watch.taken[path], watch.made[path]))
                      for path, layer in layers.items() if path in watch.made)
@@ -106,7 +107,7 @@ def flat_units(signals, when):
             if flat > 0.5:
                 yield Finding("saturated-units", named(path, layer), f"{when}, {flat:.0%} of its "
                               "values lie where its slope is below 5 % of the largest",
-                              "inputs of variance 1, smaller first weights, a smaller learning rate")
+                              "inputs of variance 1, smaller first weights or learning rate")
         else:
             dead = float((shares.max(axis=0) < 1e-4).mean())
             if dead > 0.5:
@@ -224,8 +225,8 @@ def not_moved(before, after):
     cut = None
     for path, layer in after.watch.layers.items():
         dout, dx = reached.get(path, (None, None))
-        own = [(p, g) for p, g in zip(getattr(layer, "params", ()), getattr(layer, "grads", ()))
-               if p.ndim > 1] or list(zip(getattr(layer, "params", ()), getattr(layer, "grads", ())))
+        own = list(zip(getattr(layer, "params", ()), getattr(layer, "grads", ())))
+        own = [(p, g) for p, g in own if p.ndim > 1] or own
         alive = size(dout) > 1e-20 and path in before.watch.back and (
             size(before.watch.back[path][0]) > 1e-20)
         taken = after.watch.taken.get(path)

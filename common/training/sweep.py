@@ -41,7 +41,8 @@ class LearningRates:
         return ax
 
     def __repr__(self) -> str:
-        return (f"LearningRates({len(self.rates)} from {self.rates[0]:.3g} to {self.rates[-1]:.3g}: "
+        low, high = self.rates[0], self.rates[-1]
+        return (f"LearningRates({len(self.rates)} from {low:.3g} to {high:.3g}: "
                 f"loss {self.losses.min():.4g} at {self.best:.3g}, {self.start:.4g} before)")
 
 

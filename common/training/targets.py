@@ -29,7 +29,7 @@ class Task:
             return
         if wide and rows:
             self.kind, self.labels, self.one_hot = "classes", t.argmax(-1), True
-        elif wide and loss == "softmax" and t.dtype.kind in "iu":          # a label at each position
+        elif wide and loss == "softmax" and t.dtype.kind in "iu":      # a label at each position
             self.kind, self.labels = "classes", t
         elif wide and zero_one and t.shape[-1] <= 100:
             self.kind = "several"

@@ -1,4 +1,4 @@
-"""Trainings on a copy: whatever is tried there, the model, optimizer and generators stay as they are."""
+"""Trainings on a copy: the model, the optimizer and the generators stay as they are."""
 import copy
 import math
 import time
@@ -12,7 +12,7 @@ from .clipping import clip_gradients
 
 
 class Case:
-    """A training as it was before it began: inputs, a tuple, targets, options of fit, and copies."""
+    """A training before it begins: inputs, a tuple, targets, options of fit, and copies."""
 
     def __init__(self, trainer, x, t, options):
         self.trainer, self.options = trainer, dict(options)
@@ -55,7 +55,7 @@ class Case:
 
 
 class Trial:
-    """A training of a copy: ``rate`` times its learning rate, with other data or batches if given."""
+    """A training of a copy: ``rate`` times its learning rate, other data or batches if given."""
 
     def __init__(self, case, rate=1.0, x=None, t=None, batch_size=None, prepare=None):
         self.model, self.optimizer = copy.deepcopy(case.origin)
@@ -70,7 +70,7 @@ class Trial:
             prepare(self.model)
 
     def run(self, steps, seconds=math.inf, each=None):
-        """Make steps until the number or the seconds are over or the loss is not finite; the losses."""
+        """The losses of steps, until the number or the time is over or one is not finite."""
         end, bound = time.process_time() + seconds, self.case.options.get("max_grad_norm")
         model, made = self.model, 0
         with np.errstate(all="ignore"):

@@ -12,10 +12,11 @@ PROGRAM = "chainrule doctor"
 def parser():
     result = Parser(
         prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Read the history of a finished run and say what its curves tell: diverged, too "
-                    "slow, ended too early, overfitted, not finite.",
+        description="Read the history of a finished run and say what its curves tell: diverged, "
+                    "too slow, ended too early, overfitted, not finite.",
         epilog="exit code: 0 if nothing was found, 1 if something was, 2 for a wrong call\n\n"
-               "in Python, doctor(trainer, x, t) of chainrule.training looks at model and data, too\n\n"
+               "in Python, chainrule.training's doctor(trainer, x, t) looks at model and data, "
+               "too\n\n"
                "example:\n  chainrule doctor runs/mlp-digits\n")
     result.add_argument("run", metavar="RUN",
                         help="a run's folder, as chainrule train leaves it, or its history.csv")
@@ -45,7 +46,8 @@ def read(path):
     with open(path, newline="", encoding="utf-8") as file:
         header, *rows = [row for row in csv.reader(file) if row] or [[]]
     if "loss" not in header:
-        raise ValueError(f"its first line has no column loss, but {', '.join(header[:5]) or 'nothing'}")
+        names = ", ".join(header[:5]) or "nothing"
+        raise ValueError(f"its first line has no column loss, but {names}")
     if not rows:
         raise ValueError("it has no rows")
     history = History()

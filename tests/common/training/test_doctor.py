@@ -1,4 +1,5 @@
-"""The doctor names what is wrong with a training, says nothing of one that is well, and leaves it as it was."""
+"""The doctor names what is wrong with a training and says nothing of one that is well."""
+
 import csv
 import re
 
@@ -22,11 +23,29 @@ def made(name, faulty=True):
 
 
 # One training for each code; the whole set stands behind the slow marker, below.
-ONE_EACH = ["pixels_of_0_to_255", "labels_from_one", "softmax_twice", "squares_for_yes_or_no", "accuracy_of_a_regression",
-            "all_equal", "adam_at_1", "adam_at_a_millionth", "biases_of_minus_10", "twelve_tanh_of_small_weights",
-            "affine_upon_affine", "xor_without_hidden_layer", "forty_noisy_samples", "one_epoch_of_adam", "batches_of_all_letters",
-            "inputs_dropped", "rare_failures", "batches_in_order_of_class", "copies_in_validation", "logarithm_of_zero",
-            "gradients_never_written"]
+ONE_EACH = [
+    "pixels_of_0_to_255",
+    "labels_from_one",
+    "softmax_twice",
+    "squares_for_yes_or_no",
+    "accuracy_of_a_regression",
+    "all_equal",
+    "adam_at_1",
+    "adam_at_a_millionth",
+    "biases_of_minus_10",
+    "twelve_tanh_of_small_weights",
+    "affine_upon_affine",
+    "xor_without_hidden_layer",
+    "forty_noisy_samples",
+    "one_epoch_of_adam",
+    "batches_of_all_letters",
+    "inputs_dropped",
+    "rare_failures",
+    "batches_in_order_of_class",
+    "copies_in_validation",
+    "logarithm_of_zero",
+    "gradients_never_written",
+]
 
 
 @pytest.mark.parametrize("name", ONE_EACH)
@@ -35,7 +54,9 @@ def test_the_first_cause(name):
     assert made(name).findings[0].code in codes
 
 
-@pytest.mark.parametrize("name", ["labels_from_one", "softmax_twice", "all_equal", "adam_at_1", "copies_in_validation"])
+@pytest.mark.parametrize(
+    "name", ["labels_from_one", "softmax_twice", "all_equal", "adam_at_1", "copies_in_validation"]
+)
 def test_the_repaired_twin_is_well(name):
     assert made(name, faulty=False).findings == []
 
@@ -48,10 +69,22 @@ def test_exam_of_trainings(capsys):
         first += found[:1] != [] and found[0] in codes
         missed += [] if found else [name]
         alarms += [name] if twin else []
-    alarms += [name for name, make in trainings.HEALTHY for data in [make()] if doctor(*data[:3], **data[3]).codes]
+    alarms += [
+        name
+        for name, make in trainings.HEALTHY
+        for data in [make()]
+        if doctor(*data[:3], **data[3]).codes
+    ]
     with capsys.disabled():
-        print(f"\n{len(trainings.CASES)} trainings: missed {missed}, first cause right {first}, false alarms {alarms}")
-    assert len(missed) <= 0.05 * len(trainings.CASES) and first >= 0.75 * len(trainings.CASES) and len(alarms) <= 1
+        print(
+            f"\n{len(trainings.CASES)} trainings: missed {missed}, first cause right {first}, "
+            f"false alarms {alarms}"
+        )
+    assert (
+        len(missed) <= 0.05 * len(trainings.CASES)
+        and first >= 0.75 * len(trainings.CASES)
+        and len(alarms) <= 1
+    )
 
 
 def test_what_is_not_finite_has_its_cause_beside_it():
@@ -62,8 +95,13 @@ def test_what_is_not_finite_has_its_cause_beside_it():
 
 def test_preflight_leaves_everything_as_it_was():
     rng = np.random.default_rng(0)
-    model = Sequential(Affine.init(2, 16, rng=rng), ReLU(), Dropout(0.3, rng=rng), Affine.init(16, 3, rng=rng),
-                       loss=SoftmaxWithLoss())
+    model = Sequential(
+        Affine.init(2, 16, rng=rng),
+        ReLU(),
+        Dropout(0.3, rng=rng),
+        Affine.init(16, 3, rng=rng),
+        loss=SoftmaxWithLoss(),
+    )
     x, t = make_spiral(rng=0)
     trainer = Trainer(model, Adam(1e-2))
     trainer.fit(x, t, epochs=1, rng=rng, progress=False)
@@ -71,7 +109,13 @@ def test_preflight_leaves_everything_as_it_was():
 
     def everything():
         arrays = [*model.params, *model.grads, *trainer.optimizer.state.values(), x, t]
-        return [a.tobytes() for a in arrays], repr(rng.bit_generator.state), model.training, trainer.optimizer.step
+        return (
+            [a.tobytes() for a in arrays],
+            repr(rng.bit_generator.state),
+            model.training,
+            trainer.optimizer.step,
+        )
+
     before = everything()
     assert preflight(trainer, x, t, rng=rng, epochs=5).measured
     assert everything() == before and trainer.history is history
@@ -86,14 +130,23 @@ def test_a_training_goes_on_as_without_preflight():
         for _ in range(look):
             preflight(trainer, x, t)
         return trainer.fit(x, t, epochs=3, rng=0, progress=False)["loss"]
+
     assert list(losses(1)) == list(losses(0))
 
 
 def test_preflight_speaks_of_facts_and_of_steps_that_lead_nowhere():
     x, t = make_spiral(rng=0)
     assert preflight(Trainer(MLP([2, 32, 3], rng=0), Adam(1e-2)), x, t).ok
-    assert preflight(Trainer(MLP([2, 32, 3], rng=0), SGD(1e-7)), x, t).codes == ["learning-rate-too-low"]
-    twice = Sequential(Affine.init(2, 32, rng=0), Tanh(), Affine.init(32, 3, rng=1), Softmax(), loss=SoftmaxWithLoss())
+    assert preflight(Trainer(MLP([2, 32, 3], rng=0), SGD(1e-7)), x, t).codes == [
+        "learning-rate-too-low"
+    ]
+    twice = Sequential(
+        Affine.init(2, 32, rng=0),
+        Tanh(),
+        Affine.init(32, 3, rng=1),
+        Softmax(),
+        loss=SoftmaxWithLoss(),
+    )
     assert preflight(Trainer(twice, Adam(1e-2)), x, t).codes == ["wrong-output"]
 
 
@@ -102,6 +155,7 @@ def test_generators_of_a_function():
 
     def function(rng=rng):
         yield from batches(x, rng=rng)
+
     before = repr(rng.bit_generator.state)
     with unchanged(function):
         list(function())
@@ -117,6 +171,7 @@ def test_the_samples_that_validation_split_takes():
 
 def test_lr_range_finds_a_rate_and_draws_it():
     from matplotlib import pyplot
+
     x, t = make_spiral(rng=0)
     model = MLP([2, 20, 3], activation=Sigmoid, rng=0)
     before = [p.copy() for p in model.params]
@@ -129,7 +184,13 @@ def test_lr_range_finds_a_rate_and_draws_it():
 
 
 def test_a_report_for_people():
-    report = Report("MLP", [Finding("overfitting", "val_loss", "0.5 < 1", "stop"), Finding("frozen", "layer 0", "same", "write")])
+    report = Report(
+        "MLP",
+        [
+            Finding("overfitting", "val_loss", "0.5 < 1", "stop"),
+            Finding("frozen", "layer 0", "same", "write"),
+        ],
+    )
     assert report.codes == ["frozen", "overfitting"] and not report
     assert "0.5 &lt; 1" in report._repr_html_() and "try: stop" in str(report)
     assert repr(report) == "MLP: frozen in layer 0, overfitting in val_loss"
@@ -143,14 +204,17 @@ def history(**columns):
     return result
 
 
-@pytest.mark.parametrize("code, columns", [
-    ("overfitting", dict(loss=[1, .5, .2, .1, .05], val_loss=[1, .7, .6, .9, 1.2])),
-    ("non-finite", dict(loss=[1, .5, np.nan])),
-    ("learning-rate-too-high", dict(loss=[1, 3, 8, 40])),
-    ("learning-rate-too-low", dict(loss=[1, .999, .998, .997])),
-    ("too-few-epochs", dict(loss=[1, .8, .6], val_loss=[1, .8, .6])),
-    ("frozen", dict(loss=[1, 1, 1, 1])),
-])
+@pytest.mark.parametrize(
+    "code, columns",
+    [
+        ("overfitting", dict(loss=[1, 0.5, 0.2, 0.1, 0.05], val_loss=[1, 0.7, 0.6, 0.9, 1.2])),
+        ("non-finite", dict(loss=[1, 0.5, np.nan])),
+        ("learning-rate-too-high", dict(loss=[1, 3, 8, 40])),
+        ("learning-rate-too-low", dict(loss=[1, 0.999, 0.998, 0.997])),
+        ("too-few-epochs", dict(loss=[1, 0.8, 0.6], val_loss=[1, 0.8, 0.6])),
+        ("frozen", dict(loss=[1, 1, 1, 1])),
+    ],
+)
 def test_diagnosis_of_curves(code, columns):
     assert history(**columns).diagnose().codes == [code]
 
@@ -158,7 +222,9 @@ def test_diagnosis_of_curves(code, columns):
 def test_curves_of_a_training_that_is_well():
     x, t = make_spiral(rng=0)
     trainer = Trainer(MLP([2, 64, 3], rng=0), Adam(1e-2))
-    assert trainer.fit(x, t, epochs=100, validation_data=(x, t), rng=0, progress=False).diagnose().ok
+    assert (
+        trainer.fit(x, t, epochs=100, validation_data=(x, t), rng=0, progress=False).diagnose().ok
+    )
 
 
 def test_every_code_is_found_in_some_training():
@@ -169,7 +235,9 @@ def test_every_code_is_found_in_some_training():
 def test_doctor_of_a_run(tmp_path, capsys):
     run = tmp_path / "mlp-digits"
     run.mkdir()
-    history(loss=[1, .5, .2, .1, .05], val_loss=[1, .7, .6, .9, 1.2]).to_csv(run / "history.csv")
+    history(loss=[1, 0.5, 0.2, 0.1, 0.05], val_loss=[1, 0.7, 0.6, 0.9, 1.2]).to_csv(
+        run / "history.csv"
+    )
     assert main(["doctor", str(run)]) == 1
     assert "overfitting in val_loss" in capsys.readouterr().out
     with open(run / "history.csv", "w", newline="") as file:
