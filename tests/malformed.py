@@ -361,6 +361,9 @@ def of_training():
     right("Trainer.fit", method(trainer, "fit"), batches=lambda: [(x, t)], epochs=1, progress=False, names=PUBLIC,
           long=("epochs",))
     right("Trainer.evaluate", method(trainer, "evaluate"), x, t, names=PUBLIC)
+    for name in "preflight", "doctor", "lr_range":
+        right(name, getattr(training, name), trainer(), x, t, batch_size=5, names=PUBLIC)
+    right("Report", training.Report, "MLP", [training.Finding("frozen", "layer 0", "", "")])
     right("EarlyStopping", training.EarlyStopping, "val_loss", patience=5, restore_best=True,
           maximize=False)
     right("ReduceOnPlateau", training.ReduceOnPlateau, "val_loss", factor=0.1, patience=3, min_lr=0.0,

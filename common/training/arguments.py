@@ -1,4 +1,5 @@
 """What a Trainer is given, checked before it trains: each mistake is a sentence with a remedy."""
+import inspect
 import math
 from contextlib import contextmanager
 from itertools import chain, islice, repeat
@@ -230,3 +231,31 @@ def name_of(function):
     """The name of a function, or of the one inside a functools.partial."""
     function = getattr(function, "func", function)
     return getattr(function, "__name__", type(function).__name__)
+
+
+def examined(who, trainer, x, t, options):
+    """Refuse what no training could be tried with. What is wrong with the data itself, such as NaN
+    or labels that do not fit, is for the doctor to find."""
+    ask(all(hasattr(trainer, name) for name in ("model", "optimizer", "fit")), who, "trainer",
+        "be a Trainer", trainer)
+    takes = [name for name in inspect.signature(trainer.fit).parameters if name not in ("x", "t")]
+    for name in options:
+        ask(name in takes, who, "arguments", "be those of Trainer.fit", name, ", ".join(takes))
+    for name in ("epochs", "batch_size", "accumulate", "steps_per_epoch"):
+        if options.get(name) is not None or name in options and name != "steps_per_epoch":
+            checks.count(who, name, options[name])
+    pair = options.get("validation_data")
+    ask(pair is None or isinstance(pair, (tuple, list)) and len(pair) == 2, who, "validation_data",
+        "be a pair (x, t)", pair, PAIR)
+    if options.get("batches") is not None:
+        ask(callable(options["batches"]), who, "batches", "be a function", options["batches"])
+        return
+    for part, (inputs, targets) in {"": (x, t), "validation_data's ": pair or (x, t)}.items():
+        arrays = list(inputs) if isinstance(inputs, tuple) else [inputs]
+        for name, a in [*((f"{part}x", a) for a in arrays), (f"{part}t", targets)]:
+            a = checks.as_array(a)
+            ask(a.dtype.kind in "fiub" and a.ndim and a.size, who, name,
+                "be an array of numbers with a row for each sample", checks.dtype_text(a))
+        lengths = [len(checks.as_array(a)) for a in (*arrays, targets)]
+        ask(len(set(lengths)) == 1, who, f"{part}x and t", "be of one length", lengths,
+            error=ValueError)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..common.layer import walk
 from ..common.types import ArrayLike, Inputs
-from . import samples, signals, targets
+from . import arguments, samples, signals, targets
 from .diagnosis import diagnose
 from .report import Finding, Report
 from .samples import Baseline, standardized
@@ -45,6 +45,7 @@ def preflight(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
     >>> preflight(trainer, x, t + 1, batch_size=30)
     MLP: labels-mismatch in t
     """
+    arguments.examined("preflight", trainer, x, t, fit_arguments)
     with aside(fit_arguments):
         examination = Examination(trainer, x, t, fit_arguments)
         if examination.runs:
@@ -71,6 +72,7 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
     'learning-rate-too-low'
     """
     options = {**fit_arguments, "validation_data": validation_data}
+    arguments.examined("doctor", trainer, x, t, options)
     with aside(fit_arguments):
         examination = Examination(trainer, x, t, options)
         if examination.runs:

@@ -5,6 +5,7 @@ import html
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..common import checks
 from ..common.printing import printable
 
 # The causes that a training can fail from, the most important first: what is wrong in data or model
@@ -43,6 +44,15 @@ class Report:
 
     def __init__(self, name: str, findings: Iterable[Finding] = (),
                  measured: dict[str, str] | None = None) -> None:
+        if not isinstance(name, str) or not isinstance(measured, dict | None):
+            wrong = "name" if not isinstance(name, str) else "measured"
+            expected = "be a text" if wrong == "name" else "be a dict of texts"
+            raise TypeError(checks.wrong("Report", wrong, expected, checks.text(
+                name if wrong == "name" else measured)))
+        findings = checks.items("Report", "findings", findings, "findings")
+        if not all(isinstance(finding, Finding) for finding in findings):
+            raise TypeError(checks.wrong("Report", "findings", "be a list of findings",
+                                         checks.text(findings)))
         self.name, self.measured = name, dict(measured or {})
         once: dict[str, Finding] = {}
         for finding in findings:

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..common import checks
 from ..common.types import ArrayLike, Axes, Inputs
+from . import arguments
 from .trial import Case
 
 FACTORS = tuple(10.0 ** k for k in np.arange(-4, 4.5, 0.5))
@@ -65,6 +67,11 @@ def lr_range(trainer: Any, x: Inputs, t: ArrayLike, steps: int = 50, ax: Axes | 
     True
     >>> from matplotlib import pyplot; pyplot.close("all")
     """
+    arguments.examined("lr_range", trainer, x, t, fit_arguments)
+    if ax is not None:
+        from ..plotting._style import axes_for
+        axes_for("lr_range", ax)
+    steps = checks.count("lr_range", "steps", steps, most=10**6)
     found = sweep(Case(trainer, x, t, fit_arguments), steps)
     found.plot(ax)
     return found

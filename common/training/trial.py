@@ -21,8 +21,8 @@ class Case:
             x, t = joined(self.function)
         self.x = tuple(map(np.asarray, x)) if isinstance(x, tuple) else (np.asarray(x),)
         self.t = np.asarray(t)
-        self.epochs, self.batch_size = (options.get(name, default) for name, default in
-                                        (("epochs", 10), ("batch_size", 32)))
+        self.epochs = int(options.get("epochs", 10))
+        self.batch_size = int(options.get("batch_size", 32))
         self.origin = copy.deepcopy((trainer.model, trainer.optimizer))
         self.validation = None
         if options.get("validation_data") is not None:

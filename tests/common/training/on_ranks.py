@@ -190,4 +190,4 @@ if __name__ == "__main__":
     result = globals()[sys.argv[1]](MPI.COMM_WORLD)
     if MPI.COMM_WORLD.rank == 0:
         with open(sys.argv[2], "w") as file:
-            json.dump(result, file)
+            json.dump(result, file, default=list)
