@@ -546,8 +546,10 @@ class Examination:
         """How far the result is on the way from chance to a simple method's, if one is better."""
         base, score = self.baseline, self.train if self.val is None else self.val
         simple = base.held_out if base.validation is None else base.validation
-        if score is None or simple is None and len(self.case.t) < 40:
+        if score is None:
             return 0.0 if self.could_be_better() else 1.0
+        if simple is None and len(self.case.t) < 40 and self.could_be_better():
+            return 0.0
         simple = max(simple or 0.0, 0.5 * (1 + base.chance))
         return (score - base.chance) / (simple - base.chance)
 
