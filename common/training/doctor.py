@@ -528,16 +528,15 @@ class Examination:
         total = case.epochs * case.steps_per_epoch
         fell = (loss[-2] - loss[-1]) / loss[-2] if len(loss) > 1 else 1.0
         more = self.reached(min(10 * total, 4000))
-        if more < 0.8 * last and (fell > 0.06 or len(loss) <= 5 or self.poor()):
+        held = self.memorized()
+        if held > 0.1 and more > 0.1 * self.rates.start:
+            yield Finding("too-small-model", "the model", f"{narrowest(case.origin[0])} of one "
+                          f"batch of 32 samples it learns no more than to a loss of {held:.0%} of "
+                          f"the first, in 400 steps; {self.measured['right, or R²']}",
+                          "wider or more hidden layers")
+        elif more < 0.8 * last and (fell > 0.06 or len(loss) <= 5 or self.poor()):
             yield Finding("too-few-epochs", f"epochs={case.epochs}", f"the loss is {last:.4g} and "
                           f"still falls; ten times the steps lead to {more:.4g}", "more epochs")
-            return
-        held = self.memorized()
-        if held > 0.1 and more > 0.6 * last:
-            yield Finding("too-small-model", "the model", f"{narrowest(case.origin[0])} of one "
-                          f"batch of 32 samples it learns no more than a loss of {held:.0%} of the "
-                          f"first, in 400 steps; {self.measured['right, or R²']}",
-                          "wider or more hidden layers")
         elif self.poor() and self.rates is not None:
             best = self.rates.best
             low = best > (self.rates.current or best)
@@ -551,6 +550,8 @@ class Examination:
         simple = base.held_out if base.validation is None else base.validation
         if score is None:
             return 0.0 if self.could_be_better() else 1.0
+        if simple is None and len(self.case.t) < 40 and self.could_be_better():
+            return 0.0
         simple = max(simple or 0.0, 0.5 * (1 + base.chance))
         return (score - base.chance) / (simple - base.chance)
 

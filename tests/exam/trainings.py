@@ -531,10 +531,10 @@ def tiny_and_deep(bad):
 
 @case("bad-initialisation", "exploding-gradient", "non-finite")
 def standard_normal_for_relu(bad):
-    x, t = curve(d=40)
+    x, t = curve()
     return fit(
         net(
-            [40, 100, 100, 1],
+            [5, 100, 100, 1],
             initializer=partial(gaussian, std=1.0) if bad else he,
             loss=SquaredError(),
         ),
