@@ -1,4 +1,5 @@
-"""What everything stands on: the contract of a layer, and functions that layers, models and training share."""
+"""What everything stands on: the contract of a layer, and functions that layers, models and
+training share."""
 from .functions import cross_entropy, log_softmax, logsumexp, one_hot, relu, sigmoid, softmax
 from .initializers import constant, gaussian, he, orthogonal, uniform, xavier
 from .layer import Layer
@@ -6,9 +7,7 @@ from .metrics import accuracy, confusion_matrix, perplexity, r2, roc_auc, top_k_
 from .regularizers import L1, L2
 
 __all__ = [
-    "Layer",
-    "sigmoid", "softmax", "log_softmax", "logsumexp", "relu", "one_hot", "cross_entropy",
-    "constant", "gaussian", "uniform", "xavier", "he", "orthogonal",
-    "L1", "L2",
-    "accuracy", "top_k_accuracy", "confusion_matrix", "roc_auc", "perplexity", "r2",
+    "Layer", "sigmoid", "softmax", "log_softmax", "logsumexp", "relu", "one_hot", "cross_entropy",
+    "constant", "gaussian", "uniform", "xavier", "he", "orthogonal", "L1", "L2", "accuracy",
+    "top_k_accuracy", "confusion_matrix", "roc_auc", "perplexity", "r2",
 ]

@@ -1,7 +1,8 @@
-"""Every check that ends in a sentence: who was called, which argument, what was expected, what came, what to do.
+"""Every check that ends in a sentence: who was called, which argument, what was expected, what
+came, what to do.
 
-The layers test the usual case themselves in one comparison and come here only when it fails, so a check costs a
-training step next to nothing and its message can afford to be good.
+The layers test the usual case themselves in one comparison and come here only when it fails, so a
+check costs a training step next to nothing and its message can afford to be good.
 """
 import contextlib
 import difflib
@@ -17,7 +18,8 @@ from .types import Array
 
 
 def wrong(who, name, expected, got, hint=""):
-    """The one form of all messages: ``Affine: x should have shape (N, ..., 784), got (32, 100); hint``."""
+    """The one form of all messages: ``Affine: x should have shape (N, ..., 784), got (32, 100);
+    hint``."""
     return f"{who}: {name} should {expected}, got {got}" + (f"; {hint}" if hint else "")
 
 
@@ -30,55 +32,111 @@ def shape_text(pattern):
 def matches(shape, pattern):
     """Whether a shape fits a pattern of sizes, names (any size) and at most one ``...`` (any axes).
 
-    >>> matches((32, 3, 8, 8), ("N", 3, "H", "W")), matches((5,), ("N", ..., 5)), matches((2, 9, 5), ("N", ..., 5))
+    >>> matches((32, 3, 8, 8), ("N", 3, "H", "W")), matches((5,), ("N", ..., 5)), matches((2, 9,
+    ...     5), ("N", ..., 5))
     (True, False, True)
     """
     if ... in pattern:
         at, free = pattern.index(...), len(shape) - len(pattern) + 1
         pattern = pattern[:at] + ("any",) * free + pattern[at + 1:]
-    return len(shape) == len(pattern) and all(p.__class__ is str or p == n for p, n in zip(pattern, shape))
+    return len(shape) == len(pattern) and all(
+        p.__class__ is str or p == n for p, n in zip(pattern, shape)
+    )
 
 
 def array(who, name, x, dtype=None, shape=None) -> Array:
-    """``x`` as a float array of ``dtype`` (None: keep a float's own, refuse the rest), fitting the pattern ``shape``.
+    """``x`` as a float array of ``dtype`` (None: keep a float's own, refuse the rest), fitting the
+    pattern ``shape``.
 
     Raises TypeError for what is no numeric array, ValueError for an empty one or a wrong shape.
     """
     unmasked(who, name, x)
-    a = as_array(number(who, name, x) if x.__class__ is int else x)          # a Python number takes any dtype
+    # a Python number takes any dtype
+    a = as_array(number(who, name, x) if x.__class__ is int else x)
     if a.dtype.kind not in ("f" if dtype is None else "fiub"):
-        raise TypeError(wrong(who, name, "be an array of floats", kind_text(x, a), cast_hint(name, x, a)))
+        raise TypeError(
+            wrong(who, name, "be an array of floats", kind_text(x, a), cast_hint(name, x, a))
+        )
     if not a.size:
         raise ValueError(wrong(who, name, "not be empty", f"shape {a.shape}"))
     if shape is not None and not matches(a.shape, shape):
-        raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", a.shape, shape_hint(name, a.shape, shape)))
+        raise ValueError(
+            wrong(
+                who,
+                name,
+                f"have shape {shape_text(shape)}",
+                a.shape,
+                shape_hint(name, a.shape, shape),
+            )
+        )
     if dtype is None and a.dtype.itemsize not in (4, 8):
         raise TypeError(wrong(who, name, "be float32 or float64", a.dtype,
                               f"cast it first, for instance {name}.astype(np.float32)"))
     return native(a) if dtype is None else a.astype(dtype, copy=False)
 
 
-ELSEWHERE = {       # arguments' names in other books and libraries: ours
-    "pad": "padding", "pool_h": "size", "pool_w": "size", "pool_size": "size", "kernel_size": "size", "filter_size": "size",
-    "strides": "stride", "dilation_rate": "dilation", "dropout_ratio": "p", "ratio": "p", "rate": "p", "drop_prob": "p",
-    "alpha": "slope", "negative_slope": "slope", "epsilon": "eps", "num_groups": "groups", "num_heads": "heads",
-    "n_heads": "heads", "ignore_index": "ignore_label", "delta": "margin", "weight": "W", "weights": "W", "bias": "b",
-    "seed": "rng", "dim": "axis", "go_backwards": "reverse", "is_causal": "causal", "learning_rate": "lr"}
+ELSEWHERE = {  # arguments' names in other books and libraries: ours
+    "pad": "padding",
+    "pool_h": "size",
+    "pool_w": "size",
+    "pool_size": "size",
+    "kernel_size": "size",
+    "filter_size": "size",
+    "strides": "stride",
+    "dilation_rate": "dilation",
+    "dropout_ratio": "p",
+    "ratio": "p",
+    "rate": "p",
+    "drop_prob": "p",
+    "alpha": "slope",
+    "negative_slope": "slope",
+    "epsilon": "eps",
+    "num_groups": "groups",
+    "num_heads": "heads",
+    "n_heads": "heads",
+    "ignore_index": "ignore_label",
+    "delta": "margin",
+    "weight": "W",
+    "weights": "W",
+    "bias": "b",
+    "seed": "rng",
+    "dim": "axis",
+    "go_backwards": "reverse",
+    "is_causal": "causal",
+    "learning_rate": "lr",
+}
 
 
 def argument_names(cls, named):
-    """TypeError for an argument that the constructor of ``cls`` does not have, with the name that it has here."""
+    """TypeError for an argument that the constructor of ``cls`` does not have, with the name that
+    it has here."""
     has = inspect.signature(cls.__init__).parameters
-    if cls.__init__.__qualname__ == "Layer.__init__" and cls.__name__ != "Layer" and cls.__module__.startswith("chainrule."):
+    if (
+        cls.__init__.__qualname__ == "Layer.__init__"
+        and cls.__name__ != "Layer"
+        and cls.__module__.startswith("chainrule.")
+    ):
         has = {}                             # a layer of ours without options
     if any(p.kind is p.VAR_KEYWORD for p in has.values()):
         return
     for name in named:
         if name not in has:
-            ours = [n for n in has if n not in ("self",) and has[n].kind is not has[n].VAR_POSITIONAL]
-            meant = [ELSEWHERE[name]] if ELSEWHERE.get(name) in ours else difflib.get_close_matches(name, ours, 1)
-            raise TypeError(f"{cls.__name__}: there is no argument {name!r}; "
-                            + (f"here it is called {meant[0]}" if meant else f"it takes {', '.join(ours) or 'none'}"))
+            ours = [
+                n for n in has if n not in ("self",) and has[n].kind is not has[n].VAR_POSITIONAL
+            ]
+            meant = (
+                [ELSEWHERE[name]]
+                if ELSEWHERE.get(name) in ours
+                else difflib.get_close_matches(name, ours, 1)
+            )
+            raise TypeError(
+                f"{cls.__name__}: there is no argument {name!r}; "
+                + (
+                    f"here it is called {meant[0]}"
+                    if meant
+                    else f"it takes {', '.join(ours) or 'none'}"
+                )
+            )
 
 
 def numbers(who, name, x, axes=0) -> Array:
@@ -103,7 +161,8 @@ def float_type(who, name, dtype):
 
 
 def dtype_of(dtype):
-    """np.dtype(dtype), or None for what names no dtype; None itself, which NumPy takes for float64, names none."""
+    """np.dtype(dtype), or None for what names no dtype; None itself, which NumPy takes for float64,
+    names none."""
     try:
         return None if dtype is None else np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError, AttributeError):
@@ -159,8 +218,11 @@ def cast_hint(name, x, a):
     objects = a.dtype.kind == "O" and a.ndim and list(a.flat)
     if objects and all(isinstance(o, np.ndarray) and o.shape == objects[0].shape for o in objects):
         return f"np.stack({name}) makes one array of them"
-    # Columns of a table are often objects that are booleans or numbers all the same; of None a cast would make NaN.
-    if a.dtype.kind not in "iub" and not (objects and all(isinstance(o, Real | np.bool_) for o in objects)):
+    # Columns of a table are often objects that are booleans or numbers all the same; of None a cast
+    # would make NaN.
+    if a.dtype.kind not in "iub" and not (
+        objects and all(isinstance(o, Real | np.bool_) for o in objects)
+    ):
         return ""
     made = f"{name}.astype(np.float32)" if hasattr(x, "astype") else f"np.array({name}, np.float32)"
     return f"cast it first, for instance {made}"
@@ -177,46 +239,82 @@ def shape_hint(name, shape, pattern):
         return f"one sample is a row of its own: {name}[None, :]"
     if not all(isinstance(p, int) for p in pattern):
         return ""
-    if [n for n in shape if n != 1] == [n for n in pattern if n != 1]:      # else a reshape would scramble the entries
+    # else a reshape would scramble the entries
+    if [n for n in shape if n != 1] == [n for n in pattern if n != 1]:
         return f"the number of entries fits: reshape it to {shape_text(pattern)}"
     if sorted(shape) == sorted(pattern):
         axes = ", ".join(str(shape.index(n)) for n in pattern)
-        return ("it is transposed: " + (f"{name}.T" if len(shape) == 2 else f"{name}.transpose({axes})")
-                if len(set(shape)) == len(shape) else "its axes are in another order")
+        return (
+            "it is transposed: " + (f"{name}.T" if len(shape) == 2 else f"{name}.transpose({axes})")
+            if len(set(shape)) == len(shape)
+            else "its axes are in another order"
+        )
     return ""
 
 
 def layout_hint(shape, C):
-    """What makes images (N, C, H, W) of an array of this shape, where the axes say it, or nothing."""
+    """What makes images (N, C, H, W) of an array of this shape, where the axes say it, or
+    nothing."""
     if len(shape) == 4 and shape[1] != C == shape[3]:
         return "the channels come before the rows: x.transpose(0, 3, 1, 2)"
     if len(shape) == 3 and shape[0] == C:
         return "one image is a batch of one: x[None]"
-    return "images of one channel have an axis for it: x[:, None]" if len(shape) == 3 and C == 1 else ""
+    return (
+        "images of one channel have an axis for it: x[:, None]"
+        if len(shape) == 3 and C == 1
+        else ""
+    )
 
 
 def integers_hint(name, a, classes):
-    """How ids or class labels in 0..classes-1 become integers, if they came as floats, booleans or objects, or nothing."""
+    """How ids or class labels in 0..classes-1 become integers, if they came as floats, booleans or
+    objects, or nothing."""
     if a.dtype.kind == "O":
-        return f"{name}.astype(int) makes them" if a.size and all(isinstance(o, Integral) for o in a.flat) else ""
+        return (
+            f"{name}.astype(int) makes them"
+            if a.size and all(isinstance(o, Integral) for o in a.flat)
+            else ""
+        )
     if a.dtype.kind not in "fb" or not np.array_equal(a, np.floor(a)):
         return ""
-    one_hot = a.ndim > 1 and a.shape[-1] == classes and ((a == 0) | (a == 1)).all() and (a.sum(axis=-1) == 1).all()
-    return f"these are one-hot rows: {name}.argmax(axis=-1) makes them" if one_hot else f"{name}.astype(int) makes them"
+    one_hot = (
+        a.ndim > 1
+        and a.shape[-1] == classes
+        and ((a == 0) | (a == 1)).all()
+        and (a.sum(axis=-1) == 1).all()
+    )
+    return (
+        f"these are one-hot rows: {name}.argmax(axis=-1) makes them"
+        if one_hot
+        else f"{name}.astype(int) makes them"
+    )
 
 
 def labels(who, t, shape, classes, ignore_label=None, name="t") -> Array:
-    """Class labels as an integer array of exactly ``shape``, each in 0..classes-1 (or ``ignore_label``)."""
+    """Class labels as an integer array of exactly ``shape``, each in 0..classes-1 (or
+    ``ignore_label``)."""
     unmasked(who, name, t)
     given, t = t, as_array(t)
-    if t.dtype.kind not in "iu" and (t.size or t.dtype.kind == "O"):        # an empty list becomes an array of floats
+    # an empty list becomes an array of floats
+    if t.dtype.kind not in "iu" and (t.size or t.dtype.kind == "O"):
         words = t.size and all(isinstance(o, str) for o in t.flat)
-        hint = f"np.unique({name}, return_inverse=True)[1] numbers words" if words else integers_hint(name, t, classes)
+        hint = (
+            f"np.unique({name}, return_inverse=True)[1] numbers words"
+            if words
+            else integers_hint(name, t, classes)
+        )
         got = kind_text(given, t) if t.dtype.kind == "O" else t.dtype
         raise TypeError(wrong(who, name, "hold integer class labels", got, hint))
     if t.shape != shape:
-        raise ValueError(wrong(who, name, f"have one label per row of x, shape {shape}", f"{t.shape}",
-                               shape_hint(name, t.shape, shape)))
+        raise ValueError(
+            wrong(
+                who,
+                name,
+                f"have one label per row of x, shape {shape}",
+                f"{t.shape}",
+                shape_hint(name, t.shape, shape),
+            )
+        )
     t = t.astype(np.intp, copy=False)
     # One unsigned reduction: a negative label is a huge unsigned number.
     if t.size and np.maximum.reduce(t.view(np.uintp), axis=None) >= classes:
@@ -226,22 +324,29 @@ def labels(who, t, shape, classes, ignore_label=None, name="t") -> Array:
         if bad.any():
             at = tuple(int(i) for i in np.argwhere(bad)[0])
             where = at[0] if len(at) == 1 else at
-            raise ValueError(wrong(who, name, f"hold labels in 0..{classes - 1}", f"{t[at]} at index {where}"))
+            raise ValueError(
+                wrong(who, name, f"hold labels in 0..{classes - 1}", f"{t[at]} at index {where}")
+            )
     return t
 
 
 def row_numbers(who, name, ids, rows) -> Array:
-    """``ids`` as an array of row numbers in 0..rows-1; TypeError or ValueError naming the first value that is none."""
+    """``ids`` as an array of row numbers in 0..rows-1; TypeError or ValueError naming the first
+    value that is none."""
     given, ids = ids, as_array(ids)
     if not ids.size and ids.dtype.kind != "O":           # np.array([]) holds floats
         raise ValueError(wrong(who, name, "not be empty", f"shape {ids.shape}"))
     if ids.dtype.kind not in "iu":
-        raise TypeError(wrong(who, name, f"hold integers in 0..{rows - 1}", *not_ids(name, given, ids, rows)))
+        raise TypeError(
+            wrong(who, name, f"hold integers in 0..{rows - 1}", *not_ids(name, given, ids, rows))
+        )
     numbers = ids.astype(np.intp, copy=False)
     # One unsigned reduction: a negative number is a huge unsigned one.
     if np.maximum.reduce(numbers.view(np.uintp), axis=None) >= rows:
         at = tuple(int(i) for i in np.argwhere((ids < 0) | (ids >= rows))[0])
-        raise ValueError(wrong(who, name, f"hold integers in 0..{rows - 1}", f"{ids[at]} at index {at}"))
+        raise ValueError(
+            wrong(who, name, f"hold integers in 0..{rows - 1}", f"{ids[at]} at index {at}")
+        )
     return numbers
 
 
@@ -255,11 +360,19 @@ def not_ids(name, given, a, rows):
 
 
 def boolean(who, name, mask, shape) -> Array:
-    """``mask`` as an array of booleans that fits the pattern ``shape``; TypeError or ValueError if it is none."""
+    """``mask`` as an array of booleans that fits the pattern ``shape``; TypeError or ValueError if
+    it is none."""
     mask = as_array(mask)
     if mask.dtype.kind in "iu" and len(shape) == 2 and mask.shape == (shape[0],):
-        raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", mask.shape,
-                                      f"if these are lengths, np.arange({shape[-1]}) < {name}[:, None] makes it"))
+        raise ValueError(
+            wrong(
+                who,
+                name,
+                f"have shape {shape_text(shape)}",
+                mask.shape,
+                f"if these are lengths, np.arange({shape[-1]}) < {name}[:, None] makes it",
+            )
+        )
     if mask.dtype != bool:
         raise TypeError(wrong(who, name, "hold booleans", kind_text(mask, mask),
                                      f"{name} != 0 makes them" if mask.dtype.kind in "iuf" else ""))
@@ -287,9 +400,17 @@ def finite(who, name, x):
 def count(who, name, n, least=1, most=2**62) -> int:
     """``n`` as a Python int of at least ``least`` and at most ``most``."""
     if isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, np.integer)):
-        sized = hasattr(n, "__len__") and type(n).__module__ not in ("builtins", "numpy")         # a Vocabulary, say
-        raise TypeError(wrong(who, name, "be a whole number", type(n).__name__ if sized else repr(n),
-                              f"len({name}) is one" if sized else ""))
+        # a Vocabulary, say
+        sized = hasattr(n, "__len__") and type(n).__module__ not in ("builtins", "numpy")
+        raise TypeError(
+            wrong(
+                who,
+                name,
+                "be a whole number",
+                type(n).__name__ if sized else repr(n),
+                f"len({name}) is one" if sized else "",
+            )
+        )
     if n < least:
         raise ValueError(wrong(who, name, f"be at least {least}", whole_text(n)))
     if n > most:
@@ -309,13 +430,20 @@ def counts(who, **sizes):
 
 
 def kind_of(who, name, kind, example, *methods, given=None):
-    """Refuse what makes no layers when it is called: a name, an object that is a layer, a class without ``methods`` or, with
-    ``given``, one that is not made of these arguments."""
+    """Refuse what makes no layers when it is called: a name, an object that is a layer, a class
+    without ``methods`` or, with ``given``, one that is not made of these arguments."""
     is_layer = hasattr(kind, "forward") and not isinstance(kind, type)
     if (is_layer or not callable(kind) or not all(hasattr(kind, m) for m in methods)
             or given is not None and not fitting(kind, given)):
-        raise TypeError(wrong(who, name, f"be a class such as {example}", getattr(kind, "__name__", None) or repr(kind),
-                              f"{name}={example}, without quotes or brackets"))
+        raise TypeError(
+            wrong(
+                who,
+                name,
+                f"be a class such as {example}",
+                getattr(kind, "__name__", None) or repr(kind),
+                f"{name}={example}, without quotes or brackets",
+            )
+        )
 
 
 def fitting(function, arguments):
@@ -340,7 +468,9 @@ def axis(who, value):
     for a in given:
         whole(who, "axis", a)
     if len(set(given)) < len(given):
-        raise ValueError(wrong(who, "axis", "be an axis, a tuple of different ones or None for all", value))
+        raise ValueError(
+            wrong(who, "axis", "be an axis, a tuple of different ones or None for all", value)
+        )
     return value
 
 
@@ -376,28 +506,45 @@ def text(value):
     """What came, in a word or two: a long repr would hide the sentence."""
     if isinstance(value, int) and not isinstance(value, bool):
         return whole_text(value)
-    return type(value).__name__ if isinstance(value, np.ndarray) or len(repr(value)) > 200 else repr(value)
+    return (
+        type(value).__name__
+        if isinstance(value, np.ndarray) or len(repr(value)) > 200
+        else repr(value)
+    )
 
 
 def items(who, name, values, what):
     """``values`` as a list; TypeError for what holds none, such as a number, a text or a node."""
-    single = isinstance(values, (str, bytes, type)) or hasattr(values, "connect") or getattr(values, "ndim", 1) == 0
+    single = (
+        isinstance(values, (str, bytes, type))
+        or hasattr(values, "connect")
+        or getattr(values, "ndim", 1) == 0
+    )
     if single or not hasattr(values, "__iter__") or isinstance(values, (set, dict)):
         raise TypeError(wrong(who, name, f"be a list of {what}", text(values)))
     return list(values)
 
 
 def room(who, name, shape, each=8, got=None):
-    """Refuse a size that makes an array of ``shape``, ``each`` bytes an entry, which this process has no memory for."""
+    """Refuse a size that makes an array of ``shape``, ``each`` bytes an entry, which this process
+    has no memory for."""
     needed = each * math.prod(map(int, shape))
     if needed > 2**28 and needed > (there := memory()):
-        raise ValueError(wrong(who, name, f"make an array that fits into memory, {bytes_text(there)}",
-                               f"{shape_text(tuple(map(whole_text, shape))) if got is None else got}, {bytes_text(needed)}",
-                               "make it smaller"))
+        raise ValueError(
+            wrong(
+                who,
+                name,
+                f"make an array that fits into memory, {bytes_text(there)}",
+                f"{shape_text(tuple(map(whole_text, shape))) if got is None else got}, "
+                f"{bytes_text(needed)}",
+                "make it smaller",
+            )
+        )
 
 
 def memory():
-    """The bytes that this process may have: the machine's, or fewer where its user or its container set a limit."""
+    """The bytes that this process may have: the machine's, or fewer where its user or its container
+    set a limit."""
     sizes = [2**46]
     with contextlib.suppress(AttributeError, ValueError, OSError):
         sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -423,13 +570,19 @@ def number(who, name, value, low=-math.inf, high=math.inf, expected="be a finite
     try:
         if isinstance(value, (str, bytes, bool, complex, np.bool_, np.complexfloating)):
             raise TypeError
-        result = float(value) if isinstance(value, (float, int)) or as_array(value).ndim == 0 else math.nan
+        result = (
+            float(value)
+            if isinstance(value, (float, int)) or as_array(value).ndim == 0
+            else math.nan
+        )
     except OverflowError:
         result = math.inf
     except (TypeError, ValueError):
         raise TypeError(wrong(who, name, expected, repr(value))) from None
     if not (math.isfinite(result) and low <= result <= high):
-        raise ValueError(wrong(who, name, expected, text(value) if isinstance(value, int) else repr(value)))
+        raise ValueError(
+            wrong(who, name, expected, text(value) if isinstance(value, int) else repr(value))
+        )
     return result
 
 
@@ -437,19 +590,46 @@ def needed(who, **params):
     """Refuse None for a parameter that the layer cannot do without."""
     for name, p in params.items():
         if p is None:
-            raise TypeError(wrong(who, name, "be a NumPy array of floats", "None", f"{who}.init(...) makes one"))
+            raise TypeError(
+                wrong(who, name, "be a NumPy array of floats", "None", f"{who}.init(...) makes one")
+            )
 
 
 def parameters(who, params):
-    """The named parameters of a layer: float arrays of one dtype that an optimizer can write into."""
+    """The named parameters of a layer: float arrays of one dtype that an optimizer can write
+    into."""
     dtypes = {}
     for name, p in params.items():
         if not isinstance(p, np.ndarray) or p.dtype.kind != "f":
-            raise TypeError(wrong(who, name, "be a NumPy array of floats", dtype_text(p), f"{who}.init(...) makes one"))
+            raise TypeError(
+                wrong(
+                    who,
+                    name,
+                    "be a NumPy array of floats",
+                    dtype_text(p),
+                    f"{who}.init(...) makes one",
+                )
+            )
         if isinstance(p, np.matrix) or hasattr(p, "mask"):
-            raise TypeError(wrong(who, name, "be a plain NumPy array", f"a {type(p).__name__}", f"np.array({name}) makes one"))
+            raise TypeError(
+                wrong(
+                    who,
+                    name,
+                    "be a plain NumPy array",
+                    f"a {type(p).__name__}",
+                    f"np.array({name}) makes one",
+                )
+            )
         if p.dtype.itemsize not in (4, 8):
-            raise TypeError(wrong(who, name, "be float32 or float64", p.dtype, f"cast it first: {name}.astype(np.float32)"))
+            raise TypeError(
+                wrong(
+                    who,
+                    name,
+                    "be float32 or float64",
+                    p.dtype,
+                    f"cast it first: {name}.astype(np.float32)",
+                )
+            )
         if not p.size:
             raise ValueError(wrong(who, name, "not be empty", f"shape {p.shape}"))
         if not p.flags.writeable:

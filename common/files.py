@@ -1,4 +1,5 @@
-"""Files that are whole or not there: a kill at any instant leaves the old one or the new one, and nothing beside it."""
+"""Files that are whole or not there: a kill at any instant leaves the old one or the new one, and
+nothing beside it."""
 import contextlib
 import json
 import os
@@ -9,7 +10,8 @@ from . import checks
 
 
 def path_of(who, name, path) -> Path:
-    """``path`` as a Path; TypeError or ValueError, naming ``who`` was called, for what can be none."""
+    """``path`` as a Path; TypeError or ValueError, naming ``who`` was called, for what can be
+    none."""
     try:
         path = Path(path)
     except TypeError:
@@ -21,7 +23,8 @@ def path_of(who, name, path) -> Path:
 
 @contextlib.contextmanager
 def naming(who, path):
-    """Let an error of the operating system say ``who`` was called, and the path that was asked for."""
+    """Let an error of the operating system say ``who`` was called, and the path that was asked
+    for."""
     try:
         yield
     except OSError as error:
@@ -31,11 +34,13 @@ def naming(who, path):
 
 
 def write_whole(path, data):
-    """Write the bytes ``data`` to the file ``path``: into one without a name first, then to disk, then under its name.
+    """Write the bytes ``data`` to the file ``path``: into one without a name first, then to disk,
+    then under its name.
 
-    A link stays a link: the file that it leads to is written. A new file has the mode that the user's umask gives. OSError,
-    with the old file as it was, for a folder, a device or a pipe, and where the disk is full. Where the system knows no
-    files without a name, the first write of ``path`` after a kill takes away what was left.
+    A link stays a link: the file that it leads to is written. A new file has the mode that the
+    user's umask gives. OSError, with the old file as it was, for a folder, a device or a pipe, and
+    where the disk is full. Where the system knows no files without a name, the first write of
+    ``path`` after a kill takes away what was left.
     """
     path = Path(os.path.realpath(path))
     if path.is_dir():
@@ -51,14 +56,20 @@ def write_whole(path, data):
             os.fsync(file.fileno())
             if not os.path.lexists(part):
                 # With src_dir_fd Python calls linkat, which follows the link that stands in /proc.
-                os.link(f"/proc/self/fd/{file.fileno()}", part, src_dir_fd=file.fileno(), follow_symlinks=True)
+                os.link(
+                    f"/proc/self/fd/{file.fileno()}",
+                    part,
+                    src_dir_fd=file.fileno(),
+                    follow_symlinks=True,
+                )
         os.replace(part, path)
     except BaseException:
         with contextlib.suppress(OSError):
             if not part.is_symlink():
                 part.unlink()
         raise
-    with contextlib.suppress(OSError):                  # the name, too, is to be on the disk; not every system can be asked
+    # the name, too, is to be on the disk; not every system can be asked
+    with contextlib.suppress(OSError):
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -67,9 +78,13 @@ def write_whole(path, data):
 
 
 def opened(part):
-    """A new file to write into: without a name where the system has such files, else called ``part``."""
+    """A new file to write into: without a name where the system has such files, else called
+    ``part``."""
     if os.path.lexists(part):
-        raise FileExistsError(f"{part} is there already, and is not a file that was left by this program; take it away")
+        raise FileExistsError(
+            f"{part} is there already, and is not a file that was left by this program; take it "
+            f"away"
+        )
     if hasattr(os, "O_TMPFILE") and os.path.exists("/proc/self/fd"):
         with contextlib.suppress(OSError):
             return os.fdopen(os.open(part.parent, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb")
@@ -88,7 +103,8 @@ def sweep(path):
 
 def alive(process):
     if os.name != "posix":
-        return process != os.getpid()                   # signal 0 would end it there; its own are old ones
+        # signal 0 would end it there; its own are old ones
+        return process != os.getpid()
     try:
         os.kill(process, 0)
     except ProcessLookupError:

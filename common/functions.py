@@ -1,4 +1,5 @@
-"""The functions that layers are made of: pure, safe for any finite input, in the dtype they are given."""
+"""The functions that layers are made of: pure, safe for any finite input, in the dtype they are
+given."""
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ from .types import Array, ArrayLike, Axis, DTypeLike, Shape
 
 
 def sigmoid(x: ArrayLike) -> Array:
-    """The logistic function σ(x) = 1 / (1 + exp(-x)), written as ½ tanh(x/2) + ½: it cannot overflow, and is faster.
+    """The logistic function σ(x) = 1 / (1 + exp(-x)), written as ½ tanh(x/2) + ½: it cannot
+    overflow, and is faster.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
@@ -24,14 +26,14 @@ def relu(x: ArrayLike) -> Array:
     array([0., 3.])
     """
     x = checks.numbers("relu", "x", x)
-    # On a matrix a row of zeros in place of the scalar 0 lets NumPy take its vectorised loop: 1.3 to 2.7 times as fast. Images
-    # may be channels-last in memory, where it is three times as slow.
+    # On a matrix a row of zeros in place of the scalar 0 lets NumPy take its vectorised loop: 1.3
+    # to 2.7 times as fast. Images may be channels-last in memory, where it is three times as slow.
     return np.maximum(x, np.zeros(x.shape[-1:], x.dtype) if x.ndim < 3 else x.dtype.type(0))
 
 
 def softmax(x: ArrayLike, axis: Axis = -1) -> Array:
-    """exp(x_j) / Σ_k exp(x_k) along an axis, several or (``axis=None``) all; the maximum is taken off first, which
-    changes nothing but keeps exp from overflowing.
+    """exp(x_j) / Σ_k exp(x_k) along an axis, several or (``axis=None``) all; the maximum is taken
+    off first, which changes nothing but keeps exp from overflowing.
 
     >>> softmax(np.array([[1000.0, 1000.0, -1000.0]]))
     array([[0.5, 0.5, 0. ]])
@@ -43,7 +45,8 @@ def softmax(x: ArrayLike, axis: Axis = -1) -> Array:
 
 
 def log_softmax(x: ArrayLike, axis: Axis = -1) -> Array:
-    """log softmax(x) = (x - max) - log Σ exp(x - max) along an axis, finite where softmax itself is 0.
+    """log softmax(x) = (x - max) - log Σ exp(x - max) along an axis, finite where softmax itself is
+    0.
 
     >>> log_softmax(np.array([[0.0, -1000.0]]))
     array([[    0., -1000.]])
@@ -54,7 +57,8 @@ def log_softmax(x: ArrayLike, axis: Axis = -1) -> Array:
 
 
 def logsumexp(x: ArrayLike, axis: Axis = -1, keepdims: bool = False) -> Any:
-    """log Σ exp(x) = max + log Σ exp(x - max) along an axis, several or (``axis=None``) all: a smooth maximum.
+    """log Σ exp(x) = max + log Σ exp(x - max) along an axis, several or (``axis=None``) all: a
+    smooth maximum.
 
     >>> logsumexp(np.array([[1000.0, 1000.0], [0.0, -1000.0]])).round(4)
     array([1000.6931,    0.    ])
@@ -73,11 +77,14 @@ def exponentials(x, axes) -> tuple[Array, Array]:
 
 
 def along(who, x, axis) -> tuple[Array, Shape]:
-    """x as floats, and the axes that ``axis`` names as a tuple; an error if x has no entries along them."""
+    """x as floats, and the axes that ``axis`` names as a tuple; an error if x has no entries along
+    them."""
     x = checks.numbers(who, "x", x, axes=0 if axis is None or isinstance(axis, tuple) else 1)
     axes = checks.axes(who, checks.axis(who, axis), x)
     if not all(x.shape[a] for a in axes):
-        raise ValueError(checks.wrong(who, "x", f"have entries along axis {axis}", f"shape {x.shape}"))
+        raise ValueError(
+            checks.wrong(who, "x", f"have entries along axis {axis}", f"shape {x.shape}")
+        )
     return x if x.dtype.kind == "f" else x.astype(np.float64), axes
 
 
@@ -92,32 +99,40 @@ def one_hot(t: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> Array:
     """
     found = checks.dtype_of(dtype)
     if found is None or found.kind not in "fiub":
-        raise TypeError(checks.wrong("one_hot", "dtype", "be a type of numbers such as np.float32", repr(dtype)))
-    t = checks.labels("one_hot", t, checks.as_array(t).shape, checks.count("one_hot", "classes", classes))
+        raise TypeError(
+            checks.wrong("one_hot", "dtype", "be a type of numbers such as np.float32", repr(dtype))
+        )
+    t = checks.labels(
+        "one_hot", t, checks.as_array(t).shape, checks.count("one_hot", "classes", classes)
+    )
     checks.room("one_hot", "classes", (t.size + 1, classes), each=8, got=classes)
     return (t[..., None] == np.arange(classes)).astype(dtype)
 
 
 def cross_entropy(y: ArrayLike, t: ArrayLike) -> float:
-    """-Σ t log y of probabilities y (N, ..., C), averaged over samples; t as integer labels (N, ...) or as rows like y.
+    """-Σ t log y of probabilities y (N, ..., C), averaged over samples; t as integer labels (N,
+    ...) or as rows like y.
 
     >>> round(cross_entropy(np.array([[0.25, 0.75]]), np.array([1])), 4)      # -log 0.75
     0.2877
 
-    From scores rather than probabilities, SoftmaxWithLoss is safer: it never takes the log of a rounded 0. Here a
-    probability of 0 counts as the smallest positive number of its dtype.
+    From scores rather than probabilities, SoftmaxWithLoss is safer: it never takes the log of a
+    rounded 0. Here a probability of 0 counts as the smallest positive number of its dtype.
     """
     y = checks.array("cross_entropy", "y", y, shape=(..., "C"))
     if checks.as_array(t).shape == y.shape:
         t = checks.array("cross_entropy", "t", t, y.dtype)
     else:
-        t = one_hot(checks.labels("cross_entropy", t, y.shape[:-1], y.shape[-1]), y.shape[-1], y.dtype)
+        t = one_hot(
+            checks.labels("cross_entropy", t, y.shape[:-1], y.shape[-1]), y.shape[-1], y.dtype
+        )
     rows = y.size // y.shape[-1]
     return -float(np.sum(t * np.log(np.maximum(y, np.finfo(y.dtype).tiny)))) / rows
 
 
 def sum_to(x, shape):
-    """Sum x over the axes along which an array of ``shape`` was broadcast: the gradient of broadcasting.
+    """Sum x over the axes along which an array of ``shape`` was broadcast: the gradient of
+    broadcasting.
 
     >>> sum_to(np.ones((4, 3)), (3,)), sum_to(np.ones((2, 3)), (2, 1))
     (array([4., 4., 4.]), array([[3.],
@@ -126,5 +141,7 @@ def sum_to(x, shape):
     if x.shape == shape:
         return x
     lead = x.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)
+    axes = tuple(range(lead)) + tuple(
+        lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1
+    )
     return x.sum(axis=axes).reshape(shape)

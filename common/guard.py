@@ -1,25 +1,28 @@
-"""The guard around every layer's forward and backward, so that a page states its formula and nothing else.
+"""The guard around every layer's forward and backward, so that a page states its formula and
+nothing else.
 
 A layer says its shapes in one line, parameters among them:
 
     shapes = "x (N, ..., I), W (I, O), b (O) -> y (N, ..., O)"
 
-Before ``forward`` each input is looked at: it is an array of floats that fits, or a TypeError or ValueError names layer,
-argument, what was expected and what came; and it is cast to the dtype of the parameters. Afterwards the guard remembers shape and
-dtype of what was returned: by these it checks and casts ``dout`` before ``backward``, and refuses a backward without a forward.
+Before ``forward`` each input is looked at: it is an array of floats that fits, or a TypeError or
+ValueError names layer, argument, what was expected and what came; and it is cast to the dtype of
+the parameters. Afterwards the guard remembers shape and dtype of what was returned: by these it
+checks and casts ``dout`` before ``backward``, and refuses a backward without a forward.
 
-In the line a letter is a size: that of a parameter, or the one that an earlier input has there; ``...`` stands for any axes, the
-same in every input; and
+In the line a letter is a size: that of a parameter, or the one that an earlier input has there;
+``...`` stands for any axes, the same in every input; and
 
     mask? (N, T)       may be left out, or be None
-    t any              is left to the layer, as labels, ids and masks are, which have checks of their own
+    t any   is left to the layer, as labels, ids and masks are, which have checks of their own
     t like x           has exactly the shape of x, and is cast to its dtype
     W (F, C / groups)  makes C as many times larger as the attribute ``groups`` says
 
-The line belongs to the forward in the same class or, where a class has a line alone, to the one that it inherits. A forward
-without a line has arrays of another float dtype cast, and the order of calls and dout checked, no more. Guarded is the class's
-own method: ``super().forward(x)`` is a plain call, and a forward that is assigned later is not guarded. Inputs of the shapes and
-dtypes of the call before are not looked at again.
+The line belongs to the forward in the same class or, where a class has a line alone, to the one
+that it inherits. A forward without a line has arrays of another float dtype cast, and the order of
+calls and dout checked, no more. Guarded is the class's own method: ``super().forward(x)`` is a
+plain call, and a forward that is assigned later is not guarded. Inputs of the shapes and dtypes of
+the call before are not looked at again.
 """
 import functools
 import inspect
@@ -36,7 +39,8 @@ ANY, NUMBER, SEVERAL = "any", "number", "several"
 
 
 class Argument:
-    """One input of the line: ``name``, the pattern of its shape (None: left to the layer), whether it may be left out."""
+    """One input of the line: ``name``, the pattern of its shape (None: left to the layer), whether
+    it may be left out."""
 
     def __init__(self, name, pattern, optional):
         self.name, self.pattern, self.optional = name, pattern, optional
@@ -45,8 +49,8 @@ class Argument:
 def parsed(line):
     """The arguments of a line, parameters among them, as a tuple.
 
-    >>> [(a.name, a.pattern, a.optional) for a in parsed("x (N, ..., I), mask? (N, T), t any, W (I, O) -> y (N, ..., O)")]
-    [('x', ('N', Ellipsis, 'I'), False), ('mask', ('N', 'T'), True), ('t', None, False), ('W', ('I', 'O'), False)]
+    >>> [(a.name, a.pattern, a.optional) for a in parsed("x (N, ..., I), mask? (N, T), W (I, O)")]
+    [('x', ('N', Ellipsis, 'I'), False), ('mask', ('N', 'T'), True), ('W', ('I', 'O'), False)]
     """
     found = re.findall(r"(\w+)(\??) (any|like \w+|\([^)]*\))", line.partition("->")[0])
     return tuple(Argument(name, pattern_of(text), bool(mark)) for name, mark, text in found)
@@ -56,16 +60,21 @@ def pattern_of(text):
     if text == ANY or text.startswith("like"):
         return None if text == ANY else text.split()[1]
     sizes = [size.strip() for size in text.strip("()").split(",") if size.strip()]
-    return tuple(... if size == "..." else int(size) if size.isdecimal() else size for size in sizes)
+    return tuple(
+        ... if size == "..." else int(size) if size.isdecimal() else size for size in sizes
+    )
 
 
 def guard(cls):
-    """Wrap the forward and backward that stand in the body of ``cls``; its line is read where either stands."""
+    """Wrap the forward and backward that stand in the body of ``cls``; its line is read where
+    either stands."""
     line = vars(cls).get("shapes")
     if line or "forward" in vars(cls):
         cls._arguments = parsed(line) if line else None
     if wrappable(cls, "forward"):
-        cls.forward = guarded_forward(cls.forward, several=not cls.__module__.startswith("chainrule."))
+        cls.forward = guarded_forward(
+            cls.forward, several=not cls.__module__.startswith("chainrule.")
+        )
     if wrappable(cls, "backward"):
         cls.backward = guarded_backward(cls.backward)
 
@@ -87,7 +96,9 @@ def guarded_forward(forward, several):
             inputs, named = admitted(self, self._arguments, forward, inputs, named)
         else:
             for x, fit in zip(inputs, fits):
-                if fit is not None and (x.__class__ is not np.ndarray or x.shape != fit[0] or x.dtype is not fit[1]):
+                if fit is not None and (
+                    x.__class__ is not np.ndarray or x.shape != fit[0] or x.dtype is not fit[1]
+                ):
                     inputs, named = admitted(self, self._arguments, forward, inputs, named)
                     break
         y = forward(self, *inputs, **named)
@@ -111,7 +122,8 @@ def guarded_backward(backward):
         elif douts:
             dout, (shape, dtype) = douts[0], made
             fits = dout.__class__ is np.ndarray and dout.dtype is dtype and dout.shape == shape
-            if not fits and (dout is not None or not (douts[1:] or named)):     # None: of several, all comes by the others
+            # None: of several, all comes by the others
+            if not fits and (dout is not None or not (douts[1:] or named)):
                 douts = (fitting(self, dout, shape, dtype), *douts[1:])
         return backward(self, *douts, **named)
     guarded.guarded = True
@@ -119,8 +131,9 @@ def guarded_backward(backward):
 
 
 def admitted(layer, arguments, forward, inputs, named):
-    """The inputs, positional and named, checked and cast; ``layer._fits`` gets the shapes and dtypes of those that needed no
-    cast, for the next call (None for an input that is left to the layer)."""
+    """The inputs, positional and named, checked and cast; ``layer._fits`` gets the shapes and
+    dtypes of those that needed no cast, for the next call (None for an input that is left to the
+    layer)."""
     who, params = type(layer).__name__, getattr(layer, "params", ())
     dtype = params[0].dtype if len(params) and isinstance(params[0], np.ndarray) else None
     layer._fits = ()
@@ -129,7 +142,8 @@ def admitted(layer, arguments, forward, inputs, named):
         named = {name: cast(who, name, x, dtype) for name, x in named.items()}
         looked_at = [True] * len(taken)
     else:
-        names = inspect.signature(forward).parameters                     # the others are parameters
+        # the others are parameters
+        names = inspect.signature(forward).parameters
         sizes, seen, taken, named = parameter_sizes(layer, arguments), {}, list(inputs), dict(named)
         wanted = [a for a in arguments if a.name in names]
         looked_at = [a.pattern is not None for a in wanted] + [False] * len(inputs)
@@ -153,9 +167,13 @@ def admitted(layer, arguments, forward, inputs, named):
                 taken[i] = a
             else:
                 named[name] = a
-    as_they_are = all(a is x and x.__class__ is np.ndarray for a, x, look in zip(taken, inputs, looked_at) if look)
+    as_they_are = all(
+        a is x and x.__class__ is np.ndarray for a, x, look in zip(taken, inputs, looked_at) if look
+    )
     if as_they_are and not named:
-        layer._fits = tuple((a.shape, a.dtype) if look else None for a, look in zip(taken, looked_at))
+        layer._fits = tuple(
+            (a.shape, a.dtype) if look else None for a, look in zip(taken, looked_at)
+        )
     return tuple(taken), named
 
 
@@ -172,7 +190,8 @@ def parameter_sizes(layer, arguments):
 
 
 def known(pattern, sizes):
-    """The pattern with the sizes that are known in place of their letters, and the axes in place of ``...``."""
+    """The pattern with the sizes that are known in place of their letters, and the axes in place of
+    ``...``."""
     known = []
     for letter in pattern:
         size = sizes.get(letter, letter)
@@ -191,11 +210,17 @@ def bind(pattern, shape, sizes):
 
 
 def cast(who, name, x, dtype):
-    """An input of a class without a line: an array of floats in the parameters' dtype, anything else as it is."""
+    """An input of a class without a line: an array of floats in the parameters' dtype, anything
+    else as it is."""
     if not isinstance(x, np.ndarray):
         return x
     checks.unmasked(who, name, x)
-    if x.dtype.kind != "f" or x.dtype in (FLOAT32, FLOAT64) and dtype in (None, x.dtype) and x.dtype.isnative:
+    if (
+        x.dtype.kind != "f"
+        or x.dtype in (FLOAT32, FLOAT64)
+        and dtype in (None, x.dtype)
+        and x.dtype.isnative
+    ):
         return x
     return checks.array(who, name, x, dtype) if x.size else x
 
@@ -210,17 +235,22 @@ def described(y):
 
 
 def fitting(layer, dout, shape, dtype, name="dout"):
-    """``dout`` as an array of the output's shape and dtype; ValueError or TypeError if it cannot be one. Among several None
-    stands for zero; the gradient of a number is left to the loss."""
+    """``dout`` as an array of the output's shape and dtype; ValueError or TypeError if it cannot be
+    one. Among several None stands for zero; the gradient of a number is left to the loss."""
     if shape is NUMBER:
         return dout
     if shape is SEVERAL:
         if not isinstance(dout, (tuple, list)) or len(dout) != len(dtype):
             return dout
-        return tuple(None if d is None else fitting(layer, d, *each) for d, each in zip(dout, dtype))
+        return tuple(
+            None if d is None else fitting(layer, d, *each) for d, each in zip(dout, dtype)
+        )
     if layer._seen and getattr(dout, "shape", shape) in layer._seen:
-        shape = dout.shape if hasattr(dout, "shape") else shape                     # of an earlier forward, perhaps
-    return checks.array(type(layer).__name__, name, dout, dtype if dtype.kind == "f" else None, shape)
+        # of an earlier forward, perhaps
+        shape = dout.shape if hasattr(dout, "shape") else shape
+    return checks.array(
+        type(layer).__name__, name, dout, dtype if dtype.kind == "f" else None, shape
+    )
 
 
 def refuse_order(layer):

@@ -1,24 +1,26 @@
-"""First values of weights: functions of ``(shape, rng=None, dtype=np.float32)`` that return a new array.
+"""First values of weights: functions of ``(shape, rng=None, dtype=np.float32)`` that return a new
+array.
 
-Layers call ``initializer(shape, rng=rng, dtype=dtype)``; ``functools.partial`` fixes an option beforehand:
+Layers call ``initializer(shape, rng=rng, dtype=dtype)``; ``functools.partial`` fixes an option
+beforehand:
 
 >>> from functools import partial
 >>> initializer = partial(gaussian, std=0.1)
 >>> initializer((2, 3), rng=0, dtype=np.float64).shape
 (2, 3)
 
-Why the scale matters: a layer multiplies the variance of its signal by fan_in · Var(W) on the way forward and
-that of its gradient by fan_out · Var(W) on the way back. Away from 1 either grows or dies exponentially with
-depth (Saito, Deep Learning from Scratch, chapter 6.2; Goodfellow, Bengio and Courville, Deep Learning,
-chapter 8.4).
+Why the scale matters: a layer multiplies the variance of its signal by fan_in · Var(W) on the way
+forward and that of its gradient by fan_out · Var(W) on the way back. Away from 1 either grows or
+dies exponentially with depth (Saito, Deep Learning from Scratch, chapter 6.2; Goodfellow, Bengio
+and Courville, Deep Learning, chapter 8.4).
 
-Fans, the numbers of products that meet in one output and that one input feeds: an Affine W has shape
-(fan_in, fan_out); a convolution W (F, C, KH, KW) has fan_in = C·KH·KW and fan_out = F·KH·KW.
+Fans, the numbers of products that meet in one output and that one input feeds: an Affine W has
+shape (fan_in, fan_out); a convolution W (F, C, KH, KW) has fan_in = C·KH·KW and fan_out = F·KH·KW.
 
-Numbers are drawn in float64 and then rounded, so one seed means the same weights in every dtype. ``rng`` is a
-numpy.random.Generator, a seed or None. A shape that is not made of positive whole numbers, or has too few
-axes, an option that is not finite and a negative seed raise ValueError; a dtype that is no float type and an
-``rng`` that is none raise TypeError.
+Numbers are drawn in float64 and then rounded, so one seed means the same weights in every dtype.
+``rng`` is a numpy.random.Generator, a seed or None. A shape that is not made of positive whole
+numbers, or has too few axes, an option that is not finite and a negative seed raise ValueError; a
+dtype that is no float type and an ``rng`` that is none raise TypeError.
 """
 from collections.abc import Sequence
 from typing import Literal
@@ -33,13 +35,16 @@ from .types import Array, Distribution, DType, Seed, Shape
 def constant(
     shape: int | Sequence[int], rng: Seed = None, dtype: DType = np.float32, value: float = 0.0
 ) -> Array:
-    """Every entry is ``value``, nothing is drawn. For biases, not for weights: equal units stay equal.
+    """Every entry is ``value``, nothing is drawn. For biases, not for weights: equal units stay
+    equal.
 
     >>> constant((2,), value=0.5)
     array([0.5, 0.5], dtype=float32)
     """
-    generator("constant", rng)                   # only checked
-    return np.full(_sizes("constant", shape, dtype), checks.number("constant", "value", value), dtype)
+    generator("constant", rng)  # only checked
+    return np.full(
+        _sizes("constant", shape, dtype), checks.number("constant", "value", value), dtype
+    )
 
 
 def gaussian(
@@ -62,19 +67,24 @@ def uniform(
     >>> round(float(np.abs(uniform((300, 200), rng=0)).max()), 3)
     0.05
     """
-    bound = checks.number("uniform", "bound", bound, low=0, expected="be a finite number, 0 or larger")
-    return _drawn("uniform", _sizes("uniform", shape, dtype), rng, dtype, bound / np.sqrt(3), "uniform")
+    bound = checks.number(
+        "uniform", "bound", bound, low=0, expected="be a finite number, 0 or larger"
+    )
+    return _drawn(
+        "uniform", _sizes("uniform", shape, dtype), rng, dtype, bound / np.sqrt(3), "uniform"
+    )
 
 
 def xavier(
     shape: int | Sequence[int], rng: Seed = None, dtype: DType = np.float32, gain: float = 1.0,
     distribution: Distribution = "normal",
 ) -> Array:
-    """W ~ N(0, gain² · 2 / (fan_in + fan_out)), the compromise between fan_in · Var(W) = 1 and fan_out · Var(W) = 1.
+    """W ~ N(0, gain² · 2 / (fan_in + fan_out)), the compromise between fan_in · Var(W) = 1 and
+    fan_out · Var(W) = 1.
 
-    With ``distribution="uniform"`` W ~ U(-a, a) of the same variance: a = gain · √(6 / (fan_in + fan_out)). For units
-    that are linear near 0, such as tanh (Glorot and Bengio 2010, Understanding the difficulty of training deep
-    feedforward neural networks).
+    With ``distribution="uniform"`` W ~ U(-a, a) of the same variance: a = gain · √(6 / (fan_in +
+    fan_out)). For units that are linear near 0, such as tanh (Glorot and Bengio 2010, Understanding
+    the difficulty of training deep feedforward neural networks).
 
     >>> round(float(xavier((300, 200), rng=0).var() * (300 + 200)), 1)
     2.0
@@ -87,12 +97,13 @@ def he(
     shape: int | Sequence[int], rng: Seed = None, dtype: DType = np.float32, gain: float = 1.0,
     distribution: Distribution = "normal", mode: Literal["fan_in", "fan_out"] = "fan_in",
 ) -> Array:
-    """W ~ N(0, gain² · 2 / fan_in): ReLU keeps half of the signal's second moment, so fan_in · Var(W) has to be 2.
+    """W ~ N(0, gain² · 2 / fan_in): ReLU keeps half of the signal's second moment, so fan_in ·
+    Var(W) has to be 2.
 
-    With ``distribution="uniform"`` W ~ U(-a, a) of the same variance: a = gain · √(6 / fan_in). ``mode="fan_out"``
-    keeps the second moment of the gradient instead. A LeakyReLU has the gain 1 / √(1 + slope²), a linear layer 1 / √2.
-    (He, Zhang, Ren and Sun 2015, Delving deep into rectifiers. PyTorch's kaiming_normal_ and kaiming_uniform_, where
-    the √2 is part of the gain.)
+    With ``distribution="uniform"`` W ~ U(-a, a) of the same variance: a = gain · √(6 / fan_in).
+    ``mode="fan_out"`` keeps the second moment of the gradient instead. A LeakyReLU has the gain 1 /
+    √(1 + slope²), a linear layer 1 / √2. (He, Zhang, Ren and Sun 2015, Delving deep into
+    rectifiers. PyTorch's kaiming_normal_ and kaiming_uniform_, where the √2 is part of the gain.)
 
     >>> round(float(he((300, 200), rng=0).var() * 300), 1)
     2.0
@@ -105,13 +116,14 @@ def he(
 def orthogonal(
     shape: int | Sequence[int], rng: Seed = None, dtype: DType = np.float32, gain: float = 1.0
 ) -> Array:
-    """``gain`` times a uniformly random matrix with orthonormal columns (orthonormal rows where it is wide).
+    """``gain`` times a uniformly random matrix with orthonormal columns (orthonormal rows where it
+    is wide).
 
-    A square one keeps the length of every vector, not only on average: the choice for Wh (H, H) of a
-    recurrent layer, which is applied once per time step. Of more than two axes the first stands against all
-    the others: the filters of a convolution W (F, C, KH, KW) are the rows of an (F, C·KH·KW) matrix. (Saxe,
-    McClelland and Ganguli 2013, Exact solutions to the nonlinear dynamics of learning in deep linear neural
-    networks.)
+    A square one keeps the length of every vector, not only on average: the choice for Wh (H, H) of
+    a recurrent layer, which is applied once per time step. Of more than two axes the first stands
+    against all the others: the filters of a convolution W (F, C, KH, KW) are the rows of an (F,
+    C·KH·KW) matrix. (Saxe, McClelland and Ganguli 2013, Exact solutions to the nonlinear dynamics
+    of learning in deep linear neural networks.)
 
     >>> W = orthogonal((5, 3), rng=0, dtype=np.float64)
     >>> np.allclose(W.T @ W, np.eye(3))
@@ -122,7 +134,8 @@ def orthogonal(
     rows, columns = shape[0], int(np.prod(shape[1:]))
     tall = max(rows, columns), min(rows, columns)
     Q, R = np.linalg.qr(generator("orthogonal", rng).standard_normal(tall))
-    # QR's own signs favour some directions; with a positive diagonal of R every Q is equally likely.
+    # QR's own signs favour some directions; with a positive diagonal of R every Q is equally
+    # likely.
     Q *= gain * np.sign(np.diag(R))
     return np.ascontiguousarray(Q if rows >= columns else Q.T, dtype).reshape(shape)
 
@@ -148,28 +161,70 @@ def _fans(shape):
 
 
 def _sizes(who, shape, dtype, axes=0) -> Shape:
-    """The shape as a tuple of ints, if the dtype is right too: in integers small weights would be 0."""
+    """The shape as a tuple of ints, if the dtype is right too: in integers small weights would be
+    0."""
     found = checks.dtype_of(dtype)
     if found is None or found.kind != "f":
-        raise TypeError(checks.wrong(who, "dtype", "be a float type", checks.text(dtype) if found is None else found,
-                                     "np.float32 is usual"))
-    sizes = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) and np.ndim(checks.as_array(shape)) else (shape,)
-    if not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in sizes):
-        raise ValueError(checks.wrong(who, "shape", "be made of positive whole numbers", repr(shape)))
+        raise TypeError(
+            checks.wrong(
+                who,
+                "dtype",
+                "be a float type",
+                checks.text(dtype) if found is None else found,
+                "np.float32 is usual",
+            )
+        )
+    sizes = (
+        tuple(shape)
+        if isinstance(shape, (tuple, list, np.ndarray)) and np.ndim(checks.as_array(shape))
+        else (shape,)
+    )
+    if not all(
+        isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in sizes
+    ):
+        raise ValueError(
+            checks.wrong(who, "shape", "be made of positive whole numbers", repr(shape))
+        )
     if len(sizes) < axes:
         expected = "be (fan_in, fan_out), or (F, C, KH, KW) for a convolution"
-        raise ValueError(checks.wrong(who, "shape", expected, sizes, "constant and gaussian take any shape"))
-    checks.room(who, "shape", sizes, each=16)                # drawn in float64, with a gradient of the same shape
+        raise ValueError(
+            checks.wrong(who, "shape", expected, sizes, "constant and gaussian take any shape")
+        )
+    # drawn in float64, with a gradient of the same shape
+    checks.room(who, "shape", sizes, each=16)
     return sizes
 
 
 def weights(who, initializer, shape, rng, dtype, name="initializer") -> Array:
-    """What a layer's ``init`` begins with: the array of this shape and dtype that ``initializer`` makes."""
-    dtype, rng, shape = checks.float_type(who, "dtype", dtype), generator(who, rng), tuple(map(int, shape))
-    if isinstance(initializer, type) or not callable(initializer) or hasattr(initializer, "forward"):
-        known = isinstance(initializer, str) and initializer in ("constant", "gaussian", "uniform", "xavier", "he", "orthogonal")
-        raise TypeError(checks.wrong(who, name, "be a function such as he, of chainrule.common", checks.text(initializer),
-                                     f"{name}={initializer}, without quotes" if known else ""))
+    """What a layer's ``init`` begins with: the array of this shape and dtype that ``initializer``
+    makes."""
+    dtype, rng, shape = (
+        checks.float_type(who, "dtype", dtype),
+        generator(who, rng),
+        tuple(map(int, shape)),
+    )
+    if (
+        isinstance(initializer, type)
+        or not callable(initializer)
+        or hasattr(initializer, "forward")
+    ):
+        known = isinstance(initializer, str) and initializer in (
+            "constant",
+            "gaussian",
+            "uniform",
+            "xavier",
+            "he",
+            "orthogonal",
+        )
+        raise TypeError(
+            checks.wrong(
+                who,
+                name,
+                "be a function such as he, of chainrule.common",
+                checks.text(initializer),
+                f"{name}={initializer}, without quotes" if known else "",
+            )
+        )
     checks.room(who, "the sizes", shape, each=16)
     W = initializer(shape, rng=rng, dtype=dtype)
     if not isinstance(W, np.ndarray) or W.shape != shape or W.dtype.kind != "f":

@@ -13,8 +13,8 @@ from .types import Array, DType, Shape
 
 
 class Parameter:
-    """A layer's array under its name, ``layer.W`` or, its gradient, ``layer.dW``: reading gives the array of the list,
-    assigning writes into it."""
+    """A layer's array under its name, ``layer.W`` or, its gradient, ``layer.dW``: reading gives the
+    array of the list, assigning writes into it."""
 
     def __init__(self, name, of):
         self.name, self.of, self.list = name, of, "params" if name == of else "grads"
@@ -36,7 +36,9 @@ class Parameter:
             return
         array = getattr(layer, self.list)[names.index(self.of)]
         if value is not array:
-            array[...] = checks.array(type(layer).__name__, self.name, value, array.dtype, array.shape)
+            array[...] = checks.array(
+                type(layer).__name__, self.name, value, array.dtype, array.shape
+            )
 
 
 class Renamed:
@@ -49,7 +51,9 @@ class Renamed:
         self.name = name
 
     def __get__(self, layer, owner=None):
-        raise AttributeError(f"{(owner or type(layer)).__name__} has no {self.name}; here it is called {self.here}")
+        raise AttributeError(
+            f"{(owner or type(layer)).__name__} has no {self.name}; here it is called {self.here}"
+        )
 
     def __set__(self, layer, value):
         self.__get__(layer)
@@ -59,12 +63,14 @@ class Layer:
     """An object with ``forward``, ``backward``, ``params`` and ``grads``.
 
     - ``forward(*inputs)`` returns the output and puts into ``self.cache`` what backward needs;
-    - ``backward(dout)`` takes the gradient of the loss L by the output, dL/dy, **overwrites** ``grads`` in place with
-      dL/dparams, and returns dL/dx, for several inputs a tuple;
-      Between the two an output belongs to its layer: Sigmoid, Tanh, Softmax, Exp and others keep it for backward, so
-      ``y *= 3`` there makes wrong gradients (``y = y * 3`` does not); and so do inputs. ``check_gradients`` finds it;
-    - ``params`` and ``grads`` are two paired lists of arrays, the same objects for the layer's whole life: optimizers
-      change ``params[i]`` in place, ``grads[i]`` has the shape and dtype of ``params[i]``.
+    - ``backward(dout)`` takes the gradient of the loss L by the output, dL/dy, **overwrites**
+      ``grads`` in place with dL/dparams, and returns dL/dx, for several inputs a tuple; Between the
+      two an output belongs to its layer: Sigmoid, Tanh, Softmax, Exp and others keep it for
+      backward, so ``y *= 3`` there makes wrong gradients (``y = y * 3`` does not); and so do
+      inputs. ``check_gradients`` finds it;
+    - ``params`` and ``grads`` are two paired lists of arrays, the same objects for the layer's
+      whole life: optimizers change ``params[i]`` in place, ``grads[i]`` has the shape and dtype of
+      ``params[i]``.
 
     A layer of your own states its formula and nothing else:
 
@@ -89,11 +95,12 @@ class Layer:
     >>> layer.grads
     [array([21.])]
 
-    ``shapes`` is for the guard (guard.py), which checks inputs and ``dout`` before the layer sees them; it may be left out.
-    Nothing else in the framework insists on this base class; any class with the four works in models, trainer, optimizers and
-    the gradient checker.
+    ``shapes`` is for the guard (guard.py), which checks inputs and ``dout`` before the layer sees
+    them; it may be left out. Nothing else in the framework insists on this base class; any class
+    with the four works in models, trainer, optimizers and the gradient checker.
     """
-    training = True           # False while a model predicts: Dropout and BatchNorm behave differently then
+    # False while a model predicts: Dropout and BatchNorm behave differently then
+    training = True
     input_gradient = True     # False: nobody wants dL/dx, backward may return None in its place
     frozen = False            # True: it keeps its parameters and buffers, see Model.freeze
     guarded = True            # False: a class with checks of its own, such as a model
@@ -112,11 +119,15 @@ class Layer:
         return super().__new__(cls)
 
     def __init__(self, *arguments: Never, **params: Array | None) -> None:
-        """Keep the named arrays as parameters (one that is None is left out) and make their gradients."""
+        """Keep the named arrays as parameters (one that is None is left out) and make their
+        gradients."""
         if arguments:
             who, mine = type(self).__name__, type(self).__init__ is Layer.__init__
-            raise TypeError(f"{who}: made without arguments, {who}(); it is forward(x) that takes arrays" if mine else
-                            f"{who}: Layer.__init__ takes parameters by name, as in super().__init__(W=W)")
+            raise TypeError(
+                f"{who}: made without arguments, {who}(); it is forward(x) that takes arrays"
+                if mine
+                else f"{who}: Layer.__init__ takes parameters by name, as in super().__init__(W=W)"
+            )
         arrays = {name: p for name, p in params.items() if p is not None}
         checks.parameters(type(self).__name__, arrays)
         arrays = {name: checks.native(p) for name, p in arrays.items()}
@@ -131,10 +142,14 @@ class Layer:
         self.cache: Any = None              # what backward needs: an array or a tuple of arrays
 
     def forward(self, *inputs):
-        raise NotImplementedError(f"{type(self).__name__} has no forward yet: write forward(self, x)")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no forward yet: write forward(self, x)"
+        )
 
     def backward(self, dout):
-        raise NotImplementedError(f"{type(self).__name__} has no backward yet: write backward(self, dout)")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no backward yet: write backward(self, dout)"
+        )
 
     def __call__(self, *inputs):
         """On arrays the same as ``forward``; on nodes of a Graph a new node."""
@@ -148,20 +163,26 @@ class Layer:
     def accept(
         self, x: Any, last: int | None = None, shape: Sequence[Any] | None = None, name: str = "x"
     ) -> Array:
-        """An input as an array of the parameters' dtype (without parameters: of its own float dtype).
+        """An input as an array of the parameters' dtype (without parameters: of its own float
+        dtype).
 
-        ``last`` asks for shape (N, ..., last), ``shape`` for any pattern such as ``("N", 3, "H", "W")``.
-        Raises TypeError or ValueError naming layer, argument, expected and received.
+        ``last`` asks for shape (N, ..., last), ``shape`` for any pattern such as ``("N", 3, "H",
+        "W")``. Raises TypeError or ValueError naming layer, argument, expected and received.
         """
         params = self.params
-        if (x.__class__ is np.ndarray and x.size
-                and (x.dtype is params[0].dtype if params else x.dtype is FLOAT32 or x.dtype is FLOAT64)
-                and (last is None or x.ndim > 1 and x.shape[-1] == last)
-                and (shape is None or checks.matches(x.shape, shape))):
+        if (
+            x.__class__ is np.ndarray
+            and x.size
+            and (x.dtype is params[0].dtype if params else x.dtype is FLOAT32 or x.dtype is FLOAT64)
+            and (last is None or x.ndim > 1 and x.shape[-1] == last)
+            and (shape is None or checks.matches(x.shape, shape))
+        ):
             return x
         if last is not None:
             shape = ("N", ..., last)
-        return checks.array(type(self).__name__, name, x, params[0].dtype if params else None, shape)
+        return checks.array(
+            type(self).__name__, name, x, params[0].dtype if params else None, shape
+        )
 
     def recall(self) -> Any:
         """What forward left in the cache; RuntimeError before the first forward."""
@@ -171,13 +192,15 @@ class Layer:
         return self.cache
 
     def upstream(self, dout: Any, shape: Shape, dtype: Any) -> Array:
-        """The gradient that came from above, in the output's dtype; an error unless it has the output's shape."""
+        """The gradient that came from above, in the output's dtype; an error unless it has the
+        output's shape."""
         if dout.__class__ is np.ndarray and dout.dtype is dtype and dout.shape == shape:
             return dout
         return checks.array(type(self).__name__, "dout", dout, dtype, shape)
 
     def astype(self, dtype: DType) -> Self:
-        """A copy that computes in ``dtype``, np.float32 or np.float64; weights that are shared here are shared there.
+        """A copy that computes in ``dtype``, np.float32 or np.float64; weights that are shared here
+        are shared there.
 
         >>> Layer(a=np.zeros(2, np.float32)).astype(np.float64).params
         [array([0., 0.])]
@@ -196,21 +219,35 @@ class Layer:
         options = (name for name in inspect.signature(type(self).__init__).parameters
                    if name in vars(self) and name not in ("params", *self.names))
         parts = [f"{name} {p.shape}" for name, p in zip(self.names, self.params)]
-        return f"{type(self).__name__}({', '.join(parts + [f'{name}={getattr(self, name)!r}' for name in options])})"
+        parts += [f"{name}={getattr(self, name)!r}" for name in options]
+        return f"{type(self).__name__}({', '.join(parts)})"
 
 
 # Of a layer: in these there are no layers.
-OWN = {"_made", "_fits", "_seen", "params", "grads", "names", "layers", "buffers", "cache", "state", "dstate"}
+OWN = {
+    "_made",
+    "_fits",
+    "_seen",
+    "params",
+    "grads",
+    "names",
+    "layers",
+    "buffers",
+    "cache",
+    "state",
+    "dstate",
+}
 
 
 def walk(layer):
-    """The layer and every layer that it holds: a model's in order, those of a layer of your own wherever they are,
-    as attributes, in lists or in dicts; each once."""
+    """The layer and every layer that it holds: a model's in order, those of a layer of your own
+    wherever they are, as attributes, in lists or in dicts; each once."""
     return (inner for _, inner in held(layer))
 
 
 def held(layer, path="", seen=None):
-    """(path, layer) for the layer itself and for each one that it holds, such as ``("blocks.0.norm", BatchNorm)``."""
+    """(path, layer) for the layer itself and for each one that it holds, such as
+    ``("blocks.0.norm", BatchNorm)``."""
     seen = {} if seen is None else seen
     if id(layer) in seen:
         return
@@ -255,13 +292,15 @@ evaluating: dict[int, list[Any]] = {}
 
 @contextlib.contextmanager
 def evaluation(model):
-    """Evaluation mode for the length of a ``with`` block, from fresh states; afterwards flags and the states that
-    recurrent layers carry are as they were, and caches are empty."""
+    """Evaluation mode for the length of a ``with`` block, from fresh states; afterwards flags and
+    the states that recurrent layers carry are as they were, and caches are empty."""
     layers = list(walk(model))
     flags = [layer for layer in layers if hasattr(layer, "training")]
     with lock:
         for layer in layers:
-            users = evaluating.setdefault(id(layer), [0, getattr(layer, "training", None), getattr(layer, "state", None)])
+            users = evaluating.setdefault(
+                id(layer), [0, getattr(layer, "training", None), getattr(layer, "state", None)]
+            )
             users[0] += 1
     try:
         for layer in flags:
@@ -269,7 +308,8 @@ def evaluation(model):
         reset_states(model)
         yield
     finally:
-        with lock:                                    # the last of several threads puts everything back
+        # the last of several threads puts everything back
+        with lock:
             last = {}
             for layer in layers:
                 evaluating[id(layer)][0] -= 1

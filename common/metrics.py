@@ -1,12 +1,14 @@
-"""How good a model is, as functions of (output, target): a Python float each, but for the confusion matrix.
+"""How good a model is, as functions of (output, target): a Python float each, but for the confusion
+matrix.
 
-For classes the output y holds scores (N, ..., C), logits or probabilities, and the target t integer labels
-(N, ...) or rows (N, ..., C) of probabilities, one-hot for instance, of which the largest is the class. A last
-axis of size 1 is a binary logit and stands for the scores (0, y): y > 0 means class 1, t has y's shape and
-holds 0 or 1.
+For classes the output y holds scores (N, ..., C), logits or probabilities, and the target t integer
+labels (N, ...) or rows (N, ..., C) of probabilities, one-hot for instance, of which the largest is
+the class. A last axis of size 1 is a binary logit and stands for the scores (0, y): y > 0 means
+class 1, t has y's shape and holds 0 or 1.
 
-Wrong shapes, empty arrays and labels out of range raise ValueError, labels that are no integers TypeError.
-Positions whose integer label is ``ignore_label`` do not count; if none is left, the result is nan.
+Wrong shapes, empty arrays and labels out of range raise ValueError, labels that are no integers
+TypeError. Positions whose integer label is ``ignore_label`` do not count; if none is left, the
+result is nan.
 """
 import functools
 import inspect
@@ -26,9 +28,11 @@ P = ParamSpec("P")                              # the arguments of a metric
 def averaged(
     then: Callable[[float], float] = float,
 ) -> Callable[[Callable[P, Any]], Callable[P, float]]:
-    """Make a metric of a function that returns a value for each position that counts, (M,): ``then`` of their mean.
+    """Make a metric of a function that returns a value for each position that counts, (M,):
+    ``then`` of their mean.
 
-    The Trainer adds such a metric up batch by batch, whatever the shapes of the batches, and keeps no outputs:
+    The Trainer adds such a metric up batch by batch, whatever the shapes of the batches, and keeps
+    no outputs:
 
     >>> @averaged()
     ... def absolute_error(y, t):
@@ -50,7 +54,8 @@ AVERAGED: Any = weakref.WeakKeyDictionary()     # {metric: (its values, what is 
 
 
 def as_mean(metric):
-    """(values, then) of a metric made by ``averaged``, also inside a functools.partial; None for any other."""
+    """(values, then) of a metric made by ``averaged``, also inside a functools.partial; None for
+    any other."""
     if isinstance(metric, functools.partial) and metric.func in AVERAGED:
         values, then = AVERAGED[metric.func]
         return functools.partial(values, *metric.args, **metric.keywords), then
@@ -70,7 +75,8 @@ def accuracy(y: ArrayLike, t: ArrayLike, ignore_label: int | None = None) -> Arr
 
 @averaged()
 def top_k_accuracy(y: ArrayLike, t: ArrayLike, k: int = 5) -> Array:
-    """The share of positions whose true class is among the k largest scores; of equals the first counts.
+    """The share of positions whose true class is among the k largest scores; of equals the first
+    counts.
 
     >>> top_k_accuracy([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5]], [1, 0], k=2)
     0.5
@@ -78,15 +84,19 @@ def top_k_accuracy(y: ArrayLike, t: ArrayLike, k: int = 5) -> Array:
     y, t = _labelled("top_k_accuracy", y, t)
     classes = y.shape[1]
     if checks.count("top_k_accuracy", "k", k) > classes:
-        raise ValueError(checks.wrong("top_k_accuracy", "k", f"be at most the {classes} classes", k))
+        raise ValueError(
+            checks.wrong("top_k_accuracy", "k", f"be at most the {classes} classes", k)
+        )
     true = y[np.arange(len(y)), t][:, None]
-    # Counting what stands before the true class is faster than sorting. A nan stands before everything.
+    # Counting what stands before the true class is faster than sorting. A nan stands before
+    # everything.
     before = ~(y <= true) | (y == true) & (np.arange(classes) < t[:, None])
     return before.sum(axis=1) < k
 
 
 def confusion_matrix(y: ArrayLike, t: ArrayLike) -> Array:
-    """Counts (C, C), int64: row i, column j says how many samples of class i were taken for class j.
+    """Counts (C, C), int64: row i, column j says how many samples of class i were taken for class
+    j.
 
     >>> confusion_matrix([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 0, 0])
     array([[1, 1],
@@ -101,9 +111,9 @@ def confusion_matrix(y: ArrayLike, t: ArrayLike) -> Array:
 def roc_auc(scores: ArrayLike, t: ArrayLike) -> float:
     """The area under the ROC curve: how often a 1 scores above a 0, a tie counting half.
 
-    It is the rank statistic U of Mann and Whitney (1947) as a share of its maximum (Fawcett 2006, An
-    introduction to ROC analysis). ``scores`` and t have one shape, t holds the labels 0 and 1, each at least
-    once. Of a network with two outputs, y[:, 1] - y[:, 0] is the score.
+    It is the rank statistic U of Mann and Whitney (1947) as a share of its maximum (Fawcett 2006,
+    An introduction to ROC analysis). ``scores`` and t have one shape, t holds the labels 0 and 1,
+    each at least once. Of a network with two outputs, y[:, 1] - y[:, 0] is the score.
 
     >>> roc_auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
     0.75
@@ -116,10 +126,14 @@ def roc_auc(scores: ArrayLike, t: ArrayLike) -> float:
     checks.finite("roc_auc", "scores", scores)
     t = checks.numbers("roc_auc", "t", checks.as_array(t))
     if t.shape != scores.shape:
-        raise ValueError(checks.wrong("roc_auc", "t", f"have the shape of scores, {scores.shape}", t.shape))
+        raise ValueError(
+            checks.wrong("roc_auc", "t", f"have the shape of scores, {scores.shape}", t.shape)
+        )
     present = np.unique(t)
     if not np.array_equal(present, [0, 1]):
-        raise ValueError(checks.wrong("roc_auc", "t", "hold 0 and 1, both of them", present[:5].tolist()))
+        raise ValueError(
+            checks.wrong("roc_auc", "t", "hold 0 and 1, both of them", present[:5].tolist())
+        )
     positive, negative = scores[t == 1], np.sort(scores[t == 0])
     below = np.searchsorted(negative, positive, "left")
     not_above = np.searchsorted(negative, positive, "right")
@@ -133,10 +147,11 @@ def _exp(x):
 
 @averaged(_exp)
 def perplexity(y: ArrayLike, t: ArrayLike, ignore_label: int | None = None) -> Array:
-    """exp(mean of -log softmax(y)_t): among how many equally likely classes the model is still guessing.
+    """exp(mean of -log softmax(y)_t): among how many equally likely classes the model is still
+    guessing.
 
-    y holds logits, and the mean is the loss of SoftmaxWithLoss. Past exp(709) the result is inf. (Saito, Deep
-    Learning from Scratch 2, chapter 5.5.)
+    y holds logits, and the mean is the loss of SoftmaxWithLoss. Past exp(709) the result is inf.
+    (Saito, Deep Learning from Scratch 2, chapter 5.5.)
 
     >>> round(perplexity(np.zeros((3, 10)), [0, 4, 9]), 9)
     10.0
@@ -147,10 +162,11 @@ def perplexity(y: ArrayLike, t: ArrayLike, ignore_label: int | None = None) -> A
 
 
 def r2(y: ArrayLike, t: ArrayLike) -> float:
-    """The coefficient of determination 1 - Σ(t - y)² / Σ(t - mean t)²: 1 is perfect, 0 as good as the mean.
+    """The coefficient of determination 1 - Σ(t - y)² / Σ(t - mean t)²: 1 is perfect, 0 as good as
+    the mean.
 
-    y and t have one shape, (N,) or (N, ..., D); over several outputs D the mean is taken. Constant targets
-    leave nothing to explain and raise ValueError.
+    y and t have one shape, (N,) or (N, ..., D); over several outputs D the mean is taken. Constant
+    targets leave nothing to explain and raise ValueError.
 
     >>> r2([1.0, 2.0, 4.0], [1.0, 2.0, 3.0])
     0.5
@@ -160,7 +176,9 @@ def r2(y: ArrayLike, t: ArrayLike) -> float:
     outputs = t.shape[-1] if t.ndim > 1 else 1
     y, t = y.reshape(-1, outputs), t.reshape(-1, outputs)
     if (t == t[0]).all(axis=0).any():
-        raise ValueError("r2: t should vary, got the same target for every sample; r2 is not defined there")
+        raise ValueError(
+            "r2: t should vary, got the same target for every sample; r2 is not defined there"
+        )
     unexplained = np.square(t - y).sum(axis=0) / np.square(t - t.mean(axis=0)).sum(axis=0)
     return float(np.mean(1 - unexplained))
 
@@ -174,11 +192,24 @@ def _labelled(who, y, t, ignore_label=None) -> tuple[Array, Array]:
 def _scores(who, y, t):
     """``y`` as scores (N, ..., C); labels in their place are called what they are."""
     a = checks.as_array(y)
-    whole = a.dtype.kind in "iub" or a.dtype.kind == "f" and a.ndim == 1 and np.array_equal(a, np.floor(a))
+    whole = (
+        a.dtype.kind in "iub"
+        or a.dtype.kind == "f"
+        and a.ndim == 1
+        and np.array_equal(a, np.floor(a))
+    )
     one_hot = t.ndim > 1 and t.dtype.kind in "fiub" and (t.sum(axis=-1) == 1).all()
     if whole and a.shape == t.shape and a.shape[-1:] != (1,) and not one_hot:
-        raise TypeError(checks.wrong(who, "y", "hold scores, shape (N, ..., C)", f"labels, {a.dtype} {a.shape}",
-                                     "pass the scores whose argmax they are; the share of right labels is (y == t).mean()"))
+        raise TypeError(
+            checks.wrong(
+                who,
+                "y",
+                "hold scores, shape (N, ..., C)",
+                f"labels, {a.dtype} {a.shape}",
+                "pass the scores whose argmax they are; the share of right labels is (y == "
+                "t).mean()",
+            )
+        )
     return checks.array(who, "y", y, shape=("N", ..., "C"))
 
 
@@ -192,7 +223,11 @@ def _flat(who, y, t, ignore_label=None) -> tuple[Array, Array]:
     if ignore_label is not None:
         ignore_label = checks.whole(who, "ignore_label", ignore_label)
     if t.shape == y.shape and t.dtype.kind not in "fiub":
-        raise TypeError(checks.wrong(who, "t", "hold class labels, or rows of probabilities", checks.kind_text(given, t)))
+        raise TypeError(
+            checks.wrong(
+                who, "t", "hold class labels, or rows of probabilities", checks.kind_text(given, t)
+            )
+        )
     if y.shape[-1] == 1:
         if t.shape != y.shape:
             expected = f"have shape {y.shape}, a 0 or 1 for each binary logit"
@@ -206,7 +241,9 @@ def _flat(who, y, t, ignore_label=None) -> tuple[Array, Array]:
         sums = t.sum(axis=-1)
         if not ((t >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
             expected = "hold class labels, or rows of probabilities that sum to 1"
-            got = f"{t.min():g} to {t.max():g}, in rows that sum to {sums.min():g} to {sums.max():g}"
+            got = (
+                f"{t.min():g} to {t.max():g}, in rows that sum to {sums.min():g} to {sums.max():g}"
+            )
             raise ValueError(checks.wrong(who, "t", expected, got))
         return y.reshape(-1, classes), t.reshape(-1, classes)
     t = checks.labels(who, given, y.shape[:-1], classes, ignore_label)

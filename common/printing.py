@@ -1,12 +1,33 @@
 """Text for a stream that may not know all of Unicode, as a pipe on Windows does not."""
 import sys
 
-PLAIN = str.maketrans({"×": "x", "·": "*", "−": "-", "–": "-", "—": "-", "≠": "!=", "≤": "<=", "≥": ">=", "Σ": "sum ",
-                       "√": "sqrt ", "∂": "d", "²": "^2", "³": "^3", "ᵀ": ".T", "½": "1/2", "∞": "inf", "→": "->", "…": "..."})
+PLAIN = str.maketrans(
+    {
+        "×": "x",
+        "·": "*",
+        "−": "-",
+        "–": "-",
+        "—": "-",
+        "≠": "!=",
+        "≤": "<=",
+        "≥": ">=",
+        "Σ": "sum ",
+        "√": "sqrt ",
+        "∂": "d",
+        "²": "^2",
+        "³": "^3",
+        "ᵀ": ".T",
+        "½": "1/2",
+        "∞": "inf",
+        "→": "->",
+        "…": "...",
+    }
+)
 
 
 def printable(text):
-    """The text as it is where ``sys.stdout`` can take it, else with plain letters for what it cannot.
+    """The text as it is where ``sys.stdout`` can take it, else with plain letters for what it
+    cannot.
 
     >>> printable("2 × 3")
     '2 × 3'

@@ -5,9 +5,11 @@ from . import checks
 
 
 def generator(who, rng) -> np.random.Generator:
-    """``rng`` as a numpy.random.Generator: itself if it is one, a new one for a seed, a fresh one for None.
+    """``rng`` as a numpy.random.Generator: itself if it is one, a new one for a seed, a fresh one
+    for None.
 
-    Raises TypeError or ValueError, naming ``who`` was called, for what numpy.random.default_rng does not take.
+    Raises TypeError or ValueError, naming ``who`` was called, for what numpy.random.default_rng
+    does not take.
 
     >>> int(generator("make_spiral", 0).integers(10)) == int(np.random.default_rng(0).integers(10))
     True

@@ -1,4 +1,5 @@
-"""Real handwritten digits that come with the package: no download, small enough to train on in seconds."""
+"""Real handwritten digits that come with the package: no download, small enough to train on in
+seconds."""
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +10,21 @@ from ..common.types import Pair
 def load_digits() -> tuple[Pair, Pair]:
     """The 1,797 images of 8×8 pixels of the UCI Optical Recognition of Handwritten Digits data set.
 
-    Thirteen people wrote the digits 0..9. Each bitmap of 32×32 was divided into blocks of 4×4, and a
-    pixel is the number of ink dots in its block, 0..16, here divided by 16.
+    Thirteen people wrote the digits 0..9. Each bitmap of 32×32 was divided into blocks of 4×4, and
+    a pixel is the number of ink dots in its block, 0..16, here divided by 16.
 
     Returns ``(x_train, t_train), (x_test, t_test)``, fresh arrays on each call:
 
     - x_train (1437, 1, 8, 8) and x_test (360, 1, 8, 8), float32, 0 for paper to 1 for ink;
     - t_train (1437,) and t_test (360,), int64, the digit.
 
-    The split is always the same: with the images sorted by digit, every fifth is a test image, so each
-    digit has its fifth there. Both parts keep the order of the source. The file does not say who wrote
-    what, so the same hands are in both: the test asks about new images, not about new people.
+    The split is always the same: with the images sorted by digit, every fifth is a test image, so
+    each digit has its fifth there. Both parts keep the order of the source. The file does not say
+    who wrote what, so the same hands are in both: the test asks about new images, not about new
+    people.
 
-    Source: Alpaydin and Kaynak (1998), UCI Machine Learning Repository, https://doi.org/10.24432/C50P49,
-    licence CC BY 4.0 (data/LICENSE-digits.md).
+    Source: Alpaydin and Kaynak (1998), UCI Machine Learning Repository,
+    https://doi.org/10.24432/C50P49, licence CC BY 4.0 (data/LICENSE-digits.md).
 
     >>> (x_train, t_train), (x_test, t_test) = load_digits()
     >>> x_train.shape, x_test.shape, t_train[:10]

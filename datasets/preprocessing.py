@@ -126,7 +126,8 @@ def random_crops(
     """
     padding = checks.count("random_crops", "padding", padding, least=0)
     if size is not None:
-        size = size if isinstance(size, tuple) and len(size) == 2 else (size, size)      # type: ignore
+        # type: ignore
+        size = size if isinstance(size, tuple) and len(size) == 2 else (size, size)
         for n in size:
             checks.count("random_crops", "size", n)
     return cut("random_crops", images, size, padding, rng, "padding")

@@ -12,18 +12,20 @@ from .vocabulary import Vocabulary
 def make_addition(n: int = 50_000, digits: int = 3, rng: Seed = None) -> tuple[Pair, Vocabulary]:
     """Sums in writing: ``"16+75  "`` and the answer ``"_91  "``.
 
-    Each number has at most 1, 2, ... or ``digits`` digits, all as likely. No sum comes twice, nor with its numbers
-    swapped, so that the sums set aside for a test are unseen indeed.
+    Each number has at most 1, 2, ... or ``digits`` digits, all as likely. No sum comes twice, nor
+    with its numbers swapped, so that the sums set aside for a test are unseen indeed.
 
     Returns ``(x, t), vocabulary``:
 
     - x (n, 2·digits + 1) int64, the question, filled up with blanks;
     - t (n, digits + 2) int64, "_", the token that starts an answer, then the answer and blanks;
-    - vocabulary: the characters of both, always the same; ``vocabulary.decode(x)`` is the list of questions.
+    - vocabulary: the characters of both, always the same; ``vocabulary.decode(x)`` is the list of
+      questions.
 
-    Raises ValueError for more than half of the 10^digits (10^digits + 1) / 2 sums there are (new ones would be hard to
-    find) and for more than 9 digits. ``rng`` is a numpy.random.Generator, a seed or None. Source: Saito, Deep Learning
-    from Scratch 2, chapter 7, with 50,000 sums of numbers of up to three digits.
+    Raises ValueError for more than half of the 10^digits (10^digits + 1) / 2 sums there are (new
+    ones would be hard to find) and for more than 9 digits. ``rng`` is a numpy.random.Generator, a
+    seed or None. Source: Saito, Deep Learning from Scratch 2, chapter 7, with 50,000 sums of
+    numbers of up to three digits.
 
     >>> (x, t), vocabulary = make_addition(3, rng=0)
     >>> x.shape, t.shape, vocabulary["_"]
@@ -37,12 +39,16 @@ def make_addition(n: int = 50_000, digits: int = 3, rng: Seed = None) -> tuple[P
         raise ValueError(checks.wrong(who, "digits", "be at most 9", digits))
     half = 10 ** digits * (10 ** digits + 1) // 4
     if n > half:
-        raise ValueError(checks.wrong(who, "n", f"be at most {half}, half of the sums with digits={digits}", n))
+        raise ValueError(
+            checks.wrong(who, "n", f"be at most {half}, half of the sums with digits={digits}", n)
+        )
     pairs = np.empty((0, 2), np.int64)
     while len(pairs) < n:
         pairs = np.concatenate([pairs, rng.integers(0, 10 ** rng.integers(1, digits + 1, (n, 2)))])
-        same = pairs.min(axis=1) * 10 ** digits + pairs.max(axis=1)         # one number for a + b and b + a
-        pairs = pairs[np.sort(np.unique(same, return_index=True)[1])]       # the first of each, in the order drawn
+        # one number for a + b and b + a
+        same = pairs.min(axis=1) * 10 ** digits + pairs.max(axis=1)
+        # the first of each, in the order drawn
+        pairs = pairs[np.sort(np.unique(same, return_index=True)[1])]
     pairs = pairs[:n].tolist()
     return encoded([f"{a}+{b}" for a, b in pairs], [f"_{a + b}" for a, b in pairs], " +0123456789_",
                    2 * digits + 1, digits + 2)
@@ -55,14 +61,17 @@ MONTHS = ["January", "February", "March", "April", "May", "June",
           "July", "August", "September", "October", "November", "December"]
 WORDS = "{month} {d}, {y}", "{d} {mon} {y}", "{weekday}, {month} {d}, {y}", "{d}{th} of {month} {y}"
 NUMBERS = "{m}/{d}/{yy:02}", "{d}.{m}.{y}", "{y}/{m:02}/{d:02}"
-SPELLINGS = [(form, case) for form in WORDS for case in (str, str.lower, str.upper)] + [(form, str) for form in NUMBERS]
+SPELLINGS = [(form, case) for form in WORDS for case in (str, str.lower, str.upper)] + [
+    (form, str) for form in NUMBERS
+]
 
 
 def make_dates(n: int = 50_000, rng: Seed = None) -> tuple[Pair, Vocabulary]:
     """Dates as people write them, ``"september 27, 1994"``, and as computers do, ``"_1994-09-27"``.
 
-    The days are those of 1970 to 2069, so that two digits are enough for a year. Each is spelled in one of these ways,
-    those with words also in small or capital letters, 15 in all and all as likely:
+    The days are those of 1970 to 2069, so that two digits are enough for a year. Each is spelled in
+    one of these ways, those with words also in small or capital letters, 15 in all and all as
+    likely:
 
         September 27, 1994              27 Sep 1994                9/27/94       (month first)
         Tuesday, September 27, 1994     27th of September 1994     27.9.1994     (day first)
@@ -74,10 +83,11 @@ def make_dates(n: int = 50_000, rng: Seed = None) -> tuple[Pair, Vocabulary]:
 
     - x (n, 29) int64, the spelled date, filled up with blanks;
     - t (n, 11) int64, "_", the token that starts an answer, then the date;
-    - vocabulary: the characters of both, always the same; ``vocabulary.decode(x)`` is the list of questions.
+    - vocabulary: the characters of both, always the same; ``vocabulary.decode(x)`` is the list of
+      questions.
 
-    Raises ValueError for more than the 15 · 36,525 there are. ``rng`` is a numpy.random.Generator, a seed or None.
-    After Saito, Deep Learning from Scratch 2, chapter 8.
+    Raises ValueError for more than the 15 · 36,525 there are. ``rng`` is a numpy.random.Generator,
+    a seed or None. After Saito, Deep Learning from Scratch 2, chapter 8.
 
     >>> (x, t), vocabulary = make_dates(4, rng=0)
     >>> x.shape, t.shape, vocabulary["_"]
@@ -97,8 +107,13 @@ def make_dates(n: int = 50_000, rng: Seed = None) -> tuple[Pair, Vocabulary]:
     days = [FIRST + timedelta(days=i // S) for i in drawn]
     letters = "".join([*MONTHS, *WEEKDAYS, "st nd rd th of"])
     characters = sorted({*letters, *letters.lower(), *letters.upper(), *" ,-./0123456789_"})
-    return encoded([spelled(day, *SPELLINGS[i % S]) for day, i in zip(days, drawn)], [f"_{day}" for day in days],
-                   characters, 29, 11)
+    return encoded(
+        [spelled(day, *SPELLINGS[i % S]) for day, i in zip(days, drawn)],
+        [f"_{day}" for day in days],
+        characters,
+        29,
+        11,
+    )
 
 
 def spelled(day, form, case):
@@ -109,8 +124,18 @@ def spelled(day, form, case):
     """
     d, m, y = day.day, day.month, day.year
     th = "th" if d in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(d % 10, "th")
-    return case(form.format(d=d, m=m, y=y, yy=y % 100, th=th, month=MONTHS[m - 1], mon=MONTHS[m - 1][:3],
-                            weekday=WEEKDAYS[day.weekday()]))
+    return case(
+        form.format(
+            d=d,
+            m=m,
+            y=y,
+            yy=y % 100,
+            th=th,
+            month=MONTHS[m - 1],
+            mon=MONTHS[m - 1][:3],
+            weekday=WEEKDAYS[day.weekday()],
+        )
+    )
 
 
 def encoded(questions, answers, characters, x_width, t_width):

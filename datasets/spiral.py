@@ -17,10 +17,10 @@ def make_spiral(
 
     So the arms leave the origin at equal angles and turn by 4 rad on their way to the unit circle.
 
-    Returns x (N, 2) float32 and t (N,) int64, labels 0..classes-1, N = n · classes, in random order.
-    ``rng`` is a numpy.random.Generator, a seed or None. Raises TypeError or ValueError for counts that are no
-    positive integers and a noise below 0. Source: Saito, Deep Learning from Scratch 2, chapter 1 (there three
-    arms, 4 rad apart).
+    Returns x (N, 2) float32 and t (N,) int64, labels 0..classes-1, N = n · classes, in random
+    order. ``rng`` is a numpy.random.Generator, a seed or None. Raises TypeError or ValueError for
+    counts that are no positive integers and a noise below 0. Source: Saito, Deep Learning from
+    Scratch 2, chapter 1 (there three arms, 4 rad apart).
 
     >>> x, t = make_spiral(n_per_class=2, classes=2, noise=0.0, rng=0)
     >>> t
@@ -30,7 +30,9 @@ def make_spiral(
     """
     n = checks.count("make_spiral", "n_per_class", n_per_class)
     classes = checks.count("make_spiral", "classes", classes)
-    noise = checks.number("make_spiral", "noise", noise, low=0.0, expected="be a finite number of at least 0")
+    noise = checks.number(
+        "make_spiral", "noise", noise, low=0.0, expected="be a finite number of at least 0"
+    )
     checks.room("make_spiral", "n_per_class and classes", (n, classes), each=64)
     rng = generator("make_spiral", rng)
     t, i = np.divmod(rng.permutation(n * classes), n)

@@ -15,22 +15,26 @@ LEVELS = {"word": "words", "char": "characters"}
 
 
 class Vocabulary:
-    """Tokens and their ids: ``vocabulary["the"]`` is the id of a token, ``vocabulary.tokens[7]`` the token of an id.
+    """Tokens and their ids: ``vocabulary["the"]`` is the id of a token, ``vocabulary.tokens[7]``
+    the token of an id.
 
-    - tokens: V different strings in the order of their ids, 0 to V-1; ``from_text`` finds those of a text;
+    - tokens: V different strings in the order of their ids, 0 to V-1; ``from_text`` finds those of
+      a text;
     - counts: how often each occurred, V whole numbers (None: all 0);
     - level: how ``encode`` divides a str: "word" at white space, "char" into single characters;
-    - unknown: the one of the tokens that stands for all that are not in the vocabulary (None: those are an error);
+    - unknown: the one of the tokens that stands for all that are not in the vocabulary (None: those
+      are an error);
     - padding: the one of the tokens that fills up short sequences (None: there is none).
 
-    ``Vocabulary.from_text(text)`` learns what Keras's ``TextVectorization`` learns by ``adapt``, and ``encode`` is its
-    call; punctuation and capitals stay as they are here.
+    ``Vocabulary.from_text(text)`` learns what Keras's ``TextVectorization`` learns by ``adapt``,
+    and ``encode`` is its call; punctuation and capitals stay as they are here.
 
-    All five are attributes: ``tokens`` a tuple, ``counts`` an int64 array (V,), from which negative sampling takes
-    its probabilities. ``len(vocabulary)`` is V; ``"the" in vocabulary`` asks for the token itself.
+    All five are attributes: ``tokens`` a tuple, ``counts`` an int64 array (V,), from which negative
+    sampling takes its probabilities. ``len(vocabulary)`` is V; ``"the" in vocabulary`` asks for the
+    token itself.
 
-    Raises ValueError for no tokens or one twice, for counts that do not fit, for unknown or padding that is no token,
-    and for one token as both.
+    Raises ValueError for no tokens or one twice, for counts that do not fit, for unknown or padding
+    that is no token, and for one token as both.
 
     >>> vocabulary = Vocabulary.from_text("you say goodbye and i say hello .", unknown="<unk>")
     >>> vocabulary.tokens
@@ -58,15 +62,25 @@ class Vocabulary:
             raise ValueError(checks.wrong("Vocabulary", "tokens", "hold at least one", "none"))
         if len(self.ids) < V:
             twice = Counter(self.tokens).most_common(1)[0][0]
-            raise ValueError(checks.wrong("Vocabulary", "tokens", "differ from each other", f"{twice!r} twice"))
+            raise ValueError(
+                checks.wrong("Vocabulary", "tokens", "differ from each other", f"{twice!r} twice")
+            )
         if counts.shape != (V,) or counts.dtype.kind not in "iu" or counts.min() < 0:
-            raise ValueError(checks.wrong("Vocabulary", "counts", f"be {V} whole numbers of at least 0", counts))
+            raise ValueError(
+                checks.wrong("Vocabulary", "counts", f"be {V} whole numbers of at least 0", counts)
+            )
         self.counts = counts.astype(np.int64)
         for name, token in (("unknown", unknown), ("padding", padding)):
             if token is not None and not (isinstance(token, str) and token in self.ids):
-                raise ValueError(checks.wrong("Vocabulary", name, "be None or one of the tokens", repr(token)))
+                raise ValueError(
+                    checks.wrong("Vocabulary", name, "be None or one of the tokens", repr(token))
+                )
         if unknown is not None and unknown == padding:
-            raise ValueError(checks.wrong("Vocabulary", "unknown and padding", "be two tokens", f"{unknown!r} for both"))
+            raise ValueError(
+                checks.wrong(
+                    "Vocabulary", "unknown and padding", "be two tokens", f"{unknown!r} for both"
+                )
+            )
 
     @classmethod
     def from_text(
@@ -78,16 +92,19 @@ class Vocabulary:
         unknown: str | None = None,
         padding: str | None = None,
     ) -> Self:
-        """The vocabulary of a text: a str, divided as ``level`` says, or any other sequence of tokens.
+        """The vocabulary of a text: a str, divided as ``level`` says, or any other sequence of
+        tokens.
 
-        The first ids are those of padding and unknown, where they are given. Then come the tokens, the most frequent
-        first, equally frequent ones by their code points: it matters how often a token occurs, not where.
+        The first ids are those of padding and unknown, where they are given. Then come the tokens,
+        the most frequent first, equally frequent ones by their code points: it matters how often a
+        token occurs, not where.
 
         - size: keep only the most frequent, so that there are at most ``size`` ids in all;
         - min_count: keep only tokens that occur at least so often.
 
-        The count of ``unknown`` includes all tokens that were not kept. White space leaves punctuation glued to the
-        words; a regular expression parts them: ``from_text(re.findall(r"\\w+|[^\\w\\s]", text))``.
+        The count of ``unknown`` includes all tokens that were not kept. White space leaves
+        punctuation glued to the words; a regular expression parts them:
+        ``from_text(re.findall(r"\\w+|[^\\w\\s]", text))``.
 
         Raises ValueError if no token is left, TypeError if one is no str.
 
@@ -96,7 +113,9 @@ class Vocabulary:
         (('?', 'a', 'n'), array([1, 3, 2]))
         """
         checks.one_of("Vocabulary", "level", level, LEVELS)
-        return cls.from_counts(Counter(tokenize(text, level)), level, size, min_count, unknown, padding)
+        return cls.from_counts(
+            Counter(tokenize(text, level)), level, size, min_count, unknown, padding
+        )
 
     @classmethod
     def from_files(
@@ -108,9 +127,11 @@ class Vocabulary:
         unknown: str | None = None,
         padding: str | None = None,
     ) -> Self:
-        """The vocabulary of text files in UTF-8, as if they were one text; the options are those of ``from_text``.
+        """The vocabulary of text files in UTF-8, as if they were one text; the options are those of
+        ``from_text``.
 
-        Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not.
+        Raises ValueError for a file that is not UTF-8, with the place of the first byte that is
+        not.
         """
         checks.one_of("Vocabulary", "level", level, LEVELS)
         counts: Counter[str] = Counter()
@@ -130,23 +151,39 @@ class Vocabulary:
     ) -> Self:
         """The same from a dict that says how often each token occurred."""
         if not isinstance(counts, Mapping):
-            raise TypeError(checks.wrong("Vocabulary", "counts", "be a dict of tokens and how often each occurred",
-                                         type(counts).__name__, "from_text counts the tokens of a text"))
+            raise TypeError(
+                checks.wrong(
+                    "Vocabulary",
+                    "counts",
+                    "be a dict of tokens and how often each occurred",
+                    type(counts).__name__,
+                    "from_text counts the tokens of a text",
+                )
+            )
         for token in tokenize(counts, "char"):
             checks.count("Vocabulary", f"the count of {token!r}", counts[token], least=0)
         for name, token in (("padding", padding), ("unknown", unknown)):
             if not isinstance(token, str | None):
-                raise TypeError(checks.wrong("Vocabulary", name, "be a str or None", checks.text(token)))
+                raise TypeError(
+                    checks.wrong("Vocabulary", name, "be a str or None", checks.text(token))
+                )
         first = [token for token in dict.fromkeys((padding, unknown)) if token is not None]
         least = checks.count("Vocabulary", "min_count", min_count)
-        kept = sorted((-n, token) for token, n in counts.items() if n >= least and token not in first)
+        kept = sorted(
+            (-n, token) for token, n in counts.items() if n >= least and token not in first
+        )
         if size is not None:
             kept = kept[:max(checks.count("Vocabulary", "size", size) - len(first), 0)]
         if not counts:
-            raise ValueError(checks.wrong("Vocabulary", "the text", "hold at least one token", "an empty one"))
+            raise ValueError(
+                checks.wrong("Vocabulary", "the text", "hold at least one token", "an empty one")
+            )
         if not kept:
-            raise ValueError(f"Vocabulary: of the text's {len(counts)} different tokens none is left with size={size} "
-                             f"and min_count={least}; allow more of them, or give more text")
+            raise ValueError(
+                f"Vocabulary: of the text's {len(counts)} different tokens none is left with "
+                f"size={size} "
+                f"and min_count={least}; allow more of them, or give more text"
+            )
         tokens = first + [token for _, token in kept]
         n = [counts.get(token, 0) for token in tokens]
         if unknown is not None:
@@ -156,7 +193,8 @@ class Vocabulary:
     def encode(self, text: Iterable[str]) -> Array:
         """The ids of a text, a str or a sequence of tokens, as int64 (T,).
 
-        A token that is not in the vocabulary becomes the unknown token; ValueError if there is none.
+        A token that is not in the vocabulary becomes the unknown token; ValueError if there is
+        none.
         """
         tokens = tokenize(text, self.level)
         return np.fromiter(map(self.__getitem__, tokens), np.int64, len(tokens))
@@ -164,16 +202,25 @@ class Vocabulary:
     def decode(self, ids: ArrayLike) -> Any:
         """The text of ids (T,): words with a blank between them, or characters one after the other.
 
-        Of ids with more axes it is a list of the texts of the rows. ``decode(encode(text))`` is the text as long as
-        all its tokens are in the vocabulary, but that at level "word" any white space becomes one blank. The tokens as
-        a list are ``[vocabulary.tokens[i] for i in ids]``.
+        Of ids with more axes it is a list of the texts of the rows. ``decode(encode(text))`` is the
+        text as long as all its tokens are in the vocabulary, but that at level "word" any white
+        space becomes one blank. The tokens as a list are ``[vocabulary.tokens[i] for i in ids]``.
 
         Raises TypeError for ids that are no integers, ValueError for one outside 0..V-1.
         """
         given, ids, expected = ids, checks.as_array(ids), f"hold integers in 0..{len(self) - 1}"
-        if ids.dtype.kind not in "iu" and (ids.size or ids.dtype.kind == "O"):          # an empty list is an array of floats
-            hint = "of scores take .argmax(axis=-1)" if ids.dtype.kind == "f" and ids.shape[-1:] == (len(self),) else ""
-            raise TypeError(checks.wrong("Vocabulary.decode", "ids", expected, checks.kind_text(given, ids), hint))
+        # an empty list is an array of floats
+        if ids.dtype.kind not in "iu" and (ids.size or ids.dtype.kind == "O"):
+            hint = (
+                "of scores take .argmax(axis=-1)"
+                if ids.dtype.kind == "f" and ids.shape[-1:] == (len(self),)
+                else ""
+            )
+            raise TypeError(
+                checks.wrong(
+                    "Vocabulary.decode", "ids", expected, checks.kind_text(given, ids), hint
+                )
+            )
         if ids.ndim > 1:
             return [self.decode(row) for row in ids]
         ids = ids.ravel().tolist()
@@ -183,10 +230,14 @@ class Vocabulary:
         return (" " if self.level == "word" else "").join(self.tokens[i] for i in ids)
 
     def save(self, path: PathLike) -> None:
-        """Write everything as JSON, to be read and edited. A file of that name stays until the new one is whole."""
+        """Write everything as JSON, to be read and edited. A file of that name stays until the new
+        one is whole."""
         content = {"level": self.level, "unknown": self.unknown, "padding": self.padding,
                    "tokens": dict(zip(self.tokens, self.counts.tolist()))}
-        raw, path = json.dumps(content, ensure_ascii=False, indent=1).encode(), path_of("Vocabulary.save", "path", path)
+        raw, path = (
+            json.dumps(content, ensure_ascii=False, indent=1).encode(),
+            path_of("Vocabulary.save", "path", path),
+        )
         with naming("Vocabulary.save", path):
             write_whole(path, raw)
 
@@ -199,7 +250,9 @@ class Vocabulary:
             tokens = content.pop("tokens")
             return cls(tokens.keys(), list(tokens.values()), **content)
         except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"Vocabulary.load: {path} holds no vocabulary ({type(error).__name__}: {error})") from None
+            raise ValueError(
+                f"Vocabulary.load: {path} holds no vocabulary ({type(error).__name__}: {error})"
+            ) from None
 
     def __getitem__(self, token: str) -> int:
         if isinstance(token, str) and token in self.ids:
@@ -208,8 +261,11 @@ class Vocabulary:
             raise TypeError(checks.wrong("Vocabulary", "a token", "be a str", repr(token),
                                          "the token of an id is vocabulary.tokens[id]"))
         if self.unknown is None:
-            raise ValueError(f"Vocabulary: {token!r} is not among its {len(self)} {LEVELS[self.level]}; to have a token "
-                             'that stands for all others, make it with unknown="<unk>"')
+            raise ValueError(
+                f"Vocabulary: {token!r} is not among its {len(self)} {LEVELS[self.level]}; to have "
+                f"a token "
+                'that stands for all others, make it with unknown="<unk>"'
+            )
         return self.ids[self.unknown]
 
     def __contains__(self, token: object) -> bool:
@@ -230,18 +286,28 @@ def tokenize(text, level):
     """A str as a list of words or characters, a sequence of tokens as a list of just these."""
     if isinstance(text, str):
         return text.split() if level == "word" else list(text)
-    single = not hasattr(text, "__iter__") or isinstance(text, type) or hasattr(text, "connect") or getattr(text, "ndim", 1) == 0
+    single = (
+        not hasattr(text, "__iter__")
+        or isinstance(text, type)
+        or hasattr(text, "connect")
+        or getattr(text, "ndim", 1) == 0
+    )
     tokens = [text] if single else list(text)
     for token in tokens:
         if not isinstance(token, str):
-            raise TypeError(checks.wrong("Vocabulary", "a text", "be a str or a sequence of them", checks.text(token)))
+            raise TypeError(
+                checks.wrong(
+                    "Vocabulary", "a text", "be a str or a sequence of them", checks.text(token)
+                )
+            )
     return tokens
 
 
 def read_text(path: PathLike) -> str:
     """The text of a file in UTF-8, with ``\\n`` at the end of lines and without a byte order mark.
 
-    Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not: nothing is left out.
+    Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not:
+    nothing is left out.
     """
     path = path_of("read_text", "path", path)
     with naming("read_text", path):
@@ -250,6 +316,9 @@ def read_text(path: PathLike) -> str:
         text = raw.decode()
     except UnicodeDecodeError as error:
         at = error.start
-        raise ValueError(f"read_text: {path} should be UTF-8, got byte 0x{raw[at]:02x} at offset {at} ({error.reason}); "
-                         "save it as UTF-8, or open it in its own encoding and pass the text") from None
+        raise ValueError(
+            f"read_text: {path} should be UTF-8, got byte 0x{raw[at]:02x} at offset {at} "
+            f"({error.reason}); "
+            "save it as UTF-8, or open it in its own encoding and pass the text"
+        ) from None
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")

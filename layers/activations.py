@@ -1,7 +1,7 @@
 """Activations: elementwise functions without parameters, and softmax and the logarithm of its sum.
 
-An elementwise y = f(x) has a diagonal Jacobian, so backward is one product: dL/dx = dL/dy · f'(x). All of them take
-any shape and keep the input's float dtype.
+An elementwise y = f(x) has a diagonal Jacobian, so backward is one product: dL/dx = dL/dy · f'(x).
+All of them take any shape and keep the input's float dtype.
 """
 import numpy as np
 
@@ -19,8 +19,8 @@ class Sigmoid(Layer):
 
         dL/dx = dL/dy · y (1 - y)
 
-    at most a quarter: ten of these in a row divide the gradient by a million. Source: Saito, Deep Learning from
-    Scratch, 5.5.2.
+    at most a quarter: ten of these in a row divide the gradient by a million. Source: Saito, Deep
+    Learning from Scratch, 5.5.2.
 
     >>> layer = Sigmoid()
     >>> layer.forward(np.array([[0.0, -1000.0]]))
@@ -97,7 +97,8 @@ class LeakyReLU(Layer):
 
         dL/dx = dL/dy · (1 where x > 0, slope elsewhere)
 
-    Source: Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models (2013).
+    Source: Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models
+    (2013).
 
     >>> layer = LeakyReLU(slope=0.1)
     >>> layer.forward(np.array([[-10.0, 2.0]]))
@@ -121,14 +122,15 @@ class LeakyReLU(Layer):
 
 
 class ELU(Layer):
-    """y = x where x > 0, α (exp(x) - 1) elsewhere: the exponential linear unit, which ends smoothly at -α.
+    """y = x where x > 0, α (exp(x) - 1) elsewhere: the exponential linear unit, which ends smoothly
+    at -α.
 
     Backward:
 
         dL/dx = dL/dy · (1 where x > 0, α exp(x) elsewhere)
 
-    Source: Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential linear units
-    (2016).
+    Source: Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by
+    exponential linear units (2016).
 
     >>> layer = ELU(alpha=2.0)
     >>> layer.forward(np.array([[-1000.0, 0.0, 3.0]]))
@@ -152,14 +154,15 @@ class ELU(Layer):
 
 
 class SiLU(Layer):
-    """y = x σ(x), the sigmoid linear unit, also called swish: nearly ReLU, but smooth, with a dip to -0.28 at -1.28.
+    """y = x σ(x), the sigmoid linear unit, also called swish: nearly ReLU, but smooth, with a dip
+    to -0.28 at -1.28.
 
     Backward, by the product rule with σ' = σ (1 - σ):
 
         dL/dx = dL/dy · σ(x) (1 + x (1 - σ(x)))
 
-    Source: Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural network function approximation in
-    reinforcement learning (2018).
+    Source: Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural network function
+    approximation in reinforcement learning (2018).
 
     >>> layer = SiLU()
     >>> layer.forward(np.array([[-1000.0, 0.0, 1.0]])).round(4)
@@ -180,13 +183,15 @@ class SiLU(Layer):
 
 
 class Softplus(Layer):
-    """y = log(1 + exp(x)), a smooth ReLU, computed as max(0, x) + log(1 + exp(-|x|)), which cannot overflow.
+    """y = log(1 + exp(x)), a smooth ReLU, computed as max(0, x) + log(1 + exp(-|x|)), which cannot
+    overflow.
 
     Backward: dy/dx = exp(x) / (1 + exp(x)) = σ(x), so
 
         dL/dx = dL/dy · σ(x)
 
-    Source: Dugas et al., Incorporating second-order functional knowledge for better option pricing (2000).
+    Source: Dugas et al., Incorporating second-order functional knowledge for better option pricing
+    (2000).
 
     >>> layer = Softplus()
     >>> layer.forward(np.array([[-1000.0, 0.0, 20.0]])).round(4)
@@ -206,17 +211,19 @@ class Softplus(Layer):
 
 
 class GELU(Layer):
-    """y = x Φ(x), Φ(x) = P(Z ≤ x) for a standard normal Z: by default Φ in its tanh form, with ``exact=True`` Φ itself,
+    """y = x Φ(x), Φ(x) = P(Z ≤ x) for a standard normal Z: by default Φ in its tanh form, with
+    ``exact=True`` Φ itself,
 
-        tanh form    Φ(x) ≈ ½ (1 + tanh u), u = √(2/π) (x + 0.044715 x³)     Φ'(x) ≈ 2 Φ(x) (1 - Φ(x)) du/dx
-        exact        Φ(x) = ½ (1 + erf(x/√2))                                Φ'(x) = exp(-x²/2) / √(2π)
+        tanh form   Φ(x) ≈ ½ (1 + tanh u), u = √(2/π) (x + 0.044715 x³)   Φ'(x) ≈ 2 Φ (1 - Φ) du/dx
+        exact   Φ(x) = ½ (1 + erf(x/√2))   Φ'(x) = exp(-x²/2) / √(2π)
 
     Backward, by the product rule:
 
         dL/dx = dL/dy · (Φ(x) + x Φ'(x))
 
-    The two y differ by less than 0.0005, and the tanh form takes at most a fifth of the time. Use the one that a network was
-    trained with. Source: Hendrycks and Gimpel, Gaussian error linear units (2016).
+    The two y differ by less than 0.0005, and the tanh form takes at most a fifth of the time. Use
+    the one that a network was trained with. Source: Hendrycks and Gimpel, Gaussian error linear
+    units (2016).
 
     >>> layer = GELU()
     >>> layer.forward(np.array([[-1000.0, 0.0, 1.0]])).round(4)
@@ -233,7 +240,8 @@ class GELU(Layer):
         self.exact = checks.flag("GELU", "exact", exact)
 
     def forward(self, x):
-        near = np.clip(x, -50, 50)              # beyond, Φ is 0 or 1 to the last bit, and x³ might overflow
+        # beyond, Φ is 0 or 1 to the last bit, and x³ might overflow
+        near = np.clip(x, -50, 50)
         P = normal.cdf(near) if self.exact else normal.tanh_cdf(near)
         self.cache = near, P
         return x * P
@@ -250,12 +258,13 @@ class GELU(Layer):
 class Softmax(Layer):
     """y_j = exp(x_j) / Σ_k exp(x_k) along the last axis: positive, and summing to 1.
 
-    Backward. Every output depends on every input of its row: ∂y_k/∂x_j = y_k ([j = k] - y_j). Summed over k,
+    Backward. Every output depends on every input of its row: ∂y_k/∂x_j = y_k ([j = k] - y_j).
+    Summed over k,
 
         dL/dx_j = y_j (dL/dy_j - Σ_k dL/dy_k y_k)
 
-    For training a classifier, SoftmaxWithLoss is the safer and simpler choice. Source: Bridle (1990); Saito, chapter
-    3.5.
+    For training a classifier, SoftmaxWithLoss is the safer and simpler choice. Source: Bridle
+    (1990); Saito, chapter 3.5.
 
     >>> layer = Softmax()
     >>> layer.forward(np.array([[1000.0, 1000.0]]))
@@ -276,7 +285,8 @@ class Softmax(Layer):
 
 
 class LogSumExp(Layer):
-    """y = log Σ_j exp(x_j) along an axis, several axes or (``axis=None``) all: a smooth maximum, at most log n above it.
+    """y = log Σ_j exp(x_j) along an axis, several axes or (``axis=None``) all: a smooth maximum, at
+    most log n above it.
 
     Backward. ∂y/∂x_j = exp(x_j) / Σ_k exp(x_k), so softmax shares the gradient out:
 
@@ -295,7 +305,10 @@ class LogSumExp(Layer):
 
     def __init__(self, axis: Axis = -1, keepdims: bool = False) -> None:
         super().__init__()
-        self.axis, self.keepdims = checks.axis("LogSumExp", axis), checks.flag("LogSumExp", "keepdims", keepdims)
+        self.axis, self.keepdims = (
+            checks.axis("LogSumExp", axis),
+            checks.flag("LogSumExp", "keepdims", keepdims),
+        )
 
     def forward(self, x):
         axes = checks.axes("LogSumExp", self.axis, x)

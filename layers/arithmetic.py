@@ -1,7 +1,8 @@
 """Arithmetic on one or two inputs: the nodes that courses draw on the board.
 
-Two inputs broadcast as in NumPy. What forward copied, backward sums: the gradient of an input is added up over the axes
-along which it was broadcast. A Python number in place of an input takes the dtype of the other one.
+Two inputs broadcast as in NumPy. What forward copied, backward sums: the gradient of an input is
+added up over the axes along which it was broadcast. A Python number in place of an input takes the
+dtype of the other one.
 """
 from typing import Any
 
@@ -14,7 +15,8 @@ from ..common.types import Array
 
 
 class Binary(Layer):
-    """What nodes of two inputs share: broadcasting, and its backward. A subclass states y and, for each input, dL/dinput."""
+    """What nodes of two inputs share: broadcasting, and its backward. A subclass states y and, for
+    each input, dL/dinput."""
 
     def forward(self, a, b):
         self.cache = a, b = self.both(a, b)
@@ -31,20 +33,30 @@ class Binary(Layer):
             b = self.accept(b, name="b")
             a = self.scalar("a", a, b.dtype)
         a = self.accept(a, name="a")
-        b = self.accept(self.scalar("b", b, a.dtype) if isinstance(b, (int, float)) else b, name="b")
+        b = self.accept(
+            self.scalar("b", b, a.dtype) if isinstance(b, (int, float)) else b, name="b"
+        )
         if a.dtype != b.dtype:
             dtype = np.result_type(a, b)
             a, b = a.astype(dtype), b.astype(dtype)
         try:
             np.broadcast_shapes(a.shape, b.shape)
         except ValueError:
-            raise ValueError(checks.wrong(type(self).__name__, "a and b", "have shapes that broadcast",
-                                          f"{a.shape} and {b.shape}")) from None
+            raise ValueError(
+                checks.wrong(
+                    type(self).__name__,
+                    "a and b",
+                    "have shapes that broadcast",
+                    f"{a.shape} and {b.shape}",
+                )
+            ) from None
         return a, b
 
     def scalar(self, name: str, value: float, dtype: Any) -> Any:
         """A Python number in the dtype of the other input."""
-        return dtype.type(checks.number(type(self).__name__, name, value) if value.__class__ is int else value)
+        return dtype.type(
+            checks.number(type(self).__name__, name, value) if value.__class__ is int else value
+        )
 
 
 class Add(Binary):
@@ -131,7 +143,8 @@ class Divide(Binary):
 
 
 class Maximum(Binary):
-    """y = max(a, b), elementwise. Backward: the gradient goes to the larger input; a tie is split evenly,
+    """y = max(a, b), elementwise. Backward: the gradient goes to the larger input; a tie is split
+    evenly,
 
         dL/da = dL/dy · ([a > b] + ½ [a = b])        dL/db = dL/dy · ([b > a] + ½ [a = b])
 
@@ -151,13 +164,14 @@ class Maximum(Binary):
 
 
 class Power(Binary):
-    """y = x^p with a fixed number p, ``Power(p)`` on one input; or y = a^b, ``Power()`` on two. Backward:
+    """y = x^p with a fixed number p, ``Power(p)`` on one input; or y = a^b, ``Power()`` on two.
+    Backward:
 
         dL/dx = dL/dy · p x^(p-1)
         dL/da = dL/dy · b a^(b-1)        dL/db = dL/dy · a^b log a
 
-    Raises ValueError where the power is no real number: x = 0 with p < 0, x < 0 with a fraction p, a <= 0 with two
-    inputs.
+    Raises ValueError where the power is no real number: x = 0 with p < 0, x < 0 with a fraction p,
+    a <= 0 with two inputs.
 
     >>> node = Power(3)
     >>> node.forward(np.array([2.0, -1.0]))
@@ -173,8 +187,11 @@ class Power(Binary):
     def forward(self, a, b=None):
         p = self.exponent
         if (p is None) == (b is None):
-            raise TypeError("Power: takes one input with a fixed exponent, Power(2), and two without, Power(); got "
-                            + ("one" if b is None else "two"))
+            raise TypeError(
+                "Power: takes one input with a fixed exponent, Power(2), and two without, Power(); "
+                "got "
+                + ("one" if b is None else "two")
+            )
         if p is None:
             return super().forward(a, b)
         self.cache = x = self.accept(a)
@@ -199,7 +216,8 @@ class Power(Binary):
 
 
 def power(x, p):
-    """x^p; for small whole p by multiplication, which is hundreds of times as fast as NumPy's power of floats.
+    """x^p; for small whole p by multiplication, which is hundreds of times as fast as NumPy's power
+    of floats.
 
     >>> power(np.array([3.0]), 3.0), power(np.array([4.0]), 0.5), power(np.array([2.0]), 0.0)
     (array([27.]), array([2.]), array([1.]))
@@ -284,4 +302,8 @@ def refuse(layer, name, x, bad, expected):
     if np.any(bad):
         layer.cache = None
         at = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(checks.wrong(type(layer).__name__, name, expected, f"{x[at]} at index {at}" if at else f"{x}"))
+        raise ValueError(
+            checks.wrong(
+                type(layer).__name__, name, expected, f"{x[at]} at index {at}" if at else f"{x}"
+            )
+        )

@@ -1,4 +1,5 @@
-"""Attention: each query takes a weighted mean of values, the weights made by comparing it with keys."""
+"""Attention: each query takes a weighted mean of values, the weights made by comparing it with
+keys."""
 from typing import Any, Self
 
 import numpy as np
@@ -17,32 +18,35 @@ from .dropout import Dropout
 class Attention(Layer):
     """Scaled dot-product attention: y = softmax(q kᵀ / √D) v.
 
-    Shapes: q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), y (N, Tq, E), or with more axes, the same ones, behind N. mask (N, Tq,
-    Tk), True where query i may look at key j; an axis of N or Tq may be 1 and then counts for all. A query that may look at
-    nothing gives zeros and gets no gradient; a key that no query may look at may hold anything, NaN too.
+    Shapes: q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), y (N, Tq, E), or with more axes, the same
+    ones, behind N. mask (N, Tq, Tk), True where query i may look at key j; an axis of N or Tq may
+    be 1 and then counts for all. A query that may look at nothing gives zeros and gets no gradient;
+    a key that no query may look at may hold anything, NaN too.
 
-    The weights w (N, Tq, Tk), each row of sum 1 (or 0, see above), stay in ``weights`` for a plot. A score is a sum of D
-    products: for independent entries of variance 1 its standard deviation is √D, and without the division the softmax
-    would saturate.
+    The weights w (N, Tq, Tk), each row of sum 1 (or 0, see above), stay in ``weights`` for a plot.
+    A score is a sum of D products: for independent entries of variance 1 its standard deviation is
+    √D, and without the division the softmax would saturate.
 
     Backward. With s = q kᵀ / √D and w = softmax(s), y_i = Σ_j w_ij v_j gives
 
         dL/dv_j = Σ_i w_ij dL/dy_i        dL/dw_ij = dL/dy_i · v_j
 
-    then through the softmax, dL/ds_ij = w_ij (dL/dw_ij - Σ_k dL/dw_ik w_ik), where the sum is dL/dy_i · Σ_k w_ik v_k,
-    so
+    then through the softmax, dL/ds_ij = w_ij (dL/dw_ij - Σ_k dL/dw_ik w_ik), where the sum is
+    dL/dy_i · Σ_k w_ik v_k, so
 
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
 
-    backward returns (dL/dq, dL/dk, dL/dv), and None for a mask if there was one. With ``dropout`` = p, in training,
-    w̃ = Dropout(w) stands in the place of w in y and dL/dv, and dL/dw is Dropout's backward of dL/dy_i · v_j; dL/ds keeps w.
-    Source: Vaswani et al., Attention is all you need (2017), 3.2.1; Saito, Deep Learning from Scratch 2, chapter 8.
+    backward returns (dL/dq, dL/dk, dL/dv), and None for a mask if there was one. With ``dropout`` =
+    p, in training, w̃ = Dropout(w) stands in the place of w in y and dL/dv, and dL/dw is Dropout's
+    backward of dL/dy_i · v_j; dL/ds keeps w. Source: Vaswani et al., Attention is all you need
+    (2017), 3.2.1; Saito, Deep Learning from Scratch 2, chapter 8.
 
     Raises ValueError for shapes that do not fit, TypeError for a mask that is not boolean.
 
     >>> layer = Attention()
-    >>> q, k, v = np.array([[[1e6, 0.0]]]), np.array([[[0.0, 1.0], [1.0, 0.0]]]), np.array([[[3.0], [5.0]]])
+    >>> q, k, v = np.array([[[1e6, 0.0]]]), np.array([[[0.0, 1.0], [1.0, 0.0]]]), np.array([[[3.0],
+    ...     [5.0]]])
     >>> layer.forward(q, k, v), layer.weights          # the query is like the second key
     (array([[[5.]]]), array([[[0., 1.]]]))
     >>> layer.forward(q, k, v, np.array([[[True, False]]]))
@@ -52,18 +56,26 @@ class Attention(Layer):
     array([[[1.],
             [0.]]])
     """
-    shapes = "q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), mask? any -> y (N, ..., Tq, E)"
+
+    shapes = (
+        "q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), mask? any -> y (N, ..., Tq, E)"
+    )
 
     weights: Any = None
 
     def __init__(self, dropout: float = 0.0, rng: Seed = None) -> None:
-        """dropout: the share of the weights that is dropped in training. rng: a Generator, a seed or None."""
+        """dropout: the share of the weights that is dropped in training. rng: a Generator, a seed
+        or None."""
         super().__init__()
         p = share("Attention", dropout)
         self.dropout = Dropout(p, rng) if p else None
 
     def forward(self, q, k, v, mask=None):
-        k, v, scale = k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False), q.shape[-1] ** -0.5
+        k, v, scale = (
+            k.astype(q.dtype, copy=False),
+            v.astype(q.dtype, copy=False),
+            q.shape[-1] ** -0.5,
+        )
         if mask is not None:
             mask = attention_mask("Attention", mask, q.shape[:-2], q.shape[-2], k.shape[-2])
             k, v = seen(k, mask), seen(v, mask)
@@ -101,21 +113,22 @@ class MultiHeadAttention(Layer):
         q = query Wq + bq,  k = memory Wk + bk,  v = memory Wv + bv
         y = [Attention of head 1 | ... | of the last head] Wo + bo
 
-    Shapes: query (N, Tq, D), memory (N, Tk, D), all W (D, D), all b (D,), y (N, Tq, D), mask (N, Tq, Tk) as in
-    Attention. forward(x) is self-attention, memory = query = x. With ``causal=True`` step i sees the steps j <= i
-    only, so that a model that predicts the next step cannot look it up; ``dropout`` as in Attention. ``weights`` (N, heads,
-    Tq, Tk) are there for a plot.
+    Shapes: query (N, Tq, D), memory (N, Tk, D), all W (D, D), all b (D,), y (N, Tq, D), mask (N,
+    Tq, Tk) as in Attention. forward(x) is self-attention, memory = query = x. With ``causal=True``
+    step i sees the steps j <= i only, so that a model that predicts the next step cannot look it
+    up; ``dropout`` as in Attention. ``weights`` (N, heads, Tq, Tk) are there for a plot.
 
-    Backward. The maps as in Affine, the heads as in Attention; in self-attention x is used three times, so that dL/dx
-    is the sum of what comes back through q, k and v. (bk adds the same to all scores of a query, which a softmax does
-    not see: its gradient is 0 but for rounding.) backward returns a gradient for each input that forward was given:
-    dL/dx; or (dL/dquery, dL/dmemory); None for a mask. Source: Vaswani et al. (2017), 3.2.2.
+    Backward. The maps as in Affine, the heads as in Attention; in self-attention x is used three
+    times, so that dL/dx is the sum of what comes back through q, k and v. (bk adds the same to all
+    scores of a query, which a softmax does not see: its gradient is 0 but for rounding.) backward
+    returns a gradient for each input that forward was given: dL/dx; or (dL/dquery, dL/dmemory);
+    None for a mask. Source: Vaswani et al. (2017), 3.2.2.
 
-    Beside PyTorch's: Wq, Wk, Wv are the thirds of in_proj_weight.T, Wo is out_proj.weight.T; its masks mean the
-    opposite.
+    Beside PyTorch's: Wq, Wk, Wv are the thirds of in_proj_weight.T, Wo is out_proj.weight.T; its
+    masks mean the opposite.
 
-    Raises ValueError for shapes that do not fit, and if D cannot be divided by heads; TypeError for a mask that is
-    not boolean.
+    Raises ValueError for shapes that do not fit, and if D cannot be divided by heads; TypeError for
+    a mask that is not boolean.
 
     >>> layer = MultiHeadAttention.init(8, heads=2, causal=True, rng=0)
     >>> x = np.random.default_rng(1).normal(size=(1, 3, 8))
@@ -167,16 +180,27 @@ class MultiHeadAttention(Layer):
         """
         checks.counts("MultiHeadAttention", dimension=dimension, heads=heads)
         rng = generator("MultiHeadAttention", rng)
-        Ws = [initializers.weights("MultiHeadAttention", initializer, (dimension, dimension), rng, dtype) for _ in range(4)]
+        Ws = [
+            initializers.weights(
+                "MultiHeadAttention", initializer, (dimension, dimension), rng, dtype
+            )
+            for _ in range(4)
+        ]
         (Wq, bq), (Wk, bk), (Wv, bv), (Wo, bo) = ((W, np.zeros(dimension, W.dtype)) for W in Ws)
         return cls(Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal, dropout, rng)
 
     def forward(self, query, memory=None, mask=None):
         source = query if memory is None else memory
         if mask is not None:
-            mask = attention_mask("MultiHeadAttention", mask, query.shape[:1], query.shape[1], source.shape[1])
+            mask = attention_mask(
+                "MultiHeadAttention", mask, query.shape[:1], query.shape[1], source.shape[1]
+            )
             source = seen(source, mask)
-        q, k, v = self.split(self.q.forward(query)), self.split(self.k.forward(source)), self.split(self.v.forward(source))
+        q, k, v = (
+            self.split(self.q.forward(query)),
+            self.split(self.k.forward(source)),
+            self.split(self.v.forward(source)),
+        )
         self.attention.training = self.training
         y = self.attention.forward(q, k, v, self.allowed(mask, query.shape[1], source.shape[1]))
         self.weights = self.attention.weights
@@ -193,12 +217,20 @@ class MultiHeadAttention(Layer):
         return dinputs if len(dinputs) > 1 else dinputs[0]
 
     def allowed(self, mask: Array | None, Tq: int, Tk: int) -> Array | None:
-        """The mask of all heads (N or 1, 1, Tq or 1, Tk), with the causal one if there is; or None."""
+        """The mask of all heads (N or 1, 1, Tq or 1, Tk), with the causal one if there is; or
+        None."""
         if mask is not None:
             mask = mask[:, None]
         if self.causal:
             if Tq != Tk:
-                raise ValueError(checks.wrong("MultiHeadAttention", "memory", f"have {Tq} steps as the query has, if causal", Tk))
+                raise ValueError(
+                    checks.wrong(
+                        "MultiHeadAttention",
+                        "memory",
+                        f"have {Tq} steps as the query has, if causal",
+                        Tk,
+                    )
+                )
             causal = np.tri(Tq, dtype=bool)[None, None]
             mask = causal if mask is None else mask & causal
         return mask
@@ -213,13 +245,16 @@ class MultiHeadAttention(Layer):
 
 
 class PositionalEncoding(Layer):
-    """y_t = x_t + p_t: tells a network that sees a sequence as a set, as attention does, where each vector stands.
+    """y_t = x_t + p_t: tells a network that sees a sequence as a set, as attention does, where each
+    vector stands.
 
-    Shapes: x (N, T, D), y (N, T, D). Without parameters p is fixed, waves of lengths from 2π to nearly 10000 · 2π,
+    Shapes: x (N, T, D), y (N, T, D). Without parameters p is fixed, waves of lengths from 2π to
+    nearly 10000 · 2π,
 
         p_t,2i = sin(t / 10000^(2i/D))        p_t,2i+1 = cos(t / 10000^(2i/D))
 
-    ``PositionalEncoding(W)`` has the rows of W (L, D) as p instead, learned, for sequences of up to L steps.
+    ``PositionalEncoding(W)`` has the rows of W (L, D) as p instead, learned, for sequences of up to
+    L steps.
 
     Backward: dL/dx = dL/dy, and for learned positions dL/dW_t = Σ_n dL/dy_nt, zero for t >= T.
     Source: Vaswani et al., Attention is all you need (2017), 3.5.
@@ -257,13 +292,17 @@ class PositionalEncoding(Layer):
         dtype: np.float32 or np.float64, that of W.
         """
         checks.counts("PositionalEncoding", length=length, dimension=dimension)
-        return cls(initializers.weights("PositionalEncoding", initializer, (length, dimension), rng, dtype))
+        return cls(
+            initializers.weights("PositionalEncoding", initializer, (length, dimension), rng, dtype)
+        )
 
     def forward(self, x):
         N, T, D = x.shape
         p = self.params[0][:T] if self.params else sinusoids(T, D).astype(x.dtype)
         if len(p) < T:
-            raise ValueError(checks.wrong("PositionalEncoding", "x", f"have at most {len(p)} steps", T))
+            raise ValueError(
+                checks.wrong("PositionalEncoding", "x", f"have at most {len(p)} steps", T)
+            )
         self.cache = x.shape, x.dtype
         return x + p
 

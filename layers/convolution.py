@@ -12,29 +12,32 @@ from .filters import Filters
 
 
 class Convolution(Filters):
-    """y_nfij = b_f + Σ_c Σ_k Σ_l W_fckl x_nc,i+k,j+l: filter f laid over every place (i, j) of the image, all
-    channels c at once (strictly a cross-correlation, for the filter is not flipped). With stride s, dilation d and padding
-    P the pixel is x_nc,is+kd-P,js+ld-P, and 0 outside of the image.
+    """y_nfij = b_f + Σ_c Σ_k Σ_l W_fckl x_nc,i+k,j+l: filter f laid over every place (i, j) of the
+    image, all channels c at once (strictly a cross-correlation, for the filter is not flipped).
+    With stride s, dilation d and padding P the pixel is x_nc,is+kd-P,js+ld-P, and 0 outside of the
+    image.
 
-    Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 P - (KH - 1) d - 1) // s + 1,
-    OW likewise.
+    Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 P -
+    (KH - 1) d - 1) // s + 1, OW likewise.
 
-    Options, each an int or a pair (height, width): ``stride``, the steps of the filter; ``padding``, rows and columns
-    of zeros around x, or ``"same"`` for OH = H / stride and OW = W / stride, rounded up, as in Keras (an odd row or
-    column goes to the bottom or the right); ``dilation``, the distance of the pixels under neighbouring weights. With
-    ``groups`` = G, W is (F, C / G, KH, KW): channels and filters fall into G parts, and filters see the channels of
+    Options, each an int or a pair (height, width): ``stride``, the steps of the filter;
+    ``padding``, rows and columns of zeros around x, or ``"same"`` for OH = H / stride and OW = W /
+    stride, rounded up, as in Keras (an odd row or column goes to the bottom or the right);
+    ``dilation``, the distance of the pixels under neighbouring weights. With ``groups`` = G, W is
+    (F, C / G, KH, KW): channels and filters fall into G parts, and filters see the channels of
     their own part only (G = C: "depthwise").
 
-    Backward, for s = d = 1 and P = 0. x_ncpq meets y_nfij with factor W_fckl where p = i + k and q = j + l; the gradient of
-    each is the sum over all places where it is used:
+    Backward, for s = d = 1 and P = 0. x_ncpq meets y_nfij with factor W_fckl where p = i + k and q
+    = j + l; the gradient of each is the sum over all places where it is used:
 
         dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,i+k,j+l dL/dy_nfij        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
         dL/dx_ncpq = Σ_f Σ_k Σ_l W_fckl dL/dy_nf,p-k,q-l
 
-    The minus signs say that dx is again a convolution: of dy, padded, with the filters flipped and F and C exchanged. The
-    loops, for any options, stand in ``common/engine/convolution.py``, and what makes them fast. Kept for backward: x.
-    Source: LeCun et al., Gradient-based learning applied to document recognition (1998); Dumoulin and Visin, A guide to
-    convolution arithmetic for deep learning (2016).
+    The minus signs say that dx is again a convolution: of dy, padded, with the filters flipped and
+    F and C exchanged. The loops, for any options, stand in ``common/engine/convolution.py``, and
+    what makes them fast. Kept for backward: x. Source: LeCun et al., Gradient-based learning
+    applied to document recognition (1998); Dumoulin and Visin, A guide to convolution arithmetic
+    for deep learning (2016).
 
     >>> layer = Convolution(W=np.array([[[[-1.0, 1.0]]]]))                  # a vertical edge
     >>> layer.forward(np.array([[[[0.0, 0.0, 5.0, 5.0]]]]))
@@ -71,21 +74,30 @@ class Convolution(Filters):
             pads = same_pads(shape[2:], self.params[0].shape[2:], self.stride, self.dilation)
         else:
             pads = tuple((p, p) for p in self.padding)
-        return {"stride": self.stride, "pads": pads, "dilation": self.dilation, "groups": self.groups}
+        return dict(stride=self.stride, pads=pads, dilation=self.dilation, groups=self.groups)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape of y for x of ``shape`` (N, C, H, W); ValueError if the filter is larger than the padded image."""
+        """The shape of y for x of ``shape`` (N, C, H, W); ValueError if the filter is larger than
+        the padded image."""
         (W, *_), options = self.params, self.options(shape)
-        at = places("Convolution", shape, W.shape[2:], options["stride"], options["pads"], options["dilation"])
+        at = places(
+            "Convolution",
+            shape,
+            W.shape[2:],
+            options["stride"],
+            options["pads"],
+            options["dilation"],
+        )
         return (shape[0], len(W), *at)
 
 
 class Convolution1D(Filters):
-    """y_nft = b_f + Σ_c Σ_k W_fck x_nc,t+k: a Convolution along one axis, over a sequence or a signal of C channels.
+    """y_nft = b_f + Σ_c Σ_k W_fck x_nc,t+k: a Convolution along one axis, over a sequence or a
+    signal of C channels.
 
-    Shapes: x (N, C, T), W (F, C, K), b (F,) or None, y (N, F, OT) with OT = (T + 2 padding - (K - 1) dilation - 1) //
-    stride + 1. (Sequences (N, T, D) of other layers come in by ``Transpose((0, 2, 1))``, and leave by the same.) Options as
-    in Convolution, ints.
+    Shapes: x (N, C, T), W (F, C, K), b (F,) or None, y (N, F, OT) with OT = (T + 2 padding - (K -
+    1) dilation - 1) // stride + 1. (Sequences (N, T, D) of other layers come in by ``Transpose((0,
+    2, 1))``, and leave by the same.) Options as in Convolution, ints.
 
     Backward, as there with one axis less:
 
@@ -94,7 +106,7 @@ class Convolution1D(Filters):
 
     Source: Waibel et al., Phoneme recognition using time-delay neural networks (1989).
 
-    >>> layer = Convolution1D(W=np.array([[[-1.0, 1.0]]]))                  # the difference of neighbours
+    >>> layer = Convolution1D(W=np.array([[[-1.0, 1.0]]]))  # the difference of neighbours
     >>> layer.forward(np.array([[[0.0, 0.0, 5.0, 5.0]]]))
     array([[[0., 5., 0.]]])
     >>> layer.backward(np.array([[[0.0, 1.0, 0.0]]]))
@@ -115,46 +127,69 @@ class Convolution1D(Filters):
 
     def forward(self, x):
         (W, *b), self.cache = self.params, x
-        return convolve(x[:, :, None], W[:, :, None], *b, **self.options(x.shape))[:, :, 0]       # images one pixel high
+        # images one pixel high
+        return convolve(x[:, :, None], W[:, :, None], *b, **self.options(x.shape))[:, :, 0]
 
     def backward(self, dout):
         (W, *_), (dW, *db), x, wanted = self.params, self.grads, self.cache, self.input_gradient
-        dx, dW[:, :, None] = convolve_back(dout[:, :, None], x[:, :, None], W[:, :, None], **self.options(x.shape), dx=wanted)
+        dx, dW[:, :, None] = convolve_back(
+            dout[:, :, None], x[:, :, None], W[:, :, None], **self.options(x.shape), dx=wanted
+        )
         if db:
             db[0][...] = channel_sums(dout)
         return dx[:, :, 0] if wanted else None
 
     def options(self, shape: Shape) -> dict[str, Any]:
         K, stride, dilation = self.params[0].shape[2:], (self.stride,), (self.dilation,)
-        pads = same_pads(shape[2:], K, stride, dilation) if self.padding == "same" else ((self.padding,) * 2,)
-        places("Convolution1D", shape, K, stride, pads, dilation)                      # refuses an x shorter than the filter
-        return {"stride": (1, *stride), "pads": ((0, 0), *pads), "dilation": (1, *dilation), "groups": self.groups}
+        pads = (
+            same_pads(shape[2:], K, stride, dilation)
+            if self.padding == "same"
+            else ((self.padding,) * 2,)
+        )
+        # refuses an x shorter than the filter
+        places("Convolution1D", shape, K, stride, pads, dilation)
+        return {
+            "stride": (1, *stride),
+            "pads": ((0, 0), *pads),
+            "dilation": (1, *dilation),
+            "groups": self.groups,
+        }
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape of y for x of ``shape`` (N, C, T); ValueError if the filter is longer than the padded x."""
+        """The shape of y for x of ``shape`` (N, C, T); ValueError if the filter is longer than the
+        padded x."""
         (W, *_), options = self.params, self.options(shape)
-        at = places("Convolution1D", shape, W.shape[2:], *(options[name][1:] for name in ("stride", "pads", "dilation")))
+        at = places(
+            "Convolution1D",
+            shape,
+            W.shape[2:],
+            *(options[name][1:] for name in ("stride", "pads", "dilation")),
+        )
         return (shape[0], len(W), *at)
 
 
 class TransposedConvolution(Filters):
-    """The way back of a Convolution as a layer, which makes small images large: every pixel x_ncpq puts the filter W_c,
-    times its value, onto y, ``stride`` apart; what overlaps adds up.
+    """The way back of a Convolution as a layer, which makes small images large: every pixel x_ncpq
+    puts the filter W_c, times its value, onto y, ``stride`` apart; what overlaps adds up.
 
-        y_nf,ps+kd-P,qs+ld-P  gets  x_ncpq W_cfkl  for all n, c, p, q, k, l (and is cut off outside of y),  and b_f once
+        y_nf,ps+kd-P,qs+ld-P  gets  x_ncpq W_cfkl  for all n, c, p, q, k, l (and is cut off outside
+        of y),  and b_f once
 
-    Shapes: x (N, C, H, W), W (C, F, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H - 1) stride + (KH - 1) dilation + 1 -
-    2 padding + output_padding: a Convolution with the same options makes H of OH again. ``padding`` cuts rows and columns
-    off, ``"same"`` as many as make OH = H · stride; ``output_padding`` (less than the stride) adds at the bottom and the
-    right; with ``groups`` = G, W is (C, F / G, KH, KW). Beside PyTorch's ConvTranspose2d the weights are the same.
+    Shapes: x (N, C, H, W), W (C, F, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H - 1)
+    stride + (KH - 1) dilation + 1 - 2 padding + output_padding: a Convolution with the same options
+    makes H of OH again. ``padding`` cuts rows and columns off, ``"same"`` as many as make OH = H ·
+    stride; ``output_padding`` (less than the stride) adds at the bottom and the right; with
+    ``groups`` = G, W is (C, F / G, KH, KW). Beside PyTorch's ConvTranspose2d the weights are the
+    same.
 
-    Backward. What was scattered is gathered, so dx is a convolution, and x and dy change places in dW:
+    Backward. What was scattered is gathered, so dx is a convolution, and x and dy change places in
+    dW:
 
         dL/dx_ncpq = Σ_f Σ_k Σ_l W_cfkl dL/dy_nf,ps+kd-P,qs+ld-P
-        dL/dW_cfkl = Σ_n Σ_p Σ_q x_ncpq dL/dy_nf,ps+kd-P,qs+ld-P        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
+        dL/dW_cfkl = Σ_n Σ_p Σ_q x_ncpq dL/dy_nf,ps+kd-P,qs+ld-P   dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
 
-    Source: Zeiler et al., Deconvolutional networks (2010); Dumoulin and Visin, A guide to convolution arithmetic for deep
-    learning (2016), chapter 4.
+    Source: Zeiler et al., Deconvolutional networks (2010); Dumoulin and Visin, A guide to
+    convolution arithmetic for deep learning (2016), chapter 4.
 
     >>> layer = TransposedConvolution(W=np.array([[[[1.0, 2.0]]]]), stride=(1, 2))
     >>> layer.forward(np.array([[[[1.0, 10.0]]]]))
@@ -171,10 +206,18 @@ class TransposedConvolution(Filters):
     ) -> None:
         self.groups = groups
         super().__init__(W, b, stride, padding, dilation, groups)
-        self.output_padding = pair("TransposedConvolution", "output_padding", output_padding, least=0)
+        self.output_padding = pair(
+            "TransposedConvolution", "output_padding", output_padding, least=0
+        )
         if any(p >= s for p, s in zip(self.output_padding, self.stride)):
-            raise ValueError(checks.wrong("TransposedConvolution", "output_padding", f"be less than the stride {self.stride}",
-                                          output_padding))
+            raise ValueError(
+                checks.wrong(
+                    "TransposedConvolution",
+                    "output_padding",
+                    f"be less than the stride {self.stride}",
+                    output_padding,
+                )
+            )
 
     def filters(self, W: Array) -> int:
         return W.shape[1] * self.groups
@@ -198,8 +241,14 @@ class TransposedConvolution(Filters):
         who = "TransposedConvolution"
         checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
         if n_out % groups:
-            raise ValueError(checks.wrong(who, "groups", f"divide the number of output channels, {n_out}", groups))
-        W = initializers.weights(who, initializer, (n_in, n_out // groups, *pair(who, "size", size)), rng, dtype)
+            raise ValueError(
+                checks.wrong(
+                    who, "groups", f"divide the number of output channels, {n_out}", groups
+                )
+            )
+        W = initializers.weights(
+            who, initializer, (n_in, n_out // groups, *pair(who, "size", size)), rng, dtype
+        )
         b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
         return cls(W, b, stride, padding, output_padding, dilation, groups)
 
@@ -219,9 +268,20 @@ class TransposedConvolution(Filters):
 
     def options(self) -> dict[str, Any]:
         """Of the convolution whose way back this is, what the engine wants to know."""
-        pads = tuple((p, p) for p in self.padding) if self.padding != "same" else tuple(
-            (n // 2, n - n // 2) for n in (max(span - s, 0) for span, s in zip(self.spans(), self.stride)))
-        return {"stride": self.stride, "pads": pads, "dilation": self.dilation, "groups": self.groups}
+        pads = (
+            tuple((p, p) for p in self.padding)
+            if self.padding != "same"
+            else tuple(
+                (n // 2, n - n // 2)
+                for n in (max(span - s, 0) for span, s in zip(self.spans(), self.stride))
+            )
+        )
+        return {
+            "stride": self.stride,
+            "pads": pads,
+            "dilation": self.dilation,
+            "groups": self.groups,
+        }
 
     def spans(self) -> list[int]:
         """How many rows and columns a filter covers."""
@@ -235,5 +295,12 @@ class TransposedConvolution(Filters):
         size = [(n - 1) * s + span - sum(p) + more for n, s, span, p, more in
                 zip(shape[2:], self.stride, self.spans(), options["pads"], rest)]
         if min(size) < 1:
-            raise ValueError(checks.wrong("TransposedConvolution", "padding", "leave something of y", f"{size[0]} x {size[1]}"))
+            raise ValueError(
+                checks.wrong(
+                    "TransposedConvolution",
+                    "padding",
+                    "leave something of y",
+                    f"{size[0]} x {size[1]}",
+                )
+            )
         return (shape[0], self.filters(self.params[0]), *size)

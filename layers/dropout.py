@@ -8,8 +8,9 @@ from ..common.types import Seed
 
 
 class Dropout(Layer):
-    """While training each value is zero with probability p, and the survivors are divided by 1 - p ("inverted"
-    dropout), so that the expected value stays the same and prediction has nothing to do.
+    """While training each value is zero with probability p, and the survivors are divided by 1 - p
+    ("inverted" dropout), so that the expected value stays the same and prediction has nothing to
+    do.
 
         y = x · m,    m = 0 with probability p, else 1 / (1 - p)
 
@@ -17,10 +18,11 @@ class Dropout(Layer):
 
         dL/dx = dL/dy · m
 
-    ``forward(x, mask)`` takes a mask of booleans in the shape of x, True where a value stays, in place of a random one: so
-    a course's numbers can be made again. backward then returns (dL/dx, None). In evaluation mode (``training`` False) y = x.
-    Shapes: any. The generator is kept in ``buffers["rng"]``.
-    Source: Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting (2014).
+    ``forward(x, mask)`` takes a mask of booleans in the shape of x, True where a value stays, in
+    place of a random one: so a course's numbers can be made again. backward then returns (dL/dx,
+    None). In evaluation mode (``training`` False) y = x. Shapes: any. The generator is kept in
+    ``buffers["rng"]``. Source: Srivastava et al., Dropout: a simple way to prevent neural networks
+    from overfitting (2014).
 
     >>> layer = Dropout(p=0.5, rng=0)
     >>> layer.forward(np.ones((1, 6)))
@@ -35,14 +37,17 @@ class Dropout(Layer):
     def __init__(self, p: float = 0.5, rng: Seed = None) -> None:
         """p: the share dropped, 0 <= p < 1. rng: a Generator, a seed or None."""
         super().__init__()
-        self.p = checks.number("Dropout", "p", p, 0, np.nextafter(1, 0), "be the share dropped, 0 <= p < 1")
+        self.p = checks.number(
+            "Dropout", "p", p, 0, np.nextafter(1, 0), "be the share dropped, 0 <= p < 1"
+        )
         self.buffers["rng"] = generator("Dropout", rng)
 
     def forward(self, x, mask=None):
         if mask is not None:
             keep = checks.boolean("Dropout", "mask", mask, x.shape)
         elif self.training:
-            keep = self.buffers["rng"].random(x.shape, np.float32) >= self.p          # the same values in every dtype
+            # the same values in every dtype
+            keep = self.buffers["rng"].random(x.shape, np.float32) >= self.p
         m = keep * x.dtype.type(1 / (1 - self.p)) if self.training else np.ones(x.shape, x.dtype)
         self.cache = m, mask is not None
         return x * m

@@ -1,4 +1,5 @@
-"""Look-up layers: a row of W for each id. Their gradients are zero but in the rows that were looked up."""
+"""Look-up layers: a row of W for each id. Their gradients are zero but in the rows that were looked
+up."""
 from typing import Self
 
 import numpy as np
@@ -34,7 +35,9 @@ class Lookup(Layer):
         dtype: np.float32 or np.float64, that of W.
         """
         checks.counts(cls.__name__, vocabulary=vocabulary, dimension=dimension)
-        return cls(initializers.weights(cls.__name__, initializer, (vocabulary, dimension), rng, dtype))
+        return cls(
+            initializers.weights(cls.__name__, initializer, (vocabulary, dimension), rng, dtype)
+        )
 
     def accept_ids(self, ids: ArrayLike) -> Array:
         return checks.row_numbers(type(self).__name__, "ids", ids, len(self.params[0]))
@@ -45,16 +48,20 @@ class Embedding(Lookup):
 
     Shapes: ids (...), integers in 0..V-1, W (V, D), y (..., D).
 
-    It is the product of one-hot rows with W, y_nd = Σ_v [ids_n = v] W_vd, without the multiplications by zero.
+    It is the product of one-hot rows with W, y_nd = Σ_v [ids_n = v] W_vd, without the
+    multiplications by zero.
 
-    Backward. A row that was looked up several times receives the gradient of each use, a row that was not, zero:
+    Backward. A row that was looked up several times receives the gradient of each use, a row that
+    was not, zero:
 
         dL/dW_v = Σ over all n with ids_n = v of dL/dy_n
 
-    Ids have no gradient: backward returns None. ``grads[0]`` is dense, and carries in ``.rows`` the rows written, so
-    that SGD and AdaGrad may step over all others. Source: Saito, Deep Learning from Scratch 2, chapter 4.1.
+    Ids have no gradient: backward returns None. ``grads[0]`` is dense, and carries in ``.rows`` the
+    rows written, so that SGD and AdaGrad may step over all others. Source: Saito, Deep Learning
+    from Scratch 2, chapter 4.1.
 
-    Raises TypeError for ids that are no integers, ValueError for one outside 0..V-1 and for none at all.
+    Raises TypeError for ids that are no integers, ValueError for one outside 0..V-1 and for none at
+    all.
 
     >>> layer = Embedding(W=np.array([[0.0, 1.0], [10.0, 11.0], [20.0, 21.0]]))
     >>> layer.forward(np.array([2, 0, 2]))
@@ -69,7 +76,8 @@ class Embedding(Lookup):
 
     def forward(self, ids):
         self.cache = ids = self.accept_ids(ids)
-        return self.params[0].take(ids, axis=0, mode="clip")      # the ids are checked: "clip" skips a second check
+        # the ids are checked: "clip" skips a second check
+        return self.params[0].take(ids, axis=0, mode="clip")
 
     def backward(self, dout):
         (W,), ids = self.params, self.cache
@@ -77,21 +85,25 @@ class Embedding(Lookup):
 
 
 class EmbeddingDot(Lookup):
-    """s_k = h · W[ids_k]: the scores of a few words only, in place of the product of h with all of Wᵀ.
+    """s_k = h · W[ids_k]: the scores of a few words only, in place of the product of h with all of
+    Wᵀ.
 
-    Shapes: h (..., D), ids (..., K) with the same leading axes, integers in 0..V-1, W (V, D), s (..., K).
+    Shapes: h (..., D), ids (..., K) with the same leading axes, integers in 0..V-1, W (V, D), s
+    (..., K).
 
-    With one true word and some random false ones as ids, and SigmoidWithLoss, this is negative sampling.
+    With one true word and some random false ones as ids, and SigmoidWithLoss, this is negative
+    sampling.
 
     Backward. With y_k = W[ids_k], s_k = Σ_d h_d y_kd, so
 
         dL/dh = Σ_k dL/ds_k y_k        dL/dW_v = Σ over all n, k with ids_nk = v of dL/ds_nk h_n
 
-    Returned as (dL/dh, None). ``grads[0]`` carries ``.rows`` as Embedding's does.
-    Source: Saito, Deep Learning from Scratch 2, chapter 4.2; Mikolov et al., Distributed representations of words and
-    phrases and their compositionality (2013).
+    Returned as (dL/dh, None). ``grads[0]`` carries ``.rows`` as Embedding's does. Source: Saito,
+    Deep Learning from Scratch 2, chapter 4.2; Mikolov et al., Distributed representations of words
+    and phrases and their compositionality (2013).
 
-    Raises TypeError for ids that are no integers, ValueError for one outside 0..V-1 and for wrong shapes.
+    Raises TypeError for ids that are no integers, ValueError for one outside 0..V-1 and for wrong
+    shapes.
 
     >>> layer = EmbeddingDot(W=np.array([[0.0, 1.0], [10.0, 11.0], [20.0, 21.0]]))
     >>> layer.forward(np.array([[1.0, 100.0]]), np.array([[2, 0]]))

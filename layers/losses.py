@@ -1,5 +1,6 @@
-"""Losses: the last node of a network. ``forward(x, t)`` gives a Python float, by default the mean over samples;
-``backward(dout=1.0)`` gives dL/dx · dout alone, for targets are data and have no gradient.
+"""Losses: the last node of a network. ``forward(x, t)`` gives a Python float, by default the mean
+over samples; ``backward(dout=1.0)`` gives dL/dx · dout alone, for targets are data and have no
+gradient.
 
 With leading axes, x (N, T, D) say, every row is a sample and M below is the number of rows, N · T.
 """
@@ -17,17 +18,20 @@ from ..common.types import Array, ArrayLike, Reduction
 
 
 class Loss(Layer):
-    """The mean over rows, L = Σ_n w_n ℓ_n / Σ_n w_n. A subclass states ℓ, the loss of one row, and its derivative:
+    """The mean over rows, L = Σ_n w_n ℓ_n / Σ_n w_n. A subclass states ℓ, the loss of one row, and
+    its derivative:
 
-    - ``losses(x, t)`` returns the losses of all rows (N, ...), and a tuple of what the derivative needs;
-    - ``gradient(scale, *needed)`` returns dℓ/dx · scale, where scale is a number or has one for each row.
+    - ``losses(x, t)`` returns the losses of all rows (N, ...), and a tuple of what the derivative
+      needs;
+    - ``gradient(scale, *needed)`` returns dℓ/dx · scale, where scale is a number or has one for
+      each row.
 
     Options of every loss:
 
-    - ``reduction``: ``"mean"``, ``"sum"`` for Σ_n w_n ℓ_n, or ``"none"`` for the array of all w_n ℓ_n, whose backward takes an
-      array of gradients, by default ones;
-    - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it all are 1. If all
-      weights are 0 the loss is 0, and so is its gradient.
+    - ``reduction``: ``"mean"``, ``"sum"`` for Σ_n w_n ℓ_n, or ``"none"`` for the array of all w_n
+      ℓ_n, whose backward takes an array of gradients, by default ones;
+    - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it
+      all are 1. If all weights are 0 the loss is 0, and so is its gradient.
 
     After forward ``count`` is Σ_n w_n: by it the Trainer weighs the losses of batches.
     """
@@ -35,7 +39,9 @@ class Loss(Layer):
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
-        self.reduction = checks.one_of(type(self).__name__, "reduction", reduction, ("mean", "sum", "none"))
+        self.reduction = checks.one_of(
+            type(self).__name__, "reduction", reduction, ("mean", "sum", "none")
+        )
 
     def forward(self, x, t, weight=None):
         if self.ignore_label is not None:
@@ -48,7 +54,8 @@ class Loss(Layer):
             if self.reduction == "none":
                 return (losses if weight is None else weight * losses).astype(x.dtype, copy=False)
             total = reduced(losses, weight)
-            if not math.isfinite(total) and x.dtype == np.float32:     # the way to it may lead past float32's range
+            # the way to it may lead past float32's range
+            if not math.isfinite(total) and x.dtype == np.float32:
                 total = reduced(self.losses(x.astype(np.float64), t)[0], weight)
         return total / (self.count or 1) if self.reduction == "mean" else total
 
@@ -57,7 +64,9 @@ class Loss(Layer):
         if self.reduction == "none":
             scale = dout
         else:
-            scale = checks.number(type(self).__name__, "dout", dout, expected="be one finite number, as the loss is")
+            scale = checks.number(
+                type(self).__name__, "dout", dout, expected="be one finite number, as the loss is"
+            )
         if self.reduction == "mean":
             scale /= self.count or 1
         return self.gradient(scale if weight is None else weight * scale, *needed)
@@ -66,15 +75,19 @@ class Loss(Layer):
         """Targets and weights in which rows with the label to ignore have the weight 0."""
         labels = checks.as_array(t)
         if labels.dtype.kind not in "iu" or labels.shape != x.shape[:-1]:
-            return t, weight                               # no labels: rows of probabilities, or a mistake
+            # no labels: rows of probabilities, or a mistake
+            return t, weight
         kept = labels != self.ignore_label
-        return np.where(kept, labels, 0), kept if weight is None else kept * self.weights(weight, kept, x.dtype)
+        return np.where(kept, labels, 0), kept if weight is None else kept * self.weights(
+            weight, kept, x.dtype
+        )
 
     def weights(self, weight: ArrayLike, losses: Array, dtype: Any) -> Array:
         """The weights of the rows, in the shape of their losses."""
         who = type(self).__name__
         weight = checks.array(who, "weight", weight, dtype)
-        if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:          # losses of single elements
+        # losses of single elements
+        if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:
             weight = np.broadcast_to(weight[..., None], losses.shape)
         checks.array(who, "weight", weight, dtype, losses.shape)
         if weight.min() < 0:
@@ -84,8 +97,15 @@ class Loss(Layer):
     def labels(self, t: ArrayLike, x: Array) -> Array:
         """Integer labels, one for each row of x."""
         if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
-            raise ValueError(checks.wrong(type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample", x.shape,
-                                          "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"))
+            raise ValueError(
+                checks.wrong(
+                    type(self).__name__,
+                    "x",
+                    f"have shape ({len(x)}, C) for one label per sample",
+                    x.shape,
+                    "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time",
+                )
+            )
         return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1])
 
     def __repr__(self):
@@ -103,26 +123,29 @@ def column(scale):
 
 
 class SoftmaxWithLoss(Loss):
-    """L = -1/M Σ_n Σ_c t_nc log y_nc with y = softmax(x): softmax and cross-entropy in one, for classification.
+    """L = -1/M Σ_n Σ_c t_nc log y_nc with y = softmax(x): softmax and cross-entropy in one, for
+    classification.
 
-    Shapes: x (N, ..., C); t either integer labels (N, ...) or rows (N, ..., C) of weights, one-hot or probabilities.
-    Rows whose integer label is ``ignore_label`` count neither in the sum nor in M; if none is left, the loss and its
-    gradient are 0.
+    Shapes: x (N, ..., C); t either integer labels (N, ...) or rows (N, ..., C) of weights, one-hot
+    or probabilities. Rows whose integer label is ``ignore_label`` count neither in the sum nor in
+    M; if none is left, the loss and its gradient are 0.
 
-    Backward. From log y_c = x_c - log Σ_k exp(x_k) follows ∂ log y_c / ∂x_j = [c = j] - y_j, and with Σ_c t_nc = 1
+    Backward. From log y_c = x_c - log Σ_k exp(x_k) follows ∂ log y_c / ∂x_j = [c = j] - y_j, and
+    with Σ_c t_nc = 1
 
         dL/dx_nj = dout · (y_nj - t_nj) / M
 
-    the difference of what was predicted and what was true. (For rows t that do not sum to 1, y_nj is multiplied by
-    their sum.) Computed as ℓ = (Σ_c t_c) log Σ_c exp(x_c - max x) - Σ_c t_c (x_c - max x), so that scores of any
-    size are safe. Source: Saito, Deep Learning
-    from Scratch, appendix A.
+    the difference of what was predicted and what was true. (For rows t that do not sum to 1, y_nj
+    is multiplied by their sum.) Computed as ℓ = (Σ_c t_c) log Σ_c exp(x_c - max x) - Σ_c t_c (x_c -
+    max x), so that scores of any size are safe. Source: Saito, Deep Learning from Scratch, appendix
+    A.
 
-    Raises TypeError for labels that are no integers, ValueError for a label outside 0..C-1, a negative weight or a
-    wrong shape.
+    Raises TypeError for labels that are no integers, ValueError for a label outside 0..C-1, a
+    negative weight or a wrong shape.
 
     >>> loss = SoftmaxWithLoss()
-    >>> round(loss.forward(np.array([[0.0, 0.0], [0.0, 1000.0]]), np.array([0, 1])), 4)      # ½ (log 2 + 0)
+    >>> # ½ (log 2 + 0)
+    >>> round(loss.forward(np.array([[0.0, 0.0], [0.0, 1000.0]]), np.array([0, 1])), 4)
     0.3466
     >>> loss.backward()
     array([[-0.25,  0.25],
@@ -132,25 +155,39 @@ class SoftmaxWithLoss(Loss):
 
     def __init__(self, ignore_label: int | None = None, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.ignore_label = None if ignore_label is None else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label)
+        self.ignore_label = (
+            None
+            if ignore_label is None
+            else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label)
+        )
 
     def losses(self, x, t):
         given, t = t, checks.as_array(t)
         C = x.shape[-1]
         if C == 1:
-            raise ValueError(checks.wrong("SoftmaxWithLoss", "x", "have a column for each of two classes or more", x.shape,
-                                          "SigmoidWithLoss() is the loss for one column, with targets 0 and 1"))
+            raise ValueError(
+                checks.wrong(
+                    "SoftmaxWithLoss",
+                    "x",
+                    "have a column for each of two classes or more",
+                    x.shape,
+                    "SigmoidWithLoss() is the loss for one column, with targets 0 and 1",
+                )
+            )
         z = rows(x)
         e, top, total = exponentials(z)                    # y = e / total
         if t.shape == x.shape:
             t = rows(checks.array("SoftmaxWithLoss", "t", given, x.dtype))
             if t.min() < 0:
-                raise ValueError(checks.wrong("SoftmaxWithLoss", "t", "hold no negative weights", t.min()))
+                raise ValueError(
+                    checks.wrong("SoftmaxWithLoss", "t", "hold no negative weights", t.min())
+                )
             t_sum, at = t.sum(axis=1), None
             losses = t_sum * np.log(total) - np.einsum("nc,nc->n", t, z - top[:, None])
         else:
             t, t_sum = self.labels(given, x).reshape(-1), 1
-            at = t + np.arange(0, z.size, C)               # where in the flat array each row's label stands
+            # where in the flat array each row's label stands
+            at = t + np.arange(0, z.size, C)
             losses = np.log(total) - (z.take(at) - top)
         return losses.reshape(x.shape[:-1]), (e, total, t, t_sum, at, x.shape)
 
@@ -165,12 +202,13 @@ class SoftmaxWithLoss(Loss):
 
 
 class SigmoidWithLoss(Loss):
-    """L = -mean [t log y + (1 - t) log(1 - y)] with y = σ(x): binary cross-entropy, the mean over all elements.
+    """L = -mean [t log y + (1 - t) log(1 - y)] with y = σ(x): binary cross-entropy, the mean over
+    all elements.
 
     Shapes: x any, t the same, in 0..1 (0 and 1 for labels).
 
-    Forward, without overflow or log 0: -t log y - (1 - t) log(1 - y) = max(x, 0) - x t + log(1 + exp(-|x|)).
-    Backward, with M elements: the derivative of log(1 + exp(x)) - x t is y - t, so
+    Forward, without overflow or log 0: -t log y - (1 - t) log(1 - y) = max(x, 0) - x t + log(1 +
+    exp(-|x|)). Backward, with M elements: the derivative of log(1 + exp(x)) - x t is y - t, so
 
         dL/dx = dout · (y - t) / M
 
@@ -186,7 +224,9 @@ class SigmoidWithLoss(Loss):
 
     def losses(self, x, t):
         if t.min() < 0 or t.max() > 1:
-            raise ValueError(checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}"))
+            raise ValueError(
+                checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}")
+            )
         return np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x))), (x, t)
 
     def gradient(self, scale, x, t):
@@ -219,16 +259,19 @@ class SquaredError(Loss):
 
 
 class Huber(Loss):
-    """L = 1/M Σ_n Σ_d h(x_nd - t_nd), for regression with outliers: square for small errors, straight for large ones.
+    """L = 1/M Σ_n Σ_d h(x_nd - t_nd), for regression with outliers: square for small errors,
+    straight for large ones.
 
-        h(d) = ½ d²  if |d| <= delta,  delta (|d| - ½ delta)  else;  with c = clip(d, -delta, delta)  h(d) = c (d - ½ c)
+        h(d) = ½ d²  if |d| <= delta,  delta (|d| - ½ delta)  else;  with c = clip(d, -delta, delta)
+        h(d) = c (d - ½ c)
 
-    Shapes: x (N, ..., D), t the same. Backward. The slope of the square is d, that of the lines ±delta:
+    Shapes: x (N, ..., D), t the same. Backward. The slope of the square is d, that of the lines
+    ±delta:
 
         dL/dx_nd = dout · clip(d_nd, -delta, delta) / M
 
-    so that an outlier pulls no harder than an error of delta does. Source: Huber, Robust estimation of a location parameter
-    (1964).
+    so that an outlier pulls no harder than an error of delta does. Source: Huber, Robust estimation
+    of a location parameter (1964).
 
     >>> loss = Huber(delta=1.0)
     >>> loss.forward(np.array([[0.5, 10.0]]), np.array([[0.0, 0.0]]))          # ½ · 0.25 + (10 - ½)
@@ -240,7 +283,9 @@ class Huber(Loss):
 
     def __init__(self, delta: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.delta = checks.number("Huber", "delta", delta, math.ulp(0.0), expected="be a positive number")
+        self.delta = checks.number(
+            "Huber", "delta", delta, math.ulp(0.0), expected="be a positive number"
+        )
 
     def losses(self, x, t):
         d = x - t
@@ -260,8 +305,8 @@ class NormLoss(Loss):
         p = 2:  dL/dx = d / ‖d‖ / M
         p = ∞:  dL/dx = sign(d) / M at the largest |d|, 0 elsewhere; ties share evenly
 
-    times dout. Where the norm has no derivative, at p = 1 where d_j = 0, at p = 2 where d = 0, at p = ∞ in ties and
-    where d = 0, this is one of its subgradients.
+    times dout. Where the norm has no derivative, at p = 1 where d_j = 0, at p = 2 where d = 0, at p
+    = ∞ in ties and where d = 0, this is one of its subgradients.
 
     >>> loss = NormLoss(2)
     >>> loss.forward(np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]]))
@@ -294,8 +339,9 @@ class NormLoss(Loss):
 
 
 def directions(a):
-    """The rows of a as vectors of length 1 (one of zeros stays so), and their lengths (N, ..., 1) in float64. Divided by its
-    largest entry first, a vector's squares stay in the range of float32 wherever its entries are."""
+    """The rows of a as vectors of length 1 (one of zeros stays so), and their lengths (N, ..., 1)
+    in float64. Divided by its largest entry first, a vector's squares stay in the range of float32
+    wherever its entries are."""
     top = np.abs(a).max(axis=-1, keepdims=True)
     unit = a / np.where(top == 0, top.dtype.type(1), top)
     norm = np.sqrt(np.square(unit).sum(axis=-1, keepdims=True))
@@ -304,10 +350,11 @@ def directions(a):
 
 
 class HingeLoss(Loss):
-    """L = 1/M Σ_n Σ_{j≠t} max(0, x_nj - x_nt + margin): every wrong class is to stay a margin below the right one.
+    """L = 1/M Σ_n Σ_{j≠t} max(0, x_nj - x_nt + margin): every wrong class is to stay a margin below
+    the right one.
 
-    Shapes: x (N, ..., C), t integer labels (N, ...). Backward. Each violated margin pushes its class down and the
-    right one up:
+    Shapes: x (N, ..., C), t integer labels (N, ...). Backward. Each violated margin pushes its
+    class down and the right one up:
 
         dL/dx_nj = dout · [x_nj - x_nt + margin > 0] / M      for j ≠ t
         dL/dx_nt = -Σ_{j≠t} dL/dx_nj
@@ -324,7 +371,9 @@ class HingeLoss(Loss):
 
     def __init__(self, margin: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.margin = checks.number("HingeLoss", "margin", margin, 0, expected="be a number of at least 0")
+        self.margin = checks.number(
+            "HingeLoss", "margin", margin, 0, expected="be a number of at least 0"
+        )
 
     def losses(self, x, t):
         t = self.labels(t, x)[..., None]
@@ -339,11 +388,12 @@ class HingeLoss(Loss):
 
 
 class KLDivergence(Loss):
-    """L = 1/M Σ_n Σ_c t_nc (log t_nc - log x_nc), how far the probabilities x are from the true ones t; 0 where they
-    agree.
+    """L = 1/M Σ_n Σ_c t_nc (log t_nc - log x_nc), how far the probabilities x are from the true
+    ones t; 0 where they agree.
 
-    Shapes: x (N, ..., C), the output of a Softmax; t the same. A class with t = 0 adds nothing (0 log 0 = 0); x = 0
-    counts as the smallest normal number of its dtype, so the loss stays finite. Backward:
+    Shapes: x (N, ..., C), the output of a Softmax; t the same. A class with t = 0 adds nothing (0
+    log 0 = 0); x = 0 counts as the smallest normal number of its dtype, so the loss stays finite.
+    Backward:
 
         dL/dx_nc = dout · (-t_nc / x_nc) / M
 
@@ -360,8 +410,15 @@ class KLDivergence(Loss):
     def losses(self, x, t):
         for name, p in (("x", x), ("t", t)):
             if p.min() < 0:
-                raise ValueError(checks.wrong("KLDivergence", name, "hold probabilities", f"{p.min()}",
-                                              "put a Softmax() in front" if name == "x" else ""))
+                raise ValueError(
+                    checks.wrong(
+                        "KLDivergence",
+                        name,
+                        "hold probabilities",
+                        f"{p.min()}",
+                        "put a Softmax() in front" if name == "x" else "",
+                    )
+                )
         tiny = np.finfo(x.dtype).tiny
         x = np.maximum(x, tiny)
         return np.sum(t * (np.log(np.maximum(t, tiny)) - np.log(x)), axis=-1), (x, t)
@@ -371,15 +428,16 @@ class KLDivergence(Loss):
 
 
 class CosineLoss(Loss):
-    """L = 1/M Σ_n (1 - cos(x_n, t_n)) with cos(x, t) = x·t / (‖x‖ ‖t‖): 0 for the same direction, 2 for opposite ones.
+    """L = 1/M Σ_n (1 - cos(x_n, t_n)) with cos(x, t) = x·t / (‖x‖ ‖t‖): 0 for the same direction, 2
+    for opposite ones.
 
-    Shapes: x (N, ..., D), t the same. Backward. With the unit vectors u = x/‖x‖ and v = t/‖t‖, du/dx = (I - u uᵀ) /
-    ‖x‖, so
+    Shapes: x (N, ..., D), t the same. Backward. With the unit vectors u = x/‖x‖ and v = t/‖t‖,
+    du/dx = (I - u uᵀ) / ‖x‖, so
 
         dL/dx = dout · (cos(x, t) u - v) / ‖x‖ / M
 
-    which is at right angles to x: its length does not matter. A vector of zeros has no direction; its cosine and
-    gradient are 0.
+    which is at right angles to x: its length does not matter. A vector of zeros has no direction;
+    its cosine and gradient are 0.
 
     >>> loss = CosineLoss()
     >>> loss.forward(np.array([[2.0, 0.0]]), np.array([[0.0, 3.0]]))

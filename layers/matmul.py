@@ -11,18 +11,19 @@ from ..common.types import Array, DType, Initializer, Seed
 
 
 class MatMul(Layer):
-    """y = a b, the matrix product over the last two axes: of two inputs, or of an input and held weights W.
+    """y = a b, the matrix product over the last two axes: of two inputs, or of an input and held
+    weights W.
 
-    Shapes: a (..., N, K), b (..., K, M), y (..., N, M); leading axes broadcast as in NumPy. ``MatMul(W)`` holds b = W
-    (K, M) as its parameter and takes x (N, ..., K).
+    Shapes: a (..., N, K), b (..., K, M), y (..., N, M); leading axes broadcast as in NumPy.
+    ``MatMul(W)`` holds b = W (K, M) as its parameter and takes x (N, ..., K).
 
-    Backward. y_nm = Σ_k a_nk b_km, so a_nk reaches the loss through row n of y with factors b_km, and b_km through
-    column m with factors a_nk:
+    Backward. y_nm = Σ_k a_nk b_km, so a_nk reaches the loss through row n of y with factors b_km,
+    and b_km through column m with factors a_nk:
 
         dL/da = dL/dy bᵀ        dL/db = aᵀ dL/dy
 
-    summed over the leading axes along which an input was broadcast. Source: Saito, Deep Learning from Scratch 2,
-    chapter 1.
+    summed over the leading axes along which an input was broadcast. Source: Saito, Deep Learning
+    from Scratch 2, chapter 1.
 
     >>> node = MatMul()
     >>> node.forward(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
@@ -54,9 +55,14 @@ class MatMul(Layer):
 
     def forward(self, a, b=None):
         if self.params and b is not None:
-            raise TypeError("MatMul: this one holds its W and takes one input, got two; MatMul() multiplies two inputs")
+            raise TypeError(
+                "MatMul: this one holds its W and takes one input, got two; MatMul() multiplies "
+                "two inputs"
+            )
         if not self.params and b is None:
-            raise TypeError("MatMul: this one holds no W and takes two inputs, got one; MatMul(W) holds its own")
+            raise TypeError(
+                "MatMul: this one holds no W and takes two inputs, got one; MatMul(W) holds its own"
+            )
         if self.params:
             self.cache = self.accept(a, last=len(self.params[0])), self.params[0]
             return product(*self.cache)
@@ -77,4 +83,6 @@ class MatMul(Layer):
             return product(dout, b.T) if self.input_gradient else None
         da = np.matmul(dout, np.swapaxes(b, -1, -2))
         db = np.matmul(np.swapaxes(a, -1, -2), dout)
-        return sum_to(da, a.shape).astype(a.dtype, copy=False), sum_to(db, b.shape).astype(b.dtype, copy=False)
+        return sum_to(da, a.shape).astype(a.dtype, copy=False), sum_to(db, b.shape).astype(
+            b.dtype, copy=False
+        )

@@ -1,17 +1,25 @@
-"""Normalisation: values with mean 0 and variance 1, over the batch, over a sample's features, or over groups of channels."""
+"""Normalisation: values with mean 0 and variance 1, over the batch, over a sample's features, or
+over groups of channels."""
 from typing import Self
 
 import numpy as np
 
 from ..common import checks
 from ..common.engine.channels import as_lines, from_lines, sums_in_lines, tiled
-from ..common.engine.normalization import channel_means, group_means, row_means, standardize, standardize_back
+from ..common.engine.normalization import (
+    channel_means,
+    group_means,
+    row_means,
+    standardize,
+    standardize_back,
+)
 from ..common.layer import Layer, Renamed
 from ..common.types import Array, DType, Shape
 
 
 class Normalization(Layer):
-    """A scale gamma and a shift beta, one of each per feature or channel, and the small number eps under the root."""
+    """A scale gamma and a shift beta, one of each per feature or channel, and the small number eps
+    under the root."""
 
     def __init__(self, gamma: Array, beta: Array, eps: float) -> None:
         who = type(self).__name__
@@ -24,12 +32,16 @@ class Normalization(Layer):
     @classmethod
     def fresh(cls, n: int, dtype: DType) -> tuple[Array, Array]:
         """gamma = 1 and beta = 0, (n,) each."""
-        n, dtype = checks.count(cls.__name__, "n", n), checks.float_type(cls.__name__, "dtype", dtype)
+        n, dtype = (
+            checks.count(cls.__name__, "n", n),
+            checks.float_type(cls.__name__, "dtype", dtype),
+        )
         checks.room(cls.__name__, "n", (n,))
         return np.ones(n, dtype), np.zeros(n, dtype)
 
     def scale_and_shift(self, u: Array) -> Array:
-        """y = gamma · u + beta along the last axis of u, which holds all features, perhaps several times."""
+        """y = gamma · u + beta along the last axis of u, which holds all features, perhaps several
+        times."""
         gamma, beta = self.params
         y = u * tiled(gamma, u)
         y += tiled(beta, u)
@@ -44,7 +56,8 @@ class Normalization(Layer):
 
 
 class LayerNorm(Normalization):
-    """y = gamma · (x - μ) / √(σ² + eps) + beta, mean μ and variance σ² over the last axis: each sample by itself.
+    """y = gamma · (x - μ) / √(σ² + eps) + beta, mean μ and variance σ² over the last axis: each
+    sample by itself.
 
     Shapes: x and y (N, ..., D), gamma and beta (D,).
 
@@ -53,8 +66,8 @@ class LayerNorm(Normalization):
         dL/dgamma = Σ dL/dy · u        dL/dbeta = Σ dL/dy        dL/du = gamma · dL/dy
         dL/dx = s · (dL/du - mean(dL/du) - u · mean(dL/du · u))
 
-    the last for every x_j moves μ and σ, which every u_k contains: ∂u_k/∂x_j = s ([j = k] - 1/D - u_j u_k / D).
-    Source: Ba, Kiros and Hinton, Layer normalization (2016).
+    the last for every x_j moves μ and σ, which every u_k contains: ∂u_k/∂x_j = s ([j = k] - 1/D -
+    u_j u_k / D). Source: Ba, Kiros and Hinton, Layer normalization (2016).
 
     >>> layer = LayerNorm(gamma=np.array([1.0, 1.0]), beta=np.array([0.0, 5.0]), eps=0)
     >>> layer.forward(np.array([[10.0, 20.0]]))
@@ -89,14 +102,14 @@ class LayerNorm(Normalization):
 
 
 class GroupNorm(Normalization):
-    """y = gamma · (x - μ) / √(σ² + eps) + beta, mean μ and variance σ² over a group of C / groups channels of one
-    sample.
+    """y = gamma · (x - μ) / √(σ² + eps) + beta, mean μ and variance σ² over a group of C / groups
+    channels of one sample.
 
-    Shapes: x and y (N, C, ...), gamma and beta (C,). One group is layer normalisation over all of a sample, C groups
-    "instance normalisation". The batch plays no part, however small it is.
+    Shapes: x and y (N, C, ...), gamma and beta (C,). One group is layer normalisation over all of a
+    sample, C groups "instance normalisation". The batch plays no part, however small it is.
 
-    Backward: as for LayerNorm, with means over a sample's group, and sums for gamma and beta over all but the channels.
-    Source: Wu and He, Group normalization (2018).
+    Backward: as for LayerNorm, with means over a sample's group, and sums for gamma and beta over
+    all but the channels. Source: Wu and He, Group normalization (2018).
 
     >>> layer = GroupNorm(gamma=np.array([1.0, 1.0]), beta=np.array([0.0, 5.0]), groups=2, eps=0)
     >>> layer.forward(np.array([[[10.0, 20.0], [1.0, 3.0]]]))
@@ -112,7 +125,11 @@ class GroupNorm(Normalization):
         super().__init__(gamma, beta, eps)
         self.groups = checks.count("GroupNorm", "groups", groups)
         if len(gamma) % groups:
-            raise ValueError(checks.wrong("GroupNorm", "groups", f"divide the number of channels, {len(gamma)}", groups))
+            raise ValueError(
+                checks.wrong(
+                    "GroupNorm", "groups", f"divide the number of channels, {len(gamma)}", groups
+                )
+            )
 
     @classmethod
     def init(cls, n: int, groups: int, eps: float = 1e-5, dtype: DType = np.float32) -> Self:
@@ -139,21 +156,23 @@ class GroupNorm(Normalization):
 
 
 class BatchNorm(Normalization):
-    """y = gamma · (x - μ) / √(σ² + eps) + beta, mean μ and variance σ² of each channel over the batch (and over the
-    image).
+    """y = gamma · (x - μ) / √(σ² + eps) + beta, mean μ and variance σ² of each channel over the
+    batch (and over the image).
 
     Shapes: x and y (N, C) or (N, C, H, W), or with any other axes behind C, gamma and beta (C,).
 
-    In training μ and σ² are those of the batch, of M = N H W values for each channel, and the running ones follow them:
+    In training μ and σ² are those of the batch, of M = N H W values for each channel, and the
+    running ones follow them:
 
         running = (1 - momentum) · running + momentum · batch
 
-    where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch, or with ``unbiased=False`` as σ², as
-    in Keras and the courses that grade it so. In evaluation mode μ and σ² are
-    the running ones, and samples no longer depend on each other. ``running_mean`` and ``running_var`` are kept in
-    ``buffers``.
+    where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch, or with
+    ``unbiased=False`` as σ², as in Keras and the courses that grade it so. In evaluation mode μ and
+    σ² are the running ones, and samples no longer depend on each other. ``running_mean`` and
+    ``running_var`` are kept in ``buffers``.
 
-    Backward, in training: as for LayerNorm, with means over the batch. In evaluation mode μ and s are constants and
+    Backward, in training: as for LayerNorm, with means over the batch. In evaluation mode μ and s
+    are constants and
 
         dL/dx = gamma · s · dL/dy
 
@@ -166,7 +185,8 @@ class BatchNorm(Normalization):
            [ 1.,  7.]])
     >>> layer.running_mean, layer.running_var
     (array([1.5, 0.2]), array([5.9, 1.7]))
-    >>> layer.backward(np.array([[1.0, 1.0], [1.0, 1.0]]))     # a shift of the whole batch changes nothing
+    >>> # a shift of the whole batch changes nothing
+    >>> layer.backward(np.array([[1.0, 1.0], [1.0, 1.0]]))
     array([[0., 0.],
            [0., 0.]])
     """
@@ -180,8 +200,13 @@ class BatchNorm(Normalization):
     ) -> None:
         super().__init__(gamma, beta, eps)
         self.unbiased = checks.flag("BatchNorm", "unbiased", unbiased)
-        self.momentum = checks.number("BatchNorm", "momentum", momentum, 0, 1, "be a number in 0..1")
-        self.buffers["running_mean"], self.buffers["running_var"] = np.zeros_like(gamma), np.ones_like(gamma)
+        self.momentum = checks.number(
+            "BatchNorm", "momentum", momentum, 0, 1, "be a number in 0..1"
+        )
+        self.buffers["running_mean"], self.buffers["running_var"] = (
+            np.zeros_like(gamma),
+            np.ones_like(gamma),
+        )
 
     @classmethod
     def init(
@@ -222,14 +247,28 @@ class BatchNorm(Normalization):
         du = self.scale_and_shift_back(as_lines(dout), u)
         if not self.input_gradient:
             return None
-        return from_lines(standardize_back(du, u, s, channel_means(shape[1])) if in_training else du * s, shape)
+        return from_lines(
+            standardize_back(du, u, s, channel_means(shape[1])) if in_training else du * s, shape
+        )
 
     def follow(self, mu: Array, var: Array, M: int, shape: Shape) -> None:
-        """Move the running mean and variance towards those of a batch, with M values for each channel."""
+        """Move the running mean and variance towards those of a batch, with M values for each
+        channel."""
         if M == 1:
-            raise ValueError(checks.wrong("BatchNorm", "x", "have more than one value per channel in training", shape,
-                                          "make the batch larger, or predict; if it is what is left of the "
-                                          "data at the end of an epoch, fit(..., drop_last=True) or another batch_size"))
-        if np.isfinite(var).all():               # else the batch will be refused, and leaves nothing behind
-            for running, batch in (self.running_mean, mu), (self.running_var, var * (M / (M - 1) if self.unbiased else 1)):
+            raise ValueError(
+                checks.wrong(
+                    "BatchNorm",
+                    "x",
+                    "have more than one value per channel in training",
+                    shape,
+                    "make the batch larger, or predict; if it is what is left of the "
+                    "data at the end of an epoch, fit(..., drop_last=True) or another batch_size",
+                )
+            )
+        # else the batch will be refused, and leaves nothing behind
+        if np.isfinite(var).all():
+            for running, batch in (
+                (self.running_mean, mu),
+                (self.running_var, var * (M / (M - 1) if self.unbiased else 1)),
+            ):
                 running += self.momentum * (batch - running)

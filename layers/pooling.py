@@ -21,31 +21,39 @@ class Pool(Layer):
         self.stride = self.size if stride is None else pair(who, "stride", stride)
         self.padding = pair(who, "padding", padding, least=0)
         if any(2 * p > k for p, k in zip(self.padding, self.size)):
-            raise ValueError(checks.wrong(who, "padding", f"be at most half of the window {self.size}", self.padding))
-        checks.room(who, "size", (sum(self.size),), each=200, got=size)                   # the window's places, as slices
+            raise ValueError(
+                checks.wrong(
+                    who, "padding", f"be at most half of the window {self.size}", self.padding
+                )
+            )
+        # the window's places, as slices
+        checks.room(who, "size", (sum(self.size),), each=200, got=size)
         checks.room(who, "padding", [2 * p + 1 for p in self.padding], got=padding)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape of y for x of ``shape`` (N, C, H, W); ValueError if the window is larger than the padded image."""
+        """The shape of y for x of ``shape`` (N, C, H, W); ValueError if the window is larger than
+        the padded image."""
         pads = [(p, p) for p in self.padding]
         return (*shape[:2], *places(type(self).__name__, shape, self.size, self.stride, pads))
 
 
 class MaxPool(Pool):
-    """y_ncij = the largest of the values of channel c in the KH x KW window at (i · stride, j · stride).
+    """y_ncij = the largest of the values of channel c in the KH x KW window at (i · stride, j ·
+    stride).
 
-    Shapes: x (N, C, H, W), y (N, C, OH, OW), OH = (H + 2 padding - KH) // stride + 1; what is left over at the right
-    and at the bottom is not used. The padding is -∞ and never wins; it is at most half the window, so that no window
-    lies outside.
+    Shapes: x (N, C, H, W), y (N, C, OH, OW), OH = (H + 2 padding - KH) // stride + 1; what is left
+    over at the right and at the bottom is not used. The padding is -∞ and never wins; it is at most
+    half the window, so that no window lies outside.
 
-    Backward. The maximum is its largest argument, so that one alone receives the gradient; windows that overlap add up:
+    Backward. The maximum is its largest argument, so that one alone receives the gradient; windows
+    that overlap add up:
 
         dL/dx_ncpq = Σ over the windows (i, j) that have their maximum at (p, q) of dL/dy_ncij
 
-    Of several equal maxima the first in row-major order of the window (along the first row, then the second, ...)
-    receives it all, as in PyTorch. Kept for backward: a byte for each value but the first, whether it is larger than all
-    before it, among the values of a row of the window and among the maxima of the rows.
-    Source: Saito, Deep Learning from Scratch, 7.3.
+    Of several equal maxima the first in row-major order of the window (along the first row, then
+    the second, ...) receives it all, as in PyTorch. Kept for backward: a byte for each value but
+    the first, whether it is larger than all before it, among the values of a row of the window and
+    among the maxima of the rows. Source: Saito, Deep Learning from Scratch, 7.3.
 
     >>> layer = MaxPool(2)
     >>> layer.forward(np.array([[[[1.0, 2.0, 0.0, 0.0], [4.0, 3.0, 0.0, 0.0]]]]))
@@ -68,14 +76,14 @@ class MaxPool(Pool):
 
 
 class AveragePool(Pool):
-    """y_ncij = the mean of the values of channel c in the KH x KW window at (i · stride, j · stride); zeros of the
-    padding count.
+    """y_ncij = the mean of the values of channel c in the KH x KW window at (i · stride, j ·
+    stride); zeros of the padding count.
 
-    Shapes: x (N, C, H, W), y (N, C, OH, OW), OH = (H + 2 padding - KH) // stride + 1; what is left over at the right
-    and at the bottom is not used. The padding is at most half the window.
+    Shapes: x (N, C, H, W), y (N, C, OH, OW), OH = (H + 2 padding - KH) // stride + 1; what is left
+    over at the right and at the bottom is not used. The padding is at most half the window.
 
-    Backward. Each of the KH · KW values has derivative 1 / (KH · KW): the gradient is shared out evenly, and overlaps
-    add up:
+    Backward. Each of the KH · KW values has derivative 1 / (KH · KW): the gradient is shared out
+    evenly, and overlaps add up:
 
         dL/dx_ncpq = Σ over the windows (i, j) that contain (p, q) of dL/dy_ncij / (KH · KW)
 
@@ -100,14 +108,15 @@ class AveragePool(Pool):
 
 
 class GlobalAveragePool(Layer):
-    """y_nc = the mean of channel c over the whole image: (N, C, H, W) becomes (N, C), whatever H and W are.
+    """y_nc = the mean of channel c over the whole image: (N, C, H, W) becomes (N, C), whatever H
+    and W are.
 
     Backward. Each of the H · W values has derivative 1 / (H · W), so
 
         dL/dx_ncpq = dL/dy_nc / (H · W)
 
-    In front of the loss it stands in for the Affine layers, their weights and their fixed image size.
-    Source: Lin, Chen and Yan, Network in network (2014).
+    In front of the loss it stands in for the Affine layers, their weights and their fixed image
+    size. Source: Lin, Chen and Yan, Network in network (2014).
 
     >>> layer = GlobalAveragePool()
     >>> layer.forward(np.array([[[[1.0, 2.0], [3.0, 4.0]]]]))

@@ -1,8 +1,9 @@
-"""Recurrent layers: a state h that each step of a sequence makes from the state before and the step's input.
+"""Recurrent layers: a state h that each step of a sequence makes from the state before and the
+step's input.
 
-A class with "Cell" in its name is one step; without, the same over a sequence. In every formula x is (N, D), h and c are
-(N, H), and Wx, Wh hold the gates side by side, each H columns wide. Beside the weights of PyTorch's layers, which are
-transposed, Wx = weight_ih.T and Wh = weight_hh.T.
+A class with "Cell" in its name is one step; without, the same over a sequence. In every formula x
+is (N, D), h and c are (N, H), and Wx, Wh hold the gates side by side, each H columns wide. Beside
+the weights of PyTorch's layers, which are transposed, Wx = weight_ih.T and Wh = weight_hh.T.
 """
 from typing import Any, Self
 
@@ -19,13 +20,15 @@ from ..common.types import Array, DType, Initializer, Seed, State
 
 
 class Cell(Layer):
-    """What the three cells and the three sequence layers share: Wx (D, G H), Wh (H, G H) and biases (G H,) for G gates."""
+    """What the three cells and the three sequence layers share: Wx (D, G H), Wh (H, G H) and biases
+    (G H,) for G gates."""
     gates = 1
     biases: tuple[str, ...] = ("b",)
     state_names: tuple[str, ...] = ("h",)
 
     def __init__(self, **params: Array) -> None:
-        """Raises ValueError unless the shapes are those in the class's docstring; all of one float dtype."""
+        """Raises ValueError unless the shapes are those in the class's docstring; all of one float
+        dtype."""
         who = type(self).__name__
         checks.needed(who, **params)
         super().__init__(**params)
@@ -54,7 +57,8 @@ class Cell(Layer):
         return cls(**fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype))
 
     def affine_back(self, ds: Array, dq: Array) -> tuple[Array | None, Array]:
-        """(dL/dx, dL/dh) and ``grads``, as in Affine, of x Wx + b with the gradient ds and h Wh with dq."""
+        """(dL/dx, dL/dh) and ``grads``, as in Affine, of x Wx + b with the gradient ds and h Wh
+        with dq."""
         (Wx, Wh, *_), (dWx, dWh, db, *dbh), (x, h, *_) = self.params, self.grads, self.cache
         product(x.T, ds, out=dWx)
         product(h.T, dq, out=dWh)
@@ -69,26 +73,37 @@ def fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype):
     who = cls.__name__
     checks.counts(who, n_in=n_in, n_hidden=n_hidden)
     rng = generator(who, rng)
-    draws = (initializer, n_in, "initializer"), (recurrent_initializer, n_hidden, "recurrent_initializer")
-    Wx, Wh = (np.concatenate([initializers.weights(who, draw, (n, n_hidden), rng, dtype, name) for _ in range(cls.gates)],
-                             axis=1) for draw, n, name in draws)
+    draws = (
+        (initializer, n_in, "initializer"),
+        (recurrent_initializer, n_hidden, "recurrent_initializer"),
+    )
+    Wx, Wh = (
+        np.concatenate(
+            [
+                initializers.weights(who, draw, (n, n_hidden), rng, dtype, name)
+                for _ in range(cls.gates)
+            ],
+            axis=1,
+        )
+        for draw, n, name in draws
+    )
     return {"Wx": Wx, "Wh": Wh, **{b: np.zeros(cls.gates * n_hidden, Wx.dtype) for b in cls.biases}}
 
 
 class RNNCell(Cell):
     """h' = tanh(x Wx + h Wh + b).
 
-    Shapes: x (N, D), h (N, H), Wx (D, H), Wh (H, H), b (H,). forward(x, h) returns h'; backward(dL/dh') returns
-    (dL/dx, dL/dh).
+    Shapes: x (N, D), h (N, H), Wx (D, H), Wh (H, H), b (H,). forward(x, h) returns h';
+    backward(dL/dh') returns (dL/dx, dL/dh).
 
     Backward. With s = x Wx + h Wh + b and tanh' = 1 - tanh²,
 
         dL/ds = dL/dh' · (1 - h'²)
 
-    and from there as in Affine: dL/dWx = xᵀ dL/ds, dL/dWh = hᵀ dL/ds, dL/db = Σ_n dL/ds, dL/dx = dL/ds Wxᵀ,
-    dL/dh = dL/ds Whᵀ. Over T steps dL/dh goes through T such products with tanh' and Whᵀ: it tends to vanish or
-    to explode. LSTM and GRU were made against that. Source: Elman, Finding structure in time (1990); Saito, Deep Learning
-    from Scratch 2, chapter 5.
+    and from there as in Affine: dL/dWx = xᵀ dL/ds, dL/dWh = hᵀ dL/ds, dL/db = Σ_n dL/ds, dL/dx =
+    dL/ds Wxᵀ, dL/dh = dL/ds Whᵀ. Over T steps dL/dh goes through T such products with tanh' and
+    Whᵀ: it tends to vanish or to explode. LSTM and GRU were made against that. Source: Elman,
+    Finding structure in time (1990); Saito, Deep Learning from Scratch 2, chapter 5.
 
     >>> cell = RNNCell(Wx=np.array([[1.0]]), Wh=np.array([[0.5]]), b=np.zeros(1))
     >>> cell.forward(np.array([[1.0]]), np.array([[-2.0]]))
@@ -114,16 +129,16 @@ class RNNCell(Cell):
 
 
 class LSTMCell(Cell):
-    """Long short-term memory. The state is a pair: h, the output, and c, the memory, which is only ever scaled and
-    added to.
+    """Long short-term memory. The state is a pair: h, the output, and c, the memory, which is only
+    ever scaled and added to.
 
         i, f, g, o = σ, σ, tanh, σ of the four blocks of x Wx + h Wh + b
         c' = f · c + i · g
         h' = o · tanh c'
 
-    i decides what is let in, f what is kept, o what is shown. Shapes: x (N, D), h and c (N, H), Wx (D, 4H), Wh (H, 4H),
-    b (4H,), the gates in PyTorch's order (b is PyTorch's bias_ih + bias_hh). forward(x, h, c) returns (h', c');
-    backward((dL/dh', dL/dc')) returns (dL/dx, dL/dh, dL/dc).
+    i decides what is let in, f what is kept, o what is shown. Shapes: x (N, D), h and c (N, H), Wx
+    (D, 4H), Wh (H, 4H), b (4H,), the gates in PyTorch's order (b is PyTorch's bias_ih + bias_hh).
+    forward(x, h, c) returns (h', c'); backward((dL/dh', dL/dc')) returns (dL/dx, dL/dh, dL/dc).
 
     Backward. c' is used twice, by h' and by the next step, so what comes from above adds up to
 
@@ -134,12 +149,15 @@ class LSTMCell(Cell):
         dL/ds_i = dc' · g i (1 - i)      dL/ds_g = dc' · i (1 - g²)      dL/dc = dc' · f
         dL/ds_f = dc' · c f (1 - f)      dL/ds_o = dL/dh' · tanh c' · o (1 - o)
 
-    and from the four side by side as in RNNCell. Source: Hochreiter and Schmidhuber, Long short-term memory (1997),
-    with the forget gate of Gers, Schmidhuber and Cummins (2000); Saito, Deep Learning from Scratch 2, chapter 6.
+    and from the four side by side as in RNNCell. Source: Hochreiter and Schmidhuber, Long
+    short-term memory (1997), with the forget gate of Gers, Schmidhuber and Cummins (2000); Saito,
+    Deep Learning from Scratch 2, chapter 6.
 
-    >>> cell = LSTMCell(Wx=np.zeros((1, 4)), Wh=np.zeros((1, 4)), b=np.array([0.0, 1000.0, 0.0, 1000.0]))
-    >>> h, c = cell.forward(np.ones((1, 1)), np.zeros((1, 1)), np.array([[0.5]]))     # f = 1: keeps its memory
-    >>> c, h.round(4)                                                                 # o = 1: h = tanh 0.5
+    >>> cell = LSTMCell(Wx=np.zeros((1, 4)), Wh=np.zeros((1, 4)), b=np.array([0.0, 1000.0, 0.0,
+    ...     1000.0]))
+    >>> # f = 1: keeps its memory
+    >>> h, c = cell.forward(np.ones((1, 1)), np.zeros((1, 1)), np.array([[0.5]]))
+    >>> c, h.round(4)  # o = 1: h = tanh 0.5
     (array([[0.5]]), array([[0.4621]]))
     >>> cell.backward((None, np.ones((1, 1))))[2]
     array([[1.]])
@@ -206,23 +224,27 @@ class GRUCell(Cell):
         n = tanh(x Wx_n + bx_n + r · (h Wh_n + bh_n))        with the third blocks
         h' = (1 - z) · n + z · h
 
-    r decides how much of the past the proposal sees, z how much of it stays. Shapes: x (N, D), h (N, H), Wx (D, 3H),
-    Wh (H, 3H), bx and bh (3H,), gates and formula as in PyTorch. forward(x, h) returns h'; backward(dL/dh') returns
-    (dL/dx, dL/dh).
+    r decides how much of the past the proposal sees, z how much of it stays. Shapes: x (N, D), h
+    (N, H), Wx (D, 3H), Wh (H, 3H), bx and bh (3H,), gates and formula as in PyTorch. forward(x, h)
+    returns h'; backward(dL/dh') returns (dL/dx, dL/dh).
 
-    Backward. Write q_n = h Wh_n + bh_n. Then with s_r, s_z, s_n for what σ, σ and tanh are applied to,
+    Backward. Write q_n = h Wh_n + bh_n. Then with s_r, s_z, s_n for what σ, σ and tanh are applied
+    to,
 
         dL/ds_n = dL/dh' · (1 - z) (1 - n²)      dL/ds_r = dL/ds_n · q_n r (1 - r)
         dL/ds_z = dL/dh' · (h - n) z (1 - z)     dL/dq_n = dL/ds_n · r
 
-    x Wx + bx has the gradient (dL/ds_r, dL/ds_z, dL/ds_n), h Wh + bh has (dL/ds_r, dL/ds_z, dL/dq_n), and
+    x Wx + bx has the gradient (dL/ds_r, dL/ds_z, dL/ds_n), h Wh + bh has (dL/ds_r, dL/ds_z,
+    dL/dq_n), and
 
         dL/dh = (dL/ds_r, dL/ds_z, dL/dq_n) Whᵀ + dL/dh' · z
 
-    Source: Cho et al., Learning phrase representations using RNN encoder-decoder (2014), with r after the product.
+    Source: Cho et al., Learning phrase representations using RNN encoder-decoder (2014), with r
+    after the product.
 
-    >>> cell = GRUCell(Wx=np.zeros((1, 3)), Wh=np.zeros((1, 3)), bx=np.array([0.0, 1000.0, 0.0]), bh=np.zeros(3))
-    >>> cell.forward(np.ones((1, 1)), np.array([[0.5]]))                       # z = 1: the state stays
+    >>> cell = GRUCell(Wx=np.zeros((1, 3)), Wh=np.zeros((1, 3)), bx=np.array([0.0, 1000.0, 0.0]),
+    ...     bh=np.zeros(3))
+    >>> cell.forward(np.ones((1, 1)), np.array([[0.5]]))  # z = 1: the state stays
     array([[0.5]])
     >>> cell.backward(np.ones((1, 1)))
     (array([[0.]]), array([[1.]]))
@@ -236,7 +258,10 @@ class GRUCell(Cell):
 
     def forward(self, x, h):
         Wx, Wh, bx, bh = self.params
-        (a_r, a_z, a_n), (q_r, q_z, q_n) = blocks(product(x, Wx) + bx, 3), blocks(product(h, Wh) + bh, 3)
+        (a_r, a_z, a_n), (q_r, q_z, q_n) = (
+            blocks(product(x, Wx) + bx, 3),
+            blocks(product(h, Wh) + bh, 3),
+        )
         r, z = sigmoid(a_r + q_r), sigmoid(a_z + q_z)
         n = np.tanh(a_n + r * q_n)
         self.cache = x, h, r, z, n, q_n
@@ -248,12 +273,15 @@ class GRUCell(Cell):
         ds_z = dout * (h - n) * z * (1 - z)
         ds_r = ds_n * q_n * r * (1 - r)
         dq_n = ds_n * r
-        dx, dh = self.affine_back(np.concatenate([ds_r, ds_z, ds_n], axis=1), np.concatenate([ds_r, ds_z, dq_n], axis=1))
+        dx, dh = self.affine_back(
+            np.concatenate([ds_r, ds_z, ds_n], axis=1), np.concatenate([ds_r, ds_z, dq_n], axis=1)
+        )
         return dx, dh + dout * z
 
 
 class Recurrent(Cell):
-    """A cell over a sequence, x (N, T, D) to all its h (N, T, H). RNN's docstring explains options, mask and states."""
+    """A cell over a sequence, x (N, T, D) to all its h (N, T, H). RNN's docstring explains options,
+    mask and states."""
     shapes = "x (N, T, D), mask? any, Wx (D, G), Wh (H, G) -> y (N, T, H)"
 
     def __init__(
@@ -261,7 +289,10 @@ class Recurrent(Cell):
     ) -> None:
         super().__init__(**params)
         who = type(self).__name__
-        self.stateful, self.reverse = checks.flag(who, "stateful", stateful), checks.flag(who, "reverse", reverse)
+        self.stateful, self.reverse = (
+            checks.flag(who, "stateful", stateful),
+            checks.flag(who, "reverse", reverse),
+        )
         self.initial_state = initial_state
         self.state = self.dstate = None
 
@@ -285,14 +316,18 @@ class Recurrent(Cell):
         return cls(**arrays, stateful=stateful, initial_state=initial_state, reverse=reverse)
 
     def reset_state(self) -> None:
-        """Forget the state of the last call: the next one starts from ``initial_state`` or zeros."""
+        """Forget the state of the last call: the next one starts from ``initial_state`` or
+        zeros."""
         self.state = None
 
     def forward(self, x, mask=None):
         first, x = self.first_state(len(x)), self.time_first(x)
         if mask is not None:
-            mask = self.time_first(checks.boolean(type(self).__name__, "mask", mask, x.shape[1::-1]))
-            x[~mask] = 0                 # padding may hold anything, NaN too, and 0 · NaN would be NaN
+            mask = self.time_first(
+                checks.boolean(type(self).__name__, "mask", mask, x.shape[1::-1])
+            )
+            # padding may hold anything, NaN too, and 0 · NaN would be NaN
+            x[~mask] = 0
         # For t = 1 ... T: states[t] = cell.forward(x[t], *states[t - 1])
         states, self.cache = recurrence.run(self.rule, x, first, self.params, mask)
         self.state = recurrence.single(states[:, -1].copy())
@@ -307,7 +342,9 @@ class Recurrent(Cell):
                 dout[~mask] = 0
         dlast = recurrence.stacked(self, dstate, self.cache[1].shape[1], "dstate")
         # For t = T ... 1: dx[t], *dstates[t - 1] = cell.backward(dstates[t] + dout[t])
-        dx, dfirst = recurrence.run_back(self.cache, dout, dlast, self.params, self.grads, self.input_gradient)
+        dx, dfirst = recurrence.run_back(
+            self.cache, dout, dlast, self.params, self.grads, self.input_gradient
+        )
         self.dstate = recurrence.single(dfirst)
         dx = None if dx is None else self.batch_first(dx)
         return dx if mask is None else (dx, None)
@@ -315,13 +352,25 @@ class Recurrent(Cell):
     def first_state(self, N: int) -> Array:
         if not self.stateful or self.state is None:
             return recurrence.stacked(self, self.initial_state, N, "initial_state")
-        h = self.state if len(self.state_names) == 1 or not isinstance(self.state, (tuple, list)) else self.state[0]
-        carried = len(h) if np.ndim(h) == 2 else N                  # else stacked says what a state is
+        h = (
+            self.state
+            if len(self.state_names) == 1 or not isinstance(self.state, (tuple, list))
+            else self.state[0]
+        )
+        # else stacked says what a state is
+        carried = len(h) if np.ndim(h) == 2 else N
         if carried != N:
-            raise ValueError(checks.wrong(type(self).__name__, "x", f"have the batch size of the state carried on, {carried}",
-                                          N, "reset_state() forgets that state, model.reset_states() those of "
-                                          "all layers in a model; where batches do not follow each "
-                                          "other, stateful=False"))
+            raise ValueError(
+                checks.wrong(
+                    type(self).__name__,
+                    "x",
+                    f"have the batch size of the state carried on, {carried}",
+                    N,
+                    "reset_state() forgets that state, model.reset_states() those of "
+                    "all layers in a model; where batches do not follow each "
+                    "other, stateful=False",
+                )
+            )
         return recurrence.stacked(self, self.state, N, "state")
 
     def time_first(self, x: Array) -> Array:
@@ -339,41 +388,49 @@ def set_forget_bias(layer, forget_bias):
 
 
 class RNN(Recurrent):
-    """RNNCell over a sequence: h_t = tanh(x_t Wx + h_{t-1} Wh + b) for t = 1 ... T, all of them the output.
+    """RNNCell over a sequence: h_t = tanh(x_t Wx + h_{t-1} Wh + b) for t = 1 ... T, all of them the
+    output.
 
     Shapes: x (N, T, D), y (N, T, H), Wx (D, H), Wh (H, H), b (H,); mask (N, T).
 
-    Backward through time. h_t is an output and goes into step t + 1 as well, so its gradient is the sum of both,
+    Backward through time. h_t is an output and goes into step t + 1 as well, so its gradient is the
+    sum of both,
 
         dL/dh_t = dL/dy_t + dL/ds_{t+1} Whᵀ
 
-    from the last step to the first, each by the cell's formula; dL/dWx, dL/dWh and dL/db are the sums over the steps.
+    from the last step to the first, each by the cell's formula; dL/dWx, dL/dWh and dL/db are the
+    sums over the steps.
 
     Options of RNN, LSTM and GRU, which may also be set as attributes between two calls:
 
     - ``initial_state``: h (N, H), for an LSTM the tuple (h, c); None: zeros;
-    - ``stateful``: True: go on from the last call's state until ``reset_state()``. No gradient flows back into the call
-      before: this is truncated back-propagation through time. The batch size must then stay the same;
-    - ``reverse``: True: from the last step to the first. Beside one that runs forward, a bidirectional layer.
+    - ``stateful``: True: go on from the last call's state until ``reset_state()``. No gradient
+      flows back into the call before: this is truncated back-propagation through time. The batch
+      size must then stay the same;
+    - ``reverse``: True: from the last step to the first. Beside one that runs forward, a
+      bidirectional layer.
 
-    ``state`` is the state after the last forward, ``dstate`` after backward the gradient of the first state.
+    ``state`` is the state after the last forward, ``dstate`` after backward the gradient of the
+    first state.
 
     A mask is False at padding steps, behind a short sequence say: there the state stays as it was,
-    the output is 0 and no gradient flows, whatever x holds there, so that ``state`` is the one after the last real step.
-    For one vector per sequence put ``Sum(axis=1)`` behind; ``Mean(axis=1)`` would divide by the padding, too.
+    the output is 0 and no gradient flows, whatever x holds there, so that ``state`` is the one
+    after the last real step. For one vector per sequence put ``Sum(axis=1)`` behind;
+    ``Mean(axis=1)`` would divide by the padding, too.
 
-    backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into another layer; it returns
-    dL/dx or, if forward had a mask, (dL/dx, None).
+    backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into
+    another layer; it returns dL/dx or, if forward had a mask, (dL/dx, None).
 
-    Raises ValueError for a sequence of length 0, for a mask or state of the wrong shape, and if the batch size changes
-    while stateful; TypeError for a mask that is not boolean.
+    Raises ValueError for a sequence of length 0, for a mask or state of the wrong shape, and if the
+    batch size changes while stateful; TypeError for a mask that is not boolean.
 
     >>> layer = RNN(Wx=np.array([[1.0]]), Wh=np.array([[0.5]]), b=np.zeros(1))
     >>> layer.forward(np.array([[[0.0], [1.0], [0.0]]])).round(4)
     array([[[0.    ],
             [0.7616],
             [0.3634]]])
-    >>> layer.backward(np.array([[[0.0], [0.0], [1.0]]])).round(4)      # the last output's gradient, on its way back
+    >>> # the last output's gradient, on its way back
+    >>> layer.backward(np.array([[[0.0], [0.0], [1.0]]])).round(4)
     array([[[0.0911],
             [0.1823],
             [0.8679]]])
@@ -390,14 +447,14 @@ class RNN(Recurrent):
 
 
 class LSTM(Recurrent):
-    """LSTMCell over a sequence: x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and ``dstate`` as in RNN; a
-    state is the tuple (h, c), each (N, H).
+    """LSTMCell over a sequence: x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and
+    ``dstate`` as in RNN; a state is the tuple (h, c), each (N, H).
 
     Shapes: Wx (D, 4H), Wh (H, 4H), b (4H,), the gates in the order i, f, g, o.
 
-    Backward through time. dL/dh_t is the sum of dL/dy_t and what reaches h_t through the gates of step t + 1. dL/dc_t is
-    what h_t sends back, dL/dh_t · o (1 - tanh² c_t), and dL/dc_{t+1} · f, with no matrix in between: where f is near 1 the
-    second neither vanishes nor explodes.
+    Backward through time. dL/dh_t is the sum of dL/dy_t and what reaches h_t through the gates of
+    step t + 1. dL/dc_t is what h_t sends back, dL/dh_t · o (1 - tanh² c_t), and dL/dc_{t+1} · f,
+    with no matrix in between: where f is near 1 the second neither vanishes nor explodes.
 
     >>> layer = LSTM.init(3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
@@ -429,21 +486,34 @@ class LSTM(Recurrent):
         rng, initializer, recurrent_initializer, dtype, forget_bias: as in LSTMCell.init.
         stateful, initial_state, reverse: as in RNN's docstring.
         """
-        layer = super().init(n_in, n_hidden, rng, initializer, recurrent_initializer, dtype, stateful, initial_state, reverse)
+        layer = super().init(
+            n_in,
+            n_hidden,
+            rng,
+            initializer,
+            recurrent_initializer,
+            dtype,
+            stateful,
+            initial_state,
+            reverse,
+        )
         set_forget_bias(layer, forget_bias)
         return layer
 
 
 class GRU(Recurrent):
-    """GRUCell over a sequence: x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and ``dstate`` as in RNN.
+    """GRUCell over a sequence: x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and
+    ``dstate`` as in RNN.
 
     Shapes: Wx (D, 3H), Wh (H, 3H), bx and bh (3H,), the gates in the order r, z, n.
 
-    Backward through time. dL/dh_t is the sum of dL/dy_t, what reaches h_t through the gates of step t + 1, and
-    dL/dh_{t+1} times z, with no matrix in between: where z is near 1 it neither vanishes nor explodes.
+    Backward through time. dL/dh_t is the sum of dL/dy_t, what reaches h_t through the gates of step
+    t + 1, and dL/dh_{t+1} times z, with no matrix in between: where z is near 1 it neither vanishes
+    nor explodes.
 
     >>> layer = GRU.init(3, 5, rng=0)
-    >>> y = layer.forward(np.ones((2, 7, 3)), np.arange(7) < np.array([[7], [4]]))       # the second: 4 steps long
+    >>> # the second: 4 steps long
+    >>> y = layer.forward(np.ones((2, 7, 3)), np.arange(7) < np.array([[7], [4]]))
     >>> np.array_equal(y[1, 3], layer.state[1]), np.array_equal(y[1, 4:], np.zeros((3, 5)))
     (True, True)
     """
@@ -457,18 +527,21 @@ class GRU(Recurrent):
 
 
 class Bidirectional(Layer):
-    """Two recurrent layers side by side, one from the first step to the last, one from the last to the first:
+    """Two recurrent layers side by side, one from the first step to the last, one from the last to
+    the first:
 
         y_t = [h_t of the one | h_t of the other]
 
-    so that every step knows what comes behind it, too. Shapes: x (N, T, D), y (N, T, H1 + H2), mask (N, T) as in RNN.
-    ``Bidirectional(LSTM.init(3, 5), LSTM.init(3, 5, reverse=True))``, or shorter ``Bidirectional.init(LSTM, 3, 5)``.
+    so that every step knows what comes behind it, too. Shapes: x (N, T, D), y (N, T, H1 + H2), mask
+    (N, T) as in RNN. ``Bidirectional(LSTM.init(3, 5), LSTM.init(3, 5, reverse=True))``, or shorter
+    ``Bidirectional.init(LSTM, 3, 5)``.
 
-    Backward. Each receives its columns of dL/dy; x went into both, so that dL/dx is the sum of what they send back. With a
-    mask backward returns (dL/dx, None).
-    Source: Schuster and Paliwal, Bidirectional recurrent neural networks (1997).
+    Backward. Each receives its columns of dL/dy; x went into both, so that dL/dx is the sum of what
+    they send back. With a mask backward returns (dL/dx, None). Source: Schuster and Paliwal,
+    Bidirectional recurrent neural networks (1997).
 
-    Raises TypeError for what is no recurrent layer, ValueError unless the first has reverse=False and the second True.
+    Raises TypeError for what is no recurrent layer, ValueError unless the first has reverse=False
+    and the second True.
 
     >>> layer = Bidirectional.init(GRU, 3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
@@ -482,10 +555,21 @@ class Bidirectional(Layer):
     def __init__(self, ahead: Recurrent, back: Recurrent) -> None:
         for name, layer, reverse in ("ahead", ahead, False), ("back", back, True):
             if not isinstance(layer, Recurrent):
-                raise TypeError(checks.wrong("Bidirectional", name, "be an RNN, LSTM or GRU", checks.text(layer)))
+                raise TypeError(
+                    checks.wrong(
+                        "Bidirectional", name, "be an RNN, LSTM or GRU", checks.text(layer)
+                    )
+                )
             if layer.reverse != reverse:
-                raise ValueError(checks.wrong("Bidirectional", name, f"have reverse={reverse}", f"reverse={layer.reverse}"))
-        super().__init__(**dict(zip(ahead.names, ahead.params)), **{f"{n}_reverse": p for n, p in zip(back.names, back.params)})
+                raise ValueError(
+                    checks.wrong(
+                        "Bidirectional", name, f"have reverse={reverse}", f"reverse={layer.reverse}"
+                    )
+                )
+        super().__init__(
+            **dict(zip(ahead.names, ahead.params)),
+            **{f"{n}_reverse": p for n, p in zip(back.names, back.params)},
+        )
         self.ahead, self.back = ahead, back
         self.grads[:] = *ahead.grads, *back.grads
 

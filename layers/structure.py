@@ -17,7 +17,8 @@ class Repeat(Layer):
 
         dL/dx_i = Σ over the n copies of x_i of dL/dy
 
-    so Repeat's backward is Sum's forward, and the other way round. Source: Saito, Deep Learning from Scratch 2, 1.3.4.
+    so Repeat's backward is Sum's forward, and the other way round. Source: Saito, Deep Learning
+    from Scratch 2, 1.3.4.
 
     >>> node = Repeat(3)
     >>> node.forward(np.array([[1.0, 2.0]]))
@@ -45,7 +46,8 @@ class Repeat(Layer):
 
 
 class Sum(Layer):
-    """The sum along an axis, several axes or (``axis=None``) all: (N, D) becomes (D,), or (1, D) with ``keepdims``.
+    """The sum along an axis, several axes or (``axis=None``) all: (N, D) becomes (D,), or (1, D)
+    with ``keepdims``.
 
     Backward. Every summand has derivative 1, so each receives the whole gradient, a copy:
 
@@ -70,7 +72,11 @@ class Sum(Layer):
     def forward(self, x):
         axes = checks.axes(type(self).__name__, self.axis, x)
         self.cache = x.shape, axes
-        return self.scaled(axis_sum(x, axes[0], self.keepdims) if len(axes) == 1 else x.sum(axes, keepdims=self.keepdims))
+        return self.scaled(
+            axis_sum(x, axes[0], self.keepdims)
+            if len(axes) == 1
+            else x.sum(axes, keepdims=self.keepdims)
+        )
 
     def backward(self, dout):
         shape, axes = self.cache
@@ -104,10 +110,11 @@ class Mean(Sum):
 
 
 class Last(Layer):
-    """The last step of each sequence: y_n = x_n,T, the vector that stands for all of it behind a recurrent layer.
+    """The last step of each sequence: y_n = x_n,T, the vector that stands for all of it behind a
+    recurrent layer.
 
-    Shapes: x (N, T, D), y (N, D). With a mask (N, T), False at steps that are none, the last step is the last one where it
-    is True; a sequence without any gives zeros.
+    Shapes: x (N, T, D), y (N, D). With a mask (N, T), False at steps that are none, the last step
+    is the last one where it is True; a sequence without any gives zeros.
 
     Backward. All other steps have no part in y:
 
@@ -125,7 +132,9 @@ class Last(Layer):
 
     def forward(self, x, mask=None):
         N, T, _ = x.shape
-        steps = np.ones((N, T), bool) if mask is None else checks.boolean("Last", "mask", mask, (N, T))
+        steps = (
+            np.ones((N, T), bool) if mask is None else checks.boolean("Last", "mask", mask, (N, T))
+        )
         last = np.arange(N), T - 1 - steps[:, ::-1].argmax(axis=1)
         some = steps.any(axis=1)[:, None]
         self.cache = x.shape, *last, some, mask is not None
@@ -141,7 +150,8 @@ class Last(Layer):
 class Branch(Layer):
     """One input, n outputs, each a copy of it: a value that is used at n places.
 
-    Backward. x reaches the loss through every copy, and the paths add up (None stands for a copy nobody used):
+    Backward. x reaches the loss through every copy, and the paths add up (None stands for a copy
+    nobody used):
 
         dL/dx = Σ_i dL/dy_i
 
@@ -165,8 +175,14 @@ class Branch(Layer):
     def backward(self, dout):
         shape, dtype = self.cache
         if not isinstance(dout, (tuple, list)) or len(dout) != self.n:
-            raise ValueError(checks.wrong("Branch", "dout", f"be a tuple of {self.n} gradients, one for each output",
-                                          len(dout) if isinstance(dout, (tuple, list)) else type(dout).__name__))
+            raise ValueError(
+                checks.wrong(
+                    "Branch",
+                    "dout",
+                    f"be a tuple of {self.n} gradients, one for each output",
+                    len(dout) if isinstance(dout, (tuple, list)) else type(dout).__name__,
+                )
+            )
         return sum((d for d in dout if d is not None), np.zeros(shape, dtype))
 
 
@@ -194,10 +210,11 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """The same entries in another shape, in "C" order; ``shape`` as in np.reshape, where -1 stands for what is left
-    over.
+    """The same entries in another shape, in "C" order; ``shape`` as in np.reshape, where -1 stands
+    for what is left over.
 
-    Backward: only places have changed, so the gradient takes the old ones again, dL/dx = dL/dy in the shape of x.
+    Backward: only places have changed, so the gradient takes the old ones again, dL/dx = dL/dy in
+    the shape of x.
 
     >>> node = Reshape((-1, 2, 3))
     >>> node.forward(np.zeros((5, 6))).shape
@@ -210,8 +227,15 @@ class Reshape(Layer):
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
         if isinstance(shape, (int, np.integer)):
-            raise TypeError(checks.wrong("Reshape", "shape", "be a tuple", checks.text(shape),
-                                         f"Reshape((-1, {checks.whole_text(shape)})) makes rows of that size"))
+            raise TypeError(
+                checks.wrong(
+                    "Reshape",
+                    "shape",
+                    "be a tuple",
+                    checks.text(shape),
+                    f"Reshape((-1, {checks.whole_text(shape)})) makes rows of that size",
+                )
+            )
         self.shape = tuple(checks.count("Reshape", f"shape[{i}]", n, least=-1)
                            for i, n in enumerate(checks.items("Reshape", "shape", shape, "sizes")))
         if self.shape.count(-1) > 1:
@@ -221,8 +245,14 @@ class Reshape(Layer):
         try:
             y = x.reshape(self.shape).copy()
         except ValueError:
-            raise ValueError(checks.wrong("Reshape", "x", f"have as many entries as shape {self.shape}",
-                                          f"{x.size} entries in shape {x.shape}")) from None
+            raise ValueError(
+                checks.wrong(
+                    "Reshape",
+                    "x",
+                    f"have as many entries as shape {self.shape}",
+                    f"{x.size} entries in shape {x.shape}",
+                )
+            ) from None
         self.cache = x.shape, y.shape, x.dtype
         return y
 
@@ -232,8 +262,8 @@ class Reshape(Layer):
 
 
 class Transpose(Layer):
-    """The axes in another order; ``axes`` as in np.transpose: output axis i is input axis ``axes[i]``; None reverses
-    them.
+    """The axes in another order; ``axes`` as in np.transpose: output axis i is input axis
+    ``axes[i]``; None reverses them.
 
     Backward: the inverse order brings every entry back, dL/dx = transpose(dL/dy, argsort(axes)).
 
@@ -247,14 +277,26 @@ class Transpose(Layer):
 
     def __init__(self, axes: Sequence[int] | None = None) -> None:
         super().__init__()
-        self.axes = None if axes is None else tuple(
-            checks.whole("Transpose", f"axes[{i}]", a) for i, a in enumerate(checks.items("Transpose", "axes", axes, "axes")))
+        self.axes = (
+            None
+            if axes is None
+            else tuple(
+                checks.whole("Transpose", f"axes[{i}]", a)
+                for i, a in enumerate(checks.items("Transpose", "axes", axes, "axes"))
+            )
+        )
 
     def forward(self, x):
         axes = tuple(range(x.ndim))[::-1] if self.axes is None else self.axes
         if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
-            raise ValueError(checks.wrong("Transpose", "x", f"have {len(axes)} axes, to be ordered as {axes}",
-                                          f"shape {x.shape}"))
+            raise ValueError(
+                checks.wrong(
+                    "Transpose",
+                    "x",
+                    f"have {len(axes)} axes, to be ordered as {axes}",
+                    f"shape {x.shape}",
+                )
+            )
         self.cache = x.shape, x.dtype, axes
         return x.transpose(axes).copy()
 
@@ -282,14 +324,25 @@ class Concatenate(Layer):
     def forward(self, *inputs):
         if not inputs:
             raise TypeError("Concatenate: takes at least one input, got none")
-        if isinstance(inputs[0], (list, tuple)) and any(isinstance(x, np.ndarray) for x in inputs[0]):
-            raise TypeError("Concatenate: takes its inputs one by one, as in Concatenate()(a, b), got a list of them")
+        if isinstance(inputs[0], (list, tuple)) and any(
+            isinstance(x, np.ndarray) for x in inputs[0]
+        ):
+            raise TypeError(
+                "Concatenate: takes its inputs one by one, as in Concatenate()(a, b), got a list "
+                "of them"
+            )
         inputs = [self.accept(x, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
         axis, = checks.axes("Concatenate", self.axis, inputs[0])
         pattern = tuple("D" if i == axis else n for i, n in enumerate(inputs[0].shape))
         inputs = [self.accept(x, shape=pattern, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
         y = np.concatenate(inputs, axis=axis)
-        self.cache = y.shape, y.dtype, axis, tuple(x.shape[axis] for x in inputs), tuple(x.dtype for x in inputs)
+        self.cache = (
+            y.shape,
+            y.dtype,
+            axis,
+            tuple(x.shape[axis] for x in inputs),
+            tuple(x.dtype for x in inputs),
+        )
         return y
 
     def backward(self, dout):

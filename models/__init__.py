@@ -1,6 +1,16 @@
 """Models: networks made of layers."""
 from .graph import Graph
-from .images import VGG, AlexNet, GoogLeNet, LeNet, NiN, ResNet, inception, residual, small_inception
+from .images import (
+    VGG,
+    AlexNet,
+    GoogLeNet,
+    LeNet,
+    NiN,
+    ResNet,
+    inception,
+    residual,
+    small_inception,
+)
 from .interpolant import relu_interpolant
 from .mlp import MLP, TwoLayerNet
 from .node import Input, node
@@ -20,11 +30,10 @@ from .text import (
 )
 
 __all__ = [
-    "Sequential", "Graph", "Input", "node",
-    "TwoLayerNet", "MLP", "relu_interpolant",
-    "LeNet", "AlexNet", "VGG", "NiN", "GoogLeNet", "inception", "small_inception", "ResNet", "residual",
-    "CBOW", "SkipGram", "context_windows", "nearest", "LanguageModel", "Seq2Seq", "AttentionSeq2Seq", "TransformerLM",
-    "NGram", "KneserNey", "load_pretrained",
+    "Sequential", "Graph", "Input", "node", "TwoLayerNet", "MLP", "relu_interpolant", "LeNet",
+    "AlexNet", "VGG", "NiN", "GoogLeNet", "inception", "small_inception", "ResNet", "residual",
+    "CBOW", "SkipGram", "context_windows", "nearest", "LanguageModel", "Seq2Seq",
+    "AttentionSeq2Seq", "TransformerLM", "NGram", "KneserNey", "load_pretrained",
 ]
 
 

@@ -15,31 +15,33 @@ from .passes import Backward, Forward, in_batches, predicting
 
 
 class Graph(Model):
-    """A network in which values branch and meet: inputs at one end, outputs and a loss at the other, layers between.
+    """A network in which values branch and meet: inputs at one end, outputs and a loss at the
+    other, layers between.
 
     >>> from chainrule.layers import Sin
     >>> x1, x2 = Input(), Input()
     >>> f = Graph([x1, x2], x1 * x2 + Sin()(x2))
     >>> float(f.forward(2.0, 5.0).round(4))
     9.0411
-    >>> df_dx1, df_dx2 = f.backward(1.0)          # x2, and x1 + cos x2, for two paths lead from x2 to f
+    >>> df_dx1, df_dx2 = f.backward(1.0)  # x2, and x1 + cos x2, for two paths lead from x2 to f
     >>> float(df_dx1), float(df_dx2.round(4))
     (5.0, 2.2837)
 
     - inputs, outputs, targets: a node or a list of nodes;
-    - loss: a loss layer, for one output and one target; or any scalar node made of outputs and target Inputs, so that
-      two weighted losses are ``loss_a + 0.3 * loss_b``;
+    - loss: a loss layer, for one output and one target; or any scalar node made of outputs and
+      target Inputs, so that two weighted losses are ``loss_a + 0.3 * loss_b``;
     - penalty: an L1 or L2;
     - trace: keep each node's ``value`` and ``grad``.
 
-    ``forward(x1, ..., xk)`` gives the output, a tuple if there are several; ``forward(x1, ..., xk, t, ...)`` the
-    loss. ``backward`` visits the nodes in reverse topological order. When a node's turn has come, all nodes u that
-    take its value v have been visited, and their gradients, **summed**, are its own: the chain rule over several
-    paths,
+    ``forward(x1, ..., xk)`` gives the output, a tuple if there are several; ``forward(x1, ..., xk,
+    t, ...)`` the loss. ``backward`` visits the nodes in reverse topological order. When a node's
+    turn has come, all nodes u that take its value v have been visited, and their gradients,
+    **summed**, are its own: the chain rule over several paths,
 
         dL/dv = Σ_u dL/du · ∂u/∂v
 
-    Raises ValueError for a layer object used twice, and for an Input that is not listed or leads nowhere.
+    Raises ValueError for a layer object used twice, and for an Input that is not listed or leads
+    nowhere.
     """
 
     def __init__(
@@ -51,18 +53,31 @@ class Graph(Model):
         self.several, self.trace = len(self.outputs) > 1, checks.flag("Graph", "trace", trace)
         for n in self.outputs:
             if not isinstance(n, Node):
-                raise TypeError(f"Graph: outputs are nodes, made by calling a layer on nodes, as in y = ReLU()(x), got {n!r}")
+                raise TypeError(
+                    f"Graph: outputs are nodes, made by calling a layer on nodes, as in y = "
+                    f"ReLU()(x), got {n!r}"
+                )
         end = loss
         if loss is not None and not isinstance(loss, Node):
             self.targets = self.targets or [Input("t")]
             if len(self.outputs) != 1 or len(self.targets) != 1:
-                raise ValueError("Graph: a loss layer takes one output and one target; several losses are a node, as in "
-                                 "loss=SoftmaxWithLoss()(a, t) + 0.3 * SoftmaxWithLoss()(b, t)")
+                raise ValueError(
+                    "Graph: a loss layer takes one output and one target; several losses are a "
+                    "node, as in "
+                    "loss=SoftmaxWithLoss()(a, t) + 0.3 * SoftmaxWithLoss()(b, t)"
+                )
             end = Node(loss, (self.outputs[0], self.targets[0]))
         self.nodes = ordered([*self.outputs, *([] if end is None else [end])])
         self._check_inputs()
-        super().__init__([n.layer for n in self.nodes if n.inputs and n.layer is not loss and not isinstance(n.layer, Select)],
-                         loss, penalty)
+        super().__init__(
+            [
+                n.layer
+                for n in self.nodes
+                if n.inputs and n.layer is not loss and not isinstance(n.layer, Select)
+            ],
+            loss,
+            penalty,
+        )
         self._compile(end)
 
     def _check_inputs(self):
@@ -70,24 +85,38 @@ class Graph(Model):
         for i, n in enumerate(given):
             if not isinstance(n, Input):
                 hint = "; a loss goes by its name: loss=" if hasattr(n, "forward") else ""
-                raise TypeError(f"Graph: inputs and targets are nodes made by Input(), got {n!r}{hint}")
+                raise TypeError(
+                    f"Graph: inputs and targets are nodes made by Input(), got {n!r}{hint}"
+                )
             n.name = n.name or (f"x{i + 1}" if n in self.inputs else f"t{i + 1 - len(self.inputs)}")
         reached = [n for n in self.nodes if isinstance(n, Input)]
         for n in reached:
             if n not in given:
-                raise ValueError(f"Graph: {n!r} leads to an output or the loss but is not listed; put it into inputs, or into "
-                                 "targets if only the loss needs it")
+                raise ValueError(
+                    f"Graph: {n!r} leads to an output or the loss but is not listed; put it into "
+                    f"inputs, or into "
+                    "targets if only the loss needs it"
+                )
         for n in given:
             if n not in reached:
-                raise ValueError(f"Graph: {n!r} is listed but leads to no output and no loss; connect it or take it out")
+                raise ValueError(
+                    f"Graph: {n!r} is listed but leads to no output and no loss; connect it or "
+                    f"take it out"
+                )
 
     def _compile(self, end):
-        """The graph as a program over numbered slots: (layer, slots it reads, slot it writes, slots not read again)."""
+        """The graph as a program over numbered slots: (layer, slots it reads, slot it writes, slots
+        not read again)."""
         slot = {n: i for i, n in enumerate(self.nodes)}
-        self._in, self._out, self._t = ([slot[n] for n in group] for group in (self.inputs, self.outputs, self.targets))
+        self._in, self._out, self._t = (
+            [slot[n] for n in group] for group in (self.inputs, self.outputs, self.targets)
+        )
         self._end = None if end is None else slot[end]
-        self.losses = [n.layer for n in self.nodes
-                       if len(n.inputs) == 2 and (isinstance(n.layer, Loss) or n.layer is self.loss)]
+        self.losses = [
+            n.layer
+            for n in self.nodes
+            if len(n.inputs) == 2 and (isinstance(n.layer, Loss) or n.layer is self.loss)
+        ]
         self._constants = [n.constant if isinstance(n, Constant) else None for n in self.nodes]
         needed, steps, live = set(ordered(self.outputs)), [], {*self._out, self._end, *self._t}
         last = {slot[i]: slot[n] for n in self.nodes for i in n.inputs}
@@ -96,7 +125,8 @@ class Graph(Model):
                 reads = [slot[i] for i in n.inputs]
                 over = [] if self.trace else [i for i in set(reads) - live if last[i] == slot[n]]
                 steps.append((n.layer, reads, slot[n], over, n in needed))
-        # The nodes of the loss alone come after those of the outputs, which run without them when there are no targets.
+        # The nodes of the loss alone come after those of the outputs, which run without them when
+        # there are no targets.
         self._to_outputs = [step[:4] for step in steps if step[4]]
         self._to_loss = [step[:4] for step in steps if not step[4]]
         forwards = [*self._to_outputs, *self._to_loss]
@@ -110,15 +140,28 @@ class Graph(Model):
             if leads.intersection(reads) or learns(layer):
                 leads.add(out)
         self._back = [step for step in self._back_all if step[2] in leads]
-        self._lowest = () if self.trace else [layer for layer, reads, _ in self._back
-                                              if isinstance(layer, Layer) and not leads.intersection(reads)]
+        self._lowest = (
+            ()
+            if self.trace
+            else [
+                layer
+                for layer, reads, _ in self._back
+                if isinstance(layer, Layer) and not leads.intersection(reads)
+            ]
+        )
 
     def __getstate__(self):
-        """The nodes as a flat list: what takes what by number, so that a graph may be of any length."""
+        """The nodes as a flat list: what takes what by number, so that a graph may be of any
+        length."""
         state = super().__getstate__()
         number = {n: i for i, n in enumerate(self.nodes)}
-        state["nodes"] = [(type(n), {**vars(n), "inputs": [number[i] for i in n.inputs], "value": None, "grad": None})
-                          for n in self.nodes]
+        state["nodes"] = [
+            (
+                type(n),
+                {**vars(n), "inputs": [number[i] for i in n.inputs], "value": None, "grad": None},
+            )
+            for n in self.nodes
+        ]
         for name in ("inputs", "outputs", "targets"):
             state[name] = [number[n] for n in state[name]]
         if isinstance(self.loss, Node):
@@ -154,7 +197,9 @@ class Graph(Model):
             for i, x in zip((*self._in, *self._t), arrays):
                 values[i] = x
             self._evaluate(self._to_outputs, values, weight)
-            self.output = y = tuple(values[i] for i in self._out) if self.several else values[self._out[0]]
+            self.output = y = (
+                tuple(values[i] for i in self._out) if self.several else values[self._out[0]]
+            )
             if n == k:
                 return y
             self._evaluate(self._to_loss, values, weight)
@@ -173,8 +218,8 @@ class Graph(Model):
                 n.value = value
 
     def backward(self, dout=None, input_gradient=False):
-        """Fill ``grads``, as Sequential's does; ``dout`` is a tuple for several outputs, and so is what is returned for
-        several inputs."""
+        """Fill ``grads``, as Sequential's does; ``dout`` is a tuple for several outputs, and so is
+        what is returned for several inputs."""
         with Backward(self, dout, input_gradient) as run:
             grads = [None] * len(self.nodes)
             for i, d in self._ends(dout):
@@ -191,7 +236,8 @@ class Graph(Model):
                 if len(reads) == 1:
                     grads[reads[0]] = added(grads[reads[0]], dx)
                 else:
-                    for i, d in zip(reads, dx if isinstance(dx, (tuple, list)) else (dx,)):      # a loss gives dx alone
+                    # a loss gives dx alone
+                    for i, d in zip(reads, dx if isinstance(dx, (tuple, list)) else (dx,)):
                         grads[i] = added(grads[i], d)
         if self.trace:
             for n, grad in zip(self.nodes, grads):
@@ -200,16 +246,21 @@ class Graph(Model):
         return (dx if len(dx) > 1 else dx[0]) if run.wanted else None
 
     def _ends(self, dout):
-        """(place, gradient) where backward begins: at the loss, which is 1 by itself, or at the outputs."""
+        """(place, gradient) where backward begins: at the loss, which is 1 by itself, or at the
+        outputs."""
         if self._ready == "loss":
             return [(self._end, 1.0 if dout is None else dout)]
         douts = dout if self.several else (dout,)
         if not isinstance(douts, (tuple, list)) or len(douts) != len(self._out):
-            raise ValueError(f"Graph: dout should be a tuple of {len(self._out)} gradients, one for each output, None for zero")
+            raise ValueError(
+                f"Graph: dout should be a tuple of {len(self._out)} gradients, one for each "
+                f"output, None for zero"
+            )
         return zip(self._out, douts)
 
     def predict(self, *inputs: ArrayLike, batch_size: int | None = None) -> Any:
-        """The outputs in evaluation mode, ``batch_size`` samples at a time, without a trace, as Sequential's."""
+        """The outputs in evaluation mode, ``batch_size`` samples at a time, without a trace, as
+        Sequential's."""
         with predicting(self):
             return in_batches(self, self.forward, inputs, batch_size)
 
@@ -223,20 +274,27 @@ class Graph(Model):
 
     def _refuse(self, n):
         names = ", ".join(n.name for n in self.inputs), ", ".join(n.name for n in self.targets)
-        raise TypeError(f"Graph: forward takes the inputs ({names[0]})"
-                        + f", or these and the targets ({names[1]})" * bool(names[1]) + f", got {n} arrays"
-                        + "; for a loss make it with loss=, as in Graph(x, y, loss=SoftmaxWithLoss())"
-                        * (n > len(self.inputs) and not self.targets))
+        raise TypeError(
+            f"Graph: forward takes the inputs ({names[0]})"
+            + f", or these and the targets ({names[1]})" * bool(names[1])
+            + f", got {n} arrays"
+            + "; for a loss make it with loss=, as in Graph(x, y, loss=SoftmaxWithLoss())"
+            * (n > len(self.inputs) and not self.targets)
+        )
 
 
 def number(loss):
     if np.ndim(loss):
-        raise ValueError(f"Graph: the loss should be one number, got shape {np.shape(loss)}; Mean(axis=None) makes one")
+        raise ValueError(
+            f"Graph: the loss should be one number, got shape {np.shape(loss)}; Mean(axis=None) "
+            f"makes one"
+        )
     return float(loss)
 
 
 def added(a, b):
-    """The sum of two gradients: None is zero, tuples (of a layer with several outputs) add entry by entry."""
+    """The sum of two gradients: None is zero, tuples (of a layer with several outputs) add entry by
+    entry."""
     if a is None or b is None:
         return b if a is None else a
     if isinstance(a, tuple):

@@ -18,7 +18,11 @@ def perceptron(who, sizes, activation, rng):
         raise TypeError(checks.wrong(who, "sizes", "be a list such as [784, 10]", repr(sizes)))
     sizes = [checks.count(who, f"sizes[{i}]", n) for i, n in enumerate(sizes)]
     if len(sizes) < 2:
-        raise ValueError(checks.wrong(who, "sizes", "name at least the inputs and the outputs, such as [784, 10]", sizes))
+        raise ValueError(
+            checks.wrong(
+                who, "sizes", "name at least the inputs and the outputs, such as [784, 10]", sizes
+            )
+        )
     rng = generator(who, rng)
     initializer = initializers.xavier if activation in (Sigmoid, Tanh) else initializers.he
     layers = []
@@ -30,7 +34,8 @@ def perceptron(who, sizes, activation, rng):
 class TwoLayerNet(Sequential):
     """Affine, activation, Affine, softmax with loss: the first network of every course.
 
-    Shapes: x (N, input_size), scores (N, output_size). Source: Saito, Deep Learning from Scratch 2, 1.4.
+    Shapes: x (N, input_size), scores (N, output_size). Source: Saito, Deep Learning from Scratch 2,
+    1.4.
 
     >>> model = TwoLayerNet(2, 10, 3, rng=0)
     >>> [p.shape for p in model.params]
@@ -42,18 +47,23 @@ class TwoLayerNet(Sequential):
         activation: Callable[[], Computes] = Sigmoid, penalty: Penalty | None = None,
         rng: Seed = None,
     ) -> None:
-        checks.counts("TwoLayerNet", input_size=input_size, hidden_size=hidden_size, output_size=output_size)
-        super().__init__(*perceptron("TwoLayerNet", (input_size, hidden_size, output_size), activation, rng),
-                         loss=SoftmaxWithLoss(), penalty=penalty)
+        checks.counts(
+            "TwoLayerNet", input_size=input_size, hidden_size=hidden_size, output_size=output_size
+        )
+        super().__init__(
+            *perceptron("TwoLayerNet", (input_size, hidden_size, output_size), activation, rng),
+            loss=SoftmaxWithLoss(),
+            penalty=penalty,
+        )
 
 
 class MLP(Sequential):
-    """A multi-layer perceptron: affine layers of the given sizes with an activation between them, softmax with loss
-    on top.
+    """A multi-layer perceptron: affine layers of the given sizes with an activation between them,
+    softmax with loss on top.
 
-    ``sizes`` = [784, 256, 10] has 784 inputs, 256 hidden units and 10 classes. Images (N, C, H, W) may come as they
-    are: a Flatten stands in front. Weights are drawn by He et al. (2015) for ReLU and its kin, by Glorot and Bengio
-    (2010) for Sigmoid and Tanh.
+    ``sizes`` = [784, 256, 10] has 784 inputs, 256 hidden units and 10 classes. Images (N, C, H, W)
+    may come as they are: a Flatten stands in front. Weights are drawn by He et al. (2015) for ReLU
+    and its kin, by Glorot and Bengio (2010) for Sigmoid and Tanh.
 
     >>> MLP([64, 32, 10], rng=0)
     MLP(
@@ -68,4 +78,6 @@ class MLP(Sequential):
     def __init__(
         self, sizes: Sequence[int], activation: Callable[[], Computes] = ReLU, rng: Seed = None
     ) -> None:
-        super().__init__(Flatten(), *perceptron("MLP", sizes, activation, rng), loss=SoftmaxWithLoss())
+        super().__init__(
+            Flatten(), *perceptron("MLP", sizes, activation, rng), loss=SoftmaxWithLoss()
+        )

@@ -1,4 +1,5 @@
-"""What every network of layers has in common: paired lists, loss and penalty, copies, files, pictures."""
+"""What every network of layers has in common: paired lists, loss and penalty, copies, files,
+pictures."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Model(Layer):
-    """A network of layers that is itself a layer. A subclass says how values run through it: ``forward`` and
-    ``backward`` as in sequential.py, each within a Pass.
+    """A network of layers that is itself a layer. A subclass says how values run through it:
+    ``forward`` and ``backward`` as in sequential.py, each within a Pass.
 
-    - ``forward(x)`` returns the output, ``forward(x, t)`` the loss, a float, with the penalty in it;
-      ``forward(x, t, weight=w)`` weighs the rows in it: see ``Loss``;
+    - ``forward(x)`` returns the output, ``forward(x, t)`` the loss, a float, with the penalty in
+      it; ``forward(x, t, weight=w)`` weighs the rows in it: see ``Loss``;
     - ``backward()`` after ``forward(x, t)`` fills ``grads``;
     - ``predict(x)`` returns the output in evaluation mode and leaves no trace;
     - ``params``, ``grads``: the lists over all layers, an array that layers share listed once.
@@ -48,8 +49,10 @@ class Model(Layer):
         self._parameters = Parameters(self.layers)
         self.params, self.grads = self._parameters.params, self._parameters.grads
         self.names = tuple(self._parameters.names)
-        self.output = None        # of the last forward, so that metrics need no second one
-        self._forward_only = not all(hasattr(layer, "backward") and hasattr(layer, "grads") for layer in self.layers)
+        self.output = None  # of the last forward, so that metrics need no second one
+        self._forward_only = not all(
+            hasattr(layer, "backward") and hasattr(layer, "grads") for layer in self.layers
+        )
         self._ready = None        # what backward may follow: "output" or "loss"
         self._own_threads = any(p.size >= threads.SMALL or p.ndim > 2 for p in self.params)
         keep_freed_memory()
@@ -57,11 +60,23 @@ class Model(Layer):
     def _check_part(self, name, part, example, *methods):
         """TypeError unless the loss or the penalty is None or an object with one of the methods."""
         if isinstance(part, type):
-            raise TypeError(checks.wrong(type(self).__name__, name, f"be an object, as in {name}={part.__name__}(...)",
-                                         f"the class {part.__name__}"))
+            raise TypeError(
+                checks.wrong(
+                    type(self).__name__,
+                    name,
+                    f"be an object, as in {name}={part.__name__}(...)",
+                    f"the class {part.__name__}",
+                )
+            )
         if part is not None and not any(hasattr(part, method) for method in methods):
-            raise TypeError(checks.wrong(type(self).__name__, name, f"be None or an object, as in {name}={example}",
-                                         repr(part)))
+            raise TypeError(
+                checks.wrong(
+                    type(self).__name__,
+                    name,
+                    f"be None or an object, as in {name}={example}",
+                    repr(part),
+                )
+            )
 
     @property
     def training(self) -> bool:
@@ -123,13 +138,15 @@ class Model(Layer):
         return self.layers
 
     def summary(self, *inputs: ArrayLike) -> Summary:
-        """A table, text and HTML: output shape, parameters, cached bytes and multiply-adds per layer, for one forward
-        of these inputs (with the targets after them, the loss too). The model stays as it is."""
+        """A table, text and HTML: output shape, parameters, cached bytes and multiply-adds per
+        layer, for one forward of these inputs (with the targets after them, the loss too). The
+        model stays as it is."""
         from .summary import summary
         return summary(self, *inputs)
 
     def draw(self, ax: Axes | None = None, values: bool = False, x: Inputs | None = None) -> Axes:
-        """A picture on Axes; ``x`` adds shapes, ``values`` a traced Graph's values and gradients. See ``plotting.draw``."""
+        """A picture on Axes; ``x`` adds shapes, ``values`` a traced Graph's values and gradients.
+        See ``plotting.draw``."""
         from ..plotting import drawing
         return drawing.draw(self, ax, values, x)
 
@@ -142,25 +159,35 @@ class Model(Layer):
         from ..plotting import drawing
         return drawing.for_notebook(self, "svg")
 
-    def _repr_png_(self):                 # JupyterLab shows no SVG in a notebook that it does not trust
+    # JupyterLab shows no SVG in a notebook that it does not trust
+    def _repr_png_(self):
         from ..plotting import drawing
         return drawing.for_notebook(self, "png")
 
     def save(self, path: PathLike) -> None:
-        """Write parameters and buffers to a safetensors file: arrays as ``"3.W"`` (layer 3's W), ``"3.params.0"`` for
-        a class that names none, ``"3.running_mean"`` for a buffer; beside them, as text, a random generator's state, the
-        layers' classes and options such as the number of heads. OSError if ``path`` cannot be written, TypeError for a
-        buffer that is not an array, number or generator, RuntimeError if parameters or layers were replaced."""
+        """Write parameters and buffers to a safetensors file: arrays as ``"3.W"`` (layer 3's W),
+        ``"3.params.0"`` for a class that names none, ``"3.running_mean"`` for a buffer; beside
+        them, as text, a random generator's state, the layers' classes and options such as the
+        number of heads. OSError if ``path`` cannot be written, TypeError for a buffer that is not
+        an array, number or generator, RuntimeError if parameters or layers were replaced."""
         saving.save(self, path)
 
     def load(self, path: PathLike) -> None:
-        """Read what ``save`` wrote into this model's own arrays. ValueError, with nothing changed, if that is not a whole
-        file of ``save`` or if the layers' classes (by name), options, or names and shapes of arrays differ."""
+        """Read what ``save`` wrote into this model's own arrays. ValueError, with nothing changed,
+        if that is not a whole file of ``save`` or if the layers' classes (by name), options, or
+        names and shapes of arrays differ."""
         saving.load(self, path)
 
     def __getstate__(self):
-        """What ``copy`` and ``pickle`` keep: no caches, and which arrays of different layers are one, seen by memory."""
-        return {**super().__getstate__(), "output": None, "_ready": None, "_parameters": None, "_shared": shared_arrays(self)}
+        """What ``copy`` and ``pickle`` keep: no caches, and which arrays of different layers are
+        one, seen by memory."""
+        return {
+            **super().__getstate__(),
+            "output": None,
+            "_ready": None,
+            "_parameters": None,
+            "_shared": shared_arrays(self),
+        }
 
     def __setstate__(self, state):
         shared = state.pop("_shared")
@@ -168,7 +195,9 @@ class Model(Layer):
         tie(self, shared)
 
     def __repr__(self):
-        inner = "".join(f"  {i}: {layer!r}".replace("\n", "\n  ") + "\n" for i, layer in enumerate(self.layers))
+        inner = "".join(
+            f"  {i}: {layer!r}".replace("\n", "\n  ") + "\n" for i, layer in enumerate(self.layers)
+        )
         ends = "".join(f"  {name}: {getattr(self, name)!r}\n" for name in ("loss", "penalty")
                        if getattr(self, name) is not None)
         return f"{type(self).__name__}(\n{inner}{ends})"

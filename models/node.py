@@ -10,10 +10,12 @@ from ..layers import Add, Divide, MatMul, Multiply, Power, Subtract
 
 
 class Node:
-    """A place in a graph: a layer, and the nodes whose values it takes. Calling a layer on nodes makes one.
+    """A place in a graph: a layer, and the nodes whose values it takes. Calling a layer on nodes
+    makes one.
 
-    ``+ - * / **``, ``@`` and unary minus make nodes too, with numbers or arrays on either side; ``node[i]`` selects
-    one of several outputs. A node is made after the nodes it takes, so a cycle cannot be built.
+    ``+ - * / **``, ``@`` and unary minus make nodes too, with numbers or arrays on either side;
+    ``node[i]`` selects one of several outputs. A node is made after the nodes it takes, so a cycle
+    cannot be built.
 
     In a Graph made with ``trace=True``, ``value`` and ``grad`` hold what last passed here.
 
@@ -28,12 +30,20 @@ class Node:
     def __init__(self, layer: Any, inputs: Sequence[Node]) -> None:
         for n in inputs:
             if not isinstance(n, Node):
-                raise TypeError(checks.wrong(type(layer).__name__, "its inputs and targets", "be nodes", checks.text(n),
-                                             'Input("t") makes one'))
+                raise TypeError(
+                    checks.wrong(
+                        type(layer).__name__,
+                        "its inputs and targets",
+                        "be nodes",
+                        checks.text(n),
+                        'Input("t") makes one',
+                    )
+                )
         self.layer, self.inputs = layer, inputs
 
     def connect(self, layer: Computes, *nodes: Any) -> Node:
-        """The node that ``layer(*nodes)`` stands for; a number or an array among the nodes becomes a constant."""
+        """The node that ``layer(*nodes)`` stands for; a number or an array among the nodes becomes
+        a constant."""
         return Node(layer, tuple(n if isinstance(n, Node) else Constant(n) for n in nodes))
 
     def __add__(self, other):
@@ -67,7 +77,11 @@ class Node:
         return self.connect(MatMul(), other, self)
 
     def __pow__(self, other):
-        return self.connect(Power(), self, other) if isinstance(other, Node) else self.connect(Power(other), self)
+        return (
+            self.connect(Power(), self, other)
+            if isinstance(other, Node)
+            else self.connect(Power(other), self)
+        )
 
     def __rpow__(self, other):
         return self.connect(Power(), other, self)
@@ -79,18 +93,30 @@ class Node:
         return Node(Select(checks.count("node[i]", "i", i, least=0)), (self,))
 
     def __iter__(self):
-        raise TypeError("a node does not know how many outputs its layer has; select them one by one: node[0], node[1]")
+        raise TypeError(
+            "a node does not know how many outputs its layer has; select them one by one: node[0], "
+            "node[1]"
+        )
 
     def __repr__(self):
         return f"Node({self.layer!r})"
 
 
 class Input(Node):
-    """A node whose value is an argument of the graph's ``forward``. The name is for messages and drawings."""
+    """A node whose value is an argument of the graph's ``forward``. The name is for messages and
+    drawings."""
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and not isinstance(name, str):
-            raise TypeError(checks.wrong("Input", "name", "be a str or None", repr(name), "an Input takes arrays of any shape"))
+            raise TypeError(
+                checks.wrong(
+                    "Input",
+                    "name",
+                    "be a str or None",
+                    repr(name),
+                    "an Input takes arrays of any shape",
+                )
+            )
         super().__init__(None, ())
         self.name = name
 
@@ -104,22 +130,33 @@ class Constant(Node):
     def __init__(self, value: ArrayLike) -> None:
         super().__init__(None, ())
         if checks.as_array(value).dtype.kind not in "fiub":
-            raise TypeError(checks.wrong("node", "a constant", "be a number or an array of numbers", checks.text(value)))
-        self.constant = checks.number("node", "a constant", int(value)) if isinstance(value, int) else value
+            raise TypeError(
+                checks.wrong(
+                    "node", "a constant", "be a number or an array of numbers", checks.text(value)
+                )
+            )
+        self.constant = (
+            checks.number("node", "a constant", int(value)) if isinstance(value, int) else value
+        )
 
     def __repr__(self):
         return f"Constant({self.constant!r})"
 
 
 class Select:
-    """The layer behind ``node[i]``: one of the several outputs of a layer. Backward: None, which is zero, for the others."""
+    """The layer behind ``node[i]``: one of the several outputs of a layer. Backward: None, which is
+    zero, for the others."""
 
     def __init__(self, index):
         self.index, self.params, self.grads = index, [], []
 
     def forward(self, outputs):
         if not isinstance(outputs, tuple) or len(outputs) <= self.index:
-            got = f"{len(outputs)} outputs" if isinstance(outputs, tuple) else "one output, which is no tuple"
+            got = (
+                f"{len(outputs)} outputs"
+                if isinstance(outputs, tuple)
+                else "one output, which is no tuple"
+            )
             raise ValueError(f"node[{self.index}]: the layer has {got}")
         self.n = len(outputs)
         return outputs[self.index]
@@ -132,9 +169,12 @@ class Select:
 
 
 def node(layer: Computes, *nodes: Any) -> Node:
-    """The node of a layer without the base class: ``node(MyLayer(W), x)`` is what ``Affine(W, b)(x)`` is for ours."""
+    """The node of a layer without the base class: ``node(MyLayer(W), x)`` is what ``Affine(W,
+    b)(x)`` is for ours."""
     if not hasattr(layer, "forward") or isinstance(layer, type):
-        raise TypeError(checks.wrong("node", "layer", "be an object with forward", checks.text(layer)))
+        raise TypeError(
+            checks.wrong("node", "layer", "be an object with forward", checks.text(layer))
+        )
     first = next((n for n in nodes if isinstance(n, Node)), None)
     if first is None:
         raise TypeError(checks.wrong("node", "nodes", "hold a node, such as Input('x')",

@@ -1,4 +1,5 @@
-"""What surrounds the loops of forward and backward: order of calls, BLAS's threads, short errors."""
+"""What surrounds the loops of forward and backward: order of calls, BLAS's threads, short
+errors."""
 import contextlib
 from types import TracebackType
 
@@ -65,9 +66,11 @@ class Backward(Pass):
             raise RuntimeError(f"{type(model).__name__}: backward was called before forward; call "
                                "forward(x, t) first (predict keeps nothing for backward)")
         if dout is None and model._ready == "output":
-            raise RuntimeError(f"{type(model).__name__}: backward() follows forward(x, t), which gives "
-                               "a loss; after forward(x) say what the output's gradient is: "
-                               "backward(dout)")
+            raise RuntimeError(
+                f"{type(model).__name__}: backward() follows forward(x, t), which gives "
+                "a loss; after forward(x) say what the output's gradient is: "
+                "backward(dout)"
+            )
         if input_gradient is not False:
             who = f"{type(model).__name__}.backward"
             input_gradient = checks.flag(who, "input_gradient", input_gradient)

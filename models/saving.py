@@ -165,8 +165,8 @@ def fitting(who, name, p, saved):
 
 
 def state_of(who, name, layer, theirs):
-    """The state that a recurrent layer carried on when the file was written, taken out of ``theirs``;
-    None if there was none. ValueError unless it fits the layer."""
+    """The state that a recurrent layer carried on when the file was written, taken out of
+    ``theirs``; None if there was none. ValueError unless it fits the layer."""
     n, H = len(layer.state_names), len(layer.params[1])
     parts = [theirs.pop(f"{name}.{i}") for i in range(n) if f"{name}.{i}" in theirs]
     if not parts:

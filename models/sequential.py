@@ -17,16 +17,18 @@ class Sequential(Model):
 
         dL/dx = (((dL/dy J_n) J_{n-1}) ... ) J_1
 
-    a row vector times one Jacobian at a time, the last layer's first. Layer i's backward(dout) returns dout J_i, without
-    making J_i.
+    a row vector times one Jacobian at a time, the last layer's first. Layer i's backward(dout)
+    returns dout J_i, without making J_i.
 
-    Sequential(*layers, loss=None, penalty=None); loss is a loss layer, penalty an L1 or L2. Any object with forward,
-    backward, params and grads will do as a layer, a Sequential too. One training step, in full:
+    Sequential(*layers, loss=None, penalty=None); loss is a loss layer, penalty an L1 or L2. Any
+    object with forward, backward, params and grads will do as a layer, a Sequential too. One
+    training step, in full:
 
     >>> import numpy as np
     >>> from chainrule.layers import Affine, ReLU, SoftmaxWithLoss
     >>> from chainrule.optimizers import SGD
-    >>> model = Sequential(Affine.init(4, 8, rng=0), ReLU(), Affine.init(8, 3, rng=1), loss=SoftmaxWithLoss())
+    >>> model = Sequential(Affine.init(4, 8, rng=0), ReLU(), Affine.init(8, 3, rng=1),
+    ...     loss=SoftmaxWithLoss())
     >>> model
     Sequential(
       0: Affine(W (4, 8), b (8,))
@@ -44,7 +46,8 @@ class Sequential(Model):
     >>> model.predict(x).shape
     (5, 3)
 
-    Raises TypeError for what is no layer and for a loss among them, ValueError for one layer used twice.
+    Raises TypeError for what is no layer and for a loss among them, ValueError for one layer used
+    twice.
     """
 
     def __init__(
@@ -53,16 +56,26 @@ class Sequential(Model):
         who = type(self).__name__
         for i, layer in enumerate(layers):
             if isinstance(layer, (list, tuple)):
-                raise TypeError(f"{who}: takes its layers one by one, got a {type(layer).__name__} of them; {who}(*layers)")
+                raise TypeError(
+                    f"{who}: takes its layers one by one, got a {type(layer).__name__} of them; "
+                    f"{who}(*layers)"
+                )
             if isinstance(layer, Loss):
-                raise TypeError(f"{who}: layer {i} is a loss, which takes targets too; it goes by its name: loss={layer!r}")
+                raise TypeError(
+                    f"{who}: layer {i} is a loss, which takes targets too; it goes by its name: "
+                    f"loss={layer!r}"
+                )
         super().__init__(layers, loss, penalty)
         self.find_lowest()
 
     def find_lowest(self) -> None:
         # Nobody reads a gradient from below the first layer that learns.
         self._first = first_that_learns(self.layers)
-        self._lowest = [layer for layer in self.layers[self._first:self._first + 1] if isinstance(layer, Layer)]
+        self._lowest = [
+            layer
+            for layer in self.layers[self._first : self._first + 1]
+            if isinstance(layer, Layer)
+        ]
 
     def forward(self, x, t=None, *, weight=None):
         """The output of x or, with targets t, the loss: a float, penalty included; ``weight``: how
@@ -74,10 +87,11 @@ class Sequential(Model):
             return x if t is None else self.loss_of(x, t, weight)
 
     def backward(self, dout=None, input_gradient=False):
-        """Fill ``grads``: after ``forward(x, t)`` with the loss's gradients, after ``forward(x)`` with those of Σ
-        dout · y. The penalty's are added.
+        """Fill ``grads``: after ``forward(x, t)`` with the loss's gradients, after ``forward(x)``
+        with those of Σ dout · y. The penalty's are added.
 
-        Returns dL/dx if ``dout`` is given or ``input_gradient`` is true, else None (and does not compute it).
+        Returns dL/dx if ``dout`` is given or ``input_gradient`` is true, else None (and does not
+        compute it).
         """
         with Backward(self, dout, input_gradient) as run:
             dout = self.output_gradient(dout)
@@ -86,8 +100,9 @@ class Sequential(Model):
         return dout if run.wanted else None
 
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> Any:
-        """The output in evaluation mode, ``batch_size`` samples at a time, without a trace: caches are empty
-        afterwards, flags, running statistics and generators as they were, also when it fails."""
+        """The output in evaluation mode, ``batch_size`` samples at a time, without a trace: caches
+        are empty afterwards, flags, running statistics and generators as they were, also when it
+        fails."""
         with predicting(self):
             return in_batches(self, self.forward, (x,), batch_size)
 

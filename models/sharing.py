@@ -9,7 +9,8 @@ from .freezing import Arrays, holders
 
 
 def relation(p, q):
-    """How array q stands to array p: ``"same"`` memory, its ``"transposed"`` view, ``"overlap"``, or None.
+    """How array q stands to array p: ``"same"`` memory, its ``"transposed"`` view, ``"overlap"``,
+    or None.
 
     >>> W = np.ones((2, 3))
     >>> relation(W, W), relation(W, W.T), relation(W, W[:1]), relation(W, W.copy())
@@ -30,9 +31,10 @@ def relation(p, q):
 class Parameters:
     """``params``, ``grads`` and ``names`` over ``layers``, paired.
 
-    Two layers share a weight by holding the same whole array, or its transpose; memory decides, never equal values. A
-    shared array is listed once, as its first holder has it, and its gradient is an array of its own: the sum over the
-    holders, for each use contributes its share to dL/dW. ``gather()`` forms these sums after a backward.
+    Two layers share a weight by holding the same whole array, or its transpose; memory decides,
+    never equal values. A shared array is listed once, as its first holder has it, and its gradient
+    is an array of its own: the sum over the holders, for each use contributes its share to dL/dW.
+    ``gather()`` forms these sums after a backward.
     """
 
     def __init__(self, layers):
@@ -41,17 +43,26 @@ class Parameters:
         gradients = []         # per listed array: its holders' gradients, in the listed orientation
         for i, layer in enumerate(layers):
             names = list(getattr(layer, "names", None) or ())
-            names += [f"params.{j}" for j in range(len(names), len(layer.params))]       # of those appended later, too
+            # of those appended later, too
+            names += [f"params.{j}" for j in range(len(names), len(layer.params))]
             grads = getattr(layer, "grads", None)
             grads = [np.zeros_like(p) for p in layer.params] if grads is None else grads
             for kind in ("params", "grads") if layer.params and hasattr(layer, "grads") else ():
-                self.held.append((i, layer, kind, getattr(layer, kind), tuple(getattr(layer, kind))))
+                self.held.append(
+                    (i, layer, kind, getattr(layer, kind), tuple(getattr(layer, kind)))
+                )
             for name, p, g in zip(names, layer.params, grads):
                 name = f"{i}.{name}"
-                k, how = next(((k, how) for k, q in enumerate(self.params) if (how := relation(q, p))), (None, None))
+                k, how = next(
+                    ((k, how) for k, q in enumerate(self.params) if (how := relation(q, p))),
+                    (None, None),
+                )
                 if how == "overlap":
-                    raise ValueError(f"the parameters {self.names[k]} and {name} overlap in part of their memory; share the "
-                                     "whole array or its transpose, or give each layer a copy")
+                    raise ValueError(
+                        f"the parameters {self.names[k]} and {name} overlap in part of their "
+                        f"memory; share the "
+                        "whole array or its transpose, or give each layer a copy"
+                    )
                 if how:
                     gradients[k].append(g if how == "same" else g.T)
                 else:
@@ -62,7 +73,10 @@ class Parameters:
                        for p, h in zip(self.params, gradients)]
         self.shared = [(own, h) for own, h in zip(self.grads, gradients) if len(h) > 1]
         self.params.holders = self.grads.holders = holders(self.params, layers)
-        self.layers, self.listed = tuple(layers), {"params": tuple(self.params), "grads": tuple(self.grads)}
+        self.layers, self.listed = (
+            tuple(layers),
+            {"params": tuple(self.params), "grads": tuple(self.grads)},
+        )
         self.named = dict(zip(self.names, self.params))
 
     def gather(self):
@@ -73,30 +87,42 @@ class Parameters:
                 own += g
 
     def check(self, model, kinds=("params", "grads")):
-        """RuntimeError if the layers of ``model`` are others by now, or if a layer or somebody who has the model's lists
-        replaced an array in them instead of writing into it, so that the two do not agree."""
+        """RuntimeError if the layers of ``model`` are others by now, or if a layer or somebody who
+        has the model's lists replaced an array in them instead of writing into it, so that the two
+        do not agree."""
         who = type(model).__name__
         if len(model.layers) != len(self.layers) or not all(map(is_, model.layers, self.layers)):
-            raise RuntimeError(f"{who}: its layers are not those that it was made of, and its params are still theirs; make a "
-                               "new model of the layers you want, which may be the old ones")
+            raise RuntimeError(
+                f"{who}: its layers are not those that it was made of, and its params are still "
+                f"theirs; make a "
+                "new model of the layers you want, which may be the old ones"
+            )
         for kind in kinds:
             arrays, known = getattr(model, kind), self.listed[kind]
             if len(arrays) == len(known) and all(map(is_, arrays, known)):
                 continue
             for j, a in enumerate(arrays):
                 if not any(a is there for there in known):
-                    raise RuntimeError(f"{who}: {kind}[{j}] was replaced by an array that no layer knows of; write into the one "
-                                       f"that was there: {kind}[{j}][...] = value")
+                    raise RuntimeError(
+                        f"{who}: {kind}[{j}] was replaced by an array that no layer knows of; "
+                        f"write into the one "
+                        f"that was there: {kind}[{j}][...] = value"
+                    )
         for i, layer, kind, then, arrays in self.held:
             now = getattr(layer, kind)
-            if kind in kinds and (now is not then or len(now) != len(arrays) or not all(map(is_, now, arrays))):
+            if kind in kinds and (
+                now is not then or len(now) != len(arrays) or not all(map(is_, now, arrays))
+            ):
                 raise RuntimeError(
-                    f"layer {i} ({type(layer).__name__}) replaced its {kind} list or an array in it, so the model's own list "
-                    f"no longer shows the truth; write into the array: self.{kind}[i][...] = value")
+                    f"layer {i} ({type(layer).__name__}) replaced its {kind} list or an array in "
+                    f"it, so the model's own list "
+                    f"no longer shows the truth; write into the array: self.{kind}[i][...] = value"
+                )
 
 
 def shared_arrays(model):
-    """(k, first, how) for each array k, counted over all layers, that shares the memory of an earlier one."""
+    """(k, first, how) for each array k, counted over all layers, that shares the memory of an
+    earlier one."""
     arrays, known, shared = [], {}, []
     for params, j in every_array(model):
         p, k = params[j], len(arrays)
@@ -120,7 +146,12 @@ def tie(model, shared):
 
 def every_array(model):
     """(the list, the place in it) of each parameter of each layer."""
-    return [(layer.params, j) for layer in walk(model) if not is_model(layer) for j in range(len(getattr(layer, "params", ())))]
+    return [
+        (layer.params, j)
+        for layer in walk(model)
+        if not is_model(layer)
+        for j in range(len(getattr(layer, "params", ())))
+    ]
 
 
 def relist(model):
@@ -135,41 +166,77 @@ def relist(model):
 
 
 def checked(layers):
-    """The layers as a list, each one an object that keeps the contract, none of them there twice."""
+    """The layers as a list, each one an object that keeps the contract, none of them there
+    twice."""
     layers = list(layers)
     seen = {}
     for i, layer in enumerate(layers):
         who = f"layer {i} ({type(layer).__name__})"
-        missing = [name for name in ("forward", "backward", "params", "grads") if not hasattr(layer, name)]
+        missing = [
+            name for name in ("forward", "backward", "params", "grads") if not hasattr(layer, name)
+        ]
         if "forward" not in missing and "params" not in missing and not isinstance(layer, type):
-            missing = []                     # the first pages of the books: enough to predict, see ``trainable``
+            # the first pages of the books: enough to predict, see ``trainable``
+            missing = []
         if isinstance(layer, type):
-            raise TypeError(f"layer {i} is the class {layer.__name__}; a model takes objects: {layer.__name__}(...)")
+            raise TypeError(
+                f"layer {i} is the class {layer.__name__}; a model takes objects: "
+                f"{layer.__name__}(...)"
+            )
         if missing:
-            raise TypeError(f"{who} has no {', '.join(missing)}; a layer has forward, backward, params and grads"
-                            + ("; call super().__init__() in its __init__" if missing == ["params", "grads"] else ""))
+            raise TypeError(
+                f"{who} has no {', '.join(missing)}; a layer has forward, backward, params and "
+                f"grads"
+                + (
+                    "; call super().__init__() in its __init__"
+                    if missing == ["params", "grads"]
+                    else ""
+                )
+            )
         if getattr(layer, "penalty", None) is not None:
-            raise ValueError(f"{who} has a penalty of its own, which would be lost inside another model; give the penalty to "
-                             "the outer one")
+            raise ValueError(
+                f"{who} has a penalty of its own, which would be lost inside another model; give "
+                f"the penalty to "
+                "the outer one"
+            )
         if not hasattr(layer, "grads"):
             continue
         if len(layer.params) != len(layer.grads):
-            raise ValueError(f"{who} has {len(layer.params)} params but {len(layer.grads)} grads; the lists are paired")
+            raise ValueError(
+                f"{who} has {len(layer.params)} params but {len(layer.grads)} grads; the lists are "
+                f"paired"
+            )
         for j, (p, g) in enumerate(zip(layer.params, layer.grads)):
-            if not isinstance(p, np.ndarray) or not isinstance(g, np.ndarray) or (p.shape, p.dtype) != (g.shape, g.dtype):
-                raise ValueError(checks.wrong(who, f"grads[{j}]", f"be an array like params[{j}], which is {described(p)}",
-                                              described(g), "np.zeros_like(p) makes one"))
+            if (
+                not isinstance(p, np.ndarray)
+                or not isinstance(g, np.ndarray)
+                or (p.shape, p.dtype) != (g.shape, g.dtype)
+            ):
+                raise ValueError(
+                    checks.wrong(
+                        who,
+                        f"grads[{j}]",
+                        f"be an array like params[{j}], which is {described(p)}",
+                        described(g),
+                        "np.zeros_like(p) makes one",
+                    )
+                )
         for inner in placed(layer):
             if id(inner) in seen:
-                raise ValueError(f"one {type(inner).__name__} object stands at two places, in layers {seen[id(inner)]} "
-                                 f"and {i}; its second forward would overwrite the cache of the first. To share weights, "
-                                 "make two layers that hold the same arrays: Affine(W, b) and Affine(W, b)")
+                raise ValueError(
+                    f"one {type(inner).__name__} object stands at two places, in layers "
+                    f"{seen[id(inner)]} "
+                    f"and {i}; its second forward would overwrite the cache of the first. To share "
+                    f"weights, "
+                    "make two layers that hold the same arrays: Affine(W, b) and Affine(W, b)"
+                )
             seen[id(inner)] = i
     return layers
 
 
 def placed(layer):
-    """The layer and, for a model, every layer inside it. What a layer of a user's own refers to may stand elsewhere, too."""
+    """The layer and, for a model, every layer inside it. What a layer of a user's own refers to may
+    stand elsewhere, too."""
     yield layer
     for inner in getattr(layer, "layers", ()):
         yield from placed(inner)
@@ -180,8 +247,11 @@ def trainable(layers):
     for i, layer in enumerate(layers):
         missing = [name for name in ("backward", "grads") if not hasattr(layer, name)]
         if missing:
-            raise TypeError(f"layer {i} ({type(layer).__name__}) has no {' and no '.join(missing)}; with forward and params "
-                            "alone a model predicts, to train it each layer needs backward and grads")
+            raise TypeError(
+                f"layer {i} ({type(layer).__name__}) has no {' and no '.join(missing)}; with "
+                f"forward and params "
+                "alone a model predicts, to train it each layer needs backward and grads"
+            )
 
 
 def described(a):

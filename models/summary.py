@@ -11,25 +11,27 @@ from ..common import checks
 from ..common.layer import walk
 from ..common.printing import printable
 
-Observation = namedtuple("Observation", "inputs output layer")      # shapes, and the layer's twin after the run
+# shapes, and the layer's twin after the run
+Observation = namedtuple("Observation", "inputs output layer")
 Row = namedtuple("Row", "index layer output parameters cached multiply_adds")
 
 
 class Summary:
-    """The table that ``model.summary(x)`` gives: text when printed, HTML in a notebook, numbers in ``rows`` and the
-    totals.
+    """The table that ``model.summary(x)`` gives: text when printed, HTML in a notebook, numbers in
+    ``rows`` and the totals.
 
     One row per layer; those of a model that stands inside as layer 3 are numbered 3.0, 3.1, ...:
 
     - output: the shape, for the batch that was given;
     - parameters: how many numbers it learns; an array that two layers share counts in the first;
-    - cached: bytes that it keeps from forward to backward; memory that was counted in a layer above, such as an input
-      which is that layer's cached output, and parameters do not count again;
-    - multiply_adds: multiplications with their additions of one forward over the batch, in products of matrices and in
-      convolutions; everything else, of far lower order, counts as 0.
+    - cached: bytes that it keeps from forward to backward; memory that was counted in a layer
+      above, such as an input which is that layer's cached output, and parameters do not count
+      again;
+    - multiply_adds: multiplications with their additions of one forward over the batch, in products
+      of matrices and in convolutions; everything else, of far lower order, counts as 0.
 
-    A dash stands for what is not known: a layer did not run, or is of a class of your own, which may say its number
-    in a method ``multiply_adds(*input_shapes, output_shape)``.
+    A dash stands for what is not known: a layer did not run, or is of a class of your own, which
+    may say its number in a method ``multiply_adds(*input_shapes, output_shape)``.
 
     >>> from chainrule.models import MLP
     >>> MLP([64, 32, 10], rng=0).summary(np.zeros((5, 64), np.float32))
@@ -47,7 +49,9 @@ class Summary:
 
     def __init__(self, title, rows):
         self.title, self.rows = title, rows
-        self.parameters, self.cached, self.multiply_adds = (sum(n or 0 for n in column) for column in self.columns())
+        self.parameters, self.cached, self.multiply_adds = (
+            sum(n or 0 for n in column) for column in self.columns()
+        )
 
     def columns(self):
         return list(zip(*self.rows))[3:]
@@ -56,13 +60,31 @@ class Summary:
         """The table as text, its first row the headings, its last the totals."""
         yield "", "layer", "output", "parameters", "cached bytes", "multiply-adds"
         for index, layer, output, *numbers in self.rows:
-            yield index, layer, "-" if output is None else str(output), *("-" if n is None else f"{n:,}" for n in numbers)
-        yield "total", "", "", *(f"{'≥ ' * (None in column)}{sum(n or 0 for n in column):,}" for column in self.columns())
+            yield (
+                index,
+                layer,
+                "-" if output is None else str(output),
+                *("-" if n is None else f"{n:,}" for n in numbers),
+            )
+        yield (
+            "total",
+            "",
+            "",
+            *(
+                f"{'≥ ' * (None in column)}{sum(n or 0 for n in column):,}"
+                for column in self.columns()
+            ),
+        )
 
     def __repr__(self):
         cells = list(self.cells())
         widths = [max(len(row[i]) for row in cells) for i in range(6)]
-        lines = ["  ".join(f"{c:<{w}}" if i < 3 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths))) for row in cells]
+        lines = [
+            "  ".join(
+                f"{c:<{w}}" if i < 3 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths))
+            )
+            for row in cells
+        ]
         rule = "-" * len(lines[0])
         return printable("\n".join([self.title, "", lines[0], rule, *lines[1:-1], rule, lines[-1]]))
 
@@ -70,22 +92,32 @@ class Summary:
         head, *body, total = self.cells()
 
         def line(cells, tag):
-            return "<tr>" + "".join(f'<{tag} style="text-align: {"left" if i < 3 else "right"}">{escape(c)}</{tag}>'
-                                    for i, c in enumerate(cells)) + "</tr>"
+            return (
+                "<tr>"
+                + "".join(
+                    f'<{tag} style="text-align: {"left" if i < 3 else "right"}">{escape(c)}</{tag}>'
+                    for i, c in enumerate(cells)
+                )
+                + "</tr>"
+            )
 
         rows = [line(head, "th"), *(line(row, "td") for row in body), line(total, "th")]
         return f"<table><caption>{escape(self.title)}</caption>{''.join(rows)}</table>"
 
 
 def summary(model, *inputs):
-    """A Summary of the model: one forward of ``inputs``, in training mode, on a copy, so that the model stays as it
-    is. With the targets behind the inputs the loss is in the table too."""
+    """A Summary of the model: one forward of ``inputs``, in training mode, on a copy, so that the
+    model stays as it is. With the targets behind the inputs the loss is in the table too."""
     if not inputs:
-        raise TypeError(f"{type(model).__name__}: summary takes an input, as in summary(x), for shapes and bytes depend on it; "
-                        "got none")
+        raise TypeError(
+            f"{type(model).__name__}: summary takes an input, as in summary(x), for shapes and "
+            f"bytes depend on it; "
+            "got none"
+        )
     seen = observe(model, inputs, training=True)
     every = list(numbered(model))
-    counted = {id(owner(p)) for _, layer in every for p in layer.params}         # memory that no cache adds to
+    # memory that no cache adds to
+    counted = {id(owner(p)) for _, layer in every for p in layer.params}
     rows, listed = [], []
     for index, layer in every:
         new = [p for p in layer.params if not any(np.shares_memory(p, q) for q in listed)]
@@ -94,7 +126,8 @@ def summary(model, *inputs):
         if ran:
             cost = multiply_adds(layer, *ran.inputs, output=ran.output)
             rows.append(Row(index, name, ran.output, count, cached(ran.layer, counted), cost))
-        elif layer.params:                            # others belong to the loss, and no targets were given
+        # others belong to the loss, and no targets were given
+        elif layer.params:
             rows.append(Row(index, name, None, count, None, None))
     return Summary(f"{type(model).__name__} on {', '.join(str(np.shape(x)) for x in inputs)}", rows)
 
@@ -111,13 +144,14 @@ def numbered(model, prefix=""):
 
 
 def observe(model, inputs, training=False):
-    """Run a copy of the model; {id of each layer that ran: Observation}. The copy holds the same parameters, which a
-    forward does not change, and everything else anew: flags, caches, statistics and generators of the model stay as
-    they were."""
+    """Run a copy of the model; {id of each layer that ran: Observation}. The copy holds the same
+    parameters, which a forward does not change, and everything else anew: flags, caches, statistics
+    and generators of the model stay as they were."""
     originals = list(everything(model))
     memo = {id(a): a for layer in originals for a in (*layer.params, *layer.grads)}
     for layer in originals:
-        for n in getattr(layer, "nodes", ()):          # in order, so that a long chain needs no deep recursion
+        # in order, so that a long chain needs no deep recursion
+        for n in getattr(layer, "nodes", ()):
             copy.deepcopy(n, memo)
     twin = copy.deepcopy(model, memo)
     twin.training = training
@@ -125,7 +159,12 @@ def observe(model, inputs, training=False):
     for layer, double in zip(originals, everything(twin)):
         if hasattr(double, "__dict__"):
             watch(double, seen, id(layer))
-    twin.forward(*(checks.as_array(x).copy() if isinstance(x, (np.ndarray, list, tuple)) else x for x in inputs))
+    twin.forward(
+        *(
+            checks.as_array(x).copy() if isinstance(x, (np.ndarray, list, tuple)) else x
+            for x in inputs
+        )
+    )
     return seen
 
 
@@ -161,10 +200,12 @@ def owner(a):
 
 
 def cached(layer, counted):
-    """The bytes that the caches of a layer, and of those that it holds, keep alive, except for memory counted before; None
-    if there is no cache."""
+    """The bytes that the caches of a layer, and of those that it holds, keep alive, except for
+    memory counted before; None if there is no cache."""
     caches = [inner.cache for inner in walk(layer) if hasattr(inner, "cache")]
-    arrays = [a for cache in caches for a in (cache if isinstance(cache, (tuple, list)) else (cache,))]
+    arrays = [
+        a for cache in caches for a in (cache if isinstance(cache, (tuple, list)) else (cache,))
+    ]
     total = 0
     for a in (owner(a) for a in arrays if isinstance(a, np.ndarray)):
         if id(a) not in counted:
@@ -173,26 +214,35 @@ def cached(layer, counted):
     return total if caches else None
 
 
-# By the class that has the forward: the number, given the layer and the shapes of its output and inputs.
+# By the class that has the forward: the number, given the layer and the shapes of its output and
+# inputs.
 FORMULAS = {
     "Affine": lambda layer, y, x: math.prod(y) * x[-1],
     "MatMul": lambda layer, y, a, b=None: math.prod(y) * a[-1],
-    **dict.fromkeys(("Convolution", "Convolution1D"), lambda layer, y, x: math.prod(y) * layer.params[0][0].size),
+    **dict.fromkeys(
+        ("Convolution", "Convolution1D"), lambda layer, y, x: math.prod(y) * layer.params[0][0].size
+    ),
     "TransposedConvolution": lambda layer, y, x: math.prod(x) * layer.params[0][0].size,
     **dict.fromkeys(("Embedding", "PositionalEncoding"), lambda layer, y, x: 0),
-    **dict.fromkeys(("RNNCell", "LSTMCell", "GRUCell"),
-                    lambda layer, y, x, *state: x[0] * sum(W.size for W in layer.params[:2])),
+    **dict.fromkeys(
+        ("RNNCell", "LSTMCell", "GRUCell"),
+        lambda layer, y, x, *state: x[0] * sum(W.size for W in layer.params[:2]),
+    ),
     "Recurrent": lambda layer, y, x, mask=None: x[0] * x[1] * sum(W.size for W in layer.params[:2]),
-    "Bidirectional": lambda layer, y, x, mask=None: x[0] * x[1] * sum(W.size for W in layer.params if W.ndim > 1),
+    "Bidirectional": lambda layer, y, x, mask=None: (
+        x[0] * x[1] * sum(W.size for W in layer.params if W.ndim > 1)
+    ),
     "Attention": lambda layer, y, q, k, v, mask=None: math.prod(q[:2]) * k[1] * (q[2] + v[2]),
     "MultiHeadAttention": lambda layer, y, q, k=None, mask=None: (
-        2 * math.prod(q) * (q[2] + (k or q)[1]) + 2 * math.prod(k or q) * q[2]),
+        2 * math.prod(q) * (q[2] + (k or q)[1]) + 2 * math.prod(k or q) * q[2]
+    ),
     "EmbeddingDot": lambda layer, y, h, ids: math.prod(y) * h[-1],
 }
 
 
 def multiply_adds(layer, *inputs, output):
-    """How many a forward takes, given the shapes; None if that is not known of the layer's class."""
+    """How many a forward takes, given the shapes; None if that is not known of the layer's
+    class."""
     if hasattr(layer, "multiply_adds"):
         return layer.multiply_adds(*inputs, output)
     home = next((c for c in type(layer).__mro__ if "forward" in vars(c)), object)

@@ -12,7 +12,8 @@ from .optimizer import AT_LEAST_0, FRACTION, POSITIVE, Optimizer
 class AdaGrad(Optimizer):
     """A rate that falls with all gradients so far: h <- h + g², W <- W - lr g / (√h + eps).
 
-    A parameter that is rarely used (the vector of a rare word) keeps a large rate. All rates only ever fall.
+    A parameter that is rarely used (the vector of a rare word) keeps a large rate. All rates only
+    ever fall.
 
     Duchi, Hazan and Singer 2011, Adaptive Subgradient Methods for Online Learning.
 
@@ -36,8 +37,8 @@ class AdaGrad(Optimizer):
 class RMSProp(Optimizer):
     """AdaGrad that forgets: h <- decay h + (1 - decay) g², W <- W - lr g / (√h + eps).
 
-    h is a running mean of g², so that rates can rise again. It starts at zero, which makes the first steps
-    long: the very first is lr / √(1 - decay), by default ten times lr.
+    h is a running mean of g², so that rates can rise again. It starts at zero, which makes the
+    first steps long: the very first is lr / √(1 - decay), by default ten times lr.
 
     With ``centered=True`` the variance of g stands in the place of its square:
 
@@ -45,8 +46,8 @@ class RMSProp(Optimizer):
 
     so that steps are long where gradients agree, and short where they only change their sign.
 
-    Tieleman and Hinton 2012, Neural Networks for Machine Learning, lecture 6.5; centered: Graves 2013, Generating
-    Sequences With Recurrent Neural Networks.
+    Tieleman and Hinton 2012, Neural Networks for Machine Learning, lecture 6.5; centered: Graves
+    2013, Generating Sequences With Recurrent Neural Networks.
 
     >>> W, dW = np.array([1.0, 1.0]), np.array([0.001, 100.0])
     >>> RMSProp(lr=0.01).update([W], [dW])
@@ -54,7 +55,9 @@ class RMSProp(Optimizer):
     array([0.9, 0.9])
     """
 
-    def __init__(self, lr: Rate = 0.01, decay: float = 0.99, eps: float = 1e-8, centered: bool = False) -> None:
+    def __init__(
+        self, lr: Rate = 0.01, decay: float = 0.99, eps: float = 1e-8, centered: bool = False
+    ) -> None:
         super().__init__(lr)
         self.decay = self._number("decay", decay, **FRACTION)
         self.eps = self._number("eps", eps, **POSITIVE)
@@ -70,7 +73,8 @@ class RMSProp(Optimizer):
         if self.centered:
             m *= self.decay
             m += (1 - self.decay) * g
-            h = np.maximum(h - m * m, 0)                    # rounding may leave a little less than 0
+            # rounding may leave a little less than 0
+            h = np.maximum(h - m * m, 0)
         p -= lr * g / (np.sqrt(h) + self.eps)
 
 
@@ -82,8 +86,8 @@ class AdaDelta(Optimizer):
         E[Δ²] <- rho E[Δ²] + (1 - rho) Δ²
         W <- W - lr Δ
 
-    E stands for a running mean that starts at zero; the state is ``Eg2`` and ``Ed2``. From √eps, by default a
-    thousandth, the first steps grow slowly. The paper has no lr, which is 1.
+    E stands for a running mean that starts at zero; the state is ``Eg2`` and ``Ed2``. From √eps, by
+    default a thousandth, the first steps grow slowly. The paper has no lr, which is 1.
 
     Zeiler 2012, ADADELTA: An Adaptive Learning Rate Method.
 
@@ -115,16 +119,17 @@ class Adam(Optimizer):
         v <- beta2 v + (1 - beta2) g²          v̂ = v / (1 - beta2^t)
         W <- W - lr m̂ / (√v̂ + eps)
 
-    t being the number of the step, from 1: ``self.step`` in the code, where W is p. m and v are running means of g and g²
-    that start at zero: after t steps the weights of all gradients so far sum to 1 - beta^t, and m̂ and v̂ are divided by
-    that. A step is seldom longer than lr, whatever the scale of the gradients. (For a gradient that says which of its rows
-    are not zero, an Embedding's, m and v are kept in another form: common/engine/lazy.py.)
+    t being the number of the step, from 1: ``self.step`` in the code, where W is p. m and v are
+    running means of g and g² that start at zero: after t steps the weights of all gradients so far
+    sum to 1 - beta^t, and m̂ and v̂ are divided by that. A step is seldom longer than lr, whatever
+    the scale of the gradients. (For a gradient that says which of its rows are not zero, an
+    Embedding's, m and v are kept in another form: common/engine/lazy.py.)
 
-    With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), stands in the place of v in v̂: a rare large
-    gradient is not forgotten.
+    With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), stands in the place of v in
+    v̂: a rare large gradient is not forgotten.
 
-    Kingma and Ba 2015, Adam: A Method for Stochastic Optimization; amsgrad: Reddi, Kale and Kumar 2018, On the
-    Convergence of Adam and Beyond.
+    Kingma and Ba 2015, Adam: A Method for Stochastic Optimization; amsgrad: Reddi, Kale and Kumar
+    2018, On the Convergence of Adam and Beyond.
 
     >>> W, dW = np.array([1.0, 1.0]), np.array([0.001, -100.0])
     >>> Adam(lr=0.1).update([W], [dW])
@@ -133,7 +138,12 @@ class Adam(Optimizer):
     """
 
     def __init__(
-        self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, amsgrad: bool = False
+        self,
+        lr: Rate = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        amsgrad: bool = False,
     ) -> None:
         super().__init__(lr)
         self.beta1 = self._number("beta1", beta1, **FRACTION)
@@ -147,7 +157,8 @@ class Adam(Optimizer):
 
     @property
     def lazy(self) -> Any:
-        return None if self.amsgrad else lazy               # v_max is no decayed sum, as lazy.py needs it
+        # v_max is no decayed sum, as lazy.py needs it
+        return None if self.amsgrad else lazy
 
     def rule(self, lr, p, g, m, v, v_max=None):
         m *= self.beta1
@@ -164,8 +175,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: W <- (1 - lr weight_decay) W - lr m̂ / (√v̂ + eps).
 
-    The gradient of a penalty λ/2 ΣW² would be divided by √v̂ with the rest, so that weights with large
-    gradients hardly decay. Here every parameter, biases too, decays at the same rate.
+    The gradient of a penalty λ/2 ΣW² would be divided by √v̂ with the rest, so that weights with
+    large gradients hardly decay. Here every parameter, biases too, decays at the same rate.
 
     Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization.
 
@@ -201,10 +212,11 @@ class AdaMax(Optimizer):
         u <- max(beta2 u, |g| + eps)
         W <- W - lr / (1 - beta1^t) · m / u
 
-    u starts at zero and needs no correction. Of all means (E[|g|^p])^(1/p), Adam's has p = 2, and this one p = ∞.
+    u starts at zero and needs no correction. Of all means (E[|g|^p])^(1/p), Adam's has p = 2, and
+    this one p = ∞.
 
-    Kingma and Ba 2015, Adam: A Method for Stochastic Optimization, section 7.1; eps, which keeps u from being 0, is
-    PyTorch's.
+    Kingma and Ba 2015, Adam: A Method for Stochastic Optimization, section 7.1; eps, which keeps u
+    from being 0, is PyTorch's.
 
     >>> W, dW = np.array([1.0, 1.0]), np.array([0.001, -100.0])
     >>> AdaMax(lr=0.1).update([W], [dW])
@@ -213,7 +225,9 @@ class AdaMax(Optimizer):
     """
     names = ("m", "u")
 
-    def __init__(self, lr: Rate = 2e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> None:
+    def __init__(
+        self, lr: Rate = 2e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+    ) -> None:
         super().__init__(lr)
         self.beta1 = self._number("beta1", beta1, **FRACTION)
         self.beta2 = self._number("beta2", beta2, **FRACTION)

@@ -1,4 +1,5 @@
-"""What all optimizers share: the step number, the learning rate, state kept by position, and the checks."""
+"""What all optimizers share: the step number, the learning rate, state kept by position, and the
+checks."""
 import math
 from collections.abc import Mapping
 from operator import is_
@@ -12,8 +13,13 @@ from ..common.types import Array, ArrayLike, Arrays, Rate
 
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
 AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}
-LONG = 10_000           # entries from which BLAS uses its threads for a sum of squares; NumPy's einsum never does
-FRACTION = {"low": 0.0, "high": math.nextafter(1.0, 0.0), "expected": "be a number of at least 0 and below 1"}
+# entries from which BLAS uses its threads for a sum of squares; NumPy's einsum never does
+LONG = 10_000
+FRACTION = {
+    "low": 0.0,
+    "high": math.nextafter(1.0, 0.0),
+    "expected": "be a number of at least 0 and below 1",
+}
 
 
 class Whole:
@@ -36,11 +42,13 @@ def rows_of(g):
 class Optimizer:
     """An object whose ``update(params, grads)`` moves the parameters one step downhill.
 
-    - ``lr``: the learning rate, a positive number or a function of the step number (0 at the first update);
+    - ``lr``: the learning rate, a positive number or a function of the step number (0 at the first
+      update);
     - ``step``: the number of updates made so far;
     - ``state``, ``load_state``: all that the rule remembers, as named arrays, for checkpoints.
 
-    A rule of your own names the arrays it keeps for each parameter, zeros at first, and states its formula:
+    A rule of your own names the arrays it keeps for each parameter, zeros at first, and states its
+    formula:
 
     >>> class SignedMomentum(Optimizer):
     ...     '''m <- 0.5 m + g, W <- W - lr sign(m).'''
@@ -58,43 +66,56 @@ class Optimizer:
     {'step': array(1), 'm.0': array([ 0.3, -4. ])}
     """
     names: Any = ()                 # of the state arrays that the rule keeps for each parameter
-    skips_zeros: Any = False        # True: where g is 0 the rule changes nothing, so rows of zeros may be left out
-    lazy: Any = None                # else a module such as common.engine.lazy: how the rule works on gradients with rows
+    # True: where g is 0 the rule changes nothing, so rows of zeros may be left out
+    skips_zeros: Any = False
+    # else a module such as common.engine.lazy: how the rule works on gradients with rows
+    lazy: Any = None
     decay: Any = None               # of a rule with ``lazy``: decay(lr, p), what comes before
 
     def __init__(self, lr: Rate) -> None:
         self.lr = lr if callable(lr) else self._number("lr", lr, **POSITIVE)
         self.step = 0
-        self._state: list[tuple[Array, ...]] = []       # for each parameter a tuple of arrays of its shape, in the order of names
+        # for each parameter a tuple of arrays of its shape, in the order of names
+        self._state: list[tuple[Array, ...]] = []
         self._frozen: list[int] = []            # the numbers of the parameters that learn nothing
-        self._held: Any = None                          # the arrays of the first update: all params, then all grads
-        self._lazily: set[int] = set()                  # the numbers of the parameters whose state is kept as ``lazy`` does
-        self._keys: Any = None                          # of the dicts of the first update, if dicts they were
-        self._flat: Any = None                          # the gradients to look through for NaN, as vectors, the short
+        # the arrays of the first update: all params, then all grads
+        self._held: Any = None
+        # the numbers of the parameters whose state is kept as ``lazy`` does
+        self._lazily: set[int] = set()
+        # of the dicts of the first update, if dicts they were
+        self._keys: Any = None
+        # the gradients to look through for NaN, as vectors, the short
+        self._flat: Any = None
         self._long: Any = None                          # and the long ones
         self._rowwise: Any = None                       # those that name their rows
-        self._by_rows: Any = None                       # (param, grad, *state) where the gradient names its rows; what drifts
-        self._pieces: Any = None                        # views of params, grads and state; None: to be cut at the next update
+        # (param, grad, *state) where the gradient names its rows; what drifts
+        self._by_rows: Any = None
+        # views of params, grads and state; None: to be cut at the next update
+        self._pieces: Any = None
 
     def rule(self, lr: float, p: Array, g: Array, *state: Array) -> None:
-        """Change ``p`` and the ``state`` arrays in place, given the gradient ``g``, all of one shape.
+        """Change ``p`` and the ``state`` arrays in place, given the gradient ``g``, all of one
+        shape.
 
-        ``lr`` is a float and ``self.step`` already counts this update. The rule is called on one piece of a
-        parameter at a time, so it must work element by element.
+        ``lr`` is a float and ``self.step`` already counts this update. The rule is called on one
+        piece of a parameter at a time, so it must work element by element.
         """
         raise NotImplementedError(f"{type(self).__name__}: rule is still to be written; "
                                   "write rule(self, lr, p, g, *state)")
 
     def update(self, params: Arrays, grads: Arrays) -> None:
-        """Make one step: change the arrays of ``params`` in place, leave those of ``grads`` as they are.
+        """Make one step: change the arrays of ``params`` in place, leave those of ``grads`` as they
+        are.
 
-        - ``params``, ``grads``: lists of float arrays, ``grads[i]`` of the shape and dtype of ``params[i]``; or two
-          dicts with the same keys, by which the state is then named (``m.W1``). State belongs to the parameters:
-          every update takes the same arrays in the same order. Gradients may be new arrays each time.
+        - ``params``, ``grads``: lists of float arrays, ``grads[i]`` of the shape and dtype of
+          ``params[i]``; or two dicts with the same keys, by which the state is then named
+          (``m.W1``). State belongs to the parameters: every update takes the same arrays in the
+          same order. Gradients may be new arrays each time.
 
-        Raises ValueError or TypeError for lists that do not pair, for an array listed twice, a read-only parameter or
-        a negative or infinite learning rate, FloatingPointError for a gradient that is NaN or infinite, and, if the
-        rule keeps a state, RuntimeError for other parameters than at the first update. Nothing is changed then.
+        Raises ValueError or TypeError for lists that do not pair, for an array listed twice, a
+        read-only parameter or a negative or infinite learning rate, FloatingPointError for a
+        gradient that is NaN or infinite, and, if the rule keeps a state, RuntimeError for other
+        parameters than at the first update. Nothing is changed then.
         """
         frozen = getattr(params, "frozen", [])       # of a model: the places of what learns nothing
         if not isinstance(params, list) or not isinstance(grads, list):
@@ -103,8 +124,13 @@ class Optimizer:
         if type(lr) is not float or not 0 <= lr < math.inf:
             lr = self._number(f"lr at step {self.step}", lr, **AT_LEAST_0)
         arrays = [*params, *grads]
-        if (self._pieces is None or len(arrays) != len(self._held) or not all(map(is_, arrays, self._held))
-                or frozen != self._frozen or not all(p.flags.writeable for p in params)):
+        if (
+            self._pieces is None
+            or len(arrays) != len(self._held)
+            or not all(map(is_, arrays, self._held))
+            or frozen != self._frozen
+            or not all(p.flags.writeable for p in params)
+        ):
             self._bind(params, grads, frozen)
         taken = [rows_of(g) for g in self._rowwise]          # dense, but 0 outside of these rows
         with np.errstate(over="ignore", invalid="ignore"):
@@ -125,15 +151,18 @@ class Optimizer:
 
     @property
     def state(self) -> dict[str, Array]:
-        """Copies of all that the next step depends on, under the paper's names: ``{"step": ..., "m.0": ..., "v.0": ...}``;
-        of an Embedding's weights Adam also gives ``"kept.m.0"`` and ``"kept.r.0"``, the form in which it keeps these.
+        """Copies of all that the next step depends on, under the paper's names: ``{"step": ...,
+        "m.0": ..., "v.0": ...}``; of an Embedding's weights Adam also gives ``"kept.m.0"`` and
+        ``"kept.r.0"``, the form in which it keeps these.
 
-        A training that is to go on another day writes ``model.save("model.safetensors")`` and ``np.savez("optimizer.npz",
-        **optimizer.state)``, and begins then with ``model.load`` and ``optimizer.load_state(np.load("optimizer.npz"))``.
+        A training that is to go on another day writes ``model.save("model.safetensors")`` and
+        ``np.savez("optimizer.npz", **optimizer.state)``, and begins then with ``model.load`` and
+        ``optimizer.load_state(np.load("optimizer.npz"))``.
         """
         arrays: dict[str, Array] = {}
         for i, (key, kept) in enumerate(zip(self._keys or range(len(self._state)), self._state)):
-            if i in self._lazily:           # what is kept as well, so that who goes on from it does so to the last bit
+            # what is kept as well, so that who goes on from it does so to the last bit
+            if i in self._lazily:
                 arrays |= {f"kept.{name}.{key}": a.copy() for name, a in zip(self.lazy.NAMES, kept)}
                 kept = self.lazy.shown(self, *kept)
             arrays |= {f"{name}.{key}": a.copy() for name, a in zip(self.names, kept)}
@@ -142,45 +171,91 @@ class Optimizer:
     def load_state(self, state: Mapping[Any, ArrayLike]) -> None:
         """Go on from a ``state`` taken earlier, bit for bit as if there had been no break.
 
-        Raises ValueError or TypeError, and keeps what was there, unless names, shapes and dtypes fit. Before
-        the first update there is nothing to compare shapes with: that update makes this check.
+        Raises ValueError or TypeError, and keeps what was there, unless names, shapes and dtypes
+        fit. Before the first update there is nothing to compare shapes with: that update makes this
+        check.
         """
         who, names, given = type(self).__name__, self.names, state
         if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
-            raise TypeError(checks.wrong(who, "state", "be a dict of named arrays, as optimizer.state is", checks.text(state)))
+            raise TypeError(
+                checks.wrong(
+                    who,
+                    "state",
+                    "be a dict of named arrays, as optimizer.state is",
+                    checks.text(state),
+                )
+            )
         state = {key: a for key, a in given.items() if not (self.lazy and key.startswith("kept."))}
         step = checks.count(who, "state['step']", checks.as_array(state.get("step"))[()], least=0)
         keys = [key.partition(".")[2] for key in state if names and key.startswith(f"{names[0]}.")]
         by_key = bool(keys) and not all(key.isdecimal() for key in keys)
-        count = len(keys) if by_key else max((sum(key.startswith(f"{name}.") for key in state) for name in names), default=0)
+        count = (
+            len(keys)
+            if by_key
+            else max(
+                (sum(key.startswith(f"{name}.") for key in state) for name in names), default=0
+            )
+        )
         keys = keys if by_key else list(range(count))
         wanted = {"step", *(f"{name}.{i}" for name in names for i in (keys or range(step > 0)))}
-        wrong = [f"no {key}" for key in sorted(wanted - state.keys())] + sorted(state.keys() - wanted)
+        wrong = [f"no {key}" for key in sorted(wanted - state.keys())] + sorted(
+            state.keys() - wanted
+        )
         if wrong:
-            expected = f"hold step and {', '.join(names)} of each parameter" if names else "hold step alone"
+            expected = (
+                f"hold step and {', '.join(names)} of each parameter"
+                if names
+                else "hold step alone"
+            )
             raise ValueError(checks.wrong(who, "state", expected, ", ".join(wrong[:4])))
-        loaded = [tuple(np.array(checks.as_array(state[f"{name}.{i}"])) for name in names) for i in keys]
+        loaded = [
+            tuple(np.array(checks.as_array(state[f"{name}.{i}"])) for name in names) for i in keys
+        ]
         if self._held is not None:
             n = len(self._held) // 2
             self._check(self._held[:n], self._held[n:], loaded)
-        lazily = {i for i, key in enumerate(keys) if self.lazy and f"kept.{self.lazy.NAMES[0]}.{key}" in given}
+        lazily = {
+            i
+            for i, key in enumerate(keys)
+            if self.lazy and f"kept.{self.lazy.NAMES[0]}.{key}" in given
+        }
         try:
             for i in lazily:
-                loaded[i] = tuple(np.array(checks.as_array(given[f"kept.{name}.{keys[i]}"])) for name in self.lazy.NAMES)
+                loaded[i] = tuple(
+                    np.array(checks.as_array(given[f"kept.{name}.{keys[i]}"]))
+                    for name in self.lazy.NAMES
+                )
         except KeyError as missing:
             raise ValueError(checks.wrong(who, "state", "be whole", f"no {missing}")) from None
         if self._held is not None:
             self._check(self._held[:n], self._held[n:], loaded)
-        self.step, self._state, self._pieces, self._keys = step, loaded, None, keys if by_key else None
+        self.step, self._state, self._pieces, self._keys = (
+            step,
+            loaded,
+            None,
+            keys if by_key else None,
+        )
         self._lazily = lazily
 
     def __repr__(self):
-        settings = {name: value for name, value in vars(self).items() if name[0] != "_" and name != "step"}
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in settings.items())})"
+        settings = {
+            name: value for name, value in vars(self).items() if name[0] != "_" and name != "step"
+        }
+        shown = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+        return f"{type(self).__name__}({shown})"
 
     def __getstate__(self):
-        """A copied or pickled optimizer is bound to no arrays: its pieces would be views of nothing."""
-        return {**vars(self), "_held": None, "_pieces": None, "_by_rows": None, "_flat": None, "_long": None, "_rowwise": None}
+        """A copied or pickled optimizer is bound to no arrays: its pieces would be views of
+        nothing."""
+        return {
+            **vars(self),
+            "_held": None,
+            "_pieces": None,
+            "_by_rows": None,
+            "_flat": None,
+            "_long": None,
+            "_rowwise": None,
+        }
 
     def _number(self, name, value, **limits):
         return checks.number(type(self).__name__, name, value, **limits)
@@ -199,12 +274,17 @@ class Optimizer:
         dense = [np.asarray(g) for g in learning if not hasattr(g, "rows")]
         dense = [(g, g.ravel("K")) for g in dense]
         flat = [flat for g, flat in dense if np.may_share_memory(g, flat)]
-        self._flat, self._long = [g for g in flat if g.size <= LONG], [g for g in flat if g.size > LONG]
+        self._flat, self._long = (
+            [g for g in flat if g.size <= LONG],
+            [g for g in flat if g.size > LONG],
+        )
         self._rowwise += [Whole(g) for g, flat in dense if not np.may_share_memory(g, flat)]
         for i, (p, g) in enumerate(zip(params, grads)):
             by_rows = i not in frozen and hasattr(g, "rows") and bool(self.skips_zeros or self.lazy)
             if self.lazy and by_rows != (i in self._lazily):
-                self._state[i] = (self.lazy.kept if by_rows else self.lazy.shown)(self, *self._state[i])
+                self._state[i] = (self.lazy.kept if by_rows else self.lazy.shown)(
+                    self, *self._state[i]
+                )
                 self._lazily ^= {i}
             kept = self._state[i]
             if i in frozen:
@@ -215,8 +295,8 @@ class Optimizer:
                 self._pieces += pieces(p, np.asarray(g), *kept)
 
     def _rule_on_rows(self, lr, taken, p, g, *kept):
-        """The rule, or the part of it that learns, on the rows alone that ``g.rows`` names, outside of which the gradient is 0;
-        ``taken`` are g's."""
+        """The rule, or the part of it that learns, on the rows alone that ``g.rows`` names, outside
+        of which the gradient is 0; ``taken`` are g's."""
         rows, changed = g.rows, (p, *kept) if self.skips_zeros else kept
         parts = changed if rows is None else [a.take(rows, axis=0) for a in changed]
         if self.skips_zeros:
@@ -231,38 +311,66 @@ class Optimizer:
         """What is no list as one: tuples and iterators, and two dicts with the same keys."""
         who = type(self).__name__
         if not isinstance(params, dict) and not isinstance(grads, dict):
-            return checks.items(who, "params", params, "arrays"), checks.items(who, "grads", grads, "arrays")
+            return checks.items(who, "params", params, "arrays"), checks.items(
+                who, "grads", grads, "arrays"
+            )
         if not (isinstance(params, dict) and isinstance(grads, dict)):
             raise TypeError(checks.wrong(who, "params and grads", "be two lists or two dicts",
                                          f"a {type(params).__name__} and a {type(grads).__name__}"))
-        odd = [repr(key) for key in params if key not in grads] + [repr(key) for key in grads if key not in params]
+        odd = [repr(key) for key in params if key not in grads] + [
+            repr(key) for key in grads if key not in params
+        ]
         if odd:
-            raise ValueError(checks.wrong(who, "grads", "have the keys of params", f"{', '.join(odd[:4])} in one of them alone"))
+            raise ValueError(
+                checks.wrong(
+                    who,
+                    "grads",
+                    "have the keys of params",
+                    f"{', '.join(odd[:4])} in one of them alone",
+                )
+            )
         keys = [str(key) for key in params]
         if self._keys is not None and self._keys != keys:
-            raise RuntimeError(checks.wrong(who, "params", f"have the keys {', '.join(self._keys)}, as before", ", ".join(keys),
-                                            "another net needs another optimizer"))
+            raise RuntimeError(
+                checks.wrong(
+                    who,
+                    "params",
+                    f"have the keys {', '.join(self._keys)}, as before",
+                    ", ".join(keys),
+                    "another net needs another optimizer",
+                )
+            )
         if self.names:
             self._keys = keys
         return list(params.values()), [grads[key] for key in params]
 
     def _refuse(self, grads):
-        """FloatingPointError if a gradient is not finite (a sum of squares may overflow where none is)."""
+        """FloatingPointError if a gradient is not finite (a sum of squares may overflow where none
+        is)."""
         for i, g in enumerate(grads):
             bad = ~np.isfinite(np.asarray(g))
             if bad.any():
                 at = tuple(int(k) for k in np.argwhere(bad)[0])
                 name = repr(self._keys[i]) if self._keys else i
-                raise FloatingPointError(f"{type(self).__name__}: grads[{name}] holds {np.asarray(g)[at]} at index {at}; "
-                                         "the update was not made, and no parameter has changed")
+                raise FloatingPointError(
+                    f"{type(self).__name__}: grads[{name}] holds {np.asarray(g)[at]} at index "
+                    f"{at}; "
+                    "the update was not made, and no parameter has changed"
+                )
 
     def _check_same(self, params, grads):
         """RuntimeError unless these are the arrays of the updates before."""
         who, n = type(self).__name__, len(self._held) // 2
         if not len(params) == len(grads) == n:
-            raise RuntimeError(checks.wrong(who, "params and grads", f"hold {n} arrays each, as before",
-                                            f"{len(params)} and {len(grads)}",
-                                            "a new model needs a new optimizer"))
+            raise RuntimeError(
+                checks.wrong(
+                    who,
+                    "params and grads",
+                    f"hold {n} arrays each, as before",
+                    f"{len(params)} and {len(grads)}",
+                    "a new model needs a new optimizer",
+                )
+            )
         for i, (new, old) in enumerate(zip(params, self._held)):
             if new is not old:
                 place = f"params[{self._keys[i]!r}]" if self._keys else f"params[{i}]"
@@ -272,7 +380,8 @@ class Optimizer:
                     "(a new model needs a new optimizer)"))
 
     def _check(self, params, grads, state):
-        """ValueError or TypeError unless gradients and state fit the parameters and these can be changed."""
+        """ValueError or TypeError unless gradients and state fit the parameters and these can be
+        changed."""
         who = type(self).__name__
         for name, n in (("grads", len(grads)), ("state", len(state or params))):
             if n != len(params):
@@ -284,20 +393,46 @@ class Optimizer:
             if isinstance(p, np.ndarray) and p.size and p.ndim:
                 first = places.setdefault(p.__array_interface__["data"][0], i)
                 if first != i:
-                    raise ValueError(f"{who}: params[{first}] and params[{i}] are one array (or a view of it), which would be "
-                                     "stepped twice; list it once, with the sum of both gradients (a Sequential or Graph does "
-                                     "that for weights that its layers share)")
+                    raise ValueError(
+                        f"{who}: params[{first}] and params[{i}] are one array (or a view of it), "
+                        f"which would be "
+                        "stepped twice; list it once, with the sum of both gradients (a Sequential "
+                        "or Graph does "
+                        "that for weights that its layers share)"
+                    )
             if state:
                 arrays |= {f"state['{name}.{i}']": a for name, a in zip(self.names, state[i])}
             for name, a in arrays.items():
                 if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
-                    raise TypeError(checks.wrong(who, name, "be a NumPy array of floats", checks.dtype_text(a)))
+                    raise TypeError(
+                        checks.wrong(who, name, "be a NumPy array of floats", checks.dtype_text(a))
+                    )
                 if a.dtype.itemsize not in (4, 8) or not a.dtype.isnative:
-                    raise TypeError(checks.wrong(who, name, "be float32 or float64, in this machine's byte order", a.dtype,
-                                                 "cast it: .astype(np.float32)"))
+                    raise TypeError(
+                        checks.wrong(
+                            who,
+                            name,
+                            "be float32 or float64, in this machine's byte order",
+                            a.dtype,
+                            "cast it: .astype(np.float32)",
+                        )
+                    )
                 if a.shape != p.shape or a.dtype != p.dtype:
-                    raise ValueError(checks.wrong(who, name, f"be {p.dtype} {p.shape} as params[{i}] is",
-                                                  f"{a.dtype} {a.shape}"))
+                    raise ValueError(
+                        checks.wrong(
+                            who,
+                            name,
+                            f"be {p.dtype} {p.shape} as params[{i}] is",
+                            f"{a.dtype} {a.shape}",
+                        )
+                    )
             if not p.flags.writeable:
-                raise ValueError(checks.wrong(who, f"params[{i}]", "be writable", "a read-only array",
-                                              "build the layer with a copy of it"))
+                raise ValueError(
+                    checks.wrong(
+                        who,
+                        f"params[{i}]",
+                        "be writable",
+                        "a read-only array",
+                        "build the layer with a copy of it",
+                    )
+                )

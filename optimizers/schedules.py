@@ -1,7 +1,7 @@
 """Learning rates that change: functions of the step number, which is 0 at the first update.
 
-Any function will do: ``SGD(lr=lambda step: 0.1 / (1 + 0.01 * step))``. Those below can also be printed,
-compared and pickled.
+Any function will do: ``SGD(lr=lambda step: 0.1 / (1 + 0.01 * step))``. Those below can also be
+printed, compared and pickled.
 """
 import math
 from collections.abc import Callable
@@ -20,7 +20,8 @@ def count_of(who, step):
 
 @dataclass(frozen=True)
 class step_decay:
-    """lr at first, multiplied by ``factor`` after every ``every`` steps: lr · factor^⌊step / every⌋.
+    """lr at first, multiplied by ``factor`` after every ``every`` steps: lr · factor^⌊step /
+    every⌋.
 
     >>> rate = step_decay(0.1, every=100)
     >>> [round(rate(step), 6) for step in (0, 99, 100, 250)]
@@ -44,10 +45,11 @@ class step_decay:
 
 @dataclass(frozen=True)
 class cosine_decay:
-    """Half a wave from lr at step 0 down to ``final_lr`` at step ``steps``, and ``final_lr`` ever after.
+    """Half a wave from lr at step 0 down to ``final_lr`` at step ``steps``, and ``final_lr`` ever
+    after.
 
-    final_lr + (lr - final_lr) (1 + cos(π step / steps)) / 2: flat at both ends, steepest in the middle.
-    Loshchilov and Hutter 2017, SGDR: Stochastic Gradient Descent with Warm Restarts.
+    final_lr + (lr - final_lr) (1 + cos(π step / steps)) / 2: flat at both ends, steepest in the
+    middle. Loshchilov and Hutter 2017, SGDR: Stochastic Gradient Descent with Warm Restarts.
 
     >>> rate = cosine_decay(0.1, steps=100)
     >>> [round(rate(step), 6) for step in (0, 50, 100, 250)]
@@ -69,11 +71,12 @@ class cosine_decay:
 
 @dataclass(frozen=True)
 class warmup:
-    """A start in equal stairs: lr / steps at step 0, 2 lr / steps at step 1, ..., lr at step ``steps`` - 1.
+    """A start in equal stairs: lr / steps at step 0, 2 lr / steps at step 1, ..., lr at step
+    ``steps`` - 1.
 
-    ``lr`` is a number, which then stays, or another schedule, which begins when the warm-up is over, at its
-    own step 0; the stairs lead up to its first value. ``warmup(cosine_decay(0.1, 900), 100)`` ends after 1000
-    steps.
+    ``lr`` is a number, which then stays, or another schedule, which begins when the warm-up is
+    over, at its own step 0; the stairs lead up to its first value. ``warmup(cosine_decay(0.1, 900),
+    100)`` ends after 1000 steps.
 
     >>> rate = warmup(step_decay(0.4, every=2), steps=4)
     >>> [round(rate(step), 6) for step in range(8)]

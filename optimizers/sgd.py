@@ -7,8 +7,8 @@ class SGD(Optimizer):
     """Stochastic gradient descent: W <- W - lr g.
 
     - ``lr``: the learning rate, a positive number or a function of the step number;
-    - ``weight_decay``: wd in W <- (1 - lr wd) W - lr g, for biases too. To SGD it is what a penalty wd/2 ΣW²
-      is.
+    - ``weight_decay``: wd in W <- (1 - lr wd) W - lr g, for biases too. To SGD it is what a penalty
+      wd/2 ΣW² is.
 
     Robbins and Monro 1951, A Stochastic Approximation Method.
 
@@ -35,9 +35,9 @@ class SGD(Optimizer):
 class Momentum(Optimizer):
     """A ball that rolls downhill: v <- momentum v + lr g, W <- W - v.
 
-    Where gradients agree from step to step, steps grow up to 1 / (1 - momentum) times as long; where they
-    alternate, they cancel. The velocity v is zero at first. PyTorch keeps v / lr, which comes to the same
-    while lr is constant; here a new rate acts on new gradients only.
+    Where gradients agree from step to step, steps grow up to 1 / (1 - momentum) times as long;
+    where they alternate, they cancel. The velocity v is zero at first. PyTorch keeps v / lr, which
+    comes to the same while lr is constant; here a new rate acts on new gradients only.
 
     Polyak 1964, Some Methods of Speeding up the Convergence of Iteration Methods.
 
@@ -63,14 +63,15 @@ class Momentum(Optimizer):
 
 
 class Nesterov(Momentum):
-    """Momentum that looks ahead: v <- momentum v + lr g, W <- W - (momentum v + lr g), by the new v.
+    """Momentum that looks ahead: v <- momentum v + lr g, W <- W - (momentum v + lr g), by the new
+    v.
 
-    Nesterov's gradient is taken where the velocity is about to carry the weights. W stands for that point: it
-    is always momentum v ahead of the weights that Momentum would have, and the gradient at W is the one
-    needed. The same as PyTorch's ``nesterov=True`` while lr is constant.
+    Nesterov's gradient is taken where the velocity is about to carry the weights. W stands for that
+    point: it is always momentum v ahead of the weights that Momentum would have, and the gradient
+    at W is the one needed. The same as PyTorch's ``nesterov=True`` while lr is constant.
 
-    Nesterov 1983; in this form Bengio, Boulanger-Lewandowski and Pascanu 2012, Advances in Optimizing
-    Recurrent Networks.
+    Nesterov 1983; in this form Bengio, Boulanger-Lewandowski and Pascanu 2012, Advances in
+    Optimizing Recurrent Networks.
 
     >>> import numpy as np
     >>> W, dW = np.array([1.0]), np.array([1.0])

@@ -1,7 +1,7 @@
 """Images (N, C, H, W) whose memory has the channels last.
 
-The C values of a pixel, and those of its neighbours in the row, are then one run of memory, and NumPy is fast with long
-runs. Only the memory is arranged so; shapes stay (N, C, H, W).
+The C values of a pixel, and those of its neighbours in the row, are then one run of memory, and
+NumPy is fast with long runs. Only the memory is arranged so; shapes stay (N, C, H, W).
 """
 import numpy as np
 
@@ -19,8 +19,8 @@ def channels_first(x):
 
 
 def as_lines(x):
-    """(N, C, ..., W) as lines (M, W C): the pixels of a row side by side; a matrix (N, C) as it is. No copy if channels
-    are last in memory."""
+    """(N, C, ..., W) as lines (M, W C): the pixels of a row side by side; a matrix (N, C) as it is.
+    No copy if channels are last in memory."""
     return x if x.ndim == 2 else np.moveaxis(x, 1, -1).reshape(-1, x.shape[-1] * x.shape[1])
 
 

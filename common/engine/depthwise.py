@@ -1,9 +1,10 @@
 """Depthwise convolution: each filter sees one channel, its own.
 
-A product of matrices is no help here, for the windows of a channel would be multiplied with a single column. But with
-channels last, all the values in a row of windows that meet the same weight, one weight for each channel, are one run of
-memory, and so are the outputs. np.einsum multiplies such runs with the weights, repeated along the row, and adds up.
-With a stride in the row a run is one pixel long.
+A product of matrices is no help here, for the windows of a channel would be multiplied with a
+single column. But with channels last, all the values in a row of windows that meet the same weight,
+one weight for each channel, are one run of memory, and so are the outputs. np.einsum multiplies
+such runs with the weights, repeated along the row, and adds up. With a stride in the row a run is
+one pixel long.
 """
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -29,7 +30,8 @@ def weight_gradient(x, W, dy, stride, pads, dilation):
 
 
 def pieces(x, W, y, stride, pads, dilation):
-    """(runs, y) for a few images at a time: the runs (..., KH, KW, i) that belong to the runs y (..., i)."""
+    """(runs, y) for a few images at a time: the runs (..., KH, KW, i) that belong to the runs y
+    (..., i)."""
     (N, C, H, width), ((top, bottom), (left, right)) = x.shape, pads
     (OH, OW), (KH, KW), (SH, SW), (DH, DW) = y.shape[1:3], W.shape[2:], stride, dilation
     for images in portions(slice(0, N), x.nbytes // N, CACHE // 4):
@@ -38,7 +40,14 @@ def pieces(x, W, y, stride, pads, dilation):
         padded[:, top:top + H, left:left + width] = part
         n, h, w, c = padded.strides
         if SW == 1:
-            yield (as_strided(padded, (len(part), OH, KH, KW, OW * C), (n, h * SH, h * DH, w * DW, c)),
-                   y[images].reshape(len(part), OH, -1))
+            yield (
+                as_strided(padded, (len(part), OH, KH, KW, OW * C), (n, h * SH, h * DH, w * DW, c)),
+                y[images].reshape(len(part), OH, -1),
+            )
         else:
-            yield as_strided(padded, (len(part), OH, OW, KH, KW, C), (n, h * SH, w * SW, h * DH, w * DW, c)), y[images]
+            yield (
+                as_strided(
+                    padded, (len(part), OH, OW, KH, KW, C), (n, h * SH, w * SW, h * DH, w * DW, c)
+                ),
+                y[images],
+            )

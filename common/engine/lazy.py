@@ -1,12 +1,15 @@
-"""Adam where a gradient is zero except in some rows: the same steps, without reading or decaying what did not change.
+"""Adam where a gradient is zero except in some rows: the same steps, without reading or decaying
+what did not change.
 
-In the paper's form m and v decay everywhere in every step. Here stand m / beta1^k and r = √(v / beta2^k), in which nothing
-decays: instead of making everything there smaller, a step makes the new gradient larger. So they change only in the rows
-that a gradient names, and the step itself, which moves every row, reads two arrays and writes one. k counts the steps since
-the powers were last multiplied in, before they get small. Weighted sums stand for means:
-m̂ = m / (1 + beta1 + ... + beta1^(t-1)), which is the paper's m / (1 - beta1^t).
+In the paper's form m and v decay everywhere in every step. Here stand m / beta1^k and r = √(v /
+beta2^k), in which nothing decays: instead of making everything there smaller, a step makes the new
+gradient larger. So they change only in the rows that a gradient names, and the step itself, which
+moves every row, reads two arrays and writes one. k counts the steps since the powers were last
+multiplied in, before they get small. Weighted sums stand for means: m̂ = m / (1 + beta1 + ... +
+beta1^(t-1)), which is the paper's m / (1 - beta1^t).
 
-``rule`` is an Adam: it has beta1, beta2, eps and the number of the step. The docstrings speak of the paper's m and v.
+``rule`` is an Adam: it has beta1, beta2, eps and the number of the step. The docstrings speak of
+the paper's m and v.
 """
 import math
 
@@ -18,8 +21,8 @@ NAMES = "m", "r"
 def learn(rule, g, m, r):
     """``m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g * g``, in some rows.
 
-    In the others g is 0, and their decay costs nothing: with drift, a step on a table of 10,000 word vectors takes two thirds
-    of the time.
+    In the others g is 0, and their decay costs nothing: with drift, a step on a table of 10,000
+    word vectors takes two thirds of the time.
     """
     power1, power2, _ = powers(rule, rule.step)
     m += g / power1
@@ -29,7 +32,8 @@ def learn(rule, g, m, r):
 
 
 def drift(rule, lr, p, m, r):
-    """``p -= lr * m / (1 - beta1 ** t) / (np.sqrt(v / (1 - beta2 ** t)) + eps)``, in all rows, after the step's learn.
+    """``p -= lr * m / (1 - beta1 ** t) / (np.sqrt(v / (1 - beta2 ** t)) + eps)``, in all rows,
+    after the step's learn.
 
     With √v at hand, and in one temporary array.
     """
@@ -46,7 +50,8 @@ def drift(rule, lr, p, m, r):
 
 
 def shown(rule, m, r):
-    """``m, v``, the paper's, from what is kept between two steps; 0 where its beta is 0, which no later step reads."""
+    """``m, v``, the paper's, from what is kept between two steps; 0 where its beta is 0, which no
+    later step reads."""
     scale1, scale2 = scales(rule)
     return m * scale1, r * r * scale2
 
@@ -58,7 +63,8 @@ def kept(rule, m, v):
 
 
 def powers(rule, step):
-    """``beta1 ** k, beta2 ** k`` of a step, and whether to multiply them in after it: before the smaller one is below a tenth."""
+    """``beta1 ** k, beta2 ** k`` of a step, and whether to multiply them in after it: before the
+    smaller one is below a tenth."""
     smaller = min(rule.beta1, rule.beta2)
     span = max(1, int(math.log(0.1, smaller))) if smaller else 1
     k = (step - 1) % span
@@ -71,6 +77,9 @@ def weights(beta, t):
 
 
 def scales(rule):
-    """The paper's m and v over what is kept of them between two steps, where the next step's powers already hold."""
+    """The paper's m and v over what is kept of them between two steps, where the next step's powers
+    already hold."""
     power1, power2, _ = powers(rule, rule.step + 1)
-    return power1 / (rule.beta1 or 1) * (1 - rule.beta1), power2 / (rule.beta2 or 1) * (1 - rule.beta2)
+    return power1 / (rule.beta1 or 1) * (1 - rule.beta1), power2 / (rule.beta2 or 1) * (
+        1 - rule.beta2
+    )

@@ -1,4 +1,5 @@
-"""Values with mean 0 and variance 1, over whatever a function ``mean`` says: it gives the means in a shape that fits x again."""
+"""Values with mean 0 and variance 1, over whatever a function ``mean`` says: it gives the means in
+a shape that fits x again."""
 import numpy as np
 
 from .channels import sums_in_lines
@@ -12,7 +13,8 @@ def standardize(x, mean, eps):
         var = mean((x - mu) ** 2)
         u = (x - mu) / np.sqrt(var + eps)
 
-    With means that are products with ones, and one new array for u: 2-4 times as fast as with ``x.mean`` and ``x.var``.
+    With means that are products with ones, and one new array for u: 2-4 times as fast as with
+    ``x.mean`` and ``x.var``.
     """
     mu = mean(x)
     u = x - mu
@@ -25,8 +27,9 @@ def standardize(x, mean, eps):
 def standardize_back(du, u, s, mean):
     """``s * (du - mean(du) - u * mean(du * u))``: dL/dx of u = standardize(x).
 
-    What du has along the two directions that u cannot move in, (1, ..., 1) and u, is taken out: every x moves its mean and
-    its variance too, ∂mean/∂x = 1/M and ∂s/∂x = -s² u / M over M values. In one new array: a fifth faster.
+    What du has along the two directions that u cannot move in, (1, ..., 1) and u, is taken out:
+    every x moves its mean and its variance too, ∂mean/∂x = 1/M and ∂s/∂x = -s² u / M over M values.
+    In one new array: a fifth faster.
     """
     dx = u * -mean(du * u)
     dx += du
@@ -41,7 +44,8 @@ def row_means(x):
 
 
 def channel_means(C):
-    """The function that takes, in lines (M, W C) of pixels, each channel's mean, and repeats it along a line."""
+    """The function that takes, in lines (M, W C) of pixels, each channel's mean, and repeats it
+    along a line."""
     def means(lines):
         repeats = lines.shape[1] // C
         return np.tile(sums_in_lines(lines, C) / (len(lines) * repeats), repeats)
@@ -49,11 +53,13 @@ def channel_means(C):
 
 
 def group_means(C, groups):
-    """The function that takes, in the lines of each sample (N, M, W C), each group of channels' mean, and repeats it along
-    a line."""
+    """The function that takes, in the lines of each sample (N, M, W C), each group of channels'
+    mean, and repeats it along a line."""
     def means(lines):
         N, M, values = lines.shape
-        sums = np.matmul(np.ones(M, lines.dtype), lines).reshape(N, values // C, groups, C // groups)
+        sums = np.matmul(np.ones(M, lines.dtype), lines).reshape(
+            N, values // C, groups, C // groups
+        )
         means = sums.mean(axis=(1, 3), keepdims=True) / M
         return np.broadcast_to(means, sums.shape).reshape(N, 1, values)
     return means

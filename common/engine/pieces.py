@@ -1,7 +1,7 @@
 """Arrays in pieces that stay in the cache.
 
-Several passes over a large array each fetch it from main memory again. Over one piece after another all passes but the
-first find it in the cache, and temporary arrays are small.
+Several passes over a large array each fetch it from main memory again. Over one piece after another
+all passes but the first find it in the cache, and temporary arrays are small.
 """
 import numpy as np
 
@@ -9,13 +9,15 @@ CACHE = 5 << 18        # bytes that stay in a second-level cache: 1.25 MiB
 
 
 def pieces(*arrays):
-    """``[tuple(arrays)]``, cut up: arrays of one shape as a list of tuples of views, a tenth of the cache each.
+    """``[tuple(arrays)]``, cut up: arrays of one shape as a list of tuples of views, a tenth of the
+    cache each.
 
-    A rule such as Adam passes some ten times over parameter, gradient and state, and makes two temporaries. In pieces it
-    takes half the time on six million parameters.
+    A rule such as Adam passes some ten times over parameter, gradient and state, and makes two
+    temporaries. In pieces it takes half the time on six million parameters.
 
-    The cuts run along the axis of the largest stride of the first array (its rows, or its columns where it is transposed in
-    memory), so that a piece is one stretch of memory. A piece has at least one row, however long.
+    The cuts run along the axis of the largest stride of the first array (its rows, or its columns
+    where it is transposed in memory), so that a piece is one stretch of memory. A piece has at
+    least one row, however long.
 
     >>> [(a.shape, b.shape) for a, b in pieces(np.zeros((25, 1000)), np.ones((25, 1000)))]
     [((16, 1000), (16, 1000)), ((9, 1000), (9, 1000))]
@@ -36,8 +38,8 @@ def pieces(*arrays):
 
 
 def portions(part, nbytes, limit):
-    """``[part]``, cut up: slices of about equal length that cover the slice ``part`` of things of ``nbytes`` each, within
-    the limit.
+    """``[part]``, cut up: slices of about equal length that cover the slice ``part`` of things of
+    ``nbytes`` each, within the limit.
 
     >>> portions(slice(2, 7), nbytes=10, limit=45)
     [slice(2, 5, None), slice(5, 7, None)]

@@ -1,8 +1,8 @@
 """Pooling: the values in each row of a window are joined to one, then the values of the rows.
 
-So a window of KH KW values takes KH + KW - 2 steps, not KH KW - 1. It goes a few images at a time, padded, as
-(m, H, W, C), so that they stay in the cache. The pixels of a row that are joined are copied out of it first: of few
-channels they are short runs in memory, slow to calculate with.
+So a window of KH KW values takes KH + KW - 2 steps, not KH KW - 1. It goes a few images at a time,
+padded, as (m, H, W, C), so that they stay in the cache. The pixels of a row that are joined are
+copied out of it first: of few channels they are short runs in memory, slow to calculate with.
 """
 from functools import reduce
 from itertools import repeat
@@ -20,29 +20,35 @@ def max_pool(x, size, stride, padding):
         for n, c, i, j in np.ndindex(y.shape):
             y[n, c, i, j] = x[n, c, i * SH:i * SH + KH, j * SW:j * SW + KW].max()
 
-    x (N, C, H, W), y (N, C, OH, OW), channels last in memory. ``notes`` are for ``max_pool_back``: for each value but the
-    first, in a row of the window and among the maxima of the rows, a byte: whether it is larger than all before it.
+    x (N, C, H, W), y (N, C, OH, OW), channels last in memory. ``notes`` are for ``max_pool_back``:
+    for each value but the first, in a row of the window and among the maxima of the rows, a byte:
+    whether it is larger than all before it.
     """
     pooling = Pooling(x.shape, size, stride, padding)
     y, notes = pooling.join(x, -np.inf, largest, noting=True)
     if any(padding) and y.min() == -np.inf:
-        # A window of nothing but -∞: the padding would be its first value. With the smallest number for -∞ it is not.
-        _, notes = pooling.join(np.maximum(x, np.finfo(x.dtype).min, dtype=x.dtype), -np.inf, largest, noting=True)
+        # A window of nothing but -∞: the padding would be its first value. With the smallest number
+        # for -∞ it is not.
+        _, notes = pooling.join(
+            np.maximum(x, np.finfo(x.dtype).min, dtype=x.dtype), -np.inf, largest, noting=True
+        )
     return y, notes
 
 
 def max_pool_back(dy, notes, shape, size, stride, padding):
-    """dL/dx of x with this shape. The loops, dx being as large as the padded x, whose margin is cut off at the end:
+    """dL/dx of x with this shape. The loops, dx being as large as the padded x, whose margin is cut
+    off at the end:
 
         for n, c, i, j in np.ndindex(dy.shape):
             window, dwindow = (a[n, c, i * SH:i * SH + KH, j * SW:j * SW + KW] for a in (x, dx))
-            dwindow.flat[window.argmax()] += dy[n, c, i, j]              # argmax: the first of several
+            dwindow.flat[window.argmax()] += dy[n, c, i, j]   # argmax: the first of several
     """
     return Pooling(shape, size, stride, padding).share(dy, to_the_largest, notes)
 
 
 def average_pool(x, size, stride, padding):
-    """The loops, x being padded with 0: ``y[n, c, i, j] = window.mean()``, the windows as in ``max_pool``."""
+    """The loops, x being padded with 0: ``y[n, c, i, j] = window.mean()``, the windows as in
+    ``max_pool``."""
     return Pooling(x.shape, size, stride, padding).join(x, 0.0, mean)[0]
 
 
@@ -52,7 +58,8 @@ def average_pool_back(dy, shape, size, stride, padding):
 
 
 def largest(values, larger):
-    """The largest of the arrays, entry by entry; larger[k] notes where the next one is larger than all before it."""
+    """The largest of the arrays, entry by entry; larger[k] notes where the next one is larger than
+    all before it."""
     y, *rest = values
     for value, wins in zip(rest, larger):
         np.greater(value, y, out=wins)
@@ -61,7 +68,8 @@ def largest(values, larger):
 
 
 def to_the_largest(dy, n, larger):
-    """The gradients of the n arrays, the last one first: the last one that was larger than all before it takes it all."""
+    """The gradients of the n arrays, the last one first: the last one that was larger than all
+    before it takes it all."""
     for wins in larger[::-1]:
         taken = dy * wins
         yield taken
@@ -78,18 +86,23 @@ def evenly(dy, n, _):
 
 
 class Pooling:
-    """Windows of ``size`` over images of this shape, (N, C, H, W): their values joined, their gradients shared out.
+    """Windows of ``size`` over images of this shape, (N, C, H, W): their values joined, their
+    gradients shared out.
 
-    ``join(values, notes)`` makes one array of several, ``share(dy, n, notes)`` yields the gradients of these n, the last
-    one first.
+    ``join(values, notes)`` makes one array of several, ``share(dy, n, notes)`` yields the gradients
+    of these n, the last one first.
     """
 
     def __init__(self, shape, size, stride, padding):
         self.shape, self.size, self.padding = shape, size, padding
         self.places = OH, OW = places("pooling", shape, size, stride, [(p, p) for p in padding])
         (KH, KW), (SH, SW) = size, stride
-        # Where in (m, H, W, C) the values under all windows lie, along their rows and down their columns.
-        self.across, self.down = [np.s_[:, :, at] for at in taps(OW, KW, SW)], [np.s_[:, at] for at in taps(OH, KH, SH)]
+        # Where in (m, H, W, C) the values under all windows lie, along their rows and down their
+        # columns.
+        self.across, self.down = (
+            [np.s_[:, :, at] for at in taps(OW, KW, SW)],
+            [np.s_[:, at] for at in taps(OH, KH, SH)],
+        )
         self.overlap = [s < k for s, k in zip(stride, size)]
 
     def join(self, x, padded_with, join, noting=False):
@@ -100,7 +113,10 @@ class Pooling:
         notes = [np.empty(shape if noting else (0, N), bool) for shape in shapes]
         for images in self.portions(x):
             values = self.padded(x[images], padded_with)
-            row = [pixels(values)[at].copy().view(x.dtype).reshape(*values.shape[:2], OW, C) for at in self.across]
+            row = [
+                pixels(values)[at].copy().view(x.dtype).reshape(*values.shape[:2], OW, C)
+                for at in self.across
+            ]
             values = join(row, notes[0][:, images])
             y[images] = join([values[at] for at in self.down], notes[1][:, images])
         return channels_first(y), notes
@@ -113,8 +129,15 @@ class Pooling:
             part = dx[images]
             by_rows, by_columns = (note[:, images] if len(note) else () for note in notes)
             drows = np.empty((len(part), H + 2 * PH, OW, C), dy.dtype)
-            dpadded = np.empty((len(part), H + 2 * PH, W + 2 * PW, C), dy.dtype) if PH or PW else part
-            put(share(np.ascontiguousarray(dy[images]), len(self.down), by_columns), drows, self.down, self.overlap[0])
+            dpadded = (
+                np.empty((len(part), H + 2 * PH, W + 2 * PW, C), dy.dtype) if PH or PW else part
+            )
+            put(
+                share(np.ascontiguousarray(dy[images]), len(self.down), by_columns),
+                drows,
+                self.down,
+                self.overlap[0],
+            )
             put(share(drows, len(self.across), by_rows), dpadded, self.across, self.overlap[1])
             if PH or PW:
                 part[...] = dpadded[:, PH:PH + H, PW:PW + W]
@@ -135,7 +158,8 @@ class Pooling:
 
 
 def put(gradients, dx, window, overlap):
-    """Put the gradients of a window's values, the last one first, to where in dx the values lie; the rest of dx is 0."""
+    """Put the gradients of a window's values, the last one first, to where in dx the values lie;
+    the rest of dx is 0."""
     if overlap or len(window) * dx[window[0]].size < dx.size:
         dx[...] = 0
     for at, gradient in zip(window[::-1], gradients):
@@ -146,5 +170,6 @@ def put(gradients, dx, window, overlap):
 
 
 def pixels(a):
-    """(m, H, W, C) seen as (m, H, W), each pixel one item: they are copied faster than their values one by one."""
+    """(m, H, W, C) seen as (m, H, W), each pixel one item: they are copied faster than their values
+    one by one."""
     return a.view(f"V{a.shape[-1] * a.itemsize}")[..., 0]

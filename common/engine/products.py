@@ -12,8 +12,9 @@ def rows(x):
 def product(x, W, out=None):
     """``x @ W`` for x (..., I) and W (I, O), written to ``out`` if there is one (for a matrix x).
 
-    As one matrix product: BLAS knows no further axes, and NumPy would call it for every one of the leading ones. While a
-    model keeps BLAS to one thread (threads.py), a large product is shared out among our own.
+    As one matrix product: BLAS knows no further axes, and NumPy would call it for every one of the
+    leading ones. While a model keeps BLAS to one thread (threads.py), a large product is shared out
+    among our own.
 
     >>> product(np.ones((4, 5, 3)), np.ones((3, 2))).shape
     (4, 5, 2)

@@ -1,8 +1,9 @@
 """A recurrent cell run over a sequence, in one loop for all three kinds.
 
-Time is the first axis in here, so that a step is one stretch of memory. All that does not need the step before is done for every
-step at once, outside the loop: x Wx + b and the derivatives of the gates before it, dWx, dWh, db and dx after it. In the
-loop remains one product a step, h Wh on the way there and dq Whᵀ on the way back, for all gates together.
+Time is the first axis in here, so that a step is one stretch of memory. All that does not need the
+step before is done for every step at once, outside the loop: x Wx + b and the derivatives of the
+gates before it, dWx, dWh, db and dx after it. In the loop remains one product a step, h Wh on the
+way there and dq Whᵀ on the way back, for all gates together.
 """
 import numpy as np
 
@@ -12,15 +13,17 @@ from .products import column_sums, product, rows
 
 
 def run(kind, x, first, params, mask=None):
-    """(states, cache). The loop, ``cell`` being the RNNCell, LSTMCell or GRUCell of these parameters:
+    """(states, cache). The loop, ``cell`` being the RNNCell, LSTMCell or GRUCell of these
+    parameters:
 
         states = [first]
         for t in range(T):
             new = cell.forward(x[t], *states[t])
-            states.append(np.where(mask[t, :, None], new, states[t]))              # where mask is False a state stays
+            states.append(np.where(mask[t, :, None], new, states[t]))     # else the state stays
 
-    ``kind`` is Elman, LSTM or GRU; x (T, N, D), mask (T, N) or None, first (S, N, H) with S = 2 for LSTM (h, c), else 1; all
-    states (S, T + 1, N, H). Takes 0.3-0.8 of the loop's time, most is saved where batch and layers are small.
+    ``kind`` is Elman, LSTM or GRU; x (T, N, D), mask (T, N) or None, first (S, N, H) with S = 2 for
+    LSTM (h, c), else 1; all states (S, T + 1, N, H). Takes 0.3-0.8 of the loop's time, most is
+    saved where batch and layers are small.
     """
     (Wx, Wh, b, *bh), (T, N, _), H = params, x.shape, len(params[1])
     a = product(x, Wx)
@@ -41,12 +44,13 @@ def run(kind, x, first, params, mask=None):
 
 
 def run_back(cache, dout, dstate, params, grads, dx=True):
-    """(dL/dx (T, N, D), dL/dfirst (S, N, H)), given dL/dh of every step, dout (T, N, H) or None, and dL/d(last state), dstate
-    (S, N, H), which is overwritten. Fills ``grads``. dL/dx is None if ``dx`` is False. The loop:
+    """(dL/dx (T, N, D), dL/dfirst (S, N, H)), given dL/dh of every step, dout (T, N, H) or None,
+    and dL/d(last state), dstate (S, N, H), which is overwritten. Fills ``grads``. dL/dx is None if
+    ``dx`` is False. The loop:
 
         for t in reversed(range(T)):
             dstate[0] += dout[t]
-            dx[t], *dold = cell.backward(dstate)                          # and its grads are added up
+            dx[t], *dold = cell.backward(dstate)   # and its grads are added up
             dstate = np.where(mask[t, :, None], dold, dstate)
     """
     (Wx, Wh, *_), (dWx, dWh, db, *dbh) = params, grads
@@ -76,13 +80,14 @@ def run_back(cache, dout, dstate, params, grads, dx=True):
 class Elman:
     """The rule of RNNCell, in three parts:
 
-    - ``step(a, q, memo, old, new)``: given a = x Wx + b and q = h Wh (N, G H), write the new state, overwrite ``a`` by the
-      gates, and keep in ``memo`` (N, H) one value more if the way back needs it;
-    - ``slopes(gates, memo, old, new)``: all factors of the gradients that are known beforehand, a tuple of arrays, for all
-      steps at once;
-    - ``step_back(da, dq, dstate, *slopes)``: given the gradient of the new state, write those of a and q and overwrite
-      ``dstate`` by that of the old state, except for what reaches h through q. Without a bias of its own q only ever
-      occurs in a + q: then ``dq`` is ``da``.
+    - ``step(a, q, memo, old, new)``: given a = x Wx + b and q = h Wh (N, G H), write the new state,
+      overwrite ``a`` by the gates, and keep in ``memo`` (N, H) one value more if the way back needs
+      it;
+    - ``slopes(gates, memo, old, new)``: all factors of the gradients that are known beforehand, a
+      tuple of arrays, for all steps at once;
+    - ``step_back(da, dq, dstate, *slopes)``: given the gradient of the new state, write those of a
+      and q and overwrite ``dstate`` by that of the old state, except for what reaches h through q.
+      Without a bias of its own q only ever occurs in a + q: then ``dq`` is ``da``.
     """
 
     def __init__(self, H, dtype):
@@ -157,7 +162,11 @@ class GRU:
     def slopes(self, gates, memo, old, new):
         (r, z, n), (h,), q_n = blocks(gates, 3), old, memo
         by_n = (1 - z) * (1 - n * n)
-        return np.stack([by_n * q_n * (r - r * r), (h - n) * (z - z * z), by_n], axis=-2), by_n * r, z
+        return (
+            np.stack([by_n * q_n * (r - r * r), (h - n) * (z - z * z), by_n], axis=-2),
+            by_n * r,
+            z,
+        )
 
     def step_back(self, da, dq, dstate, gates_by_h, q_by_h, z):
         (dh,), H = dstate, z.shape[1]
@@ -177,8 +186,14 @@ def stacked(layer, state, N, name):
     """A state, h or the tuple (h, c), as one new array (S, N, H); None stands for zeros."""
     who, names, (Wx, Wh) = type(layer).__name__, layer.state_names, layer.params[:2]
     array = np.zeros((len(names), N, len(Wh)), Wx.dtype)
-    if len(names) > 1 and state is not None and not (isinstance(state, (tuple, list)) and len(state) == len(names)):
-        got = type(state).__name__ + (f" of length {len(state)}" if isinstance(state, (tuple, list)) else "")
+    if (
+        len(names) > 1
+        and state is not None
+        and not (isinstance(state, (tuple, list)) and len(state) == len(names))
+    ):
+        got = type(state).__name__ + (
+            f" of length {len(state)}" if isinstance(state, (tuple, list)) else ""
+        )
         raise TypeError(checks.wrong(who, name, f"be a tuple ({', '.join(names)})", got))
     for row, part in zip(array, (state,) if len(names) == 1 else state or ()):
         if part is not None:

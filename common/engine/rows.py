@@ -12,21 +12,23 @@ def forgetting(name):
 
 
 class RowGradient(np.ndarray):
-    """A gradient (V, D) that is zero except in some rows: a true dense array that also carries ``rows``.
+    """A gradient (V, D) that is zero except in some rows: a true dense array that also carries
+    ``rows``.
 
-    ``rows`` are the numbers, each once, of all rows that may differ from zero, or None if that is not known. An
-    optimizer for which a zero gradient means no step may touch those rows only: 1,000 instead of 10,000 say; everyone
-    else reads the array as ever.
+    ``rows`` are the numbers, each once, of all rows that may differ from zero, or None if that is
+    not known. An optimizer for which a zero gradient means no step may touch those rows only: 1,000
+    instead of 10,000 say; everyone else reads the array as ever.
 
     >>> dW = RowGradient.zeros_like(np.ones((4, 2)))
     >>> dW.write(np.array([3, 1, 3]), np.array([[1.0, 1.0], [2.0, 2.0], [5.0, 5.0]]))
     >>> dW.rows, dW.tolist()
     (array([1, 3]), [[0.0, 0.0], [2.0, 2.0], [0.0, 0.0], [6.0, 6.0]])
 
-    Scaling it in place by a finite number keeps ``rows``; whatever else writes into it forgets them: an assignment, an
-    operator, NumPy's functions and methods, also through a slice or another view of this class. A copy or a slice has no
-    rows, a result is a plain array. Not seen is what is written through a plain view, ``np.asarray(dW)`` for example, or by
-    another library: set ``dW.rows = None`` there.
+    Scaling it in place by a finite number keeps ``rows``; whatever else writes into it forgets
+    them: an assignment, an operator, NumPy's functions and methods, also through a slice or another
+    view of this class. A copy or a slice has no rows, a result is a plain array. Not seen is what
+    is written through a plain view, ``np.asarray(dW)`` for example, or by another library: set
+    ``dW.rows = None`` there.
 
     >>> dW *= 0.5
     >>> dW.rows
@@ -43,10 +45,11 @@ class RowGradient(np.ndarray):
         return dW
 
     def write(self, ids, values):
-        """Overwrite: row i becomes the sum of all ``values[k]`` with ``ids[k] == i``, every other row zero.
+        """Overwrite: row i becomes the sum of all ``values[k]`` with ``ids[k] == i``, every other
+        row zero.
 
-        Without sorting: each use of an id writes its number into the id's place and its values into the id's row, where
-        the last one's stay. The others, mostly few, are added.
+        Without sorting: each use of an id writes its number into the id's place and its values into
+        the id's row, where the last one's stay. The others, mostly few, are added.
         """
         dense = self.view(np.ndarray)
         if self.rows is None:
@@ -65,8 +68,14 @@ class RowGradient(np.ndarray):
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
         # 0 times a finite number stays 0.
-        scaling = (ufunc in (np.multiply, np.divide) and method == "__call__" and inputs[0] is self and np.ndim(inputs[1]) == 0
-                   and np.isfinite(inputs[1]) and (ufunc is np.multiply or inputs[1] != 0))
+        scaling = (
+            ufunc in (np.multiply, np.divide)
+            and method == "__call__"
+            and inputs[0] is self
+            and np.ndim(inputs[1]) == 0
+            and np.isfinite(inputs[1])
+            and (ufunc is np.multiply or inputs[1] != 0)
+        )
         for a in inputs[:1] if method == "at" else out:
             if not scaling:
                 forget(a)
@@ -77,7 +86,9 @@ class RowGradient(np.ndarray):
 
     def __array_function__(self, function, types, arguments, options):
         out = options.get("out")
-        for a in arguments[:1] if function in WRITERS else out if isinstance(out, tuple) else (out,):
+        for a in (
+            arguments[:1] if function in WRITERS else out if isinstance(out, tuple) else (out,)
+        ):
             forget(a)
         return super().__array_function__(function, types, arguments, options)
 
@@ -85,7 +96,9 @@ class RowGradient(np.ndarray):
         forget(self)
         super().__setitem__(key, value)
 
-    put, fill, sort, partition, setfield, byteswap = map(forgetting, ("put", "fill", "sort", "partition", "setfield", "byteswap"))
+    put, fill, sort, partition, setfield, byteswap = map(
+        forgetting, ("put", "fill", "sort", "partition", "setfield", "byteswap")
+    )
 
     @property
     def flat(self):
@@ -103,8 +116,8 @@ def forget(a):
 
 
 def set_rows(a, ids, values):
-    """a[ids] = values. Rows that are one stretch of memory each are moved as single items, not number by number: a
-    third faster."""
+    """a[ids] = values. Rows that are one stretch of memory each are moved as single items, not
+    number by number: a third faster."""
     if a.flags.c_contiguous and values.flags.c_contiguous and a.dtype == values.dtype:
         a, values = (matrix.view(f"V{a[0].nbytes}")[:, 0] for matrix in (a, values))
     a[ids] = values
@@ -114,7 +127,11 @@ def add_rows(a, ids, values):
     """a[ids[k]] += values[k] for every k, one after the other."""
     if a.flags.c_contiguous:                # in one axis np.add.at is several times as fast
         D = a.shape[1]
-        a, ids, values = a.reshape(-1), (ids[:, None] * D + np.arange(D)).reshape(-1), values.reshape(-1)
+        a, ids, values = (
+            a.reshape(-1),
+            (ids[:, None] * D + np.arange(D)).reshape(-1),
+            values.reshape(-1),
+        )
     np.add.at(a, ids, values)
 
 

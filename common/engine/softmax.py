@@ -6,18 +6,21 @@ from .products import row_sums
 
 
 def exponentials(x, out=None):
-    """``top = x.max(axis=1); e = np.exp(x - top[:, None])`` and ``e.sum(axis=1)``, as (e, top, total), of a matrix (M, C);
-    e in ``out``, which may be x. Two entries further apart than the dtype's range overflow, with NumPy's
-    warning, to exp(-∞) = 0.
+    """``top = x.max(axis=1); e = np.exp(x - top[:, None])`` and ``e.sum(axis=1)``, as (e, top,
+    total), of a matrix (M, C); e in ``out``, which may be x. Two entries further apart than the
+    dtype's range overflow, with NumPy's warning, to exp(-∞) = 0.
 
-    Of a large matrix a few rows at a time, so that all passes but the first find them in the cache; the sum is a product
-    with ones. Over 10,000 classes in half the time.
+    Of a large matrix a few rows at a time, so that all passes but the first find them in the cache;
+    the sum is a product with ones. Over 10,000 classes in half the time.
     """
     M, C = x.shape
     if out is None:
         out = np.empty((M, C), x.dtype)
     if x.nbytes > CACHE and M > 1:
-        parts = [exponentials(x[rows], out[rows]) for rows in portions(slice(0, M), C * x.itemsize, CACHE)]
+        parts = [
+            exponentials(x[rows], out[rows])
+            for rows in portions(slice(0, M), C * x.itemsize, CACHE)
+        ]
         return out, *(np.concatenate(numbers) for numbers in list(zip(*parts))[1:])
     top = np.maximum.reduce(x, axis=1)
     np.subtract(x, top[:, None], out=out)
@@ -26,12 +29,14 @@ def exponentials(x, out=None):
 
 
 def softmax(x, mask=None, out=None):
-    """``e = np.exp(x - x.max(axis=-1, keepdims=True)); e / e.sum(axis=-1, keepdims=True)``, in ``out``, which may be x.
+    """``e = np.exp(x - x.max(axis=-1, keepdims=True)); e / e.sum(axis=-1, keepdims=True)``, in
+    ``out``, which may be x.
 
-    With a ``mask`` (broadcasting) over the entries alone where it is True, 0 elsewhere; a row where nothing is allowed is zeros.
-    In place, and the sum as a product with ones: in half the time.
+    With a ``mask`` (broadcasting) over the entries alone where it is True, 0 elsewhere; a row where
+    nothing is allowed is zeros. In place, and the sum as a product with ones: in half the time.
 
-    >>> softmax(np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]), mask=np.array([[True, False, True], [False, False, False]]))
+    >>> softmax(np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]), mask=np.array([[True, False, True],
+    ...     [False, False, False]]))
     array([[0.5, 0. , 0.5],
            [0. , 0. , 0. ]])
     """

@@ -1,17 +1,19 @@
 """Threads of our own, for layers that the threads of BLAS cannot speed up.
 
-BLAS spreads a large matrix product over all processors. A convolution is many small ones, and between them windows are
-cut and gradients added back, in one thread. ``spread(job, count, work)`` gives each thread a share of the images instead,
-and with it all that is to be done for them: what it writes stays in the cache of its processor until it is read.
+BLAS spreads a large matrix product over all processors. A convolution is many small ones, and
+between them windows are cut and gradients added back, in one thread. ``spread(job, count, work)``
+gives each thread a share of the images instead, and with it all that is to be done for them: what
+it writes stays in the cache of its processor until it is read.
 
-There are as many threads as BLAS may use (``OPENBLAS_NUM_THREADS``, the package threadpoolctl; else one for each
-processor). Little work stays where it is, for to wake a thread takes time.
+There are as many threads as BLAS may use (``OPENBLAS_NUM_THREADS``, the package threadpoolctl; else
+one for each processor). Little work stays where it is, for to wake a thread takes time.
 
-BLAS's threads and ours do not go together: BLAS's wait awake, some 25 ms, for the next product, each on a processor where
-one of ours should run. Nor do BLAS's threads and other programs: beside two busy processes a step of a Transformer took ten
-times as long with BLAS's threads as with ours, which sleep while they wait, and a small VGG's twenty times
-(tests/benchmarks/threads.py). So BLAS is kept to one thread for whole passes through a model, unless it is so small that
-no product would be shared out, and ``product`` (products.py) spreads the large ones among our own.
+BLAS's threads and ours do not go together: BLAS's wait awake, some 25 ms, for the next product,
+each on a processor where one of ours should run. Nor do BLAS's threads and other programs: beside
+two busy processes a step of a Transformer took ten times as long with BLAS's threads as with ours,
+which sleep while they wait, and a small VGG's twenty times (tests/benchmarks/threads.py). So BLAS
+is kept to one thread for whole passes through a model, unless it is so small that no product would
+be shared out, and ``product`` (products.py) spreads the large ones among our own.
 """
 import os
 import threading
@@ -22,19 +24,24 @@ from queue import SimpleQueue
 
 from threadpoolctl import ThreadpoolController
 
-SMALL = 1 << 10        # entries of a weight; a model all of whose matrices are smaller has no product worth a thread
-WORTH = 1 << 22        # multiplications in a matrix product, some 0.2 ms, that each thread should have to do at least
+# entries of a weight; a model all of whose matrices are smaller has no product worth a thread
+SMALL = 1 << 10
+# multiplications in a matrix product, some 0.2 ms, that each thread should have to do at least
+WORTH = 1 << 22
 LATE = 1 << 21         # those that are done elsewhere before a thread that slept begins
 
-limiting, working = threading.Lock(), threading.Lock()      # BLAS is kept to one thread; our threads are at work
+# BLAS is kept to one thread; our threads are at work
+limiting, working = threading.Lock(), threading.Lock()
 allowed = 0            # while ``limiting``: how many threads BLAS may use otherwise
 helpers: list[SimpleQueue] = []      # for each thread of ours the queue of what it is to do
 
 
 def spread(job, count, work):
-    """[job(part), ...] for slices ``part`` that cover range(count), each in a thread of its own if that pays.
+    """[job(part), ...] for slices ``part`` that cover range(count), each in a thread of its own if
+    that pays.
 
-    ``work``: how many multiplications there are in all. Jobs may not write to the same place. Their errors are raised here.
+    ``work``: how many multiplications there are in all. Jobs may not write to the same place. Their
+    errors are raised here.
 
     >>> x = range(10)
     >>> spread(lambda part: sum(x[part]), 10, work=10)
@@ -44,9 +51,14 @@ def spread(job, count, work):
     n = min(n, threads()) if n > 1 else 1
     if n == 1:
         return [job(slice(0, count))]
-    share = count * (1 - LATE / work) / n                   # the first part is the caller's, who begins at once: it is longer
-    parts = [slice(*ends) for ends in pairwise(sorted({0, *(round(count - share * i) for i in range(n))}))]
-    if not working.acquire(blocking=False):                 # called by a job, or by a second thread of the user's
+    # the first part is the caller's, who begins at once: it is longer
+    share = count * (1 - LATE / work) / n
+    parts = [
+        slice(*ends)
+        for ends in pairwise(sorted({0, *(round(count - share * i) for i in range(n))}))
+    ]
+    # called by a job, or by a second thread of the user's
+    if not working.acquire(blocking=False):
         return [job(part) for part in parts]
     try:
         with one_thread():
@@ -56,19 +68,23 @@ def spread(job, count, work):
 
 
 def in_threads(job, parts):
-    """Not by the standard library's pool: its locks are taken in Python, and one that Ctrl-C leaves taken blocks for ever.
-    These queues are written in C. The threads are daemons, for one of the user's may go on when the main one is at its end."""
+    """Not by the standard library's pool: its locks are taken in Python, and one that Ctrl-C leaves
+    taken blocks for ever. These queues are written in C. The threads are daemons, for one of the
+    user's may go on when the main one is at its end."""
     while len(helpers) < len(parts) - 1:
         queue = SimpleQueue()
         try:
             threading.Thread(target=help_out, args=(queue,), daemon=True, name="chainrule").start()
-        except RuntimeError:                                # no thread can start, in a browser for example
+        # no thread can start, in a browser for example
+        except RuntimeError:
             return [job(part) for part in parts]
-        helpers.append(queue)                               # when there is someone who takes what it gets
+        # when there is someone who takes what it gets
+        helpers.append(queue)
     results, answers, asked = [None] * len(parts), SimpleQueue(), 0
     try:
         for i, helper in zip(range(1, len(parts)), helpers):
-            helper.put((answers, i, copy_context(), job, parts[i]))         # with the caller's np.errstate, say
+            # with the caller's np.errstate, say
+            helper.put((answers, i, copy_context(), job, parts[i]))
             asked += 1
         results[0] = job(parts[0])
     finally:
@@ -87,7 +103,8 @@ def help_out(queue):
         answers, i, context, job, part = queue.get()
         try:
             if blas():
-                blas().set_num_threads(1)                   # a BLAS may count threads for each calling thread by itself
+                # a BLAS may count threads for each calling thread by itself
+                blas().set_num_threads(1)
             answer = i, context.run(job, part), None
         except BaseException as error:
             answer = i, None, error
@@ -101,7 +118,8 @@ class one_thread:
 
     def __enter__(self):
         global allowed
-        self.limits = blas() is not None and limiting.acquire(blocking=False)        # else it does already, or no way to
+        # else it does already, or no way to
+        self.limits = blas() is not None and limiting.acquire(blocking=False)
         try:
             if self.limits:
                 allowed = blas().num_threads
@@ -134,8 +152,13 @@ def processors():
 
 @cache
 def blas():
-    """NumPy's BLAS, whose number of threads can be read and set; None where threadpoolctl does not know it."""
-    found = [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas" and library.num_threads]
+    """NumPy's BLAS, whose number of threads can be read and set; None where threadpoolctl does not
+    know it."""
+    found = [
+        library
+        for library in ThreadpoolController().lib_controllers
+        if library.user_api == "blas" and library.num_threads
+    ]
     return min(found, key=lambda library: "numpy" not in library.filepath, default=None)
 
 

@@ -14,7 +14,8 @@ def draws(e):
 
 
 def decompose(e, term, need):
-    """(c, k) with A = c G + k dout term in every draw, for a scalar output; None if there are none."""
+    """(c, k) with A = c G + k dout term in every draw, for a scalar output; None if there are
+    none."""
     A, G, d = draws(e)
     if e.m.y.ndim or not e.shaped or A[0].size < need or np.isnan(G).any() or not np.any(term):
         return None
@@ -36,7 +37,10 @@ def penalty(e):
     """Signature: backward minus numerical is a multiple of the parameter itself, or of its sign."""
     if not e.param:
         return None
-    for term, name in ((e.value, "the parameter itself"), (np.sign(e.value), "the parameter's sign")):
+    for term, name in (
+        (e.value, "the parameter itself"),
+        (np.sign(e.value), "the parameter's sign"),
+    ):
         if np.ptp(np.abs(term)) == 0 and term is e.value:
             continue
         A, G, d = draws(e)
@@ -69,10 +73,19 @@ def label(e):
         if found and (codes := named(found[0], e)):
             k = found[1] / found[0]
             words = f"what is missing is {k:.4g} at each label and nothing elsewhere"
-            return ["missing-label-subtraction", *codes[0]], words if not codes[0] else f"{words}; {codes[1]}"
+            return ["missing-label-subtraction", *codes[0]], words if not codes[
+                0
+            ] else f"{words}; {codes[1]}"
         weighted = e.shaped and np.isin(t, (0, 1)).all() and not np.isnan(e.G).any()
-        if weighted and np.array_equal(e.wrong(), t == 1) and np.all(e.A[:, t == 1] > 0) and np.all(e.G[:, t == 1] < 0):
-            return ["missing-label-subtraction"], "right everywhere but at the labels, where it is not negative"
+        if (
+            weighted
+            and np.array_equal(e.wrong(), t == 1)
+            and np.all(e.A[:, t == 1] > 0)
+            and np.all(e.G[:, t == 1] < 0)
+        ):
+            return [
+                "missing-label-subtraction"
+            ], "right everywhere but at the labels, where it is not negative"
     return None
 
 
@@ -88,7 +101,8 @@ def labels_ignored(e):
             continue
         first = np.array([np.array_equal(row, t[0]) for row in t])
         several, one = t.copy(), t.copy()        # not rolled along the batch: their sum would stay
-        if t.dtype.kind in "iu":                 # each label becomes the next one; those that do not count stay
+        # each label becomes the next one; those that do not count stay
+        if t.dtype.kind in "iu":
             values = np.unique(t[t >= 0])
             counts = np.flatnonzero(t.reshape(-1) >= 0)
             later = values[(np.searchsorted(values, t) + 1) % len(values)]
@@ -101,25 +115,39 @@ def labels_ignored(e):
         before = again(e)
         others = [again(e, (*inputs[:i], changed, *inputs[i + 1:])) for changed in (several, one)]
         if before is not None and all(
-                o is not None and o.A.shape == before.A.shape and np.allclose(o.A, before.A, 1e-9, 0)
-                and np.abs(o.G - before.G).max() > 1e-4 * np.abs(before.G).max() + 10 * e.noise for o in others):
+            o is not None
+            and o.A.shape == before.A.shape
+            and np.allclose(o.A, before.A, 1e-9, 0)
+            and np.abs(o.G - before.G).max() > 1e-4 * np.abs(before.G).max() + 10 * e.noise
+            for o in others
+        ):
             if t.dtype.kind in "iu" and any(sampled(o, t) for o in e.m.targets):
-                return ["lost-branch"], f"with other ids in inputs[{i}] backward gives the same: their part is missing"
-            return ["missing-label-subtraction"], f"with other labels in inputs[{i}] backward gives the same"
+                return [
+                    "lost-branch"
+                ], f"with other ids in inputs[{i}] backward gives the same: their part is missing"
+            return [
+                "missing-label-subtraction"
+            ], f"with other labels in inputs[{i}] backward gives the same"
     return None
 
 
 def sampled(e, ids):
-    """Whether a parameter is a table of which rows are used, those of the ids among them, and not the others."""
-    if not e.param or e.value.ndim != 2 or np.isnan(e.G).any() or not 0 <= ids.min() <= ids.max() < len(e.value):
+    """Whether a parameter is a table of which rows are used, those of the ids among them, and not
+    the others."""
+    if (
+        not e.param
+        or e.value.ndim != 2
+        or np.isnan(e.G).any()
+        or not 0 <= ids.min() <= ids.max() < len(e.value)
+    ):
         return False
     used = np.abs(e.G).max(axis=(0, 2)) > e.noise
     return bool(used[ids].all() and not used.all())
 
 
 def skip(e):
-    """Signature: the missing part, or the only part there, is dout itself (or dout through a mask): one side
-    of a skip connection."""
+    """Signature: the missing part, or the only part there, is dout itself (or dout through a mask):
+    one side of a skip connection."""
     if not e.unit or not e.shaped or e.value.shape != e.m.y.shape or elementwise(e):
         return None
     B, J = e.A.reshape(e.J.shape), e.J
@@ -137,9 +165,9 @@ def skip(e):
 
 
 def statistics(e):
-    """Signature: a shift or a scaling of a whole group leaves the output as it is, but not backward; and what
-    is wrong is, in each group, a combination of 1 and x (or of y): the paths through mean, variance, norm or
-    normaliser."""
+    """Signature: a shift or a scaling of a whole group leaves the output as it is, but not
+    backward; and what is wrong is, in each group, a combination of 1 and x (or of y): the paths
+    through mean, variance, norm or normaliser."""
     if e.param or not e.shaped or np.isnan(e.G).any() or e.J is None:
         return None
     A, G, _ = draws(e)
@@ -155,16 +183,21 @@ def statistics(e):
         for basis in bases:
             if size > len(basis) and in_span(R, basis, axes):
                 if leaks(e):
-                    return ["summed-too-far"], "backward sends gradient from one sample to another, forward nothing"
+                    return [
+                        "summed-too-far"
+                    ], "backward sends gradient from one sample to another, forward nothing"
                 what = "one vector" if len(basis) == 1 else "1 and x"
                 return (
                     ["constant-statistics"],
-                    f"what is missing is, in each group of {size}, a multiple of {what}: a path through its statistics",
+                    f"what is missing is, in each group of {size}, a multiple of {what}: a path "
+                    f"through its statistics",
                 )
         if y is not None and e.unit and diagonal_of(e):
-            return [
-                "constant-statistics"
-            ], "only the diagonal of the Jacobian is there: the paths through the normaliser are missing"
+            return (
+                ["constant-statistics"],
+                "only the diagonal of the Jacobian is there: the paths through the normaliser are "
+                "missing",
+            )
     return None
 
 
@@ -173,13 +206,17 @@ def leaks(e):
     y, x = e.m.y, e.value
     if not e.unit or not x.ndim or len(x) != e.m.batch or not y.ndim or len(y) != len(x):
         return False
-    B, J = (M.reshape(len(y), -1, len(x), x[0].size).swapaxes(1, 2)[~np.eye(len(y), dtype=bool)] for M in (e.A, e.G))
+    B, J = (
+        M.reshape(len(y), -1, len(x), x[0].size).swapaxes(1, 2)[~np.eye(len(y), dtype=bool)]
+        for M in (e.A, e.G)
+    )
     scale = 1e-6 * np.abs(e.G).max() + e.noise
     return bool(np.abs(B).max() > scale >= np.abs(J).max())
 
 
 def scale_free(e):
-    """Signature: the output stays when a group of this parameter's entries grows together, and backward does not know."""
+    """Signature: the output stays when a group of this parameter's entries grows together, and
+    backward does not know."""
     if not e.param or not e.shaped or e.J is None or np.isnan(e.G).any() or e.value.ndim < 2:
         return None
     for shape, axes in groups(e.value.shape):
@@ -190,17 +227,24 @@ def scale_free(e):
 
 
 def branch_statistics(e):
-    """Experiment: a weight set to zero takes a branch out; what the branch adds has an invariance that backward does
-    not have: a normalisation inside it."""
+    """Experiment: a weight set to zero takes a branch out; what the branch adds has an invariance
+    that backward does not have: a normalisation inside it."""
     if e.param or not e.shaped or not e.unit or e.value.ndim < 2:
         return None
     for i, _, found in with_params(e, lambda p: 0 * p if p.ndim > 1 else None):
         if found is None or found.J is None or not found.right or not np.any(found.G):
             continue
-        branch = dataclasses.replace(e, A=e.A - found.J.reshape(e.A.shape), G=e.G - found.J.reshape(e.G.shape), J=e.J - found.J)
+        branch = dataclasses.replace(
+            e,
+            A=e.A - found.J.reshape(e.A.shape),
+            G=e.G - found.J.reshape(e.G.shape),
+            J=e.J - found.J,
+        )
         if any(invariance_broken(branch, shape, axes) for shape, axes in groups(e.value.shape)):
-            return ["constant-statistics"], (f"the path through params[{i}] does not change when the values of a group shift or "
-                                             "scale together, but backward says it does")
+            return ["constant-statistics"], (
+                f"the path through params[{i}] does not change when the values of a group shift or "
+                "scale together, but backward says it does"
+            )
     return None
 
 
@@ -212,17 +256,22 @@ def broken(e):
         if invariance_broken(e, shape, axes):
             return ["constant-statistics"], (
                 "the output does not change when the values of a group of "
-                f"{int(np.prod([shape[a] for a in axes]))} shift or scale together, but backward says it does"
+                f"{int(np.prod([shape[a] for a in axes]))} shift or scale together, but backward "
+                f"says it does"
             )
     return None
 
 
 def groups(shape):
-    """The ways to see an array as groups: (shape, axes that make one group); the channels of images also
-    split in equal parts."""
+    """The ways to see an array as groups: (shape, axes that make one group); the channels of images
+    also split in equal parts."""
     shapes = [shape]
     if len(shape) > 1:
-        shapes += [(shape[0], g, shape[1] // g, *shape[2:]) for g in range(2, shape[1]) if shape[1] % g == 0]
+        shapes += [
+            (shape[0], g, shape[1] // g, *shape[2:])
+            for g in range(2, shape[1])
+            if shape[1] % g == 0
+        ]
     for s in shapes:
         for r in range(1, len(s) + 1):
             for axes in itertools.combinations(range(len(s)), r):
@@ -231,7 +280,8 @@ def groups(shape):
 
 
 def invariance_broken(e, shape, axes, shift=True):
-    """Whether shifting or scaling a group together changes nothing in truth, but something for backward."""
+    """Whether shifting or scaling a group together changes nothing in truth, but something for
+    backward."""
     axes = tuple(a + 1 for a in axes)
     x, J = e.value.reshape(shape), e.J.reshape(-1, *shape)
     B = e.A.reshape(-1, *shape) if e.unit or not e.m.y.ndim else None
@@ -249,7 +299,8 @@ def invariance_broken(e, shape, axes, shift=True):
 
 
 def in_span(R, basis, axes):
-    """Whether R is, in each group along ``axes`` and for each draw, a combination of the basis arrays."""
+    """Whether R is, in each group along ``axes`` and for each draw, a combination of the basis
+    arrays."""
     rest = [a for a in range(R.ndim - 1) if a not in axes]
 
     def grouped(a):
@@ -288,11 +339,13 @@ def samples_alone(e):
         own = [M.swapaxes(1, 2)[~other] for M in (B, J)]
         if passes_dout(e) or y.shape == x.shape and elementwise_only(e) and any(
                 0 in axes and invariance_broken(e, shape, axes) for shape, axes in groups(x.shape)):
-            return None                          # rather the statistics of the batch, or dout itself
+            # rather the statistics of the batch, or dout itself
+            return None
         if np.abs(Jo).max() > scale and np.abs(Bo).max() <= scale:
             right = np.abs(own[0] - own[1]).max() <= 1e-5 * np.abs(own[1]).max() + e.noise
             return ["cross-sample"], (
-                "the output of a sample depends on the others, but backward sends nothing from one to another"
+                "the output of a sample depends on the others, but backward sends nothing from one "
+                "to another"
                 + ("; within each sample it is right" if right else "")
             )
         if (

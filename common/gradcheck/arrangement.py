@@ -1,5 +1,5 @@
-"""Signatures of place: right numbers at wrong places or in a wrong shape, sums over too many axes or too
-few."""
+"""Signatures of place: right numbers at wrong places or in a wrong shape, sums over too many axes
+or too few."""
 import itertools
 import math
 
@@ -10,7 +10,8 @@ from .scaling import named, ratio
 
 
 def with_scale(code, P, e, words):
-    """``code`` if P is the numerical gradient up to a constant that says something (or says nothing: 1)."""
+    """``code`` if P is the numerical gradient up to a constant that says something (or says
+    nothing: 1)."""
     c = ratio(P, e.G, noise=e.noise)
     if c is None:
         return None
@@ -52,7 +53,8 @@ def not_summed(e):
                     "missing-batch-sum",
                     P.sum(axis=axes).reshape(e.G.shape),
                     e,
-                    f"shape {A.shape[1:]} for {shape}; summed over its {math.prod(counts)} copies it is right",
+                    f"shape {A.shape[1:]} for {shape}; summed over its {math.prod(counts)} copies "
+                    f"it is right",
                 )
                 if found:
                     return found
@@ -64,11 +66,14 @@ def listed(axes):
 
 
 def summed_too_far(e):
-    """Signature: equal along an axis along which the true gradient varies, and equal to its sum there."""
+    """Signature: equal along an axis along which the true gradient varies, and equal to its sum
+    there."""
     if np.isnan(e.G).any():
         return None
     try:
-        A = np.broadcast_to(e.A.reshape(len(e.A), *(1,) * (e.G.ndim - e.A.ndim), *e.A.shape[1:]), e.G.shape)
+        A = np.broadcast_to(
+            e.A.reshape(len(e.A), *(1,) * (e.G.ndim - e.A.ndim), *e.A.shape[1:]), e.G.shape
+        )
     except ValueError:
         if e.A[0].size != 1:
             return None
@@ -109,14 +114,19 @@ def transposed(e):
 
 
 def swapped_jacobian(e):
-    """Signature: the Jacobian is transposed, in all or in one pair of axes: W or the scores not transposed in
-    backward."""
+    """Signature: the Jacobian is transposed, in all or in one pair of axes: W or the scores not
+    transposed in backward."""
     if not e.unit or not e.shaped:
         return None
     y, x = e.m.y, e.value
     B = e.A.reshape(*y.shape, *x.shape)
     J = e.G.reshape(B.shape)
-    pairs = [(i, y.ndim + j) for i in range(y.ndim) for j in range(x.ndim) if y.shape[i] == x.shape[j] > 1]
+    pairs = [
+        (i, y.ndim + j)
+        for i in range(y.ndim)
+        for j in range(x.ndim)
+        if y.shape[i] == x.shape[j] > 1
+    ]
     if y.shape == x.shape:
         swaps = [p for p in pairs if p[1] - y.ndim == p[0]]
         pairs = [c for r in (1, 2) for c in itertools.combinations(swaps, r)]
@@ -139,9 +149,15 @@ def swapped_jacobian(e):
 
 
 def reshaped(e):
-    """Signature: the right numbers, in the order of a reshape instead of a transpose, or of another memory
-    order."""
-    if e.A[0].size != e.value.size or e.value.ndim < 2 and e.shaped or np.isnan(e.G).any() or nearly(e):
+    """Signature: the right numbers, in the order of a reshape instead of a transpose, or of another
+    memory order."""
+    if (
+        e.A[0].size != e.value.size
+        or e.value.ndim < 2
+        and e.shaped
+        or np.isnan(e.G).any()
+        or nearly(e)
+    ):
         return None
     K, shape = len(e.A), e.value.shape
     flat = e.A.reshape(K, -1)
@@ -169,12 +185,17 @@ def reshaped(e):
             if c:
                 found = ([], "") if abs(c - 1) < 1e-4 else named(c, e)
                 if found:
-                    return ["wrong-reshape", *found[0]], "the right numbers, read in the wrong order"
+                    return [
+                        "wrong-reshape",
+                        *found[0],
+                    ], "the right numbers, read in the wrong order"
     if e.unit:                                       # a permutation that is none of these
         a, g = np.sort(e.A.reshape(K, -1), axis=1), np.sort(e.G.reshape(K, -1), axis=1)
         if ratio(a, g, noise=e.noise) and abs(ratio(a, g, noise=e.noise) - 1) < 1e-4 and \
                 np.all(np.sort(e.A.reshape(K, -1), axis=0).sum(1) != 0) or moved(e):
-            return ["wrong-reshape"], "every number of the right gradient is there, at another place"
+            return [
+                "wrong-reshape"
+            ], "every number of the right gradient is there, at another place"
     return None
 
 
@@ -197,8 +218,8 @@ def moved(e):
 
 
 def rows_exchanged(e):
-    """Signature: the right rows of the Jacobian for the wrong outputs: dout was reshaped where it should have
-    been transposed."""
+    """Signature: the right rows of the Jacobian for the wrong outputs: dout was reshaped where it
+    should have been transposed."""
     if not e.unit or not e.shaped or len(e.A) < 4 or nearly(e):
         return None
     B, J = e.A.reshape(len(e.A), -1), e.G.reshape(len(e.G), -1)
@@ -214,7 +235,12 @@ def rows_exchanged(e):
         source.append(fits[0])
     at, of = (np.array(np.unravel_index(rows, e.m.y.shape)) for rows in (np.arange(len(B)), source))
     axes = [a for a in range(e.m.y.ndim) if np.any(at[a] != of[a])]
-    if e.m.y.ndim == 3 and len(axes) == 1 and axes[0] < 2 and len(np.unique((at - of)[axes[0]] % e.m.y.shape[axes[0]])) == 1:
+    if (
+        e.m.y.ndim == 3
+        and len(axes) == 1
+        and axes[0] < 2
+        and len(np.unique((at - of)[axes[0]] % e.m.y.shape[axes[0]])) == 1
+    ):
         return ["stale-cache"], "every row of the Jacobian is that of a neighbouring time step"
     return [
         "wrong-reshape"
@@ -222,13 +248,16 @@ def rows_exchanged(e):
 
 
 def flipped(e):
-    """Signature: reversed along one or two axes it is right; or backward is right once the kernel is its own
-    mirror image."""
+    """Signature: reversed along one or two axes it is right; or backward is right once the kernel
+    is its own mirror image."""
     if e.shaped and e.value.ndim > 1 or e.value.shape > (2,) and e.shaped:
         for r in (2, 1):
             for axes in itertools.combinations(range(e.G.ndim - 1, 0, -1), r):
                 found = with_scale(
-                    "flipped-kernel", np.flip(e.A, axes), e, f"reversed along axis {listed(axes)} it is right"
+                    "flipped-kernel",
+                    np.flip(e.A, axes),
+                    e,
+                    f"reversed along axis {listed(axes)} it is right",
                 )
                 if found:
                     return found

@@ -4,30 +4,35 @@ import time
 
 
 class TimeUp(BaseException):
-    """Raised inside code that ran too long; not an Exception, so that ``except Exception`` in it does not
-    swallow it."""
+    """Raised inside code that ran too long; not an Exception, so that ``except Exception`` in it
+    does not swallow it."""
 
 
 class Watchdog:
-    """Ends calls that take longer than ``seconds``: a second thread raises TimeUp in the one that made the
-    watchdog.
+    """Ends calls that take longer than ``seconds``: a second thread raises TimeUp in the one that
+    made the watchdog.
 
         with Watchdog(5) as watchdog:
             watchdog.call(f, x)          # TimeUp if f takes longer than 5 s
 
-    The exception arrives between two Python instructions, so a loop in Python is ended and one call inside
-    NumPy is not.
+    The exception arrives between two Python instructions, so a loop in Python is ended and one call
+    inside NumPy is not.
     """
 
     def __init__(self, seconds):
         self.seconds, self.deadline, self.fired = seconds, None, False
-        self.target, self.lock, self.done = threading.get_ident(), threading.Lock(), threading.Event()
+        self.target, self.lock, self.done = (
+            threading.get_ident(),
+            threading.Lock(),
+            threading.Event(),
+        )
 
     def __enter__(self):
         self.thread = threading.Thread(target=self.watch, daemon=True)
         try:
             self.thread.start()
-        except RuntimeError:                     # no thread can start, in a browser for example: no limit then
+        # no thread can start, in a browser for example: no limit then
+        except RuntimeError:
             self.thread = None
         return self
 

@@ -1,4 +1,5 @@
-"""The gradient check: hand-written backward against numerical derivatives, with a verdict in words."""
+"""The gradient check: hand-written backward against numerical derivatives, with a verdict in
+words."""
 import contextlib
 import inspect
 import re
@@ -22,29 +23,31 @@ from .rules import ORDER
 from .subject import FunctionLayer, SamplesFirst, Subject, time_major
 
 LIMIT = 5.0           # seconds for one forward or backward
-SEARCH = 12.0         # seconds of computing for measuring again beside kinks, and for naming what is wrong
+# seconds of computing for measuring again beside kinks, and for naming what is wrong
+SEARCH = 12.0
 
 
 def check_gradients(
     layer: Any, *inputs: Any, gradient: Callable[..., Any] | None = None, rng: Seed = None
 ) -> GradientReport:
-    """Compare a layer's hand-written backward with numerical derivatives, and say which mistake it makes.
+    """Compare a layer's hand-written backward with numerical derivatives, and say which mistake it
+    makes.
 
-    ``layer`` is any object with ``forward(*inputs)`` and ``backward(dout)``, and, if it has parameters,
-    ``params`` and ``grads``: a layer, a loss, a whole model. Or a function f, with ``gradient``: a function
-    of the same inputs that gives the gradient of a scalar f, the derivative f'(x) of an elementwise one, or,
-    if it takes one argument more, ``gradient(*inputs, dout)``. ``rng``: a Generator, a seed or None; draws
-    the upstream gradients.
+    ``layer`` is any object with ``forward(*inputs)`` and ``backward(dout)``, and, if it has
+    parameters, ``params`` and ``grads``: a layer, a loss, a whole model. Or a function f, with
+    ``gradient``: a function of the same inputs that gives the gradient of a scalar f, the
+    derivative f'(x) of an elementwise one, or, if it takes one argument more, ``gradient(*inputs,
+    dout)``. ``rng``: a Generator, a seed or None; draws the upstream gradients.
 
-    Checked is d(Σ dout · y) for random dout (never ones: a sum over a softmax is constant, and a backward
-    that gives zeros would pass), by every float input and every parameter, in float64, on a copy: the layer
-    and the inputs stay as they are. Integer inputs need no gradient, nor do the targets of a loss. Returns a
-    GradientReport, which is true if all is right, so that
+    Checked is d(Σ dout · y) for random dout (never ones: a sum over a softmax is constant, and a
+    backward that gives zeros would pass), by every float input and every parameter, in float64, on
+    a copy: the layer and the inputs stay as they are. Integer inputs need no gradient, nor do the
+    targets of a loss. Returns a GradientReport, which is true if all is right, so that
 
         assert check_gradients(MyAffine(W, b), x)
 
-    is a whole test. Exceptions, wrong shapes and endless loops are findings, never raised. Raises TypeError
-    for what is no layer.
+    is a whole test. Exceptions, wrong shapes and endless loops are findings, never raised. Raises
+    TypeError for what is no layer.
 
     >>> class Affine:
     ...     def __init__(self, W, b):
@@ -57,7 +60,8 @@ def check_gradients(
     ...         self.grads[1][...] = dout.mean(axis=0)
     ...         return dout @ self.params[0].T
     >>> rng = np.random.default_rng(0)
-    >>> report = check_gradients(Affine(rng.normal(size=(3, 4)), np.zeros(4)), rng.normal(size=(7, 3)), rng=0)
+    >>> report = check_gradients(Affine(rng.normal(size=(3, 4)), np.zeros(4)), rng.normal(size=(7,
+    ...     3)), rng=0)
     >>> report.ok, report.findings[0].code, report.findings[0].where
     (False, 'divided-by-N', 'params[1]')
     """
@@ -68,20 +72,24 @@ def check_gradients(
         try:
             return Check(name, layer, inputs, watchdog.call, rng).run()
         except TimeUp as e:
-            return GradientReport(name, [finding("unrecognised", "x", f"a call {e}: an endless loop?")])
+            return GradientReport(
+                name, [finding("unrecognised", "x", f"a call {e}: an endless loop?")]
+            )
 
 
 def as_layer(layer, gradient):
     if inspect.isclass(layer):
         raise TypeError(
-            f"check_gradients: layer should be an object, got the class {layer.__name__}; make one: {layer.__name__}(...)"
+            f"check_gradients: layer should be an object, got the class {layer.__name__}; make "
+            f"one: {layer.__name__}(...)"
         )
     if isinstance(layer, tuple) and len(layer) == 2 and gradient is None:
         layer, gradient = layer
     if gradient is not None:
         if not callable(layer) or not callable(gradient):
             raise TypeError(
-                "check_gradients: with gradient=..., both should be functions: check_gradients(f, x, gradient=df)"
+                "check_gradients: with gradient=..., both should be functions: check_gradients(f, "
+                "x, gradient=df)"
             )
         return FunctionLayer(layer, gradient)
     if not callable(getattr(layer, "forward", None)):
@@ -142,13 +150,19 @@ class Check:
 
     def report(self, findings=(), checked=()):
         self.findings += findings
-        def order(f):                            # a parameter that changes under way spoils everything else
-            return -1 if f.code == "mutates-input" and f.where.startswith("params") else ORDER.index(f.code)
+        # a parameter that changes under way spoils everything else
+        def order(f):
+            return (
+                -1
+                if f.code == "mutates-input" and f.where.startswith("params")
+                else ORDER.index(f.code)
+            )
         self.findings.sort(key=order)
         return GradientReport(self.name, self.findings, self.notes, checked)
 
     def repeatable(self, y):
-        """Two forwards agree; if not, go on with fresh copies and a fixed global seed, if that helps."""
+        """Two forwards agree; if not, go on with fresh copies and a fixed global seed, if that
+        helps."""
         subject = self.subject
         again = subject.output()
         if y.shape == again.shape and close(again, y, 1e-12):
@@ -158,18 +172,24 @@ class Check:
                 "nondeterministic",
                 "x",
                 "two forwards with the same input gave two outputs, "
-                + (f"{np.abs(y - again).max():.3g} apart" if y.shape == again.shape else "of two shapes"),
+                + (
+                    f"{np.abs(y - again).max():.3g} apart"
+                    if y.shape == again.shape
+                    else "of two shapes"
+                ),
             )
         )
         subject.fresh_each_time = True
         return np.array_equal(subject.output(), subject.output())
 
     def measured(self):
-        """Measure at the given inputs or, where the function has kinks that matter, a small step beside
-        them."""
+        """Measure at the given inputs or, where the function has kinks that matter, a small step
+        beside them."""
         m = measure(self.subject, self.rng)
         self.kinks, self.rough = [], None
-        self.end = time.process_time() + (SEARCH if not self.subject.fresh_each_time else SEARCH / 4)
+        self.end = time.process_time() + (
+            SEARCH if not self.subject.fresh_each_time else SEARCH / 4
+        )
         if m.right or m.error is not None:
             return m
         m = self.apart(m)
@@ -193,7 +213,8 @@ class Check:
         return self.beside_kinks(m)
 
     def apart(self, m):
-        """The measurement with arrays of its own for each inner layer, if that makes a difference; else the same."""
+        """The measurement with arrays of its own for each inner layer, if that makes a difference;
+        else the same."""
         def make(kind):
             subject = kind(self.layer, self.given, self.call)
             subject.fresh_each_time = self.subject.fresh_each_time
@@ -207,12 +228,24 @@ class Check:
         return m
 
     def beside_kinks(self, m):
-        """The measurement a small step beside these inputs, if some of what is wrong is so at kinks; else the same."""
-        self.kinks = [e.where for e in m.targets if not e.right and e.shaped and np.any(e.kinked & e.wrong())]
+        """The measurement a small step beside these inputs, if some of what is wrong is so at
+        kinks; else the same."""
+        self.kinks = [
+            e.where for e in m.targets if not e.right and e.shaped and np.any(e.kinked & e.wrong())
+        ]
         if not self.kinks:
             return m
-        tries = ((1e-3, False), (1e-2, False), (1e-3, True), (0.1, False), (0.1, True), (1e-2, False), (1e-3, False))
-        for seed, (size, outwards) in enumerate(tries, 11):          # other steps each time: values may come near each other
+        tries = (
+            (1e-3, False),
+            (1e-2, False),
+            (1e-3, True),
+            (0.1, False),
+            (0.1, True),
+            (1e-2, False),
+            (1e-3, False),
+        )
+        # other steps each time: values may come near each other
+        for seed, (size, outwards) in enumerate(tries, 11):
             if time.process_time() > self.end:
                 break
             beside = self.beside(size, outwards, seed)
@@ -224,12 +257,19 @@ class Check:
         return m
 
     def samples_first(self, m):
-        """The same measurement with samples in the first axis, if the layer has time there; else None."""
+        """The same measurement with samples in the first axis, if the layer has time there; else
+        None."""
         x = next((e for e in m.targets if e.where == "x" and e.J is not None), None)
-        if x is None or not time_major(x.value, m.y, x.J) or any(np.any(e.kinked & e.wrong()) for e in m.targets if e.shaped):
+        if (
+            x is None
+            or not time_major(x.value, m.y, x.J)
+            or any(np.any(e.kinked & e.wrong()) for e in m.targets if e.shaped)
+        ):
             return None
         subject = Subject(SamplesFirst(self.layer, *x.value.shape[:2]), self.given, self.call)
-        subject.inputs = tuple(subject.pristine.turned(i, x.value.shape[:2]) for i in subject.inputs)
+        subject.inputs = tuple(
+            subject.pristine.turned(i, x.value.shape[:2]) for i in subject.inputs
+        )
         subject.fresh_each_time = self.subject.fresh_each_time
         with contextlib.suppress(Exception):
             turned = measure(subject, self.rng)
@@ -239,8 +279,8 @@ class Check:
         return None
 
     def smaller(self):
-        """The measurement of the same layer on a part of its inputs that is small enough to be measured in
-        full and wrong, too."""
+        """The measurement of the same layer on a part of its inputs that is small enough to be
+        measured in full and wrong, too."""
         for samples, width in ((5, 7), (5, None), (5, 5), (3, 7), (3, 5)):
             batch = len(self.subject.inputs[0]) if np.ndim(self.subject.inputs[0]) else 0
             cut = tuple(
@@ -261,8 +301,8 @@ class Check:
         return None
 
     def beside(self, size, outwards, seed):
-        """The same measurement at inputs and parameters moved by a random step of relative length ``size``
-        (``outwards``: away from zero)."""
+        """The same measurement at inputs and parameters moved by a random step of relative length
+        ``size`` (``outwards``: away from zero)."""
         subject = Subject(self.layer, self.subject.inputs, self.call)
         subject.fresh_each_time = self.subject.fresh_each_time
         scalar = self.subject.output().ndim == 0
@@ -273,7 +313,9 @@ class Check:
             return a + step * (np.where(a < 0, -1, 1) if outwards else rng.choice((-1, 1), a.shape))
 
         subject.inputs = tuple(
-            moved(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" and not (scalar and i) else x
+            moved(x)
+            if isinstance(x, np.ndarray) and x.dtype.kind == "f" and not (scalar and i)
+            else x
             for i, x in enumerate(subject.inputs)
         )
         for p in list(getattr(subject.pristine, "params", None) or ()):
@@ -287,7 +329,9 @@ class Check:
     def conduct(self, m):
         """Findings about the object."""
         for where in sorted(self.subject.changed):
-            self.findings.append(finding("mutates-input", where, f"{where} is not what it was after a call"))
+            self.findings.append(
+                finding("mutates-input", where, f"{where} is not what it was after a call")
+            )
         if m.error is not None:
             return
         for look in (conduct.upstream, conduct.growing, conduct.history, conduct.rebound):
@@ -305,7 +349,8 @@ class Check:
         if m.error is not None:
             self.findings += raised(m)
         if m.y.ndim == 0 and any(f.code == "ignores-upstream" for f in self.findings):
-            m = measure(self.subject, self.rng, plain=True)       # what else is wrong shows for dout = 1
+            # what else is wrong shows for dout = 1
+            m = measure(self.subject, self.rng, plain=True)
         m.end = self.end
         if self.rough is None:
             self.findings += diagnose(m, {f.code for f in self.findings})
@@ -314,12 +359,15 @@ class Check:
 def raised(m):
     """An exception in backward: a message about shapes often says which mistake it was."""
     text = error_text(m.error)
-    if re.search(r"mismatch in its core dimension|not aligned|matmul|shapes .* and .* not aligned", text):
+    if re.search(
+        r"mismatch in its core dimension|not aligned|matmul|shapes .* and .* not aligned", text
+    ):
         code = "missing-transpose"
     elif "cannot reshape" in text:
         code = "wrong-reshape"
     elif re.search(
-        r"could not broadcast input array|non-broadcastable output|output parameter|output array", text
+        r"could not broadcast input array|non-broadcastable output|output parameter|output array",
+        text,
     ):
         code = "missing-batch-sum"
     else:

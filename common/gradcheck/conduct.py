@@ -1,5 +1,5 @@
-"""What is found by watching the object at work: lists replaced, sums that grow, caches of another call,
-upstream ignored."""
+"""What is found by watching the object at work: lists replaced, sums that grow, caches of another
+call, upstream ignored."""
 import numpy as np
 
 from .evidence import agree, close
@@ -17,7 +17,9 @@ def upstream(m):
     subject = m.subject
     if not subject.takes_dout:
         if m.y.ndim:
-            yield finding("ignores-upstream", "x", "backward takes no dout, though the output is an array")
+            yield finding(
+                "ignores-upstream", "x", "backward takes no dout, though the output is an array"
+            )
         return
     d = np.random.default_rng(5).normal(size=m.y.shape) if m.y.ndim else np.float64(0.7)
     one, two = subject.gradients(d), subject.gradients(2 * d)
@@ -39,7 +41,9 @@ def upstream(m):
         at = np.unravel_index(np.argmax(np.abs(q - 2 * p)), p.shape)
         words = "does not change" if close(q, p, 1e-7) else f"goes from {p[at]:.6g} to {q[at]:.6g}"
         yield finding(
-            "ignores-upstream", where, f"with dout doubled the gradient {words}, where it should double"
+            "ignores-upstream",
+            where,
+            f"with dout doubled the gradient {words}, where it should double",
         )
 
 
@@ -56,8 +60,13 @@ def growing(m):
     if rounds[0].error:
         return
     for added, later in ((2, rounds[1]), (3, rounds[2])):
-        found = [(f"params[{i}]", p, q) for i, (p, q) in enumerate(zip(rounds[0].params, later.params))]
-        found += [("x" if i == 0 else f"inputs[{i}]", p, q) for i, (p, q) in enumerate(zip(rounds[0].inputs, later.inputs))]
+        found = [
+            (f"params[{i}]", p, q) for i, (p, q) in enumerate(zip(rounds[0].params, later.params))
+        ]
+        found += [
+            ("x" if i == 0 else f"inputs[{i}]", p, q)
+            for i, (p, q) in enumerate(zip(rounds[0].inputs, later.inputs))
+        ]
         for where, p, q in found:
             if (
                 p is not None
@@ -71,7 +80,8 @@ def growing(m):
                 yield finding(
                     "accumulates",
                     where,
-                    f"a second backward with the same dout gives {ratio_text(p, q)} times the first",
+                    f"a second backward with the same dout gives {ratio_text(p, q)} times the "
+                    f"first",
                 )
         if later is rounds[1] and any(
             close(q, 2 * p, 1e-7) and np.any(p)
@@ -101,10 +111,15 @@ def history(m):
         return
     batch = m.batch
     cut = tuple(
-        x[: batch - 1] if isinstance(x, np.ndarray) and x.ndim and len(x) == batch and batch > 1 else x
+        x[: batch - 1]
+        if isinstance(x, np.ndarray) and x.ndim and len(x) == batch and batch > 1
+        else x
         for x in subject.inputs
     )
-    for inputs, words in ((tuple(map(other, subject.inputs)), "other inputs"), (cut, "a smaller batch")):
+    for inputs, words in (
+        (tuple(map(other, subject.inputs)), "other inputs"),
+        (cut, "a smaller batch"),
+    ):
         subject.restart()
         try:
             y = subject.output(inputs)
@@ -124,7 +139,8 @@ def history(m):
                     yield finding(
                         "stale-cache",
                         where,
-                        f"the gradient depends on an earlier call: after a forward with {words} it is another one",
+                        f"the gradient depends on an earlier call: after a forward with {words} it "
+                        f"is another one",
                     )
             return
     subject.restart()
@@ -145,10 +161,14 @@ def rebound(m):
         return
     now = grads_of(layer)
     if layer.grads is not held and not computed and (arrays or now):
-        yield finding("rebound-grads", "params[0]", "after backward, layer.grads is another list than before")
+        yield finding(
+            "rebound-grads", "params[0]", "after backward, layer.grads is another list than before"
+        )
         return
     for i, g in enumerate(now):
         if i >= len(arrays) or g is not arrays[i]:
             yield finding(
-                "rebound-grads", f"params[{i}]", f"after backward, grads[{i}] is another array than before"
+                "rebound-grads",
+                f"params[{i}]",
+                f"after backward, grads[{i}] is another array than before",
             )

@@ -1,16 +1,32 @@
-"""A copy of any object in which every float array is float64, and arrays that shared memory share it
-again."""
+"""A copy of any object in which every float array is float64, and arrays that shared memory share
+it again."""
 import copy
 import types
 
 import numpy as np
 
-ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.FunctionType,
-         types.BuiltinFunctionType, np.random.Generator, np.random.RandomState, np.generic, np.dtype)
+ATOMS = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    bool,
+    type(None),
+    type,
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    np.random.Generator,
+    np.random.RandomState,
+    np.generic,
+    np.dtype,
+)
 
 
 def reachable(*objects):
-    """Every object that can be reached through attributes, lists, tuples, dicts and sets, each once."""
+    """Every object that can be reached through attributes, lists, tuples, dicts and sets, each
+    once."""
     seen, stack = {}, list(objects)
     while stack:
         o = stack.pop()
@@ -26,7 +42,9 @@ def reachable(*objects):
             stack.append(o.__self__)
         else:
             stack.extend(vars(o).values() if hasattr(o, "__dict__") else ())
-            stack.extend(getattr(o, name) for c in type(o).__mro__ for name in slots(c) if hasattr(o, name))
+            stack.extend(
+                getattr(o, name) for c in type(o).__mro__ for name in slots(c) if hasattr(o, name)
+            )
 
 
 def slots(cls):
@@ -43,8 +61,8 @@ def extent(a):
 
 
 class Recording(np.ndarray):
-    """An array that keeps what somebody tried to write into it, where the shape did not fit, instead of
-    raising."""
+    """An array that keeps what somebody tried to write into it, where the shape did not fit,
+    instead of raising."""
     attempt = None
 
     def __setitem__(self, key, value):
@@ -63,20 +81,24 @@ class Recording(np.ndarray):
 
 
 def float64_copy(*objects, cast=True, recording=(), dtype=np.float64):
-    """Deep copies of the objects, as a tuple; float arrays in them become float64, or ``dtype`` (``cast=False``: stay as
-    they are), those whose id is in ``recording`` a Recording.
+    """Deep copies of the objects, as a tuple; float arrays in them become float64, or ``dtype``
+    (``cast=False``: stay as they are), those whose id is in ``recording`` a Recording.
 
-    Arrays are recognised by memory, so ``self.W``, ``params[0]``, a transposed view and an array that two
-    layers hold stay one array in the copy.
+    Arrays are recognised by memory, so ``self.W``, ``params[0]``, a transposed view and an array
+    that two layers hold stay one array in the copy.
 
     >>> W = np.ones((2, 3), np.float32)
     >>> holder, = float64_copy({"W": W, "params": [W], "view": W.T})
-    >>> holder["W"].dtype, holder["params"][0] is holder["W"], np.shares_memory(holder["view"], holder["W"])
+    >>> holder["W"].dtype, holder["params"][0] is holder["W"], np.shares_memory(holder["view"],
+    ...     holder["W"])
     (dtype('float64'), True, True)
     """
-    found = [a for a in reachable(*objects) if isinstance(a, np.ndarray) and a.dtype.kind in "fiubc"]
+    found = [
+        a for a in reachable(*objects) if isinstance(a, np.ndarray) and a.dtype.kind in "fiubc"
+    ]
     memo, goal = {}, np.dtype(dtype)
-    blocks = []                                      # arrays whose memory overlaps, with the block's extent
+    # arrays whose memory overlaps, with the block's extent
+    blocks = []
     for a in sorted((a for a in found if a.size), key=extent):
         low, high = extent(a)
         if blocks and low < blocks[-1][1] and a.dtype == blocks[-1][2][0].dtype:

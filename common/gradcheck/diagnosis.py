@@ -14,12 +14,19 @@ from .smaller import BESIDES, LAST
 
 
 def diagnose(m, known):
-    """Findings for every array of a Measurement that is wrong; ``known``: codes that were found already."""
+    """Findings for every array of a Measurement that is wrong; ``known``: codes that were found
+    already."""
     found = []
     wrong = [e for e in m.targets if not e.right and not e.facts.get("right")]
-    exchanged = [pair for pair in itertools.combinations([e for e in wrong if not e.param], 2) if in_wrong_order(*pair)]
+    exchanged = [
+        pair
+        for pair in itertools.combinations([e for e in wrong if not e.param], 2)
+        if in_wrong_order(*pair)
+    ]
     for e, other in exchanged:
-        words = f"it is right for {other.where}, and the other way round: returned in the wrong order"
+        words = (
+            f"it is right for {other.where}, and the other way round: returned in the wrong order"
+        )
         found += [Finding("not-returned", e.where, words, HINTS["not-returned"])]
         wrong = [o for o in wrong if o is not e and o is not other]
     verdicts = [judge(e, RULES) for e in wrong]
@@ -32,21 +39,34 @@ def diagnose(m, known):
             if code not in known or code != "ignores-upstream":
                 found.append(
                     Finding(
-                        code, e.where, f"{words} ({worst(e)})" if words else worst(e), HINTS[code], picture(e)
+                        code,
+                        e.where,
+                        f"{words} ({worst(e)})" if words else worst(e),
+                        HINTS[code],
+                        picture(e),
                     )
                 )
     # Where a mistake is named, the arrays that it spoils further down are no news.
     named = [f for f in found if f.code != "unrecognised"]
-    if named or "ignores-upstream" in known or "stale-cache" in known or "nondeterministic" in known:
+    if (
+        named
+        or "ignores-upstream" in known
+        or "stale-cache" in known
+        or "nondeterministic" in known
+    ):
         found = named
     return found
 
 
 def in_wrong_order(e, other):
-    """Whether each of two inputs got the other's gradient (elementwise: rather each other's factor)."""
+    """Whether each of two inputs got the other's gradient (elementwise: rather each other's
+    factor)."""
     if elementwise(e) or e.A[0].shape != other.value.shape or other.A[0].shape != e.value.shape:
         return False
-    (A, G), (B, H) = ((draws[0][0], draws[1][0]) for draws in (o.facts.get("random", (o.A, o.G)) for o in (e, other)))
+    (A, G), (B, H) = (
+        (draws[0][0], draws[1][0])
+        for draws in (o.facts.get("random", (o.A, o.G)) for o in (e, other))
+    )
     return close(A, H) and close(B, G)
 
 
@@ -57,12 +77,15 @@ def judge(e, rules):
         if time.process_time() > e.m.end:
             break
         result = None
-        with contextlib.suppress(Exception):     # a signature may fail on a strange layer; the check may not
+        # a signature may fail on a strange layer; the check may not
+        with contextlib.suppress(Exception):
             result = rule.signature(e)
         if result and result[0]:
             return batch_of_one(e, result[0]), result[1]
     if not e.shaped:
-        return ["unrecognised"], f"the gradient has shape {e.A.shape[1:]}, should have {e.value.shape}"
+        return [
+            "unrecognised"
+        ], f"the gradient has shape {e.A.shape[1:]}, should have {e.value.shape}"
     return ["unrecognised"], census(e)
 
 

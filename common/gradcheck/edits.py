@@ -1,9 +1,9 @@
 """Changes of one place in a backward, each of which would undo one mistake.
 
-A family is a generator of (code, new node, words) for a place; ``code`` is what the mistake is called if the change makes
-the gradient right. Where that depends on the values before and after it is "size", "factor", "array" or "axes": see
-``Search.meaning``.
-In templates E stands for the expression at the place, A and D for arrays that are at hand there, ``NP`` for NumPy.
+A family is a generator of (code, new node, words) for a place; ``code`` is what the mistake is
+called if the change makes the gradient right. Where that depends on the values before and after it
+is "size", "factor", "array" or "axes": see ``Search.meaning``. In templates E stands for the
+expression at the place, A and D for arrays that are at hand there, ``NP`` for NumPy.
 """
 import ast
 import functools
@@ -13,11 +13,31 @@ import numpy as np
 
 from .source import NUMPY
 
-SLOPES = ("1 - A ** 2", "A * (1 - A)", "A > 0", "1 - A", "A")                    # of what was cached: tanh, sigmoid, ReLU, parts
-RARE = ("1 + A", "1 - NP.tanh(A) ** 2", "NP.cos(A)", "NP.exp(A)", "2 * A", "1 / A", "-1 / A ** 2", "NP.sign(A)", "3 * A ** 2",
-        "NP.exp(-A) / (1 + NP.exp(-A)) ** 2", "1 / (1 + NP.exp(-A))", "-NP.sin(A)", "1 / A ** 2", "A ** 2")
-STATISTICS = ("E - A * (E * A).mean(X, keepdims=True)", "E - E.mean(X, keepdims=True) - A * (E * A).mean(X, keepdims=True)",
-              "A * (E - (E * A).sum(X, keepdims=True))", "E - (E * A).sum(X, keepdims=True)", "E - A * E.sum(X, keepdims=True)")
+# of what was cached: tanh, sigmoid, ReLU, parts
+SLOPES = ("1 - A ** 2", "A * (1 - A)", "A > 0", "1 - A", "A")
+RARE = (
+    "1 + A",
+    "1 - NP.tanh(A) ** 2",
+    "NP.cos(A)",
+    "NP.exp(A)",
+    "2 * A",
+    "1 / A",
+    "-1 / A ** 2",
+    "NP.sign(A)",
+    "3 * A ** 2",
+    "NP.exp(-A) / (1 + NP.exp(-A)) ** 2",
+    "1 / (1 + NP.exp(-A))",
+    "-NP.sin(A)",
+    "1 / A ** 2",
+    "A ** 2",
+)
+STATISTICS = (
+    "E - A * (E * A).mean(X, keepdims=True)",
+    "E - E.mean(X, keepdims=True) - A * (E * A).mean(X, keepdims=True)",
+    "A * (E - (E * A).sum(X, keepdims=True))",
+    "E - (E * A).sum(X, keepdims=True)",
+    "E - A * E.sum(X, keepdims=True)",
+)
 
 
 @functools.lru_cache(1000)
@@ -27,7 +47,10 @@ def template(text):
 
 def fill(text, **nodes):
     """The expression of a template, with nodes, or constants, in the place of its names."""
-    return filled(template(text), {k: v if isinstance(v, ast.AST) else ast.Constant(v) for k, v in nodes.items()})
+    return filled(
+        template(text),
+        {k: v if isinstance(v, ast.AST) else ast.Constant(v) for k, v in nodes.items()},
+    )
 
 
 def filled(tree, nodes):
@@ -50,7 +73,10 @@ def said(text, **names):
 
 def method(node, *names):
     """Whether a node is the call of a method or NumPy function of one of these names."""
-    return isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", None)) in names
+    return (
+        isinstance(node, ast.Call)
+        and getattr(node.func, "attr", getattr(node.func, "id", None)) in names
+    )
 
 
 def operator(node, *kinds):
@@ -66,10 +92,22 @@ def signs(place, scope):
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield "wrong-sign", node.operand, "without the minus sign"
     elif operator(node, ast.Add):
-        yield "wrong-sign", fill("A - D", A=node.left, D=node.right), "with the other sign of the second term"
-        yield "wrong-sign", fill("D - A", A=node.left, D=node.right), "with the other sign of the first term"
+        yield (
+            "wrong-sign",
+            fill("A - D", A=node.left, D=node.right),
+            "with the other sign of the second term",
+        )
+        yield (
+            "wrong-sign",
+            fill("D - A", A=node.left, D=node.right),
+            "with the other sign of the first term",
+        )
     elif operator(node, ast.Sub):
-        yield "wrong-sign", fill("A + D", A=node.left, D=node.right), "with the other sign of the second term"
+        yield (
+            "wrong-sign",
+            fill("A + D", A=node.left, D=node.right),
+            "with the other sign of the second term",
+        )
         yield "wrong-sign", fill("D - A", A=node.left, D=node.right), "with the two terms exchanged"
     elif place.is_gradient and scope.whole(place):
         yield "wrong-sign", fill("-E", E=node), "with a minus sign"
@@ -79,10 +117,17 @@ def sizes(place, scope):
     """A factor that is a number, left out; or one that belongs there."""
     node = place.node
     if operator(node, ast.Mult, ast.Div):
-        for kept, factor in ((node.left, node.right), (node.right, node.left))[:1 + isinstance(node.op, ast.Mult)]:
+        for kept, factor in ((node.left, node.right), (node.right, node.left))[
+            : 1 + isinstance(node.op, ast.Mult)
+        ]:
             of = scope.at(factor)
             if of is not None and not of.is_array and of.values[0] not in (0, 1):
-                yield "size", kept, f"without the factor {'' if isinstance(node.op, ast.Mult) else '1/'}{of.values[0]:.4g}"
+                yield (
+                    "size",
+                    kept,
+                    f"without the factor "
+                    f"{'' if isinstance(node.op, ast.Mult) else '1/'}{of.values[0]:.4g}",
+                )
     if place.is_gradient and scope.whole(place):
         for n in scope.sizes:
             yield "size", fill("E * K", E=node, K=n), f"times {n}"
@@ -92,22 +137,34 @@ def sizes(place, scope):
 def means(place, scope):
     """Sums that should be means, and the reverse; sums over other axes."""
     node = place.node
-    if not (method(node, "sum", "mean") and isinstance(node.func, ast.Attribute) and place.upstream):
+    if not (
+        method(node, "sum", "mean") and isinstance(node.func, ast.Attribute) and place.upstream
+    ):
         return
     name, other = node.func.attr, "mean" if node.func.attr == "sum" else "sum"
     code = "divided-by-N" if name == "mean" else "scaled-by-N"
-    yield code, ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args, node.keywords), f"with {other} for {name}"
+    yield (
+        code,
+        ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args, node.keywords),
+        f"with {other} for {name}",
+    )
     array = scope.at(node.func.value) or scope.at(node.args[0] if node.args else None)
     axes = range(len(array.shape)) if array is not None else ()
-    for k, r in itertools.product((k for k in node.keywords if k.arg == "axis"), range(1, len(axes) + 1)):
+    for k, r in itertools.product(
+        (k for k in node.keywords if k.arg == "axis"), range(1, len(axes) + 1)
+    ):
         for chosen in itertools.combinations(axes, r):
-            keywords = [ast.keyword("axis", ast.Constant(chosen)) if q is k else q for q in node.keywords]
+            keywords = [
+                ast.keyword("axis", ast.Constant(chosen)) if q is k else q for q in node.keywords
+            ]
             yield "axes", ast.Call(node.func, node.args, keywords), f"with axis={chosen}"
 
 
 def labels(place, scope):
     """The one-hot labels that softmax with cross-entropy subtracts."""
-    if not place.is_array or not (scope.whole(place) or isinstance(scope.parent(place)[0], ast.BinOp)):
+    if not place.is_array or not (
+        scope.whole(place) or isinstance(scope.parent(place)[0], ast.BinOp)
+    ):
         return
     for name, t in scope.others(place.shape[:-1], upstream=False):
         if t.kind in "iu" and t.values[0].min() >= 0 and t.values[0].max() < place.shape[-1]:
@@ -126,10 +183,19 @@ def transposes(place, scope):
         return
     if isinstance(node, ast.Attribute) and node.attr == "T":
         yield "missing-transpose", node.value, "without the transpose"
-    elif n == 2 and (scope.factor(place) and not isinstance(node, ast.BinOp) or place.is_gradient and scope.whole(place)):
+    elif n == 2 and (
+        scope.factor(place)
+        and not isinstance(node, ast.BinOp)
+        or place.is_gradient
+        and scope.whole(place)
+    ):
         yield "missing-transpose", fill("E.T", E=node), "transposed"
     elif n in (3, 4) and scope.factor(place):
-        yield "missing-transpose", fill("E.swapaxes(-1, -2)", E=node), "with its last two axes exchanged"
+        yield (
+            "missing-transpose",
+            fill("E.swapaxes(-1, -2)", E=node),
+            "with its last two axes exchanged",
+        )
     if method(node, "transpose") and isinstance(node.func, ast.Attribute) and n <= 4:
         for order in itertools.permutations(range(n)):
             if order != tuple(range(n)):
@@ -155,7 +221,11 @@ def reshapes(place, scope):
         if order != tuple(range(len(shape))):
             first, back = tuple(shape[i] for i in order), tuple(map(int, np.argsort(order)))
             new = fill("E.reshape(S).transpose(K)", E=inner, S=first, K=back)
-            yield "wrong-reshape", new, f"reshaped to {first}, then with the axes in the order {back}"
+            yield (
+                "wrong-reshape",
+                new,
+                f"reshaped to {first}, then with the axes in the order {back}",
+            )
 
 
 def flips(place, scope):
@@ -163,11 +233,18 @@ def flips(place, scope):
     if not place.is_array or scope.index(place) or place.upstream:
         return
     parts = getattr(node, "slice", None)
-    if any(isinstance(p, ast.Slice) and isinstance(p.step, ast.UnaryOp) for p in getattr(parts, "elts", [parts])):
+    if any(
+        isinstance(p, ast.Slice) and isinstance(p.step, ast.UnaryOp)
+        for p in getattr(parts, "elts", [parts])
+    ):
         yield "flipped-kernel", node.value, "not reversed"
     elif place.simple:
         if len(place.shape) > 1:
-            yield "flipped-kernel", fill("E[..., ::-1, ::-1]", E=node), "reversed along its last two axes"
+            yield (
+                "flipped-kernel",
+                fill("E[..., ::-1, ::-1]", E=node),
+                "reversed along its last two axes",
+            )
         if not isinstance(place.parent, ast.Attribute):
             yield "flipped-kernel", fill("E[..., ::-1]", E=node), "reversed along its last axis"
             yield "flipped-kernel", fill("E[::-1]", E=node), "reversed along its first axis"
@@ -177,7 +254,11 @@ def flips(place, scope):
 
 def masks(place, scope):
     if place.mask and not place.upstream:
-        yield "inverted-mask", fill("~E" if place.values[0].dtype.kind == "b" else "1 - E", E=place.node), "inverted"
+        yield (
+            "inverted-mask",
+            fill("~E" if place.values[0].dtype.kind == "b" else "1 - E", E=place.node),
+            "inverted",
+        )
     if place.is_gradient and scope.whole(place):
         for name, other in scope.others(place.shape, upstream=False):
             if other.mask:
@@ -191,13 +272,19 @@ def slopes(place, scope, choice=SLOPES):
             half = slope in ("A", "1 - A") and scope.other_half(place, other, slope)
             code = ("missing-mask" if slope == "A > 0" or other.mask else
                     "wrong-local-derivative" if half else "missing-local-derivative")
-            yield code, fill(f"E * ({slope})", E=place.node, A=other.node), f"times {said(slope, A=name)}"
+            yield (
+                code,
+                fill(f"E * ({slope})", E=place.node, A=other.node),
+                f"times {said(slope, A=name)}",
+            )
 
 
 def other_slopes(place, scope, choice=SLOPES):
     """A factor that is another function of what is at hand."""
     if place.is_array and scope.beside_upstream(place):
-        for (name, other), slope in itertools.product(scope.others(place.shape, upstream=False), choice):
+        for (name, other), slope in itertools.product(
+            scope.others(place.shape, upstream=False), choice
+        ):
             yield "factor", fill(slope, A=other.node), f"with {said(slope, A=name)}"
 
 
@@ -222,7 +309,9 @@ def factors(place, scope):
 
 def constants(place, scope):
     node = place.node
-    if isinstance(node, ast.Constant) and not (place.upstream or scope.index(place) or isinstance(place.parent, ast.keyword)):
+    if isinstance(node, ast.Constant) and not (
+        place.upstream or scope.index(place) or isinstance(place.parent, ast.keyword)
+    ):
         for n in {0, 1, 2, 3, 0.5, -1} - {node.value}:
             yield "factor", ast.Constant(n), f"with {n} for {node.value}"
 
@@ -242,7 +331,11 @@ def steps(place, scope):
     if isinstance(place.node, (ast.Name, ast.BinOp)) and scope.index(place) and \
             all(isinstance(v, (int, np.integer)) for v in place.values):
         for text in ("E - 1", "E + 1"):
-            yield "stale-cache", fill(text, E=place.node), f"at {said(text, E=ast.unparse(place.node))}"
+            yield (
+                "stale-cache",
+                fill(text, E=place.node),
+                f"at {said(text, E=ast.unparse(place.node))}",
+            )
 
 
 # Sums
@@ -257,19 +350,34 @@ def terms(place, scope):
 
 
 def paths(place, scope):
-    """A term that is missing and is a product: of an upstream gradient with another array, or through a weight."""
+    """A term that is missing and is a product: of an upstream gradient with another array, or
+    through a weight."""
     if not (place.is_gradient and scope.whole(place)):
         return
-    for (name, d), (other, a) in itertools.product(scope.others(None, upstream=True), scope.others(None, upstream=False)):
+    for (name, d), (other, a) in itertools.product(
+        scope.others(None, upstream=True), scope.others(None, upstream=False)
+    ):
         products = []
         if d.shape == a.shape == place.shape:
-            products += [f"{sign} D * ({slope})" for slope in ("A", *SLOPES[:2], "1 - A") for sign in "+-"]
+            products += [
+                f"{sign} D * ({slope})" for slope in ("A", *SLOPES[:2], "1 - A") for sign in "+-"
+            ]
         if len(d.shape) > 1 and len(a.shape) == 2:
-            products += ["+ D @ A.T"] * (d.shape[-1] == a.shape[1]) + ["+ D @ A"] * (d.shape[-1] == a.shape[0])
-        if len(d.shape) == len(a.shape) == 2 and d.shape[0] == a.shape[0] and place.shape == (a.shape[1], d.shape[1]):
+            products += ["+ D @ A.T"] * (d.shape[-1] == a.shape[1]) + ["+ D @ A"] * (
+                d.shape[-1] == a.shape[0]
+            )
+        if (
+            len(d.shape) == len(a.shape) == 2
+            and d.shape[0] == a.shape[0]
+            and place.shape == (a.shape[1], d.shape[1])
+        ):
             products.append("+ A.T @ D")
         for product in products:
-            yield "lost-branch", fill(f"E {product}", E=place.node, D=d.node, A=a.node), said(product, D=name, A=other)
+            yield (
+                "lost-branch",
+                fill(f"E {product}", E=place.node, D=d.node, A=a.node),
+                said(product, D=name, A=other),
+            )
 
 
 def statistics(place, scope):
@@ -278,20 +386,48 @@ def statistics(place, scope):
         return
     n = len(place.shape)
     for axes in [(n - 1,), (0,), tuple(range(1, n)), (0, *range(2, n))]:
-        yield "constant-statistics", fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes), f"less its mean over axis {axes}"
-        for (name, other), text in itertools.product(scope.others(place.shape, upstream=False), STATISTICS):
+        yield (
+            "constant-statistics",
+            fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes),
+            f"less its mean over axis {axes}",
+        )
+        for (name, other), text in itertools.product(
+            scope.others(place.shape, upstream=False), STATISTICS
+        ):
             new = fill(text, E=place.node, A=other.node, X=axes)
             yield "constant-statistics", new, f"with a path through the statistics of {name}"
 
 
 # In this order: the first family in which something heals has found it.
-FAMILIES = [signs, means, labels, transposes, flips, masks, steps, swaps, constants, factors, terms, reshapes, slopes,
-            other_slopes, sizes, statistics, rare_slopes, paths]
+FAMILIES = [
+    signs,
+    means,
+    labels,
+    transposes,
+    flips,
+    masks,
+    steps,
+    swaps,
+    constants,
+    factors,
+    terms,
+    reshapes,
+    slopes,
+    other_slopes,
+    sizes,
+    statistics,
+    rare_slopes,
+    paths,
+]
 
 
 def statements(tree):
     """(code, parent, field, index, new statement, words) for assignments that should add."""
-    fields = [(parent, field, body) for parent in ast.walk(tree) for field, body in ast.iter_fields(parent)]
+    fields = [
+        (parent, field, body)
+        for parent in ast.walk(tree)
+        for field, body in ast.iter_fields(parent)
+    ]
     for parent, field, body in (f for f in fields if isinstance(f[2], list)):
         for i, s in enumerate(body):
             adds = isinstance(s, ast.AugAssign) and isinstance(s.op, ast.Add)
@@ -299,7 +435,14 @@ def statements(tree):
                 continue
             target = s.target if adds else s.targets[0]
             if not adds and isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
-                yield assigned(target), parent, field, i, ast.AugAssign(target, ast.Add(), s.value), "with += for ="
+                yield (
+                    assigned(target),
+                    parent,
+                    field,
+                    i,
+                    ast.AugAssign(target, ast.Add(), s.value),
+                    "with += for =",
+                )
             if isinstance(target, ast.Subscript):
                 read = ast.parse(ast.unparse(target.value), mode="eval").body
                 new = fill("NP.add.at(A, I, V)", A=read, I=as_index(target.slice), V=s.value)
@@ -309,14 +452,19 @@ def statements(tree):
 def assigned(target):
     """= for +=, by what stands on its left side: a window, or anything else."""
     parts = getattr(getattr(target, "slice", None), "elts", [getattr(target, "slice", None)])
-    window = any(isinstance(p, ast.Slice) and p.upper is not None and not isinstance(p.upper, ast.Constant) for p in parts)
+    window = any(
+        isinstance(p, ast.Slice) and p.upper is not None and not isinstance(p.upper, ast.Constant)
+        for p in parts
+    )
     return "overlap-overwritten" if window else "lost-branch"
 
 
 def as_index(node):
     """A subscript's inside as an expression of its own."""
     if isinstance(node, ast.Slice):
-        parts = [p if p is not None else ast.Constant(None) for p in (node.lower, node.upper, node.step)]
+        parts = [
+            p if p is not None else ast.Constant(None) for p in (node.lower, node.upper, node.step)
+        ]
         return ast.Call(ast.Name("slice", ast.Load()), parts, [])
     if isinstance(node, ast.Tuple):
         return ast.Tuple([as_index(n) for n in node.elts], ast.Load())

@@ -15,11 +15,12 @@ SAMPLE = 40                 # entries per array otherwise
 
 @dataclass
 class Evidence:
-    """Backward (A) and numerical (G) gradient of one array, for K upstream gradients ``douts`` (K, *y.shape).
+    """Backward (A) and numerical (G) gradient of one array, for K upstream gradients ``douts`` (K,
+    *y.shape).
 
-    Small layers: K random draws first; where they disagree the unit draws, one per output entry, so that A
-    and G are the two Jacobians. Large layers: random draws, and G is NaN except at the entries that were
-    sampled.
+    Small layers: K random draws first; where they disagree the unit draws, one per output entry, so
+    that A and G are the two Jacobians. Large layers: random draws, and G is NaN except at the
+    entries that were sampled.
     """
     where: str
     value: np.ndarray
@@ -39,7 +40,9 @@ class Evidence:
     @property
     def weight(self):
         """Whether it is a parameter, kept or given: an input that has no axis of samples."""
-        return self.param or self.index > 0 and self.value.ndim > 0 and len(self.value) != self.m.batch
+        return (
+            self.param or self.index > 0 and self.value.ndim > 0 and len(self.value) != self.m.batch
+        )
 
     @property
     def shaped(self):
@@ -49,9 +52,12 @@ class Evidence:
     def right(self):
         if not self.shaped or close(self.A, self.G, TOLERANCE, self.noise, self.slack):
             return self.shaped
-        # Tiny gradients of saturated layers: rounding inside the layer, at values about 1, that its output does not show.
+        # Tiny gradients of saturated layers: rounding inside the layer, at values about 1, that its
+        # output does not show.
         vanishes = np.abs(self.m.y).max(initial=0) < 1e-10 * np.abs(self.value).max(initial=0)
-        return bool(np.nanmax(np.abs(self.A - self.G)) < 1e-9) and (vanishes or close(self.A, self.G, 1e-2))
+        return bool(np.nanmax(np.abs(self.A - self.G)) < 1e-9) and (
+            vanishes or close(self.A, self.G, 1e-2)
+        )
 
     def wrong(self):
         """Where the shapes agree: the entries that are wrong in any draw."""
@@ -65,7 +71,8 @@ class Measurement:
     subject: object
     y: np.ndarray
     targets: list
-    missing: list  # (where, largest numerical entry, is it a parameter) of gradients that did not come
+    # (where, largest numerical entry, is it a parameter) of gradients that did not come
+    missing: list
     error: object = None            # backward's exception
     sampled: bool = False
     backwards: list | None = None   # what came back for each random draw
@@ -82,13 +89,16 @@ class Measurement:
 
 
 def close(P, Q, tol=1e-5, noise=0.0, slack=0.0):
-    """P and Q agree relative to their largest entry, and but for ``slack``; entries of Q that are NaN were not measured.
-    False for NaN in P."""
+    """P and Q agree relative to their largest entry, and but for ``slack``; entries of Q that are
+    NaN were not measured. False for NaN in P."""
     known = ~np.isnan(Q)
     if not np.isfinite(P).all():
         return False
     P, Q, slack = P[known], Q[known], np.broadcast_to(slack, Q.shape)[known]
-    return bool(P.size == 0 or (np.abs(P - Q) - slack).max() <= tol * max(np.abs(P).max(), np.abs(Q).max()) + noise)
+    return bool(
+        P.size == 0
+        or (np.abs(P - Q) - slack).max() <= tol * max(np.abs(P).max(), np.abs(Q).max()) + noise
+    )
 
 
 def agree(p, q):
@@ -99,11 +109,14 @@ def agree(p, q):
 
 
 def suspect(f, x, y, dout, A, rng):
-    """Entries to look at in a large array: if the derivative in a random direction disagrees with backward's,
-    halve the set of entries that move until one is left; it comes with its neighbours along each axis."""
+    """Entries to look at in a large array: if the derivative in a random direction disagrees with
+    backward's, halve the set of entries that move until one is left; it comes with its neighbours
+    along each axis."""
     v = rng.normal(size=x.size)
     h = STEP * max(1.0, np.abs(x).max()) / np.sqrt(x.size)
-    noise = 20 * EPS * np.sqrt((dout ** 2 * (y ** 2)).sum()) / h + 1e-7 * np.abs(A).max() * np.sqrt(x.size)
+    noise = 20 * EPS * np.sqrt((dout**2 * (y**2)).sum()) / h + 1e-7 * np.abs(A).max() * np.sqrt(
+        x.size
+    )
 
     def off(low, high):
         """How far backward and numbers disagree about moving the entries low..high at random."""
@@ -130,13 +143,17 @@ def rightly(A, J, douts, noise):
     G = douts[0].reshape(-1) @ J
     if np.any(A[0]) and noise > 1e-4 * np.abs(J).max(initial=0):
         return False
-    return A[0].size == G.size and np.isfinite(J).all() and close(A[0].reshape(-1), G, TOLERANCE / 10, noise)
+    return (
+        A[0].size == G.size
+        and np.isfinite(J).all()
+        and close(A[0].reshape(-1), G, TOLERANCE / 10, noise)
+    )
 
 
 def steadier(f, x, y, J, K, noise):
-    """The Jacobian with, for each column, the step that is steadiest: which agrees best with twice that step.
-    For functions that bend sharply or that the usual step leaves (log near 0), and for derivatives that are
-    small beside the value."""
+    """The Jacobian with, for each column, the step that is steadiest: which agrees best with twice
+    that step. For functions that bend sharply or that the usual step leaves (log near 0), and for
+    derivatives that are small beside the value."""
     few = list(range(0, x.size, max(1, x.size // 6)))
     twice = numeric(f, x, y, few, 2 * STEP)[0]
     if (
@@ -167,11 +184,13 @@ def steadier(f, x, y, J, K, noise):
             )
         )
     doubts = np.array(doubts)
-    doubts[0] /= 5                                     # the usual step, unless another one is clearly better
+    # the usual step, unless another one is clearly better
+    doubts[0] /= 5
     best, every = np.argmin(doubts, axis=0), np.arange(x.size)
     J, K = (np.array([t[k] for t in tried])[best, :, every].T for k in (0, 1))
     doubt = doubts[best, every]
-    jumps = doubt > 1e-2 * np.abs(J).max(axis=0, initial=0)      # no step is steady: the function jumps here
+    # no step is steady: the function jumps here
+    jumps = doubt > 1e-2 * np.abs(J).max(axis=0, initial=0)
     K = np.where(jumps, np.abs(J) + 1, K)
     return J, K, max(noise, doubt[doubt < 1e-4 * np.abs(J).max(initial=0)].max(initial=0))
 
@@ -185,8 +204,8 @@ def tried(f, y):
 
 
 def numeric(f, x, y, entries, eps=None, floor=None):
-    """The Jacobian's columns for some entries of x (changed in place and restored), how rough its slope is,
-    and its noise."""
+    """The Jacobian's columns for some entries of x (changed in place and restored), how rough its
+    slope is, and its noise."""
     columns, kinks, noise = [], [], 1e-15
     if floor is None:
         floor = float(np.clip(np.abs(x).max(initial=0), 1e-3, 1))
@@ -200,21 +219,27 @@ def numeric(f, x, y, entries, eps=None, floor=None):
         down = tried(f, y)
         flat[i] = before
         columns.append((up - down) / (above - below))
-        kinks.append((up - y.reshape(-1)) / (above - before) - (y.reshape(-1) - down) / (before - below))
+        kinks.append(
+            (up - y.reshape(-1)) / (above - before) - (y.reshape(-1) - down) / (before - below)
+        )
         noise = max(noise, 4 * level / h)
     return np.array(columns).T.reshape(y.size, -1), np.array(kinks).T.reshape(y.size, -1), noise
 
 
 def arrays_of(subject, only=None):
     """(where, index, is it a parameter, the array) for each float input and each parameter."""
-    arrays = [(("x" if i == 0 else f"inputs[{i}]"), i, False, x) for i, x in enumerate(subject.inputs)
-              if x is not None and x.dtype.kind == "f" and x.size]
+    arrays = [
+        (("x" if i == 0 else f"inputs[{i}]"), i, False, x)
+        for i, x in enumerate(subject.inputs)
+        if x is not None and x.dtype.kind == "f" and x.size
+    ]
     arrays += [(f"params[{i}]", i, True, p) for i, p in enumerate(subject.params)]
     return [a for a in arrays if only is None or a[0] in only]
 
 
 def timed(subject):
-    """The output, and for how many seconds this thread calculated (in a browser, where that is not known, by the clock)."""
+    """The output, and for how many seconds this thread calculated (in a browser, where that is not
+    known, by the clock)."""
     clock = getattr(time, "thread_time", time.perf_counter)
     start = clock()
     y = subject.output()
@@ -222,13 +247,14 @@ def timed(subject):
 
 
 def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False):
-    """Measure everything; ``units``: with the Jacobians of what is wrong, where the layer is small enough; ``plain``: for
-    dout of ones."""
+    """Measure everything; ``units``: with the Jacobians of what is wrong, where the layer is small
+    enough; ``plain``: for dout of ones."""
     y, seconds = timed(subject)
     scalar = y.ndim == 0
     arrays = arrays_of(subject, only)
     size = sum(a[3].size for a in arrays)
-    for _ in range(2):                          # a machine may be busy: only what is slow every time is slow
+    # a machine may be busy: only what is slow every time is slow
+    for _ in range(2):
         if size * seconds > 0.05:
             seconds = min(seconds, timed(subject)[1])
     sampled = size * y.size > FULL or 2 * size * seconds > 2.0
@@ -250,7 +276,9 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         got = [(b.params if param else b.inputs) for b in m.backwards]
         A = [g[i] if i < len(g) else None for g in got]
         n = int(np.clip(0.5 / max(seconds, 1e-9) / len(arrays), 4, SAMPLE))
-        entries = np.unique(rng.integers(x.size, size=n)) if sampled and x.size > n else range(x.size)
+        entries = (
+            np.unique(rng.integers(x.size, size=n)) if sampled and x.size > n else range(x.size)
+        )
         others = [g for k, g in enumerate(got[0]) if 0 < k != i and g is not None]
         if scalar and i > 0 and not param and A[0] is None and not others:
             continue                            # a loss's targets
@@ -258,24 +286,35 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
 
         def f(i=i, param=param, x=x):
             inputs = subject.inputs
-            return subject.output(inputs if param else inputs[:i] + (x,) + inputs[i + 1:], watch=False)
+            return subject.output(
+                inputs if param else inputs[:i] + (x,) + inputs[i + 1 :], watch=False
+            )
         if sampled and A[0] is not None and A[0].shape == x.shape:
             entries = np.union1d(entries, suspect(f, x, y, douts[0], A[0], rng)).astype(int)
         J, K, noise = numeric(f, x, y, entries, eps)
         quick = 16 * x.size * seconds < 2.0
-        if A[0] is not None and quick and not sampled and eps is None and not rightly(A, J, douts, noise):
+        if (
+            A[0] is not None
+            and quick
+            and not sampled
+            and eps is None
+            and not rightly(A, J, douts, noise)
+        ):
             J, K, noise = steadier(f, x, y, J, K, noise)
         G = np.full((len(douts), x.size), np.nan)
         G[:, list(entries)] = douts.reshape(len(douts), -1) @ J
         G = G.reshape(len(douts), *x.shape)
-        # Where only the second derivative jumps, as Huber's does, the slope lies between the one-sided differences.
+        # Where only the second derivative jumps, as Huber's does, the slope lies between the
+        # one-sided differences.
         slack = np.zeros(x.size)
         slack[list(entries)] = (np.abs(douts.reshape(len(douts), -1)) @ np.abs(K)).max(axis=0) / 2
         slack = np.where(slack < 1e-5 * np.nanmax(np.abs(G), initial=0), slack, 0).reshape(x.shape)
         level = noise
         noise *= 3 * max(1, np.sqrt((douts ** 2).reshape(len(douts), -1).sum(axis=1)).max())
         rough = np.zeros(x.size, bool)
-        rough[list(entries)] = np.any(np.abs(K) > 1e-3 * np.abs(J).max(initial=0) + 100 * noise, axis=0)
+        rough[list(entries)] = np.any(
+            np.abs(K) > 1e-3 * np.abs(J).max(initial=0) + 100 * noise, axis=0
+        )
         if m.error is not None:
             continue
         zero = A[0] is not None and param and not np.any(np.array(A[0]))

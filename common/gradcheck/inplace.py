@@ -14,13 +14,15 @@ WAYS = {"backward": "its dout", "forward": "its input"}
 
 
 class Apart(Subject):
-    """A subject whose inner layers are given copies and give copies: none can change what another one reads."""
+    """A subject whose inner layers are given copies and give copies: none can change what another
+    one reads."""
 
     def restart(self):
         super().restart()
         for layer in self.inner():
             for way in WAYS:
-                with contextlib.suppress(AttributeError):             # an object with slots cannot be listened to
+                # an object with slots cannot be listened to
+                with contextlib.suppress(AttributeError):
                     setattr(layer, way, self.around(layer, way, getattr(layer, way)))
 
     def inner(self):
@@ -34,16 +36,22 @@ class Apart(Subject):
 
 
 class Watched(Apart):
-    """The same without copies, but ``seen`` notes (layer, in words what was changed): first what a layer keeps, then dout,
-    then inputs."""
+    """The same without copies, but ``seen`` notes (layer, in words what was changed): first what a
+    layer keeps, then dout, then inputs."""
 
     def restart(self):
-        self.kept = {}                                # {(layer, array), by id: (layer, array, what it was)}
+        # {(layer, array), by id: (layer, array, what it was)}
+        self.kept = {}
         self.seen = {"kept": [], **{way: [] for way in WAYS}}
         super().restart()
         layers = [self.work, *self.inner()]
         self.names = {id(o): path for path, o in held(self.work)}
-        self.known = [a for o in layers for a in (*(getattr(o, "params", None) or ()), *grads_of(o)) if isinstance(a, np.ndarray)]
+        self.known = [
+            a
+            for o in layers
+            for a in (*(getattr(o, "params", None) or ()), *grads_of(o))
+            if isinstance(a, np.ndarray)
+        ]
 
     def around(self, layer, way, call):
         @functools.wraps(call)
@@ -58,27 +66,44 @@ class Watched(Apart):
                 self.keep(layer)
             for a, b in zip(before, given):
                 if isinstance(a, np.ndarray) and not same(a, b):
-                    self.seen[way].append((layer, f"its {way} changes {WAYS[way]} in place, which is read elsewhere, too"))
+                    self.seen[way].append(
+                        (
+                            layer,
+                            f"its {way} changes {WAYS[way]} in place, which is read elsewhere, too",
+                        )
+                    )
             return result
         return heard
 
     def keep(self, layer):
-        """Note what a layer keeps for backward: what it holds that is no parameter and that no layer inside it keeps."""
+        """Note what a layer keeps for backward: what it holds that is no parameter and that no
+        layer inside it keeps."""
         inside = {id(o) for o in reachable(layer) if o is not layer and is_layer(o)}
         theirs = {array for owner, array in self.kept if owner in inside}
         for a in reachable(layer):
-            if isinstance(a, np.ndarray) and id(a) not in theirs and (key := (id(layer), id(a))) not in self.kept and \
-                    not any(np.may_share_memory(a, b) for b in self.known):
+            if (
+                isinstance(a, np.ndarray)
+                and id(a) not in theirs
+                and (key := (id(layer), id(a))) not in self.kept
+                and not any(np.may_share_memory(a, b) for b in self.known)
+            ):
                 self.kept[key] = layer, a, a.copy()
 
     def look(self, by):
-        """Note which of the arrays that are kept have changed: by the layer ``by``, or between the calls of layers (None)."""
+        """Note which of the arrays that are kept have changed: by the layer ``by``, or between the
+        calls of layers (None)."""
         for key, (layer, a, before) in list(self.kept.items()):
             if not same(a, before):
                 del self.kept[key]
                 if layer is not by and not (by is None and layer is self.work):
-                    place = f"in {self.called(by)}" if by is not None else f"in {type(self.work).__name__}, between its layers"
-                    self.seen["kept"].append((layer, f"what it keeps for backward is changed in place {place}"))
+                    place = (
+                        f"in {self.called(by)}"
+                        if by is not None
+                        else f"in {type(self.work).__name__}, between its layers"
+                    )
+                    self.seen["kept"].append(
+                        (layer, f"what it keeps for backward is changed in place {place}")
+                    )
 
     def called(self, layer):
         path = self.names.get(id(layer), "")
@@ -88,8 +113,8 @@ class Watched(Apart):
 
 
 def apart(m, rng, make):
-    """(measurement, findings): of a subject that ``make(Apart)`` gives, if layers that share no arrays have other gradients;
-    else None."""
+    """(measurement, findings): of a subject that ``make(Apart)`` gives, if layers that share no
+    arrays have other gradients; else None."""
     watched = make(Watched)
     dout = np.random.default_rng(9).normal(size=m.y.shape)
     before = watched.gradients(dout)
@@ -104,7 +129,13 @@ def apart(m, rng, make):
     found = measure(subject, rng)
     words = "all gradients are right" if found.right else "the gradients change"
     layer, evidence = changes[0]
-    return found, [finding("mutates-cache", watched.called(layer), f"{evidence}; with copies for each layer {words}")]
+    return found, [
+        finding(
+            "mutates-cache",
+            watched.called(layer),
+            f"{evidence}; with copies for each layer {words}",
+        )
+    ]
 
 
 def copies(value):

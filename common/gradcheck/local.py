@@ -1,4 +1,5 @@
-"""Signatures of local derivatives: the right structure times a factor that changes from entry to entry."""
+"""Signatures of local derivatives: the right structure times a factor that changes from entry to
+entry."""
 import itertools
 
 import numpy as np
@@ -9,8 +10,8 @@ from .tensors import cached
 
 
 def diagonals(e):
-    """f'(x) as backward has it and as it is, x, and y, for an elementwise layer; also where the outputs are only a part
-    of all, or in another order. Else None."""
+    """f'(x) as backward has it and as it is, x, and y, for an elementwise layer; also where the
+    outputs are only a part of all, or in another order. Else None."""
     if not e.shaped or not e.unit or e.param:
         return None
     B, J = e.A.reshape(len(e.A), -1), e.J
@@ -67,21 +68,25 @@ def term_lost(e):
 
 
 def same_signs(e):
-    """Signature: zero at the same places and of the same sign everywhere, with a factor that varies."""
+    """Signature: zero at the same places and of the same sign everywhere, with a factor that
+    varies."""
     if not e.shaped or np.isnan(e.G).any() or e.value.size < 5:
         return None
     scale = 1e-6 * max(np.abs(e.A).max(), np.abs(e.G).max()) + 10 * e.noise
     a, g = np.abs(e.A) > scale, np.abs(e.G) > scale
     if np.array_equal(a, g) and np.all((e.A * e.G)[g] > 0) and g.any():
         c = (e.A / np.where(g, e.G, 1))[g]
-        return [
-            "wrong-local-derivative"
-        ], f"right signs, and zero where it should be; off by factors of {c.min():.4g} to {c.max():.4g}"
+        return (
+            ["wrong-local-derivative"],
+            f"right signs, and zero where it should be; off by factors of {c.min():.4g} to "
+            f"{c.max():.4g}",
+        )
     return None
 
 
 def bare(e):
-    """Signature: each input entry is used by one output alone, and its derivative is 1 in backward."""
+    """Signature: each input entry is used by one output alone, and its derivative is 1 in
+    backward."""
     if not e.unit or not e.shaped or e.m.y.ndim == 0:
         return None
     B, J = e.A.reshape(len(e.A), -1), e.G.reshape(len(e.G), -1)
@@ -113,8 +118,8 @@ def factor(e):
 
 
 def row_factor(e):
-    """Signature: each output's row of the Jacobian is right up to a factor of its own: dout is not multiplied
-    by f'(z), or wrongly."""
+    """Signature: each output's row of the Jacobian is right up to a factor of its own: dout is not
+    multiplied by f'(z), or wrongly."""
     if not e.unit or not e.shaped or elementwise(e) or not e.m.y.ndim:
         return None
     A, G = e.A.reshape(len(e.A), -1), e.G.reshape(len(e.G), -1)
@@ -137,11 +142,13 @@ def row_factor(e):
 
 
 def missing_or_wrong(e, c, A, what):
-    """A factor c that varies: is the local derivative left out (nothing in backward depends on the data any
-    more), or wrong?"""
+    """A factor c that varies: is the local derivative left out (nothing in backward depends on the
+    data any more), or wrong?"""
     words = f"each {what} is off by a factor of its own, {c.min():.4g} to {c.max():.4g}"
     if data_free(e):
-        return ["missing-local-derivative"], f"{words}; backward's factors are the same for every sample"
+        return [
+            "missing-local-derivative"
+        ], f"{words}; backward's factors are the same for every sample"
     if np.all(c > 1 - 1e-6) and reciprocal_slope(e, c):
         return ["missing-local-derivative"], f"{words}, which is 1 / f'"
     return ["wrong-local-derivative", *(["wrong-sign"] if np.all(c < 0) else [])], words
@@ -155,7 +162,9 @@ def reciprocal_slope(e, c):
         if not slope.size:
             continue
         at = (
-            np.clip(np.searchsorted(slope, c), 1, len(slope) - 1) if len(slope) > 1 else np.zeros(len(c), int)
+            np.clip(np.searchsorted(slope, c), 1, len(slope) - 1)
+            if len(slope) > 1
+            else np.zeros(len(c), int)
         )
         near = np.minimum(np.abs(slope[at] - c), np.abs(slope[at - 1] - c))
         if np.all(near < 2e-5 * c * c):
@@ -164,8 +173,8 @@ def reciprocal_slope(e, c):
 
 
 def data_free(e):
-    """Whether backward's Jacobian is the same for every sample: by a bias or the input of each sample, no
-    f'(z) is in it."""
+    """Whether backward's Jacobian is the same for every sample: by a bias or the input of each
+    sample, no f'(z) is in it."""
     y, B = e.m.y, e.A
     if e.param and e.value.ndim == 1:
         B = B.reshape(len(y), -1, B[0].size)
@@ -199,10 +208,17 @@ def data_free(e):
 
 
 def step_factor(e):
-    """Signature: in a sequence, within each time step, each output's row is right up to a factor: f' missing,
-    or of another step."""
+    """Signature: in a sequence, within each time step, each output's row is right up to a factor:
+    f' missing, or of another step."""
     x, y = e.value, e.m.y
-    if e.param or not e.unit or not e.shaped or x.ndim != 3 or y.ndim != 3 or x.shape[:2] != y.shape[:2]:
+    if (
+        e.param
+        or not e.unit
+        or not e.shaped
+        or x.ndim != 3
+        or y.ndim != 3
+        or x.shape[:2] != y.shape[:2]
+    ):
         return None
     n, t = np.divmod(np.arange(y.size) // y.shape[2], y.shape[1])
     A, G = (
@@ -227,8 +243,8 @@ def step_factor(e):
 
 
 def unit_factor(e):
-    """Signature: each hidden unit of each sample has a factor of its own: f' of a hidden layer missing,
-    wrong, or of another step."""
+    """Signature: each hidden unit of each sample has a factor of its own: f' of a hidden layer
+    missing, wrong, or of another step."""
     if not e.unit or not e.shaped or not e.weight or e.m.y.ndim < 2:
         return None
     for A, G in list(rows(e))[::-1]:
@@ -258,7 +274,10 @@ def unit_factor(e):
             found = named(float(values[0]), e)
             if found:
                 return found[0], f"{found[1]}, in some of the units"
-        x = next((o for o in e.m.targets if o.where == "x" and not o.right and not o.facts.get("right")), None)
+        x = next(
+            (o for o in e.m.targets if o.where == "x" and not o.right and not o.facts.get("right")),
+            None,
+        )
         if x is not None and (found := step_factor(x)):
             return found                         # every step is seen there, here the first alone
         other = stale_factor(e, values)
@@ -269,17 +288,22 @@ def unit_factor(e):
 
 
 def histories(e):
-    """The states that a layer keeps in lists, one array (or tuple of arrays) per time step, as (N, T, H)."""
+    """The states that a layer keeps in lists, one array (or tuple of arrays) per time step, as (N,
+    T, H)."""
     e.m.subject.output()
     for o in reachable(e.m.subject.work):
         if isinstance(o, list) and len(o) > 2:
             for states in zip(*o) if all(isinstance(s, tuple) for s in o) else [o]:
-                if all(isinstance(s, np.ndarray) and s.ndim == 2 for s in states) and len({s.shape for s in states}) == 1:
+                if (
+                    all(isinstance(s, np.ndarray) and s.ndim == 2 for s in states)
+                    and len({s.shape for s in states}) == 1
+                ):
                     yield "a cached state", np.stack(states, axis=1)
 
 
 def stale_factor(e, c):
-    """The cached state at another time step whose 1 - s² or s(1 - s) gives all the factors, or None."""
+    """The cached state at another time step whose 1 - s² or s(1 - s) gives all the factors, or
+    None."""
     for name, t in [*cached(e), *histories(e)]:
         if t.ndim == 3 and t.shape[1] > 2 and len(t) == e.m.batch:
             one, two = t[:, :-1], t[:, 1:]

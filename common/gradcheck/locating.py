@@ -17,13 +17,14 @@ from .subject import is_layer
 
 
 def locate(model: Computes, *inputs: Any, rng: Seed = None) -> GradientReport:
-    """The report on the first wrong layer of a model, in the order in which forward calls them; a true report
-    if there is none.
+    """The report on the first wrong layer of a model, in the order in which forward calls them; a
+    true report if there is none.
 
-    ``model`` is a chain or graph, or any object that holds layers; the arguments are those of its forward:
-    ``locate(model, x, t)``. Each layer is checked alone, at the inputs that it gets there, so that no layer
-    answers for another one. If all of them are right and the model is not, the report is on the model: the
-    way in which it joins them is wrong. ``report.name`` says which layer.
+    ``model`` is a chain or graph, or any object that holds layers; the arguments are those of its
+    forward: ``locate(model, x, t)``. Each layer is checked alone, at the inputs that it gets there,
+    so that no layer answers for another one. If all of them are right and the model is not, the
+    report is on the model: the way in which it joins them is wrong. ``report.name`` says which
+    layer.
 
     >>> from chainrule.layers import Affine, Sigmoid
     >>> from chainrule.models import Sequential
@@ -46,7 +47,8 @@ def locate(model: Computes, *inputs: Any, rng: Seed = None) -> GradientReport:
         copy, = float64_copy(model)
         calls: list[Any] = []
         for i, layer in enumerate(leaves(copy)):
-            with contextlib.suppress(AttributeError):             # an object with slots cannot be listened to
+            # an object with slots cannot be listened to
+            with contextlib.suppress(AttributeError):
                 layer.forward = listener(layer.forward, i, calls)
         with contextlib.suppress(Exception):
             copy.forward(*(np.array(x) if isinstance(x, np.ndarray) else x for x in inputs))
@@ -62,7 +64,9 @@ def locate(model: Computes, *inputs: Any, rng: Seed = None) -> GradientReport:
                 if layer is getattr(model, "loss", None)
                 else "a layer"
             )
-            return GradientReport(f"{place} ({report.name})", report.findings, report.notes, report.checked)
+            return GradientReport(
+                f"{place} ({report.name})", report.findings, report.notes, report.checked
+            )
     return check_gradients(model, *inputs, rng=rng)
 
 
@@ -82,10 +86,11 @@ def leaves(model):
 def example_inputs(layer: Computes, rng: Seed = None) -> tuple[Array, ...]:
     """Inputs for ``check_gradients`` that show mistakes: a tuple of arrays that the layer accepts.
 
-    Sizes are distinct primes, so that a wrong transpose fails by its shape; there are seven samples, for two
-    would confuse factor 2 with N; ids and labels repeat; images are larger than any window, so that windows
-    overlap, or as large as a model wants them, up to 28 x 28. The candidates are tried on a copy. Raises
-    ValueError if the layer takes none of them, TypeError if it is none.
+    Sizes are distinct primes, so that a wrong transpose fails by its shape; there are seven
+    samples, for two would confuse factor 2 with N; ids and labels repeat; images are larger than
+    any window, so that windows overlap, or as large as a model wants them, up to 28 x 28. The
+    candidates are tried on a copy. Raises ValueError if the layer takes none of them, TypeError if
+    it is none.
 
     >>> from chainrule.layers import Affine, SoftmaxWithLoss
     >>> [x.shape for x in example_inputs(Affine.init(3, 4))]
@@ -94,11 +99,17 @@ def example_inputs(layer: Computes, rng: Seed = None) -> tuple[Array, ...]:
     [(7, 5), (7,)]
     """
     rng = generator("example_inputs", rng)
-    params = [p for p in getattr(forwarding("example_inputs", layer), "params", None) or () if isinstance(p, np.ndarray)]
+    params = [
+        p
+        for p in getattr(forwarding("example_inputs", layer), "params", None) or ()
+        if isinstance(p, np.ndarray)
+    ]
     kernels, groups = [p for p in params if p.ndim > 2], getattr(layer, "groups", 1)
     rows = params[0].shape[0] if params and params[0].ndim == 2 else 5
     widths = list(dict.fromkeys(n for p in params for n in p.shape)) or [5]
-    channels = list(dict.fromkeys([n for p in kernels for n in (p.shape[1] * groups, len(p))] + [3]))
+    channels = list(
+        dict.fromkeys([n for p in kernels for n in (p.shape[1] * groups, len(p))] + [3])
+    )
     vectors: list[Any] = [(7, D) for D in widths] + [(5, 3, D) for D in widths]
     images = [(5, C, 7, 11) for C in channels] + [(5, C, 13) for C in channels[:-1]]
     large = [(3, channels[0], *size) for size in [(17, 19)] + [(n, n) for n in range(5, 29)]]
@@ -125,12 +136,15 @@ def example_inputs(layer: Computes, rng: Seed = None) -> tuple[Array, ...]:
     ]
     copy, = float64_copy(layer)
     for kinds, *shapes in candidates:
-        inputs = tuple(draws[kind](shape) for kind, shape in zip(kinds.split(), itertools.cycle(shapes)))
+        inputs = tuple(
+            draws[kind](shape) for kind, shape in zip(kinds.split(), itertools.cycle(shapes))
+        )
         with contextlib.suppress(Exception), quiet():
             reset_states(copy)
             if np.isfinite(np.asarray(copy.forward(*(x.copy() for x in inputs)), np.float64)).all():
                 return inputs
             copy, = float64_copy(layer)         # the last one may have kept what is not finite
     raise ValueError(
-        f"example_inputs: {type(layer).__name__} accepted none of the usual inputs; pass your own to check_gradients"
+        f"example_inputs: {type(layer).__name__} accepted none of the usual inputs; pass your own "
+        f"to check_gradients"
     )

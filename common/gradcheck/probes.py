@@ -1,5 +1,5 @@
-"""Signatures by experiment: change one thing about the layer or its inputs and see whether the mistake goes
-away."""
+"""Signatures by experiment: change one thing about the layer or its inputs and see whether the
+mistake goes away."""
 import itertools
 import time
 
@@ -28,7 +28,8 @@ def again(e, inputs=None, units=False):
 
 
 def with_params(e, change):
-    """Evidence with each weight for which ``change`` gives another array replaced by it, one at a time."""
+    """Evidence with each weight for which ``change`` gives another array replaced by it, one at a
+    time."""
     for i, p in enumerate(e.m.subject.params):
         new = change(p)
         if new is None:
@@ -64,12 +65,15 @@ def batch_of_one(e, codes):
     alone = again(
         e,
         tuple(
-            x[:1] if isinstance(x, np.ndarray) and x.ndim and len(x) == 2 else x for x in e.m.subject.inputs
+            x[:1] if isinstance(x, np.ndarray) and x.ndim and len(x) == 2 else x
+            for x in e.m.subject.inputs
         ),
     )
     if not heals(alone):
         return codes
-    return [{"factor-2": "scaled-by-N", "factor-half": "divided-by-N"}.get(code, code) for code in codes]
+    return [
+        {"factor-2": "scaled-by-N", "factor-half": "divided-by-N"}.get(code, code) for code in codes
+    ]
 
 
 def symmetric(e):
@@ -78,7 +82,9 @@ def symmetric(e):
         e, lambda p: (p + p.T) / 2 if p.ndim == 2 and p.shape[0] == p.shape[1] > 1 else None
     ):
         if (codes := heals_but_size(found)) is not None:
-            return ["missing-transpose", *codes], but_size(f"with params[{i}] made symmetric it is right", codes)
+            return ["missing-transpose", *codes], but_size(
+                f"with params[{i}] made symmetric it is right", codes
+            )
     return None
 
 
@@ -89,7 +95,10 @@ def mirrored(e):
 
     def mirror(axes):
         def image(p):
-            if p.ndim < max(-a if a < 0 else a + 1 for a in axes) or max(p.shape[a] for a in axes) < 2:
+            if (
+                p.ndim < max(-a if a < 0 else a + 1 for a in axes)
+                or max(p.shape[a] for a in axes) < 2
+            ):
                 return None
             return (p + np.flip(p, axes)) / 2
         return image
@@ -100,10 +109,15 @@ def mirrored(e):
                 words = but_size(f"with params[{i}] made its own mirror image it is right", codes)
                 return ["flipped-kernel", *codes], words
     for i, _, found in with_params(
-        e, lambda p: (p + p.swapaxes(-1, -2)) / 2 if p.ndim > 2 and p.shape[-1] == p.shape[-2] else None
+        e,
+        lambda p: (
+            (p + p.swapaxes(-1, -2)) / 2 if p.ndim > 2 and p.shape[-1] == p.shape[-2] else None
+        ),
     ):
         if heals(found):
-            return ["missing-transpose"], f"with params[{i}] made symmetric in its last two axes it is right"
+            return [
+                "missing-transpose"
+            ], f"with params[{i}] made symmetric in its last two axes it is right"
     return None
 
 
@@ -111,7 +125,13 @@ def mirrored_input(e):
     """Experiment: with another input, a kernel, made its own mirror image the mistake is gone."""
     inputs = e.m.subject.inputs
     for i, w in enumerate(inputs):
-        if i == e.index and not e.param or not isinstance(w, np.ndarray) or w.dtype.kind != "f" or len(inputs) < 2:
+        if (
+            i == e.index
+            and not e.param
+            or not isinstance(w, np.ndarray)
+            or w.dtype.kind != "f"
+            or len(inputs) < 2
+        ):
             continue
         for axes in [(a,) for a in range(w.ndim)] + [(-2, -1)] * (w.ndim > 1):
             image = (w + np.flip(w, axes)) / 2
@@ -152,31 +172,49 @@ def distinct(e):
                         ),
                     ))
                 if codes is not None:
-                    return ["repeated-index", *codes], but_size("with ids that do not repeat it is right", codes)
+                    return ["repeated-index", *codes], but_size(
+                        "with ids that do not repeat it is right", codes
+                    )
     return None
 
 
 def same_inputs(e):
-    """Experiment: with two inputs of one shape made equal it is right: one was cached in the place of the other."""
+    """Experiment: with two inputs of one shape made equal it is right: one was cached in the place
+    of the other."""
     inputs = e.m.subject.inputs
     for (k, other), (i, x) in itertools.combinations(enumerate(inputs), 2):
-        alike = all(isinstance(v, np.ndarray) and v.dtype.kind == "f" and v.shape == np.shape(x) for v in (x, other))
+        alike = all(
+            isinstance(v, np.ndarray) and v.dtype.kind == "f" and v.shape == np.shape(x)
+            for v in (x, other)
+        )
         if alike and heals(again(e, (*inputs[:i], other, *inputs[i + 1:]))):
-            return ["stale-cache"], f"with inputs {k} and {i} equal it is right: what one left stands where the other's belongs"
+            return (
+                ["stale-cache"],
+                f"with inputs {k} and {i} equal it is right: what one left stands where the "
+                f"other's belongs",
+            )
     return None
 
 
 def path_through(e, missing=True):
-    """Experiment: with a weight set to zero this input's gradient is right, and before it was the same: the path through
-    that weight is missing; the weight's own gradient is right as it stands."""
+    """Experiment: with a weight set to zero this input's gradient is right, and before it was the
+    same: the path through that weight is missing; the weight's own gradient is right as it
+    stands."""
     if e.param:
         return None
     before = again(e)
     own = {o.index for o in e.m.targets if o.param and (o.facts.get("right") or o.right)}
     for i, _, found in with_params(e, lambda p: 0 * p if p.ndim > 1 else None):
-        if i in own and heals(found) and before is not None and missing == np.allclose(found.A, before.A, 1e-9, 0):
-            return ["lost-branch"], (f"the path through params[{i}] is {'missing' if missing else 'incomplete'}: "
-                                     "with that weight at zero the rest is right")
+        if (
+            i in own
+            and heals(found)
+            and before is not None
+            and missing == np.allclose(found.A, before.A, 1e-9, 0)
+        ):
+            return ["lost-branch"], (
+                f"the path through params[{i}] is {'missing' if missing else 'incomplete'}: "
+                "with that weight at zero the rest is right"
+            )
     return None
 
 
@@ -186,8 +224,8 @@ def path_incomplete(e):
 
 
 def one_feature(e):
-    """Experiment: with one feature of x at a time, the paths of a weight that is used twice lie in different
-    entries."""
+    """Experiment: with one feature of x at a time, the paths of a weight that is used twice lie in
+    different entries."""
     x = e.m.subject.inputs[0]
     if (
         not e.param
@@ -216,8 +254,8 @@ def one_feature(e):
 
 
 def shared_use(e):
-    """Experiment: all features of x but one are zero; then one use of a shared weight lies in one row, the
-    other uses in all."""
+    """Experiment: all features of x but one are zero; then one use of a shared weight lies in one
+    row, the other uses in all."""
     x = e.m.subject.inputs[0]
     if (
         not e.param
@@ -235,18 +273,21 @@ def shared_use(e):
         return None
     A, G = found.A[:, 1:], found.G[:, 1:]
     if ratio(G, found.douts[:, None, None] * found.value[1:], 1e-3, found.noise):
-        return None                              # a penalty's part
-    if np.abs(G).max() > 1e-3 * np.abs(found.G).max() and (close(A, G, 1e-5, found.noise) or not np.any(A)):
+        return None  # a penalty's part
+    if np.abs(G).max() > 1e-3 * np.abs(found.G).max() and (
+        close(A, G, 1e-5, found.noise) or not np.any(A)
+    ):
         return (
             ["lost-branch"],
-            "with one feature of x alone, only that feature's row is wrong: one use of a shared weight is incomplete",
+            "with one feature of x alone, only that feature's row is wrong: one use of a shared "
+            "weight is incomplete",
         )
     return None
 
 
 def one_token(e):
-    """Experiment: one time step alone. Softmax over it is 1 whatever its score; and a reshape cannot be
-    confused with a transpose."""
+    """Experiment: one time step alone. Softmax over it is 1 whatever its score; and a reshape
+    cannot be confused with a transpose."""
     inputs = e.m.subject.inputs
     x = inputs[0]
     if (
@@ -270,33 +311,51 @@ def one_token(e):
         return None
     if np.abs(found.G).max() <= 10 * found.noise < np.abs(found.A).max():
         if with_its_output(found):
-            return [
-                "stale-cache"
-            ], "at the first time step an outer product with that step's own output, where the state before it is zero"
-        return [
-            "constant-statistics"
-        ], "with one time step alone the gradient should vanish, for softmax over one score is constant"
+            return (
+                ["stale-cache"],
+                "at the first time step an outer product with that step's own output, where the "
+                "state before it is zero",
+            )
+        return (
+            ["constant-statistics"],
+            "with one time step alone the gradient should vanish, for softmax over one score is "
+            "constant",
+        )
     if e.m.y.ndim < 3:
         return None
     J = next(
-        (o.J.reshape(*e.m.y.shape, *x.shape) for o in e.m.targets if o.where == "x" and o.J is not None), None
+        (
+            o.J.reshape(*e.m.y.shape, *x.shape)
+            for o in e.m.targets
+            if o.where == "x" and o.J is not None
+        ),
+        None,
     )
     if found.right and J is not None and np.any(np.abs(J[:, 0, :, :, -1]) > 1e-9):
         wrong = sum(o.param and not o.right for o in e.m.targets)
         code = "wrong-reshape" if wrong > 1 else "missing-transpose"
         return (
             [code],
-            f"with one time step alone it is right; {wrong} parameters are wrong with several: time and heads are mixed up",
+            f"with one time step alone it is right; {wrong} parameters are wrong with several: "
+            f"time and heads are mixed up",
         )
     return None
 
 
 def steps_masked(e):
-    """Experiment: with the mask over time that is among the inputs set to 1 everywhere it is right."""
+    """Experiment: with the mask over time that is among the inputs set to 1 everywhere it is
+    right."""
     inputs = e.m.subject.inputs
     for i, mask in enumerate(inputs):
-        if not isinstance(mask, np.ndarray) or mask.ndim != 2 or i == e.index and not e.param \
-                or not np.isin(mask, (0, 1)).all() or not np.ptp(mask * 1) or mask.shape != inputs[0].shape[:2]:
+        if (
+            not isinstance(mask, np.ndarray)
+            or mask.ndim != 2
+            or i == e.index
+            and not e.param
+            or not np.isin(mask, (0, 1)).all()
+            or not np.ptp(mask * 1)
+            or mask.shape != inputs[0].shape[:2]
+        ):
             continue
         if not heals(again(e, (*inputs[:i], np.ones_like(mask), *inputs[i + 1:]))):
             continue
@@ -305,25 +364,36 @@ def steps_masked(e):
             return ["missing-mask"], f"with inputs[{i}] 1 everywhere it is right"
         a, g = supports(x.A, x.G, x)
         if (a & ~g).any():
-            return ["missing-mask"], f"with inputs[{i}] 1 everywhere it is right; without, a gradient where it should be zero"
+            return (
+                ["missing-mask"],
+                f"with inputs[{i}] 1 everywhere it is right; without, a gradient where it should "
+                f"be zero",
+            )
         if (g & ~a).any():
-            return ["lost-branch"], f"with inputs[{i}] 1 everywhere it is right: what passes by where it is 0 is missing"
+            return [
+                "lost-branch"
+            ], f"with inputs[{i}] 1 everywhere it is right: what passes by where it is 0 is missing"
     return None
 
 
 def with_its_output(e):
-    """Whether each output sends back to a weight an outer product with the state to which that output belongs."""
+    """Whether each output sends back to a weight an outer product with the state to which that
+    output belongs."""
     H = e.m.y.shape[-1]
     if not e.unit or e.value.ndim != 2 or len(e.value) != H:
         return False
     h = np.repeat(e.m.y.reshape(-1, H), H, axis=0)[:, :, None]
-    along = h * (h * e.A).sum(axis=1, keepdims=True) / np.maximum((h * h).sum(axis=1, keepdims=True), 1e-300)
+    along = (
+        h
+        * (h * e.A).sum(axis=1, keepdims=True)
+        / np.maximum((h * h).sum(axis=1, keepdims=True), 1e-300)
+    )
     return np.abs(e.A - along).max() <= 1e-6 * np.abs(e.A).max()
 
 
 def single_sample(e):
-    """Experiment: for a loss over coupled samples, one sample's gradient depends on the others, and backward
-    is wrong about it."""
+    """Experiment: for a loss over coupled samples, one sample's gradient depends on the others, and
+    backward is wrong about it."""
     subject, y = e.m.subject, e.m.y
     if (
         e.param
@@ -343,6 +413,10 @@ def single_sample(e):
     if found is None or before is None or not np.abs(found.J[:, :1]).size:
         return None
     n = e.value[0].size
-    if close(found.J[:, :-n], before.J[:, :-n], 1e-6, e.noise) or ratio(found.J[:, :-n], before.J[:, :-n]):
+    if close(found.J[:, :-n], before.J[:, :-n], 1e-6, e.noise) or ratio(
+        found.J[:, :-n], before.J[:, :-n]
+    ):
         return None
-    return ["cross-sample"], "a sample's gradient depends on the other samples; backward is wrong about it"
+    return [
+        "cross-sample"
+    ], "a sample's gradient depends on the other samples; backward is wrong about it"

@@ -1,5 +1,5 @@
-"""What is said where no mistake is found, and what the inputs of a check cannot tell. ``check`` is the Check
-that ran."""
+"""What is said where no mistake is found, and what the inputs of a check cannot tell. ``check`` is
+the Check that ran."""
 import contextlib
 
 import numpy as np
@@ -12,15 +12,25 @@ from .subject import Subject
 def no_mistake(check, m):
     """Right; is there anything that a reader of the verdict should know?"""
     # What is within the rounding of the sums that it stands for counts as zero, backward's too.
-    if not any(max(np.nanmax(np.abs(a), initial=0) for a in (e.G, e.A)) > 10 * e.noise for e in m.targets):
+    if not any(
+        max(np.nanmax(np.abs(a), initial=0) for a in (e.G, e.A)) > 10 * e.noise for e in m.targets
+    ):
         whole = [integers(check, i) for i in range(len(check.given))]
-        words = ("every gradient is zero but for rounding, backward's and the numerical ones" if m.targets else
-                 "there is no float input and no parameter")
-        check.findings.append(finding("uninformative", m.targets[0].where if m.targets else "x", words))
+        words = (
+            "every gradient is zero but for rounding, backward's and the numerical ones"
+            if m.targets
+            else "there is no float input and no parameter"
+        )
+        check.findings.append(
+            finding("uninformative", m.targets[0].where if m.targets else "x", words)
+        )
         check.findings[-1].hint += next(filter(None, whole), None) or advice(check)
     else:
-        words = ("the differences to the left and to the right disagree, exactly where backward and numbers do; "
-                 "a small step beside these inputs all is right")
+        words = (
+            "the differences to the left and to the right disagree, exactly where backward and "
+            "numbers do; "
+            "a small step beside these inputs all is right"
+        )
         check.findings += [finding("kink", where, words) for where in check.kinks]
     if (
         check.rough is not None
@@ -56,7 +66,8 @@ def precision(check, m):
                 finding(
                     "precision",
                     "x",
-                    f"in {sorted(map(str, dtypes))[0]} the output is off by {np.abs(y - m.y).max():.3g}; "
+                    f"in {sorted(map(str, dtypes))[0]} the output is off by "
+                    f"{np.abs(y - m.y).max():.3g}; "
                     "in float64 backward and numbers agree",
                 )
             )
@@ -67,7 +78,13 @@ def precision(check, m):
         return
     for e in m.targets:
         a, b = ((r.params if e.param else r.inputs)[e.index] for r in (low, high))
-        if a is not None and b is not None and a.shape == b.shape and np.any(b) and not close(a, b, 1e-2):
+        if (
+            a is not None
+            and b is not None
+            and a.shape == b.shape
+            and np.any(b)
+            and not close(a, b, 1e-2)
+        ):
             check.findings.append(
                 finding(
                     "precision",
@@ -80,7 +97,9 @@ def precision(check, m):
 
 def remarks(check, m):
     """What these inputs cannot tell, and what was not looked at."""
-    check.notes += [note[2:] for i in range(len(check.given)) if m.targets and (note := integers(check, i, m))]
+    check.notes += [
+        note[2:] for i in range(len(check.given)) if m.targets and (note := integers(check, i, m))
+    ]
     x = next((x for x in m.subject.inputs if isinstance(x, np.ndarray) and x.ndim), None)
     if m.sampled:
         check.notes.append(
@@ -88,11 +107,13 @@ def remarks(check, m):
         )
     if x is not None and x.ndim > 1 and len(x) == 1:
         check.notes.append(
-            "one sample only: a missing sum over the batch and a factor N cannot be seen; N >= 5 would show them"
+            "one sample only: a missing sum over the batch and a factor N cannot be seen; N >= 5 "
+            "would show them"
         )
     elif x is not None and x.ndim > 1 and len(x) == 2:
         check.notes.append(
-            "two samples: factor-2 and scaled-by-N (factor-half and divided-by-N) look the same; N >= 5 tells them apart"
+            "two samples: factor-2 and scaled-by-N (factor-half and divided-by-N) look the same; N "
+            ">= 5 tells them apart"
         )
     check.notes.extend(contract(check, m))
     square = [
@@ -102,7 +123,8 @@ def remarks(check, m):
     ]
     if square and x is not None and len(x) == len(m.targets[-1].value):
         check.notes.append(
-            f"{', '.join(square)} square and as long as the batch: distinct prime sizes show a wrong transpose by shape"
+            f"{', '.join(square)} square and as long as the batch: distinct prime sizes show a "
+            f"wrong transpose by shape"
         )
 
 
@@ -113,17 +135,25 @@ def contract(check, m):
         yield f"backward returned a tuple of {len(raw)} for {len(subject.inputs)} inputs: a model wants one array for one input"
     if not subject.takes_dout and not m.y.ndim:
         yield "backward takes no argument: a model calls backward(1.0); write backward(self, dout=1.0)"
-    if not type(check.layer).__module__.startswith("chainrule.") and (names := list(outside_params(check.layer, subject))):
+    if not type(check.layer).__module__.startswith("chainrule.") and (
+        names := list(outside_params(check.layer, subject))
+    ):
         yield f"the output depends on {', '.join(names)}, not in params: no gradient was checked there"
 
 
 def outside_params(layer, subject):
-    """The float arrays among a layer's attributes that matter to the output and are no parameters."""
+    """The float arrays among a layer's attributes that matter to the output and are no
+    parameters."""
     known = [*(getattr(layer, "params", None) or ()), *(getattr(layer, "grads", None) or ())]
     for name, value in list(getattr(subject.pristine, "__dict__", {}).items()):
         mine = getattr(layer, name, None)
-        if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or not value.size or not isinstance(mine, np.ndarray) \
-                or any(isinstance(k, np.ndarray) and np.shares_memory(k, mine) for k in known):
+        if (
+            not isinstance(value, np.ndarray)
+            or value.dtype.kind != "f"
+            or not value.size
+            or not isinstance(mine, np.ndarray)
+            or any(isinstance(k, np.ndarray) and np.shares_memory(k, mine) for k in known)
+        ):
             continue
         y = subject.output()
         subject.restart()
@@ -136,13 +166,15 @@ def outside_params(layer, subject):
 
 
 def coarse(subject):
-    """Whether the layer, given float64, computes in less: a change in the tenth digit of everything leaves
-    the output as it is."""
+    """Whether the layer, given float64, computes in less: a change in the tenth digit of everything
+    leaves the output as it is."""
     if subject.dtype != np.float64:
         return True
     rng = np.random.default_rng(14)
     moved = tuple(
-        x * (1 + 1e-10 * rng.normal(size=x.shape)) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+        x * (1 + 1e-10 * rng.normal(size=x.shape))
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f"
+        else x
         for x in subject.inputs
     )
     y = subject.output()
@@ -154,7 +186,8 @@ def coarse(subject):
 
 
 def integers(check, i, m=None):
-    """What to say of an input of integers for which backward has a gradient all the same, or nothing."""
+    """What to say of an input of integers for which backward has a gradient all the same, or
+    nothing."""
     x, raw = check.subject.inputs[i], m.backwards[0].inputs[i:i + 1] if m else [True]
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "iu" or not raw or raw[0] is None:
         return ""
@@ -168,7 +201,9 @@ def advice(check):
         subject = Subject(check.layer, check.given, check.call)
         rng = np.random.default_rng(13)
         subject.inputs = tuple(
-            scale * rng.normal(size=x.shape) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+            scale * rng.normal(size=x.shape)
+            if isinstance(x, np.ndarray) and x.dtype.kind == "f"
+            else x
             for x in subject.inputs
         )
         with contextlib.suppress(Exception):

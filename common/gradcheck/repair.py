@@ -1,7 +1,9 @@
-"""Signature by experiment on the text: the change of one place in backward that makes the gradient right.
+"""Signature by experiment on the text: the change of one place in backward that makes the gradient
+right.
 
-Where numbers alone leave several readings, the text decides. Each change of ``edits`` undoes one mistake; it is tried on
-the copy under test, at the random draws that were measured already. What heals is the evidence: it names the line.
+Where numbers alone leave several readings, the text decides. Each change of ``edits`` undoes one
+mistake; it is tried on the copy under test, at the random draws that were measured already. What
+heals is the evidence: it names the line.
 """
 import ast
 import contextlib
@@ -61,7 +63,11 @@ class Scope:
         self.survey()
         self.arrays = {}
         for p in places:
-            if p.is_array and isinstance(p.node, (ast.Name, ast.Attribute, ast.Subscript)) and not self.index(p):
+            if (
+                p.is_array
+                and isinstance(p.node, (ast.Name, ast.Attribute, ast.Subscript))
+                and not self.index(p)
+            ):
                 self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
         for name, values, upstream in locals_:
             self.arrays.setdefault(name, Other(ast.parse(name, mode="eval").body, values, upstream))
@@ -69,34 +75,50 @@ class Scope:
     def survey(self):
         """Where each node of the tree, as it now stands, hangs."""
         self.of = {id(p.node): p for p in self.places}
-        self.parents = {id(child): (parent, field) for parent in ast.walk(self.function.tree)
-                        for field, value in ast.iter_fields(parent)
-                        for child in (value if isinstance(value, list) else [value]) if isinstance(child, ast.AST)}
+        self.parents = {
+            id(child): (parent, field)
+            for parent in ast.walk(self.function.tree)
+            for field, value in ast.iter_fields(parent)
+            for child in (value if isinstance(value, list) else [value])
+            if isinstance(child, ast.AST)
+        }
         self.places = [p for p in self.places if id(p.node) in self.parents]
 
     def at(self, node):
         return self.of.get(id(node))
 
     def others(self, shape, upstream):
-        return [(name, o) for name, o in self.arrays.items()
-                if (shape is None or o.shape == shape) and (upstream is None or o.upstream == upstream)]
+        return [
+            (name, o)
+            for name, o in self.arrays.items()
+            if (shape is None or o.shape == shape) and (upstream is None or o.upstream == upstream)
+        ]
 
     def parent(self, place):
         return self.parents[id(place.node)]
 
     def whole(self, place):
-        """Whether it is a gradient as it is handed on: assigned, returned, added, multiplied as a matrix, summed."""
+        """Whether it is a gradient as it is handed on: assigned, returned, added, multiplied as a
+        matrix, summed."""
         parent, field = self.parent(place)
         return not self.index(place) and (
-            isinstance(parent, (ast.Assign, ast.AugAssign, ast.Return, ast.Tuple, ast.List, ast.Call, ast.Starred))
+            isinstance(
+                parent,
+                (ast.Assign, ast.AugAssign, ast.Return, ast.Tuple, ast.List, ast.Call, ast.Starred),
+            )
             or edits.operator(parent, ast.Add, ast.Sub, ast.MatMult)
-            or getattr(parent, "attr", None) in ("sum", "mean", "T", "reshape", "transpose", "dot"))
+            or getattr(parent, "attr", None) in ("sum", "mean", "T", "reshape", "transpose", "dot")
+        )
 
     def factor(self, place):
         """Whether it is a factor of a matrix product."""
         parent, field = self.parent(place)
-        return (edits.operator(parent, ast.MatMult) or isinstance(parent, ast.Call) and field == "args"
-                or getattr(parent, "attr", None) == "dot")
+        return (
+            edits.operator(parent, ast.MatMult)
+            or isinstance(parent, ast.Call)
+            and field == "args"
+            or getattr(parent, "attr", None) == "dot"
+        )
 
     def index(self, place):
         """Whether it stands inside square brackets."""
@@ -111,11 +133,16 @@ class Scope:
         return False
 
     def outermost(self, place):
-        """The largest expression around a place that does not depend on dout: the factor that it belongs to."""
+        """The largest expression around a place that does not depend on dout: the factor that it
+        belongs to."""
         while not place.upstream:
             parent = self.parent(place)[0]
             above = self.at(parent)
-            if isinstance(parent, (ast.Attribute, ast.keyword, ast.Tuple)) and above is None and id(parent) in self.parents:
+            if (
+                isinstance(parent, (ast.Attribute, ast.keyword, ast.Tuple))
+                and above is None
+                and id(parent) in self.parents
+            ):
                 above = self.at(self.parents[id(parent)][0])
             if above is None or above.upstream:
                 break
@@ -123,7 +150,8 @@ class Scope:
         return place
 
     def other_half(self, place, array, slope):
-        """Whether of a (1 - a) the half that ``slope`` is not multiplies the gradient at a place already, or does so next."""
+        """Whether of a (1 - a) the half that ``slope`` is not multiplies the gradient at a place
+        already, or does so next."""
         v, a = place.values[0], array.values[0]
         half = 1 - a if slope == "A" else a
         same = [p.values[0] for p in self.places if p.is_gradient and p.shape == place.shape]
@@ -146,12 +174,22 @@ class Search:
         self.wrong = [t for t in m.targets if not (t.right or t.facts.get("right"))]
         self.draws = self.draws_of(self.wrong[0])
         self.y = self.subject.output()
-        one, two = (self.subject.backward(np.asarray(self.draws[0]).reshape(self.y.shape)) for _ in range(2))
-        self.kept = not self.subject.fresh_each_time and two.error is None and \
-            all(p is q or p is not None and np.array_equal(p, q) for p, q in zip(one.inputs, two.inputs))
+        one, two = (
+            self.subject.backward(np.asarray(self.draws[0]).reshape(self.y.shape)) for _ in range(2)
+        )
+        self.kept = (
+            not self.subject.fresh_each_time
+            and two.error is None
+            and all(
+                p is q or p is not None and np.array_equal(p, q)
+                for p, q in zip(one.inputs, two.inputs)
+            )
+        )
         self.stale = True
         x = next((x for x in self.subject.inputs if isinstance(x, np.ndarray) and x.ndim), self.y)
-        self.counts = sorted({2, m.batch, *x.shape[1:2], int(np.prod(x.shape[:2])), *self.y.shape[:1]} - {0, 1})
+        self.counts = sorted(
+            {2, m.batch, *x.shape[1:2], int(np.prod(x.shape[:2])), *self.y.shape[:1]} - {0, 1}
+        )
 
     @staticmethod
     def draws_of(e):
@@ -159,7 +197,10 @@ class Search:
 
     def run(self):
         """Look for the change that heals most, make it, and look on for what is still wrong."""
-        scopes = [Scope(function, places, locals_, self.counts) for function, places, locals_ in self.functions()]
+        scopes = [
+            Scope(function, places, locals_, self.counts)
+            for function, places, locals_ in self.functions()
+        ]
         with contextlib.ExitStack() as stack:
             while len(self.fixed) < len(self.wrong) and (found := self.first(scopes)):
                 best = max(found, key=lambda r: len(r.heals))
@@ -184,7 +225,8 @@ class Search:
         return found
 
     def functions(self):
-        """Each function of backward, with the values its places had, and whether they depend on dout."""
+        """Each function of backward, with the values its places had, and whether they depend on
+        dout."""
         d, subject = self.draws[0], self.subject
         other = 1.7 * d + 0.3 * np.random.default_rng(21).normal(size=np.shape(d))
         subject.output()
@@ -198,17 +240,31 @@ class Search:
                     same = self.subject.gradients(d)
             except (OSError, TypeError, SyntaxError, ValueError):
                 continue
-            if not all(map(agree, same.inputs + same.params, self.m.backwards[0].inputs + self.m.backwards[0].params)):
+            if not all(
+                map(
+                    agree,
+                    same.inputs + same.params,
+                    self.m.backwards[0].inputs + self.m.backwards[0].params,
+                )
+            ):
                 continue                        # the text has changed since it was loaded
             places = places_of(function)
-            seen = [watched(function, places, lambda dout=dout: subject.gradients(dout)) for dout in (d, other)]
+            seen = [
+                watched(function, places, lambda dout=dout: subject.gradients(dout))
+                for dout in (d, other)
+            ]
             for i, place in enumerate(places):
                 place.values = seen[0].get(i, [])
                 place.upstream = not subject.takes_dout or differ(place.values, seen[1].get(i, []))
-            if not any(p.upstream for p in places) and len(codes) == 1:       # dout comes in elsewhere
+            # dout comes in elsewhere
+            if not any(p.upstream for p in places) and len(codes) == 1:
                 for p in places:
                     p.upstream = True
-            yield function, [p for p in places if p.values], list(hidden_arrays(locals_, again.get(code, {})))
+            yield (
+                function,
+                [p for p in places if p.values],
+                list(hidden_arrays(locals_, again.get(code, {}))),
+            )
 
     def attempt(self, scope, place, code, node, words):
         """The Repair that a change is, in a list; [] if it heals nothing."""
@@ -232,7 +288,14 @@ class Search:
                 return
             old = getattr(*spot[:2])[spot[2]]
             if healed := self.tried(function, spot, old, statement):
-                yield Repair([code], words, function, function.line(old), healed, functools.partial(put, *spot, statement))
+                yield Repair(
+                    [code],
+                    words,
+                    function,
+                    function.line(old),
+                    healed,
+                    functools.partial(put, *spot, statement),
+                )
 
     def tried(self, function, spot, old, node):
         """What heals with a node in the place of the old one."""
@@ -247,7 +310,8 @@ class Search:
             put(*spot, old)
 
     def healed(self, function, changed):
-        """The wrong arrays that are right with this code; None if there are none, or if others suffer."""
+        """The wrong arrays that are right with this code; None if there are none, or if others
+        suffer."""
         with function.replaced(changed):
             healed = set(range(len(self.wrong)))
             for k in (None, *range(len(self.draws))):
@@ -263,8 +327,9 @@ class Search:
         return frozenset(healed - self.fixed)
 
     def gradients(self, dout, again=True):
-        """What backward gives; None if it fails, or if forward gives another output than before. ``again``: with a forward
-        before it. The first look at a change does without, where backward leaves the caches as they are."""
+        """What backward gives; None if it fails, or if forward gives another output than before.
+        ``again``: with a forward before it. The first look at a change does without, where backward
+        leaves the caches as they are."""
         subject = self.subject
         if again or not self.kept or self.stale:
             y = subject.output(watch=False)
@@ -288,8 +353,15 @@ class Search:
         return P is not None and P.shape == G[k].shape and close(P, G[k], 1e-5, e.noise)
 
     def meaning(self, code, function, spot, old, node, place, scope):
-        """The codes of a change that heals: by what it does to the value at its place, or by its family."""
-        if code in ("missing-transpose", "wrong-reshape", "constant-statistics", "flipped-kernel", "lost-branch"):
+        """The codes of a change that heals: by what it does to the value at its place, or by its
+        family."""
+        if code in (
+            "missing-transpose",
+            "wrong-reshape",
+            "constant-statistics",
+            "flipped-kernel",
+            "lost-branch",
+        ):
             return [code]
         root = scope.outermost(place)
         before, after = root.values, self.values(function, spot, old, node, root)
@@ -303,23 +375,40 @@ class Search:
         if code in FINAL and (code != "wrong-sign" or root.upstream):
             return [code]
         if code == "axes":
-            return ["summed-too-far"] if np.size(after[0]) >= np.size(before[0]) else ["missing-batch-sum"]
-        if not root.upstream and any(self.of_a_parameter(np.asarray(v, float)) for v in (before[0], after[0])):
+            return (
+                ["summed-too-far"]
+                if np.size(after[0]) >= np.size(before[0])
+                else ["missing-batch-sum"]
+            )
+        if not root.upstream and any(
+            self.of_a_parameter(np.asarray(v, float)) for v in (before[0], after[0])
+        ):
             return ["wrong-penalty"]
         if code == "array" and place.upstream:
-            c = [np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0) for a, b in zip(before, after)]
+            c = [
+                np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0)
+                for a, b in zip(before, after)
+            ]
             if all(np.isin(v, (0, 1)).all() for v in c):
                 return ["missing-mask"]
-            return ["missing-local-derivative" if self.a_factor(function, spot, old, node, c) else "lost-branch"]
+            return [
+                "missing-local-derivative"
+                if self.a_factor(function, spot, old, node, c)
+                else "lost-branch"
+            ]
         if all(np.size(v) > 1 and np.isin(v, (0, 1)).all() for v in [*before, *after]):
             inverted = all(np.array_equal(b * 1, 1 - a * 1) for b, a in zip(before, after))
             return ["inverted-mask"] if inverted else ["missing-mask"]
-        itself = np.array_equal(*(np.sort(p.values[0], None) for p in (root, place)))       # or transposed
+        # or transposed
+        itself = np.array_equal(*(np.sort(p.values[0], None) for p in (root, place)))
         if code == "array" and itself and scope.beside_upstream(root):
             return ["stale-cache"]
-        if code == "array":                     # inside a function: its derivative at another place, or another array
+        # inside a function: its derivative at another place, or another array
+        if code == "array":
             old, new = place.values[0], self.values(function, spot, place.node, node, place)
-            monotone = new and np.array_equal(np.argsort(old, axis=None), np.argsort(new[0], axis=None))
+            monotone = new and np.array_equal(
+                np.argsort(old, axis=None), np.argsort(new[0], axis=None)
+            )
             return ["wrong-local-derivative" if monotone else "stale-cache"]
         return ["wrong-local-derivative"]
 
@@ -333,10 +422,14 @@ class Search:
         place = SimpleNamespace(node=old)
         if len(self.draws) < 2 or not self.subject.takes_dout:
             return False
-        before, after = (self.values(function, spot, old, n, place, self.draws[1]) for n in (old, node))
+        before, after = (
+            self.values(function, spot, old, n, place, self.draws[1]) for n in (old, node)
+        )
         if not before or not after or len(before) != len(c):
             return False
-        other = [np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0) for a, b in zip(before, after)]
+        other = [
+            np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0) for a, b in zip(before, after)
+        ]
         return all(np.allclose(p, q) for p, q in zip(c, other))
 
     def values(self, function, spot, old, node, root, dout=None):
@@ -348,21 +441,37 @@ class Search:
             parent, field, index, node = root.parent, root.field, root.index, root.node
         place = SimpleNamespace(put=lambda n: put(parent, field, index, n), node=node)
         try:
-            return watched(function, [place], lambda: self.subject.gradients(self.draws[0] if dout is None else dout)).get(0)
+            return watched(
+                function,
+                [place],
+                lambda: self.subject.gradients(self.draws[0] if dout is None else dout),
+            ).get(0)
         except (Exception, TimeUp):
             return None
         finally:
             put(*spot, old)
 
 
-SPECULATIVE = {"constant-statistics", "lost-branch"}       # changes with much freedom: one parameter healed may be chance
-FINAL = {"wrong-sign", "divided-by-N", "scaled-by-N", "missing-mask", "missing-local-derivative", "wrong-local-derivative",
-         "stale-cache", "inverted-mask"}
+# changes with much freedom: one parameter healed may be chance
+SPECULATIVE = {"constant-statistics", "lost-branch"}
+FINAL = {
+    "wrong-sign",
+    "divided-by-N",
+    "scaled-by-N",
+    "missing-mask",
+    "missing-local-derivative",
+    "wrong-local-derivative",
+    "stale-cache",
+    "inverted-mask",
+}
 
 
 def located(node, old):
     """Give the new nodes of a change the place of the old one in the text."""
-    place = {name: getattr(old, name) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")}
+    place = {
+        name: getattr(old, name)
+        for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")
+    }
     stack = [node]
     while stack:
         n = stack.pop()
@@ -375,18 +484,23 @@ def located(node, old):
 def constant(before, after):
     """c with before = c after, everywhere, or None."""
     try:
-        b, a = (np.concatenate([np.ravel(np.asarray(v, float)) for v in vs]) for vs in (before, after))
+        b, a = (
+            np.concatenate([np.ravel(np.asarray(v, float)) for v in vs]) for vs in (before, after)
+        )
     except (TypeError, ValueError):
         return None
     return ratio(b, a) if b.shape == a.shape and b.size else None
 
 
 def differ(p, q):
-    return len(p) != len(q) or any(np.shape(a) != np.shape(b) or not np.array_equal(a, b) for a, b in zip(p, q))
+    return len(p) != len(q) or any(
+        np.shape(a) != np.shape(b) or not np.array_equal(a, b) for a, b in zip(p, q)
+    )
 
 
 def hidden_arrays(one, two):
-    """The arrays at hand in a function that its text may not read: locals that nobody uses, attributes of self."""
+    """The arrays at hand in a function that its text may not read: locals that nobody uses,
+    attributes of self."""
     for name, v in one.items():
         if isinstance(v, np.ndarray) and v.ndim:
             yield name, [v.copy()], not np.array_equal(v, two.get(name, v))
@@ -414,4 +528,5 @@ def one_place(e):
         return None
     best = max(found, key=lambda r: len(r.heals))
     number, text = best.line
-    return best.codes, f"one change in line {number} makes it right: `{text}`"        # which change is left to the reader
+    # which change is left to the reader
+    return best.codes, f"one change in line {number} makes it right: `{text}`"

@@ -13,9 +13,9 @@ NOTES = ("kink", "precision")          # no mistakes: said only where no mistake
 
 @dataclass
 class Finding:
-    """One thing found: ``code`` (which mistake), ``where`` (``"x"``, ``"inputs[1]"``, ``"params[0]"``, …),
-    ``evidence`` (the numbers) and ``hint`` (what to look at). ``picture``: |backward - numerical| as a
-    matrix, or None."""
+    """One thing found: ``code`` (which mistake), ``where`` (``"x"``, ``"inputs[1]"``,
+    ``"params[0]"``, …), ``evidence`` (the numbers) and ``hint`` (what to look at). ``picture``:
+    |backward - numerical| as a matrix, or None."""
     code: str
     where: str
     evidence: str
@@ -26,11 +26,12 @@ class Finding:
 class GradientReport:
     """The verdict of ``check_gradients``: true if no mistake was found.
 
-    ``ok``; ``findings``, likeliest first; ``codes``, those of the findings; ``notes``, sentences on what was
-    not looked at and on what these inputs cannot tell apart; ``checked``, the arrays whose gradients were
-    compared; ``name`` of the layer. As ``str`` it is a paragraph for each finding; its ``repr`` is one line, most
-    important first, as the message of ``assert check_gradients(layer, x)``, which pytest cuts in the middle; in a
-    notebook it is a table with a picture of the wrong entries.
+    ``ok``; ``findings``, likeliest first; ``codes``, those of the findings; ``notes``, sentences on
+    what was not looked at and on what these inputs cannot tell apart; ``checked``, the arrays whose
+    gradients were compared; ``name`` of the layer. As ``str`` it is a paragraph for each finding;
+    its ``repr`` is one line, most important first, as the message of ``assert
+    check_gradients(layer, x)``, which pytest cuts in the middle; in a notebook it is a table with a
+    picture of the wrong entries.
     """
 
     def __init__(
@@ -58,7 +59,11 @@ class GradientReport:
     def verdict(self) -> str:
         if self.ok:
             return f"gradients right ({', '.join(self.checked)})"
-        return "1 finding" if len(self.findings) == 1 else f"{len(self.findings)} findings, likeliest first"
+        return (
+            "1 finding"
+            if len(self.findings) == 1
+            else f"{len(self.findings)} findings, likeliest first"
+        )
 
     def __repr__(self):
         if self.ok:
@@ -84,9 +89,21 @@ class GradientReport:
         def row(f):
             cells = (f"<b>{html.escape(f.code)}</b>", f"<code>{html.escape(f.where)}</code>",
                      f"{html.escape(f.evidence)}<br><i>{html.escape(f.hint)}</i>", svg(f.picture))
-            return "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells) + "</tr>"
-        head = "".join(f"<th>{text}</th>" for text in ("mistake", "where", "evidence, what to look at", "wrong entries"))
-        table = f"<table><tr>{head}</tr>{''.join(map(row, self.findings))}</table>" if self.findings else ""
+            return (
+                "<tr>"
+                + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells)
+                + "</tr>"
+            )
+
+        head = "".join(
+            f"<th>{text}</th>"
+            for text in ("mistake", "where", "evidence, what to look at", "wrong entries")
+        )
+        table = (
+            f"<table><tr>{head}</tr>{''.join(map(row, self.findings))}</table>"
+            if self.findings
+            else ""
+        )
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         return f"<p><b>{html.escape(self.name)}</b>: {html.escape(self.verdict)}</p>{table}{notes}"
 

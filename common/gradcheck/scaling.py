@@ -1,4 +1,5 @@
-"""Signatures of size: the gradient is the right one times a constant, and what that constant says."""
+"""Signatures of size: the gradient is the right one times a constant, and what that constant
+says."""
 import itertools
 
 import numpy as np
@@ -19,8 +20,8 @@ def ratio(P, Q, tol=1e-5, noise=0.0):
 
 
 def sizes(e):
-    """Every number of things that a mean can be over: products of axes of inputs and outputs, of windows, of
-    labels that count."""
+    """Every number of things that a mean can be over: products of axes of inputs and outputs, of
+    windows, of labels that count."""
     subject, y = e.m.subject, e.m.y
     found = set()
     for a in [*(x for x in subject.inputs if isinstance(x, np.ndarray)), y, e.value]:
@@ -28,9 +29,12 @@ def sizes(e):
             found |= {int(np.prod(c)) for c in itertools.combinations(a.shape, r)}
     for n in list(attributes(subject.work)):
         found |= {n, n * n}
-    for a in subject.inputs:                     # entries that count: of a mask, of labels that are not all one kind
+    # entries that count: of a mask, of labels that are not all one kind
+    for a in subject.inputs:
         if isinstance(a, np.ndarray) and (a.dtype.kind in "iub" or np.isin(a, (0, 1)).all()):
-            found |= {int(np.sum(a != ignored)) for ignored in (0, -1, a.min(initial=0), a.max(initial=0))}
+            found |= {
+                int(np.sum(a != ignored)) for ignored in (0, -1, a.min(initial=0), a.max(initial=0))
+            }
     return {n for n in found if n > 1}
 
 
@@ -43,8 +47,8 @@ def attributes(layer):
 
 
 def dropped(e):
-    """1/(1-p) of a dropout: the layer multiplies each entry by 0 or one constant, whatever the entry is. None
-    if it does not."""
+    """1/(1-p) of a dropout: the layer multiplies each entry by 0 or one constant, whatever the
+    entry is. None if it does not."""
     if "dropout" not in e.m.subject.__dict__:
         e.m.subject.dropout = measure_dropout(e.m.subject, e.m.y)
     return e.m.subject.dropout
@@ -66,21 +70,35 @@ def measure_dropout(subject, y):
 
 
 def kept_part(c, e):
-    """Whether c or 1/c is a round part of 1, and about the part of entries that a cached mask keeps."""
+    """Whether c or 1/c is a round part of 1, and about the part of entries that a cached mask
+    keeps."""
     if not 0.05 < min(c, 1 / c) < 0.99:
         return False
     subject = e.m.subject
     subject.output()
     given = [x for x in subject.inputs if isinstance(x, np.ndarray)]
-    shares = [v for v in vars(subject.work).values() if isinstance(v, float)] if hasattr(subject.work, "__dict__") else []
+    shares = (
+        [v for v in vars(subject.work).values() if isinstance(v, float)]
+        if hasattr(subject.work, "__dict__")
+        else []
+    )
     for q in (c, 1 / c):
         if not 0.05 < q < 0.99 or abs(q * 20 - round(q * 20)) > 1e-3:
             continue
-        told = any(abs(v - q) < 1e-6 or abs(1 - v - q) < 1e-6 for v in shares)          # p or 1 - p among the attributes
+        # p or 1 - p among the attributes
+        told = any(abs(v - q) < 1e-6 or abs(1 - v - q) < 1e-6 for v in shares)
         for mask in reachable(subject.work):
-            if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "bf" or mask.size < (3 if told else 8):
+            if (
+                not isinstance(mask, np.ndarray)
+                or mask.dtype.kind not in "bf"
+                or mask.size < (3 if told else 8)
+            ):
                 continue
-            if not mask.any() or mask.all() or any(mask.shape == x.shape and np.array_equal(mask, x) for x in given):
+            if (
+                not mask.any()
+                or mask.all()
+                or any(mask.shape == x.shape and np.array_equal(mask, x) for x in given)
+            ):
                 continue
             top, kept = mask.max(), mask != 0
             levels = np.all(mask[kept] == top)
@@ -92,8 +110,8 @@ def kept_part(c, e):
 
 
 def named(c, e):
-    """The codes that a constant ratio backward : numerical stands for, with the words; None where it says
-    nothing."""
+    """The codes that a constant ratio backward : numerical stands for, with the words; None where
+    it says nothing."""
     codes, words = [], f"backward = {c:.4g} × numerical"
     if c < 0:
         codes.append("wrong-sign")
@@ -122,9 +140,13 @@ def named(c, e):
                 return [*codes, "divided-by-N", *extra], f"{words}, and {n} = {meaning(n, e)}"
     if kept_part(c, e):
         return [*codes, "dropout-scale"], f"{words}, the part that a mask keeps"
-    for n in range(1, batch):                     # labels that do not count: a mean over the wrong number
+    # labels that do not count: a mean over the wrong number
+    for n in range(1, batch):
         if near(n / batch) or near(batch / n):
-            return [*codes, "divided-by-N" if c < 1 else "scaled-by-N"], f"{words}: {n} of {batch} samples"
+            return [
+                *codes,
+                "divided-by-N" if c < 1 else "scaled-by-N",
+            ], f"{words}: {n} of {batch} samples"
     return None
 
 
@@ -152,7 +174,9 @@ def constant(e):
 def odd_constant(e):
     """Signature: a constant over all entries that is no size of anything."""
     c = e.shaped and ratio(e.A, e.G, noise=e.noise)
-    return (["wrong-local-derivative"], f"backward = {c:.6g} × numerical, everywhere") if c else None
+    return (
+        (["wrong-local-derivative"], f"backward = {c:.6g} × numerical, everywhere") if c else None
+    )
 
 
 def passes_dout(e):
@@ -167,8 +191,8 @@ def elementwise(e):
 
 
 def partly_constant(e):
-    """Signature: right on some slices of an axis, times one telling constant on all the others (one gate's
-    sign, say).
+    """Signature: right on some slices of an axis, times one telling constant on all the others (one
+    gate's sign, say).
 
     In a sequence only the first step's rows are looked at: in later ones several steps are mixed.
     """
@@ -188,9 +212,11 @@ def partly_constant(e):
             if c and (live & ~wrong).any():
                 found = named(c, e)
                 if found and found[0]:
-                    return found[
-                        0
-                    ], f"{found[1]}, in slices {listed(np.flatnonzero(wrong))} of axis {axis - 1} only"
+                    return (
+                        found[0],
+                        f"{found[1]}, in slices {listed(np.flatnonzero(wrong))} of axis {axis - 1} "
+                        f"only",
+                    )
     return None
 
 

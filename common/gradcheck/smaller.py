@@ -1,5 +1,5 @@
-"""Signatures in a smaller case: the same mistake with one sample or with one or two time steps alone, where less is
-mixed."""
+"""Signatures in a smaller case: the same mistake with one sample or with one or two time steps
+alone, where less is mixed."""
 import contextlib
 import time
 
@@ -15,7 +15,8 @@ from .tensors import cached
 
 @contextlib.contextmanager
 def part(e, inputs):
-    """The same array's evidence for other inputs, measured with all others beside it; None if there is none."""
+    """The same array's evidence for other inputs, measured with all others beside it; None if there
+    is none."""
     subject = e.m.subject
     if time.process_time() > e.m.end:
         yield None
@@ -27,7 +28,11 @@ def part(e, inputs):
             m = measure(subject, np.random.default_rng(1))
         except Exception:
             m = None
-        yield None if m is None or m.error is not None else next((o for o in m.targets if o.where == e.where), None)
+        yield (
+            None
+            if m is None or m.error is not None
+            else next((o for o in m.targets if o.where == e.where), None)
+        )
     finally:
         subject.inputs = kept[0]
         vars(subject).pop("cached", None)
@@ -38,7 +43,9 @@ def part(e, inputs):
 def named_there(there):
     """What the table says about the smaller case."""
     signatures = [rule.signature for rule in RULES if rule.signature is not one_place]
-    return next((found for signature in signatures if (found := signature(there)) and found[0]), None)
+    return next(
+        (found for signature in signatures if (found := signature(there)) and found[0]), None
+    )
 
 
 def one_sample(e):
@@ -57,38 +64,67 @@ def one_sample(e):
     return None
 
 
-SEEN_ALONE = {"missing-mask", "inverted-mask", "lost-branch", "overlap-overwritten", "wrong-sign", "stale-cache",
-              "missing-local-derivative"}
+SEEN_ALONE = {
+    "missing-mask",
+    "inverted-mask",
+    "lost-branch",
+    "overlap-overwritten",
+    "wrong-sign",
+    "stale-cache",
+    "missing-local-derivative",
+}
 
 
 def hidden(e):
-    """For one sample: a bias off by 1/f' in each hidden unit; a weight's outer product with another cached row."""
+    """For one sample: a bias off by 1/f' in each hidden unit; a weight's outer product with another
+    cached row."""
     if not e.param or np.abs(e.G).max() <= 100 * e.noise:
         return None
     if e.value.ndim == 1 and np.all(np.abs(e.G) > 100 * e.noise):
         c = (e.A / e.G)[0]
         if np.all(c > 1 - 1e-6) and np.ptp(c) > 1e-4 and local.reciprocal_slope(e, c):
-            return ["missing-local-derivative"], "each hidden unit is off by a factor of its own, which is 1 / f'"
+            return [
+                "missing-local-derivative"
+            ], "each hidden unit is off by a factor of its own, which is 1 / f'"
     if e.value.ndim == 2 and min(e.value.shape) > 1:
         (u, s, v), (p, r, q) = np.linalg.svd(e.A[0]), np.linalg.svd(e.G[0])
-        if s[1] < 1e-5 * s[0] and r[1] < 1e-4 * r[0] and ratio(v[0], q[0], 1e-4) and not ratio(u[:, 0], p[:, 0], 1e-3):
+        if (
+            s[1] < 1e-5 * s[0]
+            and r[1] < 1e-4 * r[0]
+            and ratio(v[0], q[0], 1e-4)
+            and not ratio(u[:, 0], p[:, 0], 1e-3)
+        ):
             for name, t in cached(e):
                 if t.size == u[:, 0].size and ratio(u[:, 0], t.reshape(-1), 1e-4):
-                    return ["stale-cache"], f"the outer product is formed with {name} where another array belongs"
+                    return [
+                        "stale-cache"
+                    ], f"the outer product is formed with {name} where another array belongs"
     return None
 
 
 def few_steps(e):
-    """Experiment: one time step alone, then two: what is wrong there is wrong within a step, or carried wrongly."""
+    """Experiment: one time step alone, then two: what is wrong there is wrong within a step, or
+    carried wrongly."""
     inputs = e.m.subject.inputs
     x = inputs[0] if inputs else None
-    if not isinstance(x, np.ndarray) or x.ndim < 2 + (x.dtype.kind == "f") or x.ndim > 3 or x.shape[1] < 3:
+    if (
+        not isinstance(x, np.ndarray)
+        or x.ndim < 2 + (x.dtype.kind == "f")
+        or x.ndim > 3
+        or x.shape[1] < 3
+    ):
         return None
     right = False
     for T in (1, 2):
-        with part(e, tuple(
-                v[:, :T] if isinstance(v, np.ndarray) and v.ndim > 1 and v.shape[:2] == x.shape[:2] else v
-                for v in inputs)) as found:
+        with part(
+            e,
+            tuple(
+                v[:, :T]
+                if isinstance(v, np.ndarray) and v.ndim > 1 and v.shape[:2] == x.shape[:2]
+                else v
+                for v in inputs
+            ),
+        ) as found:
             if found is None or not found.shaped:
                 return None
             if found.right or found.facts.get("right"):
@@ -98,17 +134,34 @@ def few_steps(e):
         if result:
             return result[0], f"with {T} time step{'s' * (T > 1)} alone: {result[1]}"
         if right and np.any(found.G):
-            return ["lost-branch"], "with one time step it is right: what is carried from step to step is incomplete"
+            return [
+                "lost-branch"
+            ], "with one time step it is right: what is carried from step to step is incomplete"
         return None
     return None
 
 
-# For arrays that no rule of the table names. Where another array is named, only a size or a structure counts here: the rest
-# may follow from what was named.
+# For arrays that no rule of the table names. Where another array is named, only a size or a
+# structure counts here: the rest may follow from what was named.
 LAST = [
     Rule(one_sample, "missing-mask inverted-mask lost-branch", "named with one sample alone"),
     Rule(few_steps, "(any) lost-branch", "named with one or two time steps alone"),
-    Rule(probes.path_incomplete, "lost-branch", "right once a weight is zero: what comes back through it is wrong"),
-    Rule(local.same_signs, "wrong-local-derivative", "right signs and zeros, another factor at each entry"),
+    Rule(
+        probes.path_incomplete,
+        "lost-branch",
+        "right once a weight is zero: what comes back through it is wrong",
+    ),
+    Rule(
+        local.same_signs,
+        "wrong-local-derivative",
+        "right signs and zeros, another factor at each entry",
+    ),
 ]
-BESIDES = {"missing-mask", "repeated-index", "divided-by-N", "scaled-by-N", "summed-too-far", "wrong-local-derivative"}
+BESIDES = {
+    "missing-mask",
+    "repeated-index",
+    "divided-by-N",
+    "scaled-by-N",
+    "summed-too-far",
+    "wrong-local-derivative",
+}

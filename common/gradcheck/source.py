@@ -1,4 +1,5 @@
-"""The text of the functions that run in backward: looked at while it runs, and run with one place of it changed."""
+"""The text of the functions that run in backward: looked at while it runs, and run with one place
+of it changed."""
 import ast
 import contextlib
 import gc
@@ -11,13 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NUMPY, LOOK = "\0numpy", "\0look"              # constants that stand for an object in a changed tree
-SIGHTS = 40                                    # how many of the values of an expression in a loop are kept
+# constants that stand for an object in a changed tree
+NUMPY, LOOK = "\0numpy", "\0look"
+# how many of the values of an expression in a loop are kept
+SIGHTS = 40
 
 
 @dataclass
 class Place:
-    """An expression in a function: where it hangs in the tree, the values it had, and whether they change with dout."""
+    """An expression in a function: where it hangs in the tree, the values it had, and whether they
+    change with dout."""
     function: object
     node: ast.expr
     parent: ast.AST
@@ -32,7 +36,9 @@ class Place:
 
     @property
     def is_array(self):
-        return bool(self.values) and isinstance(self.values[0], np.ndarray) and self.values[0].ndim > 0
+        return (
+            bool(self.values) and isinstance(self.values[0], np.ndarray) and self.values[0].ndim > 0
+        )
 
     @property
     def is_gradient(self):
@@ -69,14 +75,19 @@ class Function:
 
     def __init__(self, code):
         self.code = code
-        self.holders = [f for f in gc.get_referrers(code) if isinstance(f, types.FunctionType) and f.__code__ is code]
+        self.holders = [
+            f
+            for f in gc.get_referrers(code)
+            if isinstance(f, types.FunctionType) and f.__code__ is code
+        ]
         lines, self.first = inspect.getsourcelines(code)
         self.tree, = ast.parse(textwrap.dedent("".join(lines))).body
         if not self.holders or not isinstance(self.tree, ast.FunctionDef):
             raise OSError("no function")
         self.tree.decorator_list = []
         self.lines = lines
-        # Inside a class of the same name, for private names and super(), inside a function that has the closure's names.
+        # Inside a class of the same name, for private names and super(), inside a function that has
+        # the closure's names.
         owner = code.co_qualname.split(".")[-2:-1]
         owner = owner[0] if owner and owner[0].isidentifier() else "_"
         names = [ast.Name(n, ast.Store()) for n in code.co_freevars if n != "__class__"]
@@ -87,10 +98,15 @@ class Function:
         ast.fix_missing_locations(self.module)
 
     def compiled(self, look=None):
-        """The code of the tree as it now stands; None where it cannot take the place of the old one."""
+        """The code of the tree as it now stands; None where it cannot take the place of the old
+        one."""
         code = compile(self.module, self.code.co_filename, "exec")
         for name in ("closure", None, self.tree.name):
-            code = next(c for c in code.co_consts if isinstance(c, types.CodeType) and name in (None, c.co_name))
+            code = next(
+                c
+                for c in code.co_consts
+                if isinstance(c, types.CodeType) and name in (None, c.co_name)
+            )
         if code.co_freevars != self.code.co_freevars:
             return None
         return with_objects(code, {NUMPY: np, LOOK: look})
@@ -114,13 +130,20 @@ class Function:
 
 
 def with_objects(code, objects):
-    consts = tuple(objects.get(c, c) if isinstance(c, str) else with_objects(c, objects) if isinstance(c, types.CodeType) else c
-                   for c in code.co_consts)
+    consts = tuple(
+        objects.get(c, c)
+        if isinstance(c, str)
+        else with_objects(c, objects)
+        if isinstance(c, types.CodeType)
+        else c
+        for c in code.co_consts
+    )
     return code.replace(co_consts=consts) if consts != code.co_consts else code
 
 
 def running(run):
-    """The code of each function of the user's that runs during ``run()``, with its local values at the end."""
+    """The code of each function of the user's that runs during ``run()``, with its local values at
+    the end."""
     found, mine = {}, sys.getprofile()
 
     def watch(frame, event, _):
@@ -164,8 +187,23 @@ def places_of(function):
 def readable(node, parent, field):
     if isinstance(parent, (ast.JoinedStr, ast.FormattedValue)) or isinstance(node, ast.Constant):
         return isinstance(node, ast.Constant) and type(node.value) in (int, float)
-    return (isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.IfExp))
-            and isinstance(getattr(node, "ctx", ast.Load()), ast.Load) and field != "func")
+    return (
+        isinstance(
+            node,
+            (
+                ast.Name,
+                ast.Attribute,
+                ast.Subscript,
+                ast.BinOp,
+                ast.UnaryOp,
+                ast.Call,
+                ast.Compare,
+                ast.IfExp,
+            ),
+        )
+        and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+        and field != "func"
+    )
 
 
 def watched(function, places, run):

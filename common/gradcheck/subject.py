@@ -1,5 +1,5 @@
-"""The layer under test, on a float64 copy: how it is run forwards and backwards without a trace on the
-original."""
+"""The layer under test, on a float64 copy: how it is run forwards and backwards without a trace on
+the original."""
 import inspect
 from dataclasses import dataclass, field
 
@@ -12,8 +12,8 @@ from .copying import Recording, float64_copy, reachable
 
 @dataclass
 class Backward:
-    """One backward: the gradient of each input and of each parameter (None where there is none), as they
-    came."""
+    """One backward: the gradient of each input and of each parameter (None where there is none), as
+    they came."""
     inputs: list
     params: list
     error: object = None                                # the exception it ended with, or None
@@ -23,8 +23,8 @@ class Backward:
 class FunctionLayer:
     """A function f with its gradient function, as a layer.
 
-    ``gradient(*inputs)`` gives the gradient of a scalar f, or f'(x) of an elementwise f; with one argument
-    more than f, ``gradient(*inputs, dout)`` gives the gradient of Σ dout · f.
+    ``gradient(*inputs)`` gives the gradient of a scalar f, or f'(x) of an elementwise f; with one
+    argument more than f, ``gradient(*inputs, dout)`` gives the gradient of Σ dout · f.
     """
 
     def __init__(self, f, gradient):
@@ -44,58 +44,86 @@ class FunctionLayer:
 
 
 class SamplesFirst:
-    """A layer over (T, N, ...) as one over (N, T, ...); masks (T, N) among the inputs are turned as well."""
+    """A layer over (T, N, ...) as one over (N, T, ...); masks (T, N) among the inputs are turned as
+    well."""
 
     def __init__(self, layer, T, N):
         self.layer, self.T, self.N = layer, T, N
         self.params, self.grads = (getattr(layer, name, None) or [] for name in ("params", "grads"))
 
     def turned(self, x, sizes):
-        long = isinstance(x, np.ndarray) and x.ndim > 1 and x.shape[:2] == sizes and (x.ndim > 2 or np.isin(x, (0, 1)).all())
+        long = (
+            isinstance(x, np.ndarray)
+            and x.ndim > 1
+            and x.shape[:2] == sizes
+            and (x.ndim > 2 or np.isin(x, (0, 1)).all())
+        )
         return np.ascontiguousarray(x.swapaxes(0, 1)) if long else x
 
     def forward(self, *inputs):
-        return self.turned(self.layer.forward(*(self.turned(x, (self.N, self.T)) for x in inputs)), (self.T, self.N))
+        return self.turned(
+            self.layer.forward(*(self.turned(x, (self.N, self.T)) for x in inputs)),
+            (self.T, self.N),
+        )
 
     def backward(self, dout):
         dx = self.layer.backward(self.turned(dout, (self.N, self.T)))
-        return tuple(self.turned(g, (self.T, self.N)) for g in dx) if isinstance(dx, tuple) else self.turned(dx, (self.T, self.N))
+        return (
+            tuple(self.turned(g, (self.T, self.N)) for g in dx)
+            if isinstance(dx, tuple)
+            else self.turned(dx, (self.T, self.N))
+        )
 
 
 def time_major(x, y, J):
-    """Whether x is (T, N, D): nothing goes from one place of its second axis to another, and along its first in one
-    direction only. J: (y.size, x.size)."""
-    if x.ndim != 3 or y.ndim not in (2, 3) or y.shape[-2] != x.shape[1] or y.ndim == 3 and len(y) != len(x):
+    """Whether x is (T, N, D): nothing goes from one place of its second axis to another, and along
+    its first in one direction only. J: (y.size, x.size)."""
+    if (
+        x.ndim != 3
+        or y.ndim not in (2, 3)
+        or y.shape[-2] != x.shape[1]
+        or y.ndim == 3
+        and len(y) != len(x)
+    ):
         return False
     (T, N, D), steps = x.shape, y.shape[0] if y.ndim == 3 else 1
-    M = np.abs(J).reshape(steps, N, -1, T, N, D).max(axis=(2, 5))           # step, sample of y; step, sample of x
+    # step, sample of y; step, sample of x
+    M = np.abs(J).reshape(steps, N, -1, T, N, D).max(axis=(2, 5))
     large = M > 1e-9 * M.max(initial=0)
     samples = np.moveaxis(large, 1, 2)[:, :, ~np.eye(N, dtype=bool)]
     if samples.any():
         return False
-    times = large.any(axis=(1, 3))                                          # a recurrence: no step sees a later one
-    return bool(times[0, :-1].any() if steps == 1 else (np.triu(times, 1).any() != np.tril(times, -1).any()))
+    # a recurrence: no step sees a later one
+    times = large.any(axis=(1, 3))
+    return bool(
+        times[0, :-1].any() if steps == 1 else (np.triu(times, 1).any() != np.tril(times, -1).any())
+    )
 
 
 def parameters(function):
-    """The parameters a callable can be given by position; one without a signature counts as taking a single
-    one."""
+    """The parameters a callable can be given by position; one without a signature counts as taking
+    a single one."""
     try:
         found = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return [inspect.Parameter("x", inspect.Parameter.POSITIONAL_ONLY)]
-    return [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+    return [
+        p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
+    ]
 
 
 def required(function):
-    return sum(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in parameters(function))
+    return sum(
+        p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in parameters(function)
+    )
 
 
 class Subject:
-    """A layer and its inputs. ``pristine`` is the float64 copy that never runs; ``work`` the one that does.
+    """A layer and its inputs. ``pristine`` is the float64 copy that never runs; ``work`` the one
+    that does.
 
-    ``call`` runs a student's function; the checker gives it a time limit there. ``dtype`` float64 casts; None
-    keeps all as it is.
+    ``call`` runs a student's function; the checker gives it a time limit there. ``dtype`` float64
+    casts; None keeps all as it is.
     """
 
     def __init__(self, layer, inputs, call=lambda f, *args: f(*args), cast=True):
@@ -108,9 +136,11 @@ class Subject:
         self.has_backward = callable(getattr(self.pristine, "backward", None))
         self.takes_dout = not self.has_backward or bool(parameters(self.pristine.backward))
         self.parts = None                       # the shapes of the outputs, where there are several
-        self.fresh_each_time = False            # forward keeps state: take a fresh copy for every call
+        # forward keeps state: take a fresh copy for every call
+        self.fresh_each_time = False
         self.dtype = np.dtype(np.float64)       # of the last output, as it came
-        self.recording = False                  # grads keep what did not fit into them, instead of raising
+        # grads keep what did not fit into them, instead of raising
+        self.recording = False
         self.changed = set()                    # what a call changed that it should not have
         self.restart()
 
@@ -121,11 +151,14 @@ class Subject:
         self.params = list(getattr(self.work, "params", None) or ())
         self.generators = generators_of(self.work)
         self.states = [g.bit_generator.state for g in self.generators]
-        self.recurrent = [o for o in reachable(self.work) if isinstance(o, Layer) and hasattr(o, "reset_state")]
+        self.recurrent = [
+            o for o in reachable(self.work) if isinstance(o, Layer) and hasattr(o, "reset_state")
+        ]
 
     def output(self, inputs=None, watch=True):
-        """forward on the working copy, generators in ``buffers`` rewound and recurrent Layers begun anew; the
-        outputs of a tuple joined to one flat array. ``watch``: see whether it changes its inputs or parameters."""
+        """forward on the working copy, generators in ``buffers`` rewound and recurrent Layers begun
+        anew; the outputs of a tuple joined to one flat array. ``watch``: see whether it changes its
+        inputs or parameters."""
         if self.fresh_each_time:
             values = [p.copy() for p in self.params]
             self.restart()
@@ -151,7 +184,11 @@ class Subject:
             self.parts = [part.shape for part in ys]
             return np.concatenate([part.reshape(-1) for part in ys])
         self.parts = None
-        self.dtype = np.asarray(y).dtype if isinstance(y, (np.ndarray, np.floating)) else np.dtype(np.float64)
+        self.dtype = (
+            np.asarray(y).dtype
+            if isinstance(y, (np.ndarray, np.floating))
+            else np.dtype(np.float64)
+        )
         return np.array(y, np.float64)
 
     def compare_inputs(self):
@@ -169,14 +206,21 @@ class Subject:
         """backward on the working copy, after an ``output()``; dout of the output's shape."""
         if self.parts is not None:
             ends = np.cumsum([int(np.prod(shape)) for shape in self.parts])
-            given = tuple(d.reshape(shape).copy() for d, shape in zip(np.split(dout, ends[:-1]), self.parts))
+            given = tuple(
+                d.reshape(shape).copy() for d, shape in zip(np.split(dout, ends[:-1]), self.parts)
+            )
             kept = tuple(d.copy() for d in given)
         else:
-            given, kept = (np.array(dout, np.float64), dout) if np.ndim(dout) else (float(dout), float(dout))
+            given, kept = (
+                (np.array(dout, np.float64), dout) if np.ndim(dout) else (float(dout), float(dout))
+            )
         before, error, raw = [p.copy() for p in self.params], None, None
         try:
-            apart = self.parts is not None and required(self.work.backward) == len(given) > 1     # backward(d1, d2)
-            raw = self.call(self.work.backward, *(given if apart else (given,) if self.takes_dout else ()))
+            # backward(d1, d2)
+            apart = self.parts is not None and required(self.work.backward) == len(given) > 1
+            raw = self.call(
+                self.work.backward, *(given if apart else (given,) if self.takes_dout else ())
+            )
         except Exception as e:
             error = e
         self.compare("params", before, self.params)
@@ -187,11 +231,13 @@ class Subject:
         found = list(raw) if several else [raw]
         found += [None] * (len(self.inputs) - len(found))
         # Copies: a layer may reuse the arrays it returns.
-        return Backward([copied(g) for g in found], [copied(g) for g in grads_of(self.work)], error, raw)
+        return Backward(
+            [copied(g) for g in found], [copied(g) for g in grads_of(self.work)], error, raw
+        )
 
     def gradients(self, dout, inputs=None, clear=True):
-        """forward and backward in one; ``clear`` sets grads to zero first, so that a backward that adds gives
-        its first answer."""
+        """forward and backward in one; ``clear`` sets grads to zero first, so that a backward that
+        adds gives its first answer."""
         y = self.output(inputs)
         if clear:
             for g in grads_of(self.work):
@@ -201,7 +247,9 @@ class Subject:
 
 
 def is_layer(o):
-    return not isinstance(o, type) and all(callable(getattr(o, name, None)) for name in ("forward", "backward"))
+    return not isinstance(o, type) and all(
+        callable(getattr(o, name, None)) for name in ("forward", "backward")
+    )
 
 
 def grads_of(layer):
@@ -222,7 +270,8 @@ def same(a, b):
 
 
 def copied(g):
-    """A gradient as an array of its own; what is no array of numbers becomes an empty one, a wrong shape."""
+    """A gradient as an array of its own; what is no array of numbers becomes an empty one, a wrong
+    shape."""
     if g is None:
         return None
     if isinstance(g, Recording) and g.attempt is not None:

@@ -30,15 +30,19 @@ def mask_missing(e):
         return None
     found = common_ratio(e.A, e.G, both, e)
     if found is None and e.J is not None and elementwise(e) and passes_dout(e) and dropped(e):
-        found = [], ""                                # dropout that passes dout on: no mask and no scale
+        # dropout that passes dout on: no mask and no scale
+        found = [], ""
     if found is None:
         return None
-    return ["missing-mask", *found[0]], (f"{int(extra.any(0).sum())} entries should be zero and are not; "
-                                         f"the others are right{' up to a constant' if found[0] else ''}")
+    return ["missing-mask", *found[0]], (
+        f"{int(extra.any(0).sum())} entries should be zero and are not; "
+        f"the others are right{' up to a constant' if found[0] else ''}"
+    )
 
 
 def mask_inverted(e):
-    """Signature: zero exactly where the true gradient is not, and the reverse; or two slopes swapped."""
+    """Signature: zero exactly where the true gradient is not, and the reverse; or two slopes
+    swapped."""
     if not e.shaped or np.isnan(e.G).any():
         return None
     a, g = supports(e.A, e.G, e)
@@ -51,7 +55,8 @@ def mask_inverted(e):
                 codes += (named(c, e) or ([],))[0]
         return (
             codes,
-            f"not zero at {int(a.any(0).sum())} entries, all of them entries where it should be zero",
+            f"not zero at {int(a.any(0).sum())} entries, all of them entries where it should be "
+            f"zero",
         )
     if e.unit and elementwise(e):
         b, j = np.diag(e.A.reshape(len(e.A), -1)), np.diag(e.J)
@@ -62,33 +67,55 @@ def mask_inverted(e):
             and not np.allclose(levels, -levels[::-1])
         ):
             return ["inverted-mask"], f"slopes {levels[0]:.4g} and {levels[1]:.4g} are exchanged"
-        for axis in range(e.value.ndim if np.any(j == 1) and e.m.subject.params else 0):       # a slope for each channel
-            b_, j_ = (np.moveaxis(v.reshape(e.value.shape), axis, 0).reshape(e.value.shape[axis], -1) for v in (b, j))
-            if np.ptp(b_ + j_, axis=1).max() < 1e-6 and np.all((np.abs(j_ - 1) < 1e-6) | (np.abs(b_ - 1) < 1e-6)):
-                return ["inverted-mask"], f"the slopes of the two sides are exchanged, along axis {axis}"
+        # a slope for each channel
+        for axis in range(e.value.ndim if np.any(j == 1) and e.m.subject.params else 0):
+            b_, j_ = (
+                np.moveaxis(v.reshape(e.value.shape), axis, 0).reshape(e.value.shape[axis], -1)
+                for v in (b, j)
+            )
+            if np.ptp(b_ + j_, axis=1).max() < 1e-6 and np.all(
+                (np.abs(j_ - 1) < 1e-6) | (np.abs(b_ - 1) < 1e-6)
+            ):
+                return [
+                    "inverted-mask"
+                ], f"the slopes of the two sides are exchanged, along axis {axis}"
     return None
 
 
 def off_labels(e):
-    """Signature: beside the labels' own entries, which a loss treats apart, a mask is missing or inverted."""
+    """Signature: beside the labels' own entries, which a loss treats apart, a mask is missing or
+    inverted."""
     if e.param or e.m.y.ndim or not e.shaped or e.value.ndim != 2 or len(e.m.subject.inputs) < 2:
         return None
     t = e.m.subject.inputs[1]
-    if not isinstance(t, np.ndarray) or t.dtype.kind not in "iu" or t.shape != e.value.shape[:1] or np.isnan(e.G).any():
+    if (
+        not isinstance(t, np.ndarray)
+        or t.dtype.kind not in "iu"
+        or t.shape != e.value.shape[:1]
+        or np.isnan(e.G).any()
+    ):
         return None
     beside = t[:, None] != np.arange(e.value.shape[1])
     A, G = e.A[:, beside], e.G[:, beside]
     a, g = supports(A, G, e)
     if a.any() and g.any() and not (a & g).any():
         return ["inverted-mask"], "beside the labels: not zero exactly where it should be zero"
-    if (a & ~g).any() and not (g & ~a).any() and (a & g).any() and (found := common_ratio(A, G, a & g, e)):
-        return ["missing-mask", *found[0]], "beside the labels: right where it should not be zero, not zero elsewhere"
+    if (
+        (a & ~g).any()
+        and not (g & ~a).any()
+        and (a & g).any()
+        and (found := common_ratio(A, G, a & g, e))
+    ):
+        return [
+            "missing-mask",
+            *found[0],
+        ], "beside the labels: right where it should not be zero, not zero elsewhere"
     return None
 
 
 def part_missing(e):
-    """Signature: right or zero. Which part survives says whether ids repeat, windows overlap, or a path is
-    left out."""
+    """Signature: right or zero. Which part survives says whether ids repeat, windows overlap, or a
+    path is left out."""
     if not e.shaped or np.isnan(e.G).any():
         return None
     for A, G in rows(e):
@@ -98,7 +125,11 @@ def part_missing(e):
             continue
         if not both.any():
             if A is e.A and not np.any(e.A) and not elementwise(e):
-                return (["not-written"], "all zero") if e.param else (["lost-branch"], "all zero; no path leads back here")
+                return (
+                    (["not-written"], "all zero")
+                    if e.param
+                    else (["lost-branch"], "all zero; no path leads back here")
+                )
             continue
         found = common_ratio(A, G, both, e)
         if found is None or elementwise(e) and A is e.A:
@@ -110,8 +141,8 @@ def part_missing(e):
 
 
 def which_part(e, a, g):
-    """Of all outputs that use an entry, which ones are answered? a, g: (K, *value.shape), one row per output
-    entry."""
+    """Of all outputs that use an entry, which ones are answered? a, g: (K, *value.shape), one row
+    per output entry."""
     shape, y = e.value.shape, e.m.y
     a, g = a.reshape(len(a), -1), g.reshape(len(g), -1)
     order = np.arange(len(a))[:, None]
@@ -124,7 +155,10 @@ def which_part(e, a, g):
     if (~torn & (uses > 0)).any() and keeps_last and not keeps_first and repeats(e):
         return "repeated-index", "; only the last use of an id that occurs several times is answered"
     if repeats(e) and e.param and keeps_last:
-        return "repeated-index", "; only the last use of an id that occurs several times is answered"
+        return (
+            "repeated-index",
+            "; only the last use of an id that occurs several times is answered",
+        )
     if (
         not e.param
         and len(shape) >= 2
@@ -141,9 +175,12 @@ def which_part(e, a, g):
 
 
 def whole_channels(y, a, g):
-    """Whether along some axis of the output (not the batch) each slice is answered in full or not at all."""
+    """Whether along some axis of the output (not the batch) each slice is answered in full or not
+    at all."""
     for axis in range(1, y.ndim):
-        a_, g_ = (np.moveaxis(v.reshape(*y.shape, -1), axis, 0).reshape(y.shape[axis], -1) for v in (a, g))
+        a_, g_ = (
+            np.moveaxis(v.reshape(*y.shape, -1), axis, 0).reshape(y.shape[axis], -1) for v in (a, g)
+        )
         lost = (g_ & ~a_).any(axis=1)
         if lost.any() and not lost.all() and not (a_ & g_)[lost].any():
             return True
@@ -151,8 +188,8 @@ def whole_channels(y, a, g):
 
 
 def windows(e, first, last, uses):
-    """Whether entries are used by windows that slide: from entry to entry both the first and the last of its
-    outputs move on."""
+    """Whether entries are used by windows that slide: from entry to entry both the first and the
+    last of its outputs move on."""
     if e.value.ndim == 4 and e.m.y.ndim == 4:
         return True
     inner = slice(0, e.value[0].size)                  # within the first sample
@@ -168,14 +205,19 @@ def repeats(e):
     arrays = [x for x in e.m.subject.inputs if isinstance(x, np.ndarray)]
     if not arrays or e.m.y.ndim:
         arrays += [o for o in reachable(e.m.subject.work) if isinstance(o, np.ndarray)]
-        arrays += [np.array(o) for o in reachable(e.m.subject.work)
-                   if isinstance(o, (list, tuple)) and len(o) > 2 and all(isinstance(i, (int, np.integer)) for i in o)]
+        arrays += [
+            np.array(o)
+            for o in reachable(e.m.subject.work)
+            if isinstance(o, (list, tuple))
+            and len(o) > 2
+            and all(isinstance(i, (int, np.integer)) for i in o)
+        ]
     return any(a.dtype.kind in "iu" and a.size > len(np.unique(a)) for a in arrays)
 
 
 def slice_missing(e):
-    """Signature: right for the outputs of some time steps (or slices of another axis), incomplete for the
-    others."""
+    """Signature: right for the outputs of some time steps (or slices of another axis), incomplete
+    for the others."""
     if not e.unit or not e.shaped or e.m.y.ndim < 3 and not (e.m.y.ndim == 2 and e.value.ndim < 1):
         return None
     y = e.m.y
@@ -190,7 +232,8 @@ def slice_missing(e):
     good, zero, live = map(np.array, (good, zero, live))
     if (good & live).any() and not good.all():
         if not e.param and y.shape[:2] == e.value.shape[:2]:
-            # Right where an output meets the input of its own step, wrong for inputs of earlier ones.
+            # Right where an output meets the input of its own step, wrong for inputs of earlier
+            # ones.
             if own_steps_right(e, scale):
                 return [
                     "lost-branch"
@@ -198,7 +241,9 @@ def slice_missing(e):
             return [
                 "wrong-local-derivative"
             ], f"right for outputs at step {steps(good & live)}, wrong within later steps"
-        x = next((o for o in e.m.targets if o.where == "x" and o.unit and o.shaped and not o.right), None)
+        x = next(
+            (o for o in e.m.targets if o.where == "x" and o.unit and o.shaped and not o.right), None
+        )
         if x is not None and x.value.shape[:2] == y.shape[:2] and not own_steps_right(x, scale):
             return None
         return [
@@ -213,7 +258,9 @@ def own_steps_right(e, scale):
     """Whether each output's dependence on the input of its own time step is right."""
     y = e.m.y
     B, J = (M.reshape(*y.shape, *e.value.shape) for M in (e.A, e.G))
-    return all(np.abs(B[:, t, ..., t, :] - J[:, t, ..., t, :]).max() <= scale for t in range(y.shape[1]))
+    return all(
+        np.abs(B[:, t, ..., t, :] - J[:, t, ..., t, :]).max() <= scale for t in range(y.shape[1])
+    )
 
 
 def steps(flags):
@@ -221,8 +268,8 @@ def steps(flags):
 
 
 def future_used(e):
-    """Signature: at the first step, where nothing came before, backward finds a gradient for the recurrent
-    weights."""
+    """Signature: at the first step, where nothing came before, backward finds a gradient for the
+    recurrent weights."""
     if not e.unit or not e.shaped or e.m.y.ndim < 3 or not e.weight:
         return None
     A, G = list(rows(e))[-1]
@@ -237,6 +284,8 @@ def future_used(e):
     whole = supports(e.A, e.G, e)
     if not (whole[0] & ~whole[1]).any() or mask_missing(e):
         return None
-    return [
-        "stale-cache"
-    ], "at the first time step a gradient where the state before it is zero: the state after it is used"
+    return (
+        ["stale-cache"],
+        "at the first time step a gradient where the state before it is zero: the state after it "
+        "is used",
+    )

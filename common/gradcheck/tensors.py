@@ -1,5 +1,5 @@
-"""Signatures of the wrong array: backward reads another one than the right one, or only one of the paths that
-an array takes."""
+"""Signatures of the wrong array: backward reads another one than the right one, or only one of the
+paths that an array takes."""
 import numpy as np
 
 from .copying import reachable
@@ -7,7 +7,8 @@ from .scaling import elementwise, ratio, rows
 
 
 def cached(e):
-    """The arrays that backward could have used: inputs, output, all that the layer holds after forward."""
+    """The arrays that backward could have used: inputs, output, all that the layer holds after
+    forward."""
     subject = e.m.subject
     if "cached" not in subject.__dict__:
         y = subject.output()
@@ -18,20 +19,25 @@ def cached(e):
             if isinstance(x, np.ndarray)
         ]
         subject.cached.append(("y", y))
-        subject.cached += [(names.get(id(o), "a cached array"), o.copy()) for o in reachable(subject.work)
-                           if isinstance(o, np.ndarray) and o.dtype.kind == "f" and o.size]
+        subject.cached += [
+            (names.get(id(o), "a cached array"), o.copy())
+            for o in reachable(subject.work)
+            if isinstance(o, np.ndarray) and o.dtype.kind == "f" and o.size
+        ]
     return subject.cached
 
 
 def other_tensor(e):
-    """Signature: for dout of ones the gradient is one of the cached arrays, and should be something else
-    (nodes of several inputs, gains)."""
+    """Signature: for dout of ones the gradient is one of the cached arrays, and should be something
+    else (nodes of several inputs, gains)."""
     if not e.unit or not e.shaped or not (e.m.subject.params or len(e.m.subject.inputs) > 1):
         return None
     axis = next((a for a in (-1, 1) if e.m.y.ndim > 1 and e.value.shape == (e.m.y.shape[a],)), None)
     if e.param and axis is not None:             # a gain: per sample, before the sum
         alone = all(o.right or o.facts.get("right") for o in e.m.targets if not o.param)
-        channel = np.moveaxis(np.broadcast_to(np.arange(len(e.value)), np.moveaxis(e.m.y, axis, -1).shape), -1, axis)
+        channel = np.moveaxis(
+            np.broadcast_to(np.arange(len(e.value)), np.moveaxis(e.m.y, axis, -1).shape), -1, axis
+        )
         own = np.eye(len(e.value), dtype=bool)[channel.reshape(-1)]
         if np.any(np.abs(e.A[~own]) > 1e-9) or np.any(np.abs(e.G[~own]) > e.noise + 1e-9):
             return None
@@ -46,8 +52,11 @@ def other_tensor(e):
     if np.ptp(b) < 1e-9 or b.size < 3 or ratio(b, j, noise=10 * e.noise):
         return None
     if e.param and axis == 1 and len(shape) > 2:
-        tensors = [(name, (np.moveaxis(t, 1, -1) if t.shape == shape else t).reshape(-1)) for name, t in cached(e)
-                   if t.size == b.size and (t.shape == shape or t.shape[-1] == shape[1])]
+        tensors = [
+            (name, (np.moveaxis(t, 1, -1) if t.shape == shape else t).reshape(-1))
+            for name, t in cached(e)
+            if t.size == b.size and (t.shape == shape or t.shape[-1] == shape[1])
+        ]
     else:
         tensors = [(name, t.reshape(-1)) for name, t in cached(e) if t.shape == shape]
     for name, t in tensors:
@@ -55,7 +64,8 @@ def other_tensor(e):
         if c and abs(abs(c) - 1) < 1e-4:
             right = [(n, k) for n, s in tensors if (k := ratio(j, s, noise=10 * e.noise))]
             if not right and not alone:
-                continue                             # dx is wrong as well: no matter of this parameter alone
+                # dx is wrong as well: no matter of this parameter alone
+                continue
             if not right and shape == e.m.y.shape and ratio(t, e.m.y.reshape(-1)):
                 continue                             # y itself: rather a wrong derivative
             should = f" where it should be {right[0][0]}" if right else ""
@@ -65,21 +75,33 @@ def other_tensor(e):
 
 
 def times_itself(e):
-    """Signature: of several inputs, the gradient of one is the right one times that input: a product that was cached
-    stands where a factor of it belongs."""
-    if not e.unit or not e.shaped or e.param or len(e.m.subject.inputs) < 2 or np.ptp(np.abs(e.value)) < 1e-9 \
-            or elementwise(e):
+    """Signature: of several inputs, the gradient of one is the right one times that input: a
+    product that was cached stands where a factor of it belongs."""
+    if (
+        not e.unit
+        or not e.shaped
+        or e.param
+        or len(e.m.subject.inputs) < 2
+        or np.ptp(np.abs(e.value)) < 1e-9
+        or elementwise(e)
+    ):
         return None
     use = np.abs(e.A).reshape(len(e.A), -1).max(axis=1)
-    if np.allclose(use, np.abs(e.m.y.reshape(-1))):      # of a quotient, rather: y where y / b belongs
+    # of a quotient, rather: y where y / b belongs
+    if np.allclose(use, np.abs(e.m.y.reshape(-1))):
         return None
     if np.abs(e.A - e.G * e.value).max() < 1e-6 * np.abs(e.A).max() + e.noise:
-        return ["stale-cache"], f"the right gradient times {e.where} itself: the product is read where its other factor belongs"
+        return (
+            ["stale-cache"],
+            f"the right gradient times {e.where} itself: the product is read where its other "
+            f"factor belongs",
+        )
     return None
 
 
 def scattered(e):
-    """Signature: each output sends its gradient to the right row of a table, but a row of another array."""
+    """Signature: each output sends its gradient to the right row of a table, but a row of another
+    array."""
     if not e.unit or not e.shaped or not e.param or e.value.ndim != 2 or len(e.A) < 3:
         return None
     A, G = np.abs(e.A).max(axis=2) > 1e-9, np.abs(e.G).max(axis=2) > e.noise + 1e-9
@@ -87,28 +109,38 @@ def scattered(e):
         return None
     a, g = e.A[A], e.G[A]
     for name, t in cached(e):
-        if t.size == a.size and t.shape[-1:] == a.shape[-1:] and not ratio(t.reshape(a.shape), g, noise=10 * e.noise):
+        if (
+            t.size == a.size
+            and t.shape[-1:] == a.shape[-1:]
+            and not ratio(t.reshape(a.shape), g, noise=10 * e.noise)
+        ):
             c = ratio(a, t.reshape(a.shape))
             if c and abs(abs(c) - 1) < 1e-4 and np.ptp(t):
-                return ["stale-cache"], f"the right rows, filled with {name} instead of another array"
+                return [
+                    "stale-cache"
+                ], f"the right rows, filled with {name} instead of another array"
     return None
 
 
 def outer_named(e):
-    """Signature: a weight's gradient is an outer product with another cached array, which is recognised."""
+    """Signature: a weight's gradient is an outer product with another cached array, which is
+    recognised."""
     found = outer(e)
     return found if found and "formed with the" not in found[1] else None
 
 
 def outer(e):
-    """Signature: a weight's gradient is an outer product with the wrong vector: some other array took the
-    input's place."""
+    """Signature: a weight's gradient is an outer product with the wrong vector: some other array
+    took the input's place."""
     if not e.unit or not e.shaped or not e.weight or e.value.ndim != 2:
         return None
     A, G = list(rows(e))[-1]
     if not np.any(np.abs(G) > 100 * e.noise) and e.m.y.ndim == 3 and e.m.y.shape[1] > 1 \
-            and bias_rows(e, len(A)) is None:    # no state came before the first step: the second
-        A, G = (M.reshape(*e.m.y.shape, *e.value.shape)[:, 1].reshape(-1, *e.value.shape) for M in (e.A, e.G))
+            and bias_rows(e, len(A)) is None:  # no state came before the first step: the second
+        A, G = (
+            M.reshape(*e.m.y.shape, *e.value.shape)[:, 1].reshape(-1, *e.value.shape)
+            for M in (e.A, e.G)
+        )
     columns = e.wrong().any(axis=0)              # one gate of several, side by side
     A, G = A[:, :, columns], G[:, :, columns]
     N = len(e.m.y)
@@ -173,8 +205,8 @@ def lookup(e, t, n):
 
 
 def linear_path(e):
-    """Signature: for y = A(x) x, backward takes A as a constant (then its Jacobian times x is y), or has all
-    but that path."""
+    """Signature: for y = A(x) x, backward takes A as a constant (then its Jacobian times x is y),
+    or has all but that path."""
     if not e.unit or not e.shaped or e.param or elementwise(e):
         return None
     B, J, x, y = e.A.reshape(e.J.shape), e.J, e.value.reshape(-1), e.m.y.reshape(-1)
@@ -190,8 +222,8 @@ def linear_path(e):
 
 
 def scores_transposed(e):
-    """Signature: of an outer product of scores m and a row of another array Q, m Q stands where mᵀ Q belongs
-    (attention's keys)."""
+    """Signature: of an outer product of scores m and a row of another array Q, m Q stands where mᵀ
+    Q belongs (attention's keys)."""
     if not e.unit or not e.shaped or e.param or e.value.ndim != 3 or e.m.y.ndim != 3:
         return None
     T, y = e.value.shape[1], e.m.y
@@ -203,7 +235,10 @@ def scores_transposed(e):
             b, i = divmod(r // y.shape[2], T)
             q = Q[b, i]
             m = e.G[r, b] @ q / (q @ q)
-            if np.abs(e.G[r, b] - np.outer(m, q)).max() > 1e-4 * np.abs(e.G[r]).max() + 10 * e.noise:
+            if (
+                np.abs(e.G[r, b] - np.outer(m, q)).max()
+                > 1e-4 * np.abs(e.G[r]).max() + 10 * e.noise
+            ):
                 break
             if np.abs(e.A[r, b, i] - m @ Q[b]).max() > 1e-4 * np.abs(e.A[r]).max() + 10 * e.noise:
                 break
@@ -214,8 +249,8 @@ def scores_transposed(e):
 
 
 def key_path(e):
-    """Signature: what is missing is, for each output of row i, an outer product with row i of some array:
-    attention's keys."""
+    """Signature: what is missing is, for each output of row i, an outer product with row i of some
+    array: attention's keys."""
     if (
         not e.unit
         or not e.shaped
@@ -235,6 +270,7 @@ def key_path(e):
             if np.abs(R - m[:, :, None] * q[:, None]).max() < 1e-4 * np.abs(R).max() + 10 * e.noise:
                 return (
                     ["lost-branch"],
-                    f"what is missing is an outer product with {name}: the path through the scores' second factor",
+                    f"what is missing is an outer product with {name}: the path through the "
+                    f"scores' second factor",
                 )
     return None

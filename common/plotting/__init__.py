@@ -1,7 +1,7 @@
 """Pictures of training and of models.
 
-Every function draws on the Axes it is given, or else on those of a new figure, and returns them; showing,
-saving and closing the figure is left to the caller.
+Every function draws on the Axes it is given, or else on those of a new figure, and returns them;
+showing, saving and closing the figure is left to the caller.
 """
 from .activations import plot_activations
 from .attention import plot_attention

@@ -1,11 +1,12 @@
 """Where the vertices of a directed acyclic graph stand in a picture, and how its edges run.
 
-The method of Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system structures (1981):
-vertices in ranks, so that every edge leads to a higher rank; a long edge passes each rank between as a dummy vertex,
-which keeps it clear of the boxes; ranks are sorted for few crossings (_ranks.py), then moved so that edges are
-straight (_lines.py).
+The method of Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system
+structures (1981): vertices in ranks, so that every edge leads to a higher rank; a long edge passes
+each rank between as a dummy vertex, which keeps it clear of the boxes; ranks are sorted for few
+crossings (_ranks.py), then moved so that edges are straight (_lines.py).
 
-``along`` is the direction of the edges and ``across`` the other one; which of them is x is up to the caller.
+``along`` is the direction of the edges and ``across`` the other one; which of them is x is up to
+the caller.
 """
 from dataclasses import dataclass
 
@@ -17,10 +18,10 @@ GAP, LANE, GUTTER = 26, 16, 44      # between ranks; beside a passing edge; betw
 
 @dataclass
 class Box:
-    """A vertex to be placed: its ``length`` along the edges, with free space before and behind, ``head`` and
-    ``tail``, in which edges run straight; its ``face`` across; how far what belongs to it reaches from its middle to
-    either side, if further than
-    half the face; the radius of its corners."""
+    """A vertex to be placed: its ``length`` along the edges, with free space before and behind,
+    ``head`` and ``tail``, in which edges run straight; its ``face`` across; how far what belongs to
+    it reaches from its middle to either side, if further than half the face; the radius of its
+    corners."""
     length: float
     face: float
     low: float = 0
@@ -42,8 +43,9 @@ DUMMY = Box(0, 0)
 
 @dataclass
 class Layout:
-    """``start[v]``: where box v begins, along; ``middle[v]``: its middle, across. ``routes[e]``: the points of edge
-    e; two that differ in both coordinates are joined by an S, others by a line. ``size``: along, across."""
+    """``start[v]``: where box v begins, along; ``middle[v]``: its middle, across. ``routes[e]``:
+    the points of edge e; two that differ in both coordinates are joined by an S, others by a line.
+    ``size``: along, across."""
     start: list
     middle: list
     routes: list
@@ -52,9 +54,9 @@ class Layout:
 
 
 def layout(boxes, edges, centred=True, gap=24, cost=None):
-    """A Layout of boxes 0..n-1; edges are pairs (u, v) with u < v. ``centred``: boxes in the middle of their rank,
-    else at its start. ``cost(along, across)`` says how unwelcome a picture of that size is; where it helps, ranks go
-    on in a next column.
+    """A Layout of boxes 0..n-1; edges are pairs (u, v) with u < v. ``centred``: boxes in the middle
+    of their rank, else at its start. ``cost(along, across)`` says how unwelcome a picture of that
+    size is; where it helps, ranks go on in a next column.
 
     >>> square = [Box(20, 20) for _ in range(4)]
     >>> place = layout(square, [(0, 1), (0, 2), (1, 3), (2, 3)])
@@ -65,17 +67,32 @@ def layout(boxes, edges, centred=True, gap=24, cost=None):
     paths, rows, links = through_dummies(rank, edges)
     crossed = arrange(rows, links)
     boxes = dict(enumerate(boxes))
-    rooms = [[boxes.get(a, DUMMY).high + boxes.get(b, DUMMY).low + (gap if a in boxes and b in boxes else LANE)
-             for a, b in zip(row, row[1:])] for row in rows]
+    rooms = [
+        [
+            boxes.get(a, DUMMY).high
+            + boxes.get(b, DUMMY).low
+            + (gap if a in boxes and b in boxes else LANE)
+            for a, b in zip(row, row[1:])
+        ]
+        for row in rows
+    ]
     across = straighten(rows, links, rooms, boxes)
     band = [max(boxes[v].unit for v in row if v in boxes) for row in rows]
-    space = [GAP + min(40, 0.15 * max(abs(across[a] - across[b]) for a, b in pairs)) for pairs in links]
-    extent = [(min(across[v] - boxes.get(v, DUMMY).low for v in row), max(across[v] + boxes.get(v, DUMMY).high for v in row))
-              for row in rows]
+    space = [
+        GAP + min(40, 0.15 * max(abs(across[a] - across[b]) for a, b in pairs)) for pairs in links
+    ]
+    extent = [
+        (
+            min(across[v] - boxes.get(v, DUMMY).low for v in row),
+            max(across[v] + boxes.get(v, DUMMY).high for v in row),
+        )
+        for row in rows
+    ]
     cuts = [len({a for a, _ in pairs}) == 1 for pairs in links]
     columns = broken([b + s for b, s in zip(band, [*space, 0])], extent, cuts, cost)
 
-    lead = GAP * 0.7 if len(columns) > 1 else 0        # room at both ends for the edges from column to column
+    # room at both ends for the edges from column to column
+    lead = GAP * 0.7 if len(columns) > 1 else 0
     begin, shift, column_of, ends, gutters, right = {}, {}, {}, [], [], 0
     for c, column in enumerate(columns):
         at, left = lead, min(extent[r][0] for r in column)
@@ -88,7 +105,10 @@ def layout(boxes, edges, centred=True, gap=24, cost=None):
         right += GUTTER
     rank_of = {v: r for r, row in enumerate(rows) for v in row}
     middle = {v: across[v] + shift[r] for v, r in rank_of.items()}
-    start = [begin[r] + boxes[v].head + centred * (band[r] - boxes[v].unit) / 2 for v, r in enumerate(rank)]
+    start = [
+        begin[r] + boxes[v].head + centred * (band[r] - boxes[v].unit) / 2
+        for v, r in enumerate(rank)
+    ]
     ports = entries(boxes, edges, paths, middle)
 
     routes = []
@@ -103,7 +123,9 @@ def layout(boxes, edges, centred=True, gap=24, cost=None):
                 points += [(end, middle[a]), (end, gutter), (0, gutter), (0, place)]
             points.append((begin[r + 1], place))
         routes.append([*points, (start[v] + dent(boxes[v], port), middle[v] + port)])
-    return Layout(start, [middle[v] for v in range(len(boxes))], routes, (max(ends), right - GUTTER), crossed)
+    return Layout(
+        start, [middle[v] for v in range(len(boxes))], routes, (max(ends), right - GUTTER), crossed
+    )
 
 
 def broken(step, extent, cuts, cost):
@@ -111,7 +133,9 @@ def broken(step, extent, cuts, cost):
     whole = [list(range(len(step)))]
 
     def price(columns):
-        wide = sum(max(extent[r][1] for r in c) - min(extent[r][0] for r in c) + GUTTER for c in columns)
+        wide = sum(
+            max(extent[r][1] for r in c) - min(extent[r][0] for r in c) + GUTTER for c in columns
+        )
         return cost(max(sum(step[r] for r in c) for c in columns), wide)
 
     candidates = []
@@ -119,7 +143,11 @@ def broken(step, extent, cuts, cost):
         columns = [[]]
         for r in whole[0]:
             columns[-1].append(r)
-            if r + 2 < len(step) and cuts[r] and sum(step[:r + 1]) + step[r + 1] / 2 >= sum(step) / k * len(columns):
+            if (
+                r + 2 < len(step)
+                and cuts[r]
+                and sum(step[: r + 1]) + step[r + 1] / 2 >= sum(step) / k * len(columns)
+            ):
                 columns.append([])
         candidates.append(columns)
     best = min(candidates, key=price, default=whole)
@@ -127,10 +155,13 @@ def broken(step, extent, cuts, cost):
 
 
 def entries(boxes, edges, paths, middle):
-    """How far from its middle each edge meets the box it leads to: straight on if possible, and not too near the next."""
+    """How far from its middle each edge meets the box it leads to: straight on if possible, and not
+    too near the next."""
     ports = [0.0] * len(edges)
     for v, box in boxes.items():
-        coming = sorted((e for e, edge in enumerate(edges) if edge[1] == v), key=lambda e: middle[paths[e][-2]])
+        coming = sorted(
+            (e for e, edge in enumerate(edges) if edge[1] == v), key=lambda e: middle[paths[e][-2]]
+        )
         n, most = len(coming), max(0.35 * box.face, box.face / 2 - 10)
         pitch = min(18, 2 * most / max(n - 1, 2))
         wanted = [middle[paths[e][-2]] - middle[v] for e in coming] if n > 1 else [0] * n
@@ -140,6 +171,7 @@ def entries(boxes, edges, paths, middle):
 
 
 def dent(box, port):
-    """How far behind the start of a box with round corners its outline is, ``port`` from its middle."""
+    """How far behind the start of a box with round corners its outline is, ``port`` from its
+    middle."""
     over = max(0.0, abs(port) - box.face / 2 + box.corner)
     return box.corner - (box.corner ** 2 - over ** 2) ** 0.5

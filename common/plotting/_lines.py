@@ -7,8 +7,9 @@ from ._ranks import neighbours
 
 
 def straighten(rows, links, rooms, boxes):
-    """The place of each vertex: near those it is linked to, in the order of its row, at least ``rooms[r][i]`` from
-    the i-th of row r to the next. Vertices that are not in ``boxes`` are dummies."""
+    """The place of each vertex: near those it is linked to, in the order of its row, at least
+    ``rooms[r][i]`` from the i-th of row r to the next. Vertices that are not in ``boxes`` are
+    dummies."""
     up, down = neighbours(links)
     at = {}
     for row, room in zip(rows, rooms):
@@ -19,16 +20,26 @@ def straighten(rows, links, rooms, boxes):
         return [w for w in side.get(v, ()) if w in boxes]
 
     def main(u, v):
-        """The link is part of a line of boxes that is to be straight: long edges and mere inputs give way to it."""
+        """The link is part of a line of boxes that is to be straight: long edges and mere inputs
+        give way to it."""
         return u in boxes and v in boxes and (u in up or not any(w in up for w in boxes_of(up, v)))
 
-    heavy = {(u, v) for pairs in links for u, v in pairs if main(u, v) or u not in boxes and v not in boxes}
+    heavy = {
+        (u, v)
+        for pairs in links
+        for u, v in pairs
+        if main(u, v) or u not in boxes and v not in boxes
+    }
 
     def move(order, *near):
         for r in order:
             wanted, weights = [], []
             for v in rows[r]:
-                pull = [(at[w], 4 if {(v, w), (w, v)} & heavy else 0.5) for side in near for w in side.get(v, ())]
+                pull = [
+                    (at[w], 4 if {(v, w), (w, v)} & heavy else 0.5)
+                    for side in near
+                    for w in side.get(v, ())
+                ]
                 weights.append(sum(k for _, k in pull) or 0.1)
                 wanted.append(sum(k * p for p, k in pull) / weights[-1] if pull else at[v])
             at.update(zip(rows[r], apart(wanted, weights, rooms[r])))
@@ -44,15 +55,17 @@ def straighten(rows, links, rooms, boxes):
     for v in at:
         ahead = [u for u in up.get(v, ()) if main(u, v)] or up.get(v, ())
         u = ahead[0] if len(ahead) == 1 else None
-        if u is not None and (boxes_of(down, u) == [v] if v in boxes else u not in boxes or down[u] == [v]):
+        if u is not None and (
+            boxes_of(down, u) == [v] if v in boxes else u not in boxes or down[u] == [v]
+        ):
             follows[v] = u
     return in_lines(rows, rooms, at, follows)
 
 
 def in_lines(rows, rooms, at, follows):
-    """Move each vertex to the place of the one that it follows: every line to the mean of its members, pushed aside
-    as far as the lines left of it need; the same from the right; and half-way between the two, which leaves the same
-    room."""
+    """Move each vertex to the place of the one that it follows: every line to the mean of its
+    members, pushed aside as far as the lines left of it need; the same from the right; and half-way
+    between the two, which leaves the same room."""
     line = {}
     for row in rows:
         for v in row:
@@ -63,7 +76,11 @@ def in_lines(rows, rooms, at, follows):
             for a, b, r in zip(row, row[1:], room):
                 left[line[b]].append((line[a], r))
         try:
-            order = list(TopologicalSorter({b: {a for a, _ in near} for b, near in left.items()}).static_order())
+            order = list(
+                TopologicalSorter(
+                    {b: {a for a, _ in near} for b, near in left.items()}
+                ).static_order()
+            )
             break
         except CycleError as error:                  # lines that cross cannot all be straight
             crossed = set(error.args[1])
@@ -82,8 +99,8 @@ def in_lines(rows, rooms, at, follows):
 
 
 def apart(wanted, weights, room):
-    """The places nearest to those wanted, in weighted squares, with at least ``room[i]`` between i and i + 1: pool
-    adjacent violators (Ayer et al., 1955).
+    """The places nearest to those wanted, in weighted squares, with at least ``room[i]`` between i
+    and i + 1: pool adjacent violators (Ayer et al., 1955).
 
     >>> apart([0, 0, 9], [1, 1, 1], [4, 4])
     [-2.0, 2.0, 9.0]

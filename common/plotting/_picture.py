@@ -29,9 +29,9 @@ def printed(text):
 
 @dataclass
 class Picture:
-    """Shapes are (commands, fill, line), the commands those of SVG's paths: M, L, C and Z with their
-    points; words are (x, baseline, text, size, anchor, colour, bold), the anchor "left", "center" or
-    "right". y grows downwards."""
+    """Shapes are (commands, fill, line), the commands those of SVG's paths: M, L, C and Z with
+    their points; words are (x, baseline, text, size, anchor, colour, bold), the anchor "left",
+    "center" or "right". y grows downwards."""
     width: float
     height: float
     title: str
@@ -73,8 +73,8 @@ class Picture:
         return ax
 
     def file(self, kind):
-        """The bytes of a file, "svg" or "png", as large on a screen as the picture says; the words of
-        an SVG are text."""
+        """The bytes of a file, "svg" or "png", as large on a screen as the picture says; the words
+        of an SVG are text."""
         from matplotlib import rc_context
         from matplotlib.figure import Figure
         ax, file = self.axes(Figure, SCREEN), io.BytesIO()

@@ -1,14 +1,19 @@
-"""The order of a graph's vertices in a picture: ranks along the edges, and places within the ranks."""
+"""The order of a graph's vertices in a picture: ranks along the edges, and places within the
+ranks."""
 import numpy as np
 
 
 def ranks(n, edges):
-    """The longest path from a source; a vertex with more edges out than in then moves up to its nearest successor.
+    """The longest path from a source; a vertex with more edges out than in then moves up to its
+    nearest successor.
 
     >>> ranks(4, [(0, 1), (1, 3), (2, 3)])
     [0, 1, 1, 2]
     """
-    before, after = [[u for u, w in edges if w == v] for v in range(n)], [[w for u, w in edges if u == v] for v in range(n)]
+    before, after = (
+        [[u for u, w in edges if w == v] for v in range(n)],
+        [[w for u, w in edges if u == v] for v in range(n)],
+    )
     rank = [0] * n
     for v in range(n):
         rank[v] = max((rank[u] + 1 for u in before[v]), default=0)
@@ -19,8 +24,8 @@ def ranks(n, edges):
 
 
 def through_dummies(rank, edges):
-    """(the path of each edge, the vertices of each rank, the links from each rank to the next). The edges out of one
-    vertex share their dummies: a value is one wire, which branches late."""
+    """(the path of each edge, the vertices of each rank, the links from each rank to the next). The
+    edges out of one vertex share their dummies: a value is one wire, which branches late."""
     rows = [[v for v in range(len(rank)) if rank[v] == r] for r in range(max(rank) + 1)]
     links, dummies, paths = [{} for _ in rows[1:]], {}, []
     for u, v in edges:
@@ -48,8 +53,8 @@ def total(rows, links):
 
 
 def arrange(rows, links):
-    """Sort each row in place for few crossings, by barycentres down and up, then by exchanging neighbours; returns
-    how many are left."""
+    """Sort each row in place for few crossings, by barycentres down and up, then by exchanging
+    neighbours; returns how many are left."""
     up, down = neighbours(links)
     best, least = [row[:] for row in rows], total(rows, links)
     for sweep in range(16):

@@ -7,8 +7,9 @@ from ._style import PLAIN, axes_for
 def show_tiles(who, tiles, ax=None, columns=None, captions=None, **look):
     """Draw ``tiles`` (M, H, W), or (M, H, W, 3) in colour, row by row, each under its caption.
 
-    A pixel is a unit of the axes. ``look`` goes to imshow. None lets ``columns`` follow ``best_columns``, and
-    makes a new figure for ``ax``; ``who`` was called. Returns the Axes, and the centres of the columns and of the rows.
+    A pixel is a unit of the axes. ``look`` goes to imshow. None lets ``columns`` follow
+    ``best_columns``, and makes a new figure for ``ax``; ``who`` was called. Returns the Axes, and
+    the centres of the columns and of the rows.
     """
     from matplotlib.patches import Rectangle
 
@@ -32,8 +33,16 @@ def show_tiles(who, tiles, ax=None, columns=None, captions=None, **look):
         ax.imshow(tile, extent=(left, left + W, top + H, top), interpolation="nearest", **look)
         ax.add_patch(Rectangle((left, top), W, H, fill=False, edgecolor="0.6", linewidth=0.5))
         if captions:
-            ax.text(left + W / 2, top - 0.03 * unit, captions[i], ha="center", va="bottom", fontsize=size,
-                    linespacing=1, **PLAIN)
+            ax.text(
+                left + W / 2,
+                top - 0.03 * unit,
+                captions[i],
+                ha="center",
+                va="bottom",
+                fontsize=size,
+                linespacing=1,
+                **PLAIN,
+            )
     edge = 0.02 * unit
     ax.set(xlim=(-edge, width - gap + edge), ylim=(height - head + edge, gap - head - edge),
            xticks=[], yticks=[])
@@ -44,8 +53,8 @@ def show_tiles(who, tiles, ax=None, columns=None, captions=None, **look):
 
 
 def best_columns(count, H, W, shape=1.5):
-    """In how many columns ``count`` tiles of H×W are about ``shape`` times as wide as high; a full last row
-    is worth a deviation.
+    """In how many columns ``count`` tiles of H×W are about ``shape`` times as wide as high; a full
+    last row is worth a deviation.
 
     >>> [best_columns(count, 8, 8) for count in (1, 6, 7, 16, 32, 64)]
     [1, 3, 4, 4, 8, 8]
@@ -57,7 +66,8 @@ def best_columns(count, H, W, shape=1.5):
 
 
 def color_bar(ax, **options):
-    """The scale of the first image beside the Axes, as high as these; no other Axes make room for it."""
+    """The scale of the first image beside the Axes, as high as these; no other Axes make room for
+    it."""
     ax.figure.colorbar(ax.images[0], cax=ax.inset_axes([1.03, 0, 0.03, 1]), **options)
 
 

@@ -17,22 +17,28 @@ def plot_decision_boundary(
     ax: Axes | None = None,
     resolution: int = 200,
 ) -> Axes:
-    """The region of the plane that a model gives to each class, and the samples, each as its true class.
+    """The region of the plane that a model gives to each class, and the samples, each as its true
+    class.
 
-    ``model``: an object with ``predict``, or a function, from points (M, 2) to scores (M, classes); a single
-    column is a binary logit, class 1 where it is positive. It is asked at resolution × resolution points, in
-    the dtype of x (N, 2). ``t`` holds labels (N,) or one-hot rows (N, classes). Returns ``ax``, or for None
-    the Axes of a new figure. Wrong shapes, labels without a score, and numbers that are not finite raise
-    ValueError.
+    ``model``: an object with ``predict``, or a function, from points (M, 2) to scores (M, classes);
+    a single column is a binary logit, class 1 where it is positive. It is asked at resolution ×
+    resolution points, in the dtype of x (N, 2). ``t`` holds labels (N,) or one-hot rows (N,
+    classes). Returns ``ax``, or for None the Axes of a new figure. Wrong shapes, labels without a
+    score, and numbers that are not finite raise ValueError.
 
-    >>> ax = plot_decision_boundary(lambda x: x, np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([0, 1]))
+    >>> ax = plot_decision_boundary(lambda x: x, np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([0,
+    ...     1]))
     >>> ax.get_xlabel(), [text.get_text() for text in ax.get_legend().get_texts()]
     ('$x_1$', ['class 0', 'class 1'])
     >>> from matplotlib import pyplot; pyplot.close(ax.figure)
     """
     who = "plot_decision_boundary"
     if isinstance(model, type) or not callable(getattr(model, "predict", model)):
-        raise TypeError(checks.wrong(who, "model", "be an object with predict, or a function", checks.text(model)))
+        raise TypeError(
+            checks.wrong(
+                who, "model", "be an object with predict, or a function", checks.text(model)
+            )
+        )
     x = checks.array(who, "x", x, shape=("N", 2))
     checks.finite(who, "x", x)
     checks.count(who, "resolution", resolution, least=2)
@@ -53,7 +59,9 @@ def plot_decision_boundary(
         scores = np.hstack([np.zeros_like(scores), scores])
     classes = scores.shape[1]
     t = checks.as_array(t)
-    t = checks.labels(who, t.argmax(axis=1) if t.shape == (len(x), classes) else t, (len(x),), classes)
+    t = checks.labels(
+        who, t.argmax(axis=1) if t.shape == (len(x), classes) else t, (len(x),), classes
+    )
 
     from matplotlib.colors import to_rgb
 
@@ -66,10 +74,18 @@ def plot_decision_boundary(
     if len(borders):
         ax.contour(regions, borders, colors="white", linewidths=1, **place)
     for c in range(classes):
-        ax.scatter(*x[t == c].T, s=22, color=colors[c], marker=MARKERS[c % len(MARKERS)], edgecolor="black",
-                   linewidth=0.6, label=f"class {c}")
+        ax.scatter(
+            *x[t == c].T,
+            s=22,
+            color=colors[c],
+            marker=MARKERS[c % len(MARKERS)],
+            edgecolor="black",
+            linewidth=0.6,
+            label=f"class {c}",
+        )
     ax.set(xlabel="$x_1$", ylabel="$x_2$")
-    if classes > 5 and ax.figure.get_layout_engine():    # a figure that lays itself out makes room outside
+    # a figure that lays itself out makes room outside
+    if classes > 5 and ax.figure.get_layout_engine():
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
     else:
         ax.legend(ncols=-(-classes // 5), fontsize="small")

@@ -22,22 +22,23 @@ def plot_confusion(
     x: ArrayLike | None = None,
     most: int = 6,
 ) -> Axes:
-    """The confusion matrix: how many samples of each true class (row) were taken for each class (column).
+    """The confusion matrix: how many samples of each true class (row) were taken for each class
+    (column).
 
-    Only errors are shaded, by their number, so that a few show beside many right answers; these stand on the
-    pale blue diagonal. Cells without an error stay empty; where counts would be too small to read, a colour
-    bar says them.
+    Only errors are shaded, by their number, so that a few show beside many right answers; these
+    stand on the pale blue diagonal. Cells without an error stay empty; where counts would be too
+    small to read, a colour bar says them.
 
-    ``y_or_matrix``: scores y (N, C), logits or probabilities, with targets ``t`` as in metrics; or without t
-    the matrix of counts (C, C). ``labels``: the names of the classes, 0, 1, … by default.
+    ``y_or_matrix``: scores y (N, C), logits or probabilities, with targets ``t`` as in metrics; or
+    without t the matrix of counts (C, C). ``labels``: the names of the classes, 0, 1, … by default.
 
-    ``x``: the images (N, 1 or 3, H, W). With them, the ``most`` errors of which the model was surest stand to
-    the right, each with its true → predicted class and the probability that the model gave to its answer.
-    They have an inset Axes, ``ax.child_axes[0]``, for which a figure with ``layout="constrained"`` makes room
-    by itself.
+    ``x``: the images (N, 1 or 3, H, W). With them, the ``most`` errors of which the model was
+    surest stand to the right, each with its true → predicted class and the probability that the
+    model gave to its answer. They have an inset Axes, ``ax.child_axes[0]``, for which a figure with
+    ``layout="constrained"`` makes room by itself.
 
-    Returns ``ax``, or for None the Axes of a new figure. Wrong shapes, numbers that are not finite, and
-    negative counts raise ValueError.
+    Returns ``ax``, or for None the Axes of a new figure. Wrong shapes, numbers that are not finite,
+    and negative counts raise ValueError.
 
     >>> y = np.array([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]])
     >>> ax = plot_confusion(y, t=[0, 0, 1], labels=["cat", "dog"], x=np.zeros((3, 1, 4, 4)))
@@ -50,17 +51,32 @@ def plot_confusion(
     who = "plot_confusion"
     if t is None:
         if x is not None:
-            raise ValueError(f"{who}: x needs the scores y and the targets t of its samples, got only counts")
+            raise ValueError(
+                f"{who}: x needs the scores y and the targets t of its samples, got only counts"
+            )
         matrix = _counts(who, y_or_matrix)
     else:
         if checks.as_array(y_or_matrix).ndim == 1:
-            raise ValueError(checks.wrong(who, "y", "be scores (N, C)", f"shape {checks.as_array(y_or_matrix).shape}",
-                                          "pass what the model gives, not its argmax, and the targets t after it"))
+            raise ValueError(
+                checks.wrong(
+                    who,
+                    "y",
+                    "be scores (N, C)",
+                    f"shape {checks.as_array(y_or_matrix).shape}",
+                    "pass what the model gives, not its argmax, and the targets t after it",
+                )
+            )
         y, t = _labelled(who, y_or_matrix, t)
         checks.finite(who, "y", y)
         matrix = confusion_matrix(y, t)
     classes = len(matrix)
-    labels = names_of(who, "labels", range(classes) if labels is None else labels, classes, f"the {classes} classes")
+    labels = names_of(
+        who,
+        "labels",
+        range(classes) if labels is None else labels,
+        classes,
+        f"the {classes} classes",
+    )
     checks.count(who, "most", most)
     if x is not None:
         x = checks.as_array(x)
@@ -85,8 +101,14 @@ def _counts(who, matrix):
         raise ValueError(checks.wrong(who, "matrix", "be square, (classes, classes)", matrix.shape,
                                       "of scores y, pass the targets t too"))
     if not ((matrix >= 0) & (matrix == np.rint(matrix))).all() or not matrix.any():
-        raise ValueError(checks.wrong(who, "matrix", "hold counts: whole numbers, none negative, not all 0",
-                                      f"{matrix.min():g} to {matrix.max():g}"))
+        raise ValueError(
+            checks.wrong(
+                who,
+                "matrix",
+                "hold counts: whole numbers, none negative, not all 0",
+                f"{matrix.min():g} to {matrix.max():g}",
+            )
+        )
     return matrix.astype(np.int64)
 
 
@@ -135,7 +157,9 @@ def _draw_samples(who, ax, x, y, t, labels, most):
     low, high = (0, 1) if images.min() >= 0 and images.max() <= 1 else (images.min(), images.max())
     images = (images - low) / ((high - low) or 1)
     arrow = "\n→ " if _long(labels) else " → "
-    captions = [f"{labels[t[i]]}{arrow}{labels[predicted[i]]}\n{100 * sure[i]:.0f} %" for i in wrong]
+    captions = [
+        f"{labels[t[i]]}{arrow}{labels[predicted[i]]}\n{100 * sure[i]:.0f} %" for i in wrong
+    ]
     columns = best_columns(len(wrong), *x.shape[2:], shape=0.75)
     show_tiles(who, images[..., 0] if x.shape[1] == 1 else images, ax, columns, captions,
                cmap="gray", vmin=0, vmax=1)

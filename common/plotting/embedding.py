@@ -16,20 +16,21 @@ def plot_embedding(
 ) -> Axes:
     """Rows (V, D) as points of the plane, each beside its name: what lies close together?
 
-    More than two numbers a row are projected on the two directions in which the rows differ most (principal
-    components): with the rows centred, X = U S Vᵀ, the points are the first two columns of U S. The axes say
-    how much of the variance they show; what they do not show may still tell two close points apart. Both axes
-    have one scale, so that distances compare.
+    More than two numbers a row are projected on the two directions in which the rows differ most
+    (principal components): with the rows centred, X = U S Vᵀ, the points are the first two columns
+    of U S. The axes say how much of the variance they show; what they do not show may still tell
+    two close points apart. Both axes have one scale, so that distances compare.
 
-    ``names``: V strings, "" for none. Where points crowd first, names take the place that is nearest to their
-    point and covers no point and no other name; thin lines lead to those farther off. Names that find no place
-    are left out, and the title counts them. Places are right for the size that the Axes has now: draw the rest
-    of the figure before.
+    ``names``: V strings, "" for none. Where points crowd first, names take the place that is
+    nearest to their point and covers no point and no other name; thin lines lead to those farther
+    off. Names that find no place are left out, and the title counts them. Places are right for the
+    size that the Axes has now: draw the rest of the figure before.
 
-    Returns ``ax``, or for None the Axes of a new figure. Wrong shapes and numbers that are not finite raise
-    ValueError.
+    Returns ``ax``, or for None the Axes of a new figure. Wrong shapes and numbers that are not
+    finite raise ValueError.
 
-    >>> ax = plot_embedding([[0.0, 0.0, 3.0], [0.0, 0.0, -3.0], [1.0, 0.0, 0.0]], ["up", "down", "side"])
+    >>> ax = plot_embedding([[0.0, 0.0, 3.0], [0.0, 0.0, -3.0], [1.0, 0.0, 0.0]], ["up", "down",
+    ...     "side"])
     >>> ax.get_xlabel()
     'principal component 1 (96 % of the variance)'
     >>> sorted(text.get_text() for text in ax.texts)
@@ -41,9 +42,17 @@ def plot_embedding(
     checks.finite(who, "vectors", vectors)
     V, D = vectors.shape
     if D < 2:
-        raise ValueError(checks.wrong(who, "vectors", "have two columns or more", f"shape {vectors.shape}"))
-    names = names_of(who, "names", [names] if isinstance(names, str) else names, V, f"the {V} rows of vectors")
-    points, axes = (vectors, ("$x_1$", "$x_2$")) if D == 2 else _principal_components(vectors.astype(np.float64))
+        raise ValueError(
+            checks.wrong(who, "vectors", "have two columns or more", f"shape {vectors.shape}")
+        )
+    names = names_of(
+        who, "names", [names] if isinstance(names, str) else names, V, f"the {V} rows of vectors"
+    )
+    points, axes = (
+        (vectors, ("$x_1$", "$x_2$"))
+        if D == 2
+        else _principal_components(vectors.astype(np.float64))
+    )
 
     ax = axes_for(who, ax, width=7.5, height=6.0)[0]
     ax.scatter(*points.T, s=16, color=TRAIN, zorder=2)
@@ -57,19 +66,23 @@ def plot_embedding(
 
 
 def _principal_components(X):
-    """The first two, (V, 2), and how to call them. Signs are free: each direction's largest entry is positive."""
+    """The first two, (V, 2), and how to call them. Signs are free: each direction's largest entry
+    is positive."""
     X = X - X.mean(axis=0)
     U, S, Vt = np.linalg.svd(X, full_matrices=False)
     signs = np.sign(np.take_along_axis(Vt, np.abs(Vt).argmax(axis=1)[:, None], axis=1)[:, 0])
     points = np.zeros((len(X), 2))
     points[:, :len(S)] = (U * S * signs)[:, :2]
     shares = 100 * (points ** 2).sum(axis=0) / max((X ** 2).sum(), np.finfo(float).tiny)
-    return points, [f"principal component {i} ({share:.0f} % of the variance)" for i, share in enumerate(shares, 1)]
+    return points, [
+        f"principal component {i} ({share:.0f} % of the variance)"
+        for i, share in enumerate(shares, 1)
+    ]
 
 
-# The places for a name, best first: the end of a line from its point (the shortest lines are not drawn), the name
-# standing on the far side of it.
-_REACH = 3.5, 11, 18, 26, 36, 48, 62, 80, 100                                                      # printer's points
+# The places for a name, best first: the end of a line from its point (the shortest lines are not
+# drawn), the name standing on the far side of it. printer's points
+_REACH = 3.5, 11, 18, 26, 36, 48, 62, 80, 100
 _ANGLES = np.radians([0, 180, 45, -45, 135, -135, 90, -90, 20, -20, 160, -160, 70, -70, 110, -110])
 _DIRECTIONS = np.tile(np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1), (len(_REACH), 1))
 _LINES = np.repeat(_REACH, len(_ANGLES))[:, None] * _DIRECTIONS
@@ -85,10 +98,14 @@ def _boxes_touch(a, b):
 
 
 def _line_meets_box(a, b):
-    """(A, B): whether line a (A, 4) goes through box b (B, 4): between both its pairs of sides at the same time."""
+    """(A, B): whether line a (A, 4) goes through box b (B, 4): between both its pairs of sides at
+    the same time."""
     (x0, y0, x1, y1), (left, low, right, top) = a.T[..., None], b.T
     dx, dy = x1 - x0 + 1e-9, y1 - y0 + 1e-9
-    across, up = np.sort([(left - x0) / dx, (right - x0) / dx], axis=0), np.sort([(low - y0) / dy, (top - y0) / dy], axis=0)
+    across, up = (
+        np.sort([(left - x0) / dx, (right - x0) / dx], axis=0),
+        np.sort([(low - y0) / dy, (top - y0) / dy], axis=0),
+    )
     enter, leave = np.maximum(across[0], up[0]), np.minimum(across[1], up[1])
     return (enter < leave) & (enter < 1) & (leave > 0)
 
@@ -98,7 +115,8 @@ def _box_meets_line(a, b):
 
 
 def _lines_cross(a, b):
-    """(A, B): whether the ends of line a (A, 4) are on two sides of line b (B, 4), and the other way round."""
+    """(A, B): whether the ends of line a (A, 4) are on two sides of line b (B, 4), and the other
+    way round."""
     def side(line, point):
         way, there = line[..., 2:] - line[..., :2], point - line[..., :2]
         return way[..., 0] * there[..., 1] - way[..., 1] * there[..., 0] > 0
@@ -108,7 +126,8 @@ def _lines_cross(a, b):
 
 def _write_names(ax, points, names):
     """The names beside their points; how many found no place."""
-    for _ in range(2):                          # only now is the size of the Axes known; a layout may settle in two steps
+    # only now is the size of the Axes known; a layout may settle in two steps
+    for _ in range(2):
         ax.figure.canvas.figure.draw_without_rendering()
     pixel = ax.figure.dpi / 72
     at = ax.transData.transform(points)
@@ -120,14 +139,27 @@ def _write_names(ax, points, names):
     left_out = 0
     for i in (i for i in np.argsort(-crowd, kind="stable") if names[i]):
         ruler.set_text(names[i])
-        half = np.array(ruler.get_window_extent().size) / 2 + (3 * pixel, pixel)                # apart like words, or more
+        # apart like words, or more
+        half = np.array(ruler.get_window_extent().size) / 2 + (3 * pixel, pixel)
         ends = at[i] + pixel * _LINES
         centres = ends + _SIDES * half
-        box, line = np.hstack([centres - half, centres + half]), np.hstack([np.broadcast_to(at[i], ends.shape), ends])
-        others = marks[np.abs(at - at[i]).max(axis=1) > 6 * pixel]              # marks that overlap cannot be avoided
-        free = np.flatnonzero((box[:, :2] > frame.p0).all(axis=1) & (box[:, 2:] < frame.p1).all(axis=1))
-        for meet, a, b in ((_boxes_touch, box, marks), (_boxes_touch, box, written), (_line_meets_box, line, others),
-                           (_line_meets_box, line, written), (_box_meets_line, box, lines), (_lines_cross, line, lines)):
+        box, line = (
+            np.hstack([centres - half, centres + half]),
+            np.hstack([np.broadcast_to(at[i], ends.shape), ends]),
+        )
+        # marks that overlap cannot be avoided
+        others = marks[np.abs(at - at[i]).max(axis=1) > 6 * pixel]
+        free = np.flatnonzero(
+            (box[:, :2] > frame.p0).all(axis=1) & (box[:, 2:] < frame.p1).all(axis=1)
+        )
+        for meet, a, b in (
+            (_boxes_touch, box, marks),
+            (_boxes_touch, box, written),
+            (_line_meets_box, line, others),
+            (_line_meets_box, line, written),
+            (_box_meets_line, box, lines),
+            (_lines_cross, line, lines),
+        ):
             free = free[~meet(a[free], b).any(axis=1)]
         if not free.size:
             left_out += 1
@@ -136,9 +168,25 @@ def _write_names(ax, points, names):
         written = np.vstack([written, box[best]])
         if best >= len(_ANGLES):
             lines = np.vstack([lines, line[best]])
-            arrow = {"arrowstyle": "-", "linewidth": 0.6, "color": "0.5", "shrinkA": 1.5, "shrinkB": 2.5, "patchA": None,
-                     "relpos": tuple(0.5 - _SIDES[best] / 2)}
-        ax.annotate(names[i], points[i], (centres[best] - at[i]) / pixel, textcoords="offset points", ha="center",
-                    va="center", fontsize="small", arrowprops=arrow, **PLAIN)
+            arrow = {
+                "arrowstyle": "-",
+                "linewidth": 0.6,
+                "color": "0.5",
+                "shrinkA": 1.5,
+                "shrinkB": 2.5,
+                "patchA": None,
+                "relpos": tuple(0.5 - _SIDES[best] / 2),
+            }
+        ax.annotate(
+            names[i],
+            points[i],
+            (centres[best] - at[i]) / pixel,
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize="small",
+            arrowprops=arrow,
+            **PLAIN,
+        )
     ruler.remove()
     return left_out

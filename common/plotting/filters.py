@@ -12,17 +12,20 @@ from ._tiles import color_bar, number_of, show_tiles
 
 
 def plot_filters(W: Any, ax: Axes | None = None, most: int = 64) -> Axes:
-    """The filters W (F, C, KH, KW) of a convolution: up to ``most`` tiles, on one scale, 0 in mid-grey.
+    """The filters W (F, C, KH, KW) of a convolution: up to ``most`` tiles, on one scale, 0 in
+    mid-grey.
 
-    ``W``: an array, or a layer or model that holds one as its first parameter. By the number of channels C:
+    ``W``: an array, or a layer or model that holds one as its first parameter. By the number of
+    channels C:
 
     - 1: a tile for each filter under its number, negative weights dark, positive ones bright;
-    - 3: the same in colour: a pixel is reddish where the weight of the red channel is above the others;
-    - any other: a row for each of the first √most filters, in it one grey tile for each of the first √most
-      channels.
+    - 3: the same in colour: a pixel is reddish where the weight of the red channel is above the
+      others;
+    - any other: a row for each of the first √most filters, in it one grey tile for each of the
+      first √most channels.
 
-    Returns ``ax``, or for None the Axes of a new figure. A wrong shape and numbers that are not finite raise
-    ValueError.
+    Returns ``ax``, or for None the Axes of a new figure. A wrong shape and numbers that are not
+    finite raise ValueError.
 
     >>> ax = plot_filters(np.array([[[[-1.0, 1.0]], [[1.0, -1.0]]]]))
     >>> ax.get_title(), ax.get_xlabel(), ax.get_ylabel()
@@ -37,8 +40,16 @@ def plot_filters(W: Any, ax: Axes | None = None, most: int = 64) -> Axes:
             raise ValueError(checks.wrong(who, "W", "be an array or a layer that has one", got))
         W = W.params[0]
     if checks.as_array(W).ndim == 2:
-        raise ValueError(checks.wrong(who, "W", "have shape (F, C, KH, KW)", np.shape(W),
-                                      "the weights (C KH KW, F) of an Affine on flat images are W.T.reshape(F, C, KH, KW)"))
+        raise ValueError(
+            checks.wrong(
+                who,
+                "W",
+                "have shape (F, C, KH, KW)",
+                np.shape(W),
+                "the weights (C KH KW, F) of an Affine on flat images are W.T.reshape(F, C, KH, "
+                "KW)",
+            )
+        )
     W = checks.array(who, "W", W, np.float64, ("F", "C", "KH", "KW"))
     checks.finite(who, "W", W)
     F, C, KH, KW = W.shape

@@ -11,18 +11,21 @@ from ._style import PLAIN, TRAIN, VALIDATION, axes_for
 
 
 def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
-    """Of each parameter array, layer by layer, mean |gradient| and its ratio to mean |weight|; log axis.
+    """Of each parameter array, layer by layer, mean |gradient| and its ratio to mean |weight|; log
+    axis.
 
-    ``model``: any object with paired ``params`` and ``grads``, after a backward. Gradients that shrink by a
-    factor from layer to layer towards the input vanish; those that grow explode. The ratio makes arrays of
-    different scale comparable: times the learning rate it is the relative step of plain SGD, of which about
-    0.001 is usual (CS231n, Neural networks, part 3).
+    ``model``: any object with paired ``params`` and ``grads``, after a backward. Gradients that
+    shrink by a factor from layer to layer towards the input vanish; those that grow explode. The
+    ratio makes arrays of different scale comparable: times the learning rate it is the relative
+    step of plain SGD, of which about 0.001 is usual (CS231n, Neural networks, part 3).
 
-    A line joins the weights, arrays of two or more axes; biases, arrays of one, are open markers. A gradient
-    of zeros, which has no place on a log axis, is a cross at its foot; parameters of zeros have no ratio.
+    A line joins the weights, arrays of two or more axes; biases, arrays of one, are open markers. A
+    gradient of zeros, which has no place on a log axis, is a cross at its foot; parameters of zeros
+    have no ratio.
 
-    Returns ``ax``, or for None the Axes of a new figure. No parameters, and gradients that are not finite,
-    raise ValueError; gradients that are all zero, as before the first backward, RuntimeError.
+    Returns ``ax``, or for None the Axes of a new figure. No parameters, and gradients that are not
+    finite, raise ValueError; gradients that are all zero, as before the first backward,
+    RuntimeError.
 
     >>> from types import SimpleNamespace
     >>> model = SimpleNamespace(params=[np.full((2, 2), 4.0)], grads=[np.full((2, 2), -0.2)])
@@ -34,7 +37,9 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     who = "plot_gradient_flow"
     for part in ("params", "grads"):
         if not hasattr(model, part):
-            raise TypeError(checks.wrong(who, "model", "have params and grads", type(model).__name__))
+            raise TypeError(
+                checks.wrong(who, "model", "have params and grads", type(model).__name__)
+            )
     count = len(model.params)
     if not count:
         raise ValueError(checks.wrong(who, "model", "have parameters", "none"))
@@ -44,7 +49,9 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     gradient, weight = (np.array([np.mean(np.abs(a), dtype=np.float64) for a in arrays])
                         for arrays in (model.grads, model.params))
     if not gradient.any():
-        raise RuntimeError(f"{who}: all gradients are zero; call forward(x, t) and backward() first")
+        raise RuntimeError(
+            f"{who}: all gradients are zero; call forward(x, t) and backward() first"
+        )
 
     size = np.where(gradient > 0, gradient, np.nan)
     ratio = size / np.where(weight > 0, weight, np.nan)
@@ -57,10 +64,19 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
         if np.isfinite(values[chosen]).any():
             ax.plot(at[chosen], values[chosen], look, **options)
 
-    for values, label, line, marker, color in ((size, "|gradient|", "-", "o", TRAIN),
-                                               (ratio, "|gradient| / |weight|", "--", "s", VALIDATION)):
+    for values, label, line, marker, color in (
+        (size, "|gradient|", "-", "o", TRAIN),
+        (ratio, "|gradient| / |weight|", "--", "s", VALIDATION),
+    ):
         draw(is_weight, values, line + marker, color=color, label=label)
-        draw(~is_weight, values, marker, color=color, markerfacecolor="white", label=f"{label}, biases")
+        draw(
+            ~is_weight,
+            values,
+            marker,
+            color=color,
+            markerfacecolor="white",
+            label=f"{label}, biases",
+        )
     ax.set(yscale="log", xlim=(-0.5, count - 0.5), title="Gradient flow",
            xlabel="parameters, first layer to last", ylabel="mean size, or ratio of means")
     low, high = ax.get_ylim()
@@ -68,7 +84,9 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     draw(gradient == 0, np.zeros(count), "x", color="black", markersize=8, clip_on=False,
          transform=ax.get_xaxis_transform(), label="gradient is zero")
     every = -(-count // 80)
-    ax.set_xticks(at[::every], names[::every], rotation=90 if count > 8 else 0, fontsize="small", **PLAIN)
+    ax.set_xticks(
+        at[::every], names[::every], rotation=90 if count > 8 else 0, fontsize="small", **PLAIN
+    )
     ax.grid(alpha=0.3)
     ax.legend(loc="upper center", ncols=2, fontsize="x-small")
     return ax

@@ -12,22 +12,26 @@ from ._style import COLORS, MARKERS, PLAIN, TRAIN, VALIDATION, axes_for
 
 
 def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
-    """One panel for the loss and one for each metric over the epochs: train and, if there is any, validation.
+    """One panel for the loss and one for each metric over the epochs: train and, if there is any,
+    validation.
 
-    ``history.epochs`` and ``history.steps`` are dicts of equally long lists, as a Trainer's History has them:
-    "epoch" holds 1, 2, … or, for each step, how many epochs are done by then; the other keys name the
-    quantities, those of validation with "val_" in front. The end of epoch k is at k. Steps are drawn faint,
-    behind the epochs.
+    ``history.epochs`` and ``history.steps`` are dicts of equally long lists, as a Trainer's History
+    has them: "epoch" holds 1, 2, … or, for each step, how many epochs are done by then; the other
+    keys name the quantities, those of validation with "val_" in front. The end of epoch k is at k.
+    Steps are drawn faint, behind the epochs.
 
     Several histories in one plot are a dict by their names, ``{"SGD": h, "Adam": k}``, or a list;
     of these, steps are drawn where there are no epochs.
 
-    ``axes``: Axes, or an array with at least one for each panel; None makes a new figure. Returns the Axes
-    drawn on as a flat array. Lists of different lengths, no steps at all and too few axes raise ValueError.
+    ``axes``: Axes, or an array with at least one for each panel; None makes a new figure. Returns
+    the Axes drawn on as a flat array. Lists of different lengths, no steps at all and too few axes
+    raise ValueError.
 
     >>> from types import SimpleNamespace
-    >>> history = SimpleNamespace(epochs={"epoch": [1, 2], "loss": [0.9, 0.5], "val_loss": [0.8, 0.6]},
-    ...                           steps={"epoch": [0.5, 1.0, 1.5, 2.0], "loss": [1.0, 0.8, 0.6, 0.4]})
+    >>> history = SimpleNamespace(epochs={"epoch": [1, 2], "loss": [0.9, 0.5], "val_loss": [0.8,
+    ...     0.6]},
+    ...                           steps={"epoch": [0.5, 1.0, 1.5, 2.0], "loss": [1.0, 0.8, 0.6,
+    ...                           0.4]})
     >>> axes = plot_history(history)
     >>> [panel.get_title() for panel in axes]
     ['Loss']
@@ -44,7 +48,9 @@ def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
                                    if key not in ("epoch", "step"))
     names = sorted(named, key=lambda name: name != "loss")
     if not names:
-        raise ValueError("plot_history: history should hold at least one step, got none; train first")
+        raise ValueError(
+            "plot_history: history should hold at least one step, got none; train first"
+        )
     panels = axes_for("plot_history", axes, len(names), "axes", f", for {', '.join(names)}")
     for panel, name in zip(panels, names):
         for i, (run, tables) in enumerate(runs.items()):
@@ -99,8 +105,15 @@ def _draw(panel, name, epochs, steps, each, train, validation):
     both = (name, "-", train), (f"val_{name}", "--", validation)
     for key, line, (label, color, marker) in both:
         if len(epochs.get(key, ())):
-            panel.plot(epochs["epoch"], epochs[key], line, marker=marker if few else None, markersize=5,
-                       color=color, label=label)
+            panel.plot(
+                epochs["epoch"],
+                epochs[key],
+                line,
+                marker=marker if few else None,
+                markersize=5,
+                color=color,
+                label=label,
+            )
 
 
 def _finish(panel, name, tables):

@@ -8,19 +8,21 @@ from ..common.types import Arrays
 
 
 def clip_gradients(grads: Arrays, max_norm: float) -> float:
-    """Shorten all gradients by one factor, in place, if together they exceed ``max_norm``; return their norm.
+    """Shorten all gradients by one factor, in place, if together they exceed ``max_norm``; return
+    their norm.
 
-    norm = √Σ_i Σ grads[i]², over all arrays as one long vector. Where norm > max_norm, every array is
-    multiplied by max_norm / norm, which keeps the direction. Recurrent networks need it: at a cliff of the
-    loss one step would undo all that was learned. Call it between backward and update.
+    norm = √Σ_i Σ grads[i]², over all arrays as one long vector. Where norm > max_norm, every array
+    is multiplied by max_norm / norm, which keeps the direction. Recurrent networks need it: at a
+    cliff of the loss one step would undo all that was learned. Call it between backward and update.
 
     - ``grads``: a list or dict of float arrays; ``max_norm``: a positive number.
 
-    Returns the norm before clipping, a Python float, summed in float64: no float32 gradient is too large or
-    too small for it. A norm that is not finite (a NaN or an infinity somewhere, or float64 entries beyond
-    1e150) leaves the gradients as they are; the caller decides what to do.
+    Returns the norm before clipping, a Python float, summed in float64: no float32 gradient is too
+    large or too small for it. A norm that is not finite (a NaN or an infinity somewhere, or float64
+    entries beyond 1e150) leaves the gradients as they are; the caller decides what to do.
 
-    Raises TypeError for a gradient that is no float array, ValueError unless ``max_norm`` is positive.
+    Raises TypeError for a gradient that is no float array, ValueError unless ``max_norm`` is
+    positive.
 
     Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural networks.
 
@@ -32,14 +34,22 @@ def clip_gradients(grads: Arrays, max_norm: float) -> float:
     """
     max_norm = checks.number("clip_gradients", "max_norm", max_norm, low=math.ulp(0.0),
                              expected="be a positive number")
-    named = grads if isinstance(grads, dict) else dict(enumerate(checks.items("clip_gradients", "grads", grads, "arrays")))
+    named = (
+        grads
+        if isinstance(grads, dict)
+        else dict(enumerate(checks.items("clip_gradients", "grads", grads, "arrays")))
+    )
     grads = list(named.values())
     for i, g in named.items():
         if not isinstance(g, np.ndarray) or g.dtype.kind != "f":
             expected = "be a NumPy array of floats"
-            raise TypeError(checks.wrong("clip_gradients", f"grads[{i!r}]", expected, checks.dtype_text(g)))
+            raise TypeError(
+                checks.wrong("clip_gradients", f"grads[{i!r}]", expected, checks.dtype_text(g))
+            )
         if not g.flags.writeable:
-            raise ValueError(checks.wrong("clip_gradients", f"grads[{i!r}]", "be writable", "a read-only array"))
+            raise ValueError(
+                checks.wrong("clip_gradients", f"grads[{i!r}]", "be writable", "a read-only array")
+            )
     norm = math.sqrt(sum(map(square, grads)))
     if max_norm < norm < math.inf:
         for g in grads:
@@ -48,7 +58,8 @@ def clip_gradients(grads: Arrays, max_norm: float) -> float:
 
 
 def square(g):
-    """Σ g² in float64, of a few thousand entries at a time; of a gradient that names its ``rows``, in these alone."""
+    """Σ g² in float64, of a few thousand entries at a time; of a gradient that names its ``rows``,
+    in these alone."""
     rows = getattr(g, "rows", None)
     g = np.asarray(g if rows is None else g.take(rows, axis=0)).ravel("K")
     pieces = (g[i:i + 2**15].astype(np.float64, copy=False) for i in range(0, g.size, 2**15))

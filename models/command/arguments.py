@@ -25,13 +25,16 @@ def fail(prog, message):
 
 
 def known(kind, names):
-    """An argument type: one of ``names``, or an error that lists them and guesses what was meant."""
+    """An argument type: one of ``names``, or an error that lists them and guesses what was
+    meant."""
     def parse(text):
         if text in names:
             return text
         guess = difflib.get_close_matches(text, names, 1)
-        raise argparse.ArgumentTypeError(f"no {kind} is called {text!r}; there is {', '.join(names)}"
-                                         + (f" (did you mean {guess[0]}?)" if guess else ""))
+        raise argparse.ArgumentTypeError(
+            f"no {kind} is called {text!r}; there is {', '.join(names)}"
+            + (f" (did you mean {guess[0]}?)" if guess else "")
+        )
     return parse
 
 

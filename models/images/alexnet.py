@@ -13,12 +13,13 @@ from .features import fits, image_after, image_shape
 class AlexNet(Sequential):
     """Five convolutions, three poolings, and three affine layers with dropout.
 
-    Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the first convolution is 3 x 3 with
-    stride 1 in place of 11 x 11 with stride 4, and a pooling that does not fit is left out.
+    Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the first
+    convolution is 3 x 3 with stride 1 in place of 11 x 11 with stride 4, and a pooling that does
+    not fit is left out.
 
-    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks (2012).
-    Differs from the paper as the courses do: one tower in place of two on two GPUs, and no local response
-    normalisation.
+    Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural
+    networks (2012). Differs from the paper as the courses do: one tower in place of two on two
+    GPUs, and no local response normalisation.
 
     62,378,344 parameters in this form, most of them in the first affine layer:
 
@@ -33,7 +34,12 @@ class AlexNet(Sequential):
         small = min(input_shape[1:]) < 63
         first: dict[str, Any] = dict(size=3, padding=1) if small else dict(size=11, stride=4)
         layers = [Convolution.init(input_shape[0], 96, **first, rng=rng), ReLU()]
-        for n_in, n_out, size, pool in ((96, 256, 5, True), (256, 384, 3, True), (384, 384, 3, False), (384, 256, 3, False)):
+        for n_in, n_out, size, pool in (
+            (96, 256, 5, True),
+            (256, 384, 3, True),
+            (384, 384, 3, False),
+            (384, 256, 3, False),
+        ):
             if pool and fits(3, image_after(layers, input_shape)):
                 layers.append(MaxPool(3, stride=2))
             layers += [Convolution.init(n_in, n_out, size, padding="same", rng=rng), ReLU()]

@@ -3,16 +3,22 @@ from ...common import checks
 
 
 def image_shape(who, shape, classes):
-    """``shape`` as (C, H, W), three ints, or an error that names the model; the number of classes is looked at too."""
+    """``shape`` as (C, H, W), three ints, or an error that names the model; the number of classes
+    is looked at too."""
     sizes = checks.as_array(shape)
     if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
-        raise ValueError(checks.wrong(who, "input_shape", "be (C, H, W), three whole numbers of at least 1", repr(shape)))
+        raise ValueError(
+            checks.wrong(
+                who, "input_shape", "be (C, H, W), three whole numbers of at least 1", repr(shape)
+            )
+        )
     checks.counts(who, classes=classes)
     return tuple(sizes.tolist())
 
 
 def image_after(layers, shape):
-    """The shape (C, H, W) of an image of ``shape`` after convolutions and poolings; other layers leave it as it is.
+    """The shape (C, H, W) of an image of ``shape`` after convolutions and poolings; other layers
+    leave it as it is.
 
     >>> from chainrule.layers import Convolution, MaxPool
     >>> image_after([Convolution.init(3, 8, 5), MaxPool(2)], (3, 28, 28))

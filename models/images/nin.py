@@ -10,13 +10,16 @@ from .features import fits, image_after, image_shape
 
 
 class NiN(Sequential):
-    """Blocks of a convolution and two 1 x 1 convolutions, which are affine layers at every pixel; the last block has
-    a channel for each class, and its mean over the image is the score: no affine layers, few weights.
+    """Blocks of a convolution and two 1 x 1 convolutions, which are affine layers at every pixel;
+    the last block has a channel for each class, and its mean over the image is the score: no affine
+    layers, few weights.
 
-    Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the first convolution is 3 x 3 with
-    stride 1 in place of 11 x 11 with stride 4, and a pooling that does not fit is left out.
+    Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the first
+    convolution is 3 x 3 with stride 1 in place of 11 x 11 with stride 4, and a pooling that does
+    not fit is left out.
 
-    Source: Lin, Chen and Yan, Network in network (2013), with the sizes of AlexNet that courses use.
+    Source: Lin, Chen and Yan, Network in network (2013), with the sizes of AlexNet that courses
+    use.
 
     >>> sum(p.size for p in NiN(input_shape=(1, 224, 224), classes=10).params)
     1992166
@@ -29,16 +32,31 @@ class NiN(Sequential):
         small = min(input_shape[1:]) < 63
         first: dict[str, Any] = dict(size=3, padding=1) if small else dict(size=11, stride=4)
         channels, layers = input_shape[0], []
-        for filters, options in ((96, first), (256, dict(size=5, padding=2)), (384, dict(size=3, padding=1))):
+        for filters, options in (
+            (96, first),
+            (256, dict(size=5, padding=2)),
+            (384, dict(size=3, padding=1)),
+        ):
             layers += block(channels, filters, rng, **options)
             if fits(3, image_after(layers, input_shape)):
                 layers.append(MaxPool(3, stride=2))
             channels = filters
-        super().__init__(*layers, Dropout(0.5, rng=rng), *block(channels, classes, rng, size=3, padding=1), GlobalAveragePool(),
-                         loss=SoftmaxWithLoss())
+        super().__init__(
+            *layers,
+            Dropout(0.5, rng=rng),
+            *block(channels, classes, rng, size=3, padding=1),
+            GlobalAveragePool(),
+            loss=SoftmaxWithLoss(),
+        )
 
 
 def block(n_in, n_out, rng, **options):
     """A convolution and two more of 1 x 1, each with its ReLU."""
-    return [Convolution.init(n_in, n_out, **options, rng=rng), ReLU(),
-            Convolution.init(n_out, n_out, 1, rng=rng), ReLU(), Convolution.init(n_out, n_out, 1, rng=rng), ReLU()]
+    return [
+        Convolution.init(n_in, n_out, **options, rng=rng),
+        ReLU(),
+        Convolution.init(n_out, n_out, 1, rng=rng),
+        ReLU(),
+        Convolution.init(n_out, n_out, 1, rng=rng),
+        ReLU(),
+    ]

@@ -1,4 +1,5 @@
-"""What models of sequences share: running aside, step by step, and texts that they write and measure."""
+"""What models of sequences share: running aside, step by step, and texts that they write and
+measure."""
 import contextlib
 import math
 from typing import Any
@@ -15,8 +16,8 @@ from ..passes import predicting
 
 @contextlib.contextmanager
 def aside(model):
-    """Evaluation mode from fresh states, which recurrent layers carry from one forward to the next; afterwards
-    everything is as it was before."""
+    """Evaluation mode from fresh states, which recurrent layers carry from one forward to the next;
+    afterwards everything is as it was before."""
     carried = [(layer, layer.stateful) for layer in walk(model) if hasattr(layer, "stateful")]
     try:
         with predicting(model):
@@ -34,14 +35,16 @@ def sequences(model, name, ids, axes=2) -> Array:
     ids = checks.row_numbers(who, name, ids, model.vocabulary)
     if ids.ndim != axes:
         shape = ("N", "T")[-axes:]
-        raise ValueError(checks.wrong(who, name, f"have shape {checks.shape_text(shape)}", ids.shape))
+        raise ValueError(
+            checks.wrong(who, name, f"have shape {checks.shape_text(shape)}", ids.shape)
+        )
     return ids
 
 
 class TextModel:
-    """A model that predicts each token of a text from those before. A subclass has ``vocabulary``, the number
-    of tokens V, and says in ``window(ids, i, j)`` what it has to read to predict the tokens i+1 to j, having
-    read those before i."""
+    """A model that predicts each token of a text from those before. A subclass has ``vocabulary``,
+    the number of tokens V, and says in ``window(ids, i, j)`` what it has to read to predict the
+    tokens i+1 to j, having read those before i."""
     vocabulary: int
     forward: Any           # the subclass's, as window is
     window: Any
@@ -51,15 +54,18 @@ class TextModel:
     def generate(
         self, start: ArrayLike, length: int, temperature: float = 1.0, rng: Seed = None
     ) -> Array:
-        """Go on writing: the ids (length,) that follow ``start`` (T,), each drawn given all before it.
+        """Go on writing: the ids (length,) that follow ``start`` (T,), each drawn given all before
+        it.
 
-        With scores s the next id is i with probability softmax(s / temperature)_i. 1: as the model has
-        learned; below, more of the likely; 0: always the likeliest. (Drawn as argmax(s + temperature · g)
-        with g from Gumbel's distribution, which is the same: Gumbel 1954.) Leaves no trace in the model.
-        ``rng`` is a numpy.random.Generator, a seed or None.
+        With scores s the next id is i with probability softmax(s / temperature)_i. 1: as the model
+        has learned; below, more of the likely; 0: always the likeliest. (Drawn as argmax(s +
+        temperature · g) with g from Gumbel's distribution, which is the same: Gumbel 1954.) Leaves
+        no trace in the model. ``rng`` is a numpy.random.Generator, a seed or None.
         """
         who = f"{type(self).__name__}.generate"
-        temperature = checks.number(who, "temperature", temperature, 0, expected="be a number of at least 0")
+        temperature = checks.number(
+            who, "temperature", temperature, 0, expected="be a number of at least 0"
+        )
         rng, read = generator(who, rng), 0
         ids = sequences(self, "start", np.atleast_1d(checks.as_array(start)), axes=1)
         checks.room(who, "length", (checks.count(who, "length", length, least=0),))
@@ -72,10 +78,11 @@ class TextModel:
         return ids[len(ids) - length:]
 
     def log_probabilities(self, ids: ArrayLike, steps: int | None = None) -> Array:
-        """log p(token | all before it, as far as the model reads), of each token of a text ids (M,) but the first: (M - 1,).
+        """log p(token | all before it, as far as the model reads), of each token of a text ids (M,)
+        but the first: (M - 1,).
 
-        The text is read in order, ``steps`` tokens at a time. Leaves no trace in the model. Raises ValueError for a text
-        of fewer than two tokens.
+        The text is read in order, ``steps`` tokens at a time. Leaves no trace in the model. Raises
+        ValueError for a text of fewer than two tokens.
         """
         who, ids = type(self).__name__, sequences(self, "ids", ids, axes=1)
         M, steps = len(ids) - 1, checks.count(who, "steps", self.steps if steps is None else steps)
@@ -92,7 +99,8 @@ class TextModel:
         return np.concatenate(parts)
 
     def perplexity(self, ids: ArrayLike, steps: int | None = None) -> float:
-        """exp of the mean of -log p over all tokens of a text but its first, as ``log_probabilities`` has them.
+        """exp of the mean of -log p over all tokens of a text but its first, as
+        ``log_probabilities`` has them.
 
         Its logarithm to base 2 is the number of bits per token.
         """

@@ -15,31 +15,31 @@ from .generating import TextModel, sequences
 class LanguageModel(TextModel, Sequential):
     """p(next word | all words so far): embedding, recurrent layers, and a score for every word.
 
-        e_t = W_e[x_t]     h_t = recurrent layers of (e_t, h_{t-1})     s_t = h_t W_o + b     p = softmax(s_t)
+        e_t = W_e[x_t],  h_t = recurrent layers of (e_t, h_{t-1}),  s_t = h_t W_o + b,  p = softmax s_t
 
     Shapes: ids x (N, T), scores (N, T, V), targets t (N, T), the word after each: x and t of
     ``text_batches``.
 
-    Truncated back-propagation through time. A text is too long for one backward. It is read T words at a
-    time; the state at the end of one batch is the first of the next (``stateful=True``), so the model reads
-    on, but no gradient flows back into the batch before. Begin a text anew with
-    ``model.reset_states()``. With ``stateful=False`` each row of each batch is a text
-    of its own.
+    Truncated back-propagation through time. A text is too long for one backward. It is read T words
+    at a time; the state at the end of one batch is the first of the next (``stateful=True``), so
+    the model reads on, but no gradient flows back into the batch before. Begin a text anew with
+    ``model.reset_states()``. With ``stateful=False`` each row of each batch is a text of its own.
 
     - vocabulary: the number of words V; dimension: of a word's vector, D; hidden: of a state, H;
     - depth: recurrent layers one above the other; cell: RNN, LSTM or GRU;
-    - dropout: the share dropped before, between and behind the recurrent layers, never from a state to the
-      next one;
-    - tied: W_o is W_eᵀ, so the same vector stands for a word that is read and for one that is written. One
-      array, listed once in ``params``; its gradient is the sum of both uses. Needs H = D.
+    - dropout: the share dropped before, between and behind the recurrent layers, never from a state
+      to the next one;
+    - tied: W_o is W_eᵀ, so the same vector stands for a word that is read and for one that is
+      written. One array, listed once in ``params``; its gradient is the sum of both uses. Needs H =
+      D.
 
-    Sources: Mikolov et al., Recurrent neural network based language model (2010); Zaremba, Sutskever and
-    Vinyals, Recurrent neural network regularization (2014), for dropout; Press and Wolf, Using the output
-    embedding to improve language models (2017), for tying; Saito, Deep Learning from Scratch 2, chapters 5
-    and 6.
+    Sources: Mikolov et al., Recurrent neural network based language model (2010); Zaremba,
+    Sutskever and Vinyals, Recurrent neural network regularization (2014), for dropout; Press and
+    Wolf, Using the output embedding to improve language models (2017), for tying; Saito, Deep
+    Learning from Scratch 2, chapters 5 and 6.
 
-    Raises ValueError for an id outside 0..V-1 and if the batch size changes while stateful, TypeError for ids
-    that are no integers.
+    Raises ValueError for an id outside 0..V-1 and if the batch size changes while stateful,
+    TypeError for ids that are no integers.
 
     >>> from chainrule.training import Trainer
     >>> from chainrule.datasets import Vocabulary, text_batches
@@ -49,7 +49,8 @@ class LanguageModel(TextModel, Sequential):
     >>> ids = vocabulary.encode(text)
     >>> model = LanguageModel(len(vocabulary), dimension=16, hidden=16, rng=0)
     >>> trainer = Trainer(model, Adam(lr=0.02), metrics=())
-    >>> _ = trainer.fit(batches=lambda: text_batches(ids, batch_size=4, steps=8), epochs=20, progress=False)
+    >>> _ = trainer.fit(batches=lambda: text_batches(ids, batch_size=4, steps=8), epochs=20,
+    ...     progress=False)
     >>> vocabulary.decode(model.generate(vocabulary.encode("you"), 7, temperature=0))
     'say goodbye and i say hello .'
     >>> model.perplexity(ids) < 1.2
@@ -60,23 +61,41 @@ class LanguageModel(TextModel, Sequential):
         cell: type[Recurrent] = LSTM, dropout: float = 0.0, tied: bool = False,
         stateful: bool = True, rng: Seed = None, dtype: DType = np.float32,
     ) -> None:
-        checks.counts("LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden, depth=depth)
+        checks.counts(
+            "LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden, depth=depth
+        )
         checks.count("LanguageModel", "depth", depth, most=1000)
-        tied, stateful = checks.flag("LanguageModel", "tied", tied), checks.flag("LanguageModel", "stateful", stateful)
-        dtype, dropout = checks.float_type("LanguageModel", "dtype", dtype), share_of("LanguageModel", dropout)
+        tied, stateful = (
+            checks.flag("LanguageModel", "tied", tied),
+            checks.flag("LanguageModel", "stateful", stateful),
+        )
+        dtype, dropout = (
+            checks.float_type("LanguageModel", "dtype", dtype),
+            share_of("LanguageModel", dropout),
+        )
         checks.kind_of("LanguageModel", "cell", cell, "LSTM", "init", "reset_state")
         rng, self.vocabulary = generator("LanguageModel", rng), vocabulary
         if tied and hidden != dimension:
-            raise ValueError(checks.wrong("LanguageModel", "hidden", f"equal dimension={dimension} if tied",
-                                          hidden))
+            raise ValueError(
+                checks.wrong(
+                    "LanguageModel", "hidden", f"equal dimension={dimension} if tied", hidden
+                )
+            )
         embedding = Embedding.init(vocabulary, dimension, rng=rng, dtype=dtype)
         layers: list[Any] = [embedding]
         n = dimension
         for _ in range(depth):
-            layers += [*dropouts(dropout, rng), cell.init(n, hidden, rng=rng, dtype=dtype, stateful=stateful)]
+            layers += [
+                *dropouts(dropout, rng),
+                cell.init(n, hidden, rng=rng, dtype=dtype, stateful=stateful),
+            ]
             n = hidden
-        super().__init__(*layers, *dropouts(dropout, rng), word_scores(embedding, hidden, tied, rng),
-                         loss=SoftmaxWithLoss())
+        super().__init__(
+            *layers,
+            *dropouts(dropout, rng),
+            word_scores(embedding, hidden, tied, rng),
+            loss=SoftmaxWithLoss(),
+        )
 
     def forward(self, ids, t=None, *, weight=None):
         return super().forward(sequences(self, "ids", ids), t, weight=weight)
@@ -87,7 +106,9 @@ class LanguageModel(TextModel, Sequential):
 
 def share_of(who, dropout):
     """The share that a model's Dropout layers drop, as a float."""
-    return checks.number(who, "dropout", dropout, 0, np.nextafter(1, 0), "be the share dropped, 0 <= dropout < 1")
+    return checks.number(
+        who, "dropout", dropout, 0, np.nextafter(1, 0), "be the share dropped, 0 <= dropout < 1"
+    )
 
 
 def dropouts(p, rng):
@@ -96,7 +117,8 @@ def dropouts(p, rng):
 
 
 def word_scores(embedding, n, tied, rng):
-    """The affine layer from n values to a score for each word; ``tied``: with the embedding's W, transposed."""
+    """The affine layer from n values to a score for each word; ``tied``: with the embedding's W,
+    transposed."""
     W = embedding.params[0]
     W = W.T if tied else initializers.xavier((n, len(W)), rng=rng, dtype=W.dtype)
     return Affine(W, np.zeros(W.shape[1], W.dtype))

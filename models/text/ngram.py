@@ -10,22 +10,24 @@ from .generating import TextModel, sequences
 
 
 class NGram(TextModel):
-    """p(next token | the n - 1 before it), from counts of 1, 2, ... n tokens in a row, interpolated.
+    """p(next token | the n - 1 before it), from counts of 1, 2, ... n tokens in a row,
+    interpolated.
 
-        p(w | h) = Σ_k λ_k p_k(w | h)        p_0 = 1 / V        p_k = c(h_k w) / c(h_k)        k = 1..n
+        p(w | h) = Σ_k λ_k p_k(w | h)   p_0 = 1 / V   p_k = c(h_k w) / c(h_k)   k = 1..n
 
-    h_k is the end of h, k - 1 tokens long, and c how often a sequence occurs in the text. Where h_k never occurs,
-    p_k is p_{k-1}. n = 1 is the unigram model, n = 3 the trigram model.
+    h_k is the end of h, k - 1 tokens long, and c how often a sequence occurs in the text. Where h_k
+    never occurs, p_k is p_{k-1}. n = 1 is the unigram model, n = 3 the trigram model.
 
-    The weights λ, ``weights`` (n + 1,), are those under which a held-out part of the text is likeliest. The counts
-    must not have seen that part: to text that was counted λ_n = 1 is best. Found by expectation maximisation,
+    The weights λ, ``weights`` (n + 1,), are those under which a held-out part of the text is
+    likeliest. The counts must not have seen that part: to text that was counted λ_n = 1 is best.
+    Found by expectation maximisation,
 
         λ_k <- mean of λ_k p_k(w | h) / p(w | h) over the tokens held out.
 
     - vocabulary: the number of tokens V; n: the order, (V + 1)^n < 2^63.
 
-    Source: Jelinek and Mercer, Interpolated estimation of Markov source parameters from sparse data (1980); Jurafsky
-    and Martin, Speech and Language Processing, chapter 3.
+    Source: Jelinek and Mercer, Interpolated estimation of Markov source parameters from sparse data
+    (1980); Jurafsky and Martin, Speech and Language Processing, chapter 3.
 
     >>> from chainrule.datasets import Vocabulary
     >>> text = "you say goodbye and i say hello . " * 20
@@ -40,23 +42,41 @@ class NGram(TextModel):
 
     def __init__(self, vocabulary: int, n: int = 3) -> None:
         who = type(self).__name__
-        self.vocabulary, self.n = checks.count(who, "vocabulary", vocabulary), checks.count(who, "n", n)
-        self.base = self.vocabulary + 1       # a sequence is the number whose digits are its ids, V being "no token"
+        self.vocabulary, self.n = (
+            checks.count(who, "vocabulary", vocabulary),
+            checks.count(who, "n", n),
+        )
+        # a sequence is the number whose digits are its ids, V being "no token"
+        self.base = self.vocabulary + 1
         if self.n > 62 or self.base ** self.n >= 2 ** 63:
-            raise ValueError(checks.wrong(who, "n", f"be smaller for a vocabulary of {vocabulary}: (V + 1)^n < 2^63", n))
+            raise ValueError(
+                checks.wrong(
+                    who, "n", f"be smaller for a vocabulary of {vocabulary}: (V + 1)^n < 2^63", n
+                )
+            )
         self.tables: Any = None
 
     def fit(self, ids: ArrayLike, held_out: float = 0.1) -> Self:
-        """Count a text ids (M,), all but the share ``held_out`` at its end; tune on that; then count all. Returns self.
+        """Count a text ids (M,), all but the share ``held_out`` at its end; tune on that; then
+        count all. Returns self.
 
         Raises ValueError if that leaves nothing to count, or nothing to tune on.
         """
         who, ids = type(self).__name__, sequences(self, "ids", ids, axes=1)
         windows = self.windows(ids)
-        cut = len(ids) - round(len(ids) * checks.number(f"{who}.fit", "held_out", held_out, 0, 1, "be a number in 0..1"))
+        cut = len(ids) - round(
+            len(ids)
+            * checks.number(f"{who}.fit", "held_out", held_out, 0, 1, "be a number in 0..1")
+        )
         if not 0 < cut < len(ids):
-            raise ValueError(checks.wrong(f"{who}.fit", "held_out", f"leave some of {len(ids)} tokens to count and some to "
-                                          "tune on", held_out))
+            raise ValueError(
+                checks.wrong(
+                    f"{who}.fit",
+                    "held_out",
+                    f"leave some of {len(ids)} tokens to count and some to tune on",
+                    held_out,
+                )
+            )
         self.count(windows[:cut])
         self.tune(windows[cut:])
         self.count(windows)
@@ -71,7 +91,8 @@ class NGram(TextModel):
         return windows @ self.base ** np.arange(windows.shape[-1])[::-1]
 
     def count(self, windows: Array) -> None:
-        """For k = 1..n: the different k-grams, c of each; the different h_k, c of each, and how many tokens follow it."""
+        """For k = 1..n: the different k-grams, c of each; the different h_k, c of each, and how
+        many tokens follow it."""
         self.tables = []
         grams, c = np.unique(self.numbers(windows), return_counts=True)
         for k in reversed(range(self.n)):
@@ -85,12 +106,18 @@ class NGram(TextModel):
         return np.bincount(at, c)
 
     def found(self, windows: Array) -> Iterator[tuple[Array, ...]]:
-        """For k = 1..n: c(h_k w), c(h_k) and the number of tokens seen behind h_k, an array (M,) each."""
+        """For k = 1..n: c(h_k w), c(h_k) and the number of tokens seen behind h_k, an array (M,)
+        each."""
         if self.tables is None:
-            raise RuntimeError(f"{type(self).__name__}: nothing was counted yet; call fit(ids) first")
+            raise RuntimeError(
+                f"{type(self).__name__}: nothing was counted yet; call fit(ids) first"
+            )
         for k, (grams, c, contexts, total, kinds) in enumerate(self.tables):
             number = self.numbers(windows[:, self.n - 1 - k:])
-            yield looked_up(grams, number, c), *looked_up(contexts, number // self.base, total, kinds)
+            yield (
+                looked_up(grams, number, c),
+                *looked_up(contexts, number // self.base, total, kinds),
+            )
 
     def parts(self, windows: Array) -> Array:
         """p_0 ... p_n of each window's last token, (M, n + 1)."""
@@ -111,12 +138,15 @@ class NGram(TextModel):
         return self.parts(windows) @ self.weights
 
     def log_probabilities(self, ids: ArrayLike, steps: int | None = None) -> Array:
-        """log p of each token of a text ids (M,) but the first, (M - 1,). Reads all at once, whatever ``steps`` is."""
+        """log p of each token of a text ids (M,) but the first, (M - 1,). Reads all at once,
+        whatever ``steps`` is."""
         ids = sequences(self, "ids", ids, axes=1)
         if steps is not None:
             checks.count(type(self).__name__, "steps", steps)
         if len(ids) < 2:
-            raise ValueError(checks.wrong(type(self).__name__, "ids", "hold at least two tokens", "one"))
+            raise ValueError(
+                checks.wrong(type(self).__name__, "ids", "hold at least two tokens", "one")
+            )
         return np.log(self.mixed(self.windows(ids)[1:]))
 
     def window(self, ids: Array, i: int, j: int) -> Array:
@@ -125,25 +155,30 @@ class NGram(TextModel):
     def forward(self, x):
         """log p of every token behind x (1, T), as scores (1, 1, V)."""
         every = np.arange(self.vocabulary)
-        before = np.broadcast_to(self.windows(np.append(x[0], 0))[-1, :-1], (len(every), self.n - 1))
+        before = np.broadcast_to(
+            self.windows(np.append(x[0], 0))[-1, :-1], (len(every), self.n - 1)
+        )
         return np.log(self.mixed(np.column_stack([before, every])))[None, None]
 
 
 class KneserNey(NGram):
-    """The strongest of the simple n-grams: a discount in place of weights, and other counts for the shorter ones.
+    """The strongest of the simple n-grams: a discount in place of weights, and other counts for the
+    shorter ones.
 
         p_k(w | h) = max(c_k(h_k w) - d, 0) / c_k(h_k) + d · kinds(h_k) / c_k(h_k) · p_{k-1}(w | h)
 
-    From every sequence seen d is taken off, and what is gained goes to the shorter context, all the more of it the more
-    different tokens follow h_k: who has met many must expect another. c_n counts as before, but for k < n
+    From every sequence seen d is taken off, and what is gained goes to the shorter context, all the
+    more of it the more different tokens follow h_k: who has met many must expect another. c_n
+    counts as before, but for k < n
 
         c_k(v) = the number of different tokens seen in front of v:
 
-    "Francisco" is frequent, but only behind "San", so where the long context does not know it is unlikely. ``discount``
-    d is the one of 0.05, 0.1, ... 0.95 that makes the held-out text likeliest.
+    "Francisco" is frequent, but only behind "San", so where the long context does not know it is
+    unlikely. ``discount`` d is the one of 0.05, 0.1, ... 0.95 that makes the held-out text
+    likeliest.
 
-    Source: Kneser and Ney, Improved backing-off for m-gram language modeling (1995), interpolated as in Chen and
-    Goodman, An empirical study of smoothing techniques for language modeling (1999).
+    Source: Kneser and Ney, Improved backing-off for m-gram language modeling (1995), interpolated
+    as in Chen and Goodman, An empirical study of smoothing techniques for language modeling (1999).
 
     >>> ids = np.array([0, 1, 0, 2] * 20)
     >>> model = KneserNey(3, n=3).fit(ids)
@@ -166,7 +201,9 @@ class KneserNey(NGram):
         p: Any = 1 / self.vocabulary
         d = self.discount
         for c, total, kinds in self.found(windows):
-            p = np.where(total > 0, (np.maximum(c - d, 0) + d * kinds * p) / np.maximum(total, 1), p)
+            p = np.where(
+                total > 0, (np.maximum(c - d, 0) + d * kinds * p) / np.maximum(total, 1), p
+            )
         return p
 
 

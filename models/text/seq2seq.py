@@ -14,37 +14,39 @@ from .generating import aside, sequences
 
 
 class Seq2Seq(Model):
-    """Two recurrent networks: one reads the question x, the other takes on its state and writes the answer t.
+    """Two recurrent networks: one reads the question x, the other takes on its state and writes the
+    answer t.
 
         encoder   h_i = LSTM(W_x[x_i], h_{i-1})                     i = 1 .. Tx
         decoder   g_j = LSTM(W_t[t_{j-1}], g_{j-1}),  g_0 = h_Tx    j = 1 .. Tt - 1
                   s_j = g_j W_o + b                                 scores of t_j
 
-    Shapes: x (N, Tx) and t (N, Tt) ids; t begins with the id that starts an answer: the decoder reads
-    ``t[:, :-1]`` and is to predict ``t[:, 1:]``. Scores (N, Tt - 1, V).
+    Shapes: x (N, Tx) and t (N, Tt) ids; t begins with the id that starts an answer: the decoder
+    reads ``t[:, :-1]`` and is to predict ``t[:, 1:]``. Scores (N, Tt - 1, V).
 
-    - ``forward(x, t)`` gives the loss, the mean over all tokens of the answers. In training the decoder reads
-      the true answer ("teacher forcing"), whatever it would have written;
-    - ``forward(x, t, x_mask, t_mask)``: masks (N, Tx) and (N, Tt), False at padding, as ``pair_batches``
-      gives: the encoder passes over it, and the loss does not count it;
+    - ``forward(x, t)`` gives the loss, the mean over all tokens of the answers. In training the
+      decoder reads the true answer ("teacher forcing"), whatever it would have written;
+    - ``forward(x, t, x_mask, t_mask)``: masks (N, Tx) and (N, Tt), False at padding, as
+      ``pair_batches`` gives: the encoder passes over it, and the loss does not count it;
     - ``predict(x, t)`` gives the scores, ``generate(x, start_id, length)`` writes by itself.
 
-    Backward. The decoder's gradient of its first state is the encoder's gradient of its last one: there both
-    meet.
+    Backward. The decoder's gradient of its first state is the encoder's gradient of its last one:
+    there both meet.
 
-    - vocabulary: the number of tokens V, one numbering for both sides; dimension: of a token's vector, D;
-      hidden: of a state, H;
-    - reverse: read the question from its end, so that its beginning is near the answer's (Sutskever et al.);
+    - vocabulary: the number of tokens V, one numbering for both sides; dimension: of a token's
+      vector, D; hidden: of a state, H;
+    - reverse: read the question from its end, so that its beginning is near the answer's (Sutskever
+      et al.);
     - peeky: every step of decoder and output sees h_Tx beside its input, not the first step alone:
       [W_t[t_{j-1}], h_Tx] and [g_j, h_Tx]. The gradient of h_Tx is the sum over all these;
     - cell: RNN, LSTM or GRU.
 
-    Sources: Sutskever, Vinyals and Le, Sequence to sequence learning with neural networks (2014); peeky: Cho
-    et al., Learning phrase representations using RNN encoder-decoder (2014); Saito, Deep Learning from
-    Scratch 2, chapter 7.
+    Sources: Sutskever, Vinyals and Le, Sequence to sequence learning with neural networks (2014);
+    peeky: Cho et al., Learning phrase representations using RNN encoder-decoder (2014); Saito, Deep
+    Learning from Scratch 2, chapter 7.
 
-    Raises ValueError for an id outside 0..V-1 and for an answer without a token behind the first, TypeError
-    for ids that are no integers.
+    Raises ValueError for an id outside 0..V-1 and for an answer without a token behind the first,
+    TypeError for ids that are no integers.
 
     >>> model = Seq2Seq(13, dimension=8, hidden=16, reverse=True, peeky=True, rng=0)
     >>> x, t = np.array([[3, 4, 1]]), np.array([[12, 7, 0]])
@@ -68,27 +70,37 @@ class Seq2Seq(Model):
         self, vocabulary: int, dimension: int, hidden: int, beside_input: int, beside_state: int,
         reverse: bool, cell: type[Recurrent], rng: Seed, dtype: DType, *between: Computes,
     ) -> None:
-        """The layers; ``beside_input`` and ``beside_state`` say how many numbers stand there besides."""
+        """The layers; ``beside_input`` and ``beside_state`` say how many numbers stand there
+        besides."""
         who = type(self).__name__
         checks.counts(who, vocabulary=vocabulary, dimension=dimension, hidden=hidden)
         checks.kind_of(who, "cell", cell, "LSTM", "init", "reset_state")
-        dtype, reverse = checks.float_type(who, "dtype", dtype), checks.flag(who, "reverse", reverse)
+        dtype, reverse = (
+            checks.float_type(who, "dtype", dtype),
+            checks.flag(who, "reverse", reverse),
+        )
         rng, self.vocabulary = generator(who, rng), vocabulary
         options: dict[str, Any] = {"rng": rng, "dtype": dtype}
-        self.source, self.target = (Embedding.init(vocabulary, dimension, **options) for _ in range(2))
+        self.source, self.target = (
+            Embedding.init(vocabulary, dimension, **options) for _ in range(2)
+        )
         self.encoder = cell.init(dimension, hidden, reverse=reverse, **options)
         self.decoder = cell.init(dimension + beside_input, hidden, **options)
         options["initializer"] = initializers.xavier
         self.scores = Affine.init(hidden + beside_state, vocabulary, **options)
-        super().__init__([self.source, self.encoder, self.target, self.decoder, *between, self.scores],
-                         SoftmaxWithLoss(ignore_label=-1))
+        super().__init__(
+            [self.source, self.encoder, self.target, self.decoder, *between, self.scores],
+            SoftmaxWithLoss(ignore_label=-1),
+        )
 
     def forward(self, x, t, x_mask=None, t_mask=None, *, weight=None):
         """The loss, a float; ``weight``: of each answer, or of each token of t but the first."""
         x, t = self.pair(x, t)
         wanted = t[:, 1:]
         if t_mask is not None:
-            wanted = np.where(checks.boolean(type(self).__name__, "t_mask", t_mask, t.shape)[:, 1:], wanted, -1)
+            wanted = np.where(
+                checks.boolean(type(self).__name__, "t_mask", t_mask, t.shape)[:, 1:], wanted, -1
+            )
         with Forward(self, targets=True):
             self.output = y = self.run(x, t, x_mask)
             return self.loss_of(y, wanted, weight)
@@ -104,8 +116,15 @@ class Seq2Seq(Model):
         """Questions and answers as ids, as many of one as of the other."""
         x, t = sequences(self, "x", x), sequences(self, "t", t)
         if len(t) != len(x) or t.shape[1] < 2:
-            raise ValueError(checks.wrong(type(self).__name__, "t", f"have shape ({len(x)}, Tt) with Tt > 1",
-                                          t.shape, "it starts with the token before the answer"))
+            raise ValueError(
+                checks.wrong(
+                    type(self).__name__,
+                    "t",
+                    f"have shape ({len(x)}, Tt) with Tt > 1",
+                    t.shape,
+                    "it starts with the token before the answer",
+                )
+            )
         return x, t
 
     def encode(self, x: ArrayLike, x_mask: ArrayLike | None) -> Array:
@@ -134,10 +153,14 @@ class Seq2Seq(Model):
         self, x: ArrayLike, t: ArrayLike | None = None, x_mask: ArrayLike | None = None,
         batch_size: int | None = None,
     ) -> Array:
-        """The scores (N, Tt - 1, V) in evaluation mode, ``batch_size`` samples at a time, without a trace."""
+        """The scores (N, Tt - 1, V) in evaluation mode, ``batch_size`` samples at a time, without a
+        trace."""
         if t is None:
-            raise TypeError(f"{type(self).__name__}: predict takes x and t, and scores each token of t; to write an answer "
-                            "to x alone: generate(x, start_id, length)")
+            raise TypeError(
+                f"{type(self).__name__}: predict takes x and t, and scores each token of t; to "
+                f"write an answer "
+                "to x alone: generate(x, start_id, length)"
+            )
         inputs = (*self.pair(x, t), *(() if x_mask is None else (x_mask,)))
         with predicting(self):
             return in_batches(self, self.run, inputs, batch_size)
@@ -159,12 +182,15 @@ class Seq2Seq(Model):
         self, x: ArrayLike, start_id: int, length: int, x_mask: ArrayLike | None = None,
         batch_size: int = 256,
     ) -> Array:
-        """Answers (N, length) to questions x (N, Tx): each token the likeliest given those written so far, the
-        first given ``start_id``. ``batch_size`` questions at a time; leaves no trace in the model."""
+        """Answers (N, length) to questions x (N, Tx): each token the likeliest given those written
+        so far, the first given ``start_id``. ``batch_size`` questions at a time; leaves no trace in
+        the model."""
         who, x = f"{type(self).__name__}.generate", sequences(self, "x", x)
         checks.counts(who, length=length, batch_size=batch_size)
         if checks.count(who, "start_id", start_id, least=0) >= self.vocabulary:
-            raise ValueError(checks.wrong(who, "start_id", f"be in 0..{self.vocabulary - 1}", start_id))
+            raise ValueError(
+                checks.wrong(who, "start_id", f"be in 0..{self.vocabulary - 1}", start_id)
+            )
         if x_mask is not None:
             x_mask = checks.boolean(who, "x_mask", x_mask, x.shape)
         checks.room(who, "length", (len(x), length + 1), got=length)
@@ -185,26 +211,30 @@ class Seq2Seq(Model):
 
 
 class AttentionSeq2Seq(Seq2Seq):
-    """A decoder that looks back: at each step a mean of all the encoder's states, weighted by how each fits.
+    """A decoder that looks back: at each step a mean of all the encoder's states, weighted by how
+    each fits.
 
-        c_j = Σ_i a_ji h_i,  a_j = softmax over i of (g_j · h_i / √H)        s_j = [g_j, c_j] W_o + b
+        c_j = Σ_i a_ji h_i,  a_j = softmax over i of (g_j · h_i / √H)   s_j = [g_j, c_j] W_o + b
 
-    The question no longer has to pass through one state of fixed size, and the weights a_j show where the
-    model looks: ``attention(x, t)``, for ``plot_attention``. Shapes, masks, options and methods as in
-    Seq2Seq.
+    The question no longer has to pass through one state of fixed size, and the weights a_j show
+    where the model looks: ``attention(x, t)``, for ``plot_attention``. Shapes, masks, options and
+    methods as in Seq2Seq.
 
-    Backward. h_i has two gradients to add up: from the attention, at every step of the answer, and through
-    the state.
+    Backward. h_i has two gradients to add up: from the attention, at every step of the answer, and
+    through the state.
 
-    ``tests/test_figures.py`` trains it on the sums of ``make_addition`` and the dates of ``make_dates``: hidden=128,
-    reverse=True, Adam with lr from 0.005 down along a cosine, gradients clipped to 5, batches of 128.
+    ``tests/test_figures.py`` trains it on the sums of ``make_addition`` and the dates of
+    ``make_dates``: hidden=128, reverse=True, Adam with lr from 0.005 down along a cosine, gradients
+    clipped to 5, batches of 128.
 
-    Sources: Bahdanau, Cho and Bengio, Neural machine translation by jointly learning to align and translate
-    (2015); with dot products: Luong, Pham and Manning (2015); Saito, Deep Learning from Scratch 2, chapter 8.
+    Sources: Bahdanau, Cho and Bengio, Neural machine translation by jointly learning to align and
+    translate (2015); with dot products: Luong, Pham and Manning (2015); Saito, Deep Learning from
+    Scratch 2, chapter 8.
 
     >>> model = AttentionSeq2Seq(13, dimension=8, hidden=16, rng=0)
     >>> x, t = np.array([[3, 4, 1]]), np.array([[12, 7, 0]])
-    >>> model.attention(x, t).shape         # for each of two tokens behind the first, three places to look at
+    >>> # for each of two tokens behind the first, three places to look at
+    >>> model.attention(x, t).shape
     (1, 2, 3)
     """
     peeky = False
@@ -214,7 +244,9 @@ class AttentionSeq2Seq(Seq2Seq):
         cell: type[Recurrent] = LSTM, rng: Seed = None, dtype: DType = np.float32,
     ) -> None:
         self.looking = Attention()
-        self.build(vocabulary, dimension, hidden, 0, hidden, reverse, cell, rng, dtype, self.looking)
+        self.build(
+            vocabulary, dimension, hidden, 0, hidden, reverse, cell, rng, dtype, self.looking
+        )
 
     def decode(self, t: Array, hs: Array, x_mask: ArrayLike | None) -> Array:
         g = self.decoder.forward(self.target.forward(t))
@@ -229,7 +261,8 @@ class AttentionSeq2Seq(Seq2Seq):
         return dk + dv, self.decoder.dstate
 
     def attention(self, x: ArrayLike, t: ArrayLike, x_mask: ArrayLike | None = None) -> Array:
-        """The weights (N, Tt - 1, Tx): row j says where the decoder looks before it writes t[:, j + 1]."""
+        """The weights (N, Tt - 1, Tx): row j says where the decoder looks before it writes t[:, j +
+        1]."""
         self.predict(x, t, *(() if x_mask is None else (x_mask,)))
         return self.looking.weights
 

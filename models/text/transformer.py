@@ -7,7 +7,15 @@ import numpy as np
 from ...common import checks, initializers
 from ...common.rng import generator
 from ...common.types import Array, DType, Seed
-from ...layers import GELU, Affine, Embedding, LayerNorm, MultiHeadAttention, PositionalEncoding, SoftmaxWithLoss
+from ...layers import (
+    GELU,
+    Affine,
+    Embedding,
+    LayerNorm,
+    MultiHeadAttention,
+    PositionalEncoding,
+    SoftmaxWithLoss,
+)
 from ..graph import Graph
 from ..node import Input, through
 from .generating import TextModel, sequences
@@ -15,35 +23,41 @@ from .language_model import dropouts, share_of, word_scores
 
 
 class TransformerLM(TextModel, Graph):
-    """p(next token | up to L tokens so far), by attention alone: every position sees all before it at once.
+    """p(next token | up to L tokens so far), by attention alone: every position sees all before it
+    at once.
 
         x = W_e[ids] + p_t                                         token and position
         x = x + MultiHeadAttention(LayerNorm(x))                   ``depth`` times: what others say,
         x = x + Affine(GELU(Affine(LayerNorm(x))))                 and what to make of it
         s = LayerNorm(x) W_o + b
 
-    Each block adds to x, so the gradient of x runs undamped from the scores to the embedding; the norm stands
-    before each sum's new part ("pre-norm"), which trains without a warm-up. A causal mask keeps position t
-    from the tokens behind it: one forward gives T predictions, none of which knows its answer.
+    Each block adds to x, so the gradient of x runs undamped from the scores to the embedding; the
+    norm stands before each sum's new part ("pre-norm"), which trains without a warm-up. A causal
+    mask keeps position t from the tokens behind it: one forward gives T predictions, none of which
+    knows its answer.
 
-    Shapes: ids (N, T), T <= L; scores (N, T, V); targets t (N, T), the token after each. x (N, T, D) inside.
+    Shapes: ids (N, T), T <= L; scores (N, T, V); targets t (N, T), the token after each. x (N, T,
+    D) inside.
 
     - vocabulary: the number of tokens V; dimension: D; heads: of attention, a divisor of D;
-    - depth: blocks; length: L, the longest that it reads; hidden: units of the inner affine layer, None: 4 D;
-    - positions: "learned", a row of a matrix for each t < L, or "sinusoidal", waves (PositionalEncoding);
+    - depth: blocks; length: L, the longest that it reads; hidden: units of the inner affine layer,
+      None: 4 D;
+    - positions: "learned", a row of a matrix for each t < L, or "sinusoidal", waves
+      (PositionalEncoding);
     - dropout: the share dropped of x at first and of each part before it is added;
     - tied: W_o is W_eᵀ, one array with one gradient, as in LanguageModel.
 
-    Sources: Vaswani et al., Attention is all you need (2017); pre-norm: Xiong et al., On layer normalization
-    in the Transformer architecture (2020); GELU and learned positions as in Radford et al., Language models
-    are unsupervised multitask learners (2019).
+    Sources: Vaswani et al., Attention is all you need (2017); pre-norm: Xiong et al., On layer
+    normalization in the Transformer architecture (2020); GELU and learned positions as in Radford
+    et al., Language models are unsupervised multitask learners (2019).
 
-    Train on windows that begin anywhere in the text: at always the same places it learns what stands at which
-    position. ``tests/test_figures_transformer.py`` trains it so, character by character: AdamW with weight_decay=0.1,
-    lr up to 0.006 in 100 steps and down along a cosine, gradients clipped to 1, batches of 32.
+    Train on windows that begin anywhere in the text: at always the same places it learns what
+    stands at which position. ``tests/test_figures_transformer.py`` trains it so, character by
+    character: AdamW with weight_decay=0.1, lr up to 0.006 in 100 steps and down along a cosine,
+    gradients clipped to 1, batches of 32.
 
-    Raises ValueError for an id outside 0..V-1, for a text longer than L and for heads that do not divide D;
-    TypeError for ids that are no integers.
+    Raises ValueError for an id outside 0..V-1, for a text longer than L and for heads that do not
+    divide D; TypeError for ids that are no integers.
 
     >>> model = TransformerLM(vocabulary=11, dimension=8, heads=2, depth=1, length=6, rng=0)
     >>> ids = np.array([[3, 1, 4, 1, 5]])
@@ -61,14 +75,27 @@ class TransformerLM(TextModel, Graph):
         hidden: int | None = None, dropout: float = 0.0, tied: bool = False, rng: Seed = None,
         dtype: DType = np.float32,
     ) -> None:
-        hidden = 4 * checks.count("TransformerLM", "dimension", dimension) if hidden is None else hidden
-        checks.counts("TransformerLM", vocabulary=vocabulary, dimension=dimension, heads=heads, depth=depth, length=length,
-                      hidden=hidden)
+        hidden = (
+            4 * checks.count("TransformerLM", "dimension", dimension) if hidden is None else hidden
+        )
+        checks.counts(
+            "TransformerLM",
+            vocabulary=vocabulary,
+            dimension=dimension,
+            heads=heads,
+            depth=depth,
+            length=length,
+            hidden=hidden,
+        )
         checks.count("TransformerLM", "depth", depth, most=1000)
-        dtype, dropout = checks.float_type("TransformerLM", "dtype", dtype), share_of("TransformerLM", dropout)
+        dtype, dropout = (
+            checks.float_type("TransformerLM", "dtype", dtype),
+            share_of("TransformerLM", dropout),
+        )
         tied = checks.flag("TransformerLM", "tied", tied)
         rng, self.vocabulary, D = generator("TransformerLM", rng), vocabulary, dimension
-        self.length, self.steps = length, (length + 1) // 2         # perplexity: each token has at least half of L before it
+        # perplexity: each token has at least half of L before it
+        self.length, self.steps = length, (length + 1) // 2
         checks.one_of("TransformerLM", "positions", positions, ("learned", "sinusoidal"))
         # Beside waves, whose entries are about 0.7, smaller vectors would drown.
         draw = partial(initializers.gaussian, std=0.02 if positions == "learned" else 0.3)
@@ -85,9 +112,15 @@ class TransformerLM(TextModel, Graph):
         ids = Input("ids")
         x = through(ids, embedding, position, *dropouts(dropout, rng))
         for _ in range(depth):
-            x = x + through(x, norm(), MultiHeadAttention.init(D, heads, causal=True, rng=rng, dtype=dtype),
-                            *dropouts(dropout, rng))
-            x = x + through(x, norm(), affine(D, hidden), GELU(), affine(hidden, D), *dropouts(dropout, rng))
+            x = x + through(
+                x,
+                norm(),
+                MultiHeadAttention.init(D, heads, causal=True, rng=rng, dtype=dtype),
+                *dropouts(dropout, rng),
+            )
+            x = x + through(
+                x, norm(), affine(D, hidden), GELU(), affine(hidden, D), *dropouts(dropout, rng)
+            )
         scores = through(x, norm(), word_scores(embedding, D, tied, rng))
         super().__init__(ids, scores, loss=SoftmaxWithLoss())
 
@@ -95,8 +128,11 @@ class TransformerLM(TextModel, Graph):
         """The scores of ids (N, T) or, with targets t, the loss."""
         ids = sequences(self, "ids", ids)
         if ids.shape[1] > self.length:
-            raise ValueError(checks.wrong("TransformerLM", "ids", f"have at most length={self.length} steps",
-                                          ids.shape[1]))
+            raise ValueError(
+                checks.wrong(
+                    "TransformerLM", "ids", f"have at most length={self.length} steps", ids.shape[1]
+                )
+            )
         return super().forward(ids, *targets, weight=weight)
 
     def window(self, ids: Array, i: int, j: int) -> Array:

@@ -15,17 +15,18 @@ from ..node import Input, Node
 
 
 class NegativeSampler(Layer):
-    """K random words for each true one, by frequency: t (N,) or (N, C) to ids and labels, both (N, C (1 + K)).
+    """K random words for each true one, by frequency: t (N,) or (N, C) to ids and labels, both (N,
+    C (1 + K)).
 
         p_i ∝ n_i^¾, over all words but the true one
 
-    The power ¾ lifts rare words. Of each group of 1 + K ids the first is the true word, with label 1, the
-    others have label 0. One uniform number makes one draw: p is laid out as intervals of [0, 1), that of the
-    true word is jumped over, and the word is the one into whose interval the number falls. In evaluation mode
-    every call draws the same. Targets have no gradient.
+    The power ¾ lifts rare words. Of each group of 1 + K ids the first is the true word, with label
+    1, the others have label 0. One uniform number makes one draw: p is laid out as intervals of [0,
+    1), that of the true word is jumped over, and the word is the one into whose interval the number
+    falls. In evaluation mode every call draws the same. Targets have no gradient.
 
-    Raises ValueError unless at least two words have a count above 0. Source: Mikolov et al., Distributed
-    representations of words and phrases and their compositionality (2013), 2.2.
+    Raises ValueError unless at least two words have a count above 0. Source: Mikolov et al.,
+    Distributed representations of words and phrases and their compositionality (2013), 2.2.
 
     >>> ids, labels = NegativeSampler([5, 3, 2], 4, rng=0).forward(np.array([2, 0]))
     >>> ids
@@ -42,8 +43,15 @@ class NegativeSampler(Layer):
         super().__init__()
         counts = checks.array("NegativeSampler", "counts", counts, np.float64, ("V",))
         if counts.min() < 0 or (counts > 0).sum() < 2:
-            raise ValueError(checks.wrong("NegativeSampler", "counts", "be at least 0, and above it for two words "
-                                          "or more", counts, "Vocabulary.from_text counts"))
+            raise ValueError(
+                checks.wrong(
+                    "NegativeSampler",
+                    "counts",
+                    "be at least 0, and above it for two words or more",
+                    counts,
+                    "Vocabulary.from_text counts",
+                )
+            )
         self.negatives = checks.count("NegativeSampler", "negatives", negatives)
         p = np.where(counts > 0, counts, 1) ** power * (counts > 0)
         self.ends = np.cumsum(p / p.sum())                  # of the words' intervals
@@ -68,7 +76,8 @@ class NegativeSampler(Layer):
 
 
 class Shares(Layer):
-    """The share (N, V) of every word in each row of t (N, C): what a softmax should say about several words."""
+    """The share (N, V) of every word in each row of t (N, C): what a softmax should say about
+    several words."""
 
     guarded = False           # what is wrong with t is SkipGram's to say
 
@@ -80,14 +89,17 @@ class Shares(Layer):
         checks.unmasked("SkipGram", "t", t)
         t, V = checks.row_numbers("SkipGram", "t", t, self.vocabulary), self.vocabulary
         rows = np.arange(0, len(t) * V, V).reshape(-1, *[1] * (t.ndim - 1))
-        return np.bincount((rows + t).ravel(), minlength=len(t) * V).reshape(len(t), V) / (t.size / len(t))
+        return np.bincount((rows + t).ravel(), minlength=len(t) * V).reshape(len(t), V) / (
+            t.size / len(t)
+        )
 
     def backward(self, dout):
         return None
 
 
 class WordVectors(Graph):
-    """What CBOW and SkipGram share: W_in, whose rows are the vectors, W_out and the two losses (see CBOW)."""
+    """What CBOW and SkipGram share: W_in, whose rows are the vectors, W_out and the two losses (see
+    CBOW)."""
 
     def __init__(
         self, vocabulary: int, dimension: int = 100, counts: ArrayLike | None = None,
@@ -100,30 +112,58 @@ class WordVectors(Graph):
         h = self.hidden(Embedding.init(vocabulary, dimension, rng=rng, dtype=dtype)(x))
         if checks.count(who, "negatives", negatives, least=0):
             if checks.as_array(counts).shape != (vocabulary,) or hasattr(counts, "counts"):
-                got = type(counts).__name__ if hasattr(counts, "counts") else checks.as_array(counts).shape or checks.text(counts)
-                raise ValueError(checks.wrong(who, "counts", f"hold {vocabulary} numbers, how often each word "
-                                              "occurs, for negative sampling", got, "Vocabulary.counts does"))
+                got = (
+                    type(counts).__name__
+                    if hasattr(counts, "counts")
+                    else checks.as_array(counts).shape or checks.text(counts)
+                )
+                raise ValueError(
+                    checks.wrong(
+                        who,
+                        "counts",
+                        f"hold {vocabulary} numbers, how often each word "
+                        "occurs, for negative sampling",
+                        got,
+                        "Vocabulary.counts does",
+                    )
+                )
             drawn = NegativeSampler(counts, negatives, rng=rng)(t)
             scores = EmbeddingDot.init(vocabulary, dimension, rng=rng, dtype=dtype)(h, drawn[0])
             super().__init__(x, h, t, loss=(1 + negatives) * SigmoidWithLoss()(scores, drawn[1]))
         else:
             draw = initializers.gaussian
             output = MatMul.init(dimension, vocabulary, rng=rng, initializer=draw, dtype=dtype)(h)
-            super().__init__(x, output, t, loss=SoftmaxWithLoss()(output, self.wanted(t, vocabulary)))
+            super().__init__(
+                x, output, t, loss=SoftmaxWithLoss()(output, self.wanted(t, vocabulary))
+            )
         self.negatives = negatives
 
     def forward(self, *arrays, weight=None):
         if len(arrays) == 2:
             x, t = (checks.as_array(a) for a in arrays)
             if x.ndim == len(self.axes) and t.shape[:1] != x.shape[:1]:
-                raise ValueError(checks.wrong(type(self).__name__, "t", f"have {len(x)} rows", len(t) if t.ndim else t))
+                raise ValueError(
+                    checks.wrong(
+                        type(self).__name__, "t", f"have {len(x)} rows", len(t) if t.ndim else t
+                    )
+                )
         given = checks.as_array(arrays[0] if arrays else 0)
-        if weight is not None and given.ndim:                         # before negative words are drawn
-            weight = checks.array(type(self).__name__, "weight", weight, np.float32, given.shape[:1])
+        # before negative words are drawn
+        if weight is not None and given.ndim:
+            weight = checks.array(
+                type(self).__name__, "weight", weight, np.float32, given.shape[:1]
+            )
         if given.ndim != len(self.axes) and given.dtype.kind in "iu" and arrays:
             who, hint = type(self).__name__, "x, t" if len(self.axes) == 2 else "t, x"
-            raise ValueError(checks.wrong(who, "x", f"have shape {checks.shape_text(self.axes)}", given.shape,
-                                          f"as from {hint} = context_windows(ids)"))
+            raise ValueError(
+                checks.wrong(
+                    who,
+                    "x",
+                    f"have shape {checks.shape_text(self.axes)}",
+                    given.shape,
+                    f"as from {hint} = context_windows(ids)",
+                )
+            )
         result = super().forward(*arrays, weight=weight)
         if self.negatives:
             self.output = None                   # h, and not scores of words: no metric fits
@@ -145,31 +185,35 @@ class CBOW(WordVectors):
 
         h = mean of W_in[x_1], ..., W_in[x_C]        s = h W_outᵀ        p = softmax(s)
 
-    Shapes: x (N, C) ids of the contexts, t (N,) ids of the words between, both from ``context_windows``; h
-    (N, D), s (N, V). The rows of W_in, ``vectors`` (V, D), are what it is all about.
+    Shapes: x (N, C) ids of the contexts, t (N,) ids of the words between, both from
+    ``context_windows``; h (N, D), s (N, V). The rows of W_in, ``vectors`` (V, D), are what it is
+    all about.
 
     - vocabulary: the number of words V; dimension: D;
-    - negatives: K, 0 for the full softmax, whose cost grows with V. With K > 0 negative sampling: do not name
-      the word among V, tell it from K random ones. For each true word t and drawn words w_1..w_K
+    - negatives: K, 0 for the full softmax, whose cost grows with V. With K > 0 negative sampling:
+      do not name the word among V, tell it from K random ones. For each true word t and drawn words
+      w_1..w_K
 
           L = -log σ(h · W_out[t]) - Σ_k log σ(-h · W_out[w_k])
 
-      and only the rows of these words get a gradient (SGD and AdaGrad touch no others). Most scores have to be
-      negative, which all vectors learn in common: ``vectors - vectors.mean(axis=0)`` tells words better apart;
-    - counts (V,): how often each word occurs, to draw by (``NegativeSampler``); ``vocabulary.counts`` of a
-      Vocabulary.
+      and only the rows of these words get a gradient (SGD and AdaGrad touch no others). Most scores
+      have to be negative, which all vectors learn in common: ``vectors - vectors.mean(axis=0)``
+      tells words better apart;
+    - counts (V,): how often each word occurs, to draw by (``NegativeSampler``);
+      ``vocabulary.counts`` of a Vocabulary.
 
-    ``forward(x)`` and ``predict(x)`` give s, with negative sampling h (there ``scores(x)`` gives s). The loss
-    is the mean over N. Sources: Mikolov et al., Efficient estimation of word representations in vector space,
-    and Distributed representations of words and phrases and their compositionality (both 2013); Saito, Deep
-    Learning from Scratch 2, chapters 3 and 4.
+    ``forward(x)`` and ``predict(x)`` give s, with negative sampling h (there ``scores(x)`` gives
+    s). The loss is the mean over N. Sources: Mikolov et al., Efficient estimation of word
+    representations in vector space, and Distributed representations of words and phrases and their
+    compositionality (both 2013); Saito, Deep Learning from Scratch 2, chapters 3 and 4.
 
-    Raises ValueError for an id outside 0..V-1 and for negatives without counts, TypeError for ids that are no
-    integers.
+    Raises ValueError for an id outside 0..V-1 and for negatives without counts, TypeError for ids
+    that are no integers.
 
     >>> from chainrule.training import Trainer
     >>> from chainrule.optimizers import Adam
-    >>> ids = np.tile([0, 2, 4], 100) + np.random.default_rng(0).integers(0, 2, 300)    # 0 or 1, 2 or 3, ...
+    >>> # 0 or 1, 2 or 3, ...
+    >>> ids = np.tile([0, 2, 4], 100) + np.random.default_rng(0).integers(0, 2, 300)
     >>> x, t = context_windows(ids, 1)
     >>> model = CBOW(6, dimension=8, counts=np.bincount(ids), negatives=3, rng=0)
     >>> _ = Trainer(model, Adam(lr=0.01), metrics=()).fit(x, t, epochs=30, rng=0, progress=False)
@@ -193,12 +237,13 @@ class SkipGram(WordVectors):
 
         h = W_in[x]        s = h W_outᵀ        p = softmax(s), for each of the C words the same
 
-    Shapes: x (N,) ids of words, t (N, C) ids around them, or (N,) one each: ``t, x = context_windows(ids)``.
-    The loss is the mean over all N · C pairs. All else as in CBOW; slower, for it has C times as many words
-    to guess, and better for rare words.
+    Shapes: x (N,) ids of words, t (N, C) ids around them, or (N,) one each: ``t, x =
+    context_windows(ids)``. The loss is the mean over all N · C pairs. All else as in CBOW; slower,
+    for it has C times as many words to guess, and better for rare words.
 
     >>> model = SkipGram(10, dimension=4, rng=0)
-    >>> round(model.forward(np.array([3, 7]), np.array([[2, 4], [6, 8]])), 2)      # log 10: knows nothing yet
+    >>> # log 10: knows nothing yet
+    >>> round(model.forward(np.array([3, 7]), np.array([[2, 4], [6, 8]])), 2)
     2.3
     """
 
@@ -214,41 +259,65 @@ class SkipGram(WordVectors):
 def context_windows(ids: ArrayLike, size: int = 2) -> tuple[Array, Array]:
     """Each word of a text (T,) that has ``size`` words on both sides, and what stands there.
 
-    Returns contexts (M, 2 · size) and words (M,), M = T - 2 · size. Of several sentences, so that no window reaches
-    from one into the next: this for each one, and ``np.concatenate`` of what comes.
+    Returns contexts (M, 2 · size) and words (M,), M = T - 2 · size. Of several sentences, so that
+    no window reaches from one into the next: this for each one, and ``np.concatenate`` of what
+    comes.
 
     >>> context_windows(np.array([10, 11, 12, 13]), 1)
     (array([[10, 12],
            [11, 13]]), array([11, 12]))
     """
-    ids, size = sequence("context_windows", "ids", ids), checks.count("context_windows", "size", size)
+    ids, size = (
+        sequence("context_windows", "ids", ids),
+        checks.count("context_windows", "size", size),
+    )
     if len(ids) <= 2 * size:
-        raise ValueError(checks.wrong("context_windows", "ids", f"be a text of at least {2 * size + 1} words",
-                                      f"shape {ids.shape}"))
+        raise ValueError(
+            checks.wrong(
+                "context_windows",
+                "ids",
+                f"be a text of at least {2 * size + 1} words",
+                f"shape {ids.shape}",
+            )
+        )
     windows = np.lib.stride_tricks.sliding_window_view(ids, 2 * size + 1)
     return np.delete(windows, size, axis=1), windows[:, size].copy()
 
 
 def nearest(vectors: ArrayLike, ids: ArrayLike, k: int = 10) -> tuple[Array, Array]:
-    """The k words whose vectors point most nearly the way of each word's in ``ids`` (n,), itself left out.
+    """The k words whose vectors point most nearly the way of each word's in ``ids`` (n,), itself
+    left out.
 
-    Returns their ids and the cosines, both (n, k), the nearest first; ``vectors`` (V, D). For any other vector q, such
-    as ``king - man + woman`` of an analogy, put it below: ``nearest(np.vstack([vectors, q]), [len(vectors)])``.
+    Returns their ids and the cosines, both (n, k), the nearest first; ``vectors`` (V, D). For any
+    other vector q, such as ``king - man + woman`` of an analogy, put it below:
+    ``nearest(np.vstack([vectors, q]), [len(vectors)])``.
 
     >>> nearest(np.array([[1.0, 0.0], [0.0, 9.0], [5.0, 5.0], [0.0, 0.0]]), [0], k=2)
     (array([[2, 1]]), array([[0.70710678, 0.        ]]))
     """
     vectors = checks.array("nearest", "vectors", vectors, shape=("V", "D"))
-    if checks.as_array(ids).shape[-1:] == vectors.shape[1:] and checks.as_array(ids).dtype.kind == "f":
-        raise TypeError(checks.wrong("nearest", "ids", f"hold integers in 0..{len(vectors) - 1}", "a vector",
-                                     "put it below the others: nearest(np.vstack([vectors, q]), [len(vectors)])"))
+    if (
+        checks.as_array(ids).shape[-1:] == vectors.shape[1:]
+        and checks.as_array(ids).dtype.kind == "f"
+    ):
+        raise TypeError(
+            checks.wrong(
+                "nearest",
+                "ids",
+                f"hold integers in 0..{len(vectors) - 1}",
+                "a vector",
+                "put it below the others: nearest(np.vstack([vectors, q]), [len(vectors)])",
+            )
+        )
     ids = checks.row_numbers("nearest", "ids", ids, len(vectors))
     if ids.ndim != 1:
         hint = "" if ids.ndim else "for one word, [id]"
         raise ValueError(checks.wrong("nearest", "ids", "have shape (n,)", ids.shape, hint))
     if not 0 < checks.count("nearest", "k", k) < len(vectors):
         raise ValueError(checks.wrong("nearest", "k", f"be in 1..{len(vectors) - 1}", k))
-    units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(vectors.dtype).tiny)
+    units = vectors / np.maximum(
+        np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(vectors.dtype).tiny
+    )
     cosines = units[ids].dot(units.T)
     cosines[np.arange(len(ids)), ids] = -np.inf
     order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]

@@ -7,7 +7,7 @@ from chainrule import layers
 from chainrule.gradcheck import check_gradients
 
 rng = np.random.default_rng(0)
-LAYERS = {                                        # name: (parameters, inputs); all sizes differ, so that axes cannot be confused
+LAYERS = {   # name: (parameters, inputs); all sizes differ, so that axes cannot be confused
     "Affine": ((rng.normal(size=(3, 4)), rng.normal(size=4)), (rng.normal(size=(7, 3)),)),
     "ReLU": ((), (rng.normal(size=(7, 3)),)),
     "Sigmoid": ((), (rng.normal(size=(7, 3)),)),
@@ -26,7 +26,7 @@ def test_forward(name):
 
 @each_layer
 def test_backward(name):
-    test_forward(name)                            # a right gradient of a wrong function earns nothing
+    test_forward(name)   # a right gradient of a wrong function earns nothing
     params, inputs = LAYERS[name]
     report = check_gradients(getattr(layers_to_write, name)(*params), *inputs, rng=0)
     assert report, str(report)                    # as text, for pytest shortens everything else
