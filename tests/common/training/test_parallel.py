@@ -108,7 +108,8 @@ def test_the_command_trains_on_all_ranks(tmp_path):
         with open(tmp_path / str(n) / "mlp-digits" / "history.csv", newline="") as file:
             outputs[n] = done.stdout.splitlines(), list(csv.DictReader(file))
         assert {path.name for path in (tmp_path / str(n) / "mlp-digits").iterdir()} == {
-            "curves.png", "history.csv", "model.safetensors"}
+            "checkpoint.safetensors", "curves.png", "history.csv", "model.json",
+                "model.safetensors"}
     (alone, history), (shared, shared_history) = outputs[1], outputs[2]
     assert len(alone) == len(shared) == 1 and shared[0].startswith("test accuracy")
     for mine, theirs in zip(history, shared_history, strict=True):
