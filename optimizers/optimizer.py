@@ -14,12 +14,17 @@ from ..common.types import Array, ArrayLike, Arrays, Rate
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
 AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}
 # entries from which BLAS uses its threads for a sum of squares; NumPy's einsum never does
-LONG = 10_000
+LONG = 10_000            # entries from which BLAS would use its threads for a sum of squares
 FRACTION = {
     "low": 0.0,
     "high": math.nextafter(1.0, 0.0),
     "expected": "be a number of at least 0 and below 1",
 }
+
+
+def short(flat):
+    """A vector cut up into views of at most LONG entries."""
+    return [flat[i:i + LONG] for i in range(0, len(flat), LONG)]
 
 
 class Whole:
@@ -84,9 +89,8 @@ class Optimizer:
         self._lazily: set[int] = set()
         # of the dicts of the first update, if dicts they were
         self._keys: Any = None
-        # the gradients to look through for NaN, as vectors, the short
+        # the gradients to look through for NaN, as vectors of at most LONG entries
         self._flat: Any = None
-        self._long: Any = None                          # and the long ones
         self._rowwise: Any = None                       # those that name their rows
         # (param, grad, *state) where the gradient names its rows; what drifts
         self._by_rows: Any = None
@@ -135,8 +139,8 @@ class Optimizer:
         taken = [rows_of(g) for g in self._rowwise]          # dense, but 0 outside of these rows
         with np.errstate(over="ignore", invalid="ignore"):
             total = sum([g.dot(g) for g in self._flat])
-            for g in self._long + taken:
-                total += np.einsum("i,i", g.ravel(), g.ravel())
+            if taken:
+                total += sum([g.dot(g) for rows in taken for g in short(rows.ravel())])
         if not total < math.inf:
             self._refuse(grads)
         self.step += 1
@@ -253,7 +257,6 @@ class Optimizer:
             "_pieces": None,
             "_by_rows": None,
             "_flat": None,
-            "_long": None,
             "_rowwise": None,
         }
 
@@ -273,11 +276,8 @@ class Optimizer:
         self._rowwise = [g for g in learning if hasattr(g, "rows")]     # all in _by_rows, or none
         dense = [np.asarray(g) for g in learning if not hasattr(g, "rows")]
         dense = [(g, g.ravel("K")) for g in dense]
-        flat = [flat for g, flat in dense if np.may_share_memory(g, flat)]
-        self._flat, self._long = (
-            [g for g in flat if g.size <= LONG],
-            [g for g in flat if g.size > LONG],
-        )
+        whole = [flat for g, flat in dense if np.may_share_memory(g, flat)]
+        self._flat = [part for flat in whole for part in short(flat)]
         self._rowwise += [Whole(g) for g, flat in dense if not np.may_share_memory(g, flat)]
         for i, (p, g) in enumerate(zip(params, grads)):
             by_rows = i not in frozen and hasattr(g, "rows") and bool(self.skips_zeros or self.lazy)

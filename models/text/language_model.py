@@ -15,7 +15,7 @@ from .generating import TextModel, sequences
 class LanguageModel(TextModel, Sequential):
     """p(next word | all words so far): embedding, recurrent layers, and a score for every word.
 
-        e_t = W_e[x_t], h_t = recurrent layers of (e_t, h_{t-1}), s_t = h_t W_o + b, p = softmax(s_t)
+        e_t = W_e[x_t], h_t = recurrent layers of (e_t, h_{t-1}), s_t = h_t W_o + b, p = softmax s_t
 
     Shapes: ids x (N, T), scores (N, T, V), targets t (N, T), the word after each: x and t of
     ``text_batches``.
