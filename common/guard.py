@@ -92,7 +92,7 @@ def guarded_forward(forward, several):
         if self.__class__.forward is not guarded:                   # super().forward(x)
             return forward(self, *inputs, **named)
         fits = self._fits
-        if named or len(inputs) != len(fits):
+        if named or not inputs or len(inputs) != len(fits):
             inputs, named = admitted(self, self._arguments, forward, inputs, named)
         else:
             for x, fit in zip(inputs, fits):

@@ -377,3 +377,13 @@ class TestTransposedConvolution:
     def test_errors(self, call, message):
         with refused(ValueError, message):
             call()
+
+
+@pytest.mark.parametrize("layer, shape, expected", [
+    (Convolution1D(np.zeros((4, 3, 2))), (7, 3, 5), (7, 4, 4)),
+    (Convolution1D(np.zeros((4, 3, 2)), stride=2, padding=1, dilation=2), (7, 3, 6), (7, 4, 3)),
+    (Convolution1D(np.zeros((4, 3, 2)), stride=2, padding="same"), (7, 3, 5), (7, 4, 3)),
+    (Convolution(np.zeros((4, 3, 2, 1)), stride=(1, 2), padding=(1, 0)), (7, 3, 5, 6), (7, 4, 6, 3)),
+    (TransposedConvolution(np.zeros((3, 4, 1, 2))), (7, 3, 1, 1), (7, 4, 1, 2))])
+def test_the_shape_of_the_output(layer, shape, expected):
+    assert layer.output_shape(shape) == layer.forward(np.zeros(shape)).shape == expected
