@@ -13,7 +13,7 @@ def standardize(x, mean, eps):
         var = mean((x - mu) ** 2)
         u = (x - mu) / np.sqrt(var + eps)
 
-    With means that are products with ones, and one new array for u: 2-4 times as fast as with
+    With means that are products with ones, and one new array for u: a quarter faster than with
     ``x.mean`` and ``x.var``.
     """
     mu = mean(x)
@@ -29,7 +29,7 @@ def standardize_back(du, u, s, mean):
 
     What du has along the two directions that u cannot move in, (1, ..., 1) and u, is taken out:
     every x moves its mean and its variance too, ∂mean/∂x = 1/M and ∂s/∂x = -s² u / M over M values.
-    In one new array: a fifth faster.
+    In one new array: a third faster.
     """
     dx = u * -mean(du * u)
     dx += du

@@ -11,7 +11,7 @@ def exponentials(x, out=None):
     dtype's range overflow, with NumPy's warning, to exp(-∞) = 0.
 
     Of a large matrix a few rows at a time, so that all passes but the first find them in the cache;
-    the sum is a product with ones. Over 10,000 classes in half the time.
+    the sum is a product with ones. Over 10,000 classes in two thirds of the time.
     """
     M, C = x.shape
     if out is None:
@@ -33,7 +33,7 @@ def softmax(x, mask=None, out=None):
     ``out``, which may be x.
 
     With a ``mask`` (broadcasting) over the entries alone where it is True, 0 elsewhere; a row where
-    nothing is allowed is zeros. In place, and the sum as a product with ones: in half the time.
+    nothing is allowed is zeros. In place, and the sum as a product with ones: a seventh faster.
 
     >>> softmax(np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]), mask=np.array([[True, False, True],
     ...     [False, False, False]]))
