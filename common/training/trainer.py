@@ -95,8 +95,9 @@ class Trainer:
         batches: in place of x and t a function that yields an epoch's batches in order, each a
             tuple (x, ..., t). It is called anew for each epoch:
             ``batches=lambda: text_batches(ids)``.
-        accumulate: batches per update; gradients are averaged over their samples, as if they
-            were one batch.
+        accumulate: batches per update. The gradient is Σ_b n_b g_b / Σ_b n_b, n_b being the rows
+            that count in batch b, as of one large batch (of sums: Σ_b g_b); BatchNorm still
+            normalises each batch by itself.
         progress: show a progress bar.
         drop_last: leave out the last batch of an epoch where it would be smaller.
         steps_per_epoch: how many of the batches that ``batches`` yields make an epoch, where it
@@ -117,7 +118,7 @@ class Trainer:
         epoch without batches and for metrics that do not suit the model's output; TypeError for
         arguments of another kind and for a metric that does not return a number;
         FloatingPointError if the loss or a gradient becomes NaN or infinite. The record so far
-        stays in ``self.history``, also then and after Ctrl-C.
+        stays in ``self.history``, even after an error or Ctrl-C.
         """
         fit = arguments.Fit(self.model, x, t, epochs, batch_size, validation_data,
                             max_grad_norm, callbacks, rng, batches, accumulate, progress, drop_last,
