@@ -26,7 +26,7 @@ def load_pretrained(name: str) -> Any:
     that makes it again, the seed and the score. Text models have their Vocabulary as ``tokenizer``.
 
     To fine-tune, train it further on data of your own, all of it or the last layers alone:
-    ``optimizer.update(model.params[4:], model.grads[4:])`` leaves LeNet's convolutions as they are.
+    ``model.freeze("0", "3")`` leaves LeNet's convolutions as they are.
 
     Raises ValueError for another name.
 

@@ -63,13 +63,14 @@ def large(x):
     return np.pad(x.repeat(3, axis=2).repeat(3, axis=3), ((0, 0), (0, 0), (2, 2), (2, 2)))
 
 
-def tuned(model, x, t, frozen=0):
-    """Train all but the first ``frozen`` parameters for 100 steps."""
+def tuned(model, x, t, frozen=()):
+    """Train all but the ``frozen`` layers for 100 steps."""
+    model.freeze(*frozen)
     optimizer = Adam(lr=1e-3)
     for _ in range(100):
         model.forward(x, t)
         model.backward()
-        optimizer.update(model.params[frozen:], model.grads[frozen:])
+        optimizer.update(model.params, model.grads)
     return model
 
 
@@ -79,7 +80,7 @@ def test_fine_tuning_beats_training_from_scratch_on_ten_images_a_class():
     rng, gains = np.random.default_rng(0), []
     for seed in range(5):
         few = np.concatenate([rng.permutation(np.flatnonzero(t == c))[:10] for c in range(10)])
-        fine = tuned(load_pretrained("lenet-mnist"), large(x[few]), t[few], frozen=4)
+        fine = tuned(load_pretrained("lenet-mnist"), large(x[few]), t[few], frozen=("0", "3"))
         scratch = tuned(LeNet(rng=seed), large(x[few]), t[few])
         scores = (accuracy(model, large(x_test), t_test) for model in (fine, scratch))
         gains.append(next(scores) - next(scores))
