@@ -1,5 +1,5 @@
 """Files that are whole or not there: a kill at any instant leaves the old one or the new one, and
-nothing beside it."""
+nothing beside it but, between the last two steps, a part that the next write takes away."""
 import contextlib
 import json
 import os

@@ -33,8 +33,6 @@ import numpy as np
 from . import checks
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-
-
 ANY, NUMBER, SEVERAL = "any", "number", "several"
 
 

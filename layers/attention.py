@@ -71,15 +71,12 @@ class Attention(Layer):
         self.dropout = Dropout(p, rng) if p else None
 
     def forward(self, q, k, v, mask=None):
-        k, v, scale = (
-            k.astype(q.dtype, copy=False),
-            v.astype(q.dtype, copy=False),
-            q.shape[-1] ** -0.5,
-        )
+        k, v = k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False)
         if mask is not None:
             mask = attention_mask("Attention", mask, q.shape[:-2], q.shape[-2], k.shape[-2])
             k, v = seen(k, mask), seen(v, mask)
-        s = np.matmul(q * q.dtype.type(scale), transposed(k))
+        scale = q.dtype.type(q.shape[-1] ** -0.5)
+        s = np.matmul(q * scale, transposed(k))
         self.weights = w = softmax(s, mask, out=s)
         if self.dropout:
             self.dropout.training = self.training
@@ -196,11 +193,8 @@ class MultiHeadAttention(Layer):
                 "MultiHeadAttention", mask, query.shape[:1], query.shape[1], source.shape[1]
             )
             source = seen(source, mask)
-        q, k, v = (
-            self.split(self.q.forward(query)),
-            self.split(self.k.forward(source)),
-            self.split(self.v.forward(source)),
-        )
+        q = self.split(self.q.forward(query))
+        k, v = self.split(self.k.forward(source)), self.split(self.v.forward(source))
         self.attention.training = self.training
         y = self.attention.forward(q, k, v, self.allowed(mask, query.shape[1], source.shape[1]))
         self.weights = self.attention.weights
