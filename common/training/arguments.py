@@ -255,7 +255,7 @@ def examined(who, trainer, x, t, options):
         for name, a in [*((f"{part}x", a) for a in arrays), (f"{part}t", targets)]:
             a = checks.as_array(a)
             ask(a.dtype.kind in "fiub" and a.ndim and a.size, who, name,
-                "be an array of numbers with a row for each sample", checks.dtype_text(a))
+                "be an array of numbers with a row for each sample", str(checks.dtype_text(a)))
         lengths = [len(checks.as_array(a)) for a in (*arrays, targets)]
         ask(len(set(lengths)) == 1, who, f"{part}x and t", "be of one length", lengths,
             error=ValueError)
