@@ -83,8 +83,7 @@ def along(who, x, axis) -> tuple[Array, Shape]:
     axes = checks.axes(who, checks.axis(who, axis), x)
     if not all(x.shape[a] for a in axes):
         raise ValueError(
-            checks.wrong(who, "x", f"have entries along axis {axis}", f"shape {x.shape}")
-        )
+            checks.wrong(who, "x", f"have entries along axis {axis}", f"shape {x.shape}"))
     return x if x.dtype.kind == "f" else x.astype(np.float64), axes
 
 
@@ -99,12 +98,10 @@ def one_hot(t: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> Array:
     """
     found = checks.dtype_of(dtype)
     if found is None or found.kind not in "fiub":
-        raise TypeError(
-            checks.wrong("one_hot", "dtype", "be a type of numbers such as np.float32", repr(dtype))
-        )
-    t = checks.labels(
-        "one_hot", t, checks.as_array(t).shape, checks.count("one_hot", "classes", classes)
-    )
+        raise TypeError(checks.wrong("one_hot", "dtype", "be a type of numbers such as np.float32",
+                                     repr(dtype)))
+    t = checks.labels("one_hot", t, checks.as_array(t).shape,
+                      checks.count("one_hot", "classes", classes))
     checks.room("one_hot", "classes", (t.size + 1, classes), each=8, got=classes)
     return (t[..., None] == np.arange(classes)).astype(dtype)
 
@@ -123,9 +120,8 @@ def cross_entropy(y: ArrayLike, t: ArrayLike) -> float:
     if checks.as_array(t).shape == y.shape:
         t = checks.array("cross_entropy", "t", t, y.dtype)
     else:
-        t = one_hot(
-            checks.labels("cross_entropy", t, y.shape[:-1], y.shape[-1]), y.shape[-1], y.dtype
-        )
+        t = one_hot(checks.labels("cross_entropy", t, y.shape[:-1], y.shape[-1]), y.shape[-1],
+                    y.dtype)
     rows = y.size // y.shape[-1]
     return -float(np.sum(t * np.log(np.maximum(y, np.finfo(y.dtype).tiny)))) / rows
 
@@ -141,7 +137,6 @@ def sum_to(x, shape):
     if x.shape == shape:
         return x
     lead = x.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(
-        lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1
-    )
+    stretched = (lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)
+    axes = *range(lead), *stretched
     return x.sum(axis=axes).reshape(shape)

@@ -10,14 +10,8 @@ def attention_mask(who, mask, lead, Tq, Tk):
     shape = checks.as_array(mask).shape
     if shape == (lead[0], Tk):
         raise ValueError(
-            checks.wrong(
-                who,
-                "mask",
-                f"have shape {(*lead, Tq, Tk)}",
-                shape,
-                "if it says which keys there are, mask[:, None] says so to every query",
-            )
-        )
+            checks.wrong(who, "mask", f"have shape {(*lead, Tq, Tk)}", shape,
+                         "if it says which keys there are, mask[:, None] says so to every query"))
     wanted = (*lead, Tq)
     if len(shape) == len(wanted) + 1:
         wanted = tuple(1 if given == 1 else n for given, n in zip(shape, wanted))
@@ -33,6 +27,5 @@ def seen(memory, mask):
 
 def share(who, dropout):
     """The share of weights that is dropped, a number of at least 0 and below 1."""
-    return checks.number(
-        who, "dropout", dropout, 0, np.nextafter(1, 0), "be the share dropped, 0 <= dropout < 1"
-    )
+    return checks.number(who, "dropout", dropout, 0, np.nextafter(1, 0),
+                         "be the share dropped, 0 <= dropout < 1")

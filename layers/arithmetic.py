@@ -33,9 +33,8 @@ class Binary(Layer):
             b = self.accept(b, name="b")
             a = self.scalar("a", a, b.dtype)
         a = self.accept(a, name="a")
-        b = self.accept(
-            self.scalar("b", b, a.dtype) if isinstance(b, (int, float)) else b, name="b"
-        )
+        b = self.accept(self.scalar("b", b, a.dtype) if isinstance(b, (int, float)) else b,
+                        name="b")
         if a.dtype != b.dtype:
             dtype = np.result_type(a, b)
             a, b = a.astype(dtype), b.astype(dtype)
@@ -43,20 +42,14 @@ class Binary(Layer):
             np.broadcast_shapes(a.shape, b.shape)
         except ValueError:
             raise ValueError(
-                checks.wrong(
-                    type(self).__name__,
-                    "a and b",
-                    "have shapes that broadcast",
-                    f"{a.shape} and {b.shape}",
-                )
-            ) from None
+                checks.wrong(type(self).__name__, "a and b", "have shapes that broadcast",
+                             f"{a.shape} and {b.shape}")) from None
         return a, b
 
     def scalar(self, name: str, value: float, dtype: Any) -> Any:
         """A Python number in the dtype of the other input."""
-        return dtype.type(
-            checks.number(type(self).__name__, name, value) if value.__class__ is int else value
-        )
+        return dtype.type(checks.number(type(self).__name__, name, value) if value.__class__ is int
+                          else value)
 
 
 class Add(Binary):
@@ -189,9 +182,7 @@ class Power(Binary):
         if (p is None) == (b is None):
             raise TypeError(
                 "Power: takes one input with a fixed exponent, Power(2), and two without, Power(); "
-                "got "
-                + ("one" if b is None else "two")
-            )
+                "got " + ("one" if b is None else "two"))
         if p is None:
             return super().forward(a, b)
         self.cache = x = self.accept(a)
@@ -302,8 +293,5 @@ def refuse(layer, name, x, bad, expected):
     if np.any(bad):
         layer.cache = None
         at = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(
-            checks.wrong(
-                type(layer).__name__, name, expected, f"{x[at]} at index {at}" if at else f"{x}"
-            )
-        )
+        raise ValueError(checks.wrong(type(layer).__name__, name, expected,
+                                      f"{x[at]} at index {at}" if at else f"{x}"))

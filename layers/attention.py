@@ -58,8 +58,7 @@ class Attention(Layer):
     """
 
     shapes = (
-        "q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), mask? any -> y (N, ..., Tq, E)"
-    )
+        "q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), mask? any -> y (N, ..., Tq, E)")
 
     weights: Any = None
 
@@ -177,21 +176,16 @@ class MultiHeadAttention(Layer):
         """
         checks.counts("MultiHeadAttention", dimension=dimension, heads=heads)
         rng = generator("MultiHeadAttention", rng)
-        Ws = [
-            initializers.weights(
-                "MultiHeadAttention", initializer, (dimension, dimension), rng, dtype
-            )
-            for _ in range(4)
-        ]
+        Ws = [initializers.weights("MultiHeadAttention", initializer, (dimension, dimension), rng,
+                                   dtype) for _ in range(4)]
         (Wq, bq), (Wk, bk), (Wv, bv), (Wo, bo) = ((W, np.zeros(dimension, W.dtype)) for W in Ws)
         return cls(Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal, dropout, rng)
 
     def forward(self, query, memory=None, mask=None):
         source = query if memory is None else memory
         if mask is not None:
-            mask = attention_mask(
-                "MultiHeadAttention", mask, query.shape[:1], query.shape[1], source.shape[1]
-            )
+            mask = attention_mask("MultiHeadAttention", mask, query.shape[:1], query.shape[1],
+                                  source.shape[1])
             source = seen(source, mask)
         q = self.split(self.q.forward(query))
         k, v = self.split(self.k.forward(source)), self.split(self.v.forward(source))
@@ -217,14 +211,8 @@ class MultiHeadAttention(Layer):
             mask = mask[:, None]
         if self.causal:
             if Tq != Tk:
-                raise ValueError(
-                    checks.wrong(
-                        "MultiHeadAttention",
-                        "memory",
-                        f"have {Tq} steps as the query has, if causal",
-                        Tk,
-                    )
-                )
+                raise ValueError(checks.wrong("MultiHeadAttention", "memory",
+                                              f"have {Tq} steps as the query has, if causal", Tk))
             causal = np.tri(Tq, dtype=bool)[None, None]
             mask = causal if mask is None else mask & causal
         return mask
@@ -286,17 +274,15 @@ class PositionalEncoding(Layer):
         dtype: np.float32 or np.float64, that of W.
         """
         checks.counts("PositionalEncoding", length=length, dimension=dimension)
-        return cls(
-            initializers.weights("PositionalEncoding", initializer, (length, dimension), rng, dtype)
-        )
+        return cls(initializers.weights("PositionalEncoding", initializer, (length, dimension), rng,
+                                        dtype))
 
     def forward(self, x):
         N, T, D = x.shape
         p = self.params[0][:T] if self.params else sinusoids(T, D).astype(x.dtype)
         if len(p) < T:
             raise ValueError(
-                checks.wrong("PositionalEncoding", "x", f"have at most {len(p)} steps", T)
-            )
+                checks.wrong("PositionalEncoding", "x", f"have at most {len(p)} steps", T))
         self.cache = x.shape, x.dtype
         return x + p
 

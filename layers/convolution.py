@@ -80,14 +80,8 @@ class Convolution(Filters):
         """The shape of y for x of ``shape`` (N, C, H, W); ValueError if the filter is larger than
         the padded image."""
         (W, *_), options = self.params, self.options(shape)
-        at = places(
-            "Convolution",
-            shape,
-            W.shape[2:],
-            options["stride"],
-            options["pads"],
-            options["dilation"],
-        )
+        at = places("Convolution", shape, W.shape[2:], options["stride"], options["pads"],
+                    options["dilation"])
         return (shape[0], len(W), *at)
 
 
@@ -132,39 +126,27 @@ class Convolution1D(Filters):
 
     def backward(self, dout):
         (W, *_), (dW, *db), x, wanted = self.params, self.grads, self.cache, self.input_gradient
-        dx, dW[:, :, None] = convolve_back(
-            dout[:, :, None], x[:, :, None], W[:, :, None], **self.options(x.shape), dx=wanted
-        )
+        dx, dW[:, :, None] = convolve_back(dout[:, :, None], x[:, :, None], W[:, :, None],
+                                           **self.options(x.shape), dx=wanted)
         if db:
             db[0][...] = channel_sums(dout)
         return dx[:, :, 0] if wanted else None
 
     def options(self, shape: Shape) -> dict[str, Any]:
         K, stride, dilation = self.params[0].shape[2:], (self.stride,), (self.dilation,)
-        pads = (
-            same_pads(shape[2:], K, stride, dilation)
-            if self.padding == "same"
-            else ((self.padding,) * 2,)
-        )
+        pads = (same_pads(shape[2:], K, stride, dilation) if self.padding == "same"
+                else ((self.padding,) * 2,))
         # refuses an x shorter than the filter
         places("Convolution1D", shape, K, stride, pads, dilation)
-        return {
-            "stride": (1, *stride),
-            "pads": ((0, 0), *pads),
-            "dilation": (1, *dilation),
-            "groups": self.groups,
-        }
+        return {"stride": (1, *stride), "pads": ((0, 0), *pads), "dilation": (1, *dilation),
+                "groups": self.groups}
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape of y for x of ``shape`` (N, C, T); ValueError if the filter is longer than the
         padded x."""
         (W, *_), options = self.params, self.options(shape)
-        at = places(
-            "Convolution1D",
-            shape,
-            W.shape[2:],
-            *(options[name][1:] for name in ("stride", "pads", "dilation")),
-        )
+        at = places("Convolution1D", shape, W.shape[2:],
+                    *(options[name][1:] for name in ("stride", "pads", "dilation")))
         return (shape[0], len(W), *at)
 
 
@@ -206,18 +188,11 @@ class TransposedConvolution(Filters):
     ) -> None:
         self.groups = groups
         super().__init__(W, b, stride, padding, dilation, groups)
-        self.output_padding = pair(
-            "TransposedConvolution", "output_padding", output_padding, least=0
-        )
+        self.output_padding = pair("TransposedConvolution", "output_padding", output_padding,
+                                   least=0)
         if any(p >= s for p, s in zip(self.output_padding, self.stride)):
-            raise ValueError(
-                checks.wrong(
-                    "TransposedConvolution",
-                    "output_padding",
-                    f"be less than the stride {self.stride}",
-                    output_padding,
-                )
-            )
+            raise ValueError(checks.wrong("TransposedConvolution", "output_padding",
+                                          f"be less than the stride {self.stride}", output_padding))
 
     def filters(self, W: Array) -> int:
         return W.shape[1] * self.groups
@@ -241,14 +216,10 @@ class TransposedConvolution(Filters):
         who = "TransposedConvolution"
         checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
         if n_out % groups:
-            raise ValueError(
-                checks.wrong(
-                    who, "groups", f"divide the number of output channels, {n_out}", groups
-                )
-            )
-        W = initializers.weights(
-            who, initializer, (n_in, n_out // groups, *pair(who, "size", size)), rng, dtype
-        )
+            raise ValueError(checks.wrong(who, "groups",
+                                          f"divide the number of output channels, {n_out}", groups))
+        W = initializers.weights(who, initializer,
+                                 (n_in, n_out // groups, *pair(who, "size", size)), rng, dtype)
         b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
         return cls(W, b, stride, padding, output_padding, dilation, groups)
 
@@ -268,20 +239,11 @@ class TransposedConvolution(Filters):
 
     def options(self) -> dict[str, Any]:
         """Of the convolution whose way back this is, what the engine wants to know."""
-        pads = (
-            tuple((p, p) for p in self.padding)
-            if self.padding != "same"
-            else tuple(
-                (n // 2, n - n // 2)
-                for n in (max(span - s, 0) for span, s in zip(self.spans(), self.stride))
-            )
-        )
-        return {
-            "stride": self.stride,
-            "pads": pads,
-            "dilation": self.dilation,
-            "groups": self.groups,
-        }
+        pads = (tuple((p, p) for p in self.padding) if self.padding != "same" else tuple(
+                    (n // 2, n - n // 2)
+                    for n in (max(span - s, 0) for span, s in zip(self.spans(), self.stride))))
+        return {"stride": self.stride, "pads": pads, "dilation": self.dilation,
+                "groups": self.groups}
 
     def spans(self) -> list[int]:
         """How many rows and columns a filter covers."""
@@ -295,12 +257,6 @@ class TransposedConvolution(Filters):
         size = [(n - 1) * s + span - sum(p) + more for n, s, span, p, more in
                 zip(shape[2:], self.stride, self.spans(), options["pads"], rest)]
         if min(size) < 1:
-            raise ValueError(
-                checks.wrong(
-                    "TransposedConvolution",
-                    "padding",
-                    "leave something of y",
-                    f"{size[0]} x {size[1]}",
-                )
-            )
+            raise ValueError(checks.wrong("TransposedConvolution", "padding",
+                                          "leave something of y", f"{size[0]} x {size[1]}"))
         return (shape[0], self.filters(self.params[0]), *size)

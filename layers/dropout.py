@@ -37,9 +37,8 @@ class Dropout(Layer):
     def __init__(self, p: float = 0.5, rng: Seed = None) -> None:
         """p: the share dropped, 0 <= p < 1. rng: a Generator, a seed or None."""
         super().__init__()
-        self.p = checks.number(
-            "Dropout", "p", p, 0, np.nextafter(1, 0), "be the share dropped, 0 <= p < 1"
-        )
+        self.p = checks.number("Dropout", "p", p, 0, np.nextafter(1, 0),
+                               "be the share dropped, 0 <= p < 1")
         self.buffers["rng"] = generator("Dropout", rng)
 
     def forward(self, x, mask=None):

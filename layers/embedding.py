@@ -36,8 +36,7 @@ class Lookup(Layer):
         """
         checks.counts(cls.__name__, vocabulary=vocabulary, dimension=dimension)
         return cls(
-            initializers.weights(cls.__name__, initializer, (vocabulary, dimension), rng, dtype)
-        )
+            initializers.weights(cls.__name__, initializer, (vocabulary, dimension), rng, dtype))
 
     def accept_ids(self, ids: ArrayLike) -> Array:
         return checks.row_numbers(type(self).__name__, "ids", ids, len(self.params[0]))

@@ -21,18 +21,15 @@ class Filters(Layer):
         super().__init__(W=W, b=b)
         checks.array(who, "W", W, W.dtype, self.pattern)
         self.stride, self.dilation = self.sizes("stride", stride), self.sizes("dilation", dilation)
-        self.padding = (
-            padding if isinstance(padding, str) else self.sizes("padding", padding, least=0)
-        )
+        self.padding = (padding if isinstance(padding, str)
+                        else self.sizes("padding", padding, least=0))
         self.groups = checks.count(who, "groups", groups)
         if len(W) % self.groups:
             raise ValueError(
-                checks.wrong(who, "groups", f"divide the number of filters, {len(W)}", groups)
-            )
+                checks.wrong(who, "groups", f"divide the number of filters, {len(W)}", groups))
         if isinstance(padding, str) and padding != "same":
             raise ValueError(
-                checks.wrong(who, "padding", 'be a number, a pair or "same"', repr(padding))
-            )
+                checks.wrong(who, "padding", 'be a number, a pair or "same"', repr(padding)))
         if padding != "same":
             margins = [2 * p + 1 for p in np.atleast_1d(self.padding).tolist()]
             checks.room(who, "padding", (W.shape[1], *margins), W.itemsize, got=padding)
@@ -67,8 +64,7 @@ class Filters(Layer):
         checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
         if n_in % groups:
             raise ValueError(
-                checks.wrong(who, "groups", f"divide the number of input channels, {n_in}", groups)
-            )
+                checks.wrong(who, "groups", f"divide the number of input channels, {n_in}", groups))
         kernel = np.atleast_1d(cls.sizes("size", size))
         W = initializers.weights(who, initializer, (n_out, n_in // groups, *kernel), rng, dtype)
         b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None

@@ -155,33 +155,24 @@ class SoftmaxWithLoss(Loss):
 
     def __init__(self, ignore_label: int | None = None, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.ignore_label = (
-            None
-            if ignore_label is None
-            else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label)
-        )
+        self.ignore_label = (None if ignore_label is None
+                             else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label))
 
     def losses(self, x, t):
         given, t = t, checks.as_array(t)
         C = x.shape[-1]
         if C == 1:
             raise ValueError(
-                checks.wrong(
-                    "SoftmaxWithLoss",
-                    "x",
-                    "have a column for each of two classes or more",
-                    x.shape,
-                    "SigmoidWithLoss() is the loss for one column, with targets 0 and 1",
-                )
-            )
+                checks.wrong("SoftmaxWithLoss", "x",
+                             "have a column for each of two classes or more", x.shape,
+                             "SigmoidWithLoss() is the loss for one column, with targets 0 and 1"))
         z = rows(x)
         e, top, total = exponentials(z)                    # y = e / total
         if t.shape == x.shape:
             t = rows(checks.array("SoftmaxWithLoss", "t", given, x.dtype))
             if t.min() < 0:
                 raise ValueError(
-                    checks.wrong("SoftmaxWithLoss", "t", "hold no negative weights", t.min())
-                )
+                    checks.wrong("SoftmaxWithLoss", "t", "hold no negative weights", t.min()))
             t_sum, at = t.sum(axis=1), None
             losses = t_sum * np.log(total) - np.einsum("nc,nc->n", t, z - top[:, None])
         else:
@@ -225,8 +216,7 @@ class SigmoidWithLoss(Loss):
     def losses(self, x, t):
         if t.min() < 0 or t.max() > 1:
             raise ValueError(
-                checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}")
-            )
+                checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}"))
         return np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x))), (x, t)
 
     def gradient(self, scale, x, t):
@@ -283,9 +273,8 @@ class Huber(Loss):
 
     def __init__(self, delta: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.delta = checks.number(
-            "Huber", "delta", delta, math.ulp(0.0), expected="be a positive number"
-        )
+        self.delta = checks.number("Huber", "delta", delta, math.ulp(0.0),
+                                   expected="be a positive number")
 
     def losses(self, x, t):
         d = x - t
@@ -371,9 +360,8 @@ class HingeLoss(Loss):
 
     def __init__(self, margin: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.margin = checks.number(
-            "HingeLoss", "margin", margin, 0, expected="be a number of at least 0"
-        )
+        self.margin = checks.number("HingeLoss", "margin", margin, 0,
+                                    expected="be a number of at least 0")
 
     def losses(self, x, t):
         t = self.labels(t, x)[..., None]
@@ -411,14 +399,8 @@ class KLDivergence(Loss):
         for name, p in (("x", x), ("t", t)):
             if p.min() < 0:
                 raise ValueError(
-                    checks.wrong(
-                        "KLDivergence",
-                        name,
-                        "hold probabilities",
-                        f"{p.min()}",
-                        "put a Softmax() in front" if name == "x" else "",
-                    )
-                )
+                    checks.wrong("KLDivergence", name, "hold probabilities", f"{p.min()}",
+                                 "put a Softmax() in front" if name == "x" else ""))
         tiny = np.finfo(x.dtype).tiny
         x = np.maximum(x, tiny)
         return np.sum(t * (np.log(np.maximum(t, tiny)) - np.log(x)), axis=-1), (x, t)

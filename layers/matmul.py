@@ -57,8 +57,7 @@ class MatMul(Layer):
         if self.params and b is not None:
             raise TypeError(
                 "MatMul: this one holds its W and takes one input, got two; MatMul() multiplies "
-                "two inputs"
-            )
+                "two inputs")
         if not self.params and b is None:
             raise TypeError(
                 "MatMul: this one holds no W and takes two inputs, got one; MatMul(W) holds its own"
@@ -84,5 +83,4 @@ class MatMul(Layer):
         da = np.matmul(dout, np.swapaxes(b, -1, -2))
         db = np.matmul(np.swapaxes(a, -1, -2), dout)
         return sum_to(da, a.shape).astype(a.dtype, copy=False), sum_to(db, b.shape).astype(
-            b.dtype, copy=False
-        )
+            b.dtype, copy=False)

@@ -32,10 +32,8 @@ class Normalization(Layer):
     @classmethod
     def fresh(cls, n: int, dtype: DType) -> tuple[Array, Array]:
         """gamma = 1 and beta = 0, (n,) each."""
-        n, dtype = (
-            checks.count(cls.__name__, "n", n),
-            checks.float_type(cls.__name__, "dtype", dtype),
-        )
+        n, dtype = (checks.count(cls.__name__, "n", n),
+                    checks.float_type(cls.__name__, "dtype", dtype))
         checks.room(cls.__name__, "n", (n,))
         return np.ones(n, dtype), np.zeros(n, dtype)
 
@@ -125,11 +123,8 @@ class GroupNorm(Normalization):
         super().__init__(gamma, beta, eps)
         self.groups = checks.count("GroupNorm", "groups", groups)
         if len(gamma) % groups:
-            raise ValueError(
-                checks.wrong(
-                    "GroupNorm", "groups", f"divide the number of channels, {len(gamma)}", groups
-                )
-            )
+            raise ValueError(checks.wrong("GroupNorm", "groups",
+                                          f"divide the number of channels, {len(gamma)}", groups))
 
     @classmethod
     def init(cls, n: int, groups: int, eps: float = 1e-5, dtype: DType = np.float32) -> Self:
@@ -200,13 +195,10 @@ class BatchNorm(Normalization):
     ) -> None:
         super().__init__(gamma, beta, eps)
         self.unbiased = checks.flag("BatchNorm", "unbiased", unbiased)
-        self.momentum = checks.number(
-            "BatchNorm", "momentum", momentum, 0, 1, "be a number in 0..1"
-        )
-        self.buffers["running_mean"], self.buffers["running_var"] = (
-            np.zeros_like(gamma),
-            np.ones_like(gamma),
-        )
+        self.momentum = checks.number("BatchNorm", "momentum", momentum, 0, 1,
+                                      "be a number in 0..1")
+        self.buffers["running_mean"] = np.zeros_like(gamma)
+        self.buffers["running_var"] = np.ones_like(gamma)
 
     @classmethod
     def init(
@@ -247,9 +239,8 @@ class BatchNorm(Normalization):
         du = self.scale_and_shift_back(as_lines(dout), u)
         if not self.input_gradient:
             return None
-        return from_lines(
-            standardize_back(du, u, s, channel_means(shape[1])) if in_training else du * s, shape
-        )
+        return from_lines(standardize_back(du, u, s, channel_means(shape[1])) if in_training
+                          else du * s, shape)
 
     def follow(self, mu: Array, var: Array, M: int, shape: Shape) -> None:
         """Move the running mean and variance towards those of a batch, with M values for each
@@ -257,18 +248,11 @@ class BatchNorm(Normalization):
         if M == 1:
             raise ValueError(
                 checks.wrong(
-                    "BatchNorm",
-                    "x",
-                    "have more than one value per channel in training",
-                    shape,
+                    "BatchNorm", "x", "have more than one value per channel in training", shape,
                     "make the batch larger, or predict; if it is what is left of the "
-                    "data at the end of an epoch, fit(..., drop_last=True) or another batch_size",
-                )
-            )
+                    "data at the end of an epoch, fit(..., drop_last=True) or another batch_size"))
         # else the batch will be refused, and leaves nothing behind
         if np.isfinite(var).all():
-            for running, batch in (
-                (self.running_mean, mu),
-                (self.running_var, var * (M / (M - 1) if self.unbiased else 1)),
-            ):
+            for running, batch in ((self.running_mean, mu),
+                                   (self.running_var, var * (M / (M - 1) if self.unbiased else 1))):
                 running += self.momentum * (batch - running)

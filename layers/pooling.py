@@ -22,10 +22,8 @@ class Pool(Layer):
         self.padding = pair(who, "padding", padding, least=0)
         if any(2 * p > k for p, k in zip(self.padding, self.size)):
             raise ValueError(
-                checks.wrong(
-                    who, "padding", f"be at most half of the window {self.size}", self.padding
-                )
-            )
+                checks.wrong(who, "padding", f"be at most half of the window {self.size}",
+                             self.padding))
         # the window's places, as slices
         checks.room(who, "size", (sum(self.size),), each=200, got=size)
         checks.room(who, "padding", [2 * p + 1 for p in self.padding], got=padding)

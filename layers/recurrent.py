@@ -73,20 +73,10 @@ def fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype):
     who = cls.__name__
     checks.counts(who, n_in=n_in, n_hidden=n_hidden)
     rng = generator(who, rng)
-    draws = (
-        (initializer, n_in, "initializer"),
-        (recurrent_initializer, n_hidden, "recurrent_initializer"),
-    )
-    Wx, Wh = (
-        np.concatenate(
-            [
-                initializers.weights(who, draw, (n, n_hidden), rng, dtype, name)
-                for _ in range(cls.gates)
-            ],
-            axis=1,
-        )
-        for draw, n, name in draws
-    )
+    draws = ((initializer, n_in, "initializer"),
+             (recurrent_initializer, n_hidden, "recurrent_initializer"))
+    Wx, Wh = (np.concatenate([initializers.weights(who, draw, (n, n_hidden), rng, dtype, name)
+                              for _ in range(cls.gates)], axis=1) for draw, n, name in draws)
     return {"Wx": Wx, "Wh": Wh, **{b: np.zeros(cls.gates * n_hidden, Wx.dtype) for b in cls.biases}}
 
 
@@ -258,10 +248,8 @@ class GRUCell(Cell):
 
     def forward(self, x, h):
         Wx, Wh, bx, bh = self.params
-        (a_r, a_z, a_n), (q_r, q_z, q_n) = (
-            blocks(product(x, Wx) + bx, 3),
-            blocks(product(h, Wh) + bh, 3),
-        )
+        (a_r, a_z, a_n), (q_r, q_z, q_n) = (blocks(product(x, Wx) + bx, 3),
+                                            blocks(product(h, Wh) + bh, 3))
         r, z = sigmoid(a_r + q_r), sigmoid(a_z + q_z)
         n = np.tanh(a_n + r * q_n)
         self.cache = x, h, r, z, n, q_n
@@ -273,9 +261,8 @@ class GRUCell(Cell):
         ds_z = dout * (h - n) * z * (1 - z)
         ds_r = ds_n * q_n * r * (1 - r)
         dq_n = ds_n * r
-        dx, dh = self.affine_back(
-            np.concatenate([ds_r, ds_z, ds_n], axis=1), np.concatenate([ds_r, ds_z, dq_n], axis=1)
-        )
+        dx, dh = self.affine_back(np.concatenate([ds_r, ds_z, ds_n], axis=1),
+                                  np.concatenate([ds_r, ds_z, dq_n], axis=1))
         return dx, dh + dout * z
 
 
@@ -289,10 +276,8 @@ class Recurrent(Cell):
     ) -> None:
         super().__init__(**params)
         who = type(self).__name__
-        self.stateful, self.reverse = (
-            checks.flag(who, "stateful", stateful),
-            checks.flag(who, "reverse", reverse),
-        )
+        self.stateful, self.reverse = (checks.flag(who, "stateful", stateful),
+                                       checks.flag(who, "reverse", reverse))
         self.initial_state = initial_state
         self.state = self.dstate = None
 
@@ -324,8 +309,7 @@ class Recurrent(Cell):
         first, x = self.first_state(len(x)), self.time_first(x)
         if mask is not None:
             mask = self.time_first(
-                checks.boolean(type(self).__name__, "mask", mask, x.shape[1::-1])
-            )
+                checks.boolean(type(self).__name__, "mask", mask, x.shape[1::-1]))
             # padding may hold anything, NaN too, and 0 · NaN would be NaN
             x[~mask] = 0
         # For t = 1 ... T: states[t] = cell.forward(x[t], *states[t - 1])
@@ -342,9 +326,8 @@ class Recurrent(Cell):
                 dout[~mask] = 0
         dlast = recurrence.stacked(self, dstate, self.cache[1].shape[1], "dstate")
         # For t = T ... 1: dx[t], *dstates[t - 1] = cell.backward(dstates[t] + dout[t])
-        dx, dfirst = recurrence.run_back(
-            self.cache, dout, dlast, self.params, self.grads, self.input_gradient
-        )
+        dx, dfirst = recurrence.run_back(self.cache, dout, dlast, self.params, self.grads,
+                                         self.input_gradient)
         self.dstate = recurrence.single(dfirst)
         dx = None if dx is None else self.batch_first(dx)
         return dx if mask is None else (dx, None)
@@ -352,25 +335,17 @@ class Recurrent(Cell):
     def first_state(self, N: int) -> Array:
         if not self.stateful or self.state is None:
             return recurrence.stacked(self, self.initial_state, N, "initial_state")
-        h = (
-            self.state
-            if len(self.state_names) == 1 or not isinstance(self.state, (tuple, list))
-            else self.state[0]
-        )
+        h = (self.state if len(self.state_names) == 1 or not isinstance(self.state, (tuple, list))
+             else self.state[0])
         # else stacked says what a state is
         carried = len(h) if np.ndim(h) == 2 else N
         if carried != N:
             raise ValueError(
-                checks.wrong(
-                    type(self).__name__,
-                    "x",
-                    f"have the batch size of the state carried on, {carried}",
-                    N,
-                    "reset_state() forgets that state, model.reset_states() those of "
-                    "all layers in a model; where batches do not follow each "
-                    "other, stateful=False",
-                )
-            )
+                checks.wrong(type(self).__name__, "x",
+                             f"have the batch size of the state carried on, {carried}", N,
+                             "reset_state() forgets that state, model.reset_states() those of "
+                             "all layers in a model; where batches do not follow each "
+                             "other, stateful=False"))
         return recurrence.stacked(self, self.state, N, "state")
 
     def time_first(self, x: Array) -> Array:
@@ -486,17 +461,8 @@ class LSTM(Recurrent):
         rng, initializer, recurrent_initializer, dtype, forget_bias: as in LSTMCell.init.
         stateful, initial_state, reverse: as in RNN's docstring.
         """
-        layer = super().init(
-            n_in,
-            n_hidden,
-            rng,
-            initializer,
-            recurrent_initializer,
-            dtype,
-            stateful,
-            initial_state,
-            reverse,
-        )
+        layer = super().init(n_in, n_hidden, rng, initializer, recurrent_initializer, dtype,
+                             stateful, initial_state, reverse)
         set_forget_bias(layer, forget_bias)
         return layer
 
@@ -555,21 +521,13 @@ class Bidirectional(Layer):
     def __init__(self, ahead: Recurrent, back: Recurrent) -> None:
         for name, layer, reverse in ("ahead", ahead, False), ("back", back, True):
             if not isinstance(layer, Recurrent):
-                raise TypeError(
-                    checks.wrong(
-                        "Bidirectional", name, "be an RNN, LSTM or GRU", checks.text(layer)
-                    )
-                )
+                raise TypeError(checks.wrong("Bidirectional", name, "be an RNN, LSTM or GRU",
+                                             checks.text(layer)))
             if layer.reverse != reverse:
-                raise ValueError(
-                    checks.wrong(
-                        "Bidirectional", name, f"have reverse={reverse}", f"reverse={layer.reverse}"
-                    )
-                )
-        super().__init__(
-            **dict(zip(ahead.names, ahead.params)),
-            **{f"{n}_reverse": p for n, p in zip(back.names, back.params)},
-        )
+                raise ValueError(checks.wrong("Bidirectional", name, f"have reverse={reverse}",
+                                              f"reverse={layer.reverse}"))
+        super().__init__(**dict(zip(ahead.names, ahead.params)),
+                         **{f"{n}_reverse": p for n, p in zip(back.names, back.params)})
         self.ahead, self.back = ahead, back
         self.grads[:] = *ahead.grads, *back.grads
 

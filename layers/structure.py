@@ -72,11 +72,8 @@ class Sum(Layer):
     def forward(self, x):
         axes = checks.axes(type(self).__name__, self.axis, x)
         self.cache = x.shape, axes
-        return self.scaled(
-            axis_sum(x, axes[0], self.keepdims)
-            if len(axes) == 1
-            else x.sum(axes, keepdims=self.keepdims)
-        )
+        return self.scaled(axis_sum(x, axes[0], self.keepdims) if len(axes) == 1
+                           else x.sum(axes, keepdims=self.keepdims))
 
     def backward(self, dout):
         shape, axes = self.cache
@@ -132,9 +129,8 @@ class Last(Layer):
 
     def forward(self, x, mask=None):
         N, T, _ = x.shape
-        steps = (
-            np.ones((N, T), bool) if mask is None else checks.boolean("Last", "mask", mask, (N, T))
-        )
+        steps = (np.ones((N, T), bool) if mask is None
+                 else checks.boolean("Last", "mask", mask, (N, T)))
         last = np.arange(N), T - 1 - steps[:, ::-1].argmax(axis=1)
         some = steps.any(axis=1)[:, None]
         self.cache = x.shape, *last, some, mask is not None
@@ -176,13 +172,9 @@ class Branch(Layer):
         shape, dtype = self.cache
         if not isinstance(dout, (tuple, list)) or len(dout) != self.n:
             raise ValueError(
-                checks.wrong(
-                    "Branch",
-                    "dout",
-                    f"be a tuple of {self.n} gradients, one for each output",
-                    len(dout) if isinstance(dout, (tuple, list)) else type(dout).__name__,
-                )
-            )
+                checks.wrong("Branch", "dout",
+                             f"be a tuple of {self.n} gradients, one for each output",
+                             len(dout) if isinstance(dout, (tuple, list)) else type(dout).__name__))
         return sum((d for d in dout if d is not None), np.zeros(shape, dtype))
 
 
@@ -228,14 +220,8 @@ class Reshape(Layer):
         super().__init__()
         if isinstance(shape, (int, np.integer)):
             raise TypeError(
-                checks.wrong(
-                    "Reshape",
-                    "shape",
-                    "be a tuple",
-                    checks.text(shape),
-                    f"Reshape((-1, {checks.whole_text(shape)})) makes rows of that size",
-                )
-            )
+                checks.wrong("Reshape", "shape", "be a tuple", checks.text(shape),
+                             f"Reshape((-1, {checks.whole_text(shape)})) makes rows of that size"))
         self.shape = tuple(checks.count("Reshape", f"shape[{i}]", n, least=-1)
                            for i, n in enumerate(checks.items("Reshape", "shape", shape, "sizes")))
         if self.shape.count(-1) > 1:
@@ -246,13 +232,8 @@ class Reshape(Layer):
             y = x.reshape(self.shape).copy()
         except ValueError:
             raise ValueError(
-                checks.wrong(
-                    "Reshape",
-                    "x",
-                    f"have as many entries as shape {self.shape}",
-                    f"{x.size} entries in shape {x.shape}",
-                )
-            ) from None
+                checks.wrong("Reshape", "x", f"have as many entries as shape {self.shape}",
+                             f"{x.size} entries in shape {x.shape}")) from None
         self.cache = x.shape, y.shape, x.dtype
         return y
 
@@ -277,26 +258,17 @@ class Transpose(Layer):
 
     def __init__(self, axes: Sequence[int] | None = None) -> None:
         super().__init__()
-        self.axes = (
-            None
-            if axes is None
-            else tuple(
-                checks.whole("Transpose", f"axes[{i}]", a)
-                for i, a in enumerate(checks.items("Transpose", "axes", axes, "axes"))
-            )
-        )
+        if axes is not None:
+            given = enumerate(checks.items("Transpose", "axes", axes, "axes"))
+            axes = tuple(checks.whole("Transpose", f"axes[{i}]", a) for i, a in given)
+        self.axes = axes
 
     def forward(self, x):
         axes = tuple(range(x.ndim))[::-1] if self.axes is None else self.axes
         if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
             raise ValueError(
-                checks.wrong(
-                    "Transpose",
-                    "x",
-                    f"have {len(axes)} axes, to be ordered as {axes}",
-                    f"shape {x.shape}",
-                )
-            )
+                checks.wrong("Transpose", "x", f"have {len(axes)} axes, to be ordered as {axes}",
+                             f"shape {x.shape}"))
         self.cache = x.shape, x.dtype, axes
         return x.transpose(axes).copy()
 
@@ -324,25 +296,17 @@ class Concatenate(Layer):
     def forward(self, *inputs):
         if not inputs:
             raise TypeError("Concatenate: takes at least one input, got none")
-        if isinstance(inputs[0], (list, tuple)) and any(
-            isinstance(x, np.ndarray) for x in inputs[0]
-        ):
-            raise TypeError(
-                "Concatenate: takes its inputs one by one, as in Concatenate()(a, b), got a list "
-                "of them"
-            )
+        first = inputs[0]
+        if isinstance(first, (list, tuple)) and any(isinstance(x, np.ndarray) for x in first):
+            raise TypeError("Concatenate: takes its inputs one by one, as in Concatenate()(a, b), "
+                            "got a list of them")
         inputs = [self.accept(x, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
         axis, = checks.axes("Concatenate", self.axis, inputs[0])
         pattern = tuple("D" if i == axis else n for i, n in enumerate(inputs[0].shape))
         inputs = [self.accept(x, shape=pattern, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
         y = np.concatenate(inputs, axis=axis)
-        self.cache = (
-            y.shape,
-            y.dtype,
-            axis,
-            tuple(x.shape[axis] for x in inputs),
-            tuple(x.dtype for x in inputs),
-        )
+        self.cache = (y.shape, y.dtype, axis, tuple(x.shape[axis] for x in inputs),
+                      tuple(x.dtype for x in inputs))
         return y
 
     def backward(self, dout):

@@ -87,25 +87,18 @@ def transposed_convolve(
     back to images of this shape, (N, F, OH, OW), if x (N, C, H, W) is the gradient of its output; W
     is (C, F / groups, KH, KW).
     """
-    windows, (N, F, OH, OW), G = (
-        windows_for(shape, W, stride, pads, dilation, groups),
-        shape,
-        groups,
-    )
-    band, pixels, y = (
-        windows.band(W),
-        channels_last(x),
-        channels_first(np.empty((N, OH, OW, F), W.dtype)),
-    )
+    (N, F, OH, OW), G = shape, groups
+    windows = windows_for(shape, W, stride, pads, dilation, groups)
+    band, pixels = windows.band(W), channels_last(x)
+    y = channels_first(np.empty((N, OH, OW, F), W.dtype))
 
     def add(part):
         for images, cuts in windows.cuts(shape, part):
             padded = windows.blank(images.stop - images.start, shape)
             for rows in cuts:
                 lanes = in_groups(pixels[images, rows], G, windows.block)
-                windows.add_back(
-                    np.matmul(lanes.reshape(G, lanes.shape[1], -1), band), rows, padded
-                )
+                windows.add_back(np.matmul(lanes.reshape(G, lanes.shape[1], -1), band), rows,
+                                 padded)
             windows.grouped(y[images])[...] = windows.inside(padded)
 
     windows.spread(add, N)
@@ -116,18 +109,8 @@ def windows_for(shape, W, stride, pads, dilation, groups):
     """The windows of a convolution with W over images of this shape."""
     size = W.shape[2:]
     at = places("Convolution", shape, size, stride, pads, dilation)
-    return Windows(
-        shape,
-        W.dtype,
-        size,
-        len(W),
-        at,
-        stride,
-        pads,
-        dilation,
-        groups,
-        block(W.shape, groups, at, dilation),
-    )
+    return Windows(shape, W.dtype, size, len(W), at, stride, pads, dilation, groups,
+                   block(W.shape, groups, at, dilation))
 
 
 def one_channel_each(W, groups):
@@ -162,22 +145,19 @@ def from_windows_of_dy(x, W, dy, rest, dilation, G, wanted):
     F, D, KH, KW = W.shape
     N, C, H, width = x.shape
     turned = (
-        W.reshape(G, F // G, D, KH, KW)[..., ::-1, ::-1].transpose(0, 3, 4, 1, 2).reshape(G, -1, D)
-    )
+        W.reshape(G, F // G, D, KH, KW)[..., ::-1, ::-1].transpose(0, 3, 4, 1, 2).reshape(G, -1, D))
     pixels, dx = channels_last(x), np.empty((N, H, width, C), W.dtype) if wanted else None
     dout = channels_first(dy)
-    windows = Windows(
-        dout.shape, W.dtype, (KH, KW), C, (H, width), pads=rest, dilation=dilation, groups=G
-    )
+    windows = Windows(dout.shape, W.dtype, (KH, KW), C, (H, width), pads=rest, dilation=dilation,
+                      groups=G)
 
     def gradients(part):
         dturned = np.zeros_like(turned)
         for images, rows, matrix in windows.pieces(dout, part):
             if wanted:
                 windows.multiply(matrix, turned, dx[images, rows])
-            dturned += np.matmul(
-                matrix.transpose(0, 2, 1), in_groups(pixels[images, rows], G)[:, :, 0]
-            )
+            dturned += np.matmul(matrix.transpose(0, 2, 1),
+                                 in_groups(pixels[images, rows], G)[:, :, 0])
         return dturned
 
     dturned = sum(windows.spread(gradients, N)).reshape(G, KH, KW, F // G, D)
@@ -223,9 +203,8 @@ def block(shape, groups, places, dilation):
     if KW == 1 or dilation[1] > 1:
         return 1
     wanted = (2048 * groups / (KW * D * F)) ** 0.5
-    return min(
-        (B for B in range(1, OW + 1) if OW % B == 0), key=lambda B: max(B / wanted, wanted / B)
-    )
+    return min((B for B in range(1, OW + 1) if OW % B == 0),
+               key=lambda B: max(B / wanted, wanted / B))
 
 
 def in_groups(a, groups, block=1):
@@ -253,27 +232,18 @@ class Windows:
         groups=1,
         block=1,
     ):
-        self.size, self.places, self.stride, self.pads, self.dilation = (
-            size,
-            places,
-            stride,
-            pads,
-            dilation,
-        )
-        self.dtype, self.groups, self.block, self.filters = dtype, groups, block, filters
-        # T
-        self.width = (block - 1) * stride[1] + size[1]
-        # KH T D
-        self.columns = size[0] * self.width * shape[1] // groups
+        self.size, self.places, self.stride, self.dilation = size, places, stride, dilation
+        self.pads, self.dtype, self.groups, self.block = pads, dtype, groups, block
+        self.filters, self.width = filters, (block - 1) * stride[1] + size[1]         # F, T
+        self.columns = size[0] * self.width * shape[1] // groups                      # KH T D
 
     def rest(self, shape):
         """The padding that turns outputs, a stride apart, back into images of this shape: what is
         left of a window on each side when its last and its first pixel lie on an output. Below 0
         where padding was wider than windows."""
         rest = []
-        for n, count, k, s, d, (before, _) in zip(
-            shape[2:], self.places, self.size, self.stride, self.dilation, self.pads
-        ):
+        for n, count, k, s, d, (before, _) in zip(shape[2:], self.places, self.size, self.stride,
+                                                  self.dilation, self.pads):
             rest.append(((k - 1) * d - before, n + before - (count - 1) * s - 1))
         return rest
 
@@ -282,10 +252,8 @@ class Windows:
         ``part`` of this shape. With many filters pieces are larger, for each gives a gradient by
         all weights, and all those are added up."""
         (OH, OW), nbytes = self.places, self.columns * self.dtype.itemsize
-        row, limit = (
-            OW // self.block * self.groups * nbytes,
-            max(CACHE, 2 * self.block * self.filters * nbytes),
-        )
+        row, limit = (OW // self.block * self.groups * nbytes,
+                      max(CACHE, 2 * self.block * self.filters * nbytes))
         for images in portions(part, max(row * OH, self.blank(1, shape).nbytes), limit):
             yield images, portions(slice(0, OH), row, limit)
 
@@ -330,18 +298,10 @@ class Windows:
         D)."""
         (SH, SW), (DH, DW), B = self.stride, self.dilation, self.block
         g, i, h, w, d = padded.strides
-        return as_strided(
-            padded[:, :, rows.start * SH :],
-            (
-                *padded.shape[:2],
-                rows.stop - rows.start,
-                self.places[1] // B,
-                self.size[0],
-                self.width,
-                padded.shape[4],
-            ),
-            (g, i, h * SH, w * SW * B, h * DH, w * DW, d),
-        )
+        return as_strided(padded[:, :, rows.start * SH :],
+                          (*padded.shape[:2], rows.stop - rows.start, self.places[1] // B,
+                           self.size[0], self.width, padded.shape[4]),
+                          (g, i, h * SH, w * SW * B, h * DH, w * DW, d))
 
     def multiply(self, matrix, weights, out):
         """out = matrix · weights, with ``out`` the (m, R, OW, F) that this piece makes."""
@@ -377,8 +337,5 @@ class Windows:
         (KH, KW), G, B, T = self.size, self.groups, self.block, self.width
         band = band.reshape(G, B, self.filters // G, KH, T, -1)
         g, b, f, h, w, d = band.strides
-        return as_strided(
-            band,
-            (G, self.filters // G, band.shape[5], KH, KW, B),
-            (g, f, d, h, w, b + self.stride[1] * w),
-        )
+        return as_strided(band, (G, self.filters // G, band.shape[5], KH, KW, B),
+                          (g, f, d, h, w, b + self.stride[1] * w))

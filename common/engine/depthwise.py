@@ -40,14 +40,8 @@ def pieces(x, W, y, stride, pads, dilation):
         padded[:, top:top + H, left:left + width] = part
         n, h, w, c = padded.strides
         if SW == 1:
-            yield (
-                as_strided(padded, (len(part), OH, KH, KW, OW * C), (n, h * SH, h * DH, w * DW, c)),
-                y[images].reshape(len(part), OH, -1),
-            )
+            yield (as_strided(padded, (len(part), OH, KH, KW, OW * C),
+                              (n, h * SH, h * DH, w * DW, c)), y[images].reshape(len(part), OH, -1))
         else:
-            yield (
-                as_strided(
-                    padded, (len(part), OH, OW, KH, KW, C), (n, h * SH, w * SW, h * DH, w * DW, c)
-                ),
-                y[images],
-            )
+            yield (as_strided(padded, (len(part), OH, OW, KH, KW, C),
+                              (n, h * SH, w * SW, h * DH, w * DW, c)), y[images])

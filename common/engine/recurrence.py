@@ -162,11 +162,8 @@ class GRU:
     def slopes(self, gates, memo, old, new):
         (r, z, n), (h,), q_n = blocks(gates, 3), old, memo
         by_n = (1 - z) * (1 - n * n)
-        return (
-            np.stack([by_n * q_n * (r - r * r), (h - n) * (z - z * z), by_n], axis=-2),
-            by_n * r,
-            z,
-        )
+        return (np.stack([by_n * q_n * (r - r * r), (h - n) * (z - z * z), by_n], axis=-2),
+                by_n * r, z)
 
     def step_back(self, da, dq, dstate, gates_by_h, q_by_h, z):
         (dh,), H = dstate, z.shape[1]
@@ -186,14 +183,9 @@ def stacked(layer, state, N, name):
     """A state, h or the tuple (h, c), as one new array (S, N, H); None stands for zeros."""
     who, names, (Wx, Wh) = type(layer).__name__, layer.state_names, layer.params[:2]
     array = np.zeros((len(names), N, len(Wh)), Wx.dtype)
-    if (
-        len(names) > 1
-        and state is not None
-        and not (isinstance(state, (tuple, list)) and len(state) == len(names))
-    ):
-        got = type(state).__name__ + (
-            f" of length {len(state)}" if isinstance(state, (tuple, list)) else ""
-        )
+    several = isinstance(state, (tuple, list))
+    if len(names) > 1 and state is not None and not (several and len(state) == len(names)):
+        got = type(state).__name__ + (f" of length {len(state)}" if several else "")
         raise TypeError(checks.wrong(who, name, f"be a tuple ({', '.join(names)})", got))
     for row, part in zip(array, (state,) if len(names) == 1 else state or ()):
         if part is not None:

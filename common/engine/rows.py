@@ -68,14 +68,9 @@ class RowGradient(np.ndarray):
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
         # 0 times a finite number stays 0.
-        scaling = (
-            ufunc in (np.multiply, np.divide)
-            and method == "__call__"
-            and inputs[0] is self
-            and np.ndim(inputs[1]) == 0
-            and np.isfinite(inputs[1])
-            and (ufunc is np.multiply or inputs[1] != 0)
-        )
+        scaling = (ufunc in (np.multiply, np.divide) and method == "__call__" and inputs[0] is self
+                   and np.ndim(inputs[1]) == 0 and np.isfinite(inputs[1])
+                   and (ufunc is np.multiply or inputs[1] != 0))
         for a in inputs[:1] if method == "at" else out:
             if not scaling:
                 forget(a)
@@ -85,10 +80,8 @@ class RowGradient(np.ndarray):
         return result if not out else out[0] if len(out) == 1 else out
 
     def __array_function__(self, function, types, arguments, options):
-        out = options.get("out")
-        for a in (
-            arguments[:1] if function in WRITERS else out if isinstance(out, tuple) else (out,)
-        ):
+        out = arguments[:1] if function in WRITERS else options.get("out")
+        for a in out if isinstance(out, tuple) else (out,):
             forget(a)
         return super().__array_function__(function, types, arguments, options)
 
@@ -97,8 +90,7 @@ class RowGradient(np.ndarray):
         super().__setitem__(key, value)
 
     put, fill, sort, partition, setfield, byteswap = map(
-        forgetting, ("put", "fill", "sort", "partition", "setfield", "byteswap")
-    )
+        forgetting, ("put", "fill", "sort", "partition", "setfield", "byteswap"))
 
     @property
     def flat(self):
@@ -127,11 +119,8 @@ def add_rows(a, ids, values):
     """a[ids[k]] += values[k] for every k, one after the other."""
     if a.flags.c_contiguous:                # in one axis np.add.at is several times as fast
         D = a.shape[1]
-        a, ids, values = (
-            a.reshape(-1),
-            (ids[:, None] * D + np.arange(D)).reshape(-1),
-            values.reshape(-1),
-        )
+        a, ids, values = (a.reshape(-1), (ids[:, None] * D + np.arange(D)).reshape(-1),
+                          values.reshape(-1))
     np.add.at(a, ids, values)
 
 

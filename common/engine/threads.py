@@ -53,10 +53,8 @@ def spread(job, count, work):
         return [job(slice(0, count))]
     # the first part is the caller's, who begins at once: it is longer
     share = count * (1 - LATE / work) / n
-    parts = [
-        slice(*ends)
-        for ends in pairwise(sorted({0, *(round(count - share * i) for i in range(n))}))
-    ]
+    parts = [slice(*ends)
+             for ends in pairwise(sorted({0, *(round(count - share * i) for i in range(n))}))]
     # called by a job, or by a second thread of the user's
     if not working.acquire(blocking=False):
         return [job(part) for part in parts]
@@ -154,11 +152,8 @@ def processors():
 def blas():
     """NumPy's BLAS, whose number of threads can be read and set; None where threadpoolctl does not
     know it."""
-    found = [
-        library
-        for library in ThreadpoolController().lib_controllers
-        if library.user_api == "blas" and library.num_threads
-    ]
+    found = [library for library in ThreadpoolController().lib_controllers
+             if library.user_api == "blas" and library.num_threads]
     return min(found, key=lambda library: "numpy" not in library.filepath, default=None)
 
 

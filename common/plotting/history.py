@@ -49,8 +49,7 @@ def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
     names = sorted(named, key=lambda name: name != "loss")
     if not names:
         raise ValueError(
-            "plot_history: history should hold at least one step, got none; train first"
-        )
+            "plot_history: history should hold at least one step, got none; train first")
     panels = axes_for("plot_history", axes, len(names), "axes", f", for {', '.join(names)}")
     for panel, name in zip(panels, names):
         for i, (run, tables) in enumerate(runs.items()):
@@ -105,15 +104,8 @@ def _draw(panel, name, epochs, steps, each, train, validation):
     both = (name, "-", train), (f"val_{name}", "--", validation)
     for key, line, (label, color, marker) in both:
         if len(epochs.get(key, ())):
-            panel.plot(
-                epochs["epoch"],
-                epochs[key],
-                line,
-                marker=marker if few else None,
-                markersize=5,
-                color=color,
-                label=label,
-            )
+            panel.plot(epochs["epoch"], epochs[key], line, marker=marker if few else None,
+                       markersize=5, color=color, label=label)
 
 
 def _finish(panel, name, tables):
