@@ -419,6 +419,22 @@ def axes(who, axis, x):
     return counted
 
 
+def broadcasting(who, a, b, but=0):
+    """ValueError unless the axes of a and b, all ``but`` the last ones, broadcast as in NumPy."""
+    lead_a, lead_b = a.shape[:a.ndim - but], b.shape[:b.ndim - but]
+    if not all(m == n or m == 1 or n == 1 for m, n in zip(lead_a[::-1], lead_b[::-1])):
+        axes = "the leading axes of a and b" if but else "a and b"
+        expected = "broadcast" if but else "have shapes that broadcast"
+        raise ValueError(wrong(who, axes, expected, f"{a.shape} and {b.shape}"))
+
+
+def side_by_side(who, inputs, axis):
+    """ValueError unless the inputs have the same shape but along this axis."""
+    pattern = tuple("D" if i == axis else n for i, n in enumerate(inputs[0].shape))
+    for i, x in enumerate(inputs):
+        array(who, f"inputs[{i}]", x, x.dtype, pattern)
+
+
 def flag(who, name, value) -> bool:
     """``value`` as a Python bool: True, False, or the numbers 1 and 0."""
     if not isinstance(value, (bool, int, np.bool_, np.integer)) or value not in (0, 1):

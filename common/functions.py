@@ -126,17 +126,16 @@ def cross_entropy(y: ArrayLike, t: ArrayLike) -> float:
     return -float(np.sum(t * np.log(np.maximum(y, np.finfo(y.dtype).tiny)))) / rows
 
 
-def sum_to(x, shape):
-    """Sum x over the axes along which an array of ``shape`` was broadcast: the gradient of
-    broadcasting.
+def sum_to(x, shape, dtype=None):
+    """Sum x over the axes along which an array of ``shape`` was broadcast, which is the gradient of
+    broadcasting; in ``dtype``, if it is given.
 
     >>> sum_to(np.ones((4, 3)), (3,)), sum_to(np.ones((2, 3)), (2, 1))
     (array([4., 4., 4.]), array([[3.],
            [3.]]))
     """
-    if x.shape == shape:
-        return x
-    lead = x.ndim - len(shape)
-    stretched = (lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)
-    axes = *range(lead), *stretched
-    return x.sum(axis=axes).reshape(shape)
+    if x.shape != shape:
+        lead = x.ndim - len(shape)
+        stretched = (lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)
+        x = x.sum(axis=(*range(lead), *stretched)).reshape(shape)
+    return x if dtype in (None, x.dtype) else x.astype(dtype)

@@ -14,9 +14,14 @@ In the line a letter is a size: that of a parameter, or the one that an earlier 
 ``...`` stands for any axes, the same in every input; and
 
     mask? (N, T)       may be left out, or be None
-    t any   is left to the layer, as labels, ids and masks are, which have checks of their own
+    a float            has any shape, its own; beside an array a Python number will do
+    *inputs float      stands for all inputs that are left, at least one
+    t any              is left to the layer: labels, ids and masks have checks of their own
     t like x           has exactly the shape of x, and is cast to its dtype
     W (F, C / groups)  makes C as many times larger as the attribute ``groups`` says
+
+What a line cannot say, such as that two inputs broadcast, a method ``check_inputs(*inputs)`` of the
+layer does: it gets them checked and cast, and raises what there is to say about their shapes.
 
 The line belongs to the forward in the same class or, where a class has a line alone, to the one
 that it inherits. A forward without a line has arrays of another float dtype cast, and the order of
@@ -33,15 +38,15 @@ import numpy as np
 from . import checks
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-ANY, NUMBER, SEVERAL = "any", "number", "several"
+ANY, FLOAT, NUMBER, SEVERAL = "any", "float", "number", "several"
 
 
 class Argument:
     """One input of the line: ``name``, the pattern of its shape (None: left to the layer), whether
-    it may be left out."""
+    it may be left out, whether it stands for several."""
 
-    def __init__(self, name, pattern, optional):
-        self.name, self.pattern, self.optional = name, pattern, optional
+    def __init__(self, name, pattern, optional=False, several=False):
+        self.name, self.pattern, self.optional, self.several = name, pattern, optional, several
 
 
 def parsed(line):
@@ -50,13 +55,14 @@ def parsed(line):
     >>> [(a.name, a.pattern, a.optional) for a in parsed("x (N, ..., I), mask? (N, T), W (I, O)")]
     [('x', ('N', Ellipsis, 'I'), False), ('mask', ('N', 'T'), True), ('W', ('I', 'O'), False)]
     """
-    found = re.findall(r"(\w+)(\??) (any|like \w+|\([^)]*\))", line.partition("->")[0])
-    return tuple(Argument(name, pattern_of(text), bool(mark)) for name, mark, text in found)
+    found = re.findall(r"(\*?)(\w+)(\??) (any|float|like \w+|\([^)]*\))", line.partition("->")[0])
+    return tuple(Argument(name, pattern_of(text), bool(mark), bool(star))
+                 for star, name, mark, text in found)
 
 
 def pattern_of(text):
-    if text == ANY or text.startswith("like"):
-        return None if text == ANY else text.split()[1]
+    if text in (ANY, FLOAT) or text.startswith("like"):
+        return None if text == ANY else text.split()[-1]
     sizes = [size.strip() for size in text.strip("()").split(",") if size.strip()]
     return tuple(
         ... if size == "..." else int(size) if size.isdecimal() else size for size in sizes
@@ -141,9 +147,11 @@ def admitted(layer, arguments, forward, inputs, named):
         looked_at = [True] * len(taken)
     else:
         # the others are parameters
-        names = inspect.signature(forward).parameters
+        names = argument_names(forward)
         sizes, seen, taken, named = parameter_sizes(layer, arguments), {}, list(inputs), dict(named)
         wanted = [a for a in arguments if a.name in names]
+        if wanted and wanted[-1].several:
+            wanted[-1:] = one_by_one(who, wanted[-1], inputs[len(wanted) - 1:])
         looked_at = [a.pattern is not None for a in wanted] + [False] * len(inputs)
         needed = [a.name for a in wanted[len(inputs):] if not a.optional and a.name not in named]
         if needed or len(inputs) > len(wanted):
@@ -157,6 +165,8 @@ def admitted(layer, arguments, forward, inputs, named):
             like = seen.get(pattern) if isinstance(pattern, str) else None
             if like is not None:
                 a = checks.array(who, name, given, like.dtype, like.shape)
+            elif pattern == FLOAT:
+                a = checks.array(who, name, given, dtype_beside(given, inputs, dtype))
             else:
                 a = checks.array(who, name, given, dtype, known(pattern, sizes))
                 bind(pattern, a.shape, sizes)
@@ -165,14 +175,36 @@ def admitted(layer, arguments, forward, inputs, named):
                 taken[i] = a
             else:
                 named[name] = a
-    as_they_are = all(
-        a is x and x.__class__ is np.ndarray for a, x, look in zip(taken, inputs, looked_at) if look
-    )
+        if hasattr(layer, "check_inputs"):
+            layer.check_inputs(*taken, **named)
+    as_they_are = all(a is x and x.__class__ is np.ndarray
+                      for a, x, look in zip(taken, inputs, looked_at) if look)
     if as_they_are and not named:
-        layer._fits = tuple(
-            (a.shape, a.dtype) if look else None for a, look in zip(taken, looked_at)
-        )
+        layer._fits = tuple((a.shape, a.dtype) if look else None
+                            for a, look in zip(taken, looked_at))
     return tuple(taken), named
+
+
+@functools.lru_cache(1000)
+def argument_names(forward):
+    return tuple(inspect.signature(forward).parameters)
+
+
+def dtype_beside(x, inputs, dtype):
+    """For a Python number the dtype of the first array among the inputs; else ``dtype``."""
+    number = dtype is None and isinstance(x, (int, float))
+    return next((a.dtype for a in inputs if isinstance(a, np.ndarray)), None) if number else dtype
+
+
+def one_by_one(who, argument, inputs):
+    """For an argument that stands for several one for each of the inputs."""
+    if not inputs:
+        raise TypeError(checks.wrong(who, "forward", "be given at least one input", "none"))
+    first = inputs[0]
+    if isinstance(first, (list, tuple)) and any(isinstance(x, np.ndarray) for x in first):
+        expected = f"be given its inputs one by one, as in {who}()(a, b)"
+        raise TypeError(checks.wrong(who, "forward", expected, f"a {type(first).__name__} of them"))
+    return [Argument(f"{argument.name}[{i}]", argument.pattern) for i in range(len(inputs))]
 
 
 def parameter_sizes(layer, arguments):

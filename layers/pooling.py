@@ -6,7 +6,7 @@ from ..common.engine.channels import channels_first
 from ..common.engine.pooling import average_pool, average_pool_back, max_pool, max_pool_back
 from ..common.engine.windows import pair, places
 from ..common.layer import Layer
-from ..common.types import Shape, Size
+from ..common.types import Array, Shape, Size
 
 
 class Pool(Layer):
@@ -33,6 +33,9 @@ class Pool(Layer):
         the padded image."""
         pads = [(p, p) for p in self.padding]
         return (*shape[:2], *places(type(self).__name__, shape, self.size, self.stride, pads))
+
+    def check_inputs(self, x: Array) -> None:
+        self.output_shape(x.shape)
 
 
 class MaxPool(Pool):
@@ -63,7 +66,6 @@ class MaxPool(Pool):
     shapes = Pool.shapes
 
     def forward(self, x):
-        self.output_shape(x.shape)                        # refuses an image smaller than the window
         y, notes = max_pool(x, self.size, self.stride, self.padding)
         self.cache = x.shape, *notes
         return y
@@ -97,7 +99,6 @@ class AveragePool(Pool):
     shapes = Pool.shapes
 
     def forward(self, x):
-        self.output_shape(x.shape)                        # refuses an image smaller than the window
         self.cache = x.shape
         return average_pool(x, self.size, self.stride, self.padding)
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..common import checks
 from ..common.engine.products import axis_sum
 from ..common.layer import Layer
-from ..common.types import Axis
+from ..common.types import Array, Axis
 
 
 class Repeat(Layer):
@@ -288,28 +288,21 @@ class Concatenate(Layer):
     >>> node.backward(np.array([[10.0, 20.0, 30.0]]))
     (array([[10.]]), array([[20., 30.]]))
     """
+    shapes = "*inputs float -> y float"
 
     def __init__(self, axis: int = 1) -> None:
         super().__init__()
         self.axis = checks.whole("Concatenate", "axis", axis)
 
-    def forward(self, *inputs):
-        if not inputs:
-            raise TypeError("Concatenate: takes at least one input, got none")
-        first = inputs[0]
-        if isinstance(first, (list, tuple)) and any(isinstance(x, np.ndarray) for x in first):
-            raise TypeError("Concatenate: takes its inputs one by one, as in Concatenate()(a, b), "
-                            "got a list of them")
-        inputs = [self.accept(x, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
+    def check_inputs(self, *inputs: Array) -> None:
         axis, = checks.axes("Concatenate", self.axis, inputs[0])
-        pattern = tuple("D" if i == axis else n for i, n in enumerate(inputs[0].shape))
-        inputs = [self.accept(x, shape=pattern, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
-        y = np.concatenate(inputs, axis=axis)
-        self.cache = (y.shape, y.dtype, axis, tuple(x.shape[axis] for x in inputs),
-                      tuple(x.dtype for x in inputs))
-        return y
+        checks.side_by_side("Concatenate", inputs, axis)
+
+    def forward(self, *inputs):
+        self.cache = [x.shape[self.axis] for x in inputs], [x.dtype for x in inputs]
+        return np.concatenate(inputs, self.axis)
 
     def backward(self, dout):
-        shape, dtype, axis, sizes, dtypes = self.cache
-        parts = np.split(dout, np.cumsum(sizes)[:-1], axis=axis)
-        return tuple(part.astype(d) for part, d in zip(parts, dtypes))
+        sizes, dtypes = self.cache
+        parts = np.split(dout, np.cumsum(sizes)[:-1], self.axis)
+        return tuple(part.astype(dtype) for part, dtype in zip(parts, dtypes))
