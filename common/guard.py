@@ -13,7 +13,8 @@ checks and casts ``dout`` before ``backward``, and refuses a backward without a 
 In the line a letter is a size: that of a parameter, or the one that an earlier input has there;
 ``...`` stands for any axes, the same in every input; and
 
-    mask? (N, T)       may be left out, or be None
+    x? (N, T)          may be left out, or be None
+    mask bool (N, T)   holds booleans
     a float            has any shape, its own; beside an array a Python number will do
     *inputs float      stands for all inputs that are left, at least one
     t any              is left to the layer: labels, ids and masks have checks of their own
@@ -43,10 +44,11 @@ ANY, FLOAT, NUMBER, SEVERAL = "any", "float", "number", "several"
 
 class Argument:
     """One input of the line: ``name``, the pattern of its shape (None: left to the layer), whether
-    it may be left out, whether it stands for several."""
+    it may be left out, whether it stands for several, whether it holds booleans."""
 
-    def __init__(self, name, pattern, optional=False, several=False):
-        self.name, self.pattern, self.optional, self.several = name, pattern, optional, several
+    def __init__(self, name, pattern, optional=False, several=False, boolean=False):
+        self.name, self.pattern, self.boolean = name, pattern, boolean
+        self.optional, self.several = optional, several
 
 
 def parsed(line):
@@ -55,9 +57,10 @@ def parsed(line):
     >>> [(a.name, a.pattern, a.optional) for a in parsed("x (N, ..., I), mask? (N, T), W (I, O)")]
     [('x', ('N', Ellipsis, 'I'), False), ('mask', ('N', 'T'), True), ('W', ('I', 'O'), False)]
     """
-    found = re.findall(r"(\*?)(\w+)(\??) (any|float|like \w+|\([^)]*\))", line.partition("->")[0])
-    return tuple(Argument(name, pattern_of(text), bool(mark), bool(star))
-                 for star, name, mark, text in found)
+    found = re.findall(r"(\*?)(\w+)(\??) (bool )?(any|float|like \w+|\([^)]*\))",
+                       line.partition("->")[0])
+    return tuple(Argument(name, pattern_of(text), bool(mark), bool(star), bool(kind))
+                 for star, name, mark, kind, text in found)
 
 
 def pattern_of(text):
@@ -165,6 +168,8 @@ def admitted(layer, arguments, forward, inputs, named):
             like = seen.get(pattern) if isinstance(pattern, str) else None
             if like is not None:
                 a = checks.array(who, name, given, like.dtype, like.shape)
+            elif argument.boolean:
+                a = checks.boolean(who, name, given, known(pattern, sizes))
             elif pattern == FLOAT:
                 a = checks.array(who, name, given, dtype_beside(given, inputs, dtype))
             else:

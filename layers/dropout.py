@@ -30,7 +30,7 @@ class Dropout(Layer):
     >>> layer.backward(np.ones((1, 6)))
     array([[2., 2., 2., 0., 0., 0.]])
     """
-    shapes = "x (...), mask? any -> y (...)"
+    shapes = "x (...), mask? bool (...) -> y (...)"
 
     dropout_ratio, rate = Renamed("p"), Renamed("p")
 
@@ -43,7 +43,7 @@ class Dropout(Layer):
 
     def forward(self, x, mask=None):
         if mask is not None:
-            keep = checks.boolean("Dropout", "mask", mask, x.shape)
+            keep = mask
         elif self.training:
             # the same values in every dtype
             keep = self.buffers["rng"].random(x.shape, np.float32) >= self.p

@@ -125,12 +125,11 @@ class Last(Layer):
     >>> node.backward(np.array([[10.0]]))[0].tolist()
     [[[0.0], [10.0], [0.0]]]
     """
-    shapes = "x (N, T, D), mask? any -> y (N, D)"
+    shapes = "x (N, T, D), mask? bool (N, T) -> y (N, D)"
 
     def forward(self, x, mask=None):
         N, T, _ = x.shape
-        steps = (np.ones((N, T), bool) if mask is None
-                 else checks.boolean("Last", "mask", mask, (N, T)))
+        steps = np.ones((N, T), bool) if mask is None else mask
         last = np.arange(N), T - 1 - steps[:, ::-1].argmax(axis=1)
         some = steps.any(axis=1)[:, None]
         self.cache = x.shape, *last, some, mask is not None
