@@ -228,11 +228,11 @@ class Recurrent(Sequences):
         first = self.first_state(len(x))
         # For t = 1 ... T: h_t = cell.forward(x_t, h_{t-1}), and y_t = h_t
         y, last, steps = recurrence.forward(self.rule, x, first, self.params, mask, self.reverse)
-        self.cache, self.state = (steps, len(x), mask is not None), single(last)
+        self.cache, self.state = (len(x), mask is not None, *steps), single(last)
         return y
 
     def backward(self, dout, dstate=None):
-        steps, N, masked = self.cache
+        N, masked, *steps = self.cache
         dlast = self.stacked("dstate", dstate, N)
         # For t = T ... 1: dx_t, dh_{t-1} = cell.backward(dy_t + dh_t)
         dx, dfirst = recurrence.backward(steps, dout, dlast, self.params, self.grads,

@@ -24,13 +24,14 @@ def forward(kind, x, first, params, mask=None, reverse=False):
     states, cache = run(kind, x, first, params, mask)
     h = states[0, 1:]
     y = batch_first(h if mask is None else h * mask[..., None], reverse)
-    return y, states[:, -1].copy(), (cache, mask, reverse)
+    return y, states[:, -1].copy(), (reverse, *cache)
 
 
 def backward(cache, dout, dlast, params, grads, dx=True):
     """(dL/dx, dL/dfirst) of ``forward``, given dL/dy (N, T, H) or None, and dL/dlast (S, N, H),
     which is overwritten. Fills ``grads``. dL/dx is None if ``dx`` is False."""
-    cache, mask, reverse = cache
+    reverse, *cache = cache
+    mask = cache[-1]
     if dout is not None:
         dout = time_first(dout, reverse)
         if mask is not None:
