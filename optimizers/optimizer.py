@@ -133,7 +133,7 @@ class Optimizer:
             or len(arrays) != len(self._held)
             or not all(map(is_, arrays, self._held))
             or frozen != self._frozen
-            or not all([p.flags.writeable for p in params])
+            or not all([p.flags.writeable for p in params])  # noqa: C419 (a generator is slower)
         ):
             self._bind(params, grads, frozen)
         taken = [rows_of(g) for g in self._rowwise]          # dense, but 0 outside of these rows
