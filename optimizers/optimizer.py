@@ -9,11 +9,11 @@ import numpy as np
 
 from ..common import checks
 from ..common.engine.pieces import pieces
+from ..common.engine.rows import set_rows
 from ..common.types import Array, ArrayLike, Arrays, Rate
 
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
 AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}
-# entries from which BLAS uses its threads for a sum of squares; NumPy's einsum never does
 LONG = 10_000            # entries from which BLAS would use its threads for a sum of squares
 FRACTION = {
     "low": 0.0,
@@ -133,7 +133,7 @@ class Optimizer:
             or len(arrays) != len(self._held)
             or not all(map(is_, arrays, self._held))
             or frozen != self._frozen
-            or not all(p.flags.writeable for p in params)
+            or not all([p.flags.writeable for p in params])  # noqa: C419 (a generator is slower)
         ):
             self._bind(params, grads, frozen)
         taken = [rows_of(g) for g in self._rowwise]          # dense, but 0 outside of these rows
@@ -305,7 +305,7 @@ class Optimizer:
             self.lazy.learn(self, taken, *parts)
         if rows is not None:
             for a, part in zip(changed, parts):
-                a[rows] = part
+                set_rows(a, rows, part)
 
     def _lists(self, params, grads):
         """What is no list as one: tuples and iterators, and two dicts with the same keys."""
