@@ -5,10 +5,11 @@ A layer says its shapes in one line, parameters among them:
 
     shapes = "x (N, ..., I), W (I, O), b (O) -> y (N, ..., O)"
 
-Before ``forward`` each input is looked at: it is an array of floats that fits, or a TypeError or
-ValueError names layer, argument, what was expected and what came; and it is cast to the dtype of
-the parameters. Afterwards the guard remembers shape and dtype of what was returned: by these it
-checks and casts ``dout`` before ``backward``, and refuses a backward without a forward.
+Parameters must have their shapes when the layer is made. Before ``forward`` each input is looked
+at: it is an array of floats that fits, or a TypeError or ValueError names layer, argument, what was
+expected and what came; and it is cast to the dtype of the parameters. Afterwards the guard
+remembers shape and dtype of what was returned: by these it checks and casts ``dout`` before
+``backward``, and refuses a backward without a forward.
 
 In the line a letter is a size: that of a parameter, or the one that an earlier input has there;
 ``...`` stands for any axes, the same in every input; and
@@ -225,15 +226,21 @@ def one_by_one(who, argument, inputs):
     return [Argument(f"{argument.name}[{i}]", argument.pattern) for i in range(len(inputs))]
 
 
-def parameter_sizes(layer, arguments):
-    """The sizes that the parameters' letters stand for."""
+def parameter_sizes(layer, arguments, check=False):
+    """The sizes that the parameters' letters stand for. ``check``: ValueError for a parameter whose
+    shape is not the line's."""
     sizes = {}
     for name, p in zip(layer.names, layer.params):
-        pattern = next((a.pattern for a in arguments if a.name == name), None) or ()
-        for letter, n in zip(pattern, p.shape):
-            if isinstance(letter, str):
-                letter, _, factor = letter.partition(" / ")
-                sizes[letter] = n * getattr(layer, factor) if factor else n
+        pattern = next((a.pattern for a in arguments if a.name == name), None)
+        if pattern is None:
+            continue
+        for _ in range(1 + check):                      # twice: one letter may stand at two axes
+            if check:
+                checks.array(type(layer).__name__, name, p, p.dtype, known(pattern, sizes))
+            for letter, n in zip(pattern, p.shape):
+                if isinstance(letter, str):
+                    letter, _, factor = letter.partition(" / ")
+                    sizes.setdefault(letter, n * getattr(layer, factor) if factor else n)
     return sizes
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Never, Self
 import numpy as np
 
 from . import checks
-from .guard import FLOAT32, FLOAT64, guard
+from .guard import FLOAT32, FLOAT64, guard, parameter_sizes
 from .types import Array, DType, Shape
 
 
@@ -149,6 +149,7 @@ class Layer:
                 if not hasattr(cls, named):
                     setattr(cls, named, Parameter(named, name))
         self.params: list[Array] = list(arrays.values())
+        parameter_sizes(self, self._arguments or (), check=True)
         self.grads: list[Array] = [np.zeros_like(p) for p in self.params]
         self.buffers: dict[str, Any] = {}   # state that is no parameter: running means, a generator
         self.cache: Any = None              # what backward needs: an array or a tuple of arrays

@@ -135,7 +135,8 @@ class MultiHeadAttention(Layer):
            [1, 1, 0],
            [1, 1, 1]])
     """
-    shapes = "query (N, Tq, D), memory? (N, Tk, D), mask? any, Wq (D, D) -> y (N, Tq, D)"
+    shapes = ("query (N, Tq, D), memory? (N, Tk, D), mask? any, Wq (D, D), bq (D), Wk (D, D), "
+              "bk (D), Wv (D, D), bv (D), Wo (D, D), bo (D) -> y (N, Tq, D)")
 
     weights: Any = None
 
@@ -145,14 +146,11 @@ class MultiHeadAttention(Layer):
     ) -> None:
         checks.needed("MultiHeadAttention", Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
         super().__init__(Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
-        checks.array("MultiHeadAttention", "Wq", Wq, shape=("D", "D"))
-        D = len(Wq)
-        for name, p in zip(self.names, self.params):
-            checks.array("MultiHeadAttention", name, p, shape=(D, D) if name[0] == "W" else (D,))
         self.heads = checks.count("MultiHeadAttention", "heads", heads)
         self.causal = checks.flag("MultiHeadAttention", "causal", causal)
-        if D % heads:
-            raise ValueError(checks.wrong("MultiHeadAttention", "heads", f"divide D = {D}", heads))
+        if len(Wq) % heads:
+            expected = f"divide D = {len(Wq)}"
+            raise ValueError(checks.wrong("MultiHeadAttention", "heads", expected, heads))
         self.q, self.k, self.v, self.out = (Affine(*self.params[i:i + 2]) for i in (0, 2, 4, 6))
         self.attention = Attention(share("MultiHeadAttention", dropout), rng)
         for i, affine in enumerate((self.q, self.k, self.v, self.out)):
@@ -256,8 +254,6 @@ class PositionalEncoding(Layer):
 
     def __init__(self, W: Array | None = None) -> None:
         super().__init__(W=W)
-        if W is not None:
-            checks.array("PositionalEncoding", "W", W, shape=("L", "D"))
 
     @classmethod
     def init(

@@ -21,14 +21,15 @@ class Gates(Layer):
         dtype."""
         who = type(self).__name__
         checks.needed(who, **params)
-        super().__init__(**params)
-        Wx, Wh, *biases = self.params
+        checks.parameters(who, params)
+        Wh = params["Wh"]
         checks.array(who, "Wh", Wh, shape=("H", "G"))
         H, G = len(Wh), self.gates * len(Wh)
         checks.array(who, "Wh", Wh, shape=(H, G))
-        checks.array(who, "Wx", Wx, shape=("D", G))
-        for name, b in zip(self.names[2:], biases):
-            checks.array(who, name, b, shape=(G,))
+        checks.array(who, "Wx", params["Wx"], shape=("D", G))
+        for name in self.biases:
+            checks.array(who, name, params[name], shape=(G,))
+        super().__init__(**params)
 
     @classmethod
     def init(

@@ -36,9 +36,12 @@ def convolve(x, W, b=None, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1)
             y[n, f, i, j] = np.sum(W[f] * window) + b[f]
 
     x (N, C, H, W), W (F, D = C / groups, KH, KW), b (F,), y (N, F, OH, OW), channels last in
-    memory. One product of all windows at once would take 2-3 times as long, the loops themselves a
-    thousand times.
+    memory; or, with one axis less, x (N, C, T), W (F, D, K), y (N, F, OT). One product of all
+    windows at once would take 2-3 times as long, the loops themselves a thousand times.
     """
+    if x.ndim == 3:                                                    # images one pixel high
+        options = in_a_row(stride, pads, dilation)
+        return convolve(x[:, :, None], W[:, :, None], b, *options, groups)[:, :, 0]
     windows = windows_for(x.shape, W, stride, pads, dilation, groups)
     y = np.empty((len(x), *windows.places, len(W)), W.dtype)
     if one_channel_each(W, groups):
@@ -70,6 +73,11 @@ def convolve_back(
 
     dL/dx is None if ``dx`` is False. Of three ways the one is taken that is fastest for the shapes.
     """
+    if x.ndim == 3:
+        options = in_a_row(stride, pads, dilation)
+        arrays = (a[:, :, None] for a in (dy, x, W))
+        return tuple(None if d is None else d[:, :, 0]
+                     for d in convolve_back(*arrays, *options, groups, dx))
     windows, dy = windows_for(x.shape, W, stride, pads, dilation, groups), channels_last(dy)
     rest = windows.rest(x.shape)
     if min(map(min, rest)) >= 0:
@@ -103,6 +111,11 @@ def transposed_convolve(
 
     windows.spread(add, N)
     return y
+
+
+def in_a_row(stride, pads, dilation):
+    """The options along one axis as those of images one pixel high."""
+    return (1, *stride), ((0, 0), *pads), (1, *dilation)
 
 
 def windows_for(shape, W, stride, pads, dilation, groups):

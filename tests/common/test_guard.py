@@ -193,3 +193,17 @@ def test_a_number_takes_the_dtype_of_the_array_beside_it():
     assert layer.forward(x32.astype(np.float64), 2).dtype == np.float64
     with refused(ValueError, "Joined: parts[0] … finite number … 603 digits"):
         layer.forward(2**2000, x32)
+
+
+def test_parameters_have_the_shapes_of_the_line():
+    class Two(Layer):
+        shapes = "x (N, D), W (D, D), b (D), c (2) -> y (N, D)"
+
+    def made(W, b, c=(2,)):
+        return Two(W=np.ones(W), b=np.ones(b), c=np.ones(c))
+
+    made((3, 3), (3,))
+    for shapes, sentence in {((3,), (3,)): "W … (D, D) … (3,)", ((3, 4), (3,)): "W … (3, 3) … (3, 4)…",
+                             ((3, 3), (4,)): "b … (3,) … (4,)", ((3, 3), (3,), (3,)): "c … (2,) … (3,)"}.items():
+        with refused(ValueError, f"Two: {sentence}"):
+            made(*shapes)
