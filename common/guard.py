@@ -7,15 +7,15 @@ A layer says its shapes in one line, parameters among them:
 
 Parameters must have their shapes when the layer is made. Before ``forward`` each input is looked
 at: it is an array of floats that fits, or a TypeError or ValueError names layer, argument, what was
-expected and what came; and it is cast to the dtype of the parameters. Afterwards the guard
-remembers shape and dtype of what was returned: by these it checks and casts ``dout`` before
-``backward``, and refuses a backward without a forward.
+expected and what came; and it is cast to the dtype of the parameters, or without any to that of the
+first input. Afterwards the guard remembers shape and dtype of what was returned: by these it checks
+and casts ``dout`` before ``backward``, and refuses a backward without a forward.
 
 In the line a letter is a size: that of a parameter, or the one that an earlier input has there;
 ``...`` stands for any axes, the same in every input; and
 
     x? (N, T)          may be left out, or be None
-    mask bool (N, T)   holds booleans
+    mask bool (N, T)   holds booleans; ``bool any`` those of any shape
     a float            has any shape, its own; beside an array a Python number will do
     *inputs float      stands for all inputs that are left, at least one
     t any              is left to the layer: labels, ids and masks have checks of their own
@@ -61,8 +61,8 @@ def parsed(line):
     """
     found = re.findall(r"(\*?)(\w+)(\??) (bool )?(any|float|like \w+|\([^)]*\))",
                        line.partition("->")[0])
-    return tuple(Argument(name, pattern_of(text), bool(mark), bool(star), bool(kind))
-                 for star, name, mark, kind, text in found)
+    return tuple(Argument(name, ANY if kind and text == ANY else pattern_of(text), bool(mark),
+                          bool(star), bool(kind)) for star, name, mark, kind, text in found)
 
 
 def pattern_of(text):
@@ -183,11 +183,13 @@ def admitted(layer, arguments, forward, inputs, named):
             if like is not None:
                 a = checks.array(who, name, given, like.dtype, like.shape)
             elif argument.boolean:
-                a = checks.boolean(who, name, given, known(pattern, sizes))
+                shape = (...,) if pattern == ANY else known(pattern, sizes)
+                a = checks.boolean(who, name, given, shape)
             elif pattern == FLOAT:
                 a = checks.array(who, name, given, dtype_beside(given, inputs, dtype))
             else:
                 a = checks.array(who, name, given, dtype, known(pattern, sizes))
+                a = a.astype(next(iter(seen.values()), a).dtype, copy=False)
                 bind(pattern, a.shape, sizes)
             seen[name] = a
             if i < len(inputs):

@@ -7,7 +7,7 @@ from . import checks
 def attention_mask(who, mask, lead, Tq, Tk):
     """A mask as an array of booleans (*lead, Tq, Tk), where each axis but the last may be 1;
     ``lead`` is (N,) or more."""
-    shape = checks.as_array(mask).shape
+    shape = np.shape(mask)
     if shape == (lead[0], Tk):
         raise ValueError(
             checks.wrong(who, "mask", f"have shape {(*lead, Tq, Tk)}", shape,
@@ -20,7 +20,9 @@ def attention_mask(who, mask, lead, Tq, Tk):
 
 def seen(memory, mask):
     """``memory`` (..., Tk, D) with zeros where no query may look: padding may hold anything, NaN
-    too, and 0 · NaN is NaN."""
+    too, and 0 · NaN is NaN. The mask may be None: then all of it."""
+    if mask is None:
+        return memory
     allowed = mask.any(axis=-2)
     return memory if allowed.all() else np.where(allowed[..., None], memory, 0)
 

@@ -56,10 +56,8 @@ class Attention(Layer):
     array([[[1.],
             [0.]]])
     """
-
-    shapes = (
-        "q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), mask? any -> y (N, ..., Tq, E)")
-
+    shapes = ("q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), mask? bool any"
+              " -> y (N, ..., Tq, E)")
     weights: Any = None
 
     def __init__(self, dropout: float = 0.0, rng: Seed = None) -> None:
@@ -69,32 +67,29 @@ class Attention(Layer):
         p = share("Attention", dropout)
         self.dropout = Dropout(p, rng) if p else None
 
-    def forward(self, q, k, v, mask=None):
-        k, v = k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False)
+    def check_inputs(self, q: Array, k: Array, v: Array, mask: Array | None = None) -> None:
         if mask is not None:
-            mask = attention_mask("Attention", mask, q.shape[:-2], q.shape[-2], k.shape[-2])
-            k, v = seen(k, mask), seen(v, mask)
-        scale = q.dtype.type(q.shape[-1] ** -0.5)
-        s = np.matmul(q * scale, transposed(k))
+            attention_mask("Attention", mask, q.shape[:-2], q.shape[-2], k.shape[-2])
+
+    def forward(self, q, k, v, mask=None):
+        k, v, D = seen(k, mask), seen(v, mask), q.shape[-1]
+        s = np.matmul(q * D**-0.5, transposed(k))
         self.weights = w = softmax(s, mask, out=s)
-        if self.dropout:
-            self.dropout.training = self.training
-        kept = self.dropout.forward(w) if self.dropout else w
+        kept = self.dropout.forward(w) if self.dropout and self.training else w
         y = np.matmul(kept, v)
         self.cache = q, k, v, y, w, kept, mask
         return y
 
     def backward(self, dout):
-        q, k, v, y, w, kept, mask = self.cache
-        scale = q.dtype.type(q.shape[-1] ** -0.5)
+        (q, k, v, y, w, kept, mask), D = self.cache, self.cache[0].shape[-1]
+        dv = np.matmul(transposed(kept), dout)
         dw = np.matmul(dout, transposed(v))
-        if self.dropout:
+        if kept is not w:
             dw = self.dropout.backward(dw)
         dw -= row_sums(dout * y)
         ds = np.multiply(w, dw, out=dw)
-        dq = np.matmul(ds, k) * scale
-        dk = np.matmul(transposed(ds), q) * scale
-        dv = np.matmul(transposed(kept), dout)
+        dq = np.matmul(ds, k) * D**-0.5
+        dk = np.matmul(transposed(ds), q) * D**-0.5
         return (dq, dk, dv) if mask is None else (dq, dk, dv, None)
 
 
@@ -135,7 +130,7 @@ class MultiHeadAttention(Layer):
            [1, 1, 0],
            [1, 1, 1]])
     """
-    shapes = ("query (N, Tq, D), memory? (N, Tk, D), mask? any, Wq (D, D), bq (D), Wk (D, D), "
+    shapes = ("query (N, Tq, D), memory? (N, Tk, D), mask? bool any, Wq (D, D), bq (D), Wk (D, D), "
               "bk (D), Wv (D, D), bv (D), Wo (D, D), bo (D) -> y (N, Tq, D)")
 
     weights: Any = None
@@ -179,39 +174,42 @@ class MultiHeadAttention(Layer):
         (Wq, bq), (Wk, bk), (Wv, bv), (Wo, bo) = ((W, np.zeros(dimension, W.dtype)) for W in Ws)
         return cls(Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal, dropout, rng)
 
-    def forward(self, query, memory=None, mask=None):
-        source = query if memory is None else memory
+    def check_inputs(
+        self, query: Array, memory: Array | None = None, mask: Array | None = None
+    ) -> None:
+        N, Tq, Tk = *query.shape[:2], (query if memory is None else memory).shape[1]
         if mask is not None:
-            mask = attention_mask("MultiHeadAttention", mask, query.shape[:1], query.shape[1],
-                                  source.shape[1])
-            source = seen(source, mask)
-        q = self.split(self.q.forward(query))
-        k, v = self.split(self.k.forward(source)), self.split(self.v.forward(source))
-        self.attention.training = self.training
-        y = self.attention.forward(q, k, v, self.allowed(mask, query.shape[1], source.shape[1]))
-        self.weights = self.attention.weights
+            attention_mask("MultiHeadAttention", mask, (N,), Tq, Tk)
+        if self.causal and Tq != Tk:
+            expected = f"have {Tq} steps as the query has, if causal"
+            raise ValueError(checks.wrong("MultiHeadAttention", "memory", expected, Tk))
+
+    def forward(self, query, memory=None, mask=None):
         self.cache = memory is not None, mask is not None
+        memory = seen(query if memory is None else memory, mask)
+        q, k, v = self.q.forward(query), self.k.forward(memory), self.v.forward(memory)
+        self.attention.training = self.training
+        y = self.attention.forward(self.split(q), self.split(k), self.split(v),
+                                   self.allowed(mask, query.shape[1]))
+        self.weights = self.attention.weights
         return self.out.forward(self.join(y))
 
     def backward(self, dout):
         two, masked = self.cache
-        dq, dk, dv, *_ = self.attention.backward(self.split(self.out.backward(dout)))
+        dy = self.out.backward(dout)
+        dq, dk, dv, *_ = self.attention.backward(self.split(dy))
         dquery = self.q.backward(self.join(dq))
         dmemory = self.k.backward(self.join(dk)) + self.v.backward(self.join(dv))
         dinputs = (dquery, dmemory) if two else (dquery + dmemory,)
         dinputs += (None,) * masked
         return dinputs if len(dinputs) > 1 else dinputs[0]
 
-    def allowed(self, mask: Array | None, Tq: int, Tk: int) -> Array | None:
-        """The mask of all heads (N or 1, 1, Tq or 1, Tk), with the causal one if there is; or
-        None."""
-        if mask is not None:
-            mask = mask[:, None]
+    def allowed(self, mask: Array | None, T: int) -> Array | None:
+        """The mask for all heads, (N or 1, 1, Tq or 1, Tk): the given one and, if causal, that of
+        the steps j <= i; or None."""
+        mask = None if mask is None else mask[:, None]
         if self.causal:
-            if Tq != Tk:
-                raise ValueError(checks.wrong("MultiHeadAttention", "memory",
-                                              f"have {Tq} steps as the query has, if causal", Tk))
-            causal = np.tri(Tq, dtype=bool)[None, None]
+            causal = np.tri(T, dtype=bool)[None, None]
             mask = causal if mask is None else mask & causal
         return mask
 
