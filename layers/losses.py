@@ -130,21 +130,24 @@ class SoftmaxWithLoss(Loss):
     or probabilities. Rows whose integer label is ``ignore_label`` count neither in the sum nor in
     M; if none is left, the loss and its gradient are 0.
 
-    Backward. From log y_c = x_c - log Σ_k exp(x_k) follows ∂ log y_c / ∂x_j = [c = j] - y_j, and
-    with Σ_c t_nc = 1
+    Forward. log y_c = z_c - log Σ_k exp z_k with z = x - max x, which is safe for scores of any
+    size. So the loss of one row is
 
-        dL/dx_nj = dout · (y_nj - t_nj) / M
+        ℓ = (Σ_c t_c) log Σ_k exp z_k - Σ_c t_c z_c
 
-    the difference of what was predicted and what was true. (For rows t that do not sum to 1, y_nj
-    is multiplied by their sum.) Computed as ℓ = (Σ_c t_c) log Σ_c exp(x_c - max x) - Σ_c t_c (x_c -
-    max x), so that scores of any size are safe. Source: Saito, Deep Learning from Scratch, appendix
-    A.
+    where Σ_c t_c = 1 and Σ_c t_c z_c = z_t if t is a label.
+
+    Backward. From ∂ log y_c / ∂x_j = [c = j] - y_j follows
+
+        dL/dx_nj = dout · ((Σ_c t_nc) y_nj - t_nj) / M
+
+    the difference of what was predicted and what was true. Source: Saito, Deep Learning from
+    Scratch, appendix A.
 
     Raises TypeError for labels that are no integers, ValueError for a label outside 0..C-1, a
     negative weight or a wrong shape.
 
-    >>> loss = SoftmaxWithLoss()
-    >>> # ½ (log 2 + 0)
+    >>> loss = SoftmaxWithLoss()                                              # ½ (log 2 + 0)
     >>> round(loss.forward(np.array([[0.0, 0.0], [0.0, 1000.0]]), np.array([0, 1])), 4)
     0.3466
     >>> loss.backward()
@@ -159,37 +162,38 @@ class SoftmaxWithLoss(Loss):
                              else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label))
 
     def losses(self, x, t):
-        given, t = t, checks.as_array(t)
-        C = x.shape[-1]
-        if C == 1:
-            raise ValueError(
-                checks.wrong("SoftmaxWithLoss", "x",
-                             "have a column for each of two classes or more", x.shape,
-                             "SigmoidWithLoss() is the loss for one column, with targets 0 and 1"))
-        z = rows(x)
-        e, top, total = exponentials(z)                    # y = e / total
-        if t.shape == x.shape:
-            t = rows(checks.array("SoftmaxWithLoss", "t", given, x.dtype))
-            if t.min() < 0:
-                raise ValueError(
-                    checks.wrong("SoftmaxWithLoss", "t", "hold no negative weights", t.min()))
-            t_sum, at = t.sum(axis=1), None
-            losses = t_sum * np.log(total) - np.einsum("nc,nc->n", t, z - top[:, None])
+        t, shape, x = self.targets(x, t), x.shape, rows(x)
+        e, top, total = exponentials(x)                    # exp z, max x, Σ exp z; y = e / total
+        if t.ndim == 1:
+            at = t + np.arange(0, x.size, x.shape[1])      # each label's place in the flat array
+            t_sum, tz = 1, x.take(at) - top
         else:
-            t, t_sum = self.labels(given, x).reshape(-1), 1
-            # where in the flat array each row's label stands
-            at = t + np.arange(0, z.size, C)
-            losses = np.log(total) - (z.take(at) - top)
-        return losses.reshape(x.shape[:-1]), (e, total, t, t_sum, at, x.shape)
+            at, t_sum, tz = None, t.sum(axis=1), np.einsum("nc,nc->n", t, x - top[:, None])
+        losses = t_sum * np.log(total) - tz
+        return losses.reshape(shape[:-1]), (e, total, t, t_sum, at, shape)
 
     def gradient(self, scale, e, total, t, t_sum, at, shape):
         scale = scale.reshape(-1) if isinstance(scale, np.ndarray) else scale
-        dx = e * (t_sum * scale / total)[:, None]
+        dx = e * (t_sum * scale / total)[:, None]                          # y · scale
         if at is None:
             dx -= t * column(scale)
         else:
             dx.reshape(-1)[at] -= scale
         return dx.reshape(shape)
+
+    def targets(self, x: Array, t: ArrayLike) -> Array:
+        """Labels (M,), or rows of weights (M, C), for the M rows of x."""
+        if x.shape[-1] == 1:
+            raise ValueError(checks.wrong(
+                "SoftmaxWithLoss", "x", "have a column for each of two classes or more", x.shape,
+                "SigmoidWithLoss() is the loss for one column, with targets 0 and 1"))
+        if checks.as_array(t).shape != x.shape:
+            return self.labels(t, x).reshape(-1)
+        t = rows(checks.array("SoftmaxWithLoss", "t", t, x.dtype))
+        if t.min() < 0:
+            expected = "hold no negative weights"
+            raise ValueError(checks.wrong("SoftmaxWithLoss", "t", expected, t.min()))
+        return t
 
 
 class SigmoidWithLoss(Loss):
