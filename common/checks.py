@@ -47,7 +47,7 @@ def array(who, name, x, dtype=None, shape=None) -> Array:
     """``x`` as a float array of ``dtype`` (None: keep a float's own, refuse the rest), fitting the
     pattern ``shape``.
 
-    Raises TypeError for what is no numeric array, ValueError for an empty one or a wrong shape.
+    Raises TypeError for what is not a numeric array, ValueError for an empty one or a wrong shape.
     """
     unmasked(who, name, x)
     # a Python number takes any dtype
@@ -66,7 +66,7 @@ def array(who, name, x, dtype=None, shape=None) -> Array:
     return native(a) if dtype is None else a.astype(dtype, copy=False)
 
 
-ELSEWHERE = {  # arguments' names in other books and libraries: ours
+ELSEWHERE = {  # arguments' names in other books and libraries: those here
     "pad": "padding",
     "pool_h": "size",
     "pool_w": "size",
@@ -104,7 +104,7 @@ def argument_names(cls, named):
     has = inspect.signature(cls.__init__).parameters
     if (cls.__init__.__qualname__ == "Layer.__init__" and cls.__name__ != "Layer"
         and cls.__module__.startswith("chainrule.")):
-        has = {}                             # a layer of ours without options
+        has = {}                             # a layer of chainrule without options
     if any(p.kind is p.VAR_KEYWORD for p in has.values()):
         return
     for name in named:
@@ -141,7 +141,7 @@ def float_type(who, name, dtype):
 
 def dtype_of(dtype):
     """np.dtype(dtype), or None for what names no dtype; None itself, which NumPy takes for float64,
-    names none."""
+    does not."""
     try:
         return None if dtype is None else np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError, AttributeError):
@@ -169,7 +169,7 @@ def as_array(x) -> Array:
 
 
 def kind_text(x, a):
-    """What x is, where it is no array of the right kind; ``a`` is ``as_array(x)``.
+    """What x is, where it is not an array of the right kind; ``a`` is ``as_array(x)``.
 
     >>> x = [True, None, 2.0]
     >>> kind_text(x, as_array(x))
@@ -284,7 +284,7 @@ def labels(who, t, shape, classes, ignore_label=None, name="t") -> Array:
 
 def row_numbers(who, name, ids, rows) -> Array:
     """``ids`` as an array of row numbers in 0..rows-1; TypeError or ValueError naming the first
-    value that is none."""
+    invalid value."""
     given, ids = ids, as_array(ids)
     if not ids.size and ids.dtype.kind != "O":           # np.array([]) holds floats
         raise ValueError(wrong(who, name, "not be empty", f"shape {ids.shape}"))
@@ -310,8 +310,8 @@ def not_ids(name, given, a, rows):
 
 
 def boolean(who, name, mask, shape) -> Array:
-    """``mask`` as an array of booleans that fits the pattern ``shape``; TypeError or ValueError if
-    it is none."""
+    """``mask`` as an array of booleans that fits the pattern ``shape``; else TypeError or
+    ValueError."""
     mask = as_array(mask)
     if mask.dtype.kind in "iu" and len(shape) == 2 and mask.shape == (shape[0],):
         raise ValueError(
@@ -344,7 +344,7 @@ def finite(who, name, x):
 def count(who, name, n, least=1, most=2**62) -> int:
     """``n`` as a Python int of at least ``least`` and at most ``most``."""
     if isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, np.integer)):
-        # a Vocabulary, say
+        # such as a Vocabulary
         sized = hasattr(n, "__len__") and type(n).__module__ not in ("builtins", "numpy")
         got, hint = (type(n).__name__, f"len({name}) is one") if sized else (repr(n), "")
         raise TypeError(wrong(who, name, "be a whole number", got, hint))
@@ -542,8 +542,8 @@ def parameters(who, params):
         if not p.size:
             raise ValueError(wrong(who, name, "not be empty", f"shape {p.shape}"))
         if not p.flags.writeable:
-            raise ValueError(wrong(who, name, "be writable, for the optimizer changes it in place",
-                                   "a read-only array", f"pass {name}.copy()"))
+            expected = "be writable, because the optimizer changes it in place"
+            raise ValueError(wrong(who, name, expected, "a read-only array", f"pass {name}.copy()"))
         dtypes.setdefault(p.dtype, name)
     if len(dtypes) > 1:
         got = " and ".join(f"{name} of {dtype}" for dtype, name in dtypes.items())

@@ -10,8 +10,8 @@ from . import checks
 
 
 def path_of(who, name, path) -> Path:
-    """``path`` as a Path; TypeError or ValueError, naming ``who`` was called, for what can be
-    none."""
+    """``path`` as a Path; TypeError or ValueError, naming ``who`` was called, for what cannot be
+    one."""
     try:
         path = Path(path)
     except TypeError:
@@ -86,7 +86,7 @@ def opened(part):
 
 
 def sweep(path):
-    """Take away what processes that are no more left beside ``path``."""
+    """Take away what processes that have ended left beside ``path``."""
     pattern = re.compile(re.escape(path.name) + r"\.(\d+)\.part")
     with contextlib.suppress(OSError):
         for entry in os.scandir(path.parent):

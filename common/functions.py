@@ -27,7 +27,7 @@ def relu(x: ArrayLike) -> Array:
     """
     x = checks.numbers("relu", "x", x)
     # On a matrix a row of zeros in place of the scalar 0 lets NumPy take its vectorised loop: 1.3
-    # to 2.7 times as fast. Images may be channels-last in memory, where it is three times as slow.
+    # to 2.7 times faster. Images may be channels-last in memory, where it is three times slower.
     return np.maximum(x, np.zeros(x.shape[-1:], x.dtype) if x.ndim < 3 else x.dtype.type(0))
 
 
@@ -94,7 +94,7 @@ def one_hot(t: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> Array:
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
 
-    Raises TypeError for labels that are no integers, ValueError for a label outside 0..classes-1.
+    Raises TypeError for labels that are not integers, ValueError for a label outside 0..classes-1.
     """
     found = checks.dtype_of(dtype)
     if found is None or found.kind not in "fiub":

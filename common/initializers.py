@@ -20,7 +20,7 @@ shape (fan_in, fan_out); a convolution W (F, C, KH, KW) has fan_in = C·KH·KW a
 Numbers are drawn in float64 and then rounded, so one seed means the same weights in every dtype.
 ``rng`` is a numpy.random.Generator, a seed or None. A shape that is not made of positive whole
 numbers, or has too few axes, an option that is not finite and a negative seed raise ValueError; a
-dtype that is no float type and an ``rng`` that is none raise TypeError.
+dtype that is not a float type and an invalid ``rng`` raise TypeError.
 """
 from collections.abc import Sequence
 from typing import Literal

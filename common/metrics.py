@@ -1,12 +1,12 @@
-"""How good a model is, as functions of (output, target): a Python float each, but for the confusion
-matrix.
+"""How good a model is, as functions of (output, target): a Python float each, except for the
+confusion matrix.
 
 For classes the output y holds scores (N, ..., C), logits or probabilities, and the target t integer
 labels (N, ...) or rows (N, ..., C) of probabilities, one-hot for instance, of which the largest is
 the class. A last axis of size 1 is a binary logit and stands for the scores (0, y): y > 0 means
 class 1, t has y's shape and holds 0 or 1.
 
-Wrong shapes, empty arrays and labels out of range raise ValueError, labels that are no integers
+Wrong shapes, empty arrays and labels out of range raise ValueError, labels that are not integers
 TypeError. Positions whose integer label is ``ignore_label`` do not count; if none is left, the
 result is nan.
 """

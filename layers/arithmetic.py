@@ -141,8 +141,8 @@ class Power(Binary):
         dL/dx = dL/dy · p x^(p-1)
         dL/da = dL/dy · b a^(b-1)        dL/db = dL/dy · a^b log a
 
-    Raises ValueError where the power is no real number: x = 0 with p < 0, x < 0 with a fraction p,
-    a <= 0 with two inputs.
+    Raises ValueError where the power is not a real number: x = 0 with p < 0, x < 0 with a fraction
+    p, a <= 0 with two inputs.
 
     >>> node = Power(3)
     >>> node.forward(np.array([2.0, -1.0]))
@@ -190,8 +190,8 @@ class Power(Binary):
 
 
 def power(x, p):
-    """x^p; for small whole p by multiplication, which is hundreds of times as fast as NumPy's power
-    of floats.
+    """x^p; for small whole p by multiplication, hundreds of times faster than NumPy's power of
+    floats.
 
     >>> power(np.array([3.0]), 3.0), power(np.array([4.0]), 0.5), power(np.array([2.0]), 0.0)
     (array([27.]), array([2.]), array([1.]))

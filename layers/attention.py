@@ -19,9 +19,9 @@ class Attention(Layer):
     """Scaled dot-product attention: y = softmax(q kᵀ / √D) v.
 
     Shapes: q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), y (N, Tq, E), or with more axes, the same
-    ones, behind N. mask (N, Tq, Tk), True where query i may look at key j; an axis of N or Tq may
-    be 1 and then counts for all. A query that may look at nothing gives zeros and gets no gradient;
-    a key that no query may look at may hold anything, NaN too.
+    ones, after N. mask (N, Tq, Tk), True where query i may look at key j; an axis of N or Tq may be
+    1 and then counts for all. A query that may look at nothing gives zeros and gets no gradient; a
+    key that no query may look at may hold anything, NaN too.
 
     The weights w (N, Tq, Tk), each row of sum 1 (or 0, see above), stay in ``weights`` for a plot.
     A score is a sum of D products: for independent entries of variance 1 its standard deviation is
@@ -111,9 +111,9 @@ class MultiHeadAttention(Layer):
 
     Backward. The maps as in Affine, the heads as in Attention; in self-attention x is used three
     times, so that dL/dx is the sum of what comes back through q, k and v. (bk adds the same to all
-    scores of a query, which a softmax does not see: its gradient is 0 but for rounding.) backward
-    returns a gradient for each input that forward was given: dL/dx; or (dL/dquery, dL/dmemory);
-    None for a mask. Source: Vaswani et al. (2017), 3.2.2.
+    scores of a query, which a softmax does not see: its gradient is 0 apart from rounding.)
+    backward returns a gradient for each input that forward was given: dL/dx; or (dL/dquery,
+    dL/dmemory); None for a mask. Source: Vaswani et al. (2017), 3.2.2.
 
     Beside PyTorch's: Wq, Wk, Wv are the thirds of in_proj_weight.T, Wo is out_proj.weight.T; its
     masks mean the opposite.

@@ -9,8 +9,8 @@ from ..common.types import Seed
 
 class Dropout(Layer):
     """While training each value is zero with probability p, and the survivors are divided by 1 - p
-    ("inverted" dropout), so that the expected value stays the same and prediction has nothing to
-    do.
+    ("inverted" dropout), so that the expected value stays the same and prediction needs no
+    correction.
 
         y = x · m,    m = 0 with probability p, else 1 / (1 - p)
 

@@ -1,8 +1,9 @@
 """Losses: the last node of a network. ``forward(x, t)`` gives a Python float, by default the mean
-over samples; ``backward(dout=1.0)`` gives dL/dx · dout alone, for targets are data and have no
+over samples; ``backward(dout=1.0)`` gives dL/dx · dout alone: targets are data and have no
 gradient.
 
-With leading axes, x (N, T, D) say, every row is a sample and M below is the number of rows, N · T.
+With leading axes, for example x (N, T, D), every row is a sample and M below is the number of rows,
+N · T.
 """
 import math
 from typing import Any
@@ -128,7 +129,7 @@ class SoftmaxWithLoss(Loss):
 
     Shapes: x (N, ..., C); t either integer labels (N, ...) or rows (N, ..., C) of weights, one-hot
     or probabilities. Rows whose integer label is ``ignore_label`` count neither in the sum nor in
-    M; if none is left, the loss and its gradient are 0.
+    M; if no row is left, the loss and its gradient are 0.
 
     Forward. log y_c = z_c - log Σ_k exp z_k with z = x - max x, which is safe for scores of any
     size. So the loss of one row is
@@ -144,7 +145,7 @@ class SoftmaxWithLoss(Loss):
     the difference of what was predicted and what was true. Source: Saito, Deep Learning from
     Scratch, appendix A.
 
-    Raises TypeError for labels that are no integers, ValueError for a label outside 0..C-1, a
+    Raises TypeError for labels that are not integers, ValueError for a label outside 0..C-1, a
     negative weight or a wrong shape.
 
     >>> loss = SoftmaxWithLoss()                                              # ½ (log 2 + 0)
@@ -389,7 +390,7 @@ class KLDivergence(Loss):
 
         dL/dx_nc = dout · (-t_nc / x_nc) / M
 
-    Raises ValueError for negative entries, which are no probabilities.
+    Raises ValueError for negative entries, which cannot be probabilities.
 
     >>> loss = KLDivergence()
     >>> round(loss.forward(np.array([[0.25, 0.75]]), np.array([[0.5, 0.5]])), 4)

@@ -62,8 +62,9 @@ class LayerNorm(Normalization):
         dL/dgamma = Σ dL/dy · u        dL/dbeta = Σ dL/dy        dL/du = gamma · dL/dy
         dL/dx = s · (dL/du - mean(dL/du) - u · mean(dL/du · u))
 
-    the last for every x_j moves μ and σ, which every u_k contains: ∂u_k/∂x_j = s ([j = k] - 1/D -
-    u_j u_k / D). Source: Ba, Kiros and Hinton, Layer normalization (2016).
+    the last because every x_j moves μ and σ, which every u_k contains:
+    ∂u_k/∂x_j = s ([j = k] - 1/D - u_j u_k / D). Source: Ba, Kiros and Hinton, Layer normalization
+    (2016).
 
     >>> layer = LayerNorm(gamma=np.array([1.0, 1.0]), beta=np.array([0.0, 5.0]), eps=0)
     >>> layer.forward(np.array([[10.0, 20.0]]))
@@ -102,7 +103,7 @@ class GroupNorm(Normalization):
     channels of one sample.
 
     Shapes: x and y (N, C, ...), gamma and beta (C,). One group is layer normalisation over all of a
-    sample, C groups "instance normalisation". The batch plays no part, however small it is.
+    sample, C groups "instance normalisation". The size of the batch does not matter.
 
     Backward: as for LayerNorm, with means over a sample's group, and sums for gamma and beta over
     all but the channels. Source: Wu and He, Group normalization (2018).
@@ -152,7 +153,7 @@ class BatchNorm(Normalization):
     """y = gamma · (x - μ) / √(σ² + eps) + beta, mean μ and variance σ² of each channel over the
     batch (and over the image).
 
-    Shapes: x and y (N, C) or (N, C, H, W), or with any other axes behind C, gamma and beta (C,).
+    Shapes: x and y (N, C) or (N, C, H, W), or with any other axes after C, gamma and beta (C,).
 
     In training μ and σ² are those of the batch, of M = N H W values for each channel, and the
     running ones follow them:
@@ -249,7 +250,7 @@ class BatchNorm(Normalization):
                     "BatchNorm", "x", "have more than one value per channel in training", shape,
                     "make the batch larger, or predict; if it is what is left of the "
                     "data at the end of an epoch, fit(..., drop_last=True) or another batch_size"))
-        # else the batch will be refused, and leaves nothing behind
+        # else the batch is refused, and changes nothing
         if np.isfinite(var).all():
             for running, batch in ((self.running_mean, mu),
                                    (self.running_var, var * (M / (M - 1) if self.unbiased else 1))):

@@ -125,7 +125,7 @@ class LSTMCell(Cell):
         recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
         forget_bias: float = 0.0,
     ) -> Self:
-        """A cell with fresh Wx and Wh, and biases of zeros but for the forget gate's.
+        """A cell with fresh Wx and Wh, and biases of zeros except for the forget gate's.
 
         n_in, n_hidden: the sizes D of x (N, D) and H of h and c (N, H).
         rng: a Generator, a seed or None, to draw Wx and Wh with.
@@ -242,8 +242,8 @@ class Recurrent(Sequences):
 
 
 class RNN(Recurrent):
-    """RNNCell over a sequence: h_t = tanh(x_t Wx + h_{t-1} Wh + b) for t = 1 ... T, all of them the
-    output.
+    """RNNCell over a sequence: h_t = tanh(x_t Wx + h_{t-1} Wh + b) for t = 1 ... T; the output is
+    all of them.
 
     Shapes: x (N, T, D), y (N, T, H), Wx (D, H), Wh (H, H), b (H,); mask (N, T).
 
@@ -267,9 +267,9 @@ class RNN(Recurrent):
     ``state`` is the state after the last forward, ``dstate`` after backward the gradient of the
     first state.
 
-    A mask is False at padding steps, behind a short sequence say: there the state stays as it was,
-    the output is 0 and no gradient flows, whatever x holds there, so that ``state`` is the one
-    after the last real step. For one vector per sequence put ``Sum(axis=1)`` behind;
+    A mask is False at padding steps, for example after a short sequence: there the state stays as
+    it was, the output is 0 and no gradient flows, whatever x holds there, so that ``state`` is the
+    one after the last real step. For one vector per sequence add ``Last()``, or ``Sum(axis=1)``;
     ``Mean(axis=1)`` would divide by the padding, too.
 
     backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into
@@ -334,7 +334,7 @@ class LSTM(Recurrent):
         forget_bias: float = 0.0, stateful: bool = False, initial_state: State | None = None,
         reverse: bool = False,
     ) -> Self:
-        """A layer with fresh Wx and Wh, and biases of zeros but for the forget gate's.
+        """A layer with fresh Wx and Wh, and biases of zeros except for the forget gate's.
 
         n_in, n_hidden: the sizes D of x (N, T, D) and H of y (N, T, H).
         rng, initializer, recurrent_initializer, dtype, forget_bias: as in LSTMCell.init.
@@ -376,7 +376,7 @@ class Bidirectional(Layer):
 
         y_t = [h_t of the one | h_t of the other]
 
-    so that every step knows what comes behind it, too. Shapes: x (N, T, D), y (N, T, H1 + H2), mask
+    so that every step knows what follows it, too. Shapes: x (N, T, D), y (N, T, H1 + H2), mask
     (N, T) as in RNN. ``Bidirectional(LSTM.init(3, 5), LSTM.init(3, 5, reverse=True))``, or shorter
     ``Bidirectional.init(LSTM, 3, 5)``.
 
@@ -384,8 +384,8 @@ class Bidirectional(Layer):
     they send back. With a mask backward returns (dL/dx, None). Source: Schuster and Paliwal,
     Bidirectional recurrent neural networks (1997).
 
-    Raises TypeError for what is no recurrent layer, ValueError unless the first has reverse=False
-    and the second True.
+    Raises TypeError for anything but recurrent layers, ValueError unless the first has
+    reverse=False and the second True.
 
     >>> layer = Bidirectional.init(GRU, 3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
@@ -422,7 +422,7 @@ class Bidirectional(Layer):
         kind: RNN, LSTM or GRU.
         n_in, n_hidden: the sizes D of x (N, T, D) and H = H1 = H2 of either half of y (N, T, 2H).
         rng, dtype, initializer, recurrent_initializer: as in ``kind.init``.
-        forget_bias: each of the forget gate's biases, for LSTM alone; None: zeros.
+        forget_bias: each of the forget gate's biases, for an LSTM only; None: zeros.
         stateful, initial_state: as in RNN's docstring, for both.
         """
         checks.kind_of("Bidirectional", "kind", kind, "LSTM", "init")

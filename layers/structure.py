@@ -107,13 +107,13 @@ class Mean(Sum):
 
 
 class Last(Layer):
-    """The last step of each sequence: y_n = x_n,T, the vector that stands for all of it behind a
+    """The last step of each sequence: y_n = x_n,T, the vector that stands for all of it after a
     recurrent layer.
 
-    Shapes: x (N, T, D), y (N, D). With a mask (N, T), False at steps that are none, the last step
-    is the last one where it is True; a sequence without any gives zeros.
+    Shapes: x (N, T, D), y (N, D). With a mask (N, T), False at padding, the last step is the last
+    one where it is True; a sequence without any gives zeros.
 
-    Backward. All other steps have no part in y:
+    Backward. The other steps are not part of y:
 
         dL/dx_nt = dL/dy_n for the last t, else 0
 
@@ -146,7 +146,7 @@ class Branch(Layer):
     """One input, n outputs, each a copy of it: a value that is used at n places.
 
     Backward. x reaches the loss through every copy, and the paths add up (None stands for a copy
-    nobody used):
+    that was not used):
 
         dL/dx = Σ_i dL/dy_i
 

@@ -37,7 +37,7 @@ def convolve(x, W, b=None, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1)
 
     x (N, C, H, W), W (F, D = C / groups, KH, KW), b (F,), y (N, F, OH, OW), channels last in
     memory; or, with one axis less, x (N, C, T), W (F, D, K), y (N, F, OT). One product of all
-    windows at once would take 2-3 times as long, the loops themselves a thousand times.
+    windows at once would take 2-3 times longer, the loops themselves a thousand times.
     """
     if x.ndim == 3:                                                    # images one pixel high
         options = in_a_row(stride, pads, dilation)
@@ -154,7 +154,7 @@ def channel_by_channel(x, W, dy, rest, stride, pads, dilation, wanted):
 def from_windows_of_dy(x, W, dy, rest, dilation, G, wanted):
     """Both gradients from one window matrix, that of dL/dy: times the turned filters it is dL/dx;
     transposed, times x, it is dL/dW turned round. At stride 1 only, and slower for few channels;
-    else in half the time, for nothing is added back."""
+    else in half the time, because nothing is added back."""
     F, D, KH, KW = W.shape
     N, C, H, width = x.shape
     turned = (
@@ -209,8 +209,8 @@ def block(shape, groups, places, dilation):
     shape (F, D, KH, KW).
 
     As many as bring the length of a run times the width of the product, (B KW D) (B F / G), near
-    2048, which was measured to be best over channels from 1 to 64; a divisor of OW, for every block
-    is full.
+    2048, which was measured to be best over channels from 1 to 64; a divisor of OW, because every
+    block is full.
     """
     (F, D, _, KW), OW = shape, places[1]
     if KW == 1 or dilation[1] > 1:
@@ -262,8 +262,8 @@ class Windows:
 
     def cuts(self, shape, part):
         """(images, rows of output of each piece) for one portion after another of the images
-        ``part`` of this shape. With many filters pieces are larger, for each gives a gradient by
-        all weights, and all those are added up."""
+        ``part`` of this shape. With many filters pieces are larger, because each gives a gradient
+        by all weights, and all those are added up."""
         (OH, OW), nbytes = self.places, self.columns * self.dtype.itemsize
         row, limit = (OW // self.block * self.groups * nbytes,
                       max(CACHE, 2 * self.block * self.filters * nbytes))

@@ -117,7 +117,7 @@ def set_rows(a, ids, values):
 
 def add_rows(a, ids, values):
     """a[ids[k]] += values[k] for every k, one after the other."""
-    if a.flags.c_contiguous:                # in one axis np.add.at is several times as fast
+    if a.flags.c_contiguous:                # in one axis np.add.at is several times faster
         D = a.shape[1]
         a, ids, values = (a.reshape(-1), (ids[:, None] * D + np.arange(D)).reshape(-1),
                           values.reshape(-1))

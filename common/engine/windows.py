@@ -26,7 +26,7 @@ def places(who, shape, size, stride, pads, dilation=(1, 1)):
 
 
 def same_pads(shape, size, stride, dilation):
-    """The padding of each axis, (before, behind), for as many places as there are pixels, over the
+    """The padding of each axis, (before, after), for as many places as there are pixels, over the
     stride and rounded up."""
     pads = []
     for n, k, s, d in zip(shape, size, stride, dilation):

@@ -18,7 +18,7 @@ GAP, LANE, GUTTER = 26, 16, 44      # between ranks; beside a passing edge; betw
 
 @dataclass
 class Box:
-    """A vertex to be placed: its ``length`` along the edges, with free space before and behind,
+    """A vertex to be placed: its ``length`` along the edges, with free space before and after,
     ``head`` and ``tail``, in which edges run straight; its ``face`` across; how far what belongs to
     it reaches from its middle to either side, if further than half the face; the radius of its
     corners."""

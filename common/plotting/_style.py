@@ -13,7 +13,7 @@ COLORS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e7
           "#717581", "#92dadd")
 MARKERS = "os^DvPX"
 
-# for texts that are not ours: a $ in them is a dollar, not the start of a formula
+# for texts of users: a $ in them is a dollar, not the start of a formula
 PLAIN = {"parse_math": False}
 
 

@@ -50,7 +50,7 @@ def plot_attention(weights: ArrayLike, queries: Iterable[str] | None = None,
     low, high = weights.min(), weights.max()
     if low < 0 or high > 1 + 1e-3:
         raise ValueError(checks.wrong(who, "weights", "be in 0..1", f"{low:g} to {high:g}",
-                                      "pass them behind the softmax"))
+                                      "pass them after the softmax"))
     Tq, Tk = weights.shape[-2:]
     if keys is None and Tq == Tk:
         keys = queries
