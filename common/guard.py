@@ -38,6 +38,7 @@ import re
 import numpy as np
 
 from . import checks
+from .engine import compiled
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 ANY, FLOAT, NUMBER, SEVERAL = "any", "float", "number", "several"
@@ -80,6 +81,9 @@ def guard(cls):
     line = vars(cls).get("shapes")
     if line or "forward" in vars(cls):
         cls._arguments = parsed(line) if line else None
+    twin = compiled.twin(cls)
+    if twin:
+        cls.forward, cls.backward = twin.forward(cls.forward), twin.backward(cls.backward)
     if wrappable(cls, "forward"):
         cls.forward = guarded_forward(
             cls.forward, several=not cls.__module__.startswith("chainrule.")

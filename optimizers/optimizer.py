@@ -1,5 +1,6 @@
 """What all optimizers share: the step number, the learning rate, state kept by position, and the
 checks."""
+import functools
 import math
 from collections.abc import Mapping
 from operator import is_
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common import checks
+from ..common.engine import compiled
 from ..common.engine.pieces import pieces
 from ..common.engine.rows import set_rows
 from ..common.types import Array, ArrayLike, Arrays, Rate
@@ -76,6 +78,11 @@ class Optimizer:
     # else a module such as common.engine.lazy: how the rule works on gradients with rows
     lazy: Any = None
     decay: Any = None               # of a rule with ``lazy``: decay(lr, p), what comes before
+    _twin: Any = None               # the rule's on the compiled floor, if there is one
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._twin = compiled.twin(cls)
 
     def __init__(self, lr: Rate) -> None:
         self.lr = lr if callable(lr) else self._number("lr", lr, **POSITIVE)
@@ -144,8 +151,8 @@ class Optimizer:
         if not total < math.inf:
             self._refuse(grads)
         self.step += 1
-        for piece in self._pieces:
-            self.rule(lr, *piece)
+        for rule, piece in self._pieces:
+            rule(lr, *piece)
         for (arrays, drifting), rows in zip(self._by_rows, taken):
             self._rule_on_rows(lr, rows, *arrays)
             for p, *kept in drifting:
@@ -292,7 +299,16 @@ class Optimizer:
             if by_rows:
                 self._by_rows.append(((p, g, *kept), () if self.skips_zeros else pieces(p, *kept)))
             else:
-                self._pieces += pieces(p, np.asarray(g), *kept)
+                self._pieces += self._cut(p, np.asarray(g), *kept)
+
+    def _cut(self, *arrays):
+        """[(rule, arrays), ...]: pieces that stay in the cache; a large array whole, if there is a
+        compiled rule."""
+        if self._twin and self._twin.takes(arrays[0]):
+            whole = compiled.flat(*arrays)
+            if whole:
+                return [(functools.partial(self._twin.code.rule, self), whole)]
+        return [(self.rule, piece) for piece in pieces(*arrays)]
 
     def _rule_on_rows(self, lr, taken, p, g, *kept):
         """The rule, or the part of it that learns, on the rows alone that ``g.rows`` names, outside
