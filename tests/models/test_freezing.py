@@ -203,7 +203,7 @@ class TestFit:
         assert min(history.steps["grad_norm"]) > 1e-3
 
     @pytest.mark.parametrize("freeze, message", [
-        ("7", "layers … names, '0', …"), ([ReLU()], "… ReLU()…"), (3, "… 3…"), (["0", "1", "3", "4"], "… learns")])
+        ("7", "layers … names, '0', …"), ([ReLU()], "ReLU()…"), (3, "3…"), (["0", "1", "3", "4"], "learns")])
     def test_what_cannot_be_frozen(self, freeze, message):
         model = chain()
         with refused(ValueError, f"… freeze … {message}"):
