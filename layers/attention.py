@@ -37,10 +37,11 @@ class Attention(Layer):
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
 
-    backward returns (dL/dq, dL/dk, dL/dv), and None for a mask if there was one. With ``dropout`` =
-    p, in training, w̃ = Dropout(w) stands in the place of w in y and dL/dv, and dL/dw is Dropout's
-    backward of dL/dy_i · v_j; dL/ds keeps w. Source: Vaswani et al., Attention is all you need
-    (2017), 3.2.1; Saito, Deep Learning from Scratch 2, chapter 8.
+    where ``row_sums`` is the product with y_i. backward returns (dL/dq, dL/dk, dL/dv), and None for
+    a mask if there was one. With ``dropout`` = p, in training, ``kept`` = Dropout(w) stands in
+    place of w in y and dL/dv, and dL/dw goes back through Dropout; dL/ds keeps w. ``seen`` puts
+    zeros in place of keys and values that no query may look at. Source: Vaswani et al., Attention
+    is all you need (2017), 3.2.1; Saito, Deep Learning from Scratch 2, chapter 8.
 
     Raises ValueError for shapes that do not fit, TypeError for a mask that is not boolean.
 
@@ -72,8 +73,8 @@ class Attention(Layer):
             attention_mask("Attention", mask, q.shape[:-2], q.shape[-2], k.shape[-2])
 
     def forward(self, q, k, v, mask=None):
-        k, v, D = seen(k, mask), seen(v, mask), q.shape[-1]
-        s = np.matmul(q * D**-0.5, transposed(k))
+        k, v, scale = seen(k, mask), seen(v, mask), q.shape[-1] ** -0.5            # 1 / √D
+        s = np.matmul(q * scale, transposed(k))
         self.weights = w = softmax(s, mask, out=s)
         kept = self.dropout.forward(w) if self.dropout and self.training else w
         y = np.matmul(kept, v)
@@ -81,15 +82,15 @@ class Attention(Layer):
         return y
 
     def backward(self, dout):
-        (q, k, v, y, w, kept, mask), D = self.cache, self.cache[0].shape[-1]
+        q, k, v, y, w, kept, mask = self.cache
+        scale = q.shape[-1] ** -0.5
         dv = np.matmul(transposed(kept), dout)
         dw = np.matmul(dout, transposed(v))
-        if kept is not w:
-            dw = self.dropout.backward(dw)
+        dw = dw if kept is w else self.dropout.backward(dw)
         dw -= row_sums(dout * y)
         ds = np.multiply(w, dw, out=dw)
-        dq = np.matmul(ds, k) * D**-0.5
-        dk = np.matmul(transposed(ds), q) * D**-0.5
+        dq = np.matmul(ds, k) * scale
+        dk = np.matmul(transposed(ds), q) * scale
         return (dq, dk, dv) if mask is None else (dq, dk, dv, None)
 
 
@@ -109,8 +110,12 @@ class MultiHeadAttention(Layer):
     step i sees the steps j <= i only, so that a model that predicts the next step cannot look it
     up; ``dropout`` as in Attention. ``weights`` (N, heads, Tq, Tk) are there for a plot.
 
-    Backward. The maps as in Affine, the heads as in Attention; in self-attention x is used three
-    times, so that dL/dx is the sum of what comes back through q, k and v. (bk adds the same to all
+    Backward. The maps as in Affine, each head as in Attention:
+
+        dq, dk, dv = Attention's backward of dL/dy Woᵀ
+        dL/dquery = dq Wqᵀ        dL/dmemory = dk Wkᵀ + dv Wvᵀ
+
+    In self-attention x is used three times: dL/dx is the sum of both. (bk adds the same to all
     scores of a query, which a softmax does not see: its gradient is 0 apart from rounding.)
     backward returns a gradient for each input that forward was given: dL/dx; or (dL/dquery,
     dL/dmemory); None for a mask. Source: Vaswani et al. (2017), 3.2.2.
@@ -271,19 +276,19 @@ class PositionalEncoding(Layer):
         return cls(initializers.weights("PositionalEncoding", initializer, (length, dimension), rng,
                                         dtype))
 
+    def check_inputs(self, x: Array) -> None:
+        if self.params and len(self.params[0]) < x.shape[1]:
+            expected = f"have at most {len(self.params[0])} steps"
+            raise ValueError(checks.wrong("PositionalEncoding", "x", expected, x.shape[1]))
+
     def forward(self, x):
-        N, T, D = x.shape
-        p = self.params[0][:T] if self.params else sinusoids(T, D).astype(x.dtype)
-        if len(p) < T:
-            raise ValueError(
-                checks.wrong("PositionalEncoding", "x", f"have at most {len(p)} steps", T))
-        self.cache = x.shape, x.dtype
-        return x + p
+        _, T, D = x.shape
+        self.cache = T
+        return x + (self.params[0][:T] if self.params else sinusoids(T, D).astype(x.dtype))
 
     def backward(self, dout):
-        shape, dtype = self.cache
         if self.params:
-            dW, T = self.grads[0], shape[1]
+            (dW,), T = self.grads, self.cache
             np.sum(dout, axis=0, out=dW[:T])
             dW[T:] = 0
         return dout.copy()

@@ -34,15 +34,18 @@ class Repeat(Layer):
         super().__init__()
         self.n, self.axis = checks.count("Repeat", "n", n), checks.whole("Repeat", "axis", axis)
 
-    def forward(self, x):
-        self.cache = x.shape, x.dtype, *checks.axes("Repeat", self.axis, x)
+    def check_inputs(self, x: Array) -> None:
+        checks.axes("Repeat", self.axis, x)
         checks.room("Repeat", "n", (x.size, self.n), x.itemsize, got=self.n)
-        return np.repeat(x, self.n, axis=self.axis)
+
+    def forward(self, x):
+        self.cache = x.shape
+        return np.repeat(x, self.n, self.axis)
 
     def backward(self, dout):
-        shape, dtype, axis = self.cache
+        shape, axis = self.cache, self.axis % dout.ndim
         front, back = shape[:axis + 1], shape[axis + 1:]
-        return dout.reshape(front + (self.n,) + back).sum(axis=axis + 1)
+        return dout.reshape(*front, self.n, *back).sum(axis=axis + 1)
 
 
 class Sum(Layer):
@@ -162,9 +165,11 @@ class Branch(Layer):
         super().__init__()
         self.n = checks.count("Branch", "n", n)
 
+    def check_inputs(self, x: Array) -> None:
+        checks.room("Branch", "n", (self.n,), x.nbytes + 100, got=self.n)
+
     def forward(self, x):
         self.cache = x.shape, x.dtype
-        checks.room("Branch", "n", (self.n,), x.nbytes + 100, got=self.n)
         return tuple(x.copy() for _ in range(self.n))
 
     def backward(self, dout):
@@ -226,19 +231,20 @@ class Reshape(Layer):
         if self.shape.count(-1) > 1:
             raise ValueError(checks.wrong("Reshape", "shape", "have one -1 at most", self.shape))
 
-    def forward(self, x):
+    def check_inputs(self, x: Array) -> None:
         try:
-            y = x.reshape(self.shape).copy()
+            x.reshape(self.shape)
         except ValueError:
             raise ValueError(
                 checks.wrong("Reshape", "x", f"have as many entries as shape {self.shape}",
                              f"{x.size} entries in shape {x.shape}")) from None
-        self.cache = x.shape, y.shape, x.dtype
-        return y
+
+    def forward(self, x):
+        self.cache = x.shape
+        return x.reshape(self.shape).copy()
 
     def backward(self, dout):
-        shape, out, dtype = self.cache
-        return dout.reshape(shape).copy()
+        return dout.reshape(self.cache).copy()
 
 
 class Transpose(Layer):
@@ -262,18 +268,18 @@ class Transpose(Layer):
             axes = tuple(checks.whole("Transpose", f"axes[{i}]", a) for i, a in given)
         self.axes = axes
 
+    def check_inputs(self, x: Array) -> None:
+        n, axes = x.ndim, self.axes
+        if axes is not None and sorted(a % n if -n <= a < n else -1 for a in axes) != list(range(n)):
+            expected = f"have {len(axes)} axes, to be ordered as {axes}"
+            raise ValueError(checks.wrong("Transpose", "x", expected, f"shape {x.shape}"))
+
     def forward(self, x):
-        axes = tuple(range(x.ndim))[::-1] if self.axes is None else self.axes
-        if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
-            raise ValueError(
-                checks.wrong("Transpose", "x", f"have {len(axes)} axes, to be ordered as {axes}",
-                             f"shape {x.shape}"))
-        self.cache = x.shape, x.dtype, axes
-        return x.transpose(axes).copy()
+        return x.transpose(self.axes).copy()
 
     def backward(self, dout):
-        shape, dtype, axes = self.cache
-        return dout.transpose(np.argsort(np.array(axes) % len(axes))).copy()
+        axes = range(dout.ndim)[::-1] if self.axes is None else self.axes
+        return dout.transpose(np.argsort(np.array(axes) % dout.ndim)).copy()
 
 
 class Concatenate(Layer):
