@@ -2,7 +2,7 @@
 array.
 
 Layers call ``initializer(shape, rng=rng, dtype=dtype)``; ``functools.partial`` fixes an option
-beforehand:
+in advance:
 
 >>> from functools import partial
 >>> initializer = partial(gaussian, std=0.1)
@@ -117,10 +117,10 @@ def orthogonal(
     is wide).
 
     A square one keeps the length of every vector, not only on average: the choice for Wh (H, H) of
-    a recurrent layer, which is applied once per time step. Of more than two axes the first stands
-    against all the others: the filters of a convolution W (F, C, KH, KW) are the rows of an (F,
-    C·KH·KW) matrix. (Saxe, McClelland and Ganguli 2013, Exact solutions to the nonlinear dynamics
-    of learning in deep linear neural networks.)
+    a recurrent layer, which is applied once per time step. With more than two axes, the first is
+    one side of the matrix and all the others together the other: the filters of a convolution W (F,
+    C, KH, KW) are the rows of an (F, C·KH·KW) matrix. (Saxe, McClelland and Ganguli 2013, Exact
+    solutions to the nonlinear dynamics of learning in deep linear neural networks.)
 
     >>> W = orthogonal((5, 3), rng=0, dtype=np.float64)
     >>> np.allclose(W.T @ W, np.eye(3))
@@ -158,8 +158,8 @@ def _fans(shape):
 
 
 def _sizes(who, shape, dtype, axes=0) -> Shape:
-    """The shape as a tuple of ints, if the dtype is right too: in integers small weights would be
-    0."""
+    """The shape as a tuple of ints, if the dtype is right too: as integers, small weights would all
+    be 0."""
     found = checks.dtype_of(dtype)
     if found is None or found.kind != "f":
         got = checks.text(dtype) if found is None else found

@@ -112,7 +112,7 @@ def roc_auc(scores: ArrayLike, t: ArrayLike) -> float:
 
     It is the rank statistic U of Mann and Whitney (1947) as a share of its maximum (Fawcett 2006,
     An introduction to ROC analysis). ``scores`` and t have one shape, t holds the labels 0 and 1,
-    each at least once. Of a network with two outputs, y[:, 1] - y[:, 0] is the score.
+    each at least once. For a network with two outputs the score is y[:, 1] - y[:, 0].
 
     >>> roc_auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
     0.75
@@ -186,7 +186,7 @@ def _labelled(who, y, t, ignore_label=None) -> tuple[Array, Array]:
 
 
 def _scores(who, y, t):
-    """``y`` as scores (N, ..., C); labels in their place are called what they are."""
+    """``y`` as scores (N, ..., C); TypeError or ValueError for labels in their place."""
     a = checks.as_array(y)
     whole = (a.dtype.kind in "iub" or a.dtype.kind == "f" and a.ndim == 1
              and np.array_equal(a, np.floor(a)))

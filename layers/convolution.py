@@ -193,7 +193,7 @@ class TransposedConvolution(Filters):
         return convolve(dout, W, **self.options()) if self.input_gradient else None
 
     def options(self, shape: Shape = ()) -> dict[str, Any]:
-        """Of the convolution whose way back this is, what the engine wants to know."""
+        """The engine's options of the convolution whose way back this is."""
         if self.padding != "same":
             return super().options(shape)
         cut = (max(span - s, 0) for span, s in zip(self.spans(), self.stride))

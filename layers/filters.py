@@ -42,8 +42,8 @@ class Filters(Layer):
         self.output_shape(x.shape)
 
     def options(self, shape: Shape) -> dict[str, Any]:
-        """What the engine wants to know, for x of this shape: a number for each axis of the filter,
-        of ``pads`` a pair (before, after)."""
+        """The engine's options for x of this shape: a number for each axis of the filter; ``pads``
+        has a pair (before, after) for each."""
         size, axes = self.params[0].shape[2:], (lambda n: n if isinstance(n, tuple) else (n,))
         stride, dilation = axes(self.stride), axes(self.dilation)
         pads = (same_pads(shape[2:], size, stride, dilation) if self.padding == "same"

@@ -122,7 +122,7 @@ class Sequences(Gates):
             return self.stacked("initial_state", self.initial_state, N)
         h = (self.state if len(self.state_names) == 1 or not isinstance(self.state, (tuple, list))
              else self.state[0])
-        # else stacked says what a state is
+        # else stacked raises the error
         carried = len(h) if np.ndim(h) == 2 else N
         if carried != N:
             raise ValueError(

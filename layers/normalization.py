@@ -161,8 +161,8 @@ class BatchNorm(Normalization):
         running = (1 - momentum) · running + momentum · batch
 
     where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch, or with
-    ``unbiased=False`` as σ², as in Keras and the courses that grade it so. In evaluation mode μ and
-    σ² are the running ones, and samples no longer depend on each other. ``running_mean`` and
+    ``unbiased=False`` as σ², as in Keras and in courses that grade it that way. In evaluation mode
+    μ and σ² are the running ones, and samples no longer depend on each other. ``running_mean`` and
     ``running_var`` are kept in ``buffers``.
 
     Backward, in training: as for LayerNorm, with means over the batch. In evaluation mode μ and s

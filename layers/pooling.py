@@ -46,8 +46,8 @@ class MaxPool(Pool):
     over at the right and at the bottom is not used. The padding is -∞ and never wins; it is at most
     half the window, so that no window lies outside.
 
-    Backward. The maximum is its largest argument, so that one alone receives the gradient; windows
-    that overlap add up:
+    Backward. The maximum is the largest value itself, so only that one receives the gradient; where
+    windows overlap, gradients add up:
 
         dL/dx_ncpq = Σ over the windows (i, j) that have their maximum at (p, q) of dL/dy_ncij
 
@@ -114,7 +114,7 @@ class GlobalAveragePool(Layer):
 
         dL/dx_ncpq = dL/dy_nc / (H · W)
 
-    In front of the loss it stands in for the Affine layers, their weights and their fixed image
+    Before the loss it replaces the Affine layers, with their many weights and their fixed image
     size. Source: Lin, Chen and Yan, Network in network (2014).
 
     >>> layer = GlobalAveragePool()

@@ -269,8 +269,8 @@ class Transpose(Layer):
         self.axes = axes
 
     def check_inputs(self, x: Array) -> None:
-        n, axes = x.ndim, self.axes
-        if axes is not None and sorted(a % n if -n <= a < n else -1 for a in axes) != list(range(n)):
+        n, axes = x.ndim, range(x.ndim) if self.axes is None else self.axes
+        if sorted(a % n if -n <= a < n else -1 for a in axes) != list(range(n)):
             expected = f"have {len(axes)} axes, to be ordered as {axes}"
             raise ValueError(checks.wrong("Transpose", "x", expected, f"shape {x.shape}"))
 

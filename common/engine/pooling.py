@@ -1,8 +1,9 @@
-"""Pooling: the values in each row of a window are joined to one, then the values of the rows.
+"""Pooling: each row of a window is reduced to one value, then these values to one.
 
 So a window of KH KW values takes KH + KW - 2 steps, not KH KW - 1. It goes a few images at a time,
 padded, as (m, H, W, C), so that they stay in the cache. The pixels of a row that are joined are
-copied out of it first: of few channels they are short runs in memory, slow to calculate with.
+copied out of it first: with few channels they are short runs of memory, which are slow to compute
+with.
 """
 from functools import reduce
 from itertools import repeat

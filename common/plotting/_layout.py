@@ -56,7 +56,7 @@ class Layout:
 def layout(boxes, edges, centred=True, gap=24, cost=None):
     """A Layout of boxes 0..n-1; edges are pairs (u, v) with u < v. ``centred``: boxes in the middle
     of their rank, else at its start. ``cost(along, across)`` says how unwelcome a picture of that
-    size is; where it helps, ranks go on in a next column.
+    size is; where it helps, ranks continue in another column.
 
     >>> square = [Box(20, 20) for _ in range(4)]
     >>> place = layout(square, [(0, 1), (0, 2), (1, 3), (2, 3)])
@@ -151,7 +151,7 @@ def entries(boxes, edges, paths, middle):
 
 
 def dent(box, port):
-    """How far behind the start of a box with round corners its outline is, ``port`` from its
+    """How far after the start of a box with round corners its outline is, ``port`` from its
     middle."""
     over = max(0.0, abs(port) - box.face / 2 + box.corner)
     return box.corner - (box.corner ** 2 - over ** 2) ** 0.5

@@ -1,5 +1,5 @@
-"""What all pictures share: colours for all eyes, and markers that tell classes apart in grey
-print."""
+"""What all pictures share: colours that colour-blind readers can tell apart, and markers
+that tell classes apart in grey print."""
 import numpy as np
 
 from ..common import checks

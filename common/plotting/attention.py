@@ -25,8 +25,8 @@ def plot_attention(weights: ArrayLike, queries: Iterable[str] | None = None,
     and line breaks are made visible); without them they are numbered. With ``keys`` left out and Tq
     = Tk, as in self-attention, the queries stand on both axes.
 
-    Of three axes the first is that of the heads of one sample: weights (heads, Tq, Tk) make a panel
-    for each head, and then ``ax`` is an array with at least one Axes each. Of a batch, (N, Tq, Tk)
+    With three axes, (heads, Tq, Tk), there is a panel for each head of one sample, and ``ax`` is an
+    array with at least one Axes each. From a batch, (N, Tq, Tk)
     or (N, heads, Tq, Tk), one sample is ``weights[0]``.
 
     Returns ``ax``, or for None the Axes of a new figure; for heads a flat array of them. A wrong
@@ -70,7 +70,7 @@ def plot_attention(weights: ArrayLike, queries: Iterable[str] | None = None,
         _name(panel, *names)
     color_bar(panels[-1])
     if ax is None:
-        # the layout needs two goes to find room for names and squares
+        # the layout takes two passes to find room for names and squares
         panels[0].figure.draw_without_rendering()
     return panels if weights.ndim == 3 else panels[0]
 

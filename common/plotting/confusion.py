@@ -1,4 +1,4 @@
-"""Which classes a model takes for which."""
+"""Which classes a model confuses."""
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -22,13 +22,13 @@ def plot_confusion(y_or_matrix: ArrayLike, t: ArrayLike | None = None, ax: Axes 
 
     Only errors are shaded, by their number, so that a few show beside many right answers; these
     stand on the pale blue diagonal. Cells without an error stay empty; where counts would be too
-    small to read, a colour bar says them.
+    small to read, a colour bar shows them.
 
     ``y_or_matrix``: scores y (N, C), logits or probabilities, with targets ``t`` as in metrics; or
     without t the matrix of counts (C, C). ``labels``: the names of the classes, 0, 1, … by default.
 
-    ``x``: the images (N, 1 or 3, H, W). With them, the ``most`` errors of which the model was
-    surest stand to the right, each with its true → predicted class and the probability that the
+    ``x``: the images (N, 1 or 3, H, W). With them, the ``most`` errors that the model was most
+    certain of stand to the right, each with its true → predicted class and the probability that the
     model gave to its answer. They have an inset Axes, ``ax.child_axes[0]``, for which a figure with
     ``layout="constrained"`` makes room by itself.
 
@@ -122,7 +122,7 @@ def _long(labels):
 
 
 def _draw_samples(who, ax, x, y, t, labels, most):
-    """The errors of which the model was most sure, the surest first."""
+    """The errors that the model was most certain of, the most certain first."""
     probabilities = y if (y >= 0).all() and np.allclose(y.sum(axis=1), 1, atol=1e-3) else softmax(y)
     predicted, sure = y.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != t)

@@ -14,7 +14,7 @@ MARGIN, PAGE, LARGEST = 14, 980, 250
 # of letters: first line, others, names of inputs
 SIZE, SMALL, TINY = 13, 11, 10
 LINE, INK, FAINT = "#555555", "#222222", "#666666"
-# blue and vermilion, told apart by all eyes
+# blue and vermilion, which colour-blind readers can tell apart
 VALUE, GRAD = "#0072B2", "#C44601"
 FILL = {"input": "#e8e8e8", "operation": "#ffffff", "layer": "#f4f4f4", "weights": "#dcebf7",
         "loss": "#fbe3d3", "model": "#ece6f5", "end": "#ffffff"}
@@ -70,10 +70,10 @@ def draw(
     size; returns the Axes. Any other model will do that has a method ``vertices_and_edges(values,
     x)``.
 
-    Layers are boxes with their names and numbers of parameters: blue with parameters, orange
-    losses, violet models inside the model. Operations are circles, a number that one takes in the
-    circle; grey are inputs. Networks run downwards, operations as on the board from left to right;
-    what is longer than a page goes on in a next column, or row.
+    Layers are boxes with their names and numbers of parameters, blue if they have any; losses are
+    orange, models inside the model violet, inputs grey. Operations are circles, with the number
+    that takes part, if there is one. Networks run downwards, operations from left to right as on
+    the board; what is longer than a page continues in another column, or row.
 
     - x: an input, or a tuple of all inputs and perhaps targets: the shape of each value is written
       at its edge. They are run through a copy of the model;

@@ -11,8 +11,8 @@ from ._style import PLAIN, TRAIN, VALIDATION, axes_for
 
 
 def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
-    """Of each parameter array, layer by layer, mean |gradient| and its ratio to mean |weight|; log
-    axis.
+    """For each parameter array, layer by layer, the mean |gradient| and its ratio to the mean
+    |weight|, on a log axis.
 
     ``model``: any object with paired ``params`` and ``grads``, after a backward. Gradients that
     shrink by a factor from layer to layer towards the input vanish; those that grow explode. The
