@@ -297,18 +297,17 @@ class Optimizer:
             if i in frozen:
                 continue
             if by_rows:
-                self._by_rows.append(((p, g, *kept), () if self.skips_zeros else pieces(p, *kept)))
+                drifting = () if self.skips_zeros else compiled.whole(p, *kept) or pieces(p, *kept)
+                self._by_rows.append(((p, g, *kept), drifting))
             else:
                 self._pieces += self._cut(p, np.asarray(g), *kept)
 
     def _cut(self, *arrays):
         """[(rule, arrays), ...]: pieces that stay in the cache; a large array whole, if there is a
         compiled rule."""
-        if self._twin and self._twin.takes(arrays[0]):
-            whole = compiled.flat(*arrays)
-            if whole:
-                return [(functools.partial(self._twin.code.rule, self), whole)]
-        return [(self.rule, piece) for piece in pieces(*arrays)]
+        whole = compiled.whole(*arrays) if self._twin else None
+        rule = functools.partial(self._twin.code.rule, self) if whole else self.rule
+        return [(rule, piece) for piece in whole or pieces(*arrays)]
 
     def _rule_on_rows(self, lr, taken, p, g, *kept):
         """The rule, or the part of it that learns, on the rows alone that ``g.rows`` names, outside

@@ -63,6 +63,17 @@ def floor(name, large=LARGE):
         wanted, LARGE = before
 
 
+def takes(a, times=1):
+    """Whether an array of this size goes to a compiled loop."""
+    return a.size >= LARGE * times and wanted and installed()
+
+
+def whole(*arrays):
+    """[the arrays as vectors] where loops take them, all in one, else None."""
+    vectors = flat(*arrays) if takes(arrays[0]) else None
+    return vectors and [vectors]
+
+
 def twin(cls):
     """The twin of a class of this package, or None."""
     module = TWINS.get(cls.__name__) if cls.__module__.startswith("chainrule.") else None
@@ -80,7 +91,7 @@ class Twin:
         return getattr(importlib.import_module(f"{__name__}.{self.module}"), self.cls.__name__)
 
     def takes(self, a):
-        return a.size >= LARGE * self.times and wanted and installed()
+        return takes(a, self.times)
 
     def forward(self, page):
         """The page's forward, or the twin's for a large array."""

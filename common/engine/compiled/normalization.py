@@ -134,7 +134,7 @@ class GroupNorm:
     @staticmethod
     def backward(layer, dout):
         (gamma, _), (dgamma, dbeta), (x, mu, s, kind) = layer.params, layer.grads, layer.cache
-        N, C, G = *dout.shape[:2], layer.groups
+        (N, C), G = dout.shape[:2], layer.groups
         if kind is Lines:
             dy = np.ascontiguousarray(as_lines(dout)).reshape(x.shape)
             dx = np.empty_like(x)

@@ -127,3 +127,10 @@ def amsgrad(p, g, m, v, v_max, lr, beta1, rest1, beta2, rest2, bias2, eps, keep)
         v[i] = beta2 * v[i] + rest2 * (g[i] * g[i])
         v_max[i] = max(v_max[i], v[i])
         p[i] = keep * p[i] - lr * m[i] / (np.sqrt(v_max[i] / bias2) + eps)
+
+
+@Loop
+def drift(p, m, r, lr, eps):
+    """The step of common/engine/lazy.py."""
+    for i in range(len(p)):
+        p[i] -= lr * (m[i] / (r[i] + eps))

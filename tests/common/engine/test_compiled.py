@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers, optimizers
-from chainrule.common.engine import compiled, threads
+from chainrule.common.engine import compiled, rows, threads
 from chainrule.models import Sequential
 
 pytestmark = pytest.mark.skipif(not compiled.installed(), reason="numba is not installed: no loops to compile")
@@ -200,3 +200,37 @@ def test_a_long_compilation_says_so(monkeypatch, capsys):
 def test_numba_is_imported_at_first_use():
     code = "import sys, chainrule; chainrule.layers.LayerNorm.init(4); sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_are_written_and_added_up(dtype):
+    rng = np.random.default_rng(0)
+    batches = [(rng.integers(0, 7, 12), rng.standard_normal((12, 3)).astype(dtype)) for _ in range(3)]
+
+    def run():
+        gradient, seen = rows.RowGradient.zeros_like(np.zeros((9, 3), dtype)), []
+        for ids, values in batches:
+            gradient.write(ids, values)
+            assert len(set(gradient.rows.tolist())) == len(gradient.rows) and set(gradient.rows) == set(ids)
+            seen.append(np.array(gradient))
+        gradient[0] = 1.0                                            # rows are not known any more
+        gradient.write(*batches[0])
+        return *seen, np.array(gradient)
+
+    pages, loops = both(run)
+    same(pages, loops, TOLERANCE[dtype])
+    same([loops[0]], [loops[3]], TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("rule", [lambda: optimizers.SGD(0.5), lambda: optimizers.AdaGrad(0.5),
+                                  lambda: optimizers.Adam(0.1, 0.6, 0.7), lambda: optimizers.AdamW(0.1, weight_decay=0.2)])
+def test_steps_by_rows(rule):
+    def run():
+        rng, layer, optimizer = np.random.default_rng(0), layers.Embedding.init(9, 4, rng=0, dtype=np.float64), rule()
+        for _ in range(12):
+            layer.forward(rng.integers(0, 9, 5))
+            layer.backward(rng.standard_normal((5, 4)))
+            optimizer.update(layer.params, layer.grads)
+        return layer.params[0], *map(np.asarray, optimizer.state.values())
+
+    same(*both(run), 1e-12)
