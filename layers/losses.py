@@ -190,11 +190,11 @@ class SoftmaxWithLoss(Loss):
                 "SigmoidWithLoss() is the loss for one column, with targets 0 and 1"))
         if checks.as_array(t).shape != x.shape:
             return self.labels(t, x).reshape(-1)
-        t = rows(checks.array("SoftmaxWithLoss", "t", t, x.dtype))
-        if t.min() < 0:
+        shares = rows(checks.array("SoftmaxWithLoss", "t", t, x.dtype))
+        if shares.min() < 0:
             expected = "hold no negative weights"
-            raise ValueError(checks.wrong("SoftmaxWithLoss", "t", expected, t.min()))
-        return t
+            raise ValueError(checks.wrong("SoftmaxWithLoss", "t", expected, shares.min()))
+        return shares
 
 
 class SigmoidWithLoss(Loss):
