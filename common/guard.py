@@ -70,9 +70,8 @@ def pattern_of(text):
     if text in (ANY, FLOAT) or text.startswith("like"):
         return None if text == ANY else text.split()[-1]
     sizes = [size.strip() for size in text.strip("()").split(",") if size.strip()]
-    return tuple(
-        ... if size == "..." else int(size) if size.isdecimal() else size for size in sizes
-    )
+    return tuple(... if size == "..." else int(size) if size.isdecimal() else size
+                 for size in sizes)
 
 
 def guard(cls):
@@ -85,9 +84,8 @@ def guard(cls):
     if twin:
         cls.forward, cls.backward = twin.forward(cls.forward), twin.backward(cls.backward)
     if wrappable(cls, "forward"):
-        cls.forward = guarded_forward(
-            cls.forward, several=not cls.__module__.startswith("chainrule.")
-        )
+        cls.forward = guarded_forward(cls.forward,
+                                      several=not cls.__module__.startswith("chainrule."))
     if wrappable(cls, "backward"):
         cls.backward = guarded_backward(cls.backward)
 
@@ -110,8 +108,7 @@ def guarded_forward(forward, several):
         else:
             inputs = given(x, more)
             if named or not inputs or len(inputs) != len(fits) or not all(
-                map(fitted, inputs, fits)
-            ):
+                map(fitted, inputs, fits)):
                 inputs, named = admitted(self, self._arguments, forward, inputs, named)
             y = forward(self, *inputs, **named)
         self._made = made = (y.shape, y.dtype) if y.__class__ is np.ndarray else described(y)
@@ -132,9 +129,8 @@ def guarded_backward(backward):
         if made is None:
             refuse_order(self)
         # None: of several, all comes by the others
-        elif dout is not MISSING and not fitted(dout, made) and (
-            dout is not None or not (more or named)
-        ):
+        elif (dout is not MISSING and not fitted(dout, made)
+              and (dout is not None or not (more or named))):
             dout = fitting(self, dout, *made)
         if more or named or dout is MISSING:
             return backward(self, *given(dout, more), **named)
@@ -150,9 +146,7 @@ def given(first, more):
 
 def fitted(x, fit):
     """Whether x is an array of that shape and dtype; ``fit`` is None for what is not looked at."""
-    return fit is None or (
-        x.__class__ is np.ndarray and x.dtype is fit[1] and x.shape == fit[0]
-    )
+    return fit is None or (x.__class__ is np.ndarray and x.dtype is fit[1] and x.shape == fit[0])
 
 
 def admitted(layer, arguments, forward, inputs, named):
@@ -276,12 +270,8 @@ def cast(who, name, x, dtype):
     if not isinstance(x, np.ndarray):
         return x
     checks.unmasked(who, name, x)
-    if (
-        x.dtype.kind != "f"
-        or x.dtype in (FLOAT32, FLOAT64)
-        and dtype in (None, x.dtype)
-        and x.dtype.isnative
-    ):
+    if (x.dtype.kind != "f" or x.dtype in (FLOAT32, FLOAT64) and dtype in (None, x.dtype)
+        and x.dtype.isnative):
         return x
     return checks.array(who, name, x, dtype) if x.size else x
 
@@ -303,15 +293,13 @@ def fitting(layer, dout, shape, dtype, name="dout"):
     if shape is SEVERAL:
         if not isinstance(dout, (tuple, list)) or len(dout) != len(dtype):
             return dout
-        return tuple(
-            None if d is None else fitting(layer, d, *each) for d, each in zip(dout, dtype)
-        )
+        return tuple(None if d is None else fitting(layer, d, *each)
+                     for d, each in zip(dout, dtype))
     if layer._seen and getattr(dout, "shape", shape) in layer._seen:
         # of an earlier forward, perhaps
         shape = dout.shape if hasattr(dout, "shape") else shape
-    return checks.array(
-        type(layer).__name__, name, dout, dtype if dtype.kind == "f" else None, shape
-    )
+    return checks.array(type(layer).__name__, name, dout, dtype if dtype.kind == "f" else None,
+                        shape)
 
 
 def refuse_order(layer):

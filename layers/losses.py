@@ -40,9 +40,8 @@ class Loss(Layer):
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
-        self.reduction = checks.one_of(
-            type(self).__name__, "reduction", reduction, ("mean", "sum", "none")
-        )
+        self.reduction = checks.one_of(type(self).__name__, "reduction", reduction,
+                                       ("mean", "sum", "none"))
 
     def forward(self, x, t, weight=None):
         if self.ignore_label is not None:
@@ -65,9 +64,8 @@ class Loss(Layer):
         if self.reduction == "none":
             scale = dout
         else:
-            scale = checks.number(
-                type(self).__name__, "dout", dout, expected="be one finite number, as the loss is"
-            )
+            scale = checks.number(type(self).__name__, "dout", dout,
+                                  expected="be one finite number, as the loss is")
         if self.reduction == "mean":
             scale /= self.count or 1
         return self.gradient(scale if weight is None else weight * scale, *needed)
@@ -79,9 +77,8 @@ class Loss(Layer):
             # no labels: rows of probabilities, or a mistake
             return t, weight
         kept = labels != self.ignore_label
-        return np.where(kept, labels, 0), kept if weight is None else kept * self.weights(
-            weight, kept, x.dtype
-        )
+        weight = kept if weight is None else kept * self.weights(weight, kept, x.dtype)
+        return np.where(kept, labels, 0), weight
 
     def weights(self, weight: ArrayLike, losses: Array, dtype: Any) -> Array:
         """The weights of the rows, in the shape of their losses."""
@@ -100,13 +97,9 @@ class Loss(Layer):
         if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
             raise ValueError(
                 checks.wrong(
-                    type(self).__name__,
-                    "x",
-                    f"have shape ({len(x)}, C) for one label per sample",
+                    type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample",
                     x.shape,
-                    "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time",
-                )
-            )
+                    "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"))
         return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1])
 
     def __repr__(self):

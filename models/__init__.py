@@ -30,13 +30,11 @@ from .text import (
     nearest,
 )
 
-__all__ = [
-    "Sequential", "Graph", "Input", "node", "TwoLayerNet", "MLP", "relu_interpolant", "LeNet",
-    "AlexNet", "VGG", "NiN", "GoogLeNet", "inception", "small_inception", "ResNet", "residual",
-    "CBOW", "SkipGram", "context_windows", "nearest", "LanguageModel", "Seq2Seq",
-    "AttentionSeq2Seq", "TransformerLM", "NGram", "KneserNey", "load_pretrained",
-    "Recompute",
-]
+__all__ = ["Sequential", "Graph", "Input", "node", "TwoLayerNet", "MLP", "relu_interpolant",
+           "LeNet", "AlexNet", "VGG", "NiN", "GoogLeNet", "inception", "small_inception", "ResNet",
+           "residual", "CBOW", "SkipGram", "context_windows", "nearest", "LanguageModel", "Seq2Seq",
+           "AttentionSeq2Seq", "TransformerLM", "NGram", "KneserNey", "load_pretrained",
+           "Recompute"]
 
 
 def __getattr__(name):

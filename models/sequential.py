@@ -58,24 +58,19 @@ class Sequential(Model):
             if isinstance(layer, (list, tuple)):
                 raise TypeError(
                     f"{who}: takes its layers one by one, got a {type(layer).__name__} of them; "
-                    f"{who}(*layers)"
-                )
+                    f"{who}(*layers)")
             if isinstance(layer, Loss):
                 raise TypeError(
                     f"{who}: layer {i} is a loss, which takes targets too; it goes by its name: "
-                    f"loss={layer!r}"
-                )
+                    f"loss={layer!r}")
         super().__init__(layers, loss, penalty)
         self.find_lowest()
 
     def find_lowest(self) -> None:
         # Nobody reads a gradient from below the first layer that learns.
         self._first = first_that_learns(self.layers)
-        self._lowest = [
-            layer
-            for layer in self.layers[self._first : self._first + 1]
-            if isinstance(layer, Layer)
-        ]
+        self._lowest = [layer for layer in self.layers[self._first : self._first + 1]
+                        if isinstance(layer, Layer)]
 
     def forward(self, x, t=None, *, weight=None):
         """The output of x or, with targets t, the loss: a float, penalty included; ``weight``: how

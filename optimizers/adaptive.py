@@ -137,14 +137,8 @@ class Adam(Optimizer):
     array([0.9, 1.1])
     """
 
-    def __init__(
-        self,
-        lr: Rate = 1e-3,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        amsgrad: bool = False,
-    ) -> None:
+    def __init__(self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+                 amsgrad: bool = False) -> None:
         super().__init__(lr)
         self.beta1 = self._number("beta1", beta1, **FRACTION)
         self.beta2 = self._number("beta2", beta2, **FRACTION)
@@ -185,15 +179,8 @@ class AdamW(Adam):
     >>> W.round(3)
     array([0.95, 1.05])
     """
-    def __init__(
-        self,
-        lr: Rate = 1e-3,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        weight_decay: float = 0.01,
-        amsgrad: bool = False,
-    ) -> None:
+    def __init__(self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+                 weight_decay: float = 0.01, amsgrad: bool = False) -> None:
         super().__init__(lr, beta1, beta2, eps, amsgrad)
         self.weight_decay = self._number("weight_decay", weight_decay, **AT_LEAST_0)
 

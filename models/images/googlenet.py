@@ -23,15 +23,10 @@ from .features import fits, image_after, image_shape
 # behind a pooling.
 STAGES = (
     ((64, (96, 128), (16, 32), 32), (128, (128, 192), (32, 96), 64)),
-    (
-        (192, (96, 208), (16, 48), 64),
-        (160, (112, 224), (24, 64), 64),
-        (128, (128, 256), (24, 64), 64),
-        (112, (144, 288), (32, 64), 64),
-        (256, (160, 320), (32, 128), 128),
-    ),
-    ((256, (160, 320), (32, 128), 128), (384, (192, 384), (48, 128), 128)),
-)
+    ((192, (96, 208), (16, 48), 64), (160, (112, 224), (24, 64), 64),
+     (128, (128, 256), (24, 64), 64), (112, (144, 288), (32, 64), 64),
+     (256, (160, 320), (32, 128), 128)),
+    ((256, (160, 320), (32, 128), 128), (384, (192, 384), (48, 128), 128)))
 
 
 def convolution(n_in, n_out, size, rng, **options):
@@ -53,12 +48,10 @@ def inception(channels: int, filters: Sequence[Any], rng: Seed = None) -> Incept
     try:
         one, (three_in, three), (five_in, five), pooled = filters
     except (TypeError, ValueError):
-        raise ValueError(
-            checks.wrong("inception", "filters", "be (a, (b, c), (d, e), f)", repr(filters))
-        ) from None
-    checks.counts(
-        "inception", channels=channels, a=one, b=three_in, c=three, d=five_in, e=five, f=pooled
-    )
+        raise ValueError(checks.wrong("inception", "filters", "be (a, (b, c), (d, e), f)",
+                                      repr(filters))) from None
+    checks.counts("inception", channels=channels, a=one, b=three_in, c=three, d=five_in, e=five,
+                  f=pooled)
     x, rng = Input("x"), generator("inception", rng)
     branches = [
         convolution(channels, one, 1, rng),
@@ -91,21 +84,16 @@ class GoogLeNet(Graph):
         self, input_shape: Sequence[int] = (3, 224, 224), classes: int = 1000,
         auxiliary: bool = False, rng: Seed = None,
     ) -> None:
-        input_shape, rng = (
-            image_shape("GoogLeNet", input_shape, classes),
-            generator("GoogLeNet", rng),
-        )
+        input_shape, rng = (image_shape("GoogLeNet", input_shape, classes),
+                            generator("GoogLeNet", rng))
         auxiliary = checks.flag("GoogLeNet", "auxiliary", auxiliary)
         x, t, channels, shape = Input("x"), Input("t"), 192, input_shape
         if min(input_shape[1:]) < 63:
             stem = convolution(input_shape[0], 192, 3, rng, padding=1)
         else:
-            stem = [
-                *convolution(input_shape[0], 64, 7, rng, stride=2, padding=3),
-                MaxPool(3, stride=2, padding=1),
-                *convolution(64, 64, 1, rng),
-                *convolution(64, 192, 3, rng, padding=1),
-            ]
+            stem = [*convolution(input_shape[0], 64, 7, rng, stride=2, padding=3),
+                    MaxPool(3, stride=2, padding=1), *convolution(64, 64, 1, rng),
+                    *convolution(64, 192, 3, rng, padding=1)]
         node, shape, branches = through(x, *stem), image_after(stem, shape), []
         for stage, blocks in enumerate(STAGES):
             if fits(4, shape):
@@ -115,11 +103,8 @@ class GoogLeNet(Graph):
                 node = inception(channels, filters, rng)(node)
                 channels = filters[0] + filters[1][1] + filters[2][1] + filters[3]
                 if auxiliary and stage == 1 and i in (0, 3):
-                    head = [
-                        *convolution(channels, 128, 1, rng),
-                        GlobalAveragePool(),
-                        Affine.init(128, classes, rng=rng),
-                    ]
+                    head = [*convolution(channels, 128, 1, rng), GlobalAveragePool(),
+                            Affine.init(128, classes, rng=rng)]
                     branches.append(through(node, *head))
         y = through(node, GlobalAveragePool(), Affine.init(channels, classes, rng=rng))
         if not auxiliary:
@@ -139,16 +124,9 @@ def small_inception(
     >>> sum(p.size for p in small_inception().params)
     35942
     """
-    input_shape, rng = (
-        image_shape("small_inception", input_shape, classes),
-        generator("small_inception", rng),
-    )
-    return Sequential(
-        *convolution(input_shape[0], 32, 3, rng, padding=1),
-        inception(32, (16, (16, 32), (4, 8), 8), rng),
-        MaxPool(2),
-        inception(64, (32, (32, 64), (8, 16), 16), rng),
-        GlobalAveragePool(),
-        Affine.init(128, classes, rng=rng),
-        loss=SoftmaxWithLoss(),
-    )
+    input_shape, rng = (image_shape("small_inception", input_shape, classes),
+                        generator("small_inception", rng))
+    return Sequential(*convolution(input_shape[0], 32, 3, rng, padding=1),
+                      inception(32, (16, (16, 32), (4, 8), 8), rng), MaxPool(2),
+                      inception(64, (32, (32, 64), (8, 16), 16), rng), GlobalAveragePool(),
+                      Affine.init(128, classes, rng=rng), loss=SoftmaxWithLoss())

@@ -61,41 +61,27 @@ class LanguageModel(TextModel, Sequential):
         cell: type[Recurrent] = LSTM, dropout: float = 0.0, tied: bool = False,
         stateful: bool = True, rng: Seed = None, dtype: DType = np.float32,
     ) -> None:
-        checks.counts(
-            "LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden, depth=depth
-        )
+        checks.counts("LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden,
+                      depth=depth)
         checks.count("LanguageModel", "depth", depth, most=1000)
-        tied, stateful = (
-            checks.flag("LanguageModel", "tied", tied),
-            checks.flag("LanguageModel", "stateful", stateful),
-        )
-        dtype, dropout = (
-            checks.float_type("LanguageModel", "dtype", dtype),
-            share_of("LanguageModel", dropout),
-        )
+        tied, stateful = (checks.flag("LanguageModel", "tied", tied),
+                          checks.flag("LanguageModel", "stateful", stateful))
+        dtype, dropout = (checks.float_type("LanguageModel", "dtype", dtype),
+                          share_of("LanguageModel", dropout))
         checks.kind_of("LanguageModel", "cell", cell, "LSTM", "init", "reset_state")
         rng, self.vocabulary = generator("LanguageModel", rng), vocabulary
         if tied and hidden != dimension:
-            raise ValueError(
-                checks.wrong(
-                    "LanguageModel", "hidden", f"equal dimension={dimension} if tied", hidden
-                )
-            )
+            raise ValueError(checks.wrong("LanguageModel", "hidden",
+                                          f"equal dimension={dimension} if tied", hidden))
         embedding = Embedding.init(vocabulary, dimension, rng=rng, dtype=dtype)
         layers: list[Any] = [embedding]
         n = dimension
         for _ in range(depth):
-            layers += [
-                *dropouts(dropout, rng),
-                cell.init(n, hidden, rng=rng, dtype=dtype, stateful=stateful),
-            ]
+            layers += [*dropouts(dropout, rng),
+                       cell.init(n, hidden, rng=rng, dtype=dtype, stateful=stateful)]
             n = hidden
-        super().__init__(
-            *layers,
-            *dropouts(dropout, rng),
-            word_scores(embedding, hidden, tied, rng),
-            loss=SoftmaxWithLoss(),
-        )
+        super().__init__(*layers, *dropouts(dropout, rng),
+                         word_scores(embedding, hidden, tied, rng), loss=SoftmaxWithLoss())
 
     def forward(self, ids, t=None, *, weight=None):
         return super().forward(sequences(self, "ids", ids), t, weight=weight)
@@ -106,9 +92,8 @@ class LanguageModel(TextModel, Sequential):
 
 def share_of(who, dropout):
     """The share that a model's Dropout layers drop, as a float."""
-    return checks.number(
-        who, "dropout", dropout, 0, np.nextafter(1, 0), "be the share dropped, 0 <= dropout < 1"
-    )
+    return checks.number(who, "dropout", dropout, 0, np.nextafter(1, 0),
+                         "be the share dropped, 0 <= dropout < 1")
 
 
 def dropouts(p, rng):

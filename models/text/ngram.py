@@ -42,18 +42,14 @@ class NGram(TextModel):
 
     def __init__(self, vocabulary: int, n: int = 3) -> None:
         who = type(self).__name__
-        self.vocabulary, self.n = (
-            checks.count(who, "vocabulary", vocabulary),
-            checks.count(who, "n", n),
-        )
+        self.vocabulary, self.n = (checks.count(who, "vocabulary", vocabulary),
+                                   checks.count(who, "n", n))
         # a sequence is the number whose digits are its ids, V being "no token"
         self.base = self.vocabulary + 1
         if self.n > 62 or self.base ** self.n >= 2 ** 63:
             raise ValueError(
-                checks.wrong(
-                    who, "n", f"be smaller for a vocabulary of {vocabulary}: (V + 1)^n < 2^63", n
-                )
-            )
+                checks.wrong(who, "n",
+                             f"be smaller for a vocabulary of {vocabulary}: (V + 1)^n < 2^63", n))
         self.tables: Any = None
 
     def fit(self, ids: ArrayLike, held_out: float = 0.1) -> Self:
@@ -64,19 +60,13 @@ class NGram(TextModel):
         """
         who, ids = type(self).__name__, sequences(self, "ids", ids, axes=1)
         windows = self.windows(ids)
-        cut = len(ids) - round(
-            len(ids)
-            * checks.number(f"{who}.fit", "held_out", held_out, 0, 1, "be a number in 0..1")
-        )
+        cut = len(ids) - round(len(ids) * checks.number(f"{who}.fit", "held_out", held_out, 0, 1,
+                                                        "be a number in 0..1"))
         if not 0 < cut < len(ids):
             raise ValueError(
-                checks.wrong(
-                    f"{who}.fit",
-                    "held_out",
-                    f"leave some of {len(ids)} tokens to count and some to tune on",
-                    held_out,
-                )
-            )
+                checks.wrong(f"{who}.fit", "held_out",
+                             f"leave some of {len(ids)} tokens to count and some to tune on",
+                             held_out))
         self.count(windows[:cut])
         self.tune(windows[cut:])
         self.count(windows)
@@ -110,14 +100,11 @@ class NGram(TextModel):
         each."""
         if self.tables is None:
             raise RuntimeError(
-                f"{type(self).__name__}: nothing was counted yet; call fit(ids) first"
-            )
+                f"{type(self).__name__}: nothing was counted yet; call fit(ids) first")
         for k, (grams, c, contexts, total, kinds) in enumerate(self.tables):
             number = self.numbers(windows[:, self.n - 1 - k:])
-            yield (
-                looked_up(grams, number, c),
-                *looked_up(contexts, number // self.base, total, kinds),
-            )
+            yield (looked_up(grams, number, c),
+                   *looked_up(contexts, number // self.base, total, kinds))
 
     def parts(self, windows: Array) -> Array:
         """p_0 ... p_n of each window's last token, (M, n + 1)."""
@@ -145,8 +132,7 @@ class NGram(TextModel):
             checks.count(type(self).__name__, "steps", steps)
         if len(ids) < 2:
             raise ValueError(
-                checks.wrong(type(self).__name__, "ids", "hold at least two tokens", "one")
-            )
+                checks.wrong(type(self).__name__, "ids", "hold at least two tokens", "one"))
         return np.log(self.mixed(self.windows(ids)[1:]))
 
     def window(self, ids: Array, i: int, j: int) -> Array:
@@ -155,9 +141,8 @@ class NGram(TextModel):
     def forward(self, x):
         """log p of every token behind x (1, T), as scores (1, 1, V)."""
         every = np.arange(self.vocabulary)
-        before = np.broadcast_to(
-            self.windows(np.append(x[0], 0))[-1, :-1], (len(every), self.n - 1)
-        )
+        before = np.broadcast_to(self.windows(np.append(x[0], 0))[-1, :-1],
+                                 (len(every), self.n - 1))
         return np.log(self.mixed(np.column_stack([before, every])))[None, None]
 
 
@@ -201,9 +186,8 @@ class KneserNey(NGram):
         p: Any = 1 / self.vocabulary
         d = self.discount
         for c, total, kinds in self.found(windows):
-            p = np.where(
-                total > 0, (np.maximum(c - d, 0) + d * kinds * p) / np.maximum(total, 1), p
-            )
+            p = np.where(total > 0, (np.maximum(c - d, 0) + d * kinds * p) / np.maximum(total, 1),
+                         p)
         return p
 
 
