@@ -5,6 +5,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.layer import is_model, walk
+from ..layers.losses import Loss
 from .freezing import Arrays, holders
 
 
@@ -149,6 +150,18 @@ def relist(model):
     for arrays in (model.params, model.grads):
         arrays.hold(made.params.holders)
     made.params, made.grads, model._parameters = model.params, model.grads, made
+
+
+def in_a_row(who, layers):
+    """The layers of a chain; TypeError for a list of them, and for a loss among them."""
+    for i, layer in enumerate(layers):
+        if isinstance(layer, (list, tuple)):
+            raise TypeError(f"{who}: takes its layers one by one, got a {type(layer).__name__} of "
+                            f"them; {who}(*layers)")
+        if isinstance(layer, Loss):
+            raise TypeError(f"{who}: layer {i} is a loss, which takes targets too; it goes by its "
+                            f"name: loss={layer!r}")
+    return layers
 
 
 def checked(layers):
