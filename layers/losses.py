@@ -19,8 +19,11 @@ from ..common.types import Array, ArrayLike, Reduction
 
 
 class Loss(Layer):
-    """The mean over rows, L = Σ_n w_n ℓ_n / Σ_n w_n. A subclass states ℓ, the loss of one row, and
-    its derivative:
+    """The mean over rows, L = Σ_n w_n ℓ_n / Σ_n w_n, so that
+
+        dL/dx_n = dℓ_n/dx_n · scale_n        scale_n = dout · w_n / Σ_n w_n
+
+    A subclass states ℓ, the loss of one row, and its derivative:
 
     - ``losses(x, t)`` returns the losses of all rows (N, ...), and a tuple of what the derivative
       needs;
@@ -52,30 +55,34 @@ class Loss(Layer):
             self.cache = weight, *needed
             self.count = losses.size if weight is None else float(weight.sum())
             if self.reduction == "none":
-                return (losses if weight is None else weight * losses).astype(x.dtype, copy=False)
-            total = reduced(losses, weight)
-            # the way to it may lead past float32's range
-            if not math.isfinite(total) and x.dtype == np.float32:
-                total = reduced(self.losses(x.astype(np.float64), t)[0], weight)
+                return weighted(losses, weight).astype(x.dtype, copy=False)
+            total = self.total(weighted(losses, weight), weight, x, t)
         return total / (self.count or 1) if self.reduction == "mean" else total
 
     def backward(self, dout=1.0):
         weight, *needed = self.cache
-        if self.reduction == "none":
-            scale = dout
-        else:
-            scale = checks.number(type(self).__name__, "dout", dout,
-                                  expected="be one finite number, as the loss is")
+        scale = dout if self.reduction == "none" else self.number(dout)
         if self.reduction == "mean":
             scale /= self.count or 1
-        return self.gradient(scale if weight is None else weight * scale, *needed)
+        return self.gradient(weighted(scale, weight), *needed)
+
+    def total(self, losses: Array, weight: Array | None, x: Array, t: ArrayLike) -> float:
+        """Σ_n w_n ℓ_n; in float64 where the way to it leads past float32's range."""
+        total = float(np.add.reduce(losses, axis=None))
+        if not math.isfinite(total) and x.dtype == np.float32:
+            losses, _ = self.losses(x.astype(np.float64), t)
+            total = float(np.add.reduce(weighted(losses, weight), axis=None))
+        return total
+
+    def number(self, dout: Any) -> float:
+        expected = "be one finite number, as the loss is"
+        return checks.number(type(self).__name__, "dout", dout, expected=expected)
 
     def without_ignored(self, x: Array, t: ArrayLike, weight: ArrayLike | None) -> tuple[Any, Any]:
         """Targets and weights in which rows with the label to ignore have the weight 0."""
         labels = checks.as_array(t)
         if labels.dtype.kind not in "iu" or labels.shape != x.shape[:-1]:
-            # no labels: rows of probabilities, or a mistake
-            return t, weight
+            return t, weight                     # no labels: rows of probabilities, or a mistake
         kept = labels != self.ignore_label
         weight = kept if weight is None else kept * self.weights(weight, kept, x.dtype)
         return np.where(kept, labels, 0), weight
@@ -84,8 +91,7 @@ class Loss(Layer):
         """The weights of the rows, in the shape of their losses."""
         who = type(self).__name__
         weight = checks.array(who, "weight", weight, dtype)
-        # losses of single elements
-        if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:
+        if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:      # of elements
             weight = np.broadcast_to(weight[..., None], losses.shape)
         checks.array(who, "weight", weight, dtype, losses.shape)
         if weight.min() < 0:
@@ -106,9 +112,9 @@ class Loss(Layer):
         return super().__repr__().replace(", reduction='mean'", "").replace("reduction='mean'", "")
 
 
-def reduced(losses, weight):
-    """Σ w ℓ, a Python float."""
-    return float(np.add.reduce(losses if weight is None else weight * losses, axis=None))
+def weighted(values, weight):
+    """``values * weight``, of rows without weights the values."""
+    return values if weight is None else weight * values
 
 
 def column(scale):
