@@ -111,7 +111,7 @@ class Layer:
     """
     # False while a model predicts: Dropout and BatchNorm behave differently then
     training = True
-    input_gradient = True     # False: nobody wants dL/dx, backward may return None in its place
+    input_gradient = True     # False: dL/dx is not wanted, backward may return None instead
     frozen = Frozen()         # True: it keeps its parameters and buffers, see Model.freeze
     guarded = True            # False: a class with checks of its own, such as a model
     train_flg, train_flag, is_training = (Renamed("training") for _ in range(3))
@@ -148,7 +148,7 @@ class Layer:
         self.params: list[Array] = list(arrays.values())
         parameter_sizes(self, self._arguments or (), check=True)
         self.grads: list[Array] = [np.zeros_like(p) for p in self.params]
-        self.buffers: dict[str, Any] = {}   # state that is no parameter: running means, a generator
+        self.buffers: dict[str, Any] = {}   # other state: running means, a generator
         self.cache: Any = None              # what backward needs: an array or a tuple of arrays
 
     def forward(self, *inputs):
@@ -227,7 +227,7 @@ class Layer:
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
-# Of a layer: in these there are no layers.
+# Attributes of a layer that hold no layers.
 OWN = {"_made", "_fits", "_seen", "params", "grads", "names", "layers", "buffers", "cache", "state",
        "dstate"}
 

@@ -97,5 +97,5 @@ def samples(x, y) -> tuple[Array, Array]:
         i = clash[0]
         raise ValueError(checks.wrong(WHO, "y", "be the same where x is",
                                       f"{y[i].tolist()} and {y[i + 1].tolist()} at x = {x[i]}",
-                                      "a function has one value there: average them, say"))
+                                      "a function has one value there: average them, for example"))
     return x[new], y[new]

@@ -107,7 +107,7 @@ class Input(Node):
 
 
 class Constant(Node):
-    """A number or an array that takes part in a graph; its gradient is nobody's business."""
+    """A number or an array that takes part in a graph; its gradient is not kept."""
 
     def __init__(self, value: ArrayLike) -> None:
         super().__init__(None, ())
@@ -122,7 +122,7 @@ class Constant(Node):
 
 
 class Select:
-    """The layer behind ``node[i]``: one of the several outputs of a layer. Backward: None, which is
+    """The layer of ``node[i]``: one of the several outputs of a layer. Backward: None, which is
     zero, for the others."""
 
     def __init__(self, index):
@@ -131,7 +131,7 @@ class Select:
     def forward(self, outputs):
         if not isinstance(outputs, tuple) or len(outputs) <= self.index:
             got = (f"{len(outputs)} outputs" if isinstance(outputs, tuple)
-                   else "one output, which is no tuple")
+                   else "one output, not a tuple")
             raise ValueError(f"node[{self.index}]: the layer has {got}")
         self.n = len(outputs)
         return outputs[self.index]

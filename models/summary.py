@@ -88,7 +88,7 @@ class Summary:
 
 def summary(model, *inputs):
     """A Summary of the model: one forward of ``inputs``, in training mode, on a copy, so that the
-    model stays as it is. With the targets behind the inputs the loss is in the table too."""
+    model stays as it is. With the targets after the inputs, the loss is in the table too."""
     if not inputs:
         raise TypeError(
             f"{type(model).__name__}: summary takes an input, as in summary(x), for shapes and "
@@ -112,7 +112,7 @@ def summary(model, *inputs):
 
 
 def numbered(model, prefix=""):
-    """(number, layer) for every layer that is no model itself; the loss at the end."""
+    """(number, layer) for every layer that is not a model itself; the loss at the end."""
     for i, layer in enumerate(model.layers):
         if getattr(layer, "layers", ()):
             yield from numbered(layer, f"{prefix}{i}.")

@@ -66,7 +66,7 @@ def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
 
 def folded(n, i):
     """Whether input i is a number that stands in an operation's sign, such as the 1 of "+ 1", and
-    is no vertex of its own."""
+    does not get a vertex."""
     return (isinstance(i, Constant) and np.ndim(i.constant) == 0 and type(n.layer) in SIGNS
             and sum(isinstance(other, Constant) for other in n.inputs) == 1)
 

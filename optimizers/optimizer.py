@@ -27,7 +27,7 @@ def short(flat):
 
 
 class Whole:
-    """A gradient that is no single stretch of memory: all of its rows are looked through."""
+    """A gradient that is not one stretch of memory: all of its rows are looked through."""
     rows = None
 
     def __init__(self, g):
@@ -169,7 +169,7 @@ class Optimizer:
         """
         arrays: dict[str, Array] = {}
         for i, (key, kept) in enumerate(zip(self._keys or range(len(self._state)), self._state)):
-            # what is kept as well, so that who goes on from it does so to the last bit
+            # also what is kept, so that a training that continues is the same to the last bit
             if i in self._lazily:
                 arrays |= {f"kept.{name}.{key}": a.copy() for name, a in zip(self.lazy.NAMES, kept)}
                 kept = self.lazy.shown(self, *kept)
@@ -287,7 +287,7 @@ class Optimizer:
                 set_rows(a, rows, part)
 
     def _lists(self, params, grads):
-        """What is no list as one: tuples and iterators, and two dicts with the same keys."""
+        """Lists made of tuples, iterators, or two dicts with the same keys."""
         who = type(self).__name__
         if not isinstance(params, dict) and not isinstance(grads, dict):
             return (checks.items(who, "params", params, "arrays"),

@@ -35,7 +35,7 @@ class SGD(Optimizer):
 class Momentum(Optimizer):
     """A ball that rolls downhill: v <- momentum v + lr g, W <- W - v.
 
-    Where gradients agree from step to step, steps grow up to 1 / (1 - momentum) times as long;
+    Where gradients agree from step to step, steps become up to 1 / (1 - momentum) times longer;
     where they alternate, they cancel. The velocity v is zero at first. PyTorch keeps v / lr, which
     comes to the same while lr is constant; here a new rate acts on new gradients only.
 

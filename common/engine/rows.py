@@ -18,8 +18,8 @@ class RowGradient(np.ndarray):
     ``rows``.
 
     ``rows`` are the numbers, each once, of all rows that may differ from zero, or None if that is
-    not known. An optimizer for which a zero gradient means no step may touch those rows only: 1,000
-    instead of 10,000 say; everyone else reads the array as ever.
+    not known. An optimizer for which a zero gradient means no step may touch those rows only, for
+    example 1,000 instead of 10,000; all others read the array as usual.
 
     >>> dW = RowGradient.zeros_like(np.ones((4, 2)))
     >>> dW.write(np.array([3, 1, 3]), np.array([[1.0, 1.0], [2.0, 2.0], [5.0, 5.0]]))
@@ -108,7 +108,7 @@ WRITERS = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_d
 
 
 def forget(a):
-    """Nobody knows the rows of this array any more, nor those of the one that it is a view of."""
+    """The rows of this array are no longer known, nor those of the one that it is a view of."""
     while isinstance(a, RowGradient):
         a.rows, a = None, a.base
 

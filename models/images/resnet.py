@@ -51,9 +51,9 @@ class ResNet(Sequential):
     """A convolution, stages of residual blocks, the mean over the image, and one affine layer.
 
     ``depth`` counts the layers with weights: 18 as in the paper for ImageNet, four stages of two
-    blocks with 64 to 512 channels behind a 7 x 7 convolution and a pooling; or 8, 14, 20, ..., 6 n
+    blocks with 64 to 512 channels after a 7 x 7 convolution and a pooling; or 8, 14, 20, ..., 6 n
     + 2, as in the paper for small images: three stages of n blocks with 16, 32 and 64 channels
-    behind a 3 x 3 convolution. Shapes: x (N, *input_shape), scores (N, classes).
+    after a 3 x 3 convolution. Shapes: x (N, *input_shape), scores (N, classes).
 
     Source: He, Zhang, Ren and Sun, Deep residual learning for image recognition (2015). Differs
     from the paper for small images: where the shape changes, the skip is a 1 x 1 convolution there

@@ -27,7 +27,7 @@ class LanguageModel(TextModel, Sequential):
 
     - vocabulary: the number of words V; dimension: of a word's vector, D; hidden: of a state, H;
     - depth: recurrent layers one above the other; cell: RNN, LSTM or GRU;
-    - dropout: the share dropped before, between and behind the recurrent layers, never from a state
+    - dropout: the share dropped before, between and after the recurrent layers, never from a state
       to the next one;
     - tied: W_o is W_eᵀ, so the same vector stands for a word that is read and for one that is
       written. One array, listed once in ``params``; its gradient is the sum of both uses. Needs H =
@@ -39,7 +39,7 @@ class LanguageModel(TextModel, Sequential):
     Learning from Scratch 2, chapters 5 and 6.
 
     Raises ValueError for an id outside 0..V-1 and if the batch size changes while stateful,
-    TypeError for ids that are no integers.
+    TypeError for ids that are not integers.
 
     >>> from chainrule.training import Trainer
     >>> from chainrule.datasets import Vocabulary, text_batches

@@ -73,7 +73,7 @@ class NGram(TextModel):
         return self
 
     def windows(self, ids: Array) -> Array:
-        """Each token behind the n - 1 before it, (M, n), "no token" in front of the first."""
+        """Each token after the n - 1 before it, (M, n), with "no token" before the first."""
         start = np.full(self.n - 1, self.vocabulary)
         return np.lib.stride_tricks.sliding_window_view(np.concatenate([start, ids]), self.n)
 
@@ -96,7 +96,7 @@ class NGram(TextModel):
         return np.bincount(at, c)
 
     def found(self, windows: Array) -> Iterator[tuple[Array, ...]]:
-        """For k = 1..n: c(h_k w), c(h_k) and the number of tokens seen behind h_k, an array (M,)
+        """For k = 1..n: c(h_k w), c(h_k) and the number of tokens seen after h_k, an array (M,)
         each."""
         if self.tables is None:
             raise RuntimeError(
@@ -139,7 +139,7 @@ class NGram(TextModel):
         return ids[:j]
 
     def forward(self, x):
-        """log p of every token behind x (1, T), as scores (1, 1, V)."""
+        """log p of every token after x (1, T), as scores (1, 1, V)."""
         every = np.arange(self.vocabulary)
         before = np.broadcast_to(self.windows(np.append(x[0], 0))[-1, :-1],
                                  (len(every), self.n - 1))
@@ -153,12 +153,12 @@ class KneserNey(NGram):
         p_k(w | h) = max(c_k(h_k w) - d, 0) / c_k(h_k) + d · kinds(h_k) / c_k(h_k) · p_{k-1}(w | h)
 
     From every sequence seen d is taken off, and what is gained goes to the shorter context, all the
-    more of it the more different tokens follow h_k: who has met many must expect another. c_n
-    counts as before, but for k < n
+    more of it the more different tokens follow h_k: where many were met, another must be expected.
+    c_n counts as before, but for k < n
 
         c_k(v) = the number of different tokens seen in front of v:
 
-    "Francisco" is frequent, but only behind "San", so where the long context does not know it is
+    "Francisco" is frequent, but only after "San", so where the long context does not know it is
     unlikely. ``discount`` d is the one of 0.05, 0.1, ... 0.95 that makes the held-out text
     likeliest.
 

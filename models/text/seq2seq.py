@@ -45,8 +45,8 @@ class Seq2Seq(Model):
     peeky: Cho et al., Learning phrase representations using RNN encoder-decoder (2014); Saito, Deep
     Learning from Scratch 2, chapter 7.
 
-    Raises ValueError for an id outside 0..V-1 and for an answer without a token behind the first,
-    TypeError for ids that are no integers.
+    Raises ValueError for an id outside 0..V-1 and for an answer without a token after the first,
+    TypeError for ids that are not integers.
 
     >>> model = Seq2Seq(13, dimension=8, hidden=16, reverse=True, peeky=True, rng=0)
     >>> x, t = np.array([[3, 4, 1]]), np.array([[12, 7, 0]])
@@ -122,7 +122,7 @@ class Seq2Seq(Model):
         return hs
 
     def decode(self, t: Array, hs: Array, x_mask: ArrayLike | None) -> Array:
-        """The scores of the tokens behind each of t (N, T)."""
+        """The scores of the tokens that follow each of t (N, T)."""
         beside = []
         if self.peeky:
             h = hidden_part(self.decoder.initial_state)
@@ -218,7 +218,7 @@ class AttentionSeq2Seq(Seq2Seq):
 
     >>> model = AttentionSeq2Seq(13, dimension=8, hidden=16, rng=0)
     >>> x, t = np.array([[3, 4, 1]]), np.array([[12, 7, 0]])
-    >>> # for each of two tokens behind the first, three places to look at
+    >>> # for each of two tokens after the first, three places to look at
     >>> model.attention(x, t).shape
     (1, 2, 3)
     """

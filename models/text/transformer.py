@@ -33,7 +33,7 @@ class TransformerLM(TextModel, Graph):
 
     Each block adds to x, so the gradient of x runs undamped from the scores to the embedding; the
     norm stands before each sum's new part ("pre-norm"), which trains without a warm-up. A causal
-    mask keeps position t from the tokens behind it: one forward gives T predictions, none of which
+    mask keeps position t from the tokens after it: one forward gives T predictions, none of which
     knows its answer.
 
     Shapes: ids (N, T), T <= L; scores (N, T, V); targets t (N, T), the token after each. x (N, T,
@@ -57,7 +57,7 @@ class TransformerLM(TextModel, Graph):
     gradients clipped to 1, batches of 32.
 
     Raises ValueError for an id outside 0..V-1, for a text longer than L and for heads that do not
-    divide D; TypeError for ids that are no integers.
+    divide D; TypeError for ids that are not integers.
 
     >>> model = TransformerLM(vocabulary=11, dimension=8, heads=2, depth=1, length=6, rng=0)
     >>> ids = np.array([[3, 1, 4, 1, 5]])

@@ -179,7 +179,7 @@ class CBOW(WordVectors):
     compositionality (both 2013); Saito, Deep Learning from Scratch 2, chapters 3 and 4.
 
     Raises ValueError for an id outside 0..V-1 and for negatives without counts, TypeError for ids
-    that are no integers.
+    that are not integers.
 
     >>> from chainrule.training import Trainer
     >>> from chainrule.optimizers import Adam
@@ -210,7 +210,7 @@ class SkipGram(WordVectors):
 
     Shapes: x (N,) ids of words, t (N, C) ids around them, or (N,) one each: ``t, x =
     context_windows(ids)``. The loss is the mean over all N · C pairs. All else as in CBOW; slower,
-    for it has C times as many words to guess, and better for rare words.
+    because it has C times as many words to guess, and better for rare words.
 
     >>> model = SkipGram(10, dimension=4, rng=0)
     >>> # log 10: knows nothing yet
