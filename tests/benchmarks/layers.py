@@ -1,7 +1,7 @@
 """Single layers, forward and backward, and steps of optimizers: both floors beside PyTorch, in one process.
 
     python tests/benchmarks/layers.py                        one thread
-    python tests/benchmarks/layers.py --threads 2 Norm       those with "Norm" in their name
+    OMP_NUM_THREADS=2 python tests/benchmarks/layers.py Norm         two threads; those with "Norm" in their name
 
 The three take turns; the table gives the first fifth of the times of each, over PyTorch's. Needs torch; without numba the
 columns of the two floors are the same.
@@ -9,12 +9,7 @@ columns of the two floors are the same.
 import argparse
 import os
 
-parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument("part", nargs="?", default="")
-parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--rounds", type=int, default=25)
-options = parser.parse_args()
-os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(options.threads))
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("OPENBLAS_CORETYPE", None)
 
 import time
@@ -25,7 +20,12 @@ import torch
 from chainrule import layers, optimizers
 from chainrule.common.engine import compiled
 
-torch.set_num_threads(options.threads)
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("part", nargs="?", default="")
+parser.add_argument("--rounds", type=int, default=25)
+options = parser.parse_args()
+THREADS = int(os.environ["OMP_NUM_THREADS"])
+torch.set_num_threads(THREADS)
 rng = np.random.default_rng(0)
 
 
@@ -118,7 +118,7 @@ def measured(runs):
     return {name: float(np.percentile(t, 20)) for name, t in times.items()}
 
 
-print(f"{options.threads} threads; milliseconds, and over PyTorch's".replace("1 threads", "1 thread"))
+print(f"{THREADS} thread{'s' * (THREADS > 1)}; milliseconds, and over PyTorch's")
 for case in cases():
     name, runs = case()
     if options.part in name:
