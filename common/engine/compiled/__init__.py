@@ -141,9 +141,11 @@ class Loop:
         if kinds in self.known:
             return self.compiled(*arguments)
         compiled, start = self.compiled, time.perf_counter()
+        before = sum(compiled.stats.cache_misses.values())
         result = compiled(*arguments)
         seconds = time.perf_counter() - start
-        if seconds > SLOW:
+        # else it was found on disk
+        if seconds > SLOW and sum(compiled.stats.cache_misses.values()) > before:
             sys.stderr.write(f"chainrule: {self.__name__} was compiled in {seconds:.1f} s; "
                              "the next program finds it on disk\n")
         self.known.add(kinds)
