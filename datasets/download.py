@@ -112,7 +112,7 @@ class Download:
         with requests.get(url, headers=headers, stream=True, timeout=SECONDS) as answer:
             answer.raise_for_status()
             part = answer.headers.get("Content-Range", "")
-            if answer.status_code != 206 or not part.startswith(f"bytes {to.tell()}-"):
+            if not part.startswith(f"bytes {to.tell()}-"):
                 to.seek(0)
                 to.truncate()
             self.version = answer.headers.get("ETag", answer.headers.get("Last-Modified", ""))

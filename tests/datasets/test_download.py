@@ -51,7 +51,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         time.sleep(1)
 
     def broken(self):
-        self.send(CONTENT[:1000], Content_Length=len(CONTENT))
+        self.send(CONTENT[:2000], Content_Length=len(CONTENT))
 
     def unsized(self):
         self.send_response(200)
