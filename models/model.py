@@ -178,6 +178,25 @@ class Model(Layer):
         names and shapes of arrays differ."""
         saving.load(self, path)
 
+    def to_onnx(self, path: PathLike, *examples: ArrayLike) -> None:
+        """Write what ``predict`` computes as an ONNX file, which onnxruntime and others run without
+        chainrule. Needs onnx-ir, the extra ``onnx``.
+
+        - examples: inputs, whose numbers of axes count and nothing else, for a model whose layers
+          take several, such as an MLP for images. None: the fewest axes that all layers take.
+
+        Inputs have their names in a Graph, otherwise ``x`` (with ``t``, and with a third example
+        ``x_mask``, of a Seq2Seq); ids are int64, masks booleans, the rest the model's dtype. The
+        output is ``y``, of several ``y1``, ``y2``, ... The batch axis, and any that no weight
+        fixes, may have any size. Loss, penalty and the state that recurrent layers carry on are
+        left out.
+
+        Raises TypeError or ValueError for a layer that cannot be written, with its number; see
+        ``chainrule.models.export.register_exporter``. onnxruntime has no convolutions and no
+        recurrent layers in float64: ``model.astype(np.float32).to_onnx(path)``."""
+        from .export.onnx import to_onnx
+        to_onnx(self, path, *examples)
+
     def __getstate__(self):
         """What ``copy`` and ``pickle`` keep: no caches, and which arrays of different layers are
         one, seen by memory."""
