@@ -2,6 +2,7 @@
 pictures."""
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -194,8 +195,8 @@ class Model(Layer):
         Raises TypeError or ValueError for a layer that cannot be written, with its number; see
         ``chainrule.models.export.register_exporter``. onnxruntime has no convolutions and no
         recurrent layers in float64: ``model.astype(np.float32).to_onnx(path)``."""
-        from .export.onnx import to_onnx
-        to_onnx(self, path, *examples)
+        # By name: what exports knows the models, which are made of this class.
+        importlib.import_module(".export.onnx", __package__).to_onnx(self, path, *examples)
 
     def __getstate__(self):
         """What ``copy`` and ``pickle`` keep: no caches, and which arrays of different layers are

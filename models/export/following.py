@@ -91,14 +91,14 @@ def argument(layer: Any, at: int) -> Argument:
 
 def sizes(layer: Any, at: int, axes: int) -> list[int | str]:
     """For each axis of an input its size, where the parameters decide it, else its letter."""
-    pattern = argument(layer, at).pattern
+    pattern: Any = argument(layer, at).pattern
     if not isinstance(pattern, tuple):
-        return ["N", *"TKL"][:axes] if axes < 5 else [f"D{k}" for k in range(axes)]
-    there = parameter_sizes(layer, layer._arguments) if layer.params else {}
+        pattern = ("N", "T", "K", "L", "M")[:axes]
     if ... in pattern:
         k = pattern.index(...)
-        free = [f"D{j}" for j in range(axes - len(pattern) + 1)]
-        pattern = (*pattern[:k], *free, *pattern[k + 1:])
+        between = [f"D{j}" for j in range(axes - len(pattern) + 1)]
+        pattern = (*pattern[:k], *between, *pattern[k + 1:])
+    there = parameter_sizes(layer, layer._arguments) if getattr(layer, "_arguments", None) else {}
     return [there.get(size, size) for size in pattern]
 
 
@@ -152,16 +152,35 @@ def axes_of_output(model: Any, axes: Sequence[int]) -> Any:
     return follow(model, axes, visit, lambda array: getattr(array, "ndim", 0))
 
 
-def axes_of_inputs(model: Any, who: str) -> tuple[int, ...]:
-    """How many axes the inputs have, the fewest that every layer takes; two is most common."""
-    if getattr(model, "axes", None):                      # word vectors say it
+def axes_of_inputs(who: str, model: Any, examples: Sequence[Any] = ()) -> tuple[int, ...]:
+    """How many axes the inputs have: those of examples or, without, the fewest that every layer
+    takes, two first. Of a translator the mask is left out where there is no example of it."""
+    names = inputs_of(model)
+    translator = bool(known(model, TRANSLATORS))
+    if translator and len(examples) < 3:
+        names = names[:2]
+    if examples and len(examples) != len(names):
+        raise ValueError(checks.wrong(who, "the examples", f"be of {', '.join(names)}",
+                                      f"{len(examples)} of them"))
+    given = []
+    for name, example in zip(names, examples):
+        a = checks.as_array(example)
+        if a.dtype.kind not in "fiub":
+            raise TypeError(checks.wrong(who, f"the example of {name}", "be an array of numbers",
+                                         checks.kind_text(example, a)))
+        given.append(a.ndim)
+    if translator:
+        return (2,) * len(names)
+    if not given and getattr(model, "axes", None):                      # word vectors say it
         return (len(model.axes),)
     problem: Any = None
-    for axes in itertools.product((2, 3, 4, 1, 5), repeat=len(inputs_of(model))):
+    many = itertools.product((2, 3, 4, 1, 5), repeat=len(names))
+    for axes in [tuple(given)] if given else many:
         try:
             axes_of_output(model, axes)
             return axes
         except ValueError as error:
             problem = problem or error
-    raise ValueError(f"{who}: how many axes the inputs have cannot be told from the layers "
-                     f"({problem}); give an example of each") from None
+    raise ValueError(f"{who}: {problem}" if given else
+                     f"{who}: how many axes the inputs have cannot be told from the layers "
+                     f"({problem}); give an example of each")

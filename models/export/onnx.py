@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ... import __version__
-from ...common import checks
 from ...common.files import write_whole
 from ...layers import (
     ELU,
@@ -76,7 +75,7 @@ from .following import (
     is_network,
     sizes,
 )
-from .registry import ONNX, known, refuse, unfit
+from .registry import ONNX, foreign, known, unfit
 
 OPSET, IR_VERSION = 18, 8           # of 2022: what reads ONNX today reads these
 INT32, INT64, BOOL, DOUBLE = 6, 7, 9, 11
@@ -147,10 +146,10 @@ class OnnxWriter:
                 f"{inside}{number}", inner, *taken), self.constant)
         write = known(layer, ONNX)
         if write is None:
-            refuse(WHO, path, layer, ONNX, "onnx")
+            raise foreign(WHO, path, layer, "onnx")
         self.path = path
         made = write(self, layer, *values)
-        axes = 3 if known(layer, TRANSLATORS) else axes_after(
+        axes: Any = 3 if known(layer, TRANSLATORS) else axes_after(
             path, layer, *(self.known_axes[x] for x in values))
         for value, n in zip(made, axes) if isinstance(made, tuple) else ((made, axes),):
             self.known_axes[value] = n
@@ -172,7 +171,7 @@ def to_onnx(model: Any, path: Any, *examples: Any) -> None:
         raise ImportError(f"{who} needs onnx-ir ({error}); install it, for instance with "
                           "pip install 'chainrule[onnx]'") from None
     if not is_network(model) and known(model, ONNX) is None:
-        refuse(who, "", model, ONNX, "onnx")
+        raise foreign(who, "", model, "onnx")
     dtype = model.params[0].dtype if model.params else np.dtype(np.float32)
     to = OnnxWriter(dtype)
     inputs = inputs_to(to, model, who, examples)
@@ -199,16 +198,10 @@ def to_onnx(model: Any, path: Any, *examples: Any) -> None:
 def inputs_to(to: OnnxWriter, model: Any, who: str, examples: tuple[Any, ...]) -> list[Any]:
     """The values of a model's inputs: their dtypes from the layers that take them, how many axes
     they have from these or from examples."""
-    names, ir = inputs_of(model), to.ir
-    translator = known(model, TRANSLATORS)
-    if translator:
-        names = names if len(examples) == 3 else names[:2]
-    if examples and len(examples) != len(names):
-        raise ValueError(checks.wrong(who, "the examples", f"be of {', '.join(names)}",
-                                      f"{len(examples)} of them"))
-    axes = tuple(map(np.ndim, examples)) if examples else (
-        (2, 2) if translator else axes_of_inputs(model, who))
+    axes, ir = axes_of_inputs(who, model, examples), to.ir
+    names, translator = inputs_of(model)[:len(axes)], known(model, TRANSLATORS)
     inputs = []
+    shape: list[int | str]
     for i, (name, n) in enumerate(zip(names, axes)):
         if translator:
             kind, shape = ("mask", ["N", "T"]) if i == 2 else ("ids", ["N", "T"])

@@ -76,14 +76,13 @@ def named(path: str, layer: Any) -> str:
     return f"layer {path} ({type(layer).__name__})" if path else type(layer).__name__
 
 
-def refuse(who: str, path: str, layer: Any, table: dict[type, Any], option: str) -> None:
-    """TypeError for a layer that is in no table."""
+def foreign(who: str, path: str, layer: Any, option: str) -> TypeError:
+    """The error for a layer that nobody said how to write."""
     what = "a model with a forward of its own" if is_model(layer) else "a layer of your own"
-    raise TypeError(
+    return TypeError(
         f"{who}: {named(path, layer)} cannot be exported, it is {what}; to say how it is written, "
-        f"call chainrule.models.export.register_exporter({type(layer).__name__}, {option}=...)"
-        if type(layer).__module__.split(".")[0] != "chainrule" or is_model(layer) else
-        f"{who}: {named(path, layer)} cannot be exported")
+        "call chainrule.models.export.register_exporter"
+        f"({type(layer).__name__}, {option}=...)")
 
 
 def unfit(who: str, path: str, layer: Any, why: str) -> ValueError:

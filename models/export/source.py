@@ -81,7 +81,7 @@ from .following import (
     is_network,
 )
 from .helpers import HELPERS, needed
-from .registry import SOURCE, Torch, known, refuse, unfit
+from .registry import SOURCE, Torch, foreign, known, unfit
 from .state import layout_of, leaves, terms, to_torch_state
 
 WHO, WIDTH, SHORT = "to_source", 88, 48
@@ -119,7 +119,7 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
     if place_of_text is not None and place_of_text.suffix != ".py":
         raise ValueError(checks.wrong(WHO, "path", "end in .py", repr(str(path))))
     stem = place_of_text.stem if place_of_text else identifier(type(model).__name__).lower()
-    text = Writer().file(model, f"{stem}.safetensors", tuple(map(np.ndim, examples)))
+    text = Writer().file(model, f"{stem}.safetensors", examples)
     if place_of_text is not None:
         from safetensors.numpy import save
         try:
@@ -149,11 +149,11 @@ class Block:
     def __init__(self, name: str, modules: dict[str, Any], forward: list[str] | None) -> None:
         self.name, self.modules, self.forward = name, modules, forward
         self.ties: list[str] = []
-        self.inside = [m for m in modules.values() if isinstance(m, Block)]
-        self.height = 1 + max((b.height for b in self.inside), default=0)
+        self.inside: list[Block] = [m for m in modules.values() if isinstance(m, Block)]
+        self.height: int = 1 + max((b.height for b in self.inside), default=0)
         shape = [(key, m.key if isinstance(m, Block) else NUMBER.sub("#", m))
                  for key, m in modules.items()]
-        self.key = repr((name, shape, forward))
+        self.key: str = repr((name, shape, forward))
 
     def numbers(self, made: dict[str, Made]) -> list[str]:
         """All the numbers in it, those that blocks inside are given among them."""
@@ -179,17 +179,17 @@ class Writer:
     def __init__(self) -> None:
         self.blocks: list[Block] = []
 
-    def file(self, model: Any, weights: str, axes: tuple[int, ...] = ()) -> str:
+    def file(self, model: Any, weights: str, examples: Sequence[Any] = ()) -> str:
         if known(model, TRANSLATORS):
             name = identifier(type(model).__name__)
             classes = [translator(model, name)]
         elif is_network(model):
-            block = self.block("", model, axes or axes_of_inputs(model, WHO), top=True)
+            block = self.block("", model, axes_of_inputs(WHO, model, examples), top=True)
             block.ties = tied(model)
             classes = self.classes(block)
             name = block.name
         else:
-            refuse(WHO, "", model, SOURCE, "source")
+            raise foreign(WHO, "", model, "source")
         body = "\n\n\n".join(classes)
         helpers = needed(body)
         body = "\n\n\n".join([*helpers, body])
@@ -246,9 +246,9 @@ def load(path=None):
                         f"torch.tensor({listed}, dtype=torch.{np.asarray(array).dtype})",
                         np.ndim(array))
         names = [identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))]
-        made = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
+        made: Any = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
         for i, layer in enumerate(model.layers):              # what serves the loss alone
-            if str(i) not in visited and getattr(layer, "params", ()):
+            if str(i) not in visited and len(getattr(layer, "params", [])):
                 modules[str(i)] = self.written(f"{inside}{i}", layer, [2]).module
         modules = {str(i): modules[str(i)] for i in range(len(model.layers)) if str(i) in modules}
         if plain and not top and not any(isinstance(m, Block) for m in modules.values()):
@@ -269,7 +269,7 @@ def load(path=None):
                          self.block(path, layer, axes))          # type: ignore[arg-type]
         write = known(layer, SOURCE)
         if write is None:
-            refuse(WHO, path, layer, SOURCE, "source")
+            raise foreign(WHO, path, layer, "source")
         if write is batch_norm:
             return batch_norm(layer, axes[0])
         try:
@@ -379,7 +379,8 @@ def forward(steps: list[Step], outputs: list[str], names: list[str]) -> list[str
         for i in token.findall(text):
             count[int(i)] += 1
     free = (f"h{k}" for k in range(1, 10**6) if f"h{k}" not in names)
-    lines, values = [], {}
+    lines: list[str] = []
+    values: dict[int, str] = {}
     for k, text in enumerate(texts):
         def put(match, text=text):
             value = values[int(match[1])]

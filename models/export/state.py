@@ -110,7 +110,9 @@ def leaves(layer: Any, path: str = "") -> Iterator[tuple[str, Any, dict[str, Any
         for i, inner in enumerate(layer.layers):
             yield from leaves(inner, f"{path}.{i}" if path else str(i))
         return
-    mine, theirs, done = arrays_of(layer), [], []
+    mine = arrays_of(layer)
+    theirs: list[Any] = []                                   # the arrays of layers inside
+    done: list[str] = []
     if known(layer, LAYOUT) is None and type(layer) is not Bidirectional:
         for inside, inner in list(held(layer, path))[1:]:
             if not any(inside.startswith(f"{there}.") for there in done):
