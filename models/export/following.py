@@ -19,6 +19,7 @@ from ...layers import (
     Sum,
     Transpose,
 )
+from ...layers.losses import HingeLoss, Loss, SigmoidWithLoss, SoftmaxWithLoss
 from ...layers.recurrent import Recurrent
 from ..graph import Graph
 from ..node import Constant, Input, Node, Select, ordered
@@ -45,27 +46,30 @@ def inputs_of(model: Any) -> list[str]:
 
 
 def follow(
-    model: Any, inputs: Sequence[Any], visit: Callable[..., Any], constant: Callable[..., Any]
+    model: Any, inputs: Sequence[Any], visit: Callable[..., Any], constant: Callable[..., Any],
+    loss: bool = False,
 ) -> Any:
-    """What a network makes of the values ``inputs``: ``visit(number, layer, *values)`` is called
-    for each layer on the way to the output, ``constant(array)`` for each constant."""
+    """What a network makes of the values ``inputs``, with ``loss`` the loss, of inputs and targets:
+    ``visit(number, layer, *values)`` is called for each layer on the way, ``constant(array)`` for
+    each constant."""
     if known(model, CHAINS):
-        x, = inputs
+        x, *targets = inputs
         for i, layer in enumerate(model.layers):
             x = visit(str(i), layer, x)
-        return x
+        return visit("loss", model.loss, x, *targets) if loss else x
     number = {id(layer): str(i) for i, layer in enumerate(model.layers)}
-    values: dict[Node, Any] = dict(zip(model.inputs, inputs))
-    for node in ordered(model.outputs):
+    values: dict[Node, Any] = dict(zip([*model.inputs, *model.targets], inputs))
+    ends = [model.nodes[model._end]] if loss else model.outputs
+    for node in ordered(ends):
         taken = [values[n] for n in node.inputs]
         if isinstance(node, Constant):
             values[node] = constant(node.constant)
         elif isinstance(node.layer, Select):
             values[node] = taken[0][node.layer.index]
         elif not isinstance(node, Input):
-            values[node] = visit(number[id(node.layer)], node.layer, *taken)
-    outputs = tuple(values[node] for node in model.outputs)
-    return outputs if model.several else outputs[0]
+            values[node] = visit(number.get(id(node.layer), "loss"), node.layer, *taken)
+    outputs = tuple(values[node] for node in ends)
+    return outputs if len(outputs) > 1 else outputs[0]
 
 
 def first_use(model: Any, i: int) -> tuple[Any, int]:
@@ -125,6 +129,8 @@ def axes_after(path: str, layer: Any, *axes: int) -> Any:
     exactly = getattr(layer, "axes", None) if isinstance(layer, Transpose) else None
     if first < least or exactly is not None and first != len(exactly):
         raise ValueError(f"{named(path, layer)} takes no array of {first} axes")
+    if isinstance(layer, Loss):
+        return 0 if layer.reduction != "none" else first - (not isinstance(layer, SigmoidWithLoss))
     if isinstance(layer, Embedding):
         return first + 1
     if isinstance(layer, Branch):
@@ -137,6 +143,26 @@ def axes_after(path: str, layer: Any, *axes: int) -> Any:
     outputs = map(pattern_of, re.findall(r"\([^)]*\)", (line or "").partition("->")[2]))
     counted = [len(p) - 1 + more if ... in p else len(p) for p in outputs]
     return max(axes) if not counted else counted[0] if len(counted) == 1 else tuple(counted)
+
+
+def targets_of(who: str, model: Any, axes: Sequence[int]) -> list[tuple[str, int, bool]]:
+    """(name, how many axes, whether it holds labels) of each target of a network whose inputs have
+    so many axes. ValueError where no loss says it."""
+    names = ["t"] if known(model, CHAINS) else [node.name for node in model.targets]
+    found: dict[str, tuple[int, bool]] = {}
+
+    def visit(number, layer, *values):
+        if isinstance(layer, Loss):
+            x, t = values
+            labelled = isinstance(layer, SoftmaxWithLoss | HingeLoss)
+            found.setdefault(t, (x - labelled, labelled))
+            return axes_after(number, layer, x, x)
+        if any(isinstance(value, str) for value in values):
+            raise ValueError(f"{who}: {named(number, layer)}, which the targets go into, cannot be "
+                             "exported; leave out loss=True")
+        return axes_after(number, layer, *values)
+    follow(model, [*axes, *names], visit, lambda array: getattr(array, "ndim", 0), loss=True)
+    return [(name, *found[name]) for name in names]
 
 
 def axes_named(layer: Any) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ... import __version__
+from ...common import checks
 from ...common.files import write_whole
 from ...layers import (
     ELU,
@@ -64,6 +65,7 @@ from ...layers import (
 )
 from ..saving import place
 from ..text import AttentionSeq2Seq, Seq2Seq
+from . import losses  # noqa: F401  which registers them
 from .following import (
     TRANSLATORS,
     argument,
@@ -74,8 +76,9 @@ from .following import (
     inputs_of,
     is_network,
     sizes,
+    targets_of,
 )
-from .registry import ONNX, foreign, known, unfit
+from .registry import ONNX, foreign, known, unfit, writes
 
 OPSET, IR_VERSION = 18, 8           # of 2022: what reads ONNX today reads these
 INT32, INT64, BOOL, DOUBLE = 6, 7, 9, 11
@@ -161,7 +164,7 @@ class OnnxWriter:
         return value
 
 
-def to_onnx(model: Any, path: Any, *examples: Any) -> None:
+def to_onnx(model: Any, path: Any, *examples: Any, loss: bool = False) -> None:
     """See ``Model.to_onnx``."""
     who = f"{type(model).__name__}.to_onnx"
     path = place(who, path)
@@ -174,12 +177,22 @@ def to_onnx(model: Any, path: Any, *examples: Any) -> None:
         raise foreign(who, "", model, "onnx")
     dtype = model.params[0].dtype if model.params else np.dtype(np.float32)
     to = OnnxWriter(dtype)
-    inputs = inputs_to(to, model, who, examples)
-    made = to.layer("", model, *inputs)
+    if checks.flag(who, "loss", loss) and (model.loss is None or not is_network(model)):
+        raise ValueError(f"{who}: loss=True needs a " + (
+            "model with a loss" if is_network(model) else "network whose values go from layer to "
+            "layer; the scores of this one are exported, its loss is not"))
+    inputs = inputs_to(to, model, who, examples, loss)
+    if loss:
+        made = follow(model, inputs, to.layer, to.constant, loss=True)
+        if model.penalty is not None:
+            made = to.Add(made, model.penalty.loss(model.params))
+        to.known_axes.setdefault(made, 0)
+    else:
+        made = to.layer("", model, *inputs)
     outputs = made if isinstance(made, tuple) else (made,)
     for i, value in enumerate(outputs):
         end = to.Identity(value)
-        end.name = "y" if len(outputs) == 1 else f"y{i + 1}"
+        end.name = "loss" if loss else "y" if len(outputs) == 1 else f"y{i + 1}"
         end.dtype = ir.DataType.from_numpy(dtype)
         end.shape = ir.Shape(["N", *[f"{end.name}_{k}" for k in range(1, to.known_axes[value])]]
                              if to.known_axes[value] else [])
@@ -195,7 +208,9 @@ def to_onnx(model: Any, path: Any, *examples: Any) -> None:
         raise type(error)(f"{who}: {error}") from error
 
 
-def inputs_to(to: OnnxWriter, model: Any, who: str, examples: tuple[Any, ...]) -> list[Any]:
+def inputs_to(
+    to: OnnxWriter, model: Any, who: str, examples: tuple[Any, ...], loss: bool
+) -> list[Any]:
     """The values of a model's inputs: their dtypes from the layers that take them, how many axes
     they have from these or from examples."""
     axes, ir = axes_of_inputs(who, model, examples), to.ir
@@ -216,15 +231,12 @@ def inputs_to(to: OnnxWriter, model: Any, who: str, examples: tuple[Any, ...]) -
         value = ir.val(name, dtype=ir.DataType.from_numpy(np.dtype(dtype)), shape=shape)
         to.known_axes[value] = n
         inputs.append(value)
+    for name, n, labelled in targets_of(who, model, axes) if loss else ():
+        kind = ir.DataType.INT64 if labelled else ir.DataType.from_numpy(to.dtype)
+        value = ir.val(name, dtype=kind, shape=["N", *[f"{name}_{k}" for k in range(1, n)]])
+        to.known_axes[value] = n
+        inputs.append(value)
     return inputs
-
-
-def writes(*classes: type) -> Callable[..., Any]:
-    """Register a function as what writes layers of these classes."""
-    def register(function):
-        ONNX.update(dict.fromkeys(classes, function))
-        return function
-    return register
 
 
 ONNX.update({

@@ -12,7 +12,7 @@ ONNX: dict[type, Callable[..., Any]] = {}
 SOURCE: dict[type, Callable[..., Any]] = {}
 LAYOUT: dict[type, dict[str, str]] = {}
 # The methods and attributes that say what a layer computes.
-FORMULAS = {"forward", "rule", "value", "scaled", "run", "encode", "decode"}
+FORMULAS = {"forward", "rule", "value", "scaled", "losses", "run", "encode", "decode"}
 
 
 class Torch(NamedTuple):
@@ -59,10 +59,18 @@ def register_exporter(
             table[cls] = function
 
 
+def writes(*classes: type) -> Callable[..., Any]:
+    """Register a function as what writes layers of these classes as ONNX operators."""
+    def register(function):
+        ONNX.update(dict.fromkeys(classes, function))
+        return function
+    return register
+
+
 def known(layer: Any, table: dict[type, Any]) -> Any:
     """What the table says of the layer's class, or of one above it that computes the same; or
     None."""
-    if not FORMULAS.isdisjoint(getattr(layer, "__dict__", ())):
+    if any(callable(getattr(layer, "__dict__", {}).get(name)) for name in FORMULAS):
         return None
     for cls in type(layer).__mro__:
         if cls in table:

@@ -4,13 +4,23 @@ import sys
 import numpy as np
 import pytest
 
-from chainrule.common import Layer
-from chainrule.layers import LSTM, Affine, BatchNorm, Convolution, Embedding, Last, ReLU, Tanh
-from chainrule.models import MLP, Graph, Input, LeNet, Sequential
+from chainrule.common import L2, Layer
+from chainrule.layers import (
+    LSTM,
+    Affine,
+    BatchNorm,
+    Convolution,
+    Embedding,
+    Last,
+    ReLU,
+    SoftmaxWithLoss,
+    Tanh,
+)
+from chainrule.models import MLP, Graph, Input, LeNet, Seq2Seq, Sequential, SkipGram
 from chainrule.models.export import register_exporter
 from chainrule.models.export.registry import ONNX, SOURCE
 from tests.errors import refused
-from tests.models.export.zoo import LAYERS, ZOO, network, zoo
+from tests.models.export.zoo import LAYERS, LOSSES, ZOO, network, zoo
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra onnx)")
 runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -20,9 +30,9 @@ pytest.importorskip("onnx_ir", reason="onnx-ir is not installed (extra onnx)")
 @pytest.fixture
 def session(tmp_path):
     """A function of a model and examples: the model as onnxruntime has it."""
-    def start(model, *examples):
+    def start(model, *examples, loss=False):
         path = tmp_path / "model.onnx"
-        model.to_onnx(path, *examples)
+        model.to_onnx(path, *examples, loss=loss)
         onnx.checker.check_model(path, full_check=True)
         options = runtime.SessionOptions()
         options.log_severity_level, options.intra_op_num_threads = 3, 1
@@ -100,6 +110,48 @@ def test_float64_stays_float64(session):
     model = Sequential(Affine.init(4, 3, rng=0, dtype=np.float64), BatchNorm.init(3, dtype=np.float64), Tanh())
     x = np.random.default_rng(0).standard_normal((5, 4))
     same(model, session(model), x, tolerance=1e-12)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_with_targets_as_inputs(name, reduction, session):
+    loss = LOSSES[name].make(np.float32)
+    loss.reduction = reduction
+    x, t = LOSSES[name].inputs(np.random.default_rng(0), np.float32, 1.0)
+    a = Input("x")
+    started = session(Graph(a, ReLU()(a), loss=loss), x, loss=True)
+    assert [i.name for i in started.get_inputs()] == ["x", "t"] and started.get_outputs()[0].name == "loss"
+    for rows in slice(None), slice(1, 3):
+        wanted = loss.forward(np.maximum(x[rows], 0), t[rows])
+        y, = run(started, x[rows], t[rows])
+        assert y.shape == np.shape(wanted)
+        np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_of_a_batch_in_which_no_label_counts_the_loss_is_0(session):
+    started = session(Sequential(Affine.init(2, 3, rng=0), loss=SoftmaxWithLoss(ignore_label=-1)), loss=True)
+    assert run(started, np.ones((2, 2), np.float32), np.array([-1, -1])) == [0]
+
+
+@pytest.mark.parametrize("name", ["MLP", "ResNet 8", "GoogLeNet", "LanguageModel", "TransformerLM", "CBOW"])
+def test_the_loss_of_a_model(name, session):
+    model, (x,) = zoo(name)
+    model.penalty = L2(0.1)
+    t = np.random.default_rng(1).integers(0, 3, x.shape if name.endswith(("LM", "Model")) else len(x))
+    started = session(model, x, loss=True)
+    assert [(i.name, i.type) for i in started.get_inputs()][1] == ("t", "tensor(int64)")
+    model.training = False
+    np.testing.assert_allclose(run(started, x, t)[0], model.forward(x, t), rtol=1e-5)
+
+
+@pytest.mark.parametrize("model, message", [
+    (Sequential(ReLU()), "Sequential.to_onnx: loss=True needs a model with a loss"),
+    (Seq2Seq(5), "Seq2Seq.to_onnx: loss=True needs a network whose values go from layer to layer; …"),
+    (SkipGram(5, counts=np.ones(5), negatives=2), "SkipGram.to_onnx: layer 1 (NegativeSampler), which the targets go into, "
+                                                  "cannot be exported; leave out loss=True")])
+def test_a_loss_that_cannot_be_exported(model, message, tmp_path):
+    with refused(ValueError, message):
+        model.to_onnx(tmp_path / "model.onnx", loss=True)
 
 
 class Shrink(Tanh):
