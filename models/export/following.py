@@ -12,6 +12,7 @@ from ...common.guard import Argument, parameter_sizes, parsed, pattern_of
 from ...layers import (
     Bidirectional,
     Branch,
+    Dropout,
     Embedding,
     Last,
     LogSumExp,
@@ -41,7 +42,9 @@ def is_network(model: Any) -> bool:
 def inputs_of(model: Any) -> list[str]:
     """The names of the inputs that ``predict`` takes."""
     if known(model, GRAPHS):
-        return [node.name for node in model.inputs]
+        names = [node.name for node in model.inputs]
+        return names if len(set(names)) == len(names) else [
+            f"{name}{i + 1}" for i, name in enumerate(names)]
     return ["x", "t", "x_mask"] if known(model, TRANSLATORS) else ["x"]
 
 
@@ -74,14 +77,14 @@ def follow(
 
 def first_use(model: Any, i: int) -> tuple[Any, int]:
     """The layer that takes input ``i`` of a network, also in a model inside, and the number of the
-    input that it is there."""
+    input that it is there; else one that takes anything."""
     found: list[tuple[Any, int]] = []
 
     def visit(number, layer, *values):
         found.extend((layer, at) for at, mine in enumerate(values) if mine is True)
         return (False,) * getattr(layer, "n", 9)
     follow(model, [k == i for k in range(len(inputs_of(model)))], visit, lambda array: False)
-    layer, at = found[0]
+    layer, at = found[0] if found else (Dropout(0), 0)
     return first_use(layer, at) if is_network(layer) else (layer, at)
 
 

@@ -101,9 +101,10 @@ class OnnxWriter:
         self.nodes: list[Any] = []
         self.initializers: dict[Any, Any] = {}
         self.known_axes: dict[Any, int] = {}
+        self.called: dict[int, str] = {}                  # arrays by id: their names, such as "0.W"
         self.count = 0
 
-    def array(self, a: Any, name: str = "") -> Any:
+    def array(self, a: Any) -> Any:
         given = np.asarray(a)
         if given.dtype.kind == "f":
             given = given.astype(self.dtype, copy=False)
@@ -111,7 +112,7 @@ class OnnxWriter:
             given = given.astype(np.int64)
         key = (given.dtype.str, given.shape, given.tobytes()) if given.size < 100 else id(a)
         if key not in self.initializers:
-            name = name or f"constant{len(self.initializers)}"
+            name = self.called.get(id(a), f"/constant_{len(self.initializers)}")
             tensor = self.ir.tensor(np.ascontiguousarray(given).reshape(given.shape), name=name)
             self.initializers[key] = (a, self.ir.val(name, dtype=tensor.dtype, shape=given.shape,
                                                      const_value=tensor))
@@ -128,7 +129,7 @@ class OnnxWriter:
         node = self.ir.node(kind, values, attributes, num_outputs=outputs,
                             name=f"{self.path or 'model'}/{kind}_{self.count}")
         for i, value in enumerate(node.outputs):
-            value.name = f"{kind}_{self.count}" + f"_{i}" * (outputs > 1)
+            value.name = f"/{kind}_{self.count}" + f"_{i}" * (outputs > 1)
         self.nodes.append(node)
         return node.outputs[0] if outputs == 1 else tuple(node.outputs)
 
@@ -151,6 +152,8 @@ class OnnxWriter:
         if write is None:
             raise foreign(WHO, path, layer, "onnx")
         self.path = path
+        self.called |= {id(p): f"{path}.{name}" for name, p in
+                        zip(getattr(layer, "names", ()), getattr(layer, "params", ()))}
         made = write(self, layer, *values)
         axes: Any = 3 if known(layer, TRANSLATORS) else axes_after(
             path, layer, *(self.known_axes[x] for x in values))
@@ -193,9 +196,10 @@ def to_onnx(model: Any, path: Any, *examples: Any, loss: bool = False) -> None:
     for i, value in enumerate(outputs):
         end = to.Identity(value)
         end.name = "loss" if loss else "y" if len(outputs) == 1 else f"y{i + 1}"
-        end.dtype = ir.DataType.from_numpy(dtype)
-        end.shape = ir.Shape(["N", *[f"{end.name}_{k}" for k in range(1, to.known_axes[value])]]
-                             if to.known_axes[value] else [])
+        while any(end.name == given.name for given in inputs):
+            end.name += "_"
+        end.dtype = value.dtype or ir.DataType.from_numpy(dtype)
+        end.shape = ir.Shape([None] * to.known_axes[value])         # a reader infers the sizes
     ends = [node.outputs[0] for node in to.nodes[-len(outputs):]]
     graph = ir.Graph(inputs, ends, nodes=to.nodes, name=type(model).__name__,
                      initializers=[value for _, value in to.initializers.values()],

@@ -119,7 +119,7 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
     if place_of_text is not None and place_of_text.suffix != ".py":
         raise ValueError(checks.wrong(WHO, "path", "end in .py", repr(str(path))))
     stem = place_of_text.stem if place_of_text else identifier(type(model).__name__).lower()
-    text = Writer().file(model, f"{stem}.safetensors", examples)
+    text = whole_file(model, f"{stem}.safetensors", examples)
     if place_of_text is not None:
         from safetensors.numpy import save
         try:
@@ -132,7 +132,7 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
 
 def identifier(name: str, otherwise: str = "Model") -> str:
     fine = name.isidentifier() and not keyword.iskeyword(name)
-    return name if fine and name not in ("self", "torch", "nn", "F") else otherwise
+    return name if fine and name not in ("self", "torch", "nn", "F", *HELPERS) else otherwise
 
 
 @dataclass
@@ -173,33 +173,27 @@ class Made(NamedTuple):
         return [numbers[i] for i in self.places]
 
 
-class Writer:
-    """Writes a file; ``text`` collects what it needs besides."""
-
-    def __init__(self) -> None:
-        self.blocks: list[Block] = []
-
-    def file(self, model: Any, weights: str, examples: Sequence[Any] = ()) -> str:
-        if known(model, TRANSLATORS):
-            name = identifier(type(model).__name__)
-            classes = [translator(model, name)]
-        elif is_network(model):
-            block = self.block("", model, axes_of_inputs(WHO, model, examples), top=True)
-            block.ties = tied(model)
-            classes = self.classes(block)
-            name = block.name
-        else:
-            raise foreign(WHO, "", model, "source")
-        body = "\n\n\n".join(classes)
-        helpers = needed(body)
-        body = "\n\n\n".join([*helpers, body])
-        imports = ["from safetensors.torch import load_file", "from torch import nn"]
-        if re.search(r"\btorch\.", body):
-            imports = ["import torch", *imports]
-        if re.search(r"\bF\.", body):
-            imports.append("from torch.nn import functional as F")
-        double = ".double()" * (bool(model.params) and model.params[0].dtype == np.float64)
-        return f'''"""{name}, as PyTorch code: exported from chainrule {__version__}."""
+def whole_file(model: Any, weights: str, examples: Sequence[Any] = ()) -> str:
+    if known(model, TRANSLATORS):
+        name = identifier(type(model).__name__)
+        classes = [translator(model, name)]
+    elif is_network(model):
+        block = block_of("", model, axes_of_inputs(WHO, model, examples), top=True)
+        block.ties = tied(model)
+        classes = classes_of(block)
+        name = block.name
+    else:
+        raise foreign(WHO, "", model, "source")
+    body = "\n\n\n".join(classes)
+    helpers = needed(body)
+    body = "\n\n\n".join([*helpers, body])
+    imports = ["from safetensors.torch import load_file", "from torch import nn"]
+    if re.search(r"\btorch\.", body):
+        imports = ["import torch", *imports]
+    if re.search(r"\bF\.", body):
+        imports.append("from torch.nn import functional as F")
+    double = ".double()" * (bool(model.params) and model.params[0].dtype == np.float64)
+    return f'''"""{name}, as PyTorch code: exported from chainrule {__version__}."""
 from pathlib import Path
 
 {chr(10).join(imports)}
@@ -216,94 +210,97 @@ def load(path=None):
     return model.eval()
 '''
 
-    def block(self, path: str, model: Any, axes: Sequence[int], top: bool = False) -> Any:
-        """A network as a Block; one of plain modules in a row as the text of an nn.Sequential."""
-        modules: dict[str, Any] = {}
-        steps: list[Step] = []
-        visited = set()
-        plain = bool(known(model, CHAINS))
-        inside = f"{path}." if path else ""
 
-        def visit(number, layer, *values):
-            nonlocal plain
-            after = axes_after(f"{inside}{number}", layer, *(value.axes for value in values))
-            written = self.written(f"{inside}{number}", layer, [value.axes for value in values])
-            visited.add(number)
-            if written.module:
-                modules[number] = written.module
-            plain = plain and written.call == "{m}({0})"
-            text = written.call.format(*(v.text for v in values), m=f'self["{number}"]',
-                                       inputs=", ".join(v.text for v in values))
-            steps.append(Step(text, after))
-            here = f"\x01{len(steps) - 1}\x01"
-            if isinstance(after, tuple):
-                return tuple(Step(f"{here}[{i}]", n) for i, n in enumerate(after))
-            return Step(here, after)
+def block_of(path: str, model: Any, axes: Sequence[int], top: bool = False) -> Any:
+    """A network as a Block; one of plain modules in a row as the text of an nn.Sequential."""
+    modules: dict[str, Any] = {}
+    steps: list[Step] = []
+    visited = set()
+    plain = bool(known(model, CHAINS))
+    inside = f"{path}." if path else ""
 
-        def constant(array):
-            listed = np.asarray(array).tolist()
-            return Step(repr(listed) if np.ndim(array) == 0 else
-                        f"torch.tensor({listed}, dtype=torch.{np.asarray(array).dtype})",
-                        np.ndim(array))
-        names = [identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))]
-        made: Any = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
-        for i, layer in enumerate(model.layers):              # what serves the loss alone
-            if str(i) not in visited and len(getattr(layer, "params", [])):
-                modules[str(i)] = self.written(f"{inside}{i}", layer, [2]).module
-        modules = {str(i): modules[str(i)] for i in range(len(model.layers)) if str(i) in modules}
-        if plain and not top and not any(isinstance(m, Block) for m in modules.values()):
-            return f"nn.Sequential({', '.join(modules.values())})"
-        lines = None
-        if not plain:
-            outputs = made if isinstance(made, tuple) else (made,)
-            lines = [f"def forward(self, {', '.join(names)}):",
-                     *forward(steps, [end.text for end in outputs], names)]
-        name = identifier(type(model).__name__)
-        if name in ("Sequential", "Graph", *HELPERS):
-            name = "Block" if path else "Model"
-        return Block(name, modules, lines)
+    def visit(number, layer, *values):
+        nonlocal plain
+        after = axes_after(f"{inside}{number}", layer, *(value.axes for value in values))
+        made = written(f"{inside}{number}", layer, [value.axes for value in values])
+        visited.add(number)
+        if made.module:
+            modules[number] = made.module
+        plain = plain and made.call == "{m}({0})"
+        text = made.call.format(*(v.text for v in values), m=f'self["{number}"]',
+                                   inputs=", ".join(v.text for v in values))
+        steps.append(Step(text, after))
+        here = f"\x01{len(steps) - 1}\x01"
+        if isinstance(after, tuple):
+            return tuple(Step(f"{here}[{i}]", n) for i, n in enumerate(after))
+        return Step(here, after)
 
-    def written(self, path: str, layer: Any, axes: Sequence[int]) -> Torch:
-        if is_network(layer):
-            return Torch("{m}({inputs})" if len(axes) > 1 else "{m}({0})",
-                         self.block(path, layer, axes))          # type: ignore[arg-type]
-        write = known(layer, SOURCE)
-        if write is None:
-            raise foreign(WHO, path, layer, "source")
-        if write is batch_norm:
-            return batch_norm(layer, axes[0])
-        try:
-            made = write(layer, len(axes)) if write in BY_INPUTS else write(layer)
-        except NotImplementedError as error:
-            raise unfit(WHO, path, layer, str(error)) from None
-        return made
+    def constant(array):
+        listed = np.asarray(array).tolist()
+        return Step(repr(listed) if np.ndim(array) == 0 else
+                    f"torch.tensor({listed}, dtype=torch.{np.asarray(array).dtype})",
+                    np.ndim(array))
+    names = [identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))]
+    made: Any = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
+    for i, layer in enumerate(model.layers):              # what serves the loss alone
+        if str(i) not in visited and len(getattr(layer, "params", [])):
+            modules[str(i)] = written(f"{inside}{i}", layer, [2]).module
+    modules = {str(i): modules[str(i)] for i in range(len(model.layers)) if str(i) in modules}
+    if plain and not top and not any(isinstance(m, Block) for m in modules.values()):
+        return f"nn.Sequential({', '.join(modules.values())})"
+    lines = None
+    if not plain:
+        outputs = made if isinstance(made, tuple) else (made,)
+        lines = [f"def forward(self, {', '.join(names)}):",
+                 *forward(steps, [end.text for end in outputs], names)]
+    name = identifier(type(model).__name__)
+    if name in ("Sequential", "Graph"):
+        name = "Block" if path else "Model"
+    return Block(name, modules, lines)
 
-    def classes(self, top: Block) -> list[str]:
-        """The classes of a block and of all inside, those that others need first."""
-        alike: dict[str, list[Block]] = {}
 
-        def collect(block):
-            for inner in block.inside:
-                collect(inner)
-            alike.setdefault(block.key, []).append(block)
-        collect(top)
-        made: dict[str, Made] = {}
-        names: dict[str, int] = {}
-        for key, blocks in sorted(alike.items(), key=lambda item: item[1][0].height):
-            columns = list(zip(*(block.numbers(made) for block in blocks)))
-            varying = [i for i, column in enumerate(columns) if len(set(column)) > 1]
-            parameters = list(dict.fromkeys(columns[i] for i in varying))
-            places = [columns.index(column) for column in parameters]
-            letters = dict(zip(parameters, letters_for(len(parameters))))
-            words = [letters.get(column, column[0]) for column in columns]
-            first = blocks[0]
-            names[first.name] = n = names.get(first.name, 0) + 1
-            name = f"{first.name}{n}" if n > 1 else first.name
-            first_text = class_text(name, first, iter(words), list(letters.values()), made)
-            made[key] = Made(name, first_text, places)
-            for block in blocks:
-                block.name = name
-        return [one.text for one in made.values()]
+def written(path: str, layer: Any, axes: Sequence[int]) -> Torch:
+    if is_network(layer):
+        return Torch("{m}({inputs})" if len(axes) > 1 else "{m}({0})",
+                     block_of(path, layer, axes))          # type: ignore[arg-type]
+    write = known(layer, SOURCE)
+    if write is None:
+        raise foreign(WHO, path, layer, "source")
+    if write is batch_norm:
+        return batch_norm(layer, axes[0])
+    try:
+        made = write(layer, len(axes)) if write in BY_INPUTS else write(layer)
+    except NotImplementedError as error:
+        raise unfit(WHO, path, layer, str(error)) from None
+    return made
+
+
+def classes_of(top: Block) -> list[str]:
+    """The classes of a block and of all inside, those that others need first."""
+    alike: dict[str, list[Block]] = {}
+
+    def collect(block):
+        for inner in block.inside:
+            collect(inner)
+        alike.setdefault(block.key, []).append(block)
+    collect(top)
+    made: dict[str, Made] = {}
+    names: dict[str, int] = {}
+    for key, blocks in sorted(alike.items(), key=lambda item: item[1][0].height):
+        columns = list(zip(*(block.numbers(made) for block in blocks)))
+        varying = [i for i, column in enumerate(columns) if len(set(column)) > 1]
+        parameters = list(dict.fromkeys(columns[i] for i in varying))
+        places = [columns.index(column) for column in parameters]
+        letters = dict(zip(parameters, letters_for(len(parameters))))
+        words = [letters.get(column, column[0]) for column in columns]
+        first = blocks[0]
+        names[first.name] = n = names.get(first.name, 0) + 1
+        name = f"{first.name}{n}" if n > 1 else first.name
+        first_text = class_text(name, first, iter(words), list(letters.values()), made)
+        made[key] = Made(name, first_text, places)
+        for block in blocks:
+            block.name = name
+    return [one.text for one in made.values()]
 
 
 def letters_for(n: int) -> list[str]:

@@ -85,13 +85,14 @@ def test_ids_masks_and_numbers_are_inputs_of_their_kind(session):
     assert [(i.name, i.type, i.shape) for i in started.get_inputs()] == [
         ("words", "tensor(int64)", ["N", "words_T"]), ("mask", "tensor(bool)", ["N", "mask_T"]),
         ("more", "tensor(float)", ["N", "more_T"])]
-    assert [(o.name, o.type, o.shape[0]) for o in started.get_outputs()] == [("y", "tensor(float)", "N")]
+    assert [(o.name, o.type, o.shape[0]) for o in started.get_outputs()] == [("y", "tensor(float)", None)]
     mask = np.array([[True, True, True], [True, False, False]])
     same(model, started, np.array([[1, 2, 3], [4, 0, 0]]), mask, np.ones((2, 2), np.float32))
 
 
 def test_axes_are_free_where_no_weight_fixes_them(session):
-    assert session(LeNet(rng=0)).get_inputs()[0].shape == ["N", 1, "H", "W"]
+    started = session(LeNet(rng=0))
+    assert started.get_inputs()[0].shape == ["N", 1, "H", "W"] and started.get_outputs()[0].shape == ["N", 10]
     model = Sequential(Convolution.init(3, 4, 3, stride=2, padding="same", dilation=2, rng=0), ReLU())
     started = session(model)
     for H, W in (7, 8), (5, 12), (6, 6):
@@ -104,6 +105,27 @@ def test_an_example_says_how_many_axes_an_input_has(session):
     same(model, session(model, x[:1]), x)
     with pytest.raises(ValueError, match="MLP.to_onnx: the examples should be of x, got 2 of them"):
         model.to_onnx("model.onnx", x, x)
+
+
+def test_inputs_of_any_name_and_outputs_that_are_inputs(session):
+    a, b, mask = Input("y"), Input("y"), Input("Add_1")
+    model = Graph([a, b, mask], [a + b, mask])
+    started = session(model)
+    assert [i.name for i in started.get_inputs()] == ["y1", "y2", "Add_13"]
+    same(model, started, *(np.full((2, 2), i, np.float32) for i in range(3)))
+    x = Input("y")
+    model = Graph(x, ReLU()(x))
+    assert session(model).get_outputs()[0].name == "y_"
+
+
+def test_weights_have_their_names_and_a_shared_one_comes_once(tmp_path):
+    model, _ = zoo("LanguageModel, tied GRU")
+    model.to_onnx(tmp_path / "model.onnx")
+    kept = onnx.load(tmp_path / "model.onnx").graph.initializer
+    assert {"0.W", "2.b"} <= {a.name for a in kept}
+    small, _ = zoo("MLP")
+    small.to_onnx(tmp_path / "model.onnx")
+    assert [a.name for a in onnx.load(tmp_path / "model.onnx").graph.initializer] == ["1.W", "1.b", "3.W", "3.b"]
 
 
 def test_float64_stays_float64(session):

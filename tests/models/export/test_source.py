@@ -221,6 +221,12 @@ def test_names_of_a_users_run_no_code():
     compile(text, "model.py", "exec")
 
 
+def test_inputs_of_one_name_and_names_that_are_taken():
+    a, b, c = Input("x"), Input("x"), Input("attention")
+    assert "def forward(self, x1, x2, attention3):" in to_source(Graph([a, b, c], a + b + c))
+    assert "def forward(self, x1):" in to_source(Graph(c, ReLU()(c)))
+
+
 class Shrink(Tanh):
     def forward(self, x):
         return x - super().forward(x)
