@@ -75,20 +75,10 @@ def samples(who, *arrays, **named) -> tuple[Array, ...]:
 
 
 def as_array(who, name, given) -> Array:
-    """np.asarray; of a pandas DataFrame or Series, refused if a column does not hold numbers."""
+    """np.asarray; refused if ragged, or if a column of a pandas table does not hold numbers."""
     try:
         a = np.asarray(given)
     except ValueError:
         raise ValueError(checks.wrong(who, name, "have rows of one length", "a ragged list",
                                       "pad the short ones")) from None
-    table = given.to_frame() if hasattr(given, "to_frame") else given
-    if a.dtype.kind in "fiub" or not hasattr(table, "columns"):
-        return a
-    columns = [(label, np.asarray(column)) for label, column in table.items()]
-    for label, values in columns:
-        if values.dtype.kind not in "fiub":
-            raise TypeError(checks.wrong(
-                who, f"column {label!r} of {name}", "hold numbers",
-                checks.kind_text(values, values),
-                "np.unique(column, return_inverse=True)[1] numbers words; fill what is missing"))
-    return np.column_stack([values for _, values in columns]).astype(np.float64)
+    return checks.of_table(who, name, given, a)
