@@ -207,12 +207,12 @@ class SharedMeasures(Measures):
 
     def __init__(self, trainer):
         super().__init__(trainer.model, trainer.metrics, answers.FIT)
-        self.comm = trainer.comm
+        self.allgather = trainer.comm.allgather        # a function: not part of a checkpoint
 
     def summary(self):
         mine = {name: (m.mean.sum, m.mean.count) if isinstance(m, AddedUp) else
                 (m.outputs, m.targets) for name, m in self.metrics.items()}
-        parts = self.comm.allgather((self.loss.sum, self.loss.count, mine))
+        parts = self.allgather((self.loss.sum, self.loss.count, mine))
         self.loss.sum = sum(part[0] for part in parts)
         self.loss.count = sum(part[1] for part in parts[:1 if self.summed() else None])
         self.metrics = {name: self.metrics[name] for name in parts[0][2]}    # rank 0 is never idle
