@@ -10,9 +10,9 @@ from ..common.printing import printable
 
 # The causes that a training can fail from, the most important first: what is wrong in data or model
 # makes whatever is measured later look wrong, too.
-CODES = ("non-finite", "wrong-output", "wrong-loss", "labels-mismatch", "wrong-metric", "frozen",
-         "bad-initialisation", "missing-nonlinearity", "leakage", "not-shuffled",
-         "inputs-not-scaled", "dead-units", "saturated-units", "exploding-gradient",
+CODES = ("too-little-memory", "non-finite", "wrong-output", "wrong-loss", "labels-mismatch",
+         "wrong-metric", "frozen", "bad-initialisation", "missing-nonlinearity", "leakage",
+         "not-shuffled", "inputs-not-scaled", "dead-units", "saturated-units", "exploding-gradient",
          "vanishing-gradient", "dropout-too-high", "learning-rate-too-high", "batch-size",
          "learning-rate-too-low", "imbalanced-classes", "too-small-model", "too-few-epochs",
          "overfitting")
