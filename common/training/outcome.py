@@ -170,16 +170,20 @@ def judge(outcome, found):
     if not {f.code for f in found} & {"learning-rate-too-high", "learning-rate-too-low",
                                       "non-finite"}:
         found += [f for f in outcome.curves.findings if f.code == "learning-rate-too-high"]
-    enough = 0.95 if len(outcome.history) <= 3 else 0.75
-    causes = [f for f in found if f.code != "imbalanced-classes"]
-    if not causes and outcome.progress < enough:
+    early, behind = len(outcome.history) <= 3, outcome.progress
+    if unexplained(found) and behind < (0.95 if early else 0.85):
         found += too_small(outcome)
     if not found:
         late = signals.Signals(outcome.model, *outcome.case.sample(128))
         found += signals.flat_units(late, "after training")
-    if not [f for f in found if f.code != "imbalanced-classes"] and outcome.progress < enough:
+    if unexplained(found) and behind < (0.95 if early else 0.75):
         found += unfinished(outcome)
     return found, False
+
+
+def unexplained(found):
+    """Whether no finding says why a training ended badly for all classes."""
+    return all(f.code == "imbalanced-classes" for f in found)
 
 
 def unbalanced(outcome):

@@ -143,7 +143,7 @@ def of_rates(rates, lr, ratio):
     low, high = rates.losses[:rates.middle - 1], rates.losses[rates.middle + 2:]
     where = f"optimizer.lr = {lr:.3g}"
     text = f"after {rates.steps} steps the loss is {now:.4g}, from {start:.4g}; with {{}} {{}}"
-    if low.size and low.min() < start and start - low.min() > 1.5 * (start - now):
+    if low.size and start - low.min() > max(0.01 * abs(start), 1.5 * (start - now)):
         yield Finding("learning-rate-too-high", where, text.format(
             f"{rates.rates[low.argmin()]:.2g} it is", f"{low.min():.4g}"), SMALLER)
     elif high.size and ratio < 2e-4 and high.min() < 0.9 * start and (
