@@ -152,10 +152,10 @@ class SharedStep(Step):
         parts = [part.reshape(a.shape) for part, a in zip(parts, arrays)]
         self.sums, self.running = parts[:len(grads)], parts[len(grads):]
 
-    def checked(self, loss, batch):
-        """The loss of this share; whether all are finite is seen when they are added up."""
+    def check(self, loss, batch):
+        """Keep the loss of this share; whether all are finite is seen when they are added up."""
         self.batch, self.seen = self.batch + 1, batch
-        return answers.loss(loss, answers.FIT)
+        self.latest = answers.loss(loss, answers.FIT)
 
     def add(self, loss, batch):
         if not self.shares.idle:
@@ -182,7 +182,7 @@ class SharedStep(Step):
             raise KeyboardInterrupt
         with everywhere():
             self.batch -= 1                                             # it is counted already
-            super().checked(self.loss.value(0.0), self.seen)
+            super().check(self.loss.value(0.0), self.seen)
             super().__enter__()
 
     def __exit__(self, kind, error, traceback):

@@ -141,8 +141,9 @@ class Trainer:
     def _epoch(self, epoch, run, bar):
         """One pass over the batches, from fresh recurrent states; returns its loss and metrics.
 
-        A training step has three lines: forward, backward, update; with ``accumulate`` the update
-        waits for the gradients of several batches.
+        A training step has three lines: forward, backward, update. With ``accumulate`` a group has
+        several batches, and the update waits for the gradients of all. ``step`` refuses a loss that
+        is not a finite number, counts, clips and records.
         """
         model, optimizer = self.model, self.optimizer
         step = parallel.step(self, run.fit, epoch, bar)
@@ -150,10 +151,9 @@ class Trainer:
             layer.reset_state()
         with self.history.in_epoch(epoch):
             for group in run.groups(step):
-                for batch, weight in group:
-                    loss = step.checked(model.forward(*batch, **weight), batch)
+                for batch, weight in step.each(group):
+                    step.check(model.forward(*batch, **weight), batch)
                     model.backward()
-                    step.add(loss, batch)
                 with step:
                     optimizer.update(model.params, model.grads)
         return step.measures.summary()
