@@ -1,4 +1,4 @@
-"""Checkpoints: a training in a file, from which it goes on bit for bit."""
+"""Checkpoints: a training saved to a file, and resumed from it bit for bit."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -30,7 +30,7 @@ class Checkpoint:
     - best: a name in the history, such as "val_loss": keep the best epoch's instead of the last
       one's; ``maximize``: whether higher is better (None: as it is for chainrule's own metrics).
 
-    The file holds the weights and buffers of the model, the states of its recurrent layers, the
+    The file contains the weights and buffers of the model, the states of its recurrent layers, the
     optimizer, the history, the place in the epoch, the callbacks that have a ``state``, and every
     numpy.random.Generator that can be reached from the model, the optimizer, the callbacks and
     what yields the batches.
@@ -124,14 +124,14 @@ def contents(run):
 
 
 def of_rank(tree):
-    """What each rank has of its own: generators, the sums of its rows, recurrent states."""
+    """What differs from rank to rank: generators, the sums of its rows, recurrent states."""
     own = {name: tree[name] for name in ("generators", "at_start", "measures")}
     return own | {"states": tree["model"]["states"]}
 
 
 def take_part(trainer, tree, who):
-    """Put into the tree what this rank had of its own. With another number of ranks that is known
-    only between two epochs, where the generators of a rank that is new stay as they are."""
+    """Put into the tree what this rank had. On another number of ranks that is possible only at the
+    end of an epoch; a rank that is new keeps its generators as they are."""
     comm, ranks = getattr(trainer, "comm", None), tree.get("ranks") or [of_rank(tree)]
     size, rank = (1, 0) if comm is None else (comm.size, comm.rank)
     if tree["step"]:

@@ -1,4 +1,4 @@
-"""What is wrong with a training: looked for before it, and after it."""
+"""Finds what is wrong with a training, before it and after it."""
 from __future__ import annotations
 
 import copy
@@ -22,12 +22,14 @@ SECONDS = 2.5                     # for all that preflight tries
 
 def preflight(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
               **fit_arguments: Any) -> Report:
-    """Look for what is wrong before a training, as experienced people do by hand; a Report.
+    """Look for what is wrong before a training, as experienced people do by hand. Returns a Report.
 
-    x, t and the other arguments are those of ``trainer.fit``. Looked at are the data (scales,
-    duplicates, order, classes), whether last layer, loss and metrics fit the targets, the first
-    weights, the share of units that do not answer, the gradients by layer, and what a few steps of
-    a copy do to the loss, at this learning rate and at others.
+    x, t and the other arguments are those of ``trainer.fit``. It checks the data (scales,
+    duplicates, order, classes), whether the last layer, the loss and the metrics fit the targets,
+    the memory of a step, the first weights, the share of dead and saturated units, the gradients
+    of each layer, and what a few steps of a copy do to the loss, at this learning rate and others.
+    The steps are those that ``fit`` would make, with weights, augmentation, frozen layers and all;
+    callbacks alone are not called.
 
     The model, the optimizer, the data and every generator stay exactly as they are.
 
@@ -54,10 +56,10 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
            validation_data: Any = None, **fit_arguments: Any) -> Report:
     """Train, and say what is wrong: ``preflight``, then ``trainer.fit``, then a look at the result.
 
-    What was out of the usual before the training is told only where it ended badly: worse than a
-    nearest neighbour or a linear model on these data, or with weights that do not fit new samples.
-    Then copies are trained anew from the same start with one thing changed, the inputs scaled,
-    another learning rate, no dropout, more epochs, and what helped is in the report.
+    An unusual measurement before the training is reported only if the training ends badly: worse
+    than nearest neighbours or a linear model on these data, or with weights that do not fit new
+    samples. Then copies are trained from the same start with one thing changed (scaled inputs,
+    another learning rate, no dropout, more epochs), and the report says what helped.
 
     >>> from chainrule.datasets import make_spiral
     >>> from chainrule.models import MLP
@@ -96,14 +98,15 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
 
 @contextmanager
 def aside(fit_arguments):
-    """For what is tried: no warnings, and the generators of a user's functions stay as they are."""
+    """Within this block no warnings; afterwards the generators of the user's functions are as they
+    were."""
     with unchanged(fit_arguments.get("batches"), fit_arguments.get("augment")), (
             np.errstate(all="ignore")):
         yield
 
 
 class Examination:
-    """All that is found about a training; ``runs`` says whether a step of it can be made."""
+    """What is found out about a training; ``runs`` says whether a step can be made."""
 
     def __init__(self, trainer, x, t, options):
         self.trainer, self.findings, self.measured, self.runs = trainer, [], {}, False
@@ -215,7 +218,7 @@ class Examination:
             self.findings += of_rates(self.rates, self.lr, ratio)
 
     def after_some_steps(self, before, some):
-        """What stays as it was although steps are made, at a rate that is not tiny."""
+        """What stays unchanged although steps are made, at a rate that is not tiny."""
         case = self.case
         quick = case.trial(rate=1.0 if self.lr is None or self.lr >= 1e-4 else
                            1e-3 / max(self.lr, 1e-12))
@@ -266,7 +269,7 @@ class Examination:
                 f"{max(grown):.4g} in {len(grown)} steps", SMALLER))
 
     def after(self, trainer):
-        """Judge what came out; whether it is as good as can be asked."""
+        """Judge the result; returns whether it is as good as can be expected."""
         outcome = Outcome(self, trainer)
         self.measured |= outcome.curves.measured | {"right, or R²": outcome.measured}
         self.findings, well = judge(outcome, self.findings)

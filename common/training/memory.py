@@ -1,4 +1,4 @@
-"""What a training step takes of the machine's memory: predicted, and measured."""
+"""How much memory a training step takes, predicted and measured."""
 import contextlib
 import copy
 import math
@@ -19,7 +19,7 @@ class Step:
     """The bytes of one training step with batches of B samples.
 
     ``parts``: of the parameters, their gradients, the optimizer's state, what forward keeps for
-    backward, and what backward takes in passing. The last two grow by ``each`` with every sample,
+    backward, and temporary arrays. The last two grow by ``each`` with every sample,
     which two small batches show. ``predicted``: the sum of all.
     """
 
@@ -32,13 +32,13 @@ class Step:
         first, (fixed, kept, passing) = self.run(small), self.run(large)
         more = (self.B - large) / max(1, large - small)
         kept, passing = (max(n, n + more * (n - m)) for n, m in zip((kept, passing), first[1:]))
-        self.parts = fixed | {"kept for backward": round(kept), "in passing": round(passing)}
+        self.parts = fixed | {"kept for backward": round(kept), "temporary": round(passing)}
         self.each = (kept + passing) / self.B
         self.predicted = sum(self.parts.values())
 
     def run(self, rows):
-        """A step of a copy with a few samples: {parts that do not depend on them}, the bytes that
-        forward keeps, and those that are taken beside at the peak."""
+        """A step of a copy with a few samples: the parts that do not depend on their number, the
+        bytes that forward keeps, and the temporary ones at the peak."""
         model, optimizer, *_ = copy.deepcopy(self.case.origin)
         batch = [a[:rows].copy() for a in (*self.case.x, self.case.t)]
         known = [*model.params, *model.grads]
@@ -55,8 +55,8 @@ class Step:
         return fixed, kept, max(backward.peak, forward.peak - kept)
 
     def measured(self):
-        """The same of a whole step as it is made: all that it allocates at its peak, beside the
-        parameters and gradients."""
+        """The bytes of a real step: the parameters, the gradients, and all that it allocates at its
+        peak."""
         model, optimizer, *_ = copy.deepcopy(self.case.origin)
         with (np.errstate(all="ignore"), contextlib.suppress(FloatingPointError),
               Traced() as traced):
@@ -99,17 +99,13 @@ def too_large(step, data, limit):
 
 
 def machine_memory():
-    """How many bytes this process may have: the machine's, or its container's; None if unknown."""
+    """How many bytes the machine, or the container, has; None if that is unknown."""
     limits = []
-    try:
+    with contextlib.suppress(AttributeError, ValueError, OSError):     # Windows has no sysconf
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):         # Windows has no sysconf
-        pass
     for path in CGROUPS:
-        try:
+        with contextlib.suppress(ValueError, OSError):       # "max", or not in a container
             limits.append(int(Path(path).read_text()))
-        except (OSError, ValueError):                     # not in a container, or "max"
-            pass
     return min((n for n in limits if n > 0), default=None)
 
 
@@ -131,7 +127,7 @@ def arrays(value, depth=4):
 
 
 def nbytes(found, but=()):
-    """The bytes of arrays, memory that several share counted once, and that of others not."""
+    """The bytes of arrays; shared memory counts once, that of the arrays in ``but`` not at all."""
     seen = {id(owner(a)) for a in but}
     total = 0
     for a in map(owner, found):

@@ -1,7 +1,7 @@
-"""What has become of a training, and what would have helped: one rule a function.
+"""What a training has led to, and what would have helped: one rule per function.
 
-A rule takes the Outcome and yields findings. Most of them train a copy anew, from the same start
-with one thing changed: what helps then is what was wrong.
+A rule takes the Outcome and yields findings. Most of them train a copy from the same start with one
+thing changed: if that helps, it was the cause.
 """
 import copy
 import math
@@ -22,8 +22,8 @@ class Outcome:
     """A training that has ended, beside what a simple method reaches on the same data.
 
     ``train``, ``val``, ``score``: the share of right labels or R² in training, in validation, and
-    where it counts, which is in validation if there is any; None where there is no such number.
-    ``simple``, that of nearest neighbours or a linear model; ``chance``, that of a guess.
+    in validation if there is any, else in training; None where neither applies.
+    ``simple``: the score of nearest neighbours or a linear model; ``chance``: that of a guess.
     """
 
     def __init__(self, examination, trainer):
@@ -205,7 +205,7 @@ def unbalanced(outcome):
 
 
 def mismatched(outcome):
-    """Labels that inputs say nothing about, or other labels in validation."""
+    """Labels that do not depend on the inputs, or other labels in validation."""
     base, score = outcome.base, outcome.score
     if base.held_out is None or len(outcome.case.t) < 80 or score is None:
         return
@@ -234,7 +234,7 @@ def unmoved(outcome):
 
 
 def confirmed(outcome, finding, found):
-    """Whether a measure out of the usual matters: where it can be mended, mending helps."""
+    """Whether an unusual measurement matters: where it can be corrected, that must help."""
     case = outcome.case
     if finding.code == "inputs-not-scaled":
         changes = {"x": tuple(a if samples.are_ids(a) else standardized(a) for a in case.x)}
@@ -279,7 +279,7 @@ def starts_high(outcome):
 
 
 def overfits(outcome):
-    """Samples that were learned by heart."""
+    """A model that has memorised its samples."""
     val = outcome.history.epochs.get("val_loss")
     if val is not None and outcome.val is not None and outcome.by_heart:
         low = int(np.argmin(val))
@@ -341,7 +341,7 @@ def too_small(outcome):
 
 
 def unfinished(outcome):
-    """A training that ended too early; or whose learning rate is not the best."""
+    """A training that ended too early, or whose learning rate is far from the best."""
     case, last, loss = outcome.case, outcome.judged, outcome.history["loss"]
     fell = (loss[-2] - loss[-1]) / loss[-2] if len(loss) > 1 else 1.0
     poor = outcome.progress < 0.5

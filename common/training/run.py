@@ -1,4 +1,4 @@
-"""One ``fit`` of a trainer: its epochs, its place among them, and whom it tells."""
+"""One ``fit`` of a trainer: its epochs, its position, and its callbacks."""
 from itertools import chain, islice
 
 from ..common.rng import state_for

@@ -1,4 +1,4 @@
-"""What the data alone tell: scales, duplicates, order, and what a simple method makes of them."""
+"""What the data alone tell: scales, duplicates, order, and how well simple methods do."""
 import numpy as np
 
 from .report import Finding

@@ -50,7 +50,7 @@ def cut(model):
 
 def recalls(model, task, data):
     """{class: the share of its samples that the model recognises}; empty where that is unknown."""
-    (x, t), y = data, outputs(model, *data)
+    t, y = data[1], outputs(model, *data)
     found = None if y is None else right(model, task, y, t)
     labels = t.argmax(-1) if task.one_hot else t.reshape(len(t))
     if found is None or len(found) != len(labels):

@@ -1,4 +1,4 @@
-"""What a training step needs beside its three lines: checks, accumulation, clipping, a record."""
+"""What a training step needs besides its three lines: checks, accumulation, clipping, a record."""
 import math
 
 import numpy as np
@@ -12,7 +12,7 @@ from .measures import Mean, Measures
 class Step:
     """The step being made: its loss and gradients so far; ``measures`` are those of the epoch.
 
-    ``with step:`` stands round the update.
+    ``with step:`` surrounds the update.
     """
 
     def __init__(self, trainer, fit, epoch, bar):

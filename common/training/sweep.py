@@ -1,4 +1,4 @@
-"""How the loss answers to the learning rate."""
+"""How the loss responds to the learning rate."""
 from __future__ import annotations
 
 import math
@@ -65,8 +65,8 @@ def lr_range(trainer: Any, x: Inputs, t: ArrayLike, steps: int = 50, ax: Axes | 
     """Try learning rates from 10,000 times smaller to 10,000 times larger than the optimizer's.
 
     Each makes ``steps`` steps on a copy, all from the same start with the same batches; the model
-    and the optimizer stay as they are. The result is plotted on ``ax``; ``.best`` is the rate whose
-    loss fell most: a third of it is a cautious choice. (After Smith 2017, Cyclical learning rates
+    and the optimizer stay as they are. The result is plotted on ``ax``; ``.best`` is the rate with
+    the lowest loss: a third of it is a cautious choice. (After Smith 2017, Cyclical learning rates
     for training neural networks, whose test raises the rate within one run.)
 
     >>> from chainrule.datasets import make_spiral
@@ -135,7 +135,7 @@ def of_schedule(plan):
 
 def of_rates(rates, lr, ratio):
     """A learning rate at which the same few steps achieve far less than at another. A low one is
-    told only where updates are small beside the weights, too: a loss may be slow by nature."""
+    reported only if updates are small compared with the weights: some losses fall slowly anyway."""
     if lr == 0:
         yield Finding("learning-rate-too-low", "optimizer.lr", "it is 0", "a positive rate")
         return

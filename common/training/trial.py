@@ -11,7 +11,7 @@ from . import data
 from .history import History
 from .state import generators
 
-# What a trial leaves out of fit's arguments: it is judged from outside, and ends by its steps.
+# Arguments of fit that a trial does without: it is judged from outside, and ends after its steps.
 OUTSIDE = {"epochs", "validation_data", "validation_split", "callbacks", "progress", "rng"}
 
 
@@ -55,7 +55,7 @@ class Case:
         return self.epochs * self.steps_per_epoch
 
     def batches(self):
-        """The first batches that a function of the user's yields."""
+        """The first batches that the user's function yields."""
         with unchanged(self.function):
             yield from islice(self.function(), self.options.get("steps_per_epoch") or 10_000)
 
@@ -152,8 +152,8 @@ class Until:
 
 
 class unchanged:
-    """``with unchanged(function):`` the random generators that a function of the user's holds
-    are afterwards as they were before."""
+    """``with unchanged(function):`` afterwards the random generators that the user's functions
+    hold are as they were before."""
 
     def __init__(self, *functions):
         self.generators = list(generators(dict(enumerate(functions))).values())

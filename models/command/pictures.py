@@ -1,4 +1,4 @@
-"""Pictures of a user's own, made like the images that a model was trained on."""
+"""The user's pictures, made like the images that a model was trained on."""
 from itertools import product
 
 import numpy as np

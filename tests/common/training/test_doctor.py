@@ -22,8 +22,7 @@ from chainrule.layers import (
 from chainrule.models import MLP, Sequential
 from chainrule.models.command import main
 from chainrule.optimizers import SGD, Adam
-from chainrule.training import Finding, History, Report, Trainer, doctor, lr_range, preflight
-from chainrule.training import memory
+from chainrule.training import Finding, History, Report, Trainer, doctor, lr_range, memory, preflight
 from chainrule.training.report import CODES
 from chainrule.training.trial import Case, unchanged
 from tests.exam import trainings
@@ -261,7 +260,7 @@ def test_a_step_that_does_not_fit_is_not_tried(monkeypatch):
     assert report.codes == ["too-little-memory"] and finding.where == "batch_size=5000"
     assert re.fullmatch(
         r"predicted: a step takes \S+ MB \(parameters .*, gradients .*, optimizer .*, kept for "
-        r"backward \S+ MB, in passing \S+ MB\), the data 1.32 MB; this machine has 3 MB",
+        r"backward \S+ MB, temporary \S+ MB\), the data 1.32 MB; this machine has 3 MB",
         finding.evidence,
     )
     size, times = map(int, re.findall(r"batch_size=(\d+) with accumulate=(\d+)", finding.hint)[0])
