@@ -136,11 +136,17 @@ class Outcome:
         if simple is None and len(self.case.t) < 40 and self.could_be_better:
             return score > 0.95 and loss[-1] < 0.7 * self.rates.start
         if simple is not None and simple >= chance + 0.1 * (1 - chance):
-            return score > min(simple - 0.02, 0.97)
+            enough = min(simple - 0.02, 0.97)
+            return score > enough - self.uncertain(enough)
         if score > chance + 0.5 * (1 - chance):
             return True
         return (score > chance + 0.1 * (1 - chance) and self.train - score < 0.2
                 and not self.could_be_better and not (self.rates and self.held > 0.1))
+
+    def uncertain(self, share):
+        """The standard error of a share of the samples that judge: √(p (1 - p) / n)."""
+        n = len((self.case.validation or (None, self.case.t))[1])
+        return math.sqrt(max(0.0, share * (1 - share)) / n)
 
     @cached_property
     def by_heart(self):
@@ -243,6 +249,10 @@ def confirmed(outcome, finding, found):
         return helps(outcome, finding, **changes)
     if finding.code == "bad-initialisation":
         return helps(outcome, finding, prepare=drawn_anew)
+    if finding.where.startswith("optimizer.lr =") and outcome.lr:
+        steps, best = min(case.steps, 1500), outcome.rates.factor
+        return any(outcome.anew(steps, rate=rate).loss(*case.sample()) < 0.8 * outcome.loss
+                   for rate in (best, best / 3))
     return True
 
 
@@ -346,8 +356,9 @@ def unfinished(outcome):
     fell = (loss[-2] - loss[-1]) / loss[-2] if len(loss) > 1 else 1.0
     poor = outcome.progress < 0.5
     if fell > 0.06 or len(loss) <= 5 or poor:
-        more = outcome.anew(min(10 * case.steps, 4000)).loss(*outcome.judges)
-        if more < 0.8 * last:
+        longer = outcome.anew(min(10 * case.steps, 4000))
+        more, trained = longer.loss(*outcome.judges), longer.loss(*case.sample())
+        if more < 0.8 * last or trained < 0.8 * outcome.loss and more < 0.95 * last:
             yield Finding("too-few-epochs", f"epochs={case.epochs}", f"the loss is {last:.4g} and "
                           f"still falls; ten times the steps lead to {more:.4g}", "more epochs")
             return
