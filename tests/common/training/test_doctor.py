@@ -56,6 +56,11 @@ ONE_EACH = [
     "copies_in_validation",
     "logarithm_of_zero",
     "gradients_never_written",
+    "share_prices_into_a_gru",
+    "metres_of_a_micrometre",
+    "images_twice_before_the_split",
+    "the_answer_in_three_columns",
+    "the_layer_that_matters_is_frozen",
 ]
 
 
@@ -66,7 +71,15 @@ def test_the_first_cause(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["labels_from_one", "softmax_twice", "all_equal", "adam_at_1", "copies_in_validation"]
+    "name",
+    [
+        "labels_from_one",
+        "softmax_twice",
+        "all_equal",
+        "adam_at_1",
+        "copies_in_validation",
+        "momentum_at_2",
+    ],
 )
 def test_the_repaired_twin_is_well(name):
     assert made(name, faulty=False).findings == []
