@@ -131,6 +131,8 @@ class Outcome:
         first = self.history.steps["loss"][0]
         if score is None:
             return loss[-1] < 0.6 * first and self.rise < 1.2 and not self.could_be_better
+        if self.rates is not None and self.loss > self.rates.start:
+            return False                                 # worse than before, however many are right
         if self.val is not None and score < 0.9 and self.by_heart:
             return False
         if simple is None and len(self.case.t) < 40 and self.could_be_better:

@@ -56,6 +56,7 @@ ONE_EACH = [
     "copies_in_validation",
     "logarithm_of_zero",
     "gradients_never_written",
+    "rmsprop_at_half",
     "share_prices_into_a_gru",
     "metres_of_a_micrometre",
     "images_twice_before_the_split",
