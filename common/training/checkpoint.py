@@ -1,4 +1,4 @@
-"""Checkpoints: a training in a file, from which it goes on bit for bit."""
+"""Checkpoints: a training saved to a file, and resumed from it bit for bit."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -30,7 +30,7 @@ class Checkpoint:
     - best: a name in the history, such as "val_loss": keep the best epoch's instead of the last
       one's; ``maximize``: whether higher is better (None: as it is for chainrule's own metrics).
 
-    The file holds the weights and buffers of the model, the states of its recurrent layers, the
+    The file contains the weights and buffers of the model, the states of its recurrent layers, the
     optimizer, the history, the place in the epoch, the callbacks that have a ``state``, and every
     numpy.random.Generator that can be reached from the model, the optimizer, the callbacks and
     what yields the batches.
@@ -62,11 +62,15 @@ class Checkpoint:
             self.write(trainer)
 
     def write(self, trainer: Any) -> None:
-        """Write the file, whatever ``every`` and ``best`` say; of several ranks the first does."""
-        if getattr(trainer, "comm", None) is not None and trainer.comm.rank:
-            return
+        """Write the file, whatever ``every`` and ``best`` say. Of several ranks all call it, and
+        the first writes."""
+        tree, comm = contents(trainer.run), getattr(trainer, "comm", None)
+        if comm is not None:
+            tree["ranks"] = comm.gather(of_rank(tree))
+            if comm.rank:
+                return
         arrays: dict[str, Any] = {}
-        tree = pack(contents(trainer.run), "training", arrays)
+        tree = pack(tree, "training", arrays)
         with naming("Checkpoint", self.path):
             if not self.path.parent.is_dir():
                 raise FileNotFoundError(2, "there is no such folder", str(self.path))
@@ -119,6 +123,25 @@ def contents(run):
     }
 
 
+def of_rank(tree):
+    """What differs from rank to rank: generators, the sums of its rows, recurrent states."""
+    own = {name: tree[name] for name in ("generators", "at_start", "measures")}
+    return own | {"states": tree["model"]["states"]}
+
+
+def take_part(trainer, tree, who):
+    """Put into the tree what this rank had. On another number of ranks that is possible only at the
+    end of an epoch; a rank that is new keeps its generators as they are."""
+    comm, ranks = getattr(trainer, "comm", None), tree.get("ranks") or [of_rank(tree)]
+    size, rank = (1, 0) if comm is None else (comm.size, comm.rank)
+    if tree["step"]:
+        same(who, {"number of ranks": size}, {"number of ranks": len(ranks)},
+             "this trainer")
+    mine = dict(ranks[rank]) if rank < len(ranks) else {"generators": None, "at_start": None}
+    tree["model"]["states"] = mine.pop("states", tree["model"]["states"])
+    tree |= mine
+
+
 def layers(model):
     """{path: class} of the model and of each layer inside."""
     return {path or "model": type(layer).__name__ for path, layer in held(model)}
@@ -164,6 +187,7 @@ def resume(trainer, path):
     tree, model, optimizer = read(path), trainer.model, trainer.optimizer
     who = f"{WHO}: {path} does not fit this {type(model).__name__}:"
     try:
+        take_part(trainer, tree, who)
         saved = tree["model"]
         same(who, layers(model), saved["layers"])
         same(who, {name: words(p) for name, p in weights(model).items()},
