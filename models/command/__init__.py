@@ -13,6 +13,7 @@ COMMANDS = {
     "doctor": "say what the curves of a finished run tell",
     "data": "list the data there is, and fetch it by name",
     "notebooks": "copy the chapters, to read and to run",
+    "grade": "mark a folder of homework: marks, mistakes by name, a page about the class",
 }
 
 
