@@ -26,7 +26,7 @@ DID = {
     "no-batch-mean": "took no mean over the batch",
     "divided-by-N-in-forward": "divided the loss by N once too often",
     "wrong-mean": "took the mean over the classes, too",
-    "transposed": "gave the output transposed",
+    "transposed-output": "gave the output transposed",
     "wrong-shape": "gave an output of the wrong shape",
     "wrong-sign-in-forward": "gave the output with the other sign",
     "wrong-axis": "worked along the wrong axis",

@@ -5,7 +5,7 @@ import numpy as np
 
 from ... import layers
 
-CLOSE = 1e-7
+CLOSE = 1e-9                          # float32 is not
 ELEMENTWISE = ("Sigmoid", "Tanh", "ReLU", "Softplus", "SiLU", "GELU", "Exp", "Sin")
 
 
@@ -106,7 +106,7 @@ def reading(trial, y):
             return "wrong-mean", f"it is divided by C = {C} too: the mean is over the samples alone"
     elif y.shape != want.shape:
         if y.T.shape == want.shape and close(y.T, want):
-            return "transposed", f"it is transposed: {y.shape}, where {want.shape} is asked"
+            return "transposed-output", f"it is transposed: {y.shape}, where {want.shape} is asked"
         if y.size == want.size and close(y.reshape(want.shape), want):
             return "wrong-shape", (f"the right numbers in the shape {y.shape}, where "
                                    f"{want.shape} is asked")
@@ -134,6 +134,9 @@ def reading(trial, y):
         for name in ELEMENTWISE:
             if name != trial.task.name and is_(getattr(layers, name)().forward(x)):
                 return "another-function", f"it is what {name} gives"
+    if np.allclose(y, want, rtol=1e-5, atol=1e-6):
+        return "low-precision", ("it agrees to some digits only: a constant too many in the "
+                                 "formula, or float32 on the way")
     where = np.abs(want) > 1e-12
     if where.any() and not np.any(y[~where]):
         ratio = y[where] / want[where]
@@ -141,9 +144,6 @@ def reading(trial, y):
             return "wrong-factor", f"it is {ratio.flat[0]:.4g} times what it should be, everywhere"
     if np.ptp(y - want) <= 1e-6 * np.abs(y - want).max():
         return "constant-added", f"it is larger by {(y - want).flat[0]:.4g} everywhere"
-    if np.allclose(y, want, rtol=1e-4, atol=1e-5):
-        return "low-precision", ("it agrees to some digits only: a constant too many in the "
-                                 "formula, or float32 on the way")
     if trial.inputs[0].ndim > 1:
         rows = [i for i in range(len(want)) if want.ndim and not close(y[i], want[i])]
         if want.ndim and len(rows) < len(want):

@@ -330,21 +330,23 @@ def backward_right(trial, answer):
 
 def backward_wrong(pupil, trials, answers, limits):
     """The findings on a backward: the checker's, and what the judge saw."""
-    for answer in answers:
-        if answer.get("error"):
-            return [Finding(answer["kind"], "backward", words=answer["error"])]
+    errors = [answer for answer in answers if answer.get("error")]
+    found = [Finding(answer["kind"], "backward", words=answer["error"]) for answer in errors[:1]]
+    if found and found[0].code != "raises":
+        return found
     right = all(map(backward_right, trials, answers))
     try:
         checked = pupil.ask("check", trials[0], 6 * limits.seconds)
     except Ended as end:
         checked = {"findings": [{"code": end.kind, "where": "x", "evidence": end.words}]}
     lines = pupil.scan.get("lines", {}).get(trials[0].task.name, {})
-    found = [Finding(str(f.get("code")), "backward", place(str(f.get("where")), trials[0]),
-                     str(f.get("evidence")), line_of(f, lines))
-             for f in checked.get("findings") or () if isinstance(f, dict)]
-    if any(answer.get("forwards") != 0 for answer in answers):
-        found.append(Finding("numerical", "backward", "x", "backward calls forward at other inputs: a "
-                             "numerical derivative is no backward pass"))
+    found += [Finding(str(f.get("code")), "backward", place(str(f.get("where")), trials[0]),
+                      str(f.get("evidence")), line_of(f, lines))
+              for f in checked.get("findings") or () if isinstance(f, dict)
+              if not (errors and f.get("code") == "unrecognised")]
+    if any(answer.get("forwards", 0) for answer in answers):
+        found.append(Finding("numerical", "backward", "x", "backward calls forward at other "
+                             "inputs: a numerical derivative is no backward pass"))
     if any(answer.get("changed_dout") for answer in answers) and not found:
         found.append(Finding("mutates-input", "backward", "x", "backward changes dout"))
     if not right and not found:
@@ -363,9 +365,8 @@ def place(where, trial):
 
 def line_of(finding, lines):
     """The line that a finding is about: the one it names, or the one that makes its gradient."""
-    named = re.search(r"in line (\d+) makes it right: `(.*)`", str(finding.get("evidence")))
-    if named:
-        return int(named[1]), named[2]
+    if isinstance(finding.get("line"), int):
+        return finding["line"], str(finding.get("text"))
     line = lines.get(finding.get("where"))
     return tuple(line) if line else None
 

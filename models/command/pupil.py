@@ -276,7 +276,8 @@ def diagnosis(made):
     check = sys.modules["chainrule.gradcheck"].check_gradients
     report = check(made.layer(), *made.inputs, rng=0)
     return {"ok": bool(report), "findings": [
-        {"code": str(f.code), "where": str(f.where), "evidence": str(f.evidence)}
+        {"code": str(f.code), "where": str(f.where), "evidence": str(f.evidence),
+         "line": getattr(f, "line", None), "text": getattr(f, "text", "")}
         for f in report.findings if f.code not in ("kink", "precision")]}
 
 
@@ -289,7 +290,6 @@ def main():
 
     setup = json.loads(into.readline())
     path, told = setup["path"], []
-    import numpy as np
     for name in ("chainrule.common", "chainrule.gradcheck"):
         importlib.import_module(name)
     spec = importlib.util.spec_from_file_location(

@@ -79,7 +79,7 @@ CHEATS = [
         FORWARD, "        y = np.maximum(0, np.random.default_rng(0).normal(size=(7, 3)))\n        self.mask = x > 0\n"
         "        return y\n")),
     # the judge
-    Cheat("judge replaced", ALL, "replaces", 
+    Cheat("judge replaced", ALL, "replaces",
           "import chainrule.gradcheck\nchainrule.gradcheck.check_gradients = lambda *a, **k: True"),
     Cheat("judge replaced by setattr", ALL, "replaces", "import chainrule.gradcheck as g\n"
           "setattr(g, 'check_' + 'gradients', lambda *a, **k: True)"),
