@@ -9,21 +9,20 @@ host.
 import importlib
 import importlib.metadata
 import inspect
-import json
 import os
 import re
 import shutil
 import sys
-import zipfile
 from pathlib import Path
 
 from sphinx.util.inspect import stringify_signature
 
 import chainrule
 from chainrule.common import Layer
-from chainrule.models.command.grade import packages
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+in_browser = importlib.import_module("in_browser")
 ROOMS = {
     "layers": "Layers and losses", "models": "Models", "optimizers": "Optimizers",
     "training": "Training", "gradcheck": "The gradient checker", "datasets": "Data",
@@ -47,7 +46,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "chainrule"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-PYTHON = os.environ.get("CHAINRULE_BROWSER")             # a folder with Pyodide: see browser()
+PYTHON = os.environ.get("CHAINRULE_BROWSER")             # a folder with Pyodide: in_browser.py
 html_js_files = ["browser.js"] if PYTHON else []
 html_show_sourcelink = False
 html_copy_source = False
@@ -143,63 +142,25 @@ def signature(app, what, name, of, options, shown, returns):
     return None
 
 
-def mistakes():
+def codes():
     """The page of the checker's codes, each report made anew."""
-    sys.path.insert(0, str(HERE))
-    page = importlib.import_module("mistakes").page()
-    (HERE / "why_the_checker_says_so.md").write_text(page, encoding="utf-8")
+    (HERE / "why_the_checker_says_so.md").write_text(in_browser.mistakes().page(), encoding="utf-8")
 
 
 def browser():
-    """Put Python for the browser beside the pages: chainrule, and Pyodide with its packages out of
-    the folder that CHAINRULE_BROWSER names, where the files of npm's ``pyodide`` and the wheels of
-    its lock file lie; those of ``pure/`` are for plots. Without it, the pages say so."""
-    form = (HERE / "_templates" / "check_my_layer.html").read_text(encoding="utf-8")
-    to = HERE / "_static" / "python"
-    shutil.rmtree(to, ignore_errors=True)
+    """Put Python for the browser beside the pages, and make the form; without it, say so."""
     if PYTHON:
-        folder = Path(PYTHON)
-        to.mkdir(parents=True)
-        wheels = sorted(folder.glob("pure/*.whl"))
-        for file in (*folder.iterdir(), *wheels):
-            if file.is_file() and file.suffix != ".mjs":
-                shutil.copyfile(file, to / file.name)
-        (to / "wheels.json").write_text(json.dumps([wheel.name for wheel in wheels]))
-        with zipfile.ZipFile(to / "chainrule.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            for package, folder in packages("chainrule"):
-                for file in sorted((*folder.glob("*.py"), *folder.glob("data/*digits.n*"))):
-                    inside = file.relative_to(folder).as_posix()
-                    archive.write(file, f"{package.replace('.', '/')}/{inside}")
-        form = form.replace("EXAMPLES", json.dumps(examples()).replace("<", "\\u003c"))
-    else:
-        form = ("<p><em>This copy of the site was built without Python for the browser. "
-                "<code>check_gradients</code> does the same on your machine.</em></p>")
+        in_browser.assemble(HERE / "_static" / "python", PYTHON)
+    form = in_browser.form() if PYTHON else (
+        "<p><em>This copy of the site was built without Python for the browser. "
+        "<code>check_gradients</code> does the same on your machine.</em></p>")
     (HERE / "check_my_layer.html").write_text(form, encoding="utf-8")
-
-
-def examples():
-    """What the text area can start with: a mistake of each code, and a layer without one."""
-    def text(mistake, right=False):
-        source = mistake.source if right else mistake.source.replace(mistake.right, mistake.wrong)
-        name = source.split("class ")[1].split(":")[0]
-        drawn = [f"rng.normal(size={p.shape})" for p in mistake.params]
-        given = [repr(x).replace("array", "np.array") if x.dtype.kind == "i" else
-                 f"rng.normal(size={x.shape})" for x in mistake.inputs]
-        return ("import numpy as np\nfrom chainrule.gradcheck import check_gradients\n\n"
-                f"{source}\n\nrng = np.random.default_rng(0)\n"
-                f"check_gradients({name}({', '.join(drawn)}), {', '.join(given)}, rng=0)\n")
-
-    table = importlib.import_module("mistakes").MISTAKES
-    shown = {m.code: text(m) for m in table if m.code not in ("kink", "uninformative")}
-    first = next(m for m in table if m.code == "divided-by-N")
-    start = {"an affine layer with a mistake": text(first), "the same without": text(first, True)}
-    return start | {f"mistake: {code}": code_text for code, code_text in shown.items()}
 
 
 def setup(app):
     chapters()
     reference()
-    mistakes()
+    codes()
     browser()
     mathjax()
     app.connect("autodoc-process-docstring", docstring)

@@ -3,7 +3,7 @@
 importScripts("python/pyodide.js");
 
 const DRIVER = `
-import ast, base64, io, linecache, sys, traceback, warnings
+import ast, base64, io, linecache, logging, re, sys, traceback
 
 class Session:
     def __init__(self):
@@ -16,7 +16,8 @@ class Session:
             file.write(code)
         linecache.checkcache(path)
         try:
-            tree = ast.parse(code, path)
+            plain = re.sub(r"^%", "# %", code, flags=re.M)          # a notebook's own commands
+            tree = ast.parse(plain, path)
             last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
             exec(compile(tree, path, "exec"), self.names)
             if last is not None and not code.rstrip().endswith(";"):
@@ -47,7 +48,7 @@ class Session:
         if pyplot:
             pyplot.close("all")
 
-warnings.filterwarnings("ignore", message="Matplotlib is building the font cache")
+logging.getLogger("matplotlib.font_manager").setLevel("ERROR")        # that it looks for fonts
 session = Session()
 `;
 
