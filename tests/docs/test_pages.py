@@ -19,10 +19,11 @@ def text(name):
     return (DOCS / f"{name}.md").read_text(encoding="utf-8")
 
 
-def test_your_own_layer_prints_what_the_page_shows(capsys, tmp_path):
-    page, session = text("write_your_own_layer"), {"__name__": "mine"}
+@pytest.mark.parametrize("name, least", [("write_your_own_layer", 3), ("index", 1)])
+def test_a_page_prints_what_it_shows(name, least, capsys, tmp_path):
+    page, session = text(name), {"__name__": "mine"}
     blocks = re.findall(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", page, re.DOTALL)
-    assert len(blocks) >= 5 and sum(bool(shown) for _, shown in blocks) >= 3
+    assert sum(bool(shown) for _, shown in blocks) >= least
     for i, (block, shown) in enumerate(blocks):
         path = tmp_path / f"block_{i}.py"                    # a file, whose lines the checker can read
         path.write_text(block, encoding="utf-8")
@@ -63,3 +64,10 @@ def test_each_code_has_an_example():
     assert {m.code for m in mistakes.MISTAKES} == set(HINTS)
     page = mistakes.page()
     assert all(f"\n## {code}\n" in page for code in HINTS)
+
+
+def test_the_readme_shows_chapters_that_there_are():
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("<!-- chapters -->"):readme.index("<!-- -->")]
+    paths = re.findall(r"(?<=\()notebooks/\S+?(?=\))|(?<=src=\")docs/\S+?(?=\")", table)
+    assert len(paths) >= 20 and all((DOCS.parent / path).exists() for path in paths)

@@ -1,7 +1,11 @@
-"""Draws the README's picture: a graph with its gradients, the checker's verdict, a learning curve.
+"""Makes the README's pictures: the first one, a small one out of each chapter, and their table.
 
-    python docs/first_picture.py        writes docs/_static/first_picture.png
+    python docs/pictures.py        writes docs/_static/*.png and README's table of chapters
 """
+import base64
+import io
+import json
+import re
 from pathlib import Path
 
 import matplotlib
@@ -15,7 +19,11 @@ from chainrule.models import MLP, Graph, Input
 from chainrule.optimizers import Adam
 from chainrule.training import Trainer
 
-OUT = Path(__file__).parent / "_static" / "first_picture.png"
+ROOT = Path(__file__).parent.parent
+STATIC = ROOT / "docs" / "_static"
+# Which of a chapter's figures stands for it; of a chapter that is not named, the last.
+CHOSEN = {"01": 1, "02": 1, "03": 0, "04": 7, "05": 1, "06": 5, "07": 8, "08": 2, "09": 1, "10": 1, "11": 4}
+WIDTH, HEIGHT = 320, 200
 
 
 class MyAffine:
@@ -70,6 +78,43 @@ def draw():
     return figure
 
 
+def chapters():
+    """(path, title, the pictures in it) of each chapter."""
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        shown = [output["data"]["image/png"] for cell in cells for output in cell.get("outputs", ())
+                 if "image/png" in output.get("data", {})]
+        yield path, "".join(cells[0]["source"]).splitlines()[0].lstrip("# "), shown
+
+
+def small(png):
+    """A picture, fitted into WIDTH x HEIGHT, on white."""
+    from PIL import Image
+    image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    image.thumbnail((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+    sheet = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    sheet.paste(image, ((WIDTH - image.width) // 2, (HEIGHT - image.height) // 2))
+    return sheet
+
+
+def table():
+    """README's table of chapters, three to a row; the pictures are written on the way."""
+    cells = []
+    for path, title, shown in chapters():
+        number, image = path.name[:2], ""
+        if shown:
+            name = f"chapter_{number}.png"
+            small(shown[CHOSEN.get(number, -1)]).quantize(64).save(STATIC / name, optimize=True)
+            image = f'<br><img src="docs/_static/{name}" width="240" alt="a figure of the chapter">'
+        cells.append(f"[{title}](notebooks/{path.name}){image}")
+    rows = [cells[i:i + 3] + [""] * (3 - len(cells[i:i + 3])) for i in range(0, len(cells), 3)]
+    return "\n".join(["| | | |", "| --- | --- | --- |", *("| " + " | ".join(r) + " |" for r in rows)])
+
+
 if __name__ == "__main__":
     matplotlib.use("Agg")
-    draw().savefig(OUT, dpi=110, facecolor="white")
+    draw().savefig(STATIC / "first_picture.png", dpi=110, facecolor="white")
+    readme = ROOT / "README.md"
+    text = re.sub(r"(?<=<!-- chapters -->\n).*(?=\n<!-- -->)", lambda _: table(),
+                  readme.read_text(encoding="utf-8"), flags=re.S)
+    readme.write_text(text, encoding="utf-8")
