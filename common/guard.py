@@ -31,9 +31,11 @@ import re
 import numpy as np
 
 from . import checks
+from .engine import compiled
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 ANY, NUMBER, SEVERAL = "any", "number", "several"
+MISSING = object()
 
 
 class Argument:
@@ -69,6 +71,9 @@ def guard(cls):
     line = vars(cls).get("shapes")
     if line or "forward" in vars(cls):
         cls._arguments = parsed(line) if line else None
+    twin = compiled.twin(cls)
+    if twin:
+        cls.forward, cls.backward = twin.forward(cls.forward), twin.backward(cls.backward)
     if wrappable(cls, "forward"):
         cls.forward = guarded_forward(
             cls.forward, several=not cls.__module__.startswith("chainrule.")
@@ -85,21 +90,20 @@ def wrappable(cls, name):
 def guarded_forward(forward, several):
     """``several``: a class of a user's, which may run forward more than once before backward."""
     @functools.wraps(forward)
-    def guarded(self, *inputs, **named):
+    def guarded(self, x=MISSING, /, *more, **named):
         __tracebackhide__ = True
         if self.__class__.forward is not guarded:                   # super().forward(x)
-            return forward(self, *inputs, **named)
+            return forward(self, *given(x, more), **named)
         fits = self._fits
-        if named or not inputs or len(inputs) != len(fits):
-            inputs, named = admitted(self, self._arguments, forward, inputs, named)
+        if not (more or named or x is MISSING) and len(fits) == 1 and fitted(x, fits[0]):
+            y = forward(self, x)
         else:
-            for x, fit in zip(inputs, fits):
-                if fit is not None and (
-                    x.__class__ is not np.ndarray or x.shape != fit[0] or x.dtype is not fit[1]
-                ):
-                    inputs, named = admitted(self, self._arguments, forward, inputs, named)
-                    break
-        y = forward(self, *inputs, **named)
+            inputs = given(x, more)
+            if named or not inputs or len(inputs) != len(fits) or not all(
+                map(fitted, inputs, fits)
+            ):
+                inputs, named = admitted(self, self._arguments, forward, inputs, named)
+            y = forward(self, *inputs, **named)
         self._made = made = (y.shape, y.dtype) if y.__class__ is np.ndarray else described(y)
         if several and made[0].__class__ is tuple:
             self._seen = {*(self._seen or ()), made[0]}
@@ -110,22 +114,35 @@ def guarded_forward(forward, several):
 
 def guarded_backward(backward):
     @functools.wraps(backward)
-    def guarded(self, *douts, **named):
+    def guarded(self, dout=MISSING, /, *more, **named):
         __tracebackhide__ = True
         if self.__class__.backward is not guarded:
-            return backward(self, *douts, **named)
+            return backward(self, *given(dout, more), **named)
         made = self._made
         if made is None:
             refuse_order(self)
-        elif douts:
-            dout, (shape, dtype) = douts[0], made
-            fits = dout.__class__ is np.ndarray and dout.dtype is dtype and dout.shape == shape
-            # None: of several, all comes by the others
-            if not fits and (dout is not None or not (douts[1:] or named)):
-                douts = (fitting(self, dout, shape, dtype), *douts[1:])
-        return backward(self, *douts, **named)
+        # None: of several, all comes by the others
+        elif dout is not MISSING and not fitted(dout, made) and (
+            dout is not None or not (more or named)
+        ):
+            dout = fitting(self, dout, *made)
+        if more or named or dout is MISSING:
+            return backward(self, *given(dout, more), **named)
+        return backward(self, dout)
     guarded.guarded = True
     return guarded
+
+
+def given(first, more):
+    """The arguments of a call, whose first may be missing."""
+    return more if first is MISSING else (first, *more)
+
+
+def fitted(x, fit):
+    """Whether x is an array of that shape and dtype; ``fit`` is None for what is not looked at."""
+    return fit is None or (
+        x.__class__ is np.ndarray and x.dtype is fit[1] and x.shape == fit[0]
+    )
 
 
 def admitted(layer, arguments, forward, inputs, named):

@@ -59,6 +59,18 @@ class Renamed:
         self.__get__(layer)
 
 
+class Frozen:
+    """A layer's ``frozen``. ``Frozen.changed`` is another object after each assignment, so that a
+    model need not ask all its layers at every step."""
+    changed = object()
+
+    def __get__(self, layer, owner=None):
+        return self if layer is None else vars(layer).get("frozen", False)
+
+    def __set__(self, layer, flag):
+        vars(layer)["frozen"], Frozen.changed = flag, object()
+
+
 class Layer:
     """An object with ``forward``, ``backward``, ``params`` and ``grads``.
 
@@ -102,7 +114,7 @@ class Layer:
     # False while a model predicts: Dropout and BatchNorm behave differently then
     training = True
     input_gradient = True     # False: nobody wants dL/dx, backward may return None in its place
-    frozen = False            # True: it keeps its parameters and buffers, see Model.freeze
+    frozen = Frozen()         # True: it keeps its parameters and buffers, see Model.freeze
     guarded = True            # False: a class with checks of its own, such as a model
     train_flg, train_flag, is_training = (Renamed("training") for _ in range(3))
 

@@ -15,6 +15,7 @@ from .interpolant import relu_interpolant
 from .mlp import MLP, TwoLayerNet
 from .node import Input, node
 from .pretrained import load_pretrained
+from .recompute import Recompute
 from .sequential import Sequential
 from .text import (
     CBOW,
@@ -34,6 +35,7 @@ __all__ = [
     "AlexNet", "VGG", "NiN", "GoogLeNet", "inception", "small_inception", "ResNet", "residual",
     "CBOW", "SkipGram", "context_windows", "nearest", "LanguageModel", "Seq2Seq",
     "AttentionSeq2Seq", "TransformerLM", "NGram", "KneserNey", "load_pretrained",
+    "Recompute",
 ]
 
 

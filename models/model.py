@@ -15,6 +15,7 @@ from .freezing import chosen, set_frozen
 from .sharing import Parameters, checked, shared_arrays, tie
 
 if TYPE_CHECKING:
+    from .profile import Profile
     from .summary import Summary
 
 
@@ -143,6 +144,14 @@ class Model(Layer):
         model stays as it is."""
         from .summary import summary
         return summary(self, *inputs)
+
+    def profile(self, *inputs: ArrayLike, steps: int = 5) -> Profile:
+        """Where the time of a training step goes: forward, backward, cached bytes, multiply-adds
+        and the share of BLAS's rate per layer, for these inputs and targets; a table, and a picture
+        by ``.plot()``. ``steps``: how many are timed, after one that is not. The model stays as it
+        is. TypeError without targets or a loss."""
+        from .profile import profile
+        return profile(self, *inputs, steps=steps)
 
     def draw(self, ax: Axes | None = None, values: bool = False, x: Inputs | None = None) -> Axes:
         """A picture on Axes; ``x`` adds shapes, ``values`` a traced Graph's values and gradients.

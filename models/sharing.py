@@ -72,7 +72,8 @@ class Parameters:
         self.grads += [h[0] if len(h) == 1 else np.zeros_like(p)
                        for p, h in zip(self.params, gradients)]
         self.shared = [(own, h) for own, h in zip(self.grads, gradients) if len(h) > 1]
-        self.params.holders = self.grads.holders = holders(self.params, layers)
+        for arrays in (self.params, self.grads):
+            arrays.hold(holders(self.params, layers))
         self.layers, self.listed = (
             tuple(layers),
             {"params": tuple(self.params), "grads": tuple(self.grads)},
@@ -161,7 +162,8 @@ def relist(model):
             relist(layer)
     made = Parameters(model.layers)
     model.params[:], model.grads[:] = made.params, made.grads
-    model.params.holders = model.grads.holders = made.params.holders
+    for arrays in (model.params, model.grads):
+        arrays.hold(made.params.holders)
     made.params, made.grads, model._parameters = model.params, model.grads, made
 
 

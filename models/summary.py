@@ -47,6 +47,8 @@ class Summary:
     total                         2,410         1,920         11,840
     """
 
+    words = 3                  # columns of text, before those of numbers
+
     def __init__(self, title, rows):
         self.title, self.rows = title, rows
         self.parameters, self.cached, self.multiply_adds = (
@@ -78,13 +80,9 @@ class Summary:
 
     def __repr__(self):
         cells = list(self.cells())
-        widths = [max(len(row[i]) for row in cells) for i in range(6)]
-        lines = [
-            "  ".join(
-                f"{c:<{w}}" if i < 3 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths))
-            )
-            for row in cells
-        ]
+        widths = [max(map(len, column)) for column in zip(*cells)]
+        lines = ["  ".join(f"{c:<{w}}" if i < self.words else f"{c:>{w}}"
+                           for i, (c, w) in enumerate(zip(row, widths))) for row in cells]
         rule = "-" * len(lines[0])
         return printable("\n".join([self.title, "", lines[0], rule, *lines[1:-1], rule, lines[-1]]))
 
@@ -92,14 +90,9 @@ class Summary:
         head, *body, total = self.cells()
 
         def line(cells, tag):
-            return (
-                "<tr>"
-                + "".join(
-                    f'<{tag} style="text-align: {"left" if i < 3 else "right"}">{escape(c)}</{tag}>'
-                    for i, c in enumerate(cells)
-                )
-                + "</tr>"
-            )
+            sides = ["left"] * self.words + ["right"] * len(cells)
+            return "<tr>" + "".join(f'<{tag} style="text-align: {side}">{escape(c)}</{tag}>'
+                                    for c, side in zip(cells, sides)) + "</tr>"
 
         rows = [line(head, "th"), *(line(row, "td") for row in body), line(total, "th")]
         return f"<table><caption>{escape(self.title)}</caption>{''.join(rows)}</table>"
@@ -144,19 +137,12 @@ def numbered(model, prefix=""):
 
 
 def observe(model, inputs, training=False):
-    """Run a copy of the model; {id of each layer that ran: Observation}. The copy holds the same
-    parameters, which a forward does not change, and everything else anew: flags, caches, statistics
-    and generators of the model stay as they were."""
-    originals = list(everything(model))
-    memo = {id(a): a for layer in originals for a in (*layer.params, *layer.grads)}
-    for layer in originals:
-        # in order, so that a long chain needs no deep recursion
-        for n in getattr(layer, "nodes", ()):
-            copy.deepcopy(n, memo)
-    twin = copy.deepcopy(model, memo)
+    """Run a copy of the model; {id of each layer that ran: Observation}. The model stays as it
+    was."""
+    twin, pairs = twin_of(model, "params", "grads")
     twin.training = training
     seen = {}
-    for layer, double in zip(originals, everything(twin)):
+    for layer, double in pairs:
         if hasattr(double, "__dict__"):
             watch(double, seen, id(layer))
     twin.forward(
@@ -166,6 +152,20 @@ def observe(model, inputs, training=False):
         )
     )
     return seen
+
+
+def twin_of(model, *shared):
+    """A copy of the model and the pairs (layer, its copy) of all that is inside. The copy holds the
+    same arrays in the lists that are ``shared``, and everything else anew: flags, caches,
+    statistics and generators."""
+    originals = list(everything(model))
+    memo = {id(a): a for layer in originals for name in shared for a in getattr(layer, name)}
+    for layer in originals:
+        # in order, so that a long chain needs no deep recursion
+        for n in getattr(layer, "nodes", ()):
+            copy.deepcopy(n, memo)
+    twin = copy.deepcopy(model, memo)
+    return twin, list(zip(originals, everything(twin)))
 
 
 def everything(model):

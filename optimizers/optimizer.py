@@ -1,5 +1,6 @@
 """What all optimizers share: the step number, the learning rate, state kept by position, and the
 checks."""
+import functools
 import math
 from collections.abc import Mapping
 from operator import is_
@@ -8,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..common import checks
+from ..common.engine import compiled
 from ..common.engine.pieces import pieces
+from ..common.engine.rows import set_rows
 from ..common.types import Array, ArrayLike, Arrays, Rate
 
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
 AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}
-# entries from which BLAS uses its threads for a sum of squares; NumPy's einsum never does
 LONG = 10_000            # entries from which BLAS would use its threads for a sum of squares
 FRACTION = {
     "low": 0.0,
@@ -76,6 +78,11 @@ class Optimizer:
     # else a module such as common.engine.lazy: how the rule works on gradients with rows
     lazy: Any = None
     decay: Any = None               # of a rule with ``lazy``: decay(lr, p), what comes before
+    _twin: Any = None               # the rule's on the compiled floor, if there is one
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._twin = compiled.twin(cls)
 
     def __init__(self, lr: Rate) -> None:
         self.lr = lr if callable(lr) else self._number("lr", lr, **POSITIVE)
@@ -133,7 +140,7 @@ class Optimizer:
             or len(arrays) != len(self._held)
             or not all(map(is_, arrays, self._held))
             or frozen != self._frozen
-            or not all(p.flags.writeable for p in params)
+            or not all([p.flags.writeable for p in params])  # noqa: C419 (a generator is slower)
         ):
             self._bind(params, grads, frozen)
         taken = [rows_of(g) for g in self._rowwise]          # dense, but 0 outside of these rows
@@ -144,8 +151,8 @@ class Optimizer:
         if not total < math.inf:
             self._refuse(grads)
         self.step += 1
-        for piece in self._pieces:
-            self.rule(lr, *piece)
+        for rule, piece in self._pieces:
+            rule(lr, *piece)
         for (arrays, drifting), rows in zip(self._by_rows, taken):
             self._rule_on_rows(lr, rows, *arrays)
             for p, *kept in drifting:
@@ -290,9 +297,17 @@ class Optimizer:
             if i in frozen:
                 continue
             if by_rows:
-                self._by_rows.append(((p, g, *kept), () if self.skips_zeros else pieces(p, *kept)))
+                drifting = () if self.skips_zeros else compiled.whole(p, *kept) or pieces(p, *kept)
+                self._by_rows.append(((p, g, *kept), drifting))
             else:
-                self._pieces += pieces(p, np.asarray(g), *kept)
+                self._pieces += self._cut(p, np.asarray(g), *kept)
+
+    def _cut(self, *arrays):
+        """[(rule, arrays), ...]: pieces that stay in the cache; a large array whole, if there is a
+        compiled rule."""
+        whole = compiled.whole(*arrays) if self._twin else None
+        rule = functools.partial(self._twin.code.rule, self) if whole else self.rule
+        return [(rule, piece) for piece in whole or pieces(*arrays)]
 
     def _rule_on_rows(self, lr, taken, p, g, *kept):
         """The rule, or the part of it that learns, on the rows alone that ``g.rows`` names, outside
@@ -305,7 +320,7 @@ class Optimizer:
             self.lazy.learn(self, taken, *parts)
         if rows is not None:
             for a, part in zip(changed, parts):
-                a[rows] = part
+                set_rows(a, rows, part)
 
     def _lists(self, params, grads):
         """What is no list as one: tuples and iterators, and two dicts with the same keys."""

@@ -9,12 +9,16 @@ one pixel long.
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from . import compiled
 from .channels import channels_last
 from .pieces import CACHE, portions
 
 
 def convolve(x, W, y, stride, pads, dilation):
     """Fills y (N, OH, OW, C) with x (N, C, H, W) convolved with W (C, 1, KH, KW)."""
+    if compiled.takes(y):
+        from .compiled import depthwise as loops
+        return loops.convolve(x, W, y, stride, pads, dilation)
     weights = np.ascontiguousarray(W[:, 0].transpose(1, 2, 0))
     for runs, out in pieces(x, W, y, stride, pads, dilation):
         np.einsum("...kli,kli->...i", runs, np.tile(weights, out.shape[-1] // len(W)), out=out)
@@ -22,6 +26,9 @@ def convolve(x, W, y, stride, pads, dilation):
 
 def weight_gradient(x, W, dy, stride, pads, dilation):
     """dL/dW (C, 1, KH, KW): for each weight the sum of value times dL/dy over all places."""
+    if compiled.takes(dy):
+        from .compiled import depthwise as loops
+        return loops.weight_gradient(x, W, dy, stride, pads, dilation)
     dweights = 0
     for runs, d in pieces(x, W, dy, stride, pads, dilation):
         places = "nhw"[:d.ndim - 1]

@@ -15,6 +15,8 @@ import math
 
 import numpy as np
 
+from . import compiled
+
 NAMES = "m", "r"
 
 
@@ -40,10 +42,14 @@ def drift(rule, lr, p, m, r):
     power1, power2, last = powers(rule, rule.step)
     mean = power1 / weights(rule.beta1, rule.step)                    # m̂ = mean · m
     root = math.sqrt(power2 / weights(rule.beta2, rule.step))         # √v̂ = root · r
-    move = r + rule.eps / root
-    np.divide(m, move, out=move)
-    move *= lr * mean / root
-    p -= move
+    if compiled.takes(p):
+        from .compiled.optimizers import drift, run
+        run(drift, (p, m, r), lr * mean / root, rule.eps / root)
+    else:
+        move = r + rule.eps / root
+        np.divide(m, move, out=move)
+        move *= lr * mean / root
+        p -= move
     if last:
         m *= power1 * rule.beta1
         r *= math.sqrt(power2 * rule.beta2)

@@ -1,4 +1,6 @@
 """Matrix products, and sums as products."""
+from functools import lru_cache
+
 import numpy as np
 
 from . import threads
@@ -33,6 +35,19 @@ def product(x, W, out=None):
     return out
 
 
+@lru_cache(maxsize=64)
+def remembered_ones(n, dtype):
+    ones = np.ones(n, dtype)
+    ones.flags.writeable = False
+    return ones
+
+
+def ones(n, dtype):
+    """``np.ones(n, dtype)``, read-only. Short ones are kept: to make one takes as long as the
+    product that it is for."""
+    return remembered_ones(n, dtype) if n <= 1 << 12 else np.ones(n, dtype)
+
+
 def column_sums(x, out=None):
     """``x.sum(axis=(0, ..., -2))``: all but the last axis summed, (..., D) to (D,).
 
@@ -42,7 +57,7 @@ def column_sums(x, out=None):
     array([ 3., 30.])
     """
     x = rows(x)
-    return np.ones(len(x), x.dtype).dot(x, out)
+    return ones(len(x), x.dtype).dot(x, out)
 
 
 def row_sums(x):
@@ -54,7 +69,7 @@ def row_sums(x):
     array([[11.],
            [22.]])
     """
-    return np.matmul(x, np.ones((x.shape[-1], 1), x.dtype))
+    return np.matmul(x, ones(x.shape[-1], x.dtype)[:, None])
 
 
 def axis_sum(x, axis, keepdims=False):
@@ -63,5 +78,5 @@ def axis_sum(x, axis, keepdims=False):
     As a product with a vector of ones: 2-3 times as fast.
     """
     front, back = x.shape[:axis], x.shape[axis + 1:]
-    y = np.matmul(np.ones(x.shape[axis], x.dtype), x.reshape(*front, x.shape[axis], -1))
+    y = np.matmul(ones(x.shape[axis], x.dtype), x.reshape(*front, x.shape[axis], -1))
     return y.reshape(front + (1,) * keepdims + back)

@@ -1,6 +1,8 @@
 """Rows of a matrix by their number: what look-up layers share."""
 import numpy as np
 
+from . import compiled
+
 
 def forgetting(name):
     """The method ``name`` of arrays, which writes in place."""
@@ -52,6 +54,10 @@ class RowGradient(np.ndarray):
         the id's row, where the last one's stay. The others, mostly few, are added.
         """
         dense = self.view(np.ndarray)
+        if self.rows is not None and compiled.takes(values) and dense.dtype == values.dtype:
+            from .compiled.rows import write
+            self.rows = write(dense, self.rows, ids, values)
+            return
         if self.rows is None:
             dense[...] = 0
         else:

@@ -2,7 +2,7 @@
 import numpy as np
 
 from .pieces import CACHE, portions
-from .products import row_sums
+from .products import ones, row_sums
 
 
 def exponentials(x, out=None):
@@ -25,7 +25,7 @@ def exponentials(x, out=None):
     top = np.maximum.reduce(x, axis=1)
     np.subtract(x, top[:, None], out=out)
     np.exp(out, out=out)
-    return out, top, out.dot(np.ones(C, out.dtype))
+    return out, top, out.dot(ones(C, out.dtype))
 
 
 def softmax(x, mask=None, out=None):
