@@ -91,6 +91,7 @@ onmessage = async (event) => {
       const wheels = await (await fetch("python/wheels.json")).json();
       await load(["matplotlib", ...wheels.map((name) => new URL("python/" + name, location).href)]);
     }
+    if (/\bscipy\b/.test(event.data.code)) await load(["scipy"]).catch(() => {});       // if the site has it
     say("started", null);
     python.globals.get("session").run(event.data.code, say);
   }).catch((error) => { id = event.data.id; say("error", String(error)); });

@@ -18,7 +18,6 @@ from .arguments import Parser, fail, positive, whole
 
 PROGRAM = "chainrule grade"
 WRITTEN = ("marks.csv", "marks.json", "class.html", "feedback")
-INNER = ("common.engine", "models.images", "models.text", "models.command")
 OUTSIDE = ("test_homework.py", "conftest.py", "setup.py")          # of the template: never taken
 
 
@@ -230,6 +229,11 @@ def autograder(path, assignment, options):
 def packages(name):
     """(package, folder) of each package of chainrule, wherever they lie."""
     front = importlib.import_module(name)
-    for inner in ("", *front.__all__, *INNER):
-        module = importlib.import_module(f"{name}.{inner}".rstrip("."))
-        yield module.__name__, Path(module.__file__).parent
+    yield name, Path(front.__file__).parent
+    names = list(front.__all__)
+    while names:
+        package = names.pop(0)
+        folder = Path(importlib.import_module(f"{name}.{package}").__file__).parent
+        yield f"{name}.{package}", folder
+        inner = sorted(path.parent.name for path in folder.glob("*/__init__.py"))
+        names += [f"{package}.{i}" for i in inner if i not in (*front.__all__, "front")]

@@ -62,7 +62,7 @@ def test_what_a_model_froze_is_left_alone():
     from chainrule.layers import Affine
     from chainrule.models import Sequential
     model = Sequential(Affine.init(2, 3, rng=0), Affine.init(3, 2, rng=1))
-    model.freeze(0)
+    model.freeze(model.layers[0])
     before = [p.copy() for p in model.params]
     Adam().update(model.params, [np.ones_like(p) for p in model.params])
     assert [np.array_equal(p, was) for p, was in zip(model.params, before)] == [True, True, False, False]

@@ -253,6 +253,15 @@ def test_gradescopes_autograder_marks_with_what_is_in_the_zip(tmp_path):
     assert json.loads((tmp_path / "results" / "results.json").read_text(encoding="utf-8"))["score"] == 10
 
 
+def test_the_zip_takes_every_package_along():
+    import configparser
+
+    from chainrule.models.command.grade import packages
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    assert {name for name, _ in packages("chainrule")} == set(config["options"]["packages"].split()) - {"chainrule.notebooks"}
+
+
 def test_the_template_is_copied_without_the_solutions(tmp_path, capsys):
     assert call("--template", tmp_path / "week3") == 0
     names = {path.name for path in (tmp_path / "week3").iterdir()}
