@@ -114,6 +114,7 @@ def test_a_fresh_run_shows_what_is_committed(path, tmp_path):
         chapter = execute(path, tmp_path, CHAINRULE_FAST="1")
     except CellExecutionError as error:
         pytest.fail(re.sub(r"\x1b\[[\d;]*m", "", str(error)), pytrace=False)
+    chapter = tidy(chapter)
     shortened = any("CHAINRULE_FAST" in cell.source for cell in code_cells(chapter))
     for fresh, committed in zip(code_cells(chapter), code_cells(nbformat.read(path, as_version=4))):
         now, then = list(shown(fresh)), list(shown(committed))
