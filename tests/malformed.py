@@ -429,6 +429,7 @@ def of_plotting():
     right("plot_history", plotting.plot_history, {"one": record, "two": record})
     search = training.random_search(lambda lr: lr, {"lr": training.Uniform(0, 1)}, 3, rng=0)
     right("plot_search", plotting.plot_search, search)
+    right("slide", plotting.slide, lambda ax, value: None, [1, 2, 3], start=2)
 
 
 # ---------------------------------------------------------------------------------------------- malformed values
