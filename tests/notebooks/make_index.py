@@ -47,7 +47,7 @@ INTRODUCTION = """# Deep learning from the chain rule up
 
 Fifteen chapters to read and to run. Each derives what it uses, checks what it derives, and measures what it claims; each opens with what you will be able to do and ends with five lines to remember.
 **In order**, 1 to 6 lead from a straight line to residual networks, 7 to 11 from words to the Transformer; 12 is for the train, and 13 to 15 are about the craft.
-**In a hurry**, read 1, 3 and 13. **For a course**, the chapters are independent enough to be taken as 1–3, then 5–6 or 8–11, then 13–15. The exercises have [solutions](solutions/)."""
+**In a hurry**, read 1, 3 and 13. **For a course**, the chapters are independent enough to be taken as 1–3, then 5–6 or 8–11, then 13–15. The exercises have solutions, to which each chapter leads."""
 
 
 def picture(chapter, anchor):
