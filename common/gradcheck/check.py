@@ -1,7 +1,6 @@
 """The gradient check: hand-written backward against numerical derivatives, with a verdict in
 words."""
 import contextlib
-import inspect
 import re
 import time
 import warnings
@@ -20,7 +19,8 @@ from .evidence import FULL, arrays_of, close, measure
 from .remarks import coarse, no_mistake, remarks
 from .report import GradientReport
 from .rules import ORDER
-from .subject import FunctionLayer, SamplesFirst, Subject, time_major
+from .styles import adapted, name_of
+from .subject import SamplesFirst, Subject, time_major
 
 LIMIT = 5.0           # seconds for one forward or backward
 # seconds of computing for measuring again beside kinks, and for naming what is wrong
@@ -65,39 +65,15 @@ def check_gradients(
     >>> report.ok, report.findings[0].code, report.findings[0].where
     (False, 'divided-by-N', 'params[1]')
     """
-    layer = as_layer(layer, gradient)
-    name = getattr(getattr(layer, "f", None), "__name__", type(layer).__name__)
-    rng = generator("check_gradients", rng)
+    name, rng = name_of(layer), generator("check_gradients", rng)
     with quiet(), Watchdog(LIMIT) as watchdog:
         try:
+            layer, inputs = watchdog.call(adapted, layer, gradient, inputs)
             return Check(name, layer, inputs, watchdog.call, rng).run()
         except TimeUp as e:
             return GradientReport(
                 name, [finding("unrecognised", "x", f"a call {e}: an endless loop?")]
             )
-
-
-def as_layer(layer, gradient):
-    if inspect.isclass(layer):
-        raise TypeError(
-            f"check_gradients: layer should be an object, got the class {layer.__name__}; make "
-            f"one: {layer.__name__}(...)"
-        )
-    if isinstance(layer, tuple) and len(layer) == 2 and gradient is None:
-        layer, gradient = layer
-    if gradient is not None:
-        if not callable(layer) or not callable(gradient):
-            raise TypeError(
-                "check_gradients: with gradient=..., both should be functions: check_gradients(f, "
-                "x, gradient=df)"
-            )
-        return FunctionLayer(layer, gradient)
-    if not callable(getattr(layer, "forward", None)):
-        raise TypeError(
-            f"check_gradients: layer should have forward and backward, got {type(layer).__name__}; "
-            "a function goes with its derivative: check_gradients(f, x, gradient=df)"
-        )
-    return layer
 
 
 @contextlib.contextmanager

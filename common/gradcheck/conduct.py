@@ -5,6 +5,7 @@ import numpy as np
 from .evidence import agree, close
 from .report import Finding
 from .rules import HINTS
+from .styles import Adapted
 from .subject import grads_of
 
 
@@ -25,10 +26,7 @@ def upstream(m):
     one, two = subject.gradients(d), subject.gradients(2 * d)
     if one.error or two.error:
         return
-    names = [("x" if i == 0 else f"inputs[{i}]") for i in range(len(one.inputs))] + [
-        f"params[{i}]" for i in range(len(one.params))
-    ]
-    for where, p, q in zip(names, one.inputs + one.params, two.inputs + two.params):
+    for (where, p), q in zip(subject.named(one), two.inputs + two.params):
         if (
             p is None
             or q is None
@@ -60,14 +58,7 @@ def growing(m):
     if rounds[0].error:
         return
     for added, later in ((2, rounds[1]), (3, rounds[2])):
-        found = [
-            (f"params[{i}]", p, q) for i, (p, q) in enumerate(zip(rounds[0].params, later.params))
-        ]
-        found += [
-            ("x" if i == 0 else f"inputs[{i}]", p, q)
-            for i, (p, q) in enumerate(zip(rounds[0].inputs, later.inputs))
-        ]
-        for where, p, q in found:
+        for (where, p), q in zip(subject.named(rounds[0]), later.inputs + later.params):
             if (
                 p is not None
                 and q is not None
@@ -132,9 +123,7 @@ def history(m):
             continue
         pairs = list(zip(before.inputs + before.params, after.inputs + after.params))
         if after.error is None and not all(agree(p, q) for p, q in pairs):
-            names = [("x" if i == 0 else f"inputs[{i}]") for i in range(len(before.inputs))] + \
-                [f"params[{i}]" for i in range(len(before.params))]
-            for where, (p, q) in zip(names, pairs):
+            for (where, p), (_, q) in zip(subject.named(before), pairs):
                 if not agree(p, q):
                     yield finding(
                         "stale-cache",
@@ -151,7 +140,7 @@ def rebound(m):
     subject = m.subject
     subject.restart()
     layer = subject.work
-    if not hasattr(layer, "grads"):
+    if not hasattr(layer, "grads") or isinstance(layer, Adapted):
         return
     held, arrays = layer.grads, grads_of(layer)
     computed = isinstance(getattr(type(layer), "grads", None), property)

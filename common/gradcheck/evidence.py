@@ -229,11 +229,11 @@ def numeric(f, x, y, entries, eps=None, floor=None):
 def arrays_of(subject, only=None):
     """(where, index, is it a parameter, the array) for each float input and each parameter."""
     arrays = [
-        (("x" if i == 0 else f"inputs[{i}]"), i, False, x)
-        for i, x in enumerate(subject.inputs)
+        (subject.name(i, False), i, False, x)
+        for i, x in enumerate(subject.inputs[: getattr(subject.work, "answers", None)])
         if x is not None and x.dtype.kind == "f" and x.size
     ]
-    arrays += [(f"params[{i}]", i, True, p) for i, p in enumerate(subject.params)]
+    arrays += [(subject.name(i, True), i, True, p) for i, p in enumerate(subject.params)]
     return [a for a in arrays if only is None or a[0] in only]
 
 

@@ -8,6 +8,7 @@ from ..common.layer import held
 from .conduct import finding
 from .copying import reachable
 from .evidence import agree, measure
+from .styles import innermost
 from .subject import Subject, grads_of, is_layer, same
 
 WAYS = {"backward": "its dout", "forward": "its input"}
@@ -26,7 +27,8 @@ class Apart(Subject):
                     setattr(layer, way, self.around(layer, way, getattr(layer, way)))
 
     def inner(self):
-        return [o for o in reachable(self.work) if o is not self.work and is_layer(o)]
+        return [o for o in reachable(self.work)
+                if o is not self.work and o is not innermost(self.work) and is_layer(o)]
 
     def around(self, layer, way, call):
         @functools.wraps(call)

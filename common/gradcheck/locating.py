@@ -9,7 +9,7 @@ from ..common.functions import softmax
 from ..common.layer import reset_states
 from ..common.rng import generator
 from ..common.types import Array, Computes, Seed
-from .check import as_layer, check_gradients, quiet
+from .check import check_gradients, quiet
 from .copying import float64_copy, reachable
 from .numerical import forwarding
 from .report import GradientReport
@@ -40,7 +40,7 @@ def locate(model: Computes, *inputs: Any, rng: Seed = None) -> GradientReport:
     >>> report.name, report.findings[0].code
     ('layer 2 (Square)', 'factor-half')
     """
-    as_layer(model, None)
+    forwarding("locate", model)
     rng = generator("locate", rng)
     originals = leaves(model)
     with quiet():

@@ -6,6 +6,7 @@ import numpy as np
 
 from .conduct import finding
 from .evidence import TOLERANCE, close, measure
+from .styles import innermost
 from .subject import Subject
 
 
@@ -136,7 +137,7 @@ def contract(check, m):
     if not subject.takes_dout and not m.y.ndim:
         yield "backward takes no argument: a model calls backward(1.0); write backward(self, dout=1.0)"
     if not type(check.layer).__module__.startswith("chainrule.") and (
-        names := list(outside_params(check.layer, subject))
+        names := list(outside_params(innermost(check.layer), subject))
     ):
         yield f"the output depends on {', '.join(names)}, not in params: no gradient was checked there"
 
@@ -144,8 +145,8 @@ def contract(check, m):
 def outside_params(layer, subject):
     """The float arrays among a layer's attributes that matter to the output and are no
     parameters."""
-    known = [*(getattr(layer, "params", None) or ()), *(getattr(layer, "grads", None) or ())]
-    for name, value in list(getattr(subject.pristine, "__dict__", {}).items()):
+    known = [*subject.originals, *(getattr(layer, "grads", None) or ())]
+    for name, value in list(getattr(innermost(subject.pristine), "__dict__", {}).items()):
         mine = getattr(layer, name, None)
         if (
             not isinstance(value, np.ndarray)
@@ -157,7 +158,7 @@ def outside_params(layer, subject):
             continue
         y = subject.output()
         subject.restart()
-        getattr(subject.work, name)[...] += 0.1 + 0.1 * np.abs(value)
+        getattr(innermost(subject.work), name)[...] += 0.1 + 0.1 * np.abs(value)
         with contextlib.suppress(Exception):
             moved = subject.output()
             if moved.shape != y.shape or not close(moved, y, 1e-9):

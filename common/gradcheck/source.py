@@ -161,7 +161,7 @@ def running(run):
 def users(code, frame):
     """Whether a function is the user's own: not Python's, NumPy's or ours."""
     top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    theirs = {"numpy", "scipy", "chainrule", *sys.stdlib_module_names} - {"__main__"}
+    theirs = {"numpy", "scipy", "torch", "chainrule", *sys.stdlib_module_names} - {"__main__"}
     return top not in theirs and not code.co_name.startswith("<")
 
 
