@@ -76,7 +76,7 @@ class Measurement:
     error: object = None            # backward's exception
     sampled: bool = False
     backwards: list | None = None   # what came back for each random draw
-    end: float = np.inf             # when to stop looking for the mistake
+    repairs: dict = field(default_factory=dict)     # {where: the Repair that makes it right}
 
     @property
     def right(self):

@@ -8,7 +8,6 @@ heals is the evidence: it names the line.
 import ast
 import contextlib
 import functools
-import time
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -18,10 +17,11 @@ from . import edits
 from .bounded import TimeUp
 from .evidence import agree, close
 from .scaling import named, ratio
-from .source import Function, all_bits, places_of, put, running, watched
+from .source import Function, all_bits, lines_run, places_of, put, running, watched
 from .subject import grads_of
 
-SECONDS = 3.0                                   # of computing, for all changes together
+MOST = 20_000                                   # changes tried on one layer
+LINES = 400_000                                 # of the layer's that may run for them
 
 
 @dataclass
@@ -166,10 +166,9 @@ class Scope:
 class Search:
     """All changes tried on one measurement."""
 
-    def __init__(self, m, e):
+    def __init__(self, m):
         self.m, self.subject, self.found = m, m.subject, []
         self.fixed = frozenset()                # what a change made for good has healed
-        self.end = time.process_time() + SECONDS
         self.targets = m.targets
         self.wrong = [t for t in m.targets if not (t.right or t.facts.get("right"))]
         self.draws = self.draws_of(self.wrong[0])
@@ -182,10 +181,13 @@ class Search:
             and two.error is None
             and all(
                 p is q or p is not None and np.array_equal(p, q)
-                for p, q in zip(one.inputs, two.inputs)
+                for p, q in zip(one.inputs + one.params, two.inputs + two.params)
             )
         )
         self.stale = True
+        lines = lines_run(lambda: self.subject.gradients(self.draws[0]))
+        weight = sum(t.value.size for t in m.targets) // 1000
+        self.left = int(np.clip(LINES / (lines + weight + 1), 100, MOST))
         x = next((x for x in self.subject.inputs if isinstance(x, np.ndarray) and x.ndim), self.y)
         self.counts = sorted(
             {2, m.batch, *x.shape[1:2], int(np.prod(x.shape[:2])), *self.y.shape[:1]} - {0, 1}
@@ -211,18 +213,79 @@ class Search:
         return self
 
     def first(self, scopes):
-        """What the first family of changes in which one heals has to offer."""
-        found = [r for scope in scopes for r in self.statements(scope.function)]
+        """What heals: the search ends with the first family in which a change heals all."""
+        found, rest = [], range(len(self.wrong))
+        for scope in scopes:
+            found += self.statements(scope.function)
+        near = [(scope, self.telling(scope)) for scope in scopes]
         for family in edits.FAMILIES:
-            if found:
+            if any(len(self.fixed | r.heals) == len(rest) for r in found):
                 break
-            for scope in scopes:
-                for place in scope.places:
-                    for code, node, words in family(place, scope):
-                        if time.process_time() > self.end:
-                            return found
-                        found += self.attempt(scope, place, code, node, words)
+            for scope, places in near:
+                for place in places:
+                    found += self.changes(scope, place, family)
         return found
+
+    def telling(self, scope):
+        """The places at which a change can heal: one there reaches wrong entries, and no others."""
+        self.base = self.gradients(self.draws[0])
+        if self.base is None:
+            return scope.places
+        off = [self.off(e, self.base) for e in self.targets]
+        return [place for place in scope.places if self.reaches(scope, place, off)]
+
+    def reaches(self, scope, place, off):
+        v = place.values[0]
+        if np.asarray(v).dtype.kind in "iu":
+            return True
+        rng = np.random.default_rng(31)
+
+        def shaken(_, value):
+            a = np.asarray(value)
+            if a.dtype.kind == "b":
+                return a ^ (rng.random(a.shape) < 0.5)
+            return a * rng.uniform(0.5, 1.5, a.shape) + rng.normal(size=a.shape)
+
+        with scope.function.looked_at(place, shaken) as works:
+            got = works and self.gradients(self.draws[0], again=False)
+        if not got:
+            return True
+        touched = False
+        for e, wrong in zip(self.targets, off):
+            p, q = (self.of(e, b) for b in (self.base, got))
+            if p is None or q is None or p.shape != q.shape or wrong is None:
+                touched |= p is not q
+                continue
+            moved = ~(np.abs(p - q) <= 1e-9 * np.abs(p).max(initial=0))
+            if (moved & ~wrong).any():
+                return False
+            touched |= moved.any()
+        return touched
+
+    def off(self, e, got):
+        """The entries that are wrong for the first draw; None where the shape is."""
+        P, G = self.of(e, got), e.facts.get("random", (e.A, e.G))[1][0]
+        if P is None or P.shape != G.shape:
+            return None
+        scale = max(np.nanmax(np.abs(G), initial=0), np.abs(P).max(initial=0))
+        return ~(np.abs(P - G) <= 1e-6 * scale + e.noise + e.slack)
+
+    @staticmethod
+    def of(e, got):
+        found = got.params if e.param else got.inputs
+        return found[e.index] if e.index < len(found) else None
+
+    def changes(self, scope, place, family):
+        """The Repairs that a family has for a place."""
+        found = []
+        with scope.function.open(place) as trial:
+            for code, node, words in family(place, scope):
+                if self.left <= 0:
+                    break
+                self.left -= 1
+                if trial.put(node) and (healed := self.healed()):
+                    found.append((code, node, words, healed))
+        return [r for change in found for r in self.repair(scope, place, *change)]
 
     def functions(self):
         """Each function of backward, with the values its places had, and whether they depend on
@@ -266,13 +329,13 @@ class Search:
                 list(hidden_arrays(locals_, again.get(code, {}))),
             )
 
-    def attempt(self, scope, place, code, node, words):
-        """The Repair that a change is, in a list; [] if it heals nothing."""
+    def repair(self, scope, place, code, node, words, healed):
+        """The Repair that a change is, in a list; [] for what may be chance."""
         function, spot, old = scope.function, (place.parent, place.field, place.index), place.node
-        healed = self.tried(function, spot, old, node)
-        by_chance = code in SPECULATIVE and len(healed or ()) < 2 <= len(self.wrong)
-        if not healed or by_chance and all(self.wrong[i].param for i in healed):
+        by_chance = code in SPECULATIVE and len(healed) < 2 <= len(self.wrong)
+        if by_chance and all(self.wrong[i].param for i in healed):
             return []
+        located(node, old)
         codes = self.meaning(code, function, spot, old, node, place, scope)
 
         def make():
@@ -284,8 +347,7 @@ class Search:
     def statements(self, function):
         """The Repairs that an assignment is which adds."""
         for code, *spot, statement, words in edits.statements(function.tree):
-            if time.process_time() > self.end:
-                return
+            self.left -= 1
             old = getattr(*spot[:2])[spot[2]]
             if healed := self.tried(function, spot, old, statement):
                 yield Repair(
@@ -303,27 +365,33 @@ class Search:
         put(*spot, node)
         try:
             code = function.compiled()
-            return code and self.healed(function, code)
+            if code is None:
+                return None
+            with function.replaced(code):
+                return self.healed()
         except (Exception, TimeUp):
             return None
         finally:
             put(*spot, old)
 
-    def healed(self, function, changed):
-        """The wrong arrays that are right with this code; None if there are none, or if others
-        suffer."""
-        with function.replaced(changed):
-            healed = set(range(len(self.wrong)))
-            for k in (None, *range(len(self.draws))):
+    def healed(self):
+        """The wrong arrays that are right with the function as it now runs; None if there are none,
+        or if others suffer."""
+        healed = set(range(len(self.wrong)))
+        for k in (None, *range(len(self.draws))):
+            try:
                 got = self.gradients(self.draws[k or 0], again=k is not None)
-                if got is None:
-                    return None
-                k = k or 0
-                healed = {i for i in healed if self.agrees(self.wrong[i], got, k)}
-                if not healed > self.fixed:
-                    return None
-            if not all(self.agrees(t, got, k) for t in self.targets if t not in self.wrong):
+            except (Exception, TimeUp):
+                self.subject.restart()
+                self.stale, got = True, None
+            if got is None:
                 return None
+            k = k or 0
+            healed = {i for i in healed if self.agrees(self.wrong[i], got, k)}
+            if not healed > self.fixed:
+                return None
+        if not all(self.agrees(t, got, k) for t in self.targets if t not in self.wrong):
+            return None
         return frozenset(healed - self.fixed)
 
     def gradients(self, dout, again=True):
@@ -349,7 +417,7 @@ class Search:
     @staticmethod
     def agrees(e, got, k):
         _, G, _ = e.facts.get("random", (e.A, e.G, e.douts))
-        P = (got.params if e.param else got.inputs)[e.index]
+        P = Search.of(e, got)
         return P is not None and P.shape == G[k].shape and close(P, G[k], 1e-5, e.noise)
 
     def meaning(self, code, function, spot, old, node, place, scope):
@@ -513,20 +581,13 @@ def hidden_arrays(one, two):
                     yield f"self.{name}[{i}]", [part.copy()], name == "grads"
 
 
-def one_place(e):
-    """Experiment: with one place of backward's text changed it is right."""
-    m = e.m
-    if m.error is not None or m.sampled:
-        return None
-    if not hasattr(m, "search"):
-        try:
-            m.search = Search(m, e).run()
-        finally:
-            m.subject.restart()
-    found = [r for r in m.search.found if m.search.wrong.index(e) in r.heals]
-    if not found:
-        return None
-    best = max(found, key=lambda r: len(r.heals))
-    number, text = best.line
-    # which change is left to the reader
-    return best.codes, f"one change in line {number} makes it right: `{text}`"
+def search(m):
+    """All changes that heal, by array: {where: Repair}, the one that heals most."""
+    if m.error is not None:
+        return {}
+    try:
+        done = Search(m).run()
+    finally:
+        m.subject.restart()
+    return {e.where: max((r for r in done.found if i in r.heals), key=lambda r: len(r.heals))
+            for i, e in enumerate(done.wrong) if any(i in r.heals for r in done.found)}

@@ -21,6 +21,8 @@ class Finding:
     evidence: str
     hint: str
     picture: object = field(default=None, repr=False, compare=False)
+    line: int | None = None
+    text: str = ""
 
 
 class GradientReport:

@@ -5,7 +5,7 @@ does: ``LAST`` in smaller.py.) The hints say what to look at.
 """
 from typing import NamedTuple
 
-from . import additive, arrangement, local, probes, repair, scaling, support, tensors
+from . import additive, arrangement, local, probes, scaling, support, tensors
 
 
 class Rule(NamedTuple):
@@ -15,6 +15,12 @@ class Rule(NamedTuple):
     signature: object
     codes: str
     measured: str
+
+
+def repaired(e):
+    """Experiment: with one place of backward's text changed it is right."""
+    found = e.m.repairs.get(e.where)
+    return found and (found.codes, "")
 
 
 RULES = [
@@ -133,7 +139,7 @@ RULES = [
         "right, or zero in truth, for one time step alone",
     ),
     Rule(probes.single_sample, "cross-sample", "wrong about a coupling of samples"),
-    Rule(repair.one_place, "(any)", "right with one place of backward's text changed"),
+    Rule(repaired, "(any)", "right with one place of backward's text changed"),
     # what is left fits these, too
     Rule(probes.same_inputs, "stale-cache", "right once two inputs are equal"),
     Rule(

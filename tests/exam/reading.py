@@ -64,6 +64,8 @@ def changed_lines(text, changed):
 
 
 def line_of(finding):
+    if getattr(finding, "line", None):
+        return finding.line
     told = re.search(r"line (\d+)", finding.evidence)
     return int(told[1]) if told else None
 
