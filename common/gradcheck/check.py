@@ -1,7 +1,9 @@
 """The gradient check: hand-written backward against numerical derivatives, with a verdict in
 words."""
 import contextlib
+import linecache
 import re
+import traceback
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -14,18 +16,25 @@ from . import conduct, inplace
 from .bounded import TimeUp, Watchdog
 from .conduct import finding
 from .diagnosis import diagnose
-from .evidence import FULL, arrays_of, close, measure
+from .evidence import FULL, TOLERANCE, arrays_of, close, measure
 from .remarks import coarse, no_mistake, remarks
+from .repair import search
 from .report import GradientReport
 from .rules import ORDER
-from .styles import adapted, name_of
-from .subject import SamplesFirst, Subject, time_major
+from .source import users
+from .styles import adapted, innermost, name_of
+from .subject import SamplesFirst, Subject, leaves, time_major
 
+MODEL = "a model of several layers: locate(model, ...) names the one that is wrong"
 LIMIT = 5.0           # seconds for one forward or backward
 
 
 def check_gradients(
-    layer: Any, *inputs: Any, gradient: Callable[..., Any] | None = None, rng: Seed = None
+    layer: Any,
+    *inputs: Any,
+    gradient: Callable[..., Any] | None = None,
+    rng: Seed = None,
+    tolerance: float = TOLERANCE,
 ) -> GradientReport:
     """Compare a layer's hand-written backward with numerical derivatives, and say which mistake it
     makes.
@@ -34,17 +43,25 @@ def check_gradients(
     parameters, ``params`` and ``grads``: a layer, a loss, a whole model. Or a function f, with
     ``gradient``: a function of the same inputs that gives the gradient of a scalar f, the
     derivative f'(x) of an elementwise one, or, if it takes one argument more, ``gradient(*inputs,
-    dout)``. ``rng``: a Generator, a seed or None; draws the upstream gradients.
+    dout)``. ``rng``: a Generator, a seed or None; draws the upstream gradients. ``tolerance``: how
+    far a gradient may be off, relative to its largest entry.
+
+    Other styles are known by their names: ``params`` and ``grads`` as dicts; arrays ``W`` and
+    ``dW`` without lists; ``forward -> (out, cache)`` with ``backward(dout, cache)``, as a class or
+    as a pair ``check_gradients((affine_forward, affine_backward), x, w, b)``; a net's ``loss(x, y)
+    -> (loss, grads)`` or such a function, ``check_gradients(softmax_loss, x, y)``; ``backward(dout,
+    learning_rate)`` that makes the step; a class ``torch.autograd.Function`` and a
+    ``torch.nn.Module``. Inputs that are dicts, words or flags are passed on as they are.
 
     Checked is d(Σ dout · y) for random dout (never ones: a sum over a softmax is constant, and a
     backward that gives zeros would pass), by every float input and every parameter, in float64, on
     a copy: the layer and the inputs stay as they are. Integer inputs need no gradient, nor do the
-    targets of a loss. Returns a GradientReport, which is true if all is right, so that
+    targets of a loss. A backward is linear in dout, and may be called again. Returns a GradientReport, which is true if all is right, so that
 
         assert check_gradients(MyAffine(W, b), x)
 
     is a whole test. Exceptions, wrong shapes and endless loops are findings, never raised. Raises
-    TypeError for what is no layer.
+    TypeError for what is no layer, ValueError for a tolerance that is not positive.
 
     >>> class Affine:
     ...     def __init__(self, W, b):
@@ -63,10 +80,12 @@ def check_gradients(
     (False, 'divided-by-N', 'params[1]')
     """
     name, rng = name_of(layer), generator("check_gradients", rng)
+    if not tolerance > 0:
+        raise ValueError(f"check_gradients: tolerance should be positive, got {tolerance!r}")
     with quiet(), Watchdog(LIMIT) as watchdog:
         try:
             layer, inputs = watchdog.call(adapted, layer, gradient, inputs)
-            return Check(name, layer, inputs, watchdog.call, rng).run()
+            return Check(name, layer, inputs, watchdog.call, rng, tolerance).run()
         except TimeUp as e:
             return GradientReport(
                 name, [finding("unrecognised", "x", f"a call {e}: an endless loop?")]
@@ -88,13 +107,14 @@ def quiet():
 class Check:
     """One run of the checker."""
 
-    def __init__(self, name, layer, inputs, call, rng):
+    def __init__(self, name, layer, inputs, call, rng, tolerance):
         self.name, self.layer, self.given, self.call, self.rng = name, layer, inputs, call, rng
+        self.tolerance = tolerance
         self.findings, self.notes = [], []
 
     def run(self):
         try:
-            self.subject = Subject(self.layer, self.given, self.call)
+            self.subject = self.subject_of(self.layer, self.given)
             y = self.subject.output()
         except Exception as e:
             refused = finding("unrecognised", "x", f"forward raised {error_text(e)}")
@@ -119,7 +139,14 @@ class Check:
         if not self.findings:
             no_mistake(self, m)
         remarks(self, m)
+        if self.findings and len(leaves(innermost(self.layer))) > 1:
+            self.notes.append(MODEL)
         return self.report(checked=[e.where for e in m.targets])
+
+    def subject_of(self, layer, inputs, kind=Subject):
+        subject = kind(layer, inputs, self.call)
+        subject.tolerance = self.tolerance
+        return subject
 
     def report(self, findings=(), checked=()):
         self.findings += findings
@@ -186,7 +213,7 @@ class Check:
         """The measurement with arrays of its own for each inner layer, if that makes a difference;
         else the same."""
         def make(kind):
-            subject = kind(self.layer, self.given, self.call)
+            subject = self.subject_of(self.layer, self.given, kind)
             subject.fresh_each_time = self.subject.fresh_each_time
             return subject
         with contextlib.suppress(Exception):
@@ -234,7 +261,7 @@ class Check:
             or any(np.any(e.kinked & e.wrong()) for e in m.targets if e.shaped)
         ):
             return None
-        subject = Subject(SamplesFirst(self.layer, *x.value.shape[:2]), self.given, self.call)
+        subject = self.subject_of(SamplesFirst(self.layer, *x.value.shape[:2]), self.given)
         subject.inputs = tuple(
             subject.pristine.turned(i, x.value.shape[:2]) for i in subject.inputs
         )
@@ -258,7 +285,7 @@ class Check:
                 for x in self.given
             )
             with contextlib.suppress(Exception):
-                subject = Subject(self.layer, cut, self.call)
+                subject = self.subject_of(self.layer, cut)
                 entries = sum(a.size for *_, a in arrays_of(subject))
                 if entries * subject.output().size > FULL:
                     continue
@@ -271,7 +298,7 @@ class Check:
     def beside(self, size, outwards, seed):
         """The same measurement at inputs and parameters moved by a random step of relative length
         ``size`` (``outwards``: away from zero)."""
-        subject = Subject(self.layer, self.subject.inputs, self.call)
+        subject = self.subject_of(self.layer, self.subject.inputs)
         subject.fresh_each_time = self.subject.fresh_each_time
         scalar = self.subject.output().ndim == 0
         rng = np.random.default_rng(seed)
@@ -316,6 +343,7 @@ class Check:
             )
         if m.error is not None:
             self.findings += raised(m)
+            return
         if m.y.ndim == 0 and any(f.code == "ignores-upstream" for f in self.findings):
             # what else is wrong shows for dout = 1
             m = measure(self.subject, self.rng, plain=True)
@@ -324,8 +352,18 @@ class Check:
 
 
 def raised(m):
-    """An exception in backward: a message about shapes often says which mistake it was."""
-    text = error_text(m.error)
+    """An exception in backward: a change of its text that mends it says which mistake it was, and
+    often a message about shapes does."""
+    text = error_text(m.error) + line_text(m.error)
+    with contextlib.suppress(Exception):
+        m.repairs = search(m)
+    if m.repairs:
+        repair = next(iter(m.repairs.values()))
+        for code in repair.codes:
+            found = finding(code, "x", f"backward raised {text}")
+            found.line, found.text = repair.line
+            yield found
+        return
     if re.search(
         r"mismatch in its core dimension|not aligned|matmul|shapes .* and .* not aligned", text
     ):
@@ -344,3 +382,12 @@ def raised(m):
 
 def error_text(e):
     return f"{type(e).__name__}: {e}"
+
+
+def line_text(e):
+    """Where in the user's own text an exception arose, in words."""
+    frames = [(f, n) for f, n in traceback.walk_tb(e.__traceback__) if users(f.f_code, f)]
+    if not frames:
+        return ""
+    frame, number = frames[-1]
+    return f", in line {number}: `{linecache.getline(frame.f_code.co_filename, number).strip()}`"

@@ -14,7 +14,7 @@ def finding(code, where, evidence):
 
 
 def upstream(m):
-    """The answer should double when dout doubles."""
+    """The answer should double when dout doubles, turn its sign with it, and be zero for none."""
     subject = m.subject
     if not subject.takes_dout:
         if m.y.ndim:
@@ -23,26 +23,33 @@ def upstream(m):
             )
         return
     d = np.random.default_rng(5).normal(size=m.y.shape) if m.y.ndim else np.float64(0.7)
-    one, two = subject.gradients(d), subject.gradients(2 * d)
-    if one.error or two.error:
-        return
-    for (where, p), q in zip(subject.named(one), two.inputs + two.params):
-        if (
-            p is None
-            or q is None
-            or p.shape != q.shape
-            or not np.isfinite(p).all()
-            or not np.isfinite(q).all()
-            or close(q, 2 * p, 1e-7, 1e-300)
-        ):
-            continue
-        at = np.unravel_index(np.argmax(np.abs(q - 2 * p)), p.shape)
-        words = "does not change" if close(q, p, 1e-7) else f"goes from {p[at]:.6g} to {q[at]:.6g}"
-        yield finding(
-            "ignores-upstream",
-            where,
-            f"with dout doubled the gradient {words}, where it should double",
-        )
+    one = subject.gradients(d)
+    told = set()
+    for factor, change, should in (
+        (2, "doubled", "double"), (-1, "negated", "change its sign"), (0, "zero", "be zero")
+    ):
+        other = subject.gradients(factor * d)
+        if one.error or other.error:
+            return
+        for (where, p), q in zip(subject.named(one), other.inputs + other.params):
+            if (
+                where in told
+                or p is None
+                or q is None
+                or p.shape != q.shape
+                or not np.isfinite(p).all()
+                or not np.isfinite(q).all()
+                or np.abs(q - factor * p).max(initial=0) <= 1e-7 * np.abs(p).max(initial=0)
+            ):
+                continue
+            at = np.unravel_index(np.argmax(np.abs(q - factor * p)), p.shape)
+            told.add(where)
+            words = "does not change" if close(q, p, 1e-7) else f"goes from {p[at]:.6g} to {q[at]:.6g}"
+            yield finding(
+                "ignores-upstream",
+                where,
+                f"with dout {change} the gradient {words}, where it should {should}",
+            )
 
 
 def growing(m):
@@ -55,30 +62,32 @@ def growing(m):
     rounds = [subject.backward(d)]
     subject.output()
     rounds += [subject.backward(d), subject.backward(d)]
+    first = rounds[0].inputs + rounds[0].params
+    names = [where for where, _ in subject.named(rounds[0])]
     if rounds[0].error:
         return
     for added, later in ((2, rounds[1]), (3, rounds[2])):
-        for (where, p), q in zip(subject.named(rounds[0]), later.inputs + later.params):
+        told = False
+        for where, p, q in zip(names, first, later.inputs + later.params):
             if (
-                p is not None
-                and q is not None
-                and p.shape == q.shape
-                and np.any(p)
-                and not later.error
-                and not close(q, p, 1e-7)
-                and any(close(q, k * p, 1e-7) for k in (2, added))
+                later.error
+                or p is None
+                or q is None
+                or p.shape != q.shape
+                or not np.any(p)
+                or not np.isfinite(q).all()
+                or close(q, p, 1e-7)
             ):
-                yield finding(
-                    "accumulates",
-                    where,
-                    f"a second backward with the same dout gives {ratio_text(p, q)} times the "
-                    f"first",
-                )
-        if later is rounds[1] and any(
-            close(q, 2 * p, 1e-7) and np.any(p)
-            for p, q in zip(rounds[0].params, later.params)
-            if p is not None and q is not None and p.shape == q.shape
-        ):
+                continue
+            if any(close(q, k * p, 1e-7) for k in (2, added)):
+                told = True
+                words = f"a second backward with the same dout gives {ratio_text(p, q)} times the first"
+                yield finding("accumulates", where, words)
+            elif later is rounds[2] and agree(p, (rounds[1].inputs + rounds[1].params)[names.index(where)]):
+                told = True
+                words = "a second backward after one forward gives another answer: backward changes in place what forward kept"
+                yield finding("mutates-cache", where, words)
+        if told:
             return
 
 

@@ -31,6 +31,7 @@ RARE = (
     "1 / A ** 2",
     "A ** 2",
 )
+UNARY = ("sin", "cos", "exp", "tanh", "log", "sqrt", "sign", "abs", "sinh", "cosh", "square")
 STATISTICS = (
     "E - A * (E * A).mean(X, keepdims=True)",
     "E - E.mean(X, keepdims=True) - A * (E * A).mean(X, keepdims=True)",
@@ -134,6 +135,18 @@ def sizes(place, scope):
             yield "size", fill("E / K", E=node, K=n), f"divided by {n}"
 
 
+def scalars(place, scope):
+    """A number at hand, left out as a factor."""
+    if place.is_gradient and scope.whole(place):
+        for name, value in scope.scalars.items():
+            if value in (0, 1):
+                continue
+            number = ast.parse(name, mode="eval").body
+            for text in ("E * K", "E / K", "E * K ** 0.5", "E / K ** 0.5") + (
+                    ("E / (1 - K)", "E * (1 - K)") if 0 < value < 1 else ()):
+                yield "size", fill(text, E=place.node, K=number), said(text, E="it", K=name)
+
+
 def means(place, scope):
     """Sums that should be means, and the reverse; sums over other axes."""
     node = place.node
@@ -148,16 +161,15 @@ def means(place, scope):
         ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args, node.keywords),
         f"with {other} for {name}",
     )
-    array = scope.at(node.func.value) or scope.at(node.args[0] if node.args else None)
+    inner = scope.at(node.func.value)
+    array = inner or scope.at(node.args[0] if node.args else None)
     axes = range(len(array.shape)) if array is not None else ()
-    for k, r in itertools.product(
-        (k for k in node.keywords if k.arg == "axis"), range(1, len(axes) + 1)
-    ):
+    kept = node.args[: inner is None]
+    others = [k for k in node.keywords if k.arg != "axis"]
+    for r in range(1, len(axes) + 1):
         for chosen in itertools.combinations(axes, r):
-            keywords = [
-                ast.keyword("axis", ast.Constant(chosen)) if q is k else q for q in node.keywords
-            ]
-            yield "axes", ast.Call(node.func, node.args, keywords), f"with axis={chosen}"
+            axis = ast.keyword("axis", ast.Constant(chosen))
+            yield "axes", ast.Call(node.func, kept, [axis, *others]), f"with axis={chosen}"
 
 
 def labels(place, scope):
@@ -250,6 +262,21 @@ def flips(place, scope):
             yield "flipped-kernel", fill("E[::-1]", E=node), "reversed along its first axis"
 
 
+def orders(place, scope):
+    """Two of several things side by side, exchanged."""
+    node = place.node
+    whole = node if isinstance(node, (ast.Tuple, ast.List)) else None
+    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], (ast.Tuple, ast.List)):
+        whole = node.args[0]
+    for i, j in itertools.combinations(range(len(whole.elts) if whole else 0), 2):
+        elts = list(whole.elts)
+        elts[i], elts[j] = elts[j], elts[i]
+        new = type(whole)(elts, ast.Load())
+        if whole is not node:
+            new = ast.Call(node.func, [new, *node.args[1:]], node.keywords)
+        yield "order", new, f"with parts {i} and {j} exchanged"
+
+
 # Masks and local derivatives
 
 def masks(place, scope):
@@ -309,11 +336,53 @@ def factors(place, scope):
 
 def constants(place, scope):
     node = place.node
-    if isinstance(node, ast.Constant) and not (
-        place.upstream or scope.index(place) or isinstance(place.parent, ast.keyword)
-    ):
-        for n in {0, 1, 2, 3, 0.5, -1} - {node.value}:
-            yield "factor", ast.Constant(n), f"with {n} for {node.value}"
+    if isinstance(node, ast.Constant) and not isinstance(place.parent, ast.keyword):
+        if scope.index(place) or method(place.parent, "range"):
+            for n in (node.value - 1, node.value + 1):
+                yield "step", ast.Constant(n), f"with {n} for {node.value}"
+        else:
+            for n in {0, 1, 2, 3, 0.5, -1, node.value + 1, node.value - 1} - {node.value}:
+                yield "factor", ast.Constant(n), f"with {n} for {node.value}"
+
+
+def products(place, scope):
+    """One or two factors of a product that are another function of what is at hand."""
+    if not (place.is_gradient and operator(place.node, ast.Mult)):
+        return
+    factors = list(factors_of(place.node))
+    fixed = [f for f in factors if (at := scope.at(f)) is not None and not at.upstream]
+    for pair in itertools.combinations(fixed, 2):
+        rest = [f for f in factors if f not in pair]
+        if not rest:
+            continue
+        start = functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), rest)
+        for (name, other), slope in itertools.product(
+            scope.others(place.shape, upstream=False), (*SLOPES, *RARE)
+        ):
+            new = fill(f"E * ({slope})", E=start, A=other.node)
+            yield "wrong-local-derivative", new, f"with {said(slope, A=name)} for two factors"
+
+
+def factors_of(node):
+    if operator(node, ast.Mult):
+        yield from factors_of(node.left)
+        yield from factors_of(node.right)
+    else:
+        yield node
+
+
+def functions(place, scope):
+    """Another function of one argument."""
+    node = place.node
+    name = getattr(getattr(node, "func", None), "attr", "")
+    if name in UNARY and len(node.args) == 1:
+        for other in UNARY:
+            if other != name:
+                new = ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args, [])
+                yield "factor", new, f"with {other} for {name}"
+    if method(node, "where") and len(node.args) == 3:
+        new = ast.Call(node.func, [node.args[0], node.args[2], node.args[1]], [])
+        yield "inverted-mask", new, "with the two sides exchanged"
 
 
 # The wrong array
@@ -341,7 +410,12 @@ def steps(place, scope):
 # Sums
 
 def terms(place, scope):
-    """A term that is missing."""
+    """A term that is missing, or one too many."""
+    node = place.node
+    if place.is_gradient and operator(node, ast.Add, ast.Sub):
+        yield "term", node.left, "without the second term"
+        if isinstance(node.op, ast.Add):
+            yield "term", node.right, "without the first term"
     if place.is_gradient and scope.whole(place) and not operator(place.node, ast.Add):
         for name, other in scope.others(place.shape, upstream=True):
             if name != ast.unparse(place.node):
@@ -403,18 +477,22 @@ FAMILIES = [
     signs,
     means,
     labels,
+    orders,
     transposes,
     flips,
     masks,
     steps,
     swaps,
     constants,
+    functions,
     factors,
     terms,
     reshapes,
     slopes,
     other_slopes,
+    scalars,
     sizes,
+    products,
     statistics,
     rare_slopes,
     paths,

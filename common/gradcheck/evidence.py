@@ -29,7 +29,7 @@ class Evidence:
     douts: np.ndarray
     noise: float                    # the size of rounding errors in G
     m: object = None
-    kinked: np.ndarray | None = None # (*value.shape) where the one-sided differences disagree
+    kinked: np.ndarray | None = None  # (*value.shape) where the one-sided differences disagree
     J: np.ndarray | None = None     # (y.size, value.size)
     index: int = 0
     param: bool = False
@@ -50,7 +50,7 @@ class Evidence:
 
     @property
     def right(self):
-        if not self.shaped or close(self.A, self.G, TOLERANCE, self.noise, self.slack):
+        if not self.shaped or close(self.A, self.G, self.m.tolerance, self.noise, self.slack):
             return self.shaped
         # Tiny gradients of saturated layers: rounding inside the layer, at values about 1, that its
         # output does not show.
@@ -62,7 +62,7 @@ class Evidence:
     def wrong(self):
         """Where the shapes agree: the entries that are wrong in any draw."""
         scale = max(np.nanmax(np.abs(self.G)), np.abs(self.A).max())
-        return np.any(np.abs(self.A - self.G) > TOLERANCE * scale + self.noise + self.slack, axis=0)
+        return np.any(np.abs(self.A - self.G) > self.m.tolerance * scale + self.noise + self.slack, axis=0)
 
 
 @dataclass
@@ -74,8 +74,11 @@ class Measurement:
     # (where, largest numerical entry, is it a parameter) of gradients that did not come
     missing: list
     error: object = None            # backward's exception
+    # what there is to know of the arrays where backward raised
+    failed: list = field(default_factory=list)
     sampled: bool = False
     backwards: list | None = None   # what came back for each random draw
+    tolerance: float = TOLERANCE    # relative to an array's largest entry
     repairs: dict = field(default_factory=dict)     # {where: the Repair that makes it right}
 
     @property
@@ -264,7 +267,7 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         douts = rng.uniform(0.5, 2, draws)
     else:
         douts = rng.normal(size=(draws, *y.shape))
-    m = Measurement(subject, y, [], [], sampled=sampled)
+    m = Measurement(subject, y, [], [], sampled=sampled, tolerance=subject.tolerance)
     m.backwards = [subject.gradients(d) for d in douts]
     if isinstance(m.backwards[0].error, ValueError) and not subject.recording:
         subject.recording = True  # perhaps a gradient of the wrong shape was written: see which
@@ -316,6 +319,8 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
             np.abs(K) > 1e-3 * np.abs(J).max(initial=0) + 100 * noise, axis=0
         )
         if m.error is not None:
+            nothing = np.empty((len(douts), 0))
+            m.failed.append(Evidence(where, np.array(x), nothing, G, douts, noise, m, index=i, param=param, slack=slack))
             continue
         zero = A[0] is not None and param and not np.any(np.array(A[0]))
         if (

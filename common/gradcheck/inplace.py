@@ -4,9 +4,8 @@ import functools
 
 import numpy as np
 
-from ..common.layer import held
 from .conduct import finding
-from .copying import reachable
+from .copying import paths, reachable, spoken
 from .evidence import agree, measure
 from .styles import innermost
 from .subject import Subject, grads_of, is_layer, same
@@ -47,7 +46,7 @@ class Watched(Apart):
         self.seen = {"kept": [], **{way: [] for way in WAYS}}
         super().restart()
         layers = [self.work, *self.inner()]
-        self.names = {id(o): path for path, o in held(self.work)}
+        self.names = paths(self.work)
         self.known = [
             a
             for o in layers
@@ -111,7 +110,7 @@ class Watched(Apart):
         path = self.names.get(id(layer), "")
         if layer is self.work or not path:
             return type(layer).__name__
-        return f"{'layer ' if path[0].isdigit() else ''}{path} ({type(layer).__name__})"
+        return f"{spoken(path)} ({type(layer).__name__})"
 
 
 def apart(m, rng, make):

@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 
 from .conduct import finding
-from .evidence import TOLERANCE, close, measure
+from .evidence import close, measure
 from .styles import innermost
 from .subject import Subject
 
@@ -91,7 +91,7 @@ def precision(check, m):
                     "precision",
                     e.where,
                     f"in {sorted(map(str, dtypes))[0]} it is off by {np.abs(a - b).max():.3g}, "
-                    f"in float64 it is right to {TOLERANCE:g}",
+                    f"in float64 it is right to {m.tolerance:g}",
                 )
             )
 

@@ -61,6 +61,12 @@ class Scope:
     def __init__(self, function, places, locals_, counts):
         self.function, self.places, self.sizes = function, places, counts
         self.survey()
+        self.scalars = {
+            ast.unparse(p.node): p.values[0]
+            for p in places
+            if p.simple and not p.upstream and np.ndim(p.values[0]) == 0
+            and isinstance(p.values[0], (int, float, np.number)) and not self.index(p)
+        }
         self.arrays = {}
         for p in places:
             if (
@@ -70,6 +76,9 @@ class Scope:
             ):
                 self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
         for name, values, upstream in locals_:
+            if not np.ndim(values[0]):
+                self.scalars.setdefault(name, values[0])
+                continue
             self.arrays.setdefault(name, Other(ast.parse(name, mode="eval").body, values, upstream))
 
     def survey(self):
@@ -169,8 +178,8 @@ class Search:
     def __init__(self, m):
         self.m, self.subject, self.found = m, m.subject, []
         self.fixed = frozenset()                # what a change made for good has healed
-        self.targets = m.targets
-        self.wrong = [t for t in m.targets if not (t.right or t.facts.get("right"))]
+        self.targets = m.targets or m.failed
+        self.wrong = [t for t in self.targets if not (t.right or t.facts.get("right"))]
         self.draws = self.draws_of(self.wrong[0])
         self.y = self.subject.output()
         one, two = (
@@ -186,7 +195,7 @@ class Search:
         )
         self.stale = True
         lines = lines_run(lambda: self.subject.gradients(self.draws[0]))
-        weight = sum(t.value.size for t in m.targets) // 1000
+        weight = sum(t.value.size for t in self.targets) // 1000
         self.left = int(np.clip(LINES / (lines + weight + 1), 100, MOST))
         x = next((x for x in self.subject.inputs if isinstance(x, np.ndarray) and x.ndim), self.y)
         self.counts = sorted(
@@ -431,6 +440,17 @@ class Search:
             "lost-branch",
         ):
             return [code]
+        if code == "order":
+            return ["not-returned" if isinstance(place.parent, ast.Return) else "wrong-reshape"]
+        if code == "step":
+            return ["stale-cache"]
+        if code == "term":
+            code = "lost-branch"
+            before, after = place.values, self.values(function, spot, old, node, place)
+            if after and len(after) == len(before) and any(
+                    self.of_a_parameter(b - a) for b, a in zip(before, after)):
+                return ["wrong-penalty"]
+            return ["factor-2" if constant(before, after or []) else "wrong-local-derivative"]
         root = scope.outermost(place)
         before, after = root.values, self.values(function, spot, old, node, root)
         if not after or len(before) != len(after):
@@ -569,12 +589,17 @@ def differ(p, q):
 def hidden_arrays(one, two):
     """The arrays at hand in a function that its text may not read: locals that nobody uses,
     attributes of self."""
+    number = (int, float, np.number)
     for name, v in one.items():
         if isinstance(v, np.ndarray) and v.ndim:
             yield name, [v.copy()], not np.array_equal(v, two.get(name, v))
+        elif isinstance(v, number) and not isinstance(v, bool) and v == two.get(name, v):
+            yield name, [v], False
     for name, v in vars(one["self"]).items() if hasattr(one.get("self"), "__dict__") else ():
         if isinstance(v, np.ndarray) and v.ndim:
             yield f"self.{name}", [v.copy()], False
+        elif isinstance(v, number) and not isinstance(v, bool):
+            yield f"self.{name}", [v], False
         if isinstance(v, (tuple, list)) and len(v) < 12:
             for i, part in enumerate(v):
                 if isinstance(part, np.ndarray) and part.ndim:
@@ -583,10 +608,9 @@ def hidden_arrays(one, two):
 
 def search(m):
     """All changes that heal, by array: {where: Repair}, the one that heals most."""
-    if m.error is not None:
-        return {}
+    done = Search(m)
     try:
-        done = Search(m).run()
+        done.run()
     finally:
         m.subject.restart()
     return {e.where: max((r for r in done.found if i in r.heals), key=lambda r: len(r.heals))

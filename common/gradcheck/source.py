@@ -252,6 +252,8 @@ def places_of(function):
 
 
 def readable(node, parent, field):
+    if isinstance(node, ast.Tuple) and field == "slice":
+        return False
     if isinstance(parent, (ast.JoinedStr, ast.FormattedValue)) or isinstance(node, ast.Constant):
         return isinstance(node, ast.Constant) and type(node.value) in (int, float)
     return (
@@ -266,6 +268,8 @@ def readable(node, parent, field):
                 ast.Call,
                 ast.Compare,
                 ast.IfExp,
+                ast.Tuple,
+                ast.List,
             ),
         )
         and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
@@ -278,7 +282,9 @@ def watched(function, places, run):
     seen = {}
 
     def look(i, value):
-        if isinstance(value, (np.ndarray, np.number, int, float)) and np.size(value) < 100_000:
+        if isinstance(value, (tuple, list)):
+            seen.setdefault(i, [0])
+        elif isinstance(value, (np.ndarray, np.number, int, float)) and np.size(value) < 100_000:
             kept = seen.setdefault(i, [])
             if len(kept) < SIGHTS:
                 kept.append(np.array(value) if isinstance(value, np.ndarray) else value)

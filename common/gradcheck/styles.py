@@ -216,9 +216,9 @@ def plain(x):
 def adapted(layer, gradient, inputs):
     """The layer as an object with forward, backward, params and grads, and its inputs that are
     arrays."""
-    from . import pytorch                      # looks for torch where the user has loaded it
+    from . import pytorch                      # looks for torch among what is loaded
     if (found := pytorch.adapted(layer)) is not None:
-        return found, inputs
+        return found, tuple(map(pytorch.array, inputs))
     layer = in_style(layer, gradient, inputs)
     if not all(map(arraylike, inputs)):
         return Bound(layer, inputs), tuple(filter(arraylike, inputs))

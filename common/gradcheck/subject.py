@@ -104,7 +104,7 @@ class Subject:
     """
 
     def __init__(self, layer, inputs, call=lambda f, *args: f(*args), cast=True):
-        self.call, self.cast = call, cast
+        self.call, self.cast, self.tolerance = call, cast, 1e-6
         self.originals = list(getattr(layer, "params", None) or ())
         self.pristine, = float64_copy(layer, cast=cast)
         self.inputs = tuple(as_input(x, cast) for x in inputs)
@@ -240,6 +240,12 @@ def is_layer(o):
     return not isinstance(o, type) and all(
         callable(getattr(o, name, None)) for name in ("forward", "backward")
     )
+
+
+def leaves(model):
+    """The layers inside a model that hold no layers themselves."""
+    inner = [o for o in reachable(model) if o is not model and is_layer(o)]
+    return [o for o in inner if not any(p is not o and is_layer(p) for p in reachable(o))]
 
 
 def grads_of(layer):
