@@ -4,7 +4,8 @@ import itertools
 
 import numpy as np
 
-from .probes import again, with_params
+from .evidence import again
+from .probes import with_params
 from .scaling import elementwise, named, passes_dout, ratio
 
 
@@ -326,10 +327,30 @@ def elementwise_only(e):
     return not np.any(np.abs(B - np.diag(np.diag(B))) > 1e-9 * np.abs(B).max())
 
 
+def no_samples_first(e):
+    """Whether the first axis is no axis of samples: samples lie in columns, or it is time, along
+    which values go one way only."""
+    x, y = e.value, e.m.y
+    if e.J is None or x.ndim < 2 or y.ndim < 2:
+        return False
+    large = np.abs(e.J).reshape(*y.shape, *x.shape) > 1e-6 * np.abs(e.J).max() + e.noise
+    def between(a, b):
+        others = tuple(k for k in range(large.ndim) if k not in (a, y.ndim + b))
+        return large.any(axis=others)
+    if y.shape[-1] == x.shape[-1] > 1 and x.ndim == 2:
+        last = between(y.ndim - 1, x.ndim - 1)
+        if not last[~np.eye(len(last), dtype=bool)].any() and not elementwise(e):
+            return True
+    first = between(0, 0)
+    return bool(len(y) == len(x) and x.ndim == 2 and np.triu(first, 1).any() != np.tril(first, -1).any())
+
+
 def samples_alone(e):
     """Signature: the forward couples the samples; backward treats each sample alone."""
     y, x = e.m.y, e.value
     if e.param or not e.shaped or e.m.batch < 2 or len(x) != e.m.batch or not x.ndim:
+        return None
+    if no_samples_first(e):
         return None
     if y.ndim and e.unit and len(y) == len(x):
         B, J = (M.reshape(len(y), -1, len(x), x[0].size) for M in (e.A, e.G))

@@ -216,12 +216,16 @@ class Check:
             subject = self.subject_of(self.layer, self.given, kind)
             subject.fresh_each_time = self.subject.fresh_each_time
             return subject
-        with contextlib.suppress(Exception):
-            if (found := inplace.apart(m, self.rng, make)) is not None:
+        for look in (inplace.apart, inplace.used_twice):
+            found = None
+            with contextlib.suppress(Exception):
+                found = look(m, self.rng, make)
+            if found is not None:
                 m, findings = found
                 self.findings += findings
                 m.subject.changed |= self.subject.changed
                 self.subject = m.subject
+                break
         return m
 
     def beside_kinks(self, m):
@@ -276,7 +280,7 @@ class Check:
     def smaller(self):
         """The measurement of the same layer on a part of its inputs that is small enough to be
         measured in full and wrong, too."""
-        for samples, width in ((5, 7), (5, None), (5, 5), (3, 7), (3, 5)):
+        for samples, width in ((5, 7), (5, None), (5, 5), (3, 7), (3, 5), (5, 8), (3, 6), (4, 4)):
             batch = len(self.subject.inputs[0]) if np.ndim(self.subject.inputs[0]) else 0
             cut = tuple(
                 x[(slice(samples), *[slice(width)] * (x.ndim - 1))]

@@ -23,13 +23,18 @@ def diagnose(m, known):
         for pair in itertools.combinations([e for e in wrong if not e.param], 2)
         if in_wrong_order(*pair)
     ]
+    for e in [e for e in wrong if e.param]:
+        if (other := next((o for o in m.targets if o.param and o is not e and written_for(e, o)), None)):
+            words = f"it is the right gradient of {other.where}, not of {e.where}"
+            found.append(Finding("not-written", e.where, words, HINTS["not-written"]))
+            wrong = [o for o in wrong if o is not e]
     for e, other in exchanged:
         words = (
             f"it is right for {other.where}, and the other way round: returned in the wrong order"
         )
         found += [Finding("not-returned", e.where, words, HINTS["not-returned"])]
         wrong = [o for o in wrong if o is not e and o is not other]
-    if wrong:
+    if wrong and "nondeterministic" not in known:
         with contextlib.suppress(Exception):
             m.repairs = search(m)
     verdicts = [judge(e, RULES) for e in wrong]
@@ -72,6 +77,12 @@ def in_wrong_order(e, other):
         for draws in (o.facts.get("random", (o.A, o.G)) for o in (e, other))
     )
     return close(A, H) and close(B, G)
+
+
+def written_for(e, other):
+    """Whether what stands in a parameter's gradient is that of another one of its shape."""
+    (A, G), (_, H) = (o.facts.get("random", (o.A, o.G))[:2] for o in (e, other))
+    return A.shape == H.shape and not close(G, H, 1e-3) and close(A, H)
 
 
 def judge(e, rules):

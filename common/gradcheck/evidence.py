@@ -379,3 +379,18 @@ def unit_draws(subject, m):
         e.noise = 3 * e.facts["level"]
         e.A, e.G, e.unit = np.array(A), e.J.reshape(m.y.size, *e.value.shape), True
         e.douts = units.reshape(m.y.size, *m.y.shape)
+
+
+def again(e, inputs=None, units=False):
+    """The same array's evidence at other inputs, or with the parameters as they now stand."""
+    subject = e.m.subject
+    kept = subject.inputs
+    try:
+        if inputs is not None:
+            subject.inputs = inputs
+        m = measure(subject, np.random.default_rng(1), units=units, only=(e.where,))
+        return m.targets[0] if m.targets and m.error is None else None
+    except Exception:
+        return None
+    finally:
+        subject.inputs = kept

@@ -113,6 +113,55 @@ class Watched(Apart):
         return f"{spoken(path)} ({type(layer).__name__})"
 
 
+class Stacked(Apart):
+    """The same, but each call of an inner layer's forward has a memory of its own, which the
+    backwards take up in reverse order; ``twice``: the layers that one forward calls again."""
+
+    def restart(self):
+        self.stacks, self.twice = {}, {}
+        super().restart()
+        self.names = paths(self.work)
+
+    def output(self, *args, **named):
+        self.stacks = {}
+        return super().output(*args, **named)
+
+    def around(self, layer, way, call):
+        @functools.wraps(call)
+        def alone(*given, **named):
+            stack = self.stacks.setdefault(id(layer), [])
+            if way == "backward" and stack:
+                vars(layer).update(stack.pop())
+            result = call(*given, **named)
+            if way == "forward":
+                stack.append(dict(vars(layer)))
+                if len(stack) > 1:
+                    self.twice[id(layer)] = layer
+            return result
+        return alone
+
+
+def used_twice(m, rng, make):
+    """(measurement, findings) where an inner layer is called twice in one forward and keeps one
+    call's arrays only; else None."""
+    subject = make(Stacked)
+    dout = np.random.default_rng(9).normal(size=m.y.shape)
+    before, after = m.subject.gradients(dout), subject.gradients(dout)
+    if not subject.twice or after.error or all(
+            map(agree, before.inputs + before.params, after.inputs + after.params)):
+        return None
+    layer = next(iter(subject.twice.values()))
+    path = spoken(subject.names.get(id(layer), ""))
+    found = measure(subject, rng)
+    if sum(e.right for e in found.targets) <= sum(e.right for e in m.targets):
+        return None
+    words = (
+        "one forward calls this layer twice, and it keeps what the last call left: make a layer for "
+        "each place"
+    )
+    return found, [finding("stale-cache", f"{path} ({type(layer).__name__})", words)]
+
+
 def apart(m, rng, make):
     """(measurement, findings): of a subject that ``make(Apart)`` gives, if layers that share no
     arrays have other gradients; else None."""

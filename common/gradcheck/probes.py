@@ -1,28 +1,12 @@
 """Signatures by experiment: change one thing about the layer or its inputs and see whether the
 mistake goes away."""
 import itertools
-import time
 
 import numpy as np
 
-from .evidence import close, measure
+from .evidence import again, close
 from .scaling import named, ratio
 from .support import supports
-
-
-def again(e, inputs=None, units=False):
-    """The same array's evidence at other inputs, or with the parameters as they now stand."""
-    subject = e.m.subject
-    kept = subject.inputs
-    try:
-        if inputs is not None:
-            subject.inputs = inputs
-        m = measure(subject, np.random.default_rng(1), units=units, only=(e.where,))
-        return m.targets[0] if m.targets and m.error is None else None
-    except Exception:
-        return None
-    finally:
-        subject.inputs = kept
 
 
 def with_params(e, change):

@@ -212,6 +212,7 @@ class Search:
             Scope(function, places, locals_, self.counts)
             for function, places, locals_ in self.functions()
         ]
+        self.arrays_at = {n: o.values[0] for s in scopes for n, o in s.arrays.items()}
         with contextlib.ExitStack() as stack:
             while len(self.fixed) < len(self.wrong) and (found := self.first(scopes)):
                 best = max(found, key=lambda r: len(r.heals))
@@ -440,6 +441,8 @@ class Search:
             "lost-branch",
         ):
             return [code]
+        if code == "lost-branch" and self.is_target(node):
+            return ["missing-label-subtraction"]
         if code == "order":
             return ["not-returned" if isinstance(place.parent, ast.Return) else "wrong-reshape"]
         if code == "step":
@@ -499,6 +502,16 @@ class Search:
             )
             return ["wrong-local-derivative" if monotone else "stale-cache"]
         return ["wrong-local-derivative"]
+
+    def is_target(self, node):
+        """Whether a change subtracts an array that is a loss's target."""
+        if self.y.ndim or not edits.operator(node, ast.Sub):
+            return False
+        values = self.arrays_at.get(ast.unparse(node.right))
+        targets = [x for x in self.subject.inputs[1:] if isinstance(x, np.ndarray)]
+        return values is not None and any(
+            t.shape == values.shape and np.array_equal(t, values) for t in targets
+        )
 
     def of_a_parameter(self, v):
         """Whether it is a multiple of a parameter, or of its sign."""
