@@ -154,6 +154,8 @@ def rebound(m):
     layer = subject.work
     if not hasattr(layer, "grads") or isinstance(layer, Adapted):
         return
+    if not grads_of(layer):
+        subject.output()                         # parameters made by the first forward
     held, arrays = layer.grads, grads_of(layer)
     computed = isinstance(getattr(type(layer), "grads", None), property)
     d = np.random.default_rng(8).normal(size=m.y.shape) if m.y.ndim else np.float64(1.0)

@@ -33,6 +33,7 @@ RARE = (
 )
 UNARY = ("sin", "cos", "exp", "tanh", "log", "sqrt", "sign", "abs", "sinh", "cosh", "square")
 STATISTICS = (
+    "E - A * (E * A).sum(X, keepdims=True)",
     "E - A * (E * A).mean(X, keepdims=True)",
     "E - E.mean(X, keepdims=True) - A * (E * A).mean(X, keepdims=True)",
     "A * (E - (E * A).sum(X, keepdims=True))",
@@ -170,6 +171,9 @@ def means(place, scope):
         for chosen in itertools.combinations(axes, r):
             axis = ast.keyword("axis", ast.Constant(chosen))
             yield "axes", ast.Call(node.func, kept, [axis, *others]), f"with axis={chosen}"
+            if not others:
+                same = ast.keyword("keepdims", ast.Constant(True))
+                yield "axes", ast.Call(node.func, kept, [axis, same]), f"with axis={chosen}, kept"
 
 
 def labels(place, scope):
@@ -222,6 +226,8 @@ def reshapes(place, scope):
     if not (method(node, "reshape") and isinstance(node.func, ast.Attribute) and place.is_array):
         return
     inner = node.func.value
+    if node.keywords:
+        yield "wrong-reshape", ast.Call(node.func, node.args, []), "in NumPy's own order"
     array = scope.at(inner)
     n, shape = len(array.shape) if array is not None else 0, tuple(map(int, place.shape))
     for order in itertools.permutations(range(n)) if 2 <= n <= 5 else ():
@@ -262,6 +268,24 @@ def flips(place, scope):
             yield "flipped-kernel", fill("E[::-1]", E=node), "reversed along its first axis"
 
 
+def crops(place, scope):
+    """A border that forward added and backward should cut off."""
+    node = place.node
+    shapes = {np.shape(x) for x in scope.inputs}
+    if place.is_gradient and scope.whole(place):
+        for shape in shapes:
+            if shape != place.shape and np.prod(shape) == np.prod(place.shape):
+                yield "wrong-reshape", fill("E.reshape(K)", E=node, K=shape), f"reshaped to {shape}"
+            more = [a - b for a, b in zip(place.shape, shape)]
+            if len(shape) != len(place.shape) or min(more) < 0 or not any(more):
+                continue
+            for start in {tuple(m // 2 for m in more), tuple(0 for m in more)}:
+                cut = [slice(s, s + n) for s, n in zip(start, shape)]
+                yield "wrong-reshape", fill("E[K]", E=node, K=ast.Tuple(
+                    [ast.Slice(ast.Constant(c.start), ast.Constant(c.stop)) for c in cut],
+                    ast.Load())), "with the border cut off"
+
+
 def orders(place, scope):
     """Two of several things side by side, exchanged."""
     node = place.node
@@ -290,6 +314,21 @@ def masks(place, scope):
         for name, other in scope.others(place.shape, upstream=False):
             if other.mask:
                 yield "missing-mask", fill("E * A", E=place.node, A=other.node), f"times {name}"
+
+
+def gains(place, scope):
+    """A factor that is missing and is the same along some axes: a gain, a mask per row."""
+    if place.is_gradient and scope.whole(place) and len(place.shape) > 1:
+        for name, other in scope.others(None, upstream=False):
+            shape = other.shape
+            if shape == place.shape or not 0 < len(shape) <= len(place.shape):
+                continue
+            for text in ("A", "A[:, None]") if len(shape) == 1 else ("A",):
+                wide = (*shape, 1) if text != "A" else shape
+                if all(a in (b, 1) for a, b in zip(wide[::-1], place.shape[::-1])):
+                    code = "missing-mask" if other.mask else "missing-local-derivative"
+                    new = fill(f"E * {text}", E=place.node, A=other.node)
+                    yield code, new, f"times {said(text, A=name)}"
 
 
 def slopes(place, scope, choice=SLOPES):
@@ -341,8 +380,11 @@ def constants(place, scope):
             for n in (node.value - 1, node.value + 1):
                 yield "step", ast.Constant(n), f"with {n} for {node.value}"
         else:
-            for n in {0, 1, 2, 3, 0.5, -1, node.value + 1, node.value - 1} - {node.value}:
-                yield "factor", ast.Constant(n), f"with {n} for {node.value}"
+            v = node.value
+            for n in {0, 1, 2, 3, 0.5, -1, v + 1, v - 1, 2 * v, 3 * v, v / 2, v / 3, -v} - {v}:
+                yield "factor", ast.Constant(n), f"with {n} for {v}"
+            for name in scope.scalars:
+                yield "factor", ast.parse(name, mode="eval").body, f"with {name} for {v}"
 
 
 def products(place, scope):
@@ -389,7 +431,7 @@ def functions(place, scope):
 
 def swaps(place, scope):
     """Another array of the same shape."""
-    if place.simple and place.is_array:
+    if place.is_array and (place.simple or not place.upstream):
         for name, other in scope.others(place.shape, upstream=place.upstream):
             if other.kind == place.values[0].dtype.kind and name != ast.unparse(place.node):
                 yield "array", other.node, f"with {name}"
@@ -399,6 +441,9 @@ def steps(place, scope):
     """The same list or axis, one step earlier or later."""
     if isinstance(place.node, (ast.Name, ast.BinOp)) and scope.index(place) and \
             all(isinstance(v, (int, np.integer)) for v in place.values):
+        for name in scope.counters:
+            if name != ast.unparse(place.node):
+                yield "index", ast.Name(name, ast.Load()), f"at {name}"
         for text in ("E - 1", "E + 1"):
             yield (
                 "stale-cache",
@@ -416,7 +461,8 @@ def terms(place, scope):
         yield "term", node.left, "without the second term"
         if isinstance(node.op, ast.Add):
             yield "term", node.right, "without the first term"
-    if place.is_gradient and scope.whole(place) and not operator(place.node, ast.Add):
+    factor = operator(scope.parent(place)[0], ast.Mult)
+    if place.is_gradient and (scope.whole(place) or factor) and not operator(node, ast.Add):
         for name, other in scope.others(place.shape, upstream=True):
             if name != ast.unparse(place.node):
                 yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
@@ -470,6 +516,9 @@ def statistics(place, scope):
         ):
             new = fill(text, E=place.node, A=other.node, X=axes)
             yield "constant-statistics", new, f"with a path through the statistics of {name}"
+            for _, d in scope.others(place.shape, upstream=True):
+                new = fill(text, E=d.node, A=other.node, X=axes)
+                yield "constant-statistics", new, f"with a path through the statistics of {name}"
 
 
 # In this order: the first family in which something heals has found it.
@@ -479,6 +528,7 @@ FAMILIES = [
     labels,
     orders,
     transposes,
+    crops,
     flips,
     masks,
     steps,
@@ -489,6 +539,7 @@ FAMILIES = [
     terms,
     reshapes,
     slopes,
+    gains,
     other_slopes,
     scalars,
     sizes,
@@ -508,7 +559,7 @@ def statements(tree):
     ]
     for parent, field, body in (f for f in fields if isinstance(f[2], list)):
         for i, s in enumerate(body):
-            adds = isinstance(s, ast.AugAssign) and isinstance(s.op, ast.Add)
+            adds = isinstance(s, ast.AugAssign) and isinstance(s.op, (ast.Add, ast.Sub))
             if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
                 continue
             target = s.target if adds else s.targets[0]
@@ -521,8 +572,24 @@ def statements(tree):
                     ast.AugAssign(target, ast.Add(), s.value),
                     "with += for =",
                 )
+            parts = getattr(getattr(target, "slice", None), "elts", ())
+            if parts and isinstance(parts[0], ast.Slice) and parts[0].upper is None:
+                rows = fill("NP.arange(len(A))", A=ast.parse(
+                    ast.unparse(target.value), mode="eval").body)
+                at = ast.Tuple([rows, *parts[1:]], ast.Load())
+                new = ast.Subscript(target.value, at, ast.Store())
+                yield (
+                    "missing-label-subtraction",
+                    parent,
+                    field,
+                    i,
+                    ast.AugAssign(new, s.op, s.value) if adds else ast.Assign([new], s.value),
+                    "at one entry of each row",
+                )
             if isinstance(target, ast.Subscript):
                 read = ast.parse(ast.unparse(target.value), mode="eval").body
+                if adds and isinstance(s.op, ast.Sub):
+                    continue
                 new = fill("NP.add.at(A, I, V)", A=read, I=as_index(target.slice), V=s.value)
                 yield "repeated-index", parent, field, i, ast.Expr(new), "with np.add.at"
 

@@ -8,6 +8,7 @@ heals is the evidence: it names the line.
 import ast
 import contextlib
 import functools
+import itertools
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from . import edits
 from .bounded import TimeUp
+from .copying import reachable
 from .evidence import agree, close
 from .scaling import named, ratio
 from .source import Function, all_bits, lines_run, places_of, put, running, watched
@@ -33,6 +35,7 @@ class Repair:
     line: tuple
     heals: frozenset
     make: object                                # makes the change for good
+    all: bool = False                           # whether nothing is wrong then
 
 
 @dataclass
@@ -58,14 +61,20 @@ class Other:
 class Scope:
     """What the changes ask about the places of one function."""
 
-    def __init__(self, function, places, locals_, counts):
-        self.function, self.places, self.sizes = function, places, counts
+    def __init__(self, function, places, locals_, counts, inputs):
+        self.function, self.places, self.sizes, self.inputs = function, places, counts, inputs
         self.survey()
         self.scalars = {
             ast.unparse(p.node): p.values[0]
             for p in places
             if p.simple and not p.upstream and np.ndim(p.values[0]) == 0
             and isinstance(p.values[0], (int, float, np.number)) and not self.index(p)
+        }
+        self.counters = {
+            ast.unparse(p.node): None
+            for p in places
+            if isinstance(p.node, ast.Name) and len(p.values) > 1
+            and all(isinstance(v, (int, np.integer)) for v in p.values)
         }
         self.arrays = {}
         for p in places:
@@ -209,13 +218,13 @@ class Search:
     def run(self):
         """Look for the change that heals most, make it, and look on for what is still wrong."""
         scopes = [
-            Scope(function, places, locals_, self.counts)
+            Scope(function, places, locals_, self.counts, self.subject.inputs)
             for function, places, locals_ in self.functions()
         ]
         self.arrays_at = {n: o.values[0] for s in scopes for n, o in s.arrays.items()}
         with contextlib.ExitStack() as stack:
             while len(self.fixed) < len(self.wrong) and (found := self.first(scopes)):
-                best = max(found, key=lambda r: len(r.heals))
+                best = likeliest(found)
                 best.make()
                 stack.enter_context(best.function.replaced(best.function.compiled()))
                 self.found.append(best)
@@ -248,17 +257,29 @@ class Search:
         v = place.values[0]
         if np.asarray(v).dtype.kind in "iu":
             return True
-        rng = np.random.default_rng(31)
+        # in a loop, one turn of it: in the others a change may do nothing
+        turns = {0, len(place.values) // 2, len(place.values) - 1}
+        return any(self.moves_wrong(self.shaken(scope, place, k), off) for k in turns)
 
-        def shaken(_, value):
+    def shaken(self, scope, place, turn):
+        """What backward gives with another value at a place in one turn of its loop; None if it
+        fails."""
+        rng, count = np.random.default_rng(31), itertools.count()
+
+        def other(_, value):
             a = np.asarray(value)
+            if next(count) != turn:
+                return value
             if a.dtype.kind == "b":
                 return a ^ (rng.random(a.shape) < 0.5)
-            return a * rng.uniform(0.5, 1.5, a.shape) + rng.normal(size=a.shape)
+            return a * rng.uniform(0.5, 1.5, a.shape) if np.any(a) else rng.normal(size=a.shape)
 
-        with scope.function.looked_at(place, shaken) as works:
-            got = works and self.gradients(self.draws[0], again=False)
-        if not got:
+        with scope.function.looked_at(place, other) as works:
+            return self.gradients(self.draws[0], again=False) if works else None
+
+    def moves_wrong(self, got, off):
+        """Whether wrong entries change, and no others; taken to be so where nothing is known."""
+        if got is None:
             return True
         touched = False
         for e, wrong in zip(self.targets, off):
@@ -273,17 +294,41 @@ class Search:
         return touched
 
     def off(self, e, got):
-        """The entries that are wrong for the first draw; None where the shape is."""
+        """The entries that a change may move, for the first draw: all but those in slices that are
+        right throughout. None where the shape is wrong."""
         P, G = self.of(e, got), e.facts.get("random", (e.A, e.G))[1][0]
         if P is None or P.shape != G.shape:
             return None
         scale = max(np.nanmax(np.abs(G), initial=0), np.abs(P).max(initial=0))
-        return ~(np.abs(P - G) <= 1e-6 * scale + e.noise + e.slack)
+        wrong = ~(np.abs(P - G) <= 1e-6 * scale + e.noise + e.slack)
+        still = np.zeros(wrong.shape, bool)
+        for axis in range(wrong.ndim):
+            others = tuple(a for a in range(wrong.ndim) if a != axis)
+            still |= ~wrong.any(axis=others, keepdims=True)
+        return ~still
 
     @staticmethod
     def of(e, got):
         found = got.params if e.param else got.inputs
         return found[e.index] if e.index < len(found) else None
+
+    def tell_upstream(self, function, places):
+        """Where dout does not come in, or elsewhere: an upstream gradient is what moves the
+        gradients, leaves the output as it is, and is no array that forward has kept."""
+        self.subject.output()
+        kept = [a for a in reachable(self.subject.work) if isinstance(a, np.ndarray)]
+        self.base = self.gradients(self.draws[0])
+        for place in places:
+            place.upstream = False
+            if not place.is_array or place.values[0].dtype.kind in "iub" or any(
+                    a.shape == place.shape and np.array_equal(a, place.values[0]) for a in kept):
+                continue
+            got = self.shaken(SimpleNamespace(function=function), place, 0)
+            if got is None or self.base is None:
+                continue
+            place.upstream = not all(
+                map(agree, got.inputs + got.params, self.base.inputs + self.base.params)
+            )
 
     def changes(self, scope, place, family):
         """The Repairs that a family has for a place."""
@@ -329,10 +374,10 @@ class Search:
             for i, place in enumerate(places):
                 place.values = seen[0].get(i, [])
                 place.upstream = not subject.takes_dout or differ(place.values, seen[1].get(i, []))
-            # dout comes in elsewhere
-            if not any(p.upstream for p in places) and len(codes) == 1:
-                for p in places:
-                    p.upstream = True
+                # a sum that begins with the number 0 is an array all the same
+                place.values = [v for v in place.values if np.ndim(v)] or place.values
+            if not any(p.upstream for p in places) or not subject.takes_dout:
+                self.tell_upstream(function, places)
             yield (
                 function,
                 [p for p in places if p.values],
@@ -447,6 +492,9 @@ class Search:
             return ["not-returned" if isinstance(place.parent, ast.Return) else "wrong-reshape"]
         if code == "step":
             return ["stale-cache"]
+        if code == "index":
+            mirrored = "-" in ast.unparse(old) and "-" not in ast.unparse(node)
+            return ["flipped-kernel" if mirrored else "stale-cache"]
         if code == "term":
             code = "lost-branch"
             before, after = place.values, self.values(function, spot, old, node, place)
@@ -567,6 +615,14 @@ FINAL = {
 }
 
 
+def likeliest(found):
+    """The Repair that heals most; of several, a path through statistics at its last place, since
+    any place on the way there would do."""
+    most = max(len(r.heals) for r in found)
+    best = [r for r in found if len(r.heals) == most]
+    return best[-1 if best[0].codes == ["constant-statistics"] else 0]
+
+
 def located(node, old):
     """Give the new nodes of a change the place of the old one in the text."""
     place = {
@@ -626,5 +682,7 @@ def search(m):
         done.run()
     finally:
         m.subject.restart()
+    for r in done.found:
+        r.all = len(r.heals) == len(done.wrong)
     return {e.where: max((r for r in done.found if i in r.heals), key=lambda r: len(r.heals))
             for i, e in enumerate(done.wrong) if any(i in r.heals for r in done.found)}
