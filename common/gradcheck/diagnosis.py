@@ -8,7 +8,7 @@ from .evidence import close
 from .probes import batch_of_one
 from .repair import search
 from .report import Finding
-from .rules import HINTS, RULES
+from .rules import ALIKE, HINTS, RULES, census
 from .scaling import elementwise
 from .smaller import BESIDES, LAST
 
@@ -94,6 +94,9 @@ def judge(e, rules):
         with contextlib.suppress(Exception):
             result = rule.signature(e)
         if result and result[0]:
+            repair = e.m.repairs.get(e.where)
+            if repair and repair.words != "with += for =" and len(result[0]) == 1 and {*result[0], *repair.codes} <= ALIKE:
+                return repair.codes, result[1]
             return batch_of_one(e, result[0]), result[1]
     if not e.shaped:
         return [
@@ -112,17 +115,6 @@ def worst(e):
     at = np.unravel_index(np.argmax(error), error.shape)
     place = f"at {tuple(map(int, at))}: " if at else ""
     return f"{place}backward {A[0][at]:.6g}, numerical {G[0][at]:.6g}"
-
-
-def census(e):
-    wrong = e.wrong()
-    text = f"{int(wrong.sum())} of {int(np.sum(~np.isnan(e.G[0])))} entries are wrong"
-    for axis in range(wrong.ndim):
-        others = tuple(a for a in range(wrong.ndim) if a != axis)
-        lines = wrong.any(axis=others)
-        if lines.any() and not lines.all():
-            text += f", only in slices {np.flatnonzero(lines).tolist()} of axis {axis}"
-    return text
 
 
 def picture(e):

@@ -598,7 +598,8 @@ def assigned(target):
     """= for +=, by what stands on its left side: a window, or anything else."""
     parts = getattr(getattr(target, "slice", None), "elts", [getattr(target, "slice", None)])
     window = any(
-        isinstance(p, ast.Slice) and p.upper is not None and not isinstance(p.upper, ast.Constant)
+        isinstance(p, ast.BinOp)
+        or isinstance(p, ast.Slice) and p.upper is not None and not isinstance(p.upper, ast.Constant)
         for p in parts
     )
     return "overlap-overwritten" if window else "lost-branch"

@@ -92,7 +92,7 @@ class Scope:
 
     def survey(self):
         """Where each node of the tree, as it now stands, hangs."""
-        self.of = {id(p.node): p for p in self.places}
+        self.of = {id(p.node): p for p in self.places if not isinstance(p.node, (ast.Tuple, ast.List))}
         self.parents = {
             id(child): (parent, field)
             for parent in ast.walk(self.function.tree)
@@ -259,11 +259,17 @@ class Search:
             return True
         # in a loop, one turn of it: in the others a change may do nothing
         turns = {0, len(place.values) // 2, len(place.values) - 1}
-        return any(self.moves_wrong(self.shaken(scope, place, k), off) for k in turns)
+        return any(self.moves_wrong(self.shaken(scope.function, place, k), off) for k in turns)
 
-    def shaken(self, scope, place, turn):
+    def shaken(self, function, place, turn):
         """What backward gives with another value at a place in one turn of its loop; None if it
         fails."""
+        with self.shaking(function, place, turn) as works:
+            return self.gradients(self.draws[0], again=False) if works else None
+
+    @staticmethod
+    def shaking(function, place, turn):
+        """Another value at a place in one turn of its loop, for the length of a ``with`` block."""
         rng, count = np.random.default_rng(31), itertools.count()
 
         def other(_, value):
@@ -274,8 +280,7 @@ class Search:
                 return a ^ (rng.random(a.shape) < 0.5)
             return a * rng.uniform(0.5, 1.5, a.shape) if np.any(a) else rng.normal(size=a.shape)
 
-        with scope.function.looked_at(place, other) as works:
-            return self.gradients(self.draws[0], again=False) if works else None
+        return function.looked_at(place, other)
 
     def moves_wrong(self, got, off):
         """Whether wrong entries change, and no others; taken to be so where nothing is known."""
@@ -317,17 +322,23 @@ class Search:
         gradients, leaves the output as it is, and is no array that forward has kept."""
         self.subject.output()
         kept = [a for a in reachable(self.subject.work) if isinstance(a, np.ndarray)]
-        self.base = self.gradients(self.draws[0])
+        base, floats = self.gradients(self.draws[0]), []
         for place in places:
             place.upstream = False
-            if not place.is_array or place.values[0].dtype.kind in "iub" or any(
-                    a.shape == place.shape and np.array_equal(a, place.values[0]) for a in kept):
+            if not place.is_array or place.values[0].dtype.kind != "f" or base is None:
                 continue
-            got = self.shaken(SimpleNamespace(function=function), place, 0)
-            if got is None or self.base is None:
-                continue
-            place.upstream = not all(
-                map(agree, got.inputs + got.params, self.base.inputs + self.base.params)
+            with self.shaking(function, place, 0):
+                y = self.subject.output(watch=False)
+            self.subject.output(watch=False)
+            got = self.shaken(function, place, 0)
+            if not np.array_equal(y, self.y):
+                kept.append(place.values[0])
+            elif got is not None and not all(
+                    map(agree, got.inputs + got.params, base.inputs + base.params)):
+                floats.append(place)
+        for place in floats:
+            place.upstream = not any(
+                a.shape == place.shape and np.array_equal(a, place.values[0]) for a in kept
             )
 
     def changes(self, scope, place, family):

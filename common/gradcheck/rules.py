@@ -5,6 +5,8 @@ does: ``LAST`` in smaller.py.) The hints say what to look at.
 """
 from typing import NamedTuple
 
+import numpy as np
+
 from . import additive, arrangement, local, probes, scaling, support, tensors
 
 
@@ -17,10 +19,26 @@ class Rule(NamedTuple):
     measured: str
 
 
+# what may be the same mistake to the numbers, and not to the text
+ALIKE = {"lost-branch", "overlap-overwritten", "repeated-index", "stale-cache"}
+
+
+def census(e):
+    """How many entries are wrong, and in which slices of an axis, if not in all."""
+    wrong = e.wrong()
+    text = f"{int(wrong.sum())} of {int(np.sum(~np.isnan(e.G[0])))} entries are wrong"
+    for axis in range(wrong.ndim):
+        others = tuple(a for a in range(wrong.ndim) if a != axis)
+        lines = wrong.any(axis=others)
+        if lines.any() and not lines.all():
+            text += f", only in slices {np.flatnonzero(lines).tolist()} of axis {axis}"
+    return text
+
+
 def repaired(e):
     """Experiment: with one place of backward's text changed it is right."""
     found = e.m.repairs.get(e.where)
-    return found and (found.codes, "")
+    return found and (found.codes, census(e) if e.shaped else "")
 
 
 RULES = [
