@@ -337,7 +337,8 @@ def no_samples_first(e):
     def between(a, b):
         others = tuple(k for k in range(large.ndim) if k not in (a, y.ndim + b))
         return large.any(axis=others)
-    if y.shape[-1] == x.shape[-1] > 1 and x.ndim == 2:
+    columns = any(p.ndim == 2 and p.shape[1] in (len(x), 1) for p in e.m.subject.params)
+    if y.shape[-1] == x.shape[-1] > 1 and x.ndim == 2 and columns:
         last = between(y.ndim - 1, x.ndim - 1)
         if not last[~np.eye(len(last), dtype=bool)].any() and not elementwise(e):
             return True

@@ -83,10 +83,6 @@ def growing(m):
                 told = True
                 words = f"a second backward with the same dout gives {ratio_text(p, q)} times the first"
                 yield finding("accumulates", where, words)
-            elif later is rounds[2] and agree(p, (rounds[1].inputs + rounds[1].params)[names.index(where)]):
-                told = True
-                words = "a second backward after one forward gives another answer: backward changes in place what forward kept"
-                yield finding("mutates-cache", where, words)
         if told:
             return
 

@@ -389,9 +389,11 @@ class Search:
                 place.values = [v for v in place.values if np.ndim(v)] or place.values
             if not any(p.upstream for p in places) or not subject.takes_dout:
                 self.tell_upstream(function, places)
+            # a while loop may never end once a number that it counts with is changed
+            endless = any(isinstance(node, ast.While) for node in ast.walk(function.tree))
             yield (
                 function,
-                [p for p in places if p.values],
+                [p for p in places if p.values and (p.is_array or not endless)],
                 list(hidden_arrays(locals_, again.get(code, {}))),
             )
 
