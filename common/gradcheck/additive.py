@@ -78,15 +78,12 @@ def label(e):
                 0
             ] else f"{words}; {codes[1]}"
         weighted = e.shaped and np.isin(t, (0, 1)).all() and not np.isnan(e.G).any()
-        if (
-            weighted
-            and np.array_equal(e.wrong(), t == 1)
-            and np.all(e.A[:, t == 1] > 0)
-            and np.all(e.G[:, t == 1] < 0)
-        ):
-            return [
-                "missing-label-subtraction"
-            ], "right everywhere but at the labels, where it is not negative"
+        live = np.any(np.abs(e.A) + np.abs(e.G) > e.noise, axis=0)
+        wrong = weighted and e.wrong()
+        beside = live & (t != 1)
+        if weighted and not wrong[t != 1].any() and wrong.sum() > 1 and beside.any() and np.mean(
+                wrong[(t == 1) & live]) > 0.5:
+            return ["missing-label-subtraction"], "right everywhere but at the labels"
     return None
 
 
@@ -144,6 +141,18 @@ def sampled(e, ids):
         return False
     used = np.abs(e.G).max(axis=(0, 2)) > e.noise
     return bool(used[ids].all() and not used.all())
+
+
+def own_multiple(e):
+    """Signature: wrong by a multiple of the array itself in each row or column."""
+    if not e.shaped or np.isnan(e.G).any() or e.value.ndim < 2 or e.m.y.ndim and not e.unit:
+        return None
+    A, G, _ = draws(e)
+    for axis in range(e.value.ndim):
+        if e.value.shape[axis] > 2 and np.any(e.value) and in_span(A - G, [e.value], (axis,)):
+            words = f"wrong by a multiple of {e.where} itself along axis {axis}"
+            return ["lost-branch"], f"{words}: the part in which it stands beside others is missing"
+    return None
 
 
 def skip(e):

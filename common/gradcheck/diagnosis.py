@@ -8,7 +8,7 @@ from .evidence import close
 from .probes import batch_of_one
 from .repair import search
 from .report import Finding
-from .rules import ALIKE, HINTS, RULES, census
+from .rules import ALIKE, HINTS, RULES, SOFT, census
 from .scaling import elementwise
 from .smaller import BESIDES, LAST
 
@@ -95,7 +95,11 @@ def judge(e, rules):
             result = rule.signature(e)
         if result and result[0]:
             repair = e.m.repairs.get(e.where)
-            if repair and repair.words != "with += for =" and len(result[0]) == 1 and {*result[0], *repair.codes} <= ALIKE:
+            if repair and repair.all and rule.signature in SOFT and repair.codes != ["lost-branch"] and len(
+                    repair.heals) > 1:
+                return repair.codes, result[1]
+            if repair and repair.words != "with += for =" and len(result[0]) == 1 and any(
+                    {*result[0], *repair.codes} <= alike for alike in ALIKE):
                 return repair.codes, result[1]
             return batch_of_one(e, result[0]), result[1]
     if not e.shaped:

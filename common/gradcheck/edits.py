@@ -248,7 +248,14 @@ def reshapes(place, scope):
 
 def flips(place, scope):
     node = place.node
-    if not place.is_array or scope.index(place) or place.upstream:
+    if not place.is_array or scope.index(place):
+        return
+    if place.upstream:
+        if scope.whole(place):
+            for axis in range(len(place.shape)):
+                if place.shape[axis] > 1:
+                    text = f"E[{':, ' * axis}::-1]"
+                    yield "flipped-kernel", fill(text, E=node), f"reversed along axis {axis}"
         return
     parts = getattr(node, "slice", None)
     if any(
@@ -287,8 +294,15 @@ def crops(place, scope):
 
 
 def orders(place, scope):
-    """Two of several things side by side, exchanged."""
+    """Two of several things side by side, exchanged: parts that are joined, or indices."""
     node = place.node
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+        at = [i for i, e in enumerate(node.slice.elts) if isinstance(e, (ast.Name, ast.BinOp))]
+        for i, j in itertools.combinations(at, 2):
+            elts = list(node.slice.elts)
+            elts[i], elts[j] = elts[j], elts[i]
+            new = ast.Subscript(node.value, ast.Tuple(elts, ast.Load()), ast.Load())
+            yield "missing-transpose", new, f"with indices {i} and {j} exchanged"
     whole = node if isinstance(node, (ast.Tuple, ast.List)) else None
     if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], (ast.Tuple, ast.List)):
         whole = node.args[0]
@@ -323,12 +337,17 @@ def gains(place, scope):
             shape = other.shape
             if shape == place.shape or not 0 < len(shape) <= len(place.shape):
                 continue
-            for text in ("A", "A[:, None]") if len(shape) == 1 else ("A",):
-                wide = (*shape, 1) if text != "A" else shape
-                if all(a in (b, 1) for a, b in zip(wide[::-1], place.shape[::-1])):
-                    code = "missing-mask" if other.mask else "missing-local-derivative"
-                    new = fill(f"E * {text}", E=place.node, A=other.node)
-                    yield code, new, f"times {said(text, A=name)}"
+            code = "missing-mask" if other.mask else "missing-local-derivative"
+            wide = [("A", shape)]
+            if len(shape) == 1:
+                after = len(place.shape) - 1
+                wide += [(f"A.reshape({(-1, *(1,) * k)})", (*shape, *(1,) * k))
+                         for k in range(1, after + 1)]
+            for text, full in wide:
+                if all(a in (b, 1) for a, b in zip(full[::-1], place.shape[::-1])):
+                    for sign, word in (("*", "times"), ("/", "divided by")):
+                        new = fill(f"E {sign} {text}", E=place.node, A=other.node)
+                        yield code, new, f"{word} {said(text, A=name)}"
 
 
 def slopes(place, scope, choice=SLOPES):
@@ -461,12 +480,19 @@ def terms(place, scope):
         yield "term", node.left, "without the second term"
         if isinstance(node.op, ast.Add):
             yield "term", node.right, "without the first term"
-    factor = operator(scope.parent(place)[0], ast.Mult)
-    if place.is_gradient and (scope.whole(place) or factor) and not operator(node, ast.Add):
+    if place.is_gradient and scope.whole(place) and not operator(node, ast.Add):
         for name, other in scope.others(place.shape, upstream=True):
             if name != ast.unparse(place.node):
                 yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
                 yield "lost-branch", fill("E - A", E=place.node, A=other.node), f"minus {name}"
+
+
+def inner_terms(place, scope):
+    """A term that is missing in a factor."""
+    if place.is_gradient and operator(scope.parent(place)[0], ast.Mult):
+        for name, other in scope.others(place.shape, upstream=True):
+            if name != ast.unparse(place.node):
+                yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
 
 
 def paths(place, scope):
@@ -541,6 +567,7 @@ FAMILIES = [
     slopes,
     gains,
     other_slopes,
+    inner_terms,
     scalars,
     sizes,
     products,

@@ -501,6 +501,10 @@ class Search:
             return [code]
         if code == "lost-branch" and self.is_target(node):
             return ["missing-label-subtraction"]
+        if isinstance(old, ast.Constant) and old.value == 1 and code == "factor":
+            after = self.values(function, spot, old, node, SimpleNamespace(node=old))
+            if after and np.ndim(after[0]):
+                return ["missing-mask" if all_bits(after) else "missing-local-derivative"]
         if code == "order":
             return ["not-returned" if isinstance(place.parent, ast.Return) else "wrong-reshape"]
         if code == "step":

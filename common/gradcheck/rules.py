@@ -20,7 +20,12 @@ class Rule(NamedTuple):
 
 
 # what may be the same mistake to the numbers, and not to the text
-ALIKE = {"lost-branch", "overlap-overwritten", "repeated-index", "stale-cache"}
+ALIKE = (
+    {"lost-branch", "overlap-overwritten", "repeated-index", "stale-cache"},
+    {"missing-transpose", "wrong-reshape", "flipped-kernel"},
+)
+# what several mistakes look like: a change of the text that makes several arrays right knows better
+SOFT = {additive.scale_free, additive.broken, support.part_missing, probes.mirrored}
 
 
 def census(e):

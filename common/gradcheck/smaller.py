@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 
-from . import local, probes
+from . import additive, local, probes
 from .evidence import measure
 from .rules import RULES, Rule, repaired
 from .scaling import ratio
@@ -145,6 +145,11 @@ LAST = [
         probes.path_incomplete,
         "lost-branch",
         "right once a weight is zero: what comes back through it is wrong",
+    ),
+    Rule(
+        additive.own_multiple,
+        "lost-branch",
+        "wrong by a multiple of the array itself in each row or column",
     ),
     Rule(
         local.same_signs,
