@@ -1,11 +1,9 @@
 """Signatures of sums: the gradient lacks a term (or has one too many) that can be named."""
-import dataclasses
 import itertools
 
 import numpy as np
 
 from .evidence import again
-from .probes import with_params
 from .scaling import elementwise, named, passes_dout, ratio
 
 
@@ -236,28 +234,6 @@ def scale_free(e):
     return None
 
 
-def branch_statistics(e):
-    """Experiment: a weight set to zero takes a branch out; what the branch adds has an invariance
-    that backward does not have: a normalisation inside it."""
-    if e.param or not e.shaped or not e.unit or e.value.ndim < 2:
-        return None
-    for i, _, found in with_params(e, lambda p: 0 * p if p.ndim > 1 else None):
-        if found is None or found.J is None or not found.right or not np.any(found.G):
-            continue
-        branch = dataclasses.replace(
-            e,
-            A=e.A - found.J.reshape(e.A.shape),
-            G=e.G - found.J.reshape(e.G.shape),
-            J=e.J - found.J,
-        )
-        if any(invariance_broken(branch, shape, axes) for shape, axes in groups(e.value.shape)):
-            return ["constant-statistics"], (
-                f"the path through params[{i}] does not change when the values of a group shift or "
-                "scale together, but backward says it does"
-            )
-    return None
-
-
 def broken(e):
     """Signature: only the invariance is broken."""
     if e.param or not e.shaped or np.isnan(e.G).any() or e.J is None or not e.m.y.ndim:
@@ -385,5 +361,3 @@ def samples_alone(e):
         ):
             return ["cross-sample"], "right within each sample, wrong from one sample to another"
     return None
-
-

@@ -157,7 +157,7 @@ class Check:
                 if f.code == "mutates-input" and f.where.startswith("params")
                 else ORDER.index(f.code)
             )
-        self.findings.sort(key=order)
+        self.findings.sort(key=lambda f: (order(f), f.line is None))
         return GradientReport(self.name, self.findings, self.notes, checked)
 
     def repeatable(self, y):
@@ -192,6 +192,12 @@ class Check:
         m = self.apart(m)
         if m.right:
             return m
+        # right but for a ten-thousandth: a bend of the function here, or a mistake
+        if all(e.shaped and close(e.A, e.G, 1e-4) for e in m.targets) and not m.missing and m.error is None:
+            beside = self.beside(1e-2, False, 11)
+            if beside is not None and beside.right:
+                self.subject = beside.subject
+                return beside
         if m.sampled:
             m = self.beside_kinks(m)
             if m.right:

@@ -19,7 +19,7 @@ from .bounded import TimeUp
 from .copying import reachable
 from .evidence import agree, close
 from .scaling import named, ratio
-from .source import Function, all_bits, lines_run, places_of, put, running, watched
+from .source import Function, all_bits, as_array, lines_run, places_of, put, running, watched
 from .subject import grads_of
 
 MOST = 20_000                                   # changes tried on one layer
@@ -273,12 +273,14 @@ class Search:
         rng, count = np.random.default_rng(31), itertools.count()
 
         def other(_, value):
-            a = np.asarray(value)
             if next(count) != turn:
                 return value
+            a = np.asarray(as_array(value))
             if a.dtype.kind == "b":
-                return a ^ (rng.random(a.shape) < 0.5)
-            return a * rng.uniform(0.5, 1.5, a.shape) if np.any(a) else rng.normal(size=a.shape)
+                new = a ^ (rng.random(a.shape) < 0.5)
+            else:
+                new = a * rng.uniform(0.5, 1.5, a.shape) if np.any(a) else rng.normal(size=a.shape)
+            return value.new_tensor(new) if hasattr(value, "new_tensor") else new
 
         return function.looked_at(place, other)
 

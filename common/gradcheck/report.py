@@ -124,7 +124,8 @@ class GradientReport:
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, for JSON: ``name``, ``ok``, ``checked``, ``notes`` and
         ``findings``, each with ``code``, ``where``, ``evidence``, ``hint``, ``line`` (an int or
-        None) and ``text``. The codes are stable: see the table of ``rules``."""
+        None) and ``text``. The codes are stable;
+        ``chainrule.gradcheck.rules.HINTS`` has them all."""
         names = ("code", "where", "evidence", "hint", "line", "text")
         return {
             "name": self.name,

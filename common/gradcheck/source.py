@@ -277,17 +277,23 @@ def readable(node, parent, field):
     )
 
 
+def as_array(value):
+    """A tensor of PyTorch's as an array; anything else as it is."""
+    return value.detach().numpy() if hasattr(value, "detach") else value
+
+
 def watched(function, places, run):
     """``run()`` with all values of the places noted: {number of the place: values}."""
     seen = {}
 
     def look(i, value):
+        kept_as = as_array(value)
         if isinstance(value, (tuple, list)):
             seen.setdefault(i, [0])
-        elif isinstance(value, (np.ndarray, np.number, int, float)) and np.size(value) < 100_000:
+        elif isinstance(kept_as, (np.ndarray, np.number, int, float)) and np.size(kept_as) < 100_000:
             kept = seen.setdefault(i, [])
             if len(kept) < SIGHTS:
-                kept.append(np.array(value) if isinstance(value, np.ndarray) else value)
+                kept.append(np.array(kept_as) if isinstance(kept_as, np.ndarray) else kept_as)
         return value
 
     for i, place in reversed(list(enumerate(places))):

@@ -112,7 +112,10 @@ class LossAndGradients(Adapted):
 
     def backward(self, dout=1.0):
         _, self.found = self.f(*self.inputs)
-        scaled = lambda g: None if g is None else np.asarray(g) * dout
+
+        def scaled(g):
+            return None if g is None else np.asarray(g) * dout
+
         if self.keys:
             self.grads = [scaled(partner(self.found, key)) for key in self.keys]
             return None
@@ -216,7 +219,7 @@ def plain(x):
 def adapted(layer, gradient, inputs):
     """The layer as an object with forward, backward, params and grads, and its inputs that are
     arrays."""
-    from . import pytorch                      # looks for torch among what is loaded
+    from . import pytorch  # looks for torch among what is loaded
     if (found := pytorch.adapted(layer)) is not None:
         return found, tuple(map(pytorch.array, inputs))
     layer = in_style(layer, gradient, inputs)
