@@ -146,7 +146,10 @@ def own_multiple(e):
     if not e.shaped or np.isnan(e.G).any() or e.value.ndim < 2 or e.m.y.ndim and not e.unit:
         return None
     A, G, _ = draws(e)
-    for axis in range(e.value.ndim):
+    every = tuple(range(e.value.ndim))
+    if np.ptp(A - G) and in_span(A - G, [np.ones_like(e.value)], every):
+        return ["wrong-local-derivative"], "off by the same amount in every entry"
+    for axis in every:
         if e.value.shape[axis] > 2 and np.any(e.value) and in_span(A - G, [e.value], (axis,)):
             words = f"wrong by a multiple of {e.where} itself along axis {axis}"
             return ["lost-branch"], f"{words}: the part in which it stands beside others is missing"

@@ -11,6 +11,7 @@ from .report import Finding
 from .rules import ALIKE, HINTS, RULES, SOFT, census
 from .scaling import elementwise
 from .smaller import BESIDES, LAST
+from .tensors import other_tensor
 
 
 def diagnose(m, known):
@@ -95,8 +96,8 @@ def judge(e, rules):
             result = rule.signature(e)
         if result and result[0]:
             repair = e.m.repairs.get(e.where)
-            if repair and repair.all and rule.signature in SOFT and repair.codes != ["lost-branch"] and len(
-                    repair.heals) > 1:
+            if repair and repair.all and rule.signature in SOFT and repair.codes != ["lost-branch"] and (
+                    len(repair.heals) > 1 or rule.signature is other_tensor):
                 return repair.codes, result[1]
             if repair and repair.words != "with += for =" and len(result[0]) == 1 and any(
                     {*result[0], *repair.codes} <= alike for alike in ALIKE):

@@ -31,6 +31,7 @@ RARE = (
     "1 / A ** 2",
     "A ** 2",
 )
+TURNED = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE}
 UNARY = ("sin", "cos", "exp", "tanh", "log", "sqrt", "sign", "abs", "sinh", "cosh", "square")
 STATISTICS = (
     "E - A * (E * A).sum(X, keepdims=True)",
@@ -146,6 +147,21 @@ def scalars(place, scope):
             for text in ("E * K", "E / K", "E * K ** 0.5", "E / K ** 0.5") + (
                     ("E / (1 - K)", "E * (1 - K)") if 0 < value < 1 else ()):
                 yield "size", fill(text, E=place.node, K=number), said(text, E="it", K=name)
+
+
+def numbers(place, scope):
+    """Another number: a size, a share, the number of those that count."""
+    node = place.node
+    if place.is_array or isinstance(node, ast.Constant) or not place.values or scope.index(place):
+        return
+    if isinstance(node, (ast.Call, ast.Name, ast.Attribute, ast.Subscript)) and isinstance(
+            scope.parent(place)[0], (ast.BinOp, ast.AugAssign)):
+        for name, value in scope.scalars.items():
+            if value != place.values[0]:
+                yield "size", ast.parse(name, mode="eval").body, f"with {name}"
+        for name, other in scope.others(None, upstream=False):
+            if other.mask:
+                yield "size", fill("A.sum()", A=other.node), f"with {name}.sum()"
 
 
 def means(place, scope):
@@ -318,6 +334,14 @@ def orders(place, scope):
 # Masks and local derivatives
 
 def masks(place, scope):
+    node = place.node
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in TURNED:
+        turned = ast.Compare(node.left, [TURNED[type(node.ops[0])]()], node.comparators)
+        yield "inverted-mask", turned, "with the comparison turned round"
+    if place.is_array and not place.upstream and all(np.all(v == 1) for v in place.values):
+        for name, other in scope.others(place.shape, upstream=False):
+            if other.kind == "f":
+                yield "missing-mask", fill("A > 0", A=other.node), f"with {name} > 0"
     if place.mask and not place.upstream:
         yield (
             "inverted-mask",
@@ -382,11 +406,14 @@ def factors(place, scope):
     """A factor that is wrong in itself, or lacks a term."""
     node = place.node
     if place.is_array and scope.beside_upstream(place):
-        for text in ("1 - E", "E / E", "E * E", "NP.sqrt(E)", "NP.exp(E)", "1 / E"):
+        for text in ("E - 1", "E + 1", "1 - E", "E / E", "E * E", "NP.sqrt(E)", "NP.exp(E)", "1 / E"):
             yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
         for name, other in scope.others(place.shape, upstream=False):
             yield "lost-branch", fill("E - A", E=node, A=other.node), f"less {name}"
             yield "lost-branch", fill("E + A", E=node, A=other.node), f"plus {name}"
+    if place.simple and place.is_array and not place.upstream and not scope.index(place):
+        for text in ("2 * E", "E / 2", "E ** 2"):
+            yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
     if place.is_array and not place.upstream and operator(node, ast.Add, ast.Sub, ast.Mult):
         yield "factor", node.left, "with its first part alone"
         yield "factor", node.right, "with its second part alone"
@@ -518,6 +545,12 @@ def paths(place, scope):
             and place.shape == (a.shape[1], d.shape[1])
         ):
             products.append("+ A.T @ D")
+        if (
+            len(d.shape) == len(a.shape) == 2
+            and d.shape[0] == a.shape[0]
+            and place.shape == (d.shape[1], a.shape[1])
+        ):
+            products.append("+ D.T @ A")
         for product in products:
             yield (
                 "lost-branch",
@@ -568,6 +601,7 @@ FAMILIES = [
     gains,
     other_slopes,
     inner_terms,
+    numbers,
     scalars,
     sizes,
     products,

@@ -35,7 +35,13 @@ class Repair:
     line: tuple
     heals: frozenset
     make: object                                # makes the change for good
+    name: bool = False                          # whether a bare name stands at the place
     all: bool = False                           # whether nothing is wrong then
+
+    @property
+    def alters(self):
+        """Whether it changes what stands there, instead of adding to it."""
+        return self.words.startswith("with") and "statistics" not in self.words
 
 
 @dataclass
@@ -412,7 +418,8 @@ class Search:
             place.put(node)
             place.node = node
             scope.survey()
-        return [Repair(codes, words, function, function.line(old), healed, make)]
+        name = isinstance(old, ast.Name)
+        return [Repair(codes, words, function, function.line(old), healed, make, name)]
 
     def statements(self, function):
         """The Repairs that an assignment is which adds."""
@@ -493,6 +500,10 @@ class Search:
     def meaning(self, code, function, spot, old, node, place, scope):
         """The codes of a change that heals: by what it does to the value at its place, or by its
         family."""
+        parent = scope.parent(place)[0]
+        if code == "missing-transpose" and (
+                edits.method(old, "reshape") or getattr(parent, "attr", "") == "reshape"):
+            return ["wrong-reshape"]
         if code in (
             "missing-transpose",
             "wrong-reshape",
@@ -635,11 +646,13 @@ FINAL = {
 
 
 def likeliest(found):
-    """The Repair that heals most; of several, a path through statistics at its last place, since
-    any place on the way there would do."""
+    """The Repair that heals most; of several, what alters what stands there, before what adds to
+    it. What is added would do at any place on the way, and is likeliest missing at the last where
+    something is computed."""
     most = max(len(r.heals) for r in found)
     best = [r for r in found if len(r.heals) == most]
-    return best[-1 if best[0].codes == ["constant-statistics"] else 0]
+    computed = [r for r in best if not r.name]
+    return next((r for r in best if r.alters), (computed or best)[-1])
 
 
 def located(node, old):

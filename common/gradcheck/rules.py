@@ -25,7 +25,7 @@ ALIKE = (
     {"missing-transpose", "wrong-reshape", "flipped-kernel"},
 )
 # what several mistakes look like: a change of the text that makes several arrays right knows better
-SOFT = {additive.scale_free, additive.broken, support.part_missing, probes.mirrored}
+SOFT = {tensors.other_tensor, additive.scale_free, additive.broken, support.part_missing, probes.mirrored}
 
 
 def census(e):

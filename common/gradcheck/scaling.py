@@ -152,12 +152,12 @@ def named(c, e):
             code = "scaled-by-N" if c > 1 else "divided-by-N"
             return [*codes, code], f"{words}, the root of {n}, the length of an axis"
     # labels that do not count: a mean over the wrong number
-    for n in range(1, batch):
-        if near(n / batch) or near(batch / n):
-            return [
-                *codes,
-                "divided-by-N" if c < 1 else "scaled-by-N",
-            ], f"{words}: {n} of {batch} samples"
+    totals = {a.size for a in e.m.subject.inputs if isinstance(a, np.ndarray) and a.dtype.kind in "iub"}
+    for total in sorted({batch} | totals):
+        for n in range(1, total if total in totals or total == batch else 0):
+            if (near(n / total) or near(total / n)) and (total == batch or n in known):
+                code = "divided-by-N" if c < 1 else "scaled-by-N"
+                return [*codes, code], f"{words}: {n} of {total} count"
     return None
 
 
