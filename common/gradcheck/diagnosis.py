@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 
+from .arrangement import reshaped
 from .evidence import close
 from .probes import batch_of_one
 from .repair import search
@@ -99,6 +100,8 @@ def judge(e, rules):
             if repair and repair.all and rule.signature in SOFT and repair.codes != ["lost-branch"] and (
                     len(repair.heals) > 1 or rule.signature is other_tensor):
                 return repair.codes, result[1]
+            if rule.signature is reshaped:
+                return result
             if repair and repair.words != "with += for =" and len(result[0]) == 1 and any(
                     {*result[0], *repair.codes} <= alike for alike in ALIKE):
                 return repair.codes, result[1]

@@ -238,17 +238,23 @@ class Search:
         return self
 
     def first(self, scopes):
-        """What heals: the search ends with the first family in which a change heals all."""
+        """What heals: the search ends with the first family in which a change heals all. Places
+        that seem to reach what is right as well, as a mask does, come last."""
         found, rest = [], range(len(self.wrong))
         for scope in scopes:
             found += self.statements(scope.function)
         near = [(scope, self.telling(scope)) for scope in scopes]
-        for family in edits.FAMILIES:
-            if any(len(self.fixed | r.heals) == len(rest) for r in found):
-                break
-            for scope, places in near:
-                for place in places:
-                    found += self.changes(scope, place, family)
+        far = [(scope, [p for p in scope.places if p not in places]) for scope, places in near]
+        for places in (near, far):
+            for family in edits.FAMILIES:
+                if any(len(self.fixed | r.heals) == len(rest) for r in found):
+                    return found
+                for scope, some in places:
+                    for place in some:
+                        found += self.changes(scope, place, family)
+            if found:
+                return found
+            self.left = min(self.left, MOST // 8)
         return found
 
     def telling(self, scope):

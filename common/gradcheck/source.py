@@ -18,7 +18,7 @@ NUMPY, LOOK = "\0numpy", "\0look"
 SIGHTS = 40
 
 
-@dataclass
+@dataclass(eq=False)
 class Place:
     """An expression in a function: where it hangs in the tree, the values it had, and whether they
     change with dout."""
