@@ -103,6 +103,44 @@ def mirrored(e):
     return None
 
 
+def distinct(e):
+    """Experiment: with ids that do not repeat the mistake is gone."""
+    subject = e.m.subject
+    for i, ids in enumerate(subject.inputs):
+        if (
+            not isinstance(ids, np.ndarray)
+            or ids.dtype.kind not in "iu"
+            or ids.size == len(np.unique(ids))
+            or ids.min() < 0
+            or not e.m.y.ndim
+            and ids.ndim < 2
+            and not e.param
+        ):
+            continue
+        for pool in (np.arange(ids.max() + 1), *(np.arange(len(p)) for p in subject.params)):
+            if pool.size >= ids[:1].size:
+                n = max(1, min(len(ids), pool.size // max(1, ids[0].size if ids.ndim > 1 else 1)))
+                fresh = np.resize(pool, ids[:n].shape)
+                codes = None
+                if (n > 1 or e.m.y.ndim or e.param) and fresh.size <= pool.size:
+                    codes = heals_but_size(again(
+                        e,
+                        tuple(
+                            fresh
+                            if k == i
+                            else x[:n]
+                            if isinstance(x, np.ndarray) and x.ndim and len(x) == len(ids)
+                            else x
+                            for k, x in enumerate(subject.inputs)
+                        ),
+                    ))
+                if codes is not None:
+                    return ["repeated-index", *codes], but_size(
+                        "with ids that do not repeat it is right", codes
+                    )
+    return None
+
+
 def same_inputs(e):
     """Experiment: with two inputs of one shape made equal it is right: one was cached in the place
     of the other."""

@@ -90,7 +90,13 @@ class Scope:
                 and not self.index(p)
             ):
                 self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
+        steps = [f"{t}{more}" for t in self.counters for more in ("", " + 1", " - 1")]
         for name, values, upstream in locals_:
+            for step in steps if "{t}" in name else ():
+                at = ast.parse(name.replace("{t}", step), mode="eval").body
+                self.arrays.setdefault(ast.unparse(at), Other(at, values, upstream))
+            if "{t}" in name:
+                continue
             if not np.ndim(values[0]):
                 self.scalars.setdefault(name, values[0])
                 continue
@@ -705,8 +711,12 @@ def hidden_arrays(one, two):
     for name, v in vars(one["self"]).items() if hasattr(one.get("self"), "__dict__") else ():
         if isinstance(v, np.ndarray) and v.ndim:
             yield f"self.{name}", [v.copy()], False
+            if v.ndim == 3:
+                yield f"self.{name}[:, {{t}}]", [v[:, 0].copy()], False
         elif isinstance(v, number) and not isinstance(v, bool):
             yield f"self.{name}", [v], False
+        if isinstance(v, list) and len({np.shape(part) for part in v if np.ndim(part)}) == 1:
+            yield f"self.{name}[{{t}}]", [np.array(v[-1])], False
         if isinstance(v, (tuple, list)) and len(v) < 12:
             for i, part in enumerate(v):
                 if isinstance(part, np.ndarray) and part.ndim:

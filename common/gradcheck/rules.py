@@ -128,6 +128,7 @@ RULES = [
         "missing-transpose flipped-kernel",
         "right once a kernel is its own mirror image",
     ),
+    Rule(probes.distinct, "repeated-index", "right once no id repeats"),
     Rule(
         probes.one_token,
         "missing-transpose wrong-reshape constant-statistics",
