@@ -22,7 +22,8 @@ from chainrule.training import Trainer
 ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "docs" / "_static"
 # Which of a chapter's figures stands for it; of a chapter that is not named, the last.
-CHOSEN = {"01": 1, "02": 1, "03": 0, "04": 7, "05": 1, "06": 5, "07": 8, "08": 2, "09": 1, "10": 1, "11": 4}
+CHOSEN = {"01": 1, "02": 1, "03": 0, "04": 7, "05": 1, "06": 5, "07": 8, "08": 2, "09": 1, "10": 1,
+          "11": 4}
 WIDTH, HEIGHT = 320, 200
 
 

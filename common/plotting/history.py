@@ -105,8 +105,8 @@ def _draw(panel, name, epochs, steps, each, train, validation):
     both = (name, "-", train), (f"val_{name}", "--", validation)
     for key, line, (label, color, marker) in both:
         if len(epochs.get(key, ())):
-            panel.plot(epochs["epoch"] - 0.5 * (key == name), epochs[key], line, marker=marker if few else None,
-                       markersize=5, color=color, label=label)
+            panel.plot(epochs["epoch"] - 0.5 * (key == name), epochs[key], line,
+                       marker=marker if few else None, markersize=5, color=color, label=label)
 
 
 def _finish(panel, name, tables):
