@@ -1,12 +1,14 @@
 """Checkpoints: a training saved to a file, and resumed from it bit for bit."""
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..common import checks
+from ..common.engine import compiled
 from ..common.files import naming, path_of, read_arrays, write_arrays, write_whole
 from ..common.layer import held
 from ..common.types import PathLike
@@ -104,6 +106,7 @@ def contents(run):
     model, optimizer, history = run.trainer.model, run.trainer.optimizer, run.trainer.history
     lr = getattr(optimizer, "lr", None)
     return {
+        "floor": compiled.running(),
         "model": {
             "layers": layers(model),
             "weights": weights(model),
@@ -206,6 +209,11 @@ def resume(trainer, path):
             put_back(optimizer, state)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{WHO}: {path} is damaged: {error!r}") from error
+    floors = tree.get("floor", compiled.running()), compiled.running()
+    if floors[0] != floors[1]:
+        warnings.warn(f"{WHO}: {path} was written where large arrays ran on the {floors[0]} floor, "
+                      f"and here they run on the {floors[1]} floor; from here on the last bits may "
+                      "differ from a training without a break", stacklevel=3)
     # All has been read and checked: from here on nothing can fail.
     if tree["optimizer"]["lr"] is not None and not callable(optimizer.lr):
         optimizer.lr = tree["optimizer"]["lr"]
