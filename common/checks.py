@@ -51,7 +51,7 @@ def array(who, name, x, dtype=None, shape=None) -> Array:
     """
     unmasked(who, name, x)
     # a Python number takes any dtype
-    a = as_array(number(who, name, x) if x.__class__ is int else x)
+    a = of_table(who, name, x, as_array(number(who, name, x) if x.__class__ is int else x))
     if a.dtype.kind not in ("f" if dtype is None else "fiub"):
         raise TypeError(
             wrong(who, name, "be an array of floats", kind_text(x, a), cast_hint(name, x, a)))
@@ -166,6 +166,27 @@ def as_array(x) -> Array:
         return np.asarray(x)
     except ValueError:
         return np.empty(0, object)
+
+
+def of_table(who, name, given, a) -> Array:
+    """``a``, the array that NumPy makes of ``given``; of a pandas table whose columns have
+    different dtypes one of float64. TypeError for the first column that does not hold numbers."""
+    table = given.to_frame() if hasattr(given, "to_frame") else given
+    if a.dtype.kind in "fiub" or not hasattr(table, "columns"):
+        return a
+    columns = [(label, np.asarray(column)) for label, column in table.items()]
+    for label, values in columns:
+        if values.dtype.kind not in "fiub":
+            raise TypeError(
+                wrong(
+                    who,
+                    f"column {label!r} of {name}",
+                    "hold numbers",
+                    kind_text(values, values),
+                    "np.unique(column, return_inverse=True)[1] numbers words; fill what is missing",
+                )
+            )
+    return np.column_stack([values for _, values in columns]).astype(np.float64)
 
 
 def kind_text(x, a):
@@ -285,7 +306,7 @@ def labels(who, t, shape, classes, ignore_label=None, name="t") -> Array:
 def row_numbers(who, name, ids, rows) -> Array:
     """``ids`` as an array of row numbers in 0..rows-1; TypeError or ValueError naming the first
     invalid value."""
-    given, ids = ids, as_array(ids)
+    given, ids = ids, of_table(who, name, ids, as_array(ids))
     if not ids.size and ids.dtype.kind != "O":           # np.array([]) holds floats
         raise ValueError(wrong(who, name, "not be empty", f"shape {ids.shape}"))
     if ids.dtype.kind not in "iu":

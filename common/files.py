@@ -1,6 +1,7 @@
 """Files that are whole or not there: a kill at any instant leaves the old one or the new one, and
 nothing beside it but, between the last two steps, a part that the next write takes away."""
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -108,9 +109,21 @@ def alive(process):
     return process != os.getpid()
 
 
+def safetensors(name):
+    """A module of the package, or an ImportError that says what to do without."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            "weights are kept in files of the package safetensors, which is not here: pip install "
+            "safetensors; where that cannot be, in a browser for example, np.savez('weights.npz', "
+            "*model.params) keeps the arrays, in order", name=error.name
+        ) from error
+
+
 def write_arrays(path, arrays, tree):
     """Write a safetensors file of named arrays, and a tree of dicts, lists and numbers."""
-    from safetensors.numpy import save
+    save = safetensors("safetensors.numpy").save
 
     # One entry: safetensors writes several in any order, and equal contents make equal files.
     text = json.dumps(tree, default=lambda a: a.tolist())
@@ -123,15 +136,15 @@ def read_arrays(who, path, writer):
     ValueError, naming ``who`` reads and the ``writer`` of such files, for another one and for one
     that is damaged. Nothing in a file is ever run.
     """
-    from safetensors import SafetensorError, safe_open
+    package = safetensors("safetensors")
     try:
-        with safe_open(path, framework="numpy") as file:
+        with package.safe_open(path, framework="numpy") as file:
             names = file.keys()
             arrays = {name: file.get_tensor(name) for name in names}
             texts = file.metadata() or {}
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{who}: there is no file {path}") from error
-    except (OSError, SafetensorError) as error:
+    except (OSError, package.SafetensorError) as error:
         raise ValueError(f"{who}: {path} should be a file that {writer} wrote, whole; "
                          f"reading it failed: {error}") from error
     try:

@@ -2,6 +2,7 @@
 pictures."""
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +176,27 @@ class Model(Layer):
         if that is not a whole file of ``save`` or if the layers' classes (by name), options, or
         names and shapes of arrays differ."""
         saving.load(self, path)
+
+    def to_onnx(self, path: PathLike, *examples: ArrayLike, loss: bool = False) -> None:
+        """Write what ``predict`` computes as an ONNX file, which onnxruntime and others run without
+        chainrule. Needs onnx-ir, the extra ``onnx``.
+
+        - examples: inputs, whose numbers of axes count and nothing else, for a model whose layers
+          take several, such as an MLP for images. None: the fewest axes that all layers take;
+        - loss: True: the targets are inputs too, labels as int64, and the output is the ``loss``,
+          penalty included, in evaluation mode.
+
+        Inputs have their names in a Graph, otherwise ``x`` (with ``t``, and with a third example
+        ``x_mask``, of a Seq2Seq); ids are int64, masks booleans, the rest the model's dtype. The
+        output is ``y``, of several ``y1``, ``y2``, ... The batch axis, and any that no weight
+        fixes, may have any size. The state that recurrent layers carry on is left out.
+
+        Raises TypeError or ValueError for a layer that cannot be written, with its number; see
+        ``chainrule.models.export.register_exporter``. onnxruntime has no convolutions and no
+        recurrent layers in float64: ``model.astype(np.float32).to_onnx(path)``."""
+        # By name: what exports knows the models, which are made of this class.
+        export = importlib.import_module(".export.onnx", __package__)
+        export.to_onnx(self, path, *examples, loss=loss)
 
     def __getstate__(self):
         """What ``copy`` and ``pickle`` keep: no caches, and which arrays of different layers are

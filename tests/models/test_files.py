@@ -204,3 +204,13 @@ def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         model(1).save(tmp_path / "m")
     assert (tmp_path / "m").read_bytes() == before and os.listdir(tmp_path) == ["m"]
+
+
+def test_without_the_package_saving_says_what_to_do(tmp_path, monkeypatch):
+    small = Sequential(Affine.init(2, 3))
+    for name in "safetensors", "safetensors.numpy":
+        monkeypatch.setitem(sys.modules, name, None)
+    for call in small.save, small.load:
+        with pytest.raises(ImportError, match=r"pip install safetensors; .*np\.savez"):
+            call(tmp_path / "w.safetensors")
+    assert not list(tmp_path.iterdir())
