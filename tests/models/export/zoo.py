@@ -108,6 +108,8 @@ def unseen(name, dtype):
     model, inputs = network(name, dtype)
     *arrays, mask = (a.copy() for a in inputs)
     mask[0], mask[1, ..., 0], mask[1, ..., -1] = False, False, True
+    if mask.ndim == 3:
+        mask[1, 0] = False                                                  # one query of the second, too
     for a in arrays[-2:] if name.startswith("A") else arrays[-1:]:          # keys and values, or what stands for both
         a[1, 0] = np.nan
     return model, (*arrays, mask)
