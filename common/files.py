@@ -1,6 +1,7 @@
 """Files that are whole or not there: a kill at any instant leaves the old one or the new one, and
 nothing beside it but, between the last two steps, a part that the next write takes away."""
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -10,8 +11,8 @@ from . import checks
 
 
 def path_of(who, name, path) -> Path:
-    """``path`` as a Path; TypeError or ValueError, naming ``who`` was called, for what can be
-    none."""
+    """``path`` as a Path; TypeError or ValueError, naming ``who`` was called, for what cannot be
+    one."""
     try:
         path = Path(path)
     except TypeError:
@@ -56,12 +57,8 @@ def write_whole(path, data):
             os.fsync(file.fileno())
             if not os.path.lexists(part):
                 # With src_dir_fd Python calls linkat, which follows the link that stands in /proc.
-                os.link(
-                    f"/proc/self/fd/{file.fileno()}",
-                    part,
-                    src_dir_fd=file.fileno(),
-                    follow_symlinks=True,
-                )
+                os.link(f"/proc/self/fd/{file.fileno()}", part, src_dir_fd=file.fileno(),
+                        follow_symlinks=True)
         os.replace(part, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -82,9 +79,7 @@ def opened(part):
     ``part``."""
     if os.path.lexists(part):
         raise FileExistsError(
-            f"{part} is there already, and is not a file that was left by this program; take it "
-            f"away"
-        )
+            f"{part} is there already, and this program did not leave it; take it away")
     if hasattr(os, "O_TMPFILE") and os.path.exists("/proc/self/fd"):
         with contextlib.suppress(OSError):
             return os.fdopen(os.open(part.parent, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb")
@@ -92,7 +87,7 @@ def opened(part):
 
 
 def sweep(path):
-    """Take away what processes that are no more left beside ``path``."""
+    """Take away what processes that have ended left beside ``path``."""
     pattern = re.compile(re.escape(path.name) + r"\.(\d+)\.part")
     with contextlib.suppress(OSError):
         for entry in os.scandir(path.parent):
@@ -114,9 +109,21 @@ def alive(process):
     return process != os.getpid()
 
 
+def safetensors(name):
+    """A module of the package, or an ImportError that says what to do without."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            "weights are kept in files of the package safetensors, which is not here: pip install "
+            "safetensors; where that cannot be, in a browser for example, np.savez('weights.npz', "
+            "*model.params) keeps the arrays, in order", name=error.name
+        ) from error
+
+
 def write_arrays(path, arrays, tree):
     """Write a safetensors file of named arrays, and a tree of dicts, lists and numbers."""
-    from safetensors.numpy import save
+    save = safetensors("safetensors.numpy").save
 
     # One entry: safetensors writes several in any order, and equal contents make equal files.
     text = json.dumps(tree, default=lambda a: a.tolist())
@@ -129,15 +136,15 @@ def read_arrays(who, path, writer):
     ValueError, naming ``who`` reads and the ``writer`` of such files, for another one and for one
     that is damaged. Nothing in a file is ever run.
     """
-    from safetensors import SafetensorError, safe_open
+    package = safetensors("safetensors")
     try:
-        with safe_open(path, framework="numpy") as file:
+        with package.safe_open(path, framework="numpy") as file:
             names = file.keys()
             arrays = {name: file.get_tensor(name) for name in names}
             texts = file.metadata() or {}
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{who}: there is no file {path}") from error
-    except (OSError, SafetensorError) as error:
+    except (OSError, package.SafetensorError) as error:
         raise ValueError(f"{who}: {path} should be a file that {writer} wrote, whole; "
                          f"reading it failed: {error}") from error
     try:

@@ -18,6 +18,7 @@ from .interpolant import relu_interpolant
 from .mlp import MLP, TwoLayerNet
 from .node import Input, node
 from .pretrained import load_pretrained
+from .recompute import Recompute
 from .sequential import Sequential
 from .text import (
     CBOW,
@@ -35,13 +36,11 @@ from .text import (
 if TYPE_CHECKING:
     from .export import load_torch_state, to_source, to_torch_state
 
-__all__ = [
-    "Sequential", "Graph", "Input", "node", "TwoLayerNet", "MLP", "relu_interpolant", "LeNet",
-    "AlexNet", "VGG", "NiN", "GoogLeNet", "inception", "small_inception", "ResNet", "residual",
-    "CBOW", "SkipGram", "context_windows", "nearest", "LanguageModel", "Seq2Seq",
-    "AttentionSeq2Seq", "TransformerLM", "NGram", "KneserNey", "load_pretrained",
-    "load_torch_state", "to_source", "to_torch_state",
-]
+__all__ = ["Sequential", "Graph", "Input", "node", "TwoLayerNet", "MLP", "relu_interpolant",
+           "LeNet", "AlexNet", "VGG", "NiN", "GoogLeNet", "inception", "small_inception", "ResNet",
+           "residual", "CBOW", "SkipGram", "context_windows", "nearest", "LanguageModel", "Seq2Seq",
+           "AttentionSeq2Seq", "TransformerLM", "NGram", "KneserNey", "load_pretrained",
+           "Recompute", "load_torch_state", "to_source", "to_torch_state"]
 LATER = {
     "SklearnClassifier": "estimators", "SklearnRegressor": "estimators",
     "load_torch_state": "export", "to_source": "export", "to_torch_state": "export",

@@ -1,16 +1,23 @@
 """Layers that keep what they have learned while the others learn."""
 from ..common import checks
-from ..common.layer import held, walk
+from ..common.layer import Frozen, held, walk
 
 
 class Arrays(list):
     """A model's params or grads: a list that also knows which of them an optimizer leaves alone."""
     holders = ()                   # (place in the list, a layer that has the array there)
+    known: tuple[object, list[int]] = None, []     # what ``frozen`` was, and as of which change
 
     @property
     def frozen(self):
         """The places of the arrays that a frozen layer has."""
-        return [k for k, layer in self.holders if getattr(layer, "frozen", False)]
+        if self.known[0] is not Frozen.changed:
+            places = [k for k, layer in self.holders if getattr(layer, "frozen", False)]
+            self.known = Frozen.changed, places
+        return self.known[1]
+
+    def hold(self, holders):
+        self.holders, self.known = holders, (None, [])
 
 
 def address(a):
@@ -63,3 +70,4 @@ def set_frozen(model, layers, flag):
         layer.frozen = flag
         if layer is not model and hasattr(layer, "training"):
             layer.training = model.training and not flag
+    Frozen.changed = object()             # for layers without the base class

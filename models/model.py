@@ -16,6 +16,7 @@ from .freezing import chosen, set_frozen
 from .sharing import Parameters, checked, shared_arrays, tie
 
 if TYPE_CHECKING:
+    from .profile import Profile
     from .summary import Summary
 
 
@@ -51,9 +52,8 @@ class Model(Layer):
         self.params, self.grads = self._parameters.params, self._parameters.grads
         self.names = tuple(self._parameters.names)
         self.output = None  # of the last forward, so that metrics need no second one
-        self._forward_only = not all(
-            hasattr(layer, "backward") and hasattr(layer, "grads") for layer in self.layers
-        )
+        self._forward_only = not all(hasattr(layer, "backward") and hasattr(layer, "grads")
+                                     for layer in self.layers)
         self._ready = None        # what backward may follow: "output" or "loss"
         self._own_threads = any(p.size >= threads.SMALL or p.ndim > 2 for p in self.params)
         keep_freed_memory()
@@ -61,23 +61,13 @@ class Model(Layer):
     def _check_part(self, name, part, example, *methods):
         """TypeError unless the loss or the penalty is None or an object with one of the methods."""
         if isinstance(part, type):
-            raise TypeError(
-                checks.wrong(
-                    type(self).__name__,
-                    name,
-                    f"be an object, as in {name}={part.__name__}(...)",
-                    f"the class {part.__name__}",
-                )
-            )
+            raise TypeError(checks.wrong(type(self).__name__, name,
+                                         f"be an object, as in {name}={part.__name__}(...)",
+                                         f"the class {part.__name__}"))
         if part is not None and not any(hasattr(part, method) for method in methods):
             raise TypeError(
-                checks.wrong(
-                    type(self).__name__,
-                    name,
-                    f"be None or an object, as in {name}={example}",
-                    repr(part),
-                )
-            )
+                checks.wrong(type(self).__name__, name,
+                             f"be None or an object, as in {name}={example}", repr(part)))
 
     @property
     def training(self) -> bool:
@@ -145,6 +135,14 @@ class Model(Layer):
         from .summary import summary
         return summary(self, *inputs)
 
+    def profile(self, *inputs: ArrayLike, steps: int = 5) -> Profile:
+        """Where the time of a training step goes: forward, backward, cached bytes, multiply-adds
+        and the share of BLAS's rate per layer, for these inputs and targets; a table, and a picture
+        by ``.plot()``. ``steps``: how many are timed, after one that is not. The model stays as it
+        is. TypeError without targets or a loss."""
+        from .profile import profile
+        return profile(self, *inputs, steps=steps)
+
     def draw(self, ax: Axes | None = None, values: bool = False, x: Inputs | None = None) -> Axes:
         """A picture on Axes; ``x`` adds shapes, ``values`` a traced Graph's values and gradients.
         See ``plotting.draw``."""
@@ -203,13 +201,8 @@ class Model(Layer):
     def __getstate__(self):
         """What ``copy`` and ``pickle`` keep: no caches, and which arrays of different layers are
         one, seen by memory."""
-        return {
-            **super().__getstate__(),
-            "output": None,
-            "_ready": None,
-            "_parameters": None,
-            "_shared": shared_arrays(self),
-        }
+        return {**super().__getstate__(), "output": None, "_ready": None, "_parameters": None,
+                "_shared": shared_arrays(self)}
 
     def __setstate__(self, state):
         shared = state.pop("_shared")
@@ -217,9 +210,8 @@ class Model(Layer):
         tie(self, shared)
 
     def __repr__(self):
-        inner = "".join(
-            f"  {i}: {layer!r}".replace("\n", "\n  ") + "\n" for i, layer in enumerate(self.layers)
-        )
+        inner = "".join(f"  {i}: {layer!r}".replace("\n", "\n  ") + "\n"
+                        for i, layer in enumerate(self.layers))
         ends = "".join(f"  {name}: {getattr(self, name)!r}\n" for name in ("loss", "penalty")
                        if getattr(self, name) is not None)
         return f"{type(self).__name__}(\n{inner}{ends})"

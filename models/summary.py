@@ -47,11 +47,12 @@ class Summary:
     total                         2,410         1,920         11,840
     """
 
+    words = 3                  # columns of text, before those of numbers
+
     def __init__(self, title, rows):
         self.title, self.rows = title, rows
-        self.parameters, self.cached, self.multiply_adds = (
-            sum(n or 0 for n in column) for column in self.columns()
-        )
+        self.parameters, self.cached, self.multiply_adds = (sum(n or 0 for n in column)
+                                                            for column in self.columns())
 
     def columns(self):
         return list(zip(*self.rows))[3:]
@@ -60,31 +61,16 @@ class Summary:
         """The table as text, its first row the headings, its last the totals."""
         yield "", "layer", "output", "parameters", "cached bytes", "multiply-adds"
         for index, layer, output, *numbers in self.rows:
-            yield (
-                index,
-                layer,
-                "-" if output is None else str(output),
-                *("-" if n is None else f"{n:,}" for n in numbers),
-            )
-        yield (
-            "total",
-            "",
-            "",
-            *(
-                f"{'≥ ' * (None in column)}{sum(n or 0 for n in column):,}"
-                for column in self.columns()
-            ),
-        )
+            yield (index, layer, "-" if output is None else str(output),
+                   *("-" if n is None else f"{n:,}" for n in numbers))
+        yield ("total", "", "", *(f"{'≥ ' * (None in column)}{sum(n or 0 for n in column):,}"
+                                  for column in self.columns()))
 
     def __repr__(self):
         cells = list(self.cells())
-        widths = [max(len(row[i]) for row in cells) for i in range(6)]
-        lines = [
-            "  ".join(
-                f"{c:<{w}}" if i < 3 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths))
-            )
-            for row in cells
-        ]
+        widths = [max(map(len, column)) for column in zip(*cells)]
+        lines = ["  ".join(f"{c:<{w}}" if i < self.words else f"{c:>{w}}"
+                           for i, (c, w) in enumerate(zip(row, widths))) for row in cells]
         rule = "-" * len(lines[0])
         return printable("\n".join([self.title, "", lines[0], rule, *lines[1:-1], rule, lines[-1]]))
 
@@ -92,14 +78,9 @@ class Summary:
         head, *body, total = self.cells()
 
         def line(cells, tag):
-            return (
-                "<tr>"
-                + "".join(
-                    f'<{tag} style="text-align: {"left" if i < 3 else "right"}">{escape(c)}</{tag}>'
-                    for i, c in enumerate(cells)
-                )
-                + "</tr>"
-            )
+            sides = ["left"] * self.words + ["right"] * len(cells)
+            return "<tr>" + "".join(f'<{tag} style="text-align: {side}">{escape(c)}</{tag}>'
+                                    for c, side in zip(cells, sides)) + "</tr>"
 
         rows = [line(head, "th"), *(line(row, "td") for row in body), line(total, "th")]
         return f"<table><caption>{escape(self.title)}</caption>{''.join(rows)}</table>"
@@ -107,13 +88,11 @@ class Summary:
 
 def summary(model, *inputs):
     """A Summary of the model: one forward of ``inputs``, in training mode, on a copy, so that the
-    model stays as it is. With the targets behind the inputs the loss is in the table too."""
+    model stays as it is. With the targets after the inputs, the loss is in the table too."""
     if not inputs:
         raise TypeError(
             f"{type(model).__name__}: summary takes an input, as in summary(x), for shapes and "
-            f"bytes depend on it; "
-            "got none"
-        )
+            "bytes depend on it; got none")
     seen = observe(model, inputs, training=True)
     every = list(numbered(model))
     # memory that no cache adds to
@@ -133,7 +112,7 @@ def summary(model, *inputs):
 
 
 def numbered(model, prefix=""):
-    """(number, layer) for every layer that is no model itself; the loss at the end."""
+    """(number, layer) for every layer that is not a model itself; the loss at the end."""
     for i, layer in enumerate(model.layers):
         if getattr(layer, "layers", ()):
             yield from numbered(layer, f"{prefix}{i}.")
@@ -144,28 +123,31 @@ def numbered(model, prefix=""):
 
 
 def observe(model, inputs, training=False):
-    """Run a copy of the model; {id of each layer that ran: Observation}. The copy holds the same
-    parameters, which a forward does not change, and everything else anew: flags, caches, statistics
-    and generators of the model stay as they were."""
+    """Run a copy of the model; {id of each layer that ran: Observation}. The model stays as it
+    was."""
+    twin, pairs = twin_of(model, "params", "grads")
+    twin.training = training
+    seen = {}
+    for layer, double in pairs:
+        if hasattr(double, "__dict__"):
+            watch(double, seen, id(layer))
+    twin.forward(*(checks.as_array(x).copy() if isinstance(x, (np.ndarray, list, tuple)) else x
+                   for x in inputs))
+    return seen
+
+
+def twin_of(model, *shared):
+    """A copy of the model and the pairs (layer, its copy) of all that is inside. The copy holds the
+    same arrays in the lists that are ``shared``, and everything else anew: flags, caches,
+    statistics and generators."""
     originals = list(everything(model))
-    memo = {id(a): a for layer in originals for a in (*layer.params, *layer.grads)}
+    memo = {id(a): a for layer in originals for name in shared for a in getattr(layer, name)}
     for layer in originals:
         # in order, so that a long chain needs no deep recursion
         for n in getattr(layer, "nodes", ()):
             copy.deepcopy(n, memo)
     twin = copy.deepcopy(model, memo)
-    twin.training = training
-    seen = {}
-    for layer, double in zip(originals, everything(twin)):
-        if hasattr(double, "__dict__"):
-            watch(double, seen, id(layer))
-    twin.forward(
-        *(
-            checks.as_array(x).copy() if isinstance(x, (np.ndarray, list, tuple)) else x
-            for x in inputs
-        )
-    )
-    return seen
+    return twin, list(zip(originals, everything(twin)))
 
 
 def everything(model):
@@ -203,9 +185,8 @@ def cached(layer, counted):
     """The bytes that the caches of a layer, and of those that it holds, keep alive, except for
     memory counted before; None if there is no cache."""
     caches = [inner.cache for inner in walk(layer) if hasattr(inner, "cache")]
-    arrays = [
-        a for cache in caches for a in (cache if isinstance(cache, (tuple, list)) else (cache,))
-    ]
+    arrays = [a for cache in caches
+              for a in (cache if isinstance(cache, (tuple, list)) else (cache,))]
     total = 0
     for a in (owner(a) for a in arrays if isinstance(a, np.ndarray)):
         if id(a) not in counted:

@@ -6,6 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from chainrule.common.engine import compiled
+
+
+def pytest_addoption(parser):
+    parser.addoption("--floor", choices=("compiled", "numpy"), help=(
+        "run arrays of every size on this floor, compiled loops or NumPy (without it, large ones on "
+        "compiled loops where numba is installed)"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def floor(request):
+    name = request.config.getoption("--floor")
+    if name == "compiled" and not compiled.installed():
+        pytest.exit("--floor compiled needs numba: pip install numba", returncode=1)
+    with compiled.floor(name, large=1) if name else contextlib.nullcontext():
+        yield
+
 
 @pytest.fixture
 def data():

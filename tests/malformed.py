@@ -165,12 +165,14 @@ def of_models():
         return models.Graph(a, A.init(6, 3, rng=1)(R()(h) + h), loss=layers.SoftmaxWithLoss())
     right("Sequential", models.Sequential, A.init(4, 3, rng=0), R(), loss=layers.SoftmaxWithLoss(), penalty=common.L2(0.1),
           names=("Sequential", "layer"))
+    right("Recompute", models.Recompute, A.init(4, 3, rng=0), R(), names=("Recompute", "layer"))
     for name, build in (("Sequential", chain), ("Graph", graph)):
         right(f"{name}.forward", method(build, "forward"), x, t, names=PUBLIC)
         right(f"{name}.predict", method(build, "predict"), x, batch_size=2, names=PUBLIC)
         right(f"{name}.backward", behind(build, x, t), names=PUBLIC)
         right(f"{name}.backward", behind(build, x), drawn(5, 3), names=PUBLIC)
         right(f"{name}.summary", method(build, "summary"), x, t, names=PUBLIC)
+        right(f"{name}.profile", method(build, "profile"), x, t, steps=1, names=PUBLIC, long=("steps",))
         right(f"{name}.astype", method(build, "astype"), np.float64, names=PUBLIC)
         right(f"{name}.draw", method(build, "draw"), x=x, names=PUBLIC)
         right(f"{name}.to_svg", method(build, "to_svg"), x=x, names=PUBLIC)
@@ -427,6 +429,7 @@ def of_plotting():
     right("plot_history", plotting.plot_history, {"one": record, "two": record})
     search = training.random_search(lambda lr: lr, {"lr": training.Uniform(0, 1)}, 3, rng=0)
     right("plot_search", plotting.plot_search, search)
+    right("slide", plotting.slide, lambda ax, value: None, [1, 2, 3], start=2)
 
 
 # ---------------------------------------------------------------------------------------------- malformed values

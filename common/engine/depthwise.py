@@ -1,20 +1,24 @@
 """Depthwise convolution: each filter sees one channel, its own.
 
-A product of matrices is no help here, for the windows of a channel would be multiplied with a
-single column. But with channels last, all the values in a row of windows that meet the same weight,
-one weight for each channel, are one run of memory, and so are the outputs. np.einsum multiplies
-such runs with the weights, repeated along the row, and adds up. With a stride in the row a run is
-one pixel long.
+A product of matrices does not help here, because the windows of a channel would be multiplied with
+a single column. But with channels last, all the values in a row of windows that meet the same
+weight, one weight for each channel, are one run of memory, and so are the outputs. np.einsum
+multiplies such runs with the weights, repeated along the row, and adds up. With a stride in the row
+a run is one pixel long.
 """
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from . import compiled
 from .channels import channels_last
 from .pieces import CACHE, portions
 
 
 def convolve(x, W, y, stride, pads, dilation):
     """Fills y (N, OH, OW, C) with x (N, C, H, W) convolved with W (C, 1, KH, KW)."""
+    if compiled.takes(y):
+        from .compiled import depthwise as loops
+        return loops.convolve(x, W, y, stride, pads, dilation)
     weights = np.ascontiguousarray(W[:, 0].transpose(1, 2, 0))
     for runs, out in pieces(x, W, y, stride, pads, dilation):
         np.einsum("...kli,kli->...i", runs, np.tile(weights, out.shape[-1] // len(W)), out=out)
@@ -22,6 +26,9 @@ def convolve(x, W, y, stride, pads, dilation):
 
 def weight_gradient(x, W, dy, stride, pads, dilation):
     """dL/dW (C, 1, KH, KW): for each weight the sum of value times dL/dy over all places."""
+    if compiled.takes(dy):
+        from .compiled import depthwise as loops
+        return loops.weight_gradient(x, W, dy, stride, pads, dilation)
     dweights = 0
     for runs, d in pieces(x, W, dy, stride, pads, dilation):
         places = "nhw"[:d.ndim - 1]
@@ -40,14 +47,8 @@ def pieces(x, W, y, stride, pads, dilation):
         padded[:, top:top + H, left:left + width] = part
         n, h, w, c = padded.strides
         if SW == 1:
-            yield (
-                as_strided(padded, (len(part), OH, KH, KW, OW * C), (n, h * SH, h * DH, w * DW, c)),
-                y[images].reshape(len(part), OH, -1),
-            )
+            yield (as_strided(padded, (len(part), OH, KH, KW, OW * C),
+                              (n, h * SH, h * DH, w * DW, c)), y[images].reshape(len(part), OH, -1))
         else:
-            yield (
-                as_strided(
-                    padded, (len(part), OH, OW, KH, KW, C), (n, h * SH, w * SW, h * DH, w * DW, c)
-                ),
-                y[images],
-            )
+            yield (as_strided(padded, (len(part), OH, OW, KH, KW, C),
+                              (n, h * SH, w * SW, h * DH, w * DW, c)), y[images])

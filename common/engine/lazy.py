@@ -15,6 +15,8 @@ import math
 
 import numpy as np
 
+from . import compiled
+
 NAMES = "m", "r"
 
 
@@ -40,10 +42,14 @@ def drift(rule, lr, p, m, r):
     power1, power2, last = powers(rule, rule.step)
     mean = power1 / weights(rule.beta1, rule.step)                    # m̂ = mean · m
     root = math.sqrt(power2 / weights(rule.beta2, rule.step))         # √v̂ = root · r
-    move = r + rule.eps / root
-    np.divide(m, move, out=move)
-    move *= lr * mean / root
-    p -= move
+    if compiled.takes(p):
+        from .compiled.optimizers import drift, run
+        run(drift, (p, m, r), lr * mean / root, rule.eps / root)
+    else:
+        move = r + rule.eps / root
+        np.divide(m, move, out=move)
+        move *= lr * mean / root
+        p -= move
     if last:
         m *= power1 * rule.beta1
         r *= math.sqrt(power2 * rule.beta2)
@@ -80,6 +86,5 @@ def scales(rule):
     """The paper's m and v over what is kept of them between two steps, where the next step's powers
     already hold."""
     power1, power2, _ = powers(rule, rule.step + 1)
-    return power1 / (rule.beta1 or 1) * (1 - rule.beta1), power2 / (rule.beta2 or 1) * (
-        1 - rule.beta2
-    )
+    return (power1 / (rule.beta1 or 1) * (1 - rule.beta1),
+            power2 / (rule.beta2 or 1) * (1 - rule.beta2))

@@ -1,4 +1,6 @@
 """Matrix products, and sums as products."""
+from functools import lru_cache
+
 import numpy as np
 
 from . import threads
@@ -33,35 +35,48 @@ def product(x, W, out=None):
     return out
 
 
+@lru_cache(maxsize=64)
+def remembered_ones(n, dtype):
+    ones = np.ones(n, dtype)
+    ones.flags.writeable = False
+    return ones
+
+
+def ones(n, dtype):
+    """``np.ones(n, dtype)``, read-only. Short ones are kept: to make one takes as long as the
+    product that it is for."""
+    return remembered_ones(n, dtype) if n <= 1 << 12 else np.ones(n, dtype)
+
+
 def column_sums(x, out=None):
     """``x.sum(axis=(0, ..., -2))``: all but the last axis summed, (..., D) to (D,).
 
-    As a product of a row of ones with the matrix: 2-3 times as fast.
+    As a product of a row of ones with the matrix: 2-3 times faster.
 
     >>> column_sums(np.array([[1.0, 10.0], [2.0, 20.0]]))
     array([ 3., 30.])
     """
     x = rows(x)
-    return np.ones(len(x), x.dtype).dot(x, out)
+    return ones(len(x), x.dtype).dot(x, out)
 
 
 def row_sums(x):
     """``x.sum(axis=-1, keepdims=True)``: (..., D) to (..., 1).
 
-    As a product with a column of ones: 2-3 times as fast.
+    As a product with a column of ones: 2-3 times faster.
 
     >>> row_sums(np.array([[1.0, 10.0], [2.0, 20.0]]))
     array([[11.],
            [22.]])
     """
-    return np.matmul(x, np.ones((x.shape[-1], 1), x.dtype))
+    return np.matmul(x, ones(x.shape[-1], x.dtype)[:, None])
 
 
 def axis_sum(x, axis, keepdims=False):
     """``x.sum(axis=axis, keepdims=keepdims)``, of one axis.
 
-    As a product with a vector of ones: 2-3 times as fast.
+    As a product with a vector of ones: 2-3 times faster.
     """
     front, back = x.shape[:axis], x.shape[axis + 1:]
-    y = np.matmul(np.ones(x.shape[axis], x.dtype), x.reshape(*front, x.shape[axis], -1))
+    y = np.matmul(ones(x.shape[axis], x.dtype), x.reshape(*front, x.shape[axis], -1))
     return y.reshape(front + (1,) * keepdims + back)

@@ -2,7 +2,7 @@
 import numpy as np
 
 from .pieces import CACHE, portions
-from .products import row_sums
+from .products import ones, row_sums
 
 
 def exponentials(x, out=None):
@@ -17,15 +17,13 @@ def exponentials(x, out=None):
     if out is None:
         out = np.empty((M, C), x.dtype)
     if x.nbytes > CACHE and M > 1:
-        parts = [
-            exponentials(x[rows], out[rows])
-            for rows in portions(slice(0, M), C * x.itemsize, CACHE)
-        ]
+        parts = [exponentials(x[rows], out[rows])
+                 for rows in portions(slice(0, M), C * x.itemsize, CACHE)]
         return out, *(np.concatenate(numbers) for numbers in list(zip(*parts))[1:])
     top = np.maximum.reduce(x, axis=1)
     np.subtract(x, top[:, None], out=out)
     np.exp(out, out=out)
-    return out, top, out.dot(np.ones(C, out.dtype))
+    return out, top, out.dot(ones(C, out.dtype))
 
 
 def softmax(x, mask=None, out=None):

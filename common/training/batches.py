@@ -26,11 +26,11 @@ def batches(
       order of its own; the same seed gives the same order every time.
 
     Returns a generator of tuples, one array (B, ...) per array given, B <= ``batch_size``; of the
-    bare array where only one is given. Batches are copies: whoever changes one leaves the data as
-    it was.
+    bare array where only one is given. Batches are copies: changing one leaves the data as they
+    were.
 
     Raises ValueError or TypeError for arrays that are empty or differ in length and for a batch
-    size that is no positive integer: here, at the call, not later in the loop.
+    size that is not a positive integer: when called, not later in the loop.
 
     Why shuffle: neighbours in a file resemble each other, and the gradient of a batch should
     resemble the gradient of the whole (Bottou 2012, Stochastic Gradient Descent Tricks).

@@ -7,6 +7,12 @@ from .live import in_notebook
 LINE = "{desc}{percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
 
 
+def unwatched(tqdm):
+    """tqdm's bar without its monitor: every look is ours to take, and where no thread can start, in
+    a browser for example, tqdm would warn at each bar."""
+    return type(tqdm.__name__, (tqdm,), {"monitor_interval": 0})
+
+
 class Progress:
     """How many batches are done, and of how many; the time that is left; the losses beside it.
 
@@ -32,10 +38,11 @@ class Progress:
         }
         if in_notebook() or sys.stderr.isatty():
             from tqdm.auto import tqdm
-            self.bar = tqdm(dynamic_ncols=True, **options)
+            self.bar = unwatched(tqdm)(dynamic_ncols=True, **options)
         else:
             from tqdm import tqdm
-            self.bar, self.pause = tqdm(file=Lines(sys.stderr), bar_format=LINE, **options), 60
+            lines = {"file": Lines(sys.stderr), "bar_format": LINE}
+            self.bar, self.pause = unwatched(tqdm)(**lines, **options), 60
 
     def begin(self, epoch):
         self.first, self.epoch = self.first or epoch, epoch

@@ -13,11 +13,13 @@ COMMANDS = {
     "export": "write a trained model for onnxruntime or PyTorch",
     "doctor": "say what the curves of a finished run tell",
     "data": "list the data there is, and fetch it by name",
+    "notebooks": "copy the chapters, to read and to run",
+    "grade": "mark a folder of homework: marks, mistakes by name, a page about the class",
 }
 
 
 def parser():
-    commands = "".join(f"  {name:8} {what}\n" for name, what in COMMANDS.items())
+    commands = "".join(f"  {name:9} {what}\n" for name, what in COMMANDS.items())
     result = Parser(
         prog="chainrule", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Deep learning in NumPy with hand-written gradients.",

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/run.py                        all workloads: chainrule, bare NumPy and PyTorch
     python tests/benchmarks/run.py W2 --blas haswell      one workload, on a BLAS kept to AVX2
+    python tests/benchmarks/run.py --peers chainrule,chainrule:numpy,torch       with and without compiled loops
 
 Each peer runs in a process of its own; blocks of steps take turns (A B C, C B A, ...) and the table gives the median
 over the blocks. Memory is the most that building and training add to the data, the initial parameters and the imported
@@ -71,7 +72,9 @@ def measure(workload, peers, env, rounds, block):
                 results.pop(peer, None)
 
         for peer in peers:
-            workers[peer] = Worker(peer, workload, env=env, stack=stack)
+            name, _, floor = peer.partition(":")
+            there = env | ({"CHAINRULE_FLOOR": floor} if floor else {})
+            workers[peer] = Worker(name, workload, env=there, stack=stack)
             ready = ask(peer)
             if ready and "absent" in ready:
                 del workers[peer]
@@ -98,14 +101,14 @@ def table(results):
     """The lines of the table, fastest first."""
     medians = {peer: median(result["times"]) for peer, result in results.items()}
     scale, unit = (1e3, "ms") if min(medians.values()) > 1e-3 else (1e6, "µs")
-    yield (f"{'peer':10} {f'median {unit}':>11} {'min':>9} {'max':>9} {'/ torch':>8} {'/ numpy':>8} {'memory MiB':>11}"
+    yield (f"{'peer':16} {f'median {unit}':>11} {'min':>9} {'max':>9} {'/ torch':>8} {'/ numpy':>8} {'memory MiB':>11}"
            f"   loss at the 1st and 24th step")
     for peer in sorted(medians, key=medians.get):
         result = results[peer]
         times = [scale * time for time in (medians[peer], min(result["times"]), max(result["times"]))]
         ratios = [f"{medians[peer] / medians[base]:.2f}" if base in medians else "" for base in ("torch", "numpy")]
         memory = "" if result["memory"] is None else f"{result['memory']:.0f}"
-        yield (f"{peer:10} {times[0]:11.2f} {times[1]:9.2f} {times[2]:9.2f} {ratios[0]:>8} {ratios[1]:>8} {memory:>11}"
+        yield (f"{peer:16} {times[0]:11.2f} {times[1]:9.2f} {times[2]:9.2f} {ratios[0]:>8} {ratios[1]:>8} {memory:>11}"
                f"   {result['losses'][0]:.4f} {result['losses'][1]:.4f}")
 
 
@@ -147,7 +150,7 @@ def parse(arguments):
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and results there too")
     options = parser.parse_args(arguments)
     for what, asked, there in ("workload", options.workloads, WORKLOADS), ("peer", options.peers, known):
-        if strangers := [name for name in asked if name not in there]:
+        if strangers := [name for name in asked if name.removesuffix(":numpy") not in there]:
             parser.error(f"unknown {what} {strangers[0]!r}; there are {', '.join(there)}")
     if options.json and not options.json.resolve().parent.is_dir():
         parser.error(f"--json {options.json}: the folder does not exist")

@@ -208,7 +208,8 @@ def test_any_memory_layout(name, cache, monkeypatch):
         for step in gradients:
             g[...] = step[0][order]
             optimizer.update([p], [g])
-        np.testing.assert_array_equal(p, expected[order])
+        # to rounding: compiled loops take over what lies in one stretch of memory, and is large
+        np.testing.assert_allclose(p, expected[order], rtol=1e-5, atol=1e-6)
     assert not base.T[:, 1::2].any()
 
 

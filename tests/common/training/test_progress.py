@@ -79,3 +79,13 @@ def test_nothing_is_shown_unless_asked_for(capsys):
     trainer().fit(X, T, epochs=2, progress=False)
     captured = capsys.readouterr()
     assert captured.err == captured.out == ""
+
+
+def test_a_bar_starts_no_thread_and_warns_of_none_where_none_can_start(monkeypatch, capsys):
+    import threading
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    trainer().fit(X, T, epochs=2, batch_size=4)                     # a warning would be an error
+    assert "epoch 2/2" in capsys.readouterr().err

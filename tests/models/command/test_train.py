@@ -17,7 +17,7 @@ from matplotlib.image import imread
 from chainrule import models
 from chainrule.datasets import load_digits
 from chainrule.models import MLP
-from chainrule.models.command import main, runs
+from chainrule.models.command import COMMANDS, main, runs
 
 
 @pytest.fixture(autouse=True)
@@ -94,8 +94,8 @@ def test_no_figure_stays_open(monkeypatch):
     (["train", "--seed", "x"], "chainrule train: argument --seed: should be a whole number, 0 or larger, got 'x'"),
     (["train", "--epochs"], "chainrule train: argument --epochs: expected one argument"),
     (["tarin"], "chainrule: argument command: no command is called 'tarin'; "
-                "there is train, evaluate, predict, export, doctor, data (did you mean train?)"),
-    ([], "chainrule: a command is missing; there is train, evaluate, predict, export, doctor, data, as in: chainrule train"),
+                f"there is {', '.join(COMMANDS)} (did you mean train?)"),
+    ([], f"chainrule: a command is missing; there is {', '.join(COMMANDS)}, as in: chainrule train"),
 ])
 def test_a_wrong_call_ends_with_one_line_and_code_2(arguments, message, capsys):
     assert call(*arguments) == 2

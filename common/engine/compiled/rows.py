@@ -1,0 +1,33 @@
+"""Rows of a matrix by their number, as loops."""
+import numpy as np
+
+from . import Loop
+
+
+def write(matrix, old, ids, values):
+    """The ``old`` rows zeroed, ``values`` added up in the rows ``ids``: the rows written, each
+    once."""
+    rows, seen = np.empty(len(ids), np.intp), np.zeros(len(matrix), np.bool_)
+    count = write_rows(matrix, old, ids, values, seen, rows)
+    return rows[:count]
+
+
+@Loop
+def write_rows(matrix, old, ids, values, seen, rows):
+    D = matrix.shape[1]
+    for i in old:
+        for d in range(D):
+            matrix[i, d] = 0
+    count = 0
+    for k in range(len(ids)):
+        i = ids[k]
+        if seen[i]:
+            for d in range(D):
+                matrix[i, d] += values[k, d]
+        else:
+            seen[i] = True
+            rows[count] = i
+            count += 1
+            for d in range(D):
+                matrix[i, d] = values[k, d]
+    return count

@@ -1,0 +1,239 @@
+"""``chainrule grade``: a folder of hand-ins becomes marks, named mistakes, and a page about the
+class."""
+import argparse
+import concurrent.futures
+import importlib
+import importlib.resources
+import os
+import secrets
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+from ...common.files import write_whole
+from ...common.printing import printable
+from . import classroom, marking
+from .arguments import Parser, fail, positive, whole
+
+PROGRAM = "chainrule grade"
+WRITTEN = ("marks.csv", "marks.json", "class.html", "feedback")
+OUTSIDE = ("test_homework.py", "conftest.py", "setup.py")          # of the template: never taken
+
+
+def parser():
+    levels = "".join(f"  {level}  {what}\n" for level, what in classroom.LEVELS.items())
+    result = Parser(
+        prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Mark a folder of homework. A hand-in is one .py file, or one folder with "
+                    "layers_to_write.py in it;\nits name is the student's. Each runs in a process "
+                    "of its own, with limits.",
+        epilog="into FOLDER are written: marks.csv, marks.json, class.html (the page about the "
+               "class), and\nfeedback/STUDENT/: report.txt, and results.json for Gradescope\n\n"
+               f"hint levels, for the students' reports:\n{levels}"
+               "\nexit code: 0, whatever the marks; 2 for a wrong call\n"
+               "\nexamples:\n  chainrule grade --template homework\n"
+               "  chainrule grade week3\n  chainrule grade week3 --hint-level 1\n"
+               "  chainrule grade --gradescope autograder.zip\n")
+    add = result.add_argument
+    add("folder", nargs="?", metavar="FOLDER", help="the folder of the hand-ins")
+    add("--assignment", metavar="FILE", help="which layers, of which shapes (default: the "
+        "assignment.cfg of the homework template)")
+    add("--hint-level", type=int, choices=list(classroom.LEVELS), default=2,
+        help="how much the students' reports say (default: %(default)s)")
+    add("--out", metavar="FOLDER", help="where to write (default: beside the hand-ins)")
+    add("--seed", type=whole, help="of sizes and numbers (default: drawn anew, and written down)")
+    add("--seconds", type=positive(float, "a positive number"), default=10.0,
+        help="for each layer (default: %(default)g)")
+    add("--memory", type=positive(float, "a positive number"), default=2.0, metavar="GB",
+        help="for each hand-in, where the system can limit it (default: %(default)g)")
+    add("--jobs", type=positive(int, "a whole number of at least 1"), default=os.cpu_count() or 1,
+        help="how many at a time (default: the number of processors)")
+    add("--one", action="store_true", help="FOLDER is a single hand-in")
+    add("--template", metavar="FOLDER", help="copy the homework to hand out, and end")
+    add("--gradescope", metavar="ZIP", nargs="?", const="autograder.zip",
+        help="write Gradescope's autograder for this assignment, and end (default: %(const)s)")
+    return result
+
+
+def main(arguments):
+    """Run the command; returns the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        if options.template is not None:
+            return hand_out(Path(options.template))
+        assignment = Path(options.assignment) if options.assignment else template("assignment.cfg")
+        file, tasks = marking.read_assignment(assignment)
+        if options.gradescope is not None:
+            return autograder(Path(options.gradescope), assignment, options)
+        if options.folder is None:
+            return fail(PROGRAM, "the folder of the hand-ins is missing, as in: chainrule grade "
+                                 "week3")
+        folder = Path(options.folder)
+        if not folder.exists():
+            return fail(PROGRAM, f"there is no folder {folder}")
+        out = Path(options.out) if options.out else folder
+        found, left = ([folder], []) if options.one else hand_ins(folder)
+        if not found:
+            return fail(PROGRAM, f"{folder} holds no hand-in: neither a .py file nor a folder")
+        marks, seed = mark_all(found, file, tasks, options, folder)
+        write(marks, seed, out, folder, options)
+    except OSError as error:
+        return fail(PROGRAM, f"{error.filename or options.folder}: {error.strerror or error}")
+    except ValueError as error:
+        return fail(PROGRAM, str(error))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    show(marks, left, out)
+    return 0
+
+
+def template(name=""):
+    """A file of the homework template, or its folder."""
+    files = importlib.resources.files(f"{__package__.split('.')[0]}.notebooks")
+    return Path(str(files)) / "homework_template" / name
+
+
+def hand_out(to):
+    names = sorted(path.name for path in template().iterdir() if path.is_file())
+    to.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if (to / name).exists():
+            return fail(PROGRAM, f"{to / name} is there already; choose another folder")
+    for name in names:
+        shutil.copyfile(template(name), to / name)
+        print(to / name)
+    return 0
+
+
+def hand_ins(folder):
+    """The hand-ins in a folder, and the names of what is none."""
+    found, left = [], []
+    for path in sorted(folder.iterdir()):
+        if path.name in WRITTEN or path.name.startswith((".", "__")):
+            continue
+        is_one = path.is_dir() or path.suffix == ".py"
+        (found if is_one else left).append(path)
+    return found, left
+
+
+def files_of(path, name):
+    """The file of a hand-in and its helpers, other Python files beside it; or (None, a sentence).
+    """
+    if path.is_file():
+        return path, []
+    files = [p for p in sorted(path.rglob("*.py")) if p.name not in OUTSIDE]
+    wanted = [p for p in files if p.name == name] or files
+    if len(wanted) != 1:
+        there = ", ".join(p.name for p in wanted) or "no .py file"
+        return None, f"it should hold {name} once, and holds {there}"
+    return wanted[0], [p for p in files if p.parent == wanted[0].parent and p != wanted[0]]
+
+
+def mark_all(found, name, tasks, options, folder):
+    """A Mark for each hand-in, in order, and the seed of the numbers that they were asked about."""
+    from tqdm import tqdm
+    seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
+    limits = marking.Limits(options.seconds, int(options.memory * 2**30))
+    shut = [*marking.forbidden(), os.path.realpath(folder)]
+    stems = [path.stem if path.is_file() else path.name for path in found]
+    names = [path.name if stems.count(stem) > 1 else stem for path, stem in zip(found, stems)]
+
+    def mark(pair):
+        student, path = pair
+        source, helpers = files_of(path, name)
+        if source is None:
+            layers = [marking.LayerMark(task.name) for task in tasks]
+            return marking.Mark(student, layers, helpers)
+        return marking.mark(student, source, helpers, tasks, seed, limits, shut)
+
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        pairs = list(zip(names, found))
+        marks = list(tqdm(pool.map(mark, pairs), total=len(pairs), unit="hand-in", disable=None,
+                          leave=False))
+    return marks, seed
+
+
+def write(marks, seed, out, folder, options):
+    """All that the teacher and the students get."""
+    out.mkdir(parents=True, exist_ok=True)
+    level = options.hint_level
+    if options.one:
+        texts = {"results.json": classroom.dumps(classroom.gradescope(marks[0], level)),
+                 "report.txt": classroom.feedback(marks[0], level)}
+    else:
+        with open(out / "marks.csv", "w", newline="", encoding="utf-8") as file:
+            classroom.write_csv(marks, file)
+        title = f"{folder.resolve().name}: {len(marks)} hand-in{'s' * (len(marks) != 1)}"
+        texts = {"marks.json": classroom.dumps(classroom.as_json(marks, seed, level)),
+                 "class.html": classroom.page(marks, title, level)}
+        for m in marks:
+            texts[f"feedback/{m.student}/report.txt"] = classroom.feedback(m, level)
+            texts[f"feedback/{m.student}/results.json"] = classroom.dumps(
+                classroom.gradescope(m, level))
+    for name, text in texts.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out / name, text.encode("utf-8", "replace"))
+
+
+def show(marks, left, out):
+    """The table of the marks, for the terminal."""
+    width = max(len(m.student) for m in marks)
+    for m in marks:
+        layers = "  ".join(f"{layer.name} {layer.mark}" for layer in m.layers)
+        why = f"  {m.error}" if m.error else ""
+        print(printable(f"{m.student:{width}}  {m.mark:2} of {m.out_of}  {layers}{why}"))
+    for path in left:
+        print(f"{path.name} is no hand-in: neither a .py file nor a folder", file=sys.stderr)
+    print(f"\n{len(marks)} marked; see {out}")
+
+
+SETUP = """#!/usr/bin/env bash
+# Gradescope runs this once, when the autograder is built.
+set -e
+apt-get update && apt-get install -y python3 python3-pip
+python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("needs Python 3.11 or newer")'
+python3 -m pip install --break-system-packages {requirements}
+"""
+RUN = """#!/usr/bin/env bash
+# Gradescope runs this for each submission. chainrule itself lies beside this file.
+cd /autograder/source
+PYTHONPATH=/autograder/source python3 -m chainrule grade /autograder/submission --one \\
+    --assignment assignment.cfg --hint-level {level} --seconds {seconds:g} --memory {memory:g} \\
+    --out /autograder/results
+"""
+
+
+def autograder(path, assignment, options):
+    """Write the zip that Gradescope takes: two scripts, the assignment and chainrule itself."""
+    from importlib.metadata import requires
+    name = __package__.split(".")[0]
+    needs = [r.replace(" ", "") for r in requires(name) or () if "extra" not in r]
+    values = {"level": options.hint_level, "seconds": options.seconds, "memory": options.memory,
+              "requirements": " ".join(f"'{need}'" for need in needs)}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for script, text in (("setup.sh", SETUP), ("run_autograder", RUN)):
+            info = zipfile.ZipInfo(script)
+            info.external_attr, info.compress_type = 0o755 << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(info, text.format(**values))
+        archive.write(assignment, "assignment.cfg")
+        for package, folder in packages(name):
+            for file in sorted(folder.iterdir()):
+                if file.suffix == ".py" or file.name == "py.typed":
+                    archive.write(file, f"{package.replace('.', '/')}/{file.name}")
+    print(f"{path}: upload it at Gradescope, Configure Autograder")
+    return 0
+
+
+def packages(name):
+    """(package, folder) of each package of chainrule, wherever they lie."""
+    front = importlib.import_module(name)
+    yield name, Path(front.__file__).parent
+    names = list(front.__all__)
+    while names:
+        package = names.pop(0)
+        folder = Path(importlib.import_module(f"{name}.{package}").__file__).parent
+        yield f"{name}.{package}", folder
+        inner = sorted(path.parent.name for path in folder.glob("*/__init__.py"))
+        names += [f"{package}.{i}" for i in inner if i not in (*front.__all__, "front")]

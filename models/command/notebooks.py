@@ -1,0 +1,126 @@
+"""``chainrule notebooks``: the chapters of the installed version, copied to read and to run."""
+import argparse
+import filecmp
+import importlib.resources
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from ...common.printing import printable
+from .arguments import Parser, fail
+
+PROGRAM = "chainrule notebooks"
+INSTALL = 'python -m pip install "chainrule[notebooks]"'
+
+
+def parser():
+    result = Parser(
+        prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Copy the chapters that belong to the installed version, outputs included, "
+                    "and say how to open them.",
+        epilog="A file that is there already is kept: your changes are safe. Delete it to have it "
+               f"fresh.\nRunning chapters needs JupyterLab and SciPy: {INSTALL}\n"
+               "\nexit code: 0, 1 where a chapter ended with an error, 2 for a wrong call\n"
+               "\nexamples:\n  chainrule notebooks\n  chainrule notebooks course --run 05\n")
+    result.add_argument("folder", nargs="?", default="notebooks", metavar="FOLDER",
+                        help="where to put them (default: %(default)s)")
+    result.add_argument("--run", metavar="CHAPTER",
+                        help="copy and run one chapter, by number or name, such as 05; the new "
+                             "outputs are written into the copy")
+    return result
+
+
+def chapters():
+    """The folder of the chapters, and their paths within it, in order."""
+    folder = Path(str(importlib.resources.files(f"{__package__.split('.')[0]}.notebooks")))
+    return folder, sorted(path.relative_to(folder) for pattern in ("*.ipynb", "solutions/*.ipynb")
+                          for path in folder.glob(pattern))
+
+
+def title(path):
+    """A chapter's first line, without its marks."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "".join(cells[0]["source"]).splitlines()[0].lstrip("# ")
+
+
+def copy(folder, names, to):
+    """Copy the chapters that ``to`` does not hold; returns those that it holds, but other ones."""
+    kept = []
+    for name in names:
+        if (to / name).exists():
+            kept += [name] * (not filecmp.cmp(folder / name, to / name, shallow=False))
+        else:
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, to / name)
+    return kept
+
+
+def chosen(text, names):
+    """The one chapter that a number or a name stands for; ValueError where there is not one."""
+    top = [name for name in names if name.parent == Path()]
+    found = [name for name in top if text in (name.name, name.stem)]
+    if not found and text.isdecimal():
+        found = [name for name in top if name.stem.split("_")[0] == text.zfill(2)]
+    if not found:
+        found = [name for name in top if text.lower() in name.stem]
+    if len(found) != 1:
+        raise ValueError(f"{'no' if not found else 'more than one'} chapter is called {text!r}; "
+                         f"there is {', '.join(name.stem for name in found or top)}")
+    return found[0]
+
+
+def run(path):
+    """Run a chapter in its folder and write the outputs into it; returns the exit code."""
+    import nbformat
+    from jupyter_client.kernelspec import KernelSpecManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+    from tqdm import tqdm
+    chapter = nbformat.read(path, as_version=4)
+    count = sum(cell.cell_type == "code" for cell in chapter.cells)
+    client = NotebookClient(chapter, kernel_name="python3", timeout=None,
+                            extra_arguments=["--log-level=ERROR"],
+                            resources={"metadata": {"path": str(path.parent)}})
+    # this interpreter's kernel, whatever others are installed
+    client.create_kernel_manager().kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
+    try:
+        with tqdm(total=count, desc=path.name, unit="cell") as bar:
+            client.on_cell_executed = lambda cell, **_: bar.update(cell.cell_type == "code")
+            client.execute()
+    except CellExecutionError as error:
+        print(printable(str(error)), file=sys.stderr)
+        return 1
+    finally:
+        nbformat.write(chapter, path)
+    print(f"{path}: {count} cells ran without an error")
+    return 0
+
+
+def main(arguments):
+    """Run the command; returns the exit code."""
+    options = parser().parse_args(arguments)
+    to = Path(options.folder)
+    folder, names = chapters()
+    try:
+        one = None if options.run is None else chosen(options.run, names)
+        kept = copy(folder, names if one is None else [one], to)
+    except ValueError as error:
+        return fail(PROGRAM, str(error))
+    except OSError as error:
+        return fail(PROGRAM, f"cannot write into {to}: {error.strerror or error}; choose another "
+                             "folder")
+    if one is not None:
+        missing = [name for name in ("nbclient", "ipykernel", "scipy")
+                   if importlib.util.find_spec(name) is None]
+        if missing:
+            return fail(PROGRAM, f"running a chapter needs {', '.join(missing)}: {INSTALL}")
+        return run(to / one)
+    for name in names:
+        print(printable(f"{to / name}  {title(to / name)}" + ("  (kept)" if name in kept else "")))
+    if kept:
+        print(f"\nkept: {len(kept)} that differ from the installed version")
+    first = f'"{to / names[0]}"' if " " in str(to) else to / names[0]
+    print(f"\nopen them:              jupyter lab {first}\nif jupyter is missing:  {INSTALL}")
+    return 0

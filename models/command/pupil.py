@@ -1,0 +1,356 @@
+"""A process of its own for one hand-in: it runs the student's code and answers on a pipe what the
+layers give.
+
+``marking`` starts it as a script. No judge is here, and no reference value: what the layers should
+give is worked out elsewhere, so there is nothing to read and nothing to replace. What a layer has
+no business with (chainrule's layers, other files, programs, sockets, frames) is refused, and told.
+"""
+import contextlib
+import importlib
+import importlib.abc
+import importlib.util
+import json
+import linecache
+import os
+import sys
+import traceback
+import types
+from pathlib import Path
+
+LARGEST = 1_000_000                     # entries of an array that a layer gives
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn",
+            "os.spawn", "os.startfile", "os.kill", "os.killpg", "pty.spawn")
+LIMITS = ("resource.setrlimit", "resource.prlimit", "sys.addaudithook")
+FRAMES = ("sys._getframe", "sys._current_frames", "sys._current_exceptions", "gc.get_objects",
+          "gc.get_referrers", "gc.get_referents", "object.__getattr__", "sys.settrace",
+          "sys.setprofile")
+MOVING = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.chown", "os.link",
+          "os.symlink", "os.truncate", "os.utime", "shutil.rmtree", "shutil.move", "os.chdir")
+
+
+def channel():
+    """The pipe from and to the judge, out of the way of ``input`` and ``print``."""
+    ends = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(null, number)
+    return ends
+
+
+def limit(memory):
+    """At most ``memory`` bytes, where the system can say so (not on Windows)."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 24, 1 << 24))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+class Refused(ImportError):
+    """What a hand-in is told that uses what it should write."""
+
+
+class Placeholder(type):
+    """The class of every name in a module that is not to be used: importing it is free, using it
+    is refused."""
+    tell = None
+
+    def __call__(cls, *arguments, **named):
+        Placeholder.tell(f"uses {cls.stands_for}: the layers are to be written, not imported")
+
+    def __getattr__(cls, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        Placeholder.tell(f"uses {cls.stands_for}.{name}: the layers are to be written, not "
+                         "imported")
+
+
+class Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Modules of placeholders in the place of chainrule's layers and of other frameworks."""
+
+    def __init__(self, names):
+        self.names = tuple(names)
+
+    def find_spec(self, name, path=None, target=None):
+        if any(name == n or name.startswith(n + ".") for n in self.names):
+            return importlib.util.spec_from_loader(name, self, is_package=True)
+        return None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        def missing(name, of=module.__name__):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return Placeholder(name, (), {"stands_for": f"{of}.{name}"})
+        module.__getattr__ = missing
+
+
+def watch(told, home, shut, ours):
+    """Refuse, from now on, what a layer has no business with; ``told`` collects the sentences.
+    ``home`` is the hand-in's own folder, ``shut`` are folders that it must not read, and a call
+    within the files of ``ours`` (this one and the checker's) is ours."""
+    realpath, separator, hand_in = os.path.realpath, os.sep, os.path.realpath(home)
+    installed = tuple({os.path.realpath(p) + os.sep for p in (sys.prefix, sys.base_prefix)})
+    frame_of, busy = sys._getframe, []
+
+    def inside(path, folders):
+        path = realpath(os.fsdecode(path)) + separator
+        return any(path.startswith(folder + separator) for folder in folders)
+
+    def refuse(what):
+        told.append(what)
+        raise PermissionError(f"marking refuses: {what}")
+
+    def asked_by_student():
+        """Whether the call behind an event stands in the hand-in, or in code without a file."""
+        busy.append(True)
+        frame = frame_of(2)
+        busy.pop()
+        while frame is not None and frame.f_code.co_filename.endswith("inspect.py"):
+            frame = frame.f_back
+        name = frame.f_code.co_filename if frame is not None else ""
+        return not name.startswith((*ours, *installed, "<frozen", "<__array_function__"))
+
+    def hook(event, arguments):
+        if event == "open":
+            path, mode, flags = arguments
+            if isinstance(path, int):
+                if path > 2:
+                    refuse(f"opens the file of number {path}")
+                return
+            writes = (flags or 0) & WRITING if mode is None else set(mode) & set("wax+")
+            if writes and os.fsdecode(path) != os.devnull and not inside(path, (hand_in,)):
+                refuse(f"writes to {os.path.basename(os.fsdecode(path))}")
+            if inside(path, shut):
+                refuse(f"reads {os.path.basename(os.fsdecode(path))}")
+        elif event in ("os.listdir", "os.scandir"):
+            if arguments[0] is not None and not isinstance(arguments[0], int) \
+                    and inside(arguments[0], shut):
+                refuse("looks into the folder of the hand-ins")
+        elif event in PROGRAMS:
+            refuse(f"starts or ends a program ({event})")
+        elif event in LIMITS:
+            refuse(f"changes the limits of its process ({event})")
+        elif event.startswith(("socket.", "ctypes.")):
+            refuse(f"uses {event.split('.')[0]}")
+        elif event in MOVING:
+            paths = [a for a in arguments if isinstance(a, str | bytes | os.PathLike)]
+            if not all(inside(path, (hand_in,)) for path in paths):
+                refuse(f"changes files ({event})")
+        elif event in FRAMES:
+            if event == "object.__getattr__" and arguments[1] not in ("tb_frame", "gi_frame",
+                                                                      "cr_frame", "__globals__"):
+                return
+            if not busy and asked_by_student():
+                refuse(f"looks into the frames and objects of its process ({event})")
+
+    sys.addaudithook(hook)
+
+
+def fingerprint():
+    """Every name of Python's builtins, NumPy and chainrule, and what stands under it."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        if name in ("builtins", "numpy", "numpy.testing", "numpy.linalg", "numpy.random", "math") \
+                or name.split(".")[0] == "chainrule":
+            for key, value in list(vars(module).items()):
+                if key.startswith("__") and key not in ("__import__", "__build_class__"):
+                    continue
+                found[name, key] = value
+                if isinstance(value, type) and value.__module__.startswith("chainrule"):
+                    found.update({(f"{name}.{key}", k): v for k, v in vars(value).items()
+                                  if callable(v)})
+    return found
+
+
+def touched(before):
+    """The names that are not what they were."""
+    now = fingerprint()
+    return [".".join(name) for name, value in before.items() if now.get(name) is not value]
+
+
+def coded(value):
+    """An array as JSON can hold it; ``{"strange": …}`` for what is none."""
+    import numpy as np
+    if value is None:
+        return None
+    if isinstance(value, tuple | list):
+        try:
+            same = {np.shape(v) for v in value}
+        except Exception:
+            same = set()
+        if isinstance(value, tuple) or len(same) != 1:
+            return [coded(v) for v in value]
+    try:
+        a = np.asarray(value)
+        if a.dtype.kind not in "biuf":
+            return {"strange": f"an array of {a.dtype}" if isinstance(value, np.ndarray)
+                    else type(value).__name__}
+        if a.size > LARGEST:
+            return {"strange": f"an array of {a.size:,} entries"}
+        return {"dtype": str(a.dtype), "shape": list(a.shape),
+                "values": a.astype(float).ravel().tolist()}
+    except Exception:
+        return {"strange": type(value).__name__}
+
+
+def decoded(item):
+    import numpy as np
+    if item is None:
+        return None
+    return np.array(item["values"], dtype=item["dtype"]).reshape(item["shape"])
+
+
+def story(error, path):
+    """An exception as (kind, sentence): which line of the hand-in, and what it says."""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__)
+             if frame.f_code.co_filename == path]
+    at = f"line {lines[-1]}: " if lines else ""
+    if isinstance(error, SyntaxError) and error.filename in (path, "<unknown>"):
+        at = f"line {error.lineno}: "
+        return "syntax", f"{at}{type(error).__name__}: {error.msg}"
+    kind = ("memory" if isinstance(error, MemoryError) else
+            "exits" if isinstance(error, SystemExit) else
+            "interrupts" if isinstance(error, KeyboardInterrupt | GeneratorExit) else
+            "not-begun" if isinstance(error, NotImplementedError) else "raises")
+    try:
+        words = str(error).strip().splitlines()[0][:300] if str(error).strip() else ""
+    except Exception:
+        words = ""
+    return kind, f"{at}{type(error).__name__}" + (f": {words}" if words else "")
+
+
+class Class:
+    """The layer of a hand-in, by its name."""
+
+    def __init__(self, module, request):
+        self.layer_class = getattr(module, request["name"])
+        self.params = [decoded(p) for p in request["params"]]
+        self.inputs = [decoded(x) for x in request["inputs"]]
+        self.options = request["options"]
+
+    def layer(self):
+        return self.layer_class(*(p.copy() for p in self.params), **self.options)
+
+
+def trial(made, request, answer):
+    """Two forwards and, if asked for, two backwards: all that they gave, up to the first error,
+    into ``answer``."""
+    import numpy as np
+    answer["stage"] = "made"
+    layer = made.layer()
+    grads = list(getattr(layer, "grads", ()) or ())
+    answer["stage"] = "forward"
+    inputs = [x.copy() for x in made.inputs]
+    answer["y"] = coded(layer.forward(*inputs))
+    answer["changed"] = [i for i, (x, was) in enumerate(zip(inputs, made.inputs))
+                         if not np.array_equal(x, was)]
+    answer["y_again"] = coded(layer.forward(*(x.copy() for x in made.inputs)))
+    if request["do"] == "forward":
+        return
+    answer["stage"] = "backward"
+    dout, count = decoded(request["dout"]), 0
+    forward = layer.forward
+
+    def counted(*arguments, **named):
+        nonlocal count                              # of calls at other inputs than the given ones
+        count += not all(map(np.array_equal, arguments, made.inputs))
+        return forward(*arguments, **named)
+
+    with contextlib.suppress(Exception):
+        layer.forward = counted
+    for key in "first", "second":
+        given = dout.copy() if dout.ndim else float(dout)
+        dx = layer.backward(given)
+        answer[key] = {"dx": coded(dx), "grads": [coded(g) for g in grads]}
+        if dout.ndim and not np.array_equal(given, dout):
+            answer["changed_dout"] = True
+    answer["forwards"] = count
+
+
+def diagnosis(made):
+    """What the checker finds, in words."""
+    check = sys.modules["chainrule.gradcheck"].check_gradients
+    report = check(made.layer(), *made.inputs, rng=0)
+    return {"ok": bool(report), "findings": [
+        {"code": str(f.code), "where": str(f.where), "evidence": str(f.evidence),
+         "line": getattr(f, "line", None), "text": getattr(f, "text", "")}
+        for f in report.findings if f.code not in ("kink", "precision")]}
+
+
+def main():
+    into, out = channel()
+
+    def send(answer):
+        out.write(json.dumps(answer).encode() + b"\n")
+        out.flush()
+
+    setup = json.loads(into.readline())
+    path, told = setup["path"], []
+    for name in ("chainrule.common", "chainrule.gradcheck"):
+        importlib.import_module(name)
+    spec = importlib.util.spec_from_file_location(
+        "scan", os.path.join(os.path.dirname(os.path.abspath(__file__)), "scan.py"))
+    scanning = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(scanning)
+    names = (*scanning.THEIRS[:2], *scanning.FRAMEWORKS)
+    limit(setup["memory"])
+    source = Path(path).read_bytes()
+    try:
+        found = scanning.scan(source, setup["names"])
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        kind, words = story(error, path)
+        return send({"kind": "syntax", "error": words})
+    send({"scan": found})
+
+    def tell(what):
+        told.append(what)
+        raise Refused(f"marking refuses: {what}")
+
+    Placeholder.tell = tell
+    module = types.ModuleType(Path(path).stem)
+    module.__file__ = path
+    sys.modules[module.__name__] = module
+    sys.modules["__main__"] = types.ModuleType("__main__")        # not this file
+    sys.path.append(setup["home"])
+    sys.meta_path.insert(0, Stubs(names))
+    linecache.getlines(path)
+    before = fingerprint()
+    checker = os.path.dirname(sys.modules["chainrule.gradcheck"].__file__)
+    watch(told, setup["home"], setup["shut"], (os.path.abspath(__file__), checker))
+
+    def answering(work):
+        """What ``work`` gives, or its error, and what was refused or touched meanwhile."""
+        answer = {}
+        try:
+            work(answer)
+        except BaseException as error:
+            answer["kind"], answer["error"] = story(error, path)
+        if names := touched(before):
+            told.append(f"replaces {names[0]}: the judge is not to be touched")
+        answer["told"] = told[:3]
+        told.clear()
+        send(answer)
+
+    answering(lambda answer: exec(compile(source, path, "exec"), vars(module)))
+    for line in into:
+        request = json.loads(line)
+
+        def work(answer, request=request):
+            answer["number"] = request["number"]
+            if not hasattr(module, request["name"]):
+                answer["missing"] = True
+                return
+            made = Class(module, request)
+            if request["do"] == "check":
+                answer.update(diagnosis(made))
+            else:
+                trial(made, request, answer)
+        answering(work)
+
+
+if __name__ == "__main__":
+    main()

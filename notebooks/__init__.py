@@ -1,0 +1,2 @@
+"""The chapters: ``chainrule notebooks`` copies them, and reads this folder's files by this
+name."""

@@ -1,0 +1,236 @@
+"""The compiled floor against the pages: the same numbers to rounding, whatever the memory is like."""
+import copy
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from chainrule import layers, optimizers
+from chainrule.common.engine import compiled, rows, threads
+from chainrule.models import Sequential
+
+pytestmark = pytest.mark.skipif(not compiled.installed(), reason="numba is not installed: no loops to compile")
+TOLERANCE = {np.float32: 2e-6, np.float64: 1e-13}
+
+
+def channels_last(x):
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+
+
+MEMORY = {"as it reads": lambda x: x, "channels last": channels_last, "every second": lambda x: x.repeat(2, 0)[::2],
+          "turned": lambda x: np.ascontiguousarray(x.T).T}
+LAYERS = {
+    "LayerNorm": (lambda dtype: layers.LayerNorm.init(12, dtype=dtype), [(6, 12), (4, 5, 12)]),
+    "GroupNorm": (lambda dtype: layers.GroupNorm.init(12, 3, dtype=dtype), [(6, 12, 5, 4), (3, 12, 40), (5, 12)]),
+    "BatchNorm": (lambda dtype: layers.BatchNorm.init(12, dtype=dtype), [(6, 12, 5, 4), (3, 12, 40), (50, 12)]),
+    "Sigmoid": (lambda dtype: layers.Sigmoid(), [(6, 12), (3, 2, 5, 4)]),
+    "Tanh": (lambda dtype: layers.Tanh(), [(6, 12), (3, 2, 5, 4)]),
+    "ReLU": (lambda dtype: layers.ReLU(), [(6, 12), (3, 2, 5, 4)]),
+    "GELU": (lambda dtype: layers.GELU(), [(6, 12), (3, 2, 5, 4)]),
+    "GELU, exact": (lambda dtype: layers.GELU(exact=True), [(6, 12)]),
+}
+RULES = {
+    "SGD": lambda: optimizers.SGD(0.1), "SGD, decay": lambda: optimizers.SGD(0.1, weight_decay=0.3),
+    "Momentum": lambda: optimizers.Momentum(0.1, 0.8), "Nesterov": lambda: optimizers.Nesterov(0.1, 0.8),
+    "AdaGrad": lambda: optimizers.AdaGrad(0.1), "RMSProp": lambda: optimizers.RMSProp(0.1, 0.9),
+    "RMSProp, centered": lambda: optimizers.RMSProp(0.1, 0.9, centered=True),
+    "Adam": lambda: optimizers.Adam(0.1, 0.8, 0.95), "Adam, amsgrad": lambda: optimizers.Adam(0.1, 0.8, 0.5, amsgrad=True),
+    "AdamW": lambda: optimizers.AdamW(0.1, 0.8, 0.95, weight_decay=0.3),
+}
+
+
+def both(run):
+    """What ``run`` returns on the pages and on the loops."""
+    results = []
+    for name in "numpy", "compiled":
+        with compiled.floor(name, large=1):
+            results.append(run())
+    return results
+
+
+def same(pages, loops, tolerance):
+    assert len(pages) == len(loops)
+    for a, b in zip(pages, loops):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance * max(1, np.abs(a).max()))
+
+
+def learned(layer, seed):
+    """The layer with parameters that are no zeros and ones."""
+    rng = np.random.default_rng(seed)
+    for p in layer.params:
+        p[...] = rng.standard_normal(p.shape)
+    return layer
+
+
+def test_every_twin_is_tested():
+    assert {name.split(",")[0] for name in LAYERS} | {name.split(",")[0] for name in RULES} == set(compiled.TWINS)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("memory", MEMORY)
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layers_twin_gives_what_its_page_gives(name, memory, dtype, monkeypatch):
+    monkeypatch.setattr(threads, "WORTH", 16)                       # shared out among threads, as large arrays are
+    monkeypatch.setattr(threads, "LATE", 0)
+    make, shapes = LAYERS[name]
+    for seed, shape in enumerate(shapes):
+        rng = np.random.default_rng(seed)
+        x, dout = (MEMORY[memory]((3 * rng.standard_normal(shape) + mean).astype(dtype)) for mean in (1, 0))
+        before = x.copy(), dout.copy()
+
+        def run(x=x, dout=dout, seed=seed):
+            layer = learned(make(dtype), seed)
+            y = layer.forward(x)
+            dx = layer.backward(dout)
+            again = layer.backward(dout)
+            np.testing.assert_array_equal(dx, again)
+            layer.input_gradient = False
+            grads = [g.copy() for g in layer.grads]
+            assert layer.params == [] or layer.backward(dout) is None
+            return y, dx, *grads, *layer.grads, *map(np.asarray, layer.buffers.values())
+
+        same(*both(run), TOLERANCE[dtype])
+        np.testing.assert_array_equal(x, before[0])
+        np.testing.assert_array_equal(dout, before[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("memory", ["as it reads", "channels last", "every second"])
+@pytest.mark.parametrize("name", RULES)
+def test_a_rules_twin_gives_what_its_page_gives(name, memory, dtype):
+    def run():
+        rng, optimizer = np.random.default_rng(0), RULES[name]()
+        p = MEMORY[memory](rng.standard_normal((4, 3, 5, 2)).astype(dtype))
+        for _ in range(4):
+            optimizer.update([p], [MEMORY[memory](rng.standard_normal(p.shape).astype(dtype))])
+        return p, *map(np.asarray, optimizer.state.values())
+
+    same(*both(run), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if "Norm" in name])
+def test_prediction_is_the_same(name):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((6, 12, 40) if name != "LayerNorm" else (6, 40, 12))
+    same(*both(lambda: [Sequential(learned(LAYERS[name][0](np.float64), 1)).predict(x)]), 1e-13)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_nan_and_infinity_stay_visible(name):
+    for odd in np.nan, np.inf:
+        x = np.ones(LAYERS[name][1][0])
+        x[0, 0] = odd
+        with np.errstate(invalid="ignore"):
+            pages, loops = both(lambda x=x: LAYERS[name][0](np.float64).forward(x))
+        np.testing.assert_array_equal(np.isnan(loops), np.isnan(pages))
+
+
+def test_a_constant_row_stays_zero():
+    x = np.full((4, 12), 1e6, np.float32)
+    for y in both(lambda: layers.LayerNorm.init(12).forward(x)):
+        assert (y == 0).all()
+
+
+def test_means_far_from_zero_lose_nothing():
+    """Numbers near 10,000 are a thousandth apart in float32; a variance as mean square less squared mean would be noise."""
+    x = (1e4 + np.random.default_rng(0).standard_normal((64, 12, 8, 8))).astype(np.float32)
+    exact = (x - x.mean((0, 2, 3), np.float64, keepdims=True)) / x.std((0, 2, 3), np.float64, keepdims=True)
+    for arranged in x, channels_last(x):
+        for y in both(lambda x=arranged: layers.BatchNorm.init(12, eps=0).forward(x)):
+            np.testing.assert_allclose(y, exact, atol=1e-2)
+
+
+def test_a_subclass_runs_what_it_says():
+    class Doubled(layers.LayerNorm):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    x = np.random.default_rng(0).standard_normal((6, 12))
+    same(*both(lambda: [Doubled.init(12, dtype=np.float64).forward(x)]), 1e-13)
+
+    class Uphill(optimizers.SGD):
+        def rule(self, lr, p, g):
+            p += lr * g
+
+    with compiled.floor("compiled", large=1):
+        p = np.zeros(3)
+        Uphill(0.5).update([p], [np.ones(3)])
+    assert p.tolist() == [0.5] * 3
+
+
+def test_small_arrays_stay_with_the_page():
+    layer = layers.LayerNorm.init(4)
+    with compiled.floor("compiled", large=9):
+        layer.forward(np.ones((2, 4), np.float32))
+        assert not isinstance(layer.cache, compiled.Kept)
+        layer.forward(np.ones((3, 4), np.float32))
+        assert isinstance(layer.cache, compiled.Kept)
+    with compiled.floor("numpy", large=9):
+        layer.forward(np.ones((3, 4), np.float32))
+        assert not isinstance(layer.cache, compiled.Kept)
+
+
+def test_errors_are_the_pages():
+    for message in both(lambda: str(pytest.raises(ValueError, layers.BatchNorm.init(12).forward, np.ones((1, 12))).value)):
+        assert message.startswith("BatchNorm: x ") and "(1, 12)" in message
+
+
+def test_several_threads_at_once_and_copies():
+    x = np.random.default_rng(0).standard_normal((64, 12))
+    with compiled.floor("compiled", large=1):
+        layer = layers.LayerNorm.init(12, dtype=np.float64)
+        expected = layer.forward(x)
+        twins = [copy.deepcopy(layer) for _ in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            for y in pool.map(lambda twin: twin.forward(x), twins):
+                np.testing.assert_array_equal(y, expected)
+
+
+def test_a_long_compilation_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(compiled, "SLOW", -1.0)
+    loop = compiled.Loop(lambda x: x + 1)
+    loop.__name__ = "plus_one"
+    assert loop(1.0) == 2.0 and loop(2.0) == 3.0
+    assert capsys.readouterr().err.count("plus_one was compiled in") == 1
+
+
+def test_numba_is_imported_at_first_use():
+    code = "import sys, chainrule; chainrule.layers.LayerNorm.init(4); sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_are_written_and_added_up(dtype):
+    rng = np.random.default_rng(0)
+    batches = [(rng.integers(0, 7, 12), rng.standard_normal((12, 3)).astype(dtype)) for _ in range(3)]
+
+    def run():
+        gradient, seen = rows.RowGradient.zeros_like(np.zeros((9, 3), dtype)), []
+        for ids, values in batches:
+            gradient.write(ids, values)
+            assert len(set(gradient.rows.tolist())) == len(gradient.rows) and set(gradient.rows) == set(ids)
+            seen.append(np.array(gradient))
+        gradient[0] = 1.0                                            # rows are not known any more
+        gradient.write(*batches[0])
+        return *seen, np.array(gradient)
+
+    pages, loops = both(run)
+    same(pages, loops, TOLERANCE[dtype])
+    same([loops[0]], [loops[3]], TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("rule", [lambda: optimizers.SGD(0.5), lambda: optimizers.AdaGrad(0.5),
+                                  lambda: optimizers.Adam(0.1, 0.6, 0.7), lambda: optimizers.AdamW(0.1, weight_decay=0.2)])
+def test_steps_by_rows(rule):
+    def run():
+        rng, layer, optimizer = np.random.default_rng(0), layers.Embedding.init(9, 4, rng=0, dtype=np.float64), rule()
+        for _ in range(12):
+            layer.forward(rng.integers(0, 9, 5))
+            layer.backward(rng.standard_normal((5, 4)))
+            optimizer.update(layer.params, layer.grads)
+        return layer.params[0], *map(np.asarray, optimizer.state.values())
+
+    same(*both(run), 1e-12)
