@@ -27,11 +27,17 @@ def read(path):
     return nbformat.read(path, as_version=4)
 
 
+def section(path):
+    """The text of a chapter's exercises; a folded cell of code is the word FOLDED."""
+    folded = {cell.id for cell in read(path).cells if cell.metadata.get("jupyter", {}).get("source_hidden")}
+    text = "\n".join("FOLDED" if cell.id in folded else cell.source for cell in read(path).cells
+                     if cell.cell_type == "markdown" or cell.id in folded)
+    return "".join(re.split(r"^## (?:Exercises|To go on)$", text, flags=re.MULTILINE)[1:]).split("\n## ")[0]
+
+
 def exercises(path):
     """The exercises of a chapter: a title for each number."""
-    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
-    _, _, section = text.partition("\n## Exercises\n")
-    return dict(re.findall(r"^(\d+)\. \*\*(.+?)\.?\*\*", section.split("\n## ")[0], re.MULTILINE))
+    return dict(re.findall(r"^(\d+)\. \*\*(.+?)\.?\*\*", section(path), re.MULTILINE))
 
 
 def answers(path):
@@ -47,9 +53,7 @@ def answers(path):
 
 def answered_in_place(path):
     """The numbers of the exercises after which a chapter has a folded answer of its own, as text or as a cell."""
-    text = "\n".join("FOLDED" if cell.cell_type == "code" and cell.metadata.get("jupyter", {}).get("source_hidden") else
-                     cell.source for cell in read(path).cells if cell.cell_type == "markdown" or cell.metadata)
-    parts = re.split(r"^(\d+)\. \*\*", text.partition("\n## Exercises\n")[2].split("\n## ")[0], flags=re.MULTILINE)
+    parts = re.split(r"^(\d+)\. \*\*", section(path), flags=re.MULTILINE)
     return [number for number, part in zip(parts[1::2], parts[2::2]) if "FOLDED" in part or "Answer</summary>" in part]
 
 
@@ -65,14 +69,14 @@ def test_every_exercise_has_an_answer(path):
 
 def test_there_are_solutions():
     assert {path.name for path in SOLUTIONS} <= {path.name for path in CHAPTERS}
-    assert len(SOLUTIONS) >= 11
+    assert len(SOLUTIONS) >= 12
 
 
 @solutions
 def test_each_answer_has_a_hint_a_place_for_ones_own_a_judge_and_a_proof(path):
     for (number, title), (head, *cells) in answers(path).items():
         where = f"{path.name}, exercise {number}, {title}"
-        assert "\n> " in head.source and f"exercises](../{path.name}#Exercises)" in head.source, where
+        assert "\n> " in head.source and f"](../{path.name}#" in head.source, where
         assert "<details><summary>Hint" in head.source, where
         yours, judge, text, proof = cells
         assert yours.source.startswith("# Your answer\n") and " = ..." in yours.source, where
