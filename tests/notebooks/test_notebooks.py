@@ -8,6 +8,8 @@ import os
 import re
 import sys
 import tempfile
+from base64 import b64decode, b64encode
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
@@ -15,6 +17,7 @@ import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from PIL import Image
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 CHAPTERS = sorted(FOLDER.glob("*.ipynb"))
@@ -162,10 +165,22 @@ def tidy(chapter):
     return chapter
 
 
+def slim(output):
+    """A picture of a run with at most 256 colours: a plot looks the same, in a third of the bytes."""
+    if "image/png" in output.get("data", ()):
+        picture = Image.open(BytesIO(b64decode(output.data["image/png"]))).convert("RGB")
+        small = BytesIO()
+        picture.quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        output.data["image/png"] = b64encode(small.getvalue()).decode() + "\n"
+
+
 def write(path, run=True):
     """Run a chapter and keep its outputs."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         chapter = execute(path, folder, timeout=3600) if run else nbformat.read(path, as_version=4)      # seconds a cell
+    for cell in code_cells(chapter) if run else ():
+        for output in cell.outputs:
+            slim(output)
     Path(path).write_text(nbformat.writes(tidy(chapter)) + "\n", encoding="utf-8")
 
 
