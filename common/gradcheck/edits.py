@@ -624,6 +624,12 @@ def statements(tree):
             if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
                 continue
             target = s.target if adds else s.targets[0]
+            if isinstance(target, ast.Tuple) and isinstance(s.value, ast.Tuple) and all(
+                    isinstance(t, ast.Name) for t in target.elts):
+                sums = [ast.BinOp(ast.Name(t.id, ast.Load()), ast.Add(), v)
+                        for t, v in zip(target.elts, s.value.elts)]
+                new = ast.Assign([target], ast.Tuple(sums, ast.Load()))
+                yield "lost-branch", parent, field, i, new, "with += for ="
             if not adds and isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
                 yield (
                     assigned(target),

@@ -105,6 +105,7 @@ class Subject:
 
     def __init__(self, layer, inputs, call=lambda f, *args: f(*args), cast=True):
         self.call, self.cast, self.tolerance = call, cast, 1e-6
+        self.efforts = {}                       # of a forward, by the shapes of the inputs
         self.originals = list(getattr(layer, "params", None) or ())
         self.pristine, = float64_copy(layer, cast=cast)
         self.inputs = tuple(as_input(x, cast) for x in inputs)
