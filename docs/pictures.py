@@ -22,7 +22,8 @@ from chainrule.training import Trainer
 ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "docs" / "_static"
 # Which of a chapter's figures stands for it; of a chapter that is not named, the last.
-CHOSEN = {"01": 1, "02": 1, "03": 0, "04": 7, "05": 1, "06": 5, "07": 8, "08": 2, "09": 1, "10": 1, "11": 4}
+CHOSEN = {"01": 1, "02": 1, "03": 0, "04": 7, "05": 1, "06": 5, "07": 8, "08": 2, "09": 1, "10": 1,
+          "11": 4}
 WIDTH, HEIGHT = 320, 200
 
 
@@ -108,7 +109,8 @@ def table():
             image = f'<br><img src="docs/_static/{name}" width="240" alt="a figure of the chapter">'
         cells.append(f"[{title}](notebooks/{path.name}){image}")
     rows = [cells[i:i + 3] + [""] * (3 - len(cells[i:i + 3])) for i in range(0, len(cells), 3)]
-    return "\n".join(["| | | |", "| --- | --- | --- |", *("| " + " | ".join(r) + " |" for r in rows)])
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(["| | | |", "| --- | --- | --- |", *lines])
 
 
 if __name__ == "__main__":
