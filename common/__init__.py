@@ -6,8 +6,6 @@ from .layer import Layer
 from .metrics import accuracy, confusion_matrix, perplexity, r2, roc_auc, top_k_accuracy
 from .regularizers import L1, L2
 
-__all__ = [
-    "Layer", "sigmoid", "softmax", "log_softmax", "logsumexp", "relu", "one_hot", "cross_entropy",
-    "constant", "gaussian", "uniform", "xavier", "he", "orthogonal", "L1", "L2", "accuracy",
-    "top_k_accuracy", "confusion_matrix", "roc_auc", "perplexity", "r2",
-]
+__all__ = ["Layer", "sigmoid", "softmax", "log_softmax", "logsumexp", "relu", "one_hot",
+           "cross_entropy", "constant", "gaussian", "uniform", "xavier", "he", "orthogonal", "L1",
+           "L2", "accuracy", "top_k_accuracy", "confusion_matrix", "roc_auc", "perplexity", "r2"]

@@ -40,42 +40,33 @@ def matches(shape, pattern):
         at, free = pattern.index(...), len(shape) - len(pattern) + 1
         pattern = pattern[:at] + ("any",) * free + pattern[at + 1:]
     return len(shape) == len(pattern) and all(
-        p.__class__ is str or p == n for p, n in zip(pattern, shape)
-    )
+        p.__class__ is str or p == n for p, n in zip(pattern, shape))
 
 
 def array(who, name, x, dtype=None, shape=None) -> Array:
     """``x`` as a float array of ``dtype`` (None: keep a float's own, refuse the rest), fitting the
     pattern ``shape``.
 
-    Raises TypeError for what is no numeric array, ValueError for an empty one or a wrong shape.
+    Raises TypeError for what is not a numeric array, ValueError for an empty one or a wrong shape.
     """
     unmasked(who, name, x)
     # a Python number takes any dtype
-    a = as_array(number(who, name, x) if x.__class__ is int else x)
+    a = of_table(who, name, x, as_array(number(who, name, x) if x.__class__ is int else x))
     if a.dtype.kind not in ("f" if dtype is None else "fiub"):
         raise TypeError(
-            wrong(who, name, "be an array of floats", kind_text(x, a), cast_hint(name, x, a))
-        )
+            wrong(who, name, "be an array of floats", kind_text(x, a), cast_hint(name, x, a)))
     if not a.size:
         raise ValueError(wrong(who, name, "not be empty", f"shape {a.shape}"))
     if shape is not None and not matches(a.shape, shape):
-        raise ValueError(
-            wrong(
-                who,
-                name,
-                f"have shape {shape_text(shape)}",
-                a.shape,
-                shape_hint(name, a.shape, shape),
-            )
-        )
+        raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", a.shape,
+                               shape_hint(name, a.shape, shape)))
     if dtype is None and a.dtype.itemsize not in (4, 8):
         raise TypeError(wrong(who, name, "be float32 or float64", a.dtype,
                               f"cast it first, for instance {name}.astype(np.float32)"))
     return native(a) if dtype is None else a.astype(dtype, copy=False)
 
 
-ELSEWHERE = {  # arguments' names in other books and libraries: ours
+ELSEWHERE = {  # arguments' names in other books and libraries: those here
     "pad": "padding",
     "pool_h": "size",
     "pool_w": "size",
@@ -111,32 +102,20 @@ def argument_names(cls, named):
     """TypeError for an argument that the constructor of ``cls`` does not have, with the name that
     it has here."""
     has = inspect.signature(cls.__init__).parameters
-    if (
-        cls.__init__.__qualname__ == "Layer.__init__"
-        and cls.__name__ != "Layer"
-        and cls.__module__.startswith("chainrule.")
-    ):
-        has = {}                             # a layer of ours without options
+    if (cls.__init__.__qualname__ == "Layer.__init__" and cls.__name__ != "Layer"
+        and cls.__module__.startswith("chainrule.")):
+        has = {}                             # a layer of chainrule without options
     if any(p.kind is p.VAR_KEYWORD for p in has.values()):
         return
     for name in named:
         if name not in has:
-            ours = [
-                n for n in has if n not in ("self",) and has[n].kind is not has[n].VAR_POSITIONAL
-            ]
-            meant = (
-                [ELSEWHERE[name]]
-                if ELSEWHERE.get(name) in ours
-                else difflib.get_close_matches(name, ours, 1)
-            )
-            raise TypeError(
-                f"{cls.__name__}: there is no argument {name!r}; "
-                + (
-                    f"here it is called {meant[0]}"
-                    if meant
-                    else f"it takes {', '.join(ours) or 'none'}"
-                )
-            )
+            ours = [n for n in has if n not in ("self",)
+                    and has[n].kind is not has[n].VAR_POSITIONAL]
+            meant = ([ELSEWHERE[name]] if ELSEWHERE.get(name) in ours
+                     else difflib.get_close_matches(name, ours, 1))
+            raise TypeError(f"{cls.__name__}: there is no argument {name!r}; "
+                            + (f"here it is called {meant[0]}" if meant
+                               else f"it takes {', '.join(ours) or 'none'}"))
 
 
 def numbers(who, name, x, axes=0) -> Array:
@@ -162,7 +141,7 @@ def float_type(who, name, dtype):
 
 def dtype_of(dtype):
     """np.dtype(dtype), or None for what names no dtype; None itself, which NumPy takes for float64,
-    names none."""
+    does not."""
     try:
         return None if dtype is None else np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError, AttributeError):
@@ -189,8 +168,29 @@ def as_array(x) -> Array:
         return np.empty(0, object)
 
 
+def of_table(who, name, given, a) -> Array:
+    """``a``, the array that NumPy makes of ``given``; of a pandas table whose columns have
+    different dtypes one of float64. TypeError for the first column that does not hold numbers."""
+    table = given.to_frame() if hasattr(given, "to_frame") else given
+    if a.dtype.kind in "fiub" or not hasattr(table, "columns"):
+        return a
+    columns = [(label, np.asarray(column)) for label, column in table.items()]
+    for label, values in columns:
+        if values.dtype.kind not in "fiub":
+            raise TypeError(
+                wrong(
+                    who,
+                    f"column {label!r} of {name}",
+                    "hold numbers",
+                    kind_text(values, values),
+                    "np.unique(column, return_inverse=True)[1] numbers words; fill what is missing",
+                )
+            )
+    return np.column_stack([values for _, values in columns]).astype(np.float64)
+
+
 def kind_text(x, a):
-    """What x is, where it is no array of the right kind; ``a`` is ``as_array(x)``.
+    """What x is, where it is not an array of the right kind; ``a`` is ``as_array(x)``.
 
     >>> x = [True, None, 2.0]
     >>> kind_text(x, as_array(x))
@@ -221,8 +221,7 @@ def cast_hint(name, x, a):
     # Columns of a table are often objects that are booleans or numbers all the same; of None a cast
     # would make NaN.
     if a.dtype.kind not in "iub" and not (
-        objects and all(isinstance(o, Real | np.bool_) for o in objects)
-    ):
+            objects and all(isinstance(o, Real | np.bool_) for o in objects)):
         return ""
     made = f"{name}.astype(np.float32)" if hasattr(x, "astype") else f"np.array({name}, np.float32)"
     return f"cast it first, for instance {made}"
@@ -246,9 +245,7 @@ def shape_hint(name, shape, pattern):
         axes = ", ".join(str(shape.index(n)) for n in pattern)
         return (
             "it is transposed: " + (f"{name}.T" if len(shape) == 2 else f"{name}.transpose({axes})")
-            if len(set(shape)) == len(shape)
-            else "its axes are in another order"
-        )
+            if len(set(shape)) == len(shape) else "its axes are in another order")
     return ""
 
 
@@ -259,35 +256,22 @@ def layout_hint(shape, C):
         return "the channels come before the rows: x.transpose(0, 3, 1, 2)"
     if len(shape) == 3 and shape[0] == C:
         return "one image is a batch of one: x[None]"
-    return (
-        "images of one channel have an axis for it: x[:, None]"
-        if len(shape) == 3 and C == 1
-        else ""
-    )
+    return ("images of one channel have an axis for it: x[:, None]" if len(shape) == 3 and C == 1
+            else "")
 
 
 def integers_hint(name, a, classes):
     """How ids or class labels in 0..classes-1 become integers, if they came as floats, booleans or
     objects, or nothing."""
     if a.dtype.kind == "O":
-        return (
-            f"{name}.astype(int) makes them"
-            if a.size and all(isinstance(o, Integral) for o in a.flat)
-            else ""
-        )
+        return (f"{name}.astype(int) makes them" if a.size
+                and all(isinstance(o, Integral) for o in a.flat) else "")
     if a.dtype.kind not in "fb" or not np.array_equal(a, np.floor(a)):
         return ""
-    one_hot = (
-        a.ndim > 1
-        and a.shape[-1] == classes
-        and ((a == 0) | (a == 1)).all()
-        and (a.sum(axis=-1) == 1).all()
-    )
-    return (
-        f"these are one-hot rows: {name}.argmax(axis=-1) makes them"
-        if one_hot
-        else f"{name}.astype(int) makes them"
-    )
+    one_hot = (a.ndim > 1 and a.shape[-1] == classes and ((a == 0) | (a == 1)).all()
+               and (a.sum(axis=-1) == 1).all())
+    return (f"these are one-hot rows: {name}.argmax(axis=-1) makes them" if one_hot
+            else f"{name}.astype(int) makes them")
 
 
 def labels(who, t, shape, classes, ignore_label=None, name="t") -> Array:
@@ -298,23 +282,13 @@ def labels(who, t, shape, classes, ignore_label=None, name="t") -> Array:
     # an empty list becomes an array of floats
     if t.dtype.kind not in "iu" and (t.size or t.dtype.kind == "O"):
         words = t.size and all(isinstance(o, str) for o in t.flat)
-        hint = (
-            f"np.unique({name}, return_inverse=True)[1] numbers words"
-            if words
-            else integers_hint(name, t, classes)
-        )
+        hint = (f"np.unique({name}, return_inverse=True)[1] numbers words" if words
+                else integers_hint(name, t, classes))
         got = kind_text(given, t) if t.dtype.kind == "O" else t.dtype
         raise TypeError(wrong(who, name, "hold integer class labels", got, hint))
     if t.shape != shape:
-        raise ValueError(
-            wrong(
-                who,
-                name,
-                f"have one label per row of x, shape {shape}",
-                f"{t.shape}",
-                shape_hint(name, t.shape, shape),
-            )
-        )
+        raise ValueError(wrong(who, name, f"have one label per row of x, shape {shape}",
+                               f"{t.shape}", shape_hint(name, t.shape, shape)))
     t = t.astype(np.intp, copy=False)
     # One unsigned reduction: a negative label is a huge unsigned number.
     if t.size and np.maximum.reduce(t.view(np.uintp), axis=None) >= classes:
@@ -325,28 +299,25 @@ def labels(who, t, shape, classes, ignore_label=None, name="t") -> Array:
             at = tuple(int(i) for i in np.argwhere(bad)[0])
             where = at[0] if len(at) == 1 else at
             raise ValueError(
-                wrong(who, name, f"hold labels in 0..{classes - 1}", f"{t[at]} at index {where}")
-            )
+                wrong(who, name, f"hold labels in 0..{classes - 1}", f"{t[at]} at index {where}"))
     return t
 
 
 def row_numbers(who, name, ids, rows) -> Array:
     """``ids`` as an array of row numbers in 0..rows-1; TypeError or ValueError naming the first
-    value that is none."""
-    given, ids = ids, as_array(ids)
+    invalid value."""
+    given, ids = ids, of_table(who, name, ids, as_array(ids))
     if not ids.size and ids.dtype.kind != "O":           # np.array([]) holds floats
         raise ValueError(wrong(who, name, "not be empty", f"shape {ids.shape}"))
     if ids.dtype.kind not in "iu":
         raise TypeError(
-            wrong(who, name, f"hold integers in 0..{rows - 1}", *not_ids(name, given, ids, rows))
-        )
+            wrong(who, name, f"hold integers in 0..{rows - 1}", *not_ids(name, given, ids, rows)))
     numbers = ids.astype(np.intp, copy=False)
     # One unsigned reduction: a negative number is a huge unsigned one.
     if np.maximum.reduce(numbers.view(np.uintp), axis=None) >= rows:
         at = tuple(int(i) for i in np.argwhere((ids < 0) | (ids >= rows))[0])
         raise ValueError(
-            wrong(who, name, f"hold integers in 0..{rows - 1}", f"{ids[at]} at index {at}")
-        )
+            wrong(who, name, f"hold integers in 0..{rows - 1}", f"{ids[at]} at index {at}"))
     return numbers
 
 
@@ -360,19 +331,13 @@ def not_ids(name, given, a, rows):
 
 
 def boolean(who, name, mask, shape) -> Array:
-    """``mask`` as an array of booleans that fits the pattern ``shape``; TypeError or ValueError if
-    it is none."""
+    """``mask`` as an array of booleans that fits the pattern ``shape``; else TypeError or
+    ValueError."""
     mask = as_array(mask)
     if mask.dtype.kind in "iu" and len(shape) == 2 and mask.shape == (shape[0],):
         raise ValueError(
-            wrong(
-                who,
-                name,
-                f"have shape {shape_text(shape)}",
-                mask.shape,
-                f"if these are lengths, np.arange({shape[-1]}) < {name}[:, None] makes it",
-            )
-        )
+            wrong(who, name, f"have shape {shape_text(shape)}", mask.shape,
+                  f"if these are lengths, np.arange({shape[-1]}) < {name}[:, None] makes it"))
     if mask.dtype != bool:
         raise TypeError(wrong(who, name, "hold booleans", kind_text(mask, mask),
                                      f"{name} != 0 makes them" if mask.dtype.kind in "iuf" else ""))
@@ -400,17 +365,10 @@ def finite(who, name, x):
 def count(who, name, n, least=1, most=2**62) -> int:
     """``n`` as a Python int of at least ``least`` and at most ``most``."""
     if isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, np.integer)):
-        # a Vocabulary, say
+        # such as a Vocabulary
         sized = hasattr(n, "__len__") and type(n).__module__ not in ("builtins", "numpy")
-        raise TypeError(
-            wrong(
-                who,
-                name,
-                "be a whole number",
-                type(n).__name__ if sized else repr(n),
-                f"len({name}) is one" if sized else "",
-            )
-        )
+        got, hint = (type(n).__name__, f"len({name}) is one") if sized else (repr(n), "")
+        raise TypeError(wrong(who, name, "be a whole number", got, hint))
     if n < least:
         raise ValueError(wrong(who, name, f"be at least {least}", whole_text(n)))
     if n > most:
@@ -436,14 +394,9 @@ def kind_of(who, name, kind, example, *methods, given=None):
     if (is_layer or not callable(kind) or not all(hasattr(kind, m) for m in methods)
             or given is not None and not fitting(kind, given)):
         raise TypeError(
-            wrong(
-                who,
-                name,
-                f"be a class such as {example}",
-                getattr(kind, "__name__", None) or repr(kind),
-                f"{name}={example}, without quotes or brackets",
-            )
-        )
+            wrong(who, name, f"be a class such as {example}",
+                  getattr(kind, "__name__", None) or repr(kind),
+                  f"{name}={example}, without quotes or brackets"))
 
 
 def fitting(function, arguments):
@@ -469,8 +422,7 @@ def axis(who, value):
         whole(who, "axis", a)
     if len(set(given)) < len(given):
         raise ValueError(
-            wrong(who, "axis", "be an axis, a tuple of different ones or None for all", value)
-        )
+            wrong(who, "axis", "be an axis, a tuple of different ones or None for all", value))
     return value
 
 
@@ -486,6 +438,22 @@ def axes(who, axis, x):
     if len(set(counted)) < len(counted):                       # 1 and -1 of two axes
         raise ValueError(wrong(who, "x", f"have different axes {axis}", f"shape {x.shape}"))
     return counted
+
+
+def broadcasting(who, a, b, but=0):
+    """ValueError unless the axes of a and b, all ``but`` the last ones, broadcast as in NumPy."""
+    lead_a, lead_b = a.shape[:a.ndim - but], b.shape[:b.ndim - but]
+    if not all(m == n or m == 1 or n == 1 for m, n in zip(lead_a[::-1], lead_b[::-1])):
+        axes = "the leading axes of a and b" if but else "a and b"
+        expected = "broadcast" if but else "have shapes that broadcast"
+        raise ValueError(wrong(who, axes, expected, f"{a.shape} and {b.shape}"))
+
+
+def side_by_side(who, inputs, axis):
+    """ValueError unless the inputs have the same shape but along this axis."""
+    pattern = tuple("D" if i == axis else n for i, n in enumerate(inputs[0].shape))
+    for i, x in enumerate(inputs):
+        array(who, f"inputs[{i}]", x, x.dtype, pattern)
 
 
 def flag(who, name, value) -> bool:
@@ -506,20 +474,14 @@ def text(value):
     """What came, in a word or two: a long repr would hide the sentence."""
     if isinstance(value, int) and not isinstance(value, bool):
         return whole_text(value)
-    return (
-        type(value).__name__
-        if isinstance(value, np.ndarray) or len(repr(value)) > 200
-        else repr(value)
-    )
+    return (type(value).__name__ if isinstance(value, np.ndarray) or len(repr(value)) > 200
+            else repr(value))
 
 
 def items(who, name, values, what):
     """``values`` as a list; TypeError for what holds none, such as a number, a text or a node."""
-    single = (
-        isinstance(values, (str, bytes, type))
-        or hasattr(values, "connect")
-        or getattr(values, "ndim", 1) == 0
-    )
+    single = (isinstance(values, (str, bytes, type)) or hasattr(values, "connect")
+              or getattr(values, "ndim", 1) == 0)
     if single or not hasattr(values, "__iter__") or isinstance(values, (set, dict)):
         raise TypeError(wrong(who, name, f"be a list of {what}", text(values)))
     return list(values)
@@ -531,15 +493,9 @@ def room(who, name, shape, each=8, got=None):
     needed = each * math.prod(map(int, shape))
     if needed > 2**28 and needed > (there := memory()):
         raise ValueError(
-            wrong(
-                who,
-                name,
-                f"make an array that fits into memory, {bytes_text(there)}",
-                f"{shape_text(tuple(map(whole_text, shape))) if got is None else got}, "
-                f"{bytes_text(needed)}",
-                "make it smaller",
-            )
-        )
+            wrong(who, name, f"make an array that fits into memory, {bytes_text(there)}",
+                  f"{shape_text(tuple(map(whole_text, shape))) if got is None else got}, "
+                  f"{bytes_text(needed)}", "make it smaller"))
 
 
 def memory():
@@ -570,19 +526,15 @@ def number(who, name, value, low=-math.inf, high=math.inf, expected="be a finite
     try:
         if isinstance(value, (str, bytes, bool, complex, np.bool_, np.complexfloating)):
             raise TypeError
-        result = (
-            float(value)
-            if isinstance(value, (float, int)) or as_array(value).ndim == 0
-            else math.nan
-        )
+        result = (float(value) if isinstance(value, (float, int)) or as_array(value).ndim == 0
+                  else math.nan)
     except OverflowError:
         result = math.inf
     except (TypeError, ValueError):
         raise TypeError(wrong(who, name, expected, repr(value))) from None
     if not (math.isfinite(result) and low <= result <= high):
         raise ValueError(
-            wrong(who, name, expected, text(value) if isinstance(value, int) else repr(value))
-        )
+            wrong(who, name, expected, text(value) if isinstance(value, int) else repr(value)))
     return result
 
 
@@ -590,9 +542,8 @@ def needed(who, **params):
     """Refuse None for a parameter that the layer cannot do without."""
     for name, p in params.items():
         if p is None:
-            raise TypeError(
-                wrong(who, name, "be a NumPy array of floats", "None", f"{who}.init(...) makes one")
-            )
+            raise TypeError(wrong(who, name, "be a NumPy array of floats", "None",
+                                  f"{who}.init(...) makes one"))
 
 
 def parameters(who, params):
@@ -601,40 +552,19 @@ def parameters(who, params):
     dtypes = {}
     for name, p in params.items():
         if not isinstance(p, np.ndarray) or p.dtype.kind != "f":
-            raise TypeError(
-                wrong(
-                    who,
-                    name,
-                    "be a NumPy array of floats",
-                    dtype_text(p),
-                    f"{who}.init(...) makes one",
-                )
-            )
+            raise TypeError(wrong(who, name, "be a NumPy array of floats", dtype_text(p),
+                                  f"{who}.init(...) makes one"))
         if isinstance(p, np.matrix) or hasattr(p, "mask"):
-            raise TypeError(
-                wrong(
-                    who,
-                    name,
-                    "be a plain NumPy array",
-                    f"a {type(p).__name__}",
-                    f"np.array({name}) makes one",
-                )
-            )
+            raise TypeError(wrong(who, name, "be a plain NumPy array", f"a {type(p).__name__}",
+                                  f"np.array({name}) makes one"))
         if p.dtype.itemsize not in (4, 8):
-            raise TypeError(
-                wrong(
-                    who,
-                    name,
-                    "be float32 or float64",
-                    p.dtype,
-                    f"cast it first: {name}.astype(np.float32)",
-                )
-            )
+            raise TypeError(wrong(who, name, "be float32 or float64", p.dtype,
+                                  f"cast it first: {name}.astype(np.float32)"))
         if not p.size:
             raise ValueError(wrong(who, name, "not be empty", f"shape {p.shape}"))
         if not p.flags.writeable:
-            raise ValueError(wrong(who, name, "be writable, for the optimizer changes it in place",
-                                   "a read-only array", f"pass {name}.copy()"))
+            expected = "be writable, because the optimizer changes it in place"
+            raise ValueError(wrong(who, name, expected, "a read-only array", f"pass {name}.copy()"))
         dtypes.setdefault(p.dtype, name)
     if len(dtypes) > 1:
         got = " and ".join(f"{name} of {dtype}" for dtype, name in dtypes.items())

@@ -11,8 +11,8 @@ from . import checks
 
 
 def path_of(who, name, path) -> Path:
-    """``path`` as a Path; TypeError or ValueError, naming ``who`` was called, for what can be
-    none."""
+    """``path`` as a Path; TypeError or ValueError, naming ``who`` was called, for what cannot be
+    one."""
     try:
         path = Path(path)
     except TypeError:
@@ -57,12 +57,8 @@ def write_whole(path, data):
             os.fsync(file.fileno())
             if not os.path.lexists(part):
                 # With src_dir_fd Python calls linkat, which follows the link that stands in /proc.
-                os.link(
-                    f"/proc/self/fd/{file.fileno()}",
-                    part,
-                    src_dir_fd=file.fileno(),
-                    follow_symlinks=True,
-                )
+                os.link(f"/proc/self/fd/{file.fileno()}", part, src_dir_fd=file.fileno(),
+                        follow_symlinks=True)
         os.replace(part, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -83,9 +79,7 @@ def opened(part):
     ``part``."""
     if os.path.lexists(part):
         raise FileExistsError(
-            f"{part} is there already, and is not a file that was left by this program; take it "
-            f"away"
-        )
+            f"{part} is there already, and this program did not leave it; take it away")
     if hasattr(os, "O_TMPFILE") and os.path.exists("/proc/self/fd"):
         with contextlib.suppress(OSError):
             return os.fdopen(os.open(part.parent, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb")
@@ -93,7 +87,7 @@ def opened(part):
 
 
 def sweep(path):
-    """Take away what processes that are no more left beside ``path``."""
+    """Take away what processes that have ended left beside ``path``."""
     pattern = re.compile(re.escape(path.name) + r"\.(\d+)\.part")
     with contextlib.suppress(OSError):
         for entry in os.scandir(path.parent):

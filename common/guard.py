@@ -5,18 +5,25 @@ A layer says its shapes in one line, parameters among them:
 
     shapes = "x (N, ..., I), W (I, O), b (O) -> y (N, ..., O)"
 
-Before ``forward`` each input is looked at: it is an array of floats that fits, or a TypeError or
-ValueError names layer, argument, what was expected and what came; and it is cast to the dtype of
-the parameters. Afterwards the guard remembers shape and dtype of what was returned: by these it
-checks and casts ``dout`` before ``backward``, and refuses a backward without a forward.
+Parameters must have their shapes when the layer is made. Before ``forward`` each input is looked
+at: it is an array of floats that fits, or a TypeError or ValueError names layer, argument, what was
+expected and what came; and it is cast to the dtype of the parameters, or without any to that of the
+first input. Afterwards the guard remembers shape and dtype of what was returned: by these it checks
+and casts ``dout`` before ``backward``, and refuses a backward without a forward.
 
 In the line a letter is a size: that of a parameter, or the one that an earlier input has there;
 ``...`` stands for any axes, the same in every input; and
 
-    mask? (N, T)       may be left out, or be None
-    t any   is left to the layer, as labels, ids and masks are, which have checks of their own
+    x? (N, T)          may be left out, or be None
+    mask bool (N, T)   holds booleans; ``bool any`` those of any shape
+    a float            has any shape, its own; beside an array a Python number will do
+    *inputs float      stands for all inputs that are left, at least one
+    t any              is left to the layer: labels, ids and masks have checks of their own
     t like x           has exactly the shape of x, and is cast to its dtype
     W (F, C / groups)  makes C as many times larger as the attribute ``groups`` says
+
+What a line cannot say, such as that two inputs broadcast, a method ``check_inputs(*inputs)`` of the
+layer does: it gets them checked and cast, and raises what there is to say about their shapes.
 
 The line belongs to the forward in the same class or, where a class has a line alone, to the one
 that it inherits. A forward without a line has arrays of another float dtype cast, and the order of
@@ -34,16 +41,17 @@ from . import checks
 from .engine import compiled
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-ANY, NUMBER, SEVERAL = "any", "number", "several"
+ANY, FLOAT, NUMBER, SEVERAL = "any", "float", "number", "several"
 MISSING = object()
 
 
 class Argument:
     """One input of the line: ``name``, the pattern of its shape (None: left to the layer), whether
-    it may be left out."""
+    it may be left out, whether it stands for several, whether it holds booleans."""
 
-    def __init__(self, name, pattern, optional):
-        self.name, self.pattern, self.optional = name, pattern, optional
+    def __init__(self, name, pattern, optional=False, several=False, boolean=False):
+        self.name, self.pattern, self.boolean = name, pattern, boolean
+        self.optional, self.several = optional, several
 
 
 def parsed(line):
@@ -52,17 +60,18 @@ def parsed(line):
     >>> [(a.name, a.pattern, a.optional) for a in parsed("x (N, ..., I), mask? (N, T), W (I, O)")]
     [('x', ('N', Ellipsis, 'I'), False), ('mask', ('N', 'T'), True), ('W', ('I', 'O'), False)]
     """
-    found = re.findall(r"(\w+)(\??) (any|like \w+|\([^)]*\))", line.partition("->")[0])
-    return tuple(Argument(name, pattern_of(text), bool(mark)) for name, mark, text in found)
+    found = re.findall(r"(\*?)(\w+)(\??) (bool )?(any|float|like \w+|\([^)]*\))",
+                       line.partition("->")[0])
+    return tuple(Argument(name, ANY if kind and text == ANY else pattern_of(text), bool(mark),
+                          bool(star), bool(kind)) for star, name, mark, kind, text in found)
 
 
 def pattern_of(text):
-    if text == ANY or text.startswith("like"):
-        return None if text == ANY else text.split()[1]
+    if text in (ANY, FLOAT) or text.startswith("like"):
+        return None if text == ANY else text.split()[-1]
     sizes = [size.strip() for size in text.strip("()").split(",") if size.strip()]
-    return tuple(
-        ... if size == "..." else int(size) if size.isdecimal() else size for size in sizes
-    )
+    return tuple(... if size == "..." else int(size) if size.isdecimal() else size
+                 for size in sizes)
 
 
 def guard(cls):
@@ -75,9 +84,8 @@ def guard(cls):
     if twin:
         cls.forward, cls.backward = twin.forward(cls.forward), twin.backward(cls.backward)
     if wrappable(cls, "forward"):
-        cls.forward = guarded_forward(
-            cls.forward, several=not cls.__module__.startswith("chainrule.")
-        )
+        cls.forward = guarded_forward(cls.forward,
+                                      several=not cls.__module__.startswith("chainrule."))
     if wrappable(cls, "backward"):
         cls.backward = guarded_backward(cls.backward)
 
@@ -100,8 +108,7 @@ def guarded_forward(forward, several):
         else:
             inputs = given(x, more)
             if named or not inputs or len(inputs) != len(fits) or not all(
-                map(fitted, inputs, fits)
-            ):
+                map(fitted, inputs, fits)):
                 inputs, named = admitted(self, self._arguments, forward, inputs, named)
             y = forward(self, *inputs, **named)
         self._made = made = (y.shape, y.dtype) if y.__class__ is np.ndarray else described(y)
@@ -122,9 +129,8 @@ def guarded_backward(backward):
         if made is None:
             refuse_order(self)
         # None: of several, all comes by the others
-        elif dout is not MISSING and not fitted(dout, made) and (
-            dout is not None or not (more or named)
-        ):
+        elif (dout is not MISSING and not fitted(dout, made)
+              and (dout is not None or not (more or named))):
             dout = fitting(self, dout, *made)
         if more or named or dout is MISSING:
             return backward(self, *given(dout, more), **named)
@@ -140,9 +146,7 @@ def given(first, more):
 
 def fitted(x, fit):
     """Whether x is an array of that shape and dtype; ``fit`` is None for what is not looked at."""
-    return fit is None or (
-        x.__class__ is np.ndarray and x.dtype is fit[1] and x.shape == fit[0]
-    )
+    return fit is None or (x.__class__ is np.ndarray and x.dtype is fit[1] and x.shape == fit[0])
 
 
 def admitted(layer, arguments, forward, inputs, named):
@@ -158,9 +162,11 @@ def admitted(layer, arguments, forward, inputs, named):
         looked_at = [True] * len(taken)
     else:
         # the others are parameters
-        names = inspect.signature(forward).parameters
+        names = argument_names(forward)
         sizes, seen, taken, named = parameter_sizes(layer, arguments), {}, list(inputs), dict(named)
         wanted = [a for a in arguments if a.name in names]
+        if wanted and wanted[-1].several:
+            wanted[-1:] = one_by_one(who, wanted[-1], inputs[len(wanted) - 1:])
         looked_at = [a.pattern is not None for a in wanted] + [False] * len(inputs)
         needed = [a.name for a in wanted[len(inputs):] if not a.optional and a.name not in named]
         if needed or len(inputs) > len(wanted):
@@ -174,33 +180,67 @@ def admitted(layer, arguments, forward, inputs, named):
             like = seen.get(pattern) if isinstance(pattern, str) else None
             if like is not None:
                 a = checks.array(who, name, given, like.dtype, like.shape)
+            elif argument.boolean:
+                shape = (...,) if pattern == ANY else known(pattern, sizes)
+                a = checks.boolean(who, name, given, shape)
+            elif pattern == FLOAT:
+                a = checks.array(who, name, given, dtype_beside(given, inputs, dtype))
             else:
                 a = checks.array(who, name, given, dtype, known(pattern, sizes))
+                a = a.astype(next(iter(seen.values()), a).dtype, copy=False)
                 bind(pattern, a.shape, sizes)
             seen[name] = a
             if i < len(inputs):
                 taken[i] = a
             else:
                 named[name] = a
-    as_they_are = all(
-        a is x and x.__class__ is np.ndarray for a, x, look in zip(taken, inputs, looked_at) if look
-    )
+        if hasattr(layer, "check_inputs"):
+            layer.check_inputs(*taken, **named)
+    as_they_are = all(a is x and x.__class__ is np.ndarray
+                      for a, x, look in zip(taken, inputs, looked_at) if look)
     if as_they_are and not named:
-        layer._fits = tuple(
-            (a.shape, a.dtype) if look else None for a, look in zip(taken, looked_at)
-        )
+        layer._fits = tuple((a.shape, a.dtype) if look else None
+                            for a, look in zip(taken, looked_at))
     return tuple(taken), named
 
 
-def parameter_sizes(layer, arguments):
-    """The sizes that the parameters' letters stand for."""
+@functools.lru_cache(1000)
+def argument_names(forward):
+    return tuple(inspect.signature(forward).parameters)
+
+
+def dtype_beside(x, inputs, dtype):
+    """For a Python number the dtype of the first array among the inputs; else ``dtype``."""
+    number = dtype is None and isinstance(x, (int, float))
+    return next((a.dtype for a in inputs if isinstance(a, np.ndarray)), None) if number else dtype
+
+
+def one_by_one(who, argument, inputs):
+    """For an argument that stands for several one for each of the inputs."""
+    if not inputs:
+        raise TypeError(checks.wrong(who, "forward", "be given at least one input", "none"))
+    first = inputs[0]
+    if isinstance(first, (list, tuple)) and any(isinstance(x, np.ndarray) for x in first):
+        expected = f"be given its inputs one by one, as in {who}()(a, b)"
+        raise TypeError(checks.wrong(who, "forward", expected, f"a {type(first).__name__} of them"))
+    return [Argument(f"{argument.name}[{i}]", argument.pattern) for i in range(len(inputs))]
+
+
+def parameter_sizes(layer, arguments, check=False):
+    """The sizes that the parameters' letters stand for. ``check``: ValueError for a parameter whose
+    shape is not the line's."""
     sizes = {}
     for name, p in zip(layer.names, layer.params):
-        pattern = next((a.pattern for a in arguments if a.name == name), None) or ()
-        for letter, n in zip(pattern, p.shape):
-            if isinstance(letter, str):
-                letter, _, factor = letter.partition(" / ")
-                sizes[letter] = n * getattr(layer, factor) if factor else n
+        pattern = next((a.pattern for a in arguments if a.name == name), None)
+        if pattern is None:
+            continue
+        for _ in range(1 + check):                      # twice: one letter may stand at two axes
+            if check:
+                checks.array(type(layer).__name__, name, p, p.dtype, known(pattern, sizes))
+            for letter, n in zip(pattern, p.shape):
+                if isinstance(letter, str):
+                    letter, _, factor = letter.partition(" / ")
+                    sizes.setdefault(letter, n * getattr(layer, factor) if factor else n)
     return sizes
 
 
@@ -230,12 +270,8 @@ def cast(who, name, x, dtype):
     if not isinstance(x, np.ndarray):
         return x
     checks.unmasked(who, name, x)
-    if (
-        x.dtype.kind != "f"
-        or x.dtype in (FLOAT32, FLOAT64)
-        and dtype in (None, x.dtype)
-        and x.dtype.isnative
-    ):
+    if (x.dtype.kind != "f" or x.dtype in (FLOAT32, FLOAT64) and dtype in (None, x.dtype)
+        and x.dtype.isnative):
         return x
     return checks.array(who, name, x, dtype) if x.size else x
 
@@ -257,15 +293,13 @@ def fitting(layer, dout, shape, dtype, name="dout"):
     if shape is SEVERAL:
         if not isinstance(dout, (tuple, list)) or len(dout) != len(dtype):
             return dout
-        return tuple(
-            None if d is None else fitting(layer, d, *each) for d, each in zip(dout, dtype)
-        )
+        return tuple(None if d is None else fitting(layer, d, *each)
+                     for d, each in zip(dout, dtype))
     if layer._seen and getattr(dout, "shape", shape) in layer._seen:
         # of an earlier forward, perhaps
         shape = dout.shape if hasattr(dout, "shape") else shape
-    return checks.array(
-        type(layer).__name__, name, dout, dtype if dtype.kind == "f" else None, shape
-    )
+    return checks.array(type(layer).__name__, name, dout, dtype if dtype.kind == "f" else None,
+                        shape)
 
 
 def refuse_order(layer):

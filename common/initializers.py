@@ -2,7 +2,7 @@
 array.
 
 Layers call ``initializer(shape, rng=rng, dtype=dtype)``; ``functools.partial`` fixes an option
-beforehand:
+in advance:
 
 >>> from functools import partial
 >>> initializer = partial(gaussian, std=0.1)
@@ -20,7 +20,7 @@ shape (fan_in, fan_out); a convolution W (F, C, KH, KW) has fan_in = C·KH·KW a
 Numbers are drawn in float64 and then rounded, so one seed means the same weights in every dtype.
 ``rng`` is a numpy.random.Generator, a seed or None. A shape that is not made of positive whole
 numbers, or has too few axes, an option that is not finite and a negative seed raise ValueError; a
-dtype that is no float type and an ``rng`` that is none raise TypeError.
+dtype that is not a float type and an invalid ``rng`` raise TypeError.
 """
 from collections.abc import Sequence
 from typing import Literal
@@ -42,9 +42,8 @@ def constant(
     array([0.5, 0.5], dtype=float32)
     """
     generator("constant", rng)  # only checked
-    return np.full(
-        _sizes("constant", shape, dtype), checks.number("constant", "value", value), dtype
-    )
+    return np.full(_sizes("constant", shape, dtype), checks.number("constant", "value", value),
+                   dtype)
 
 
 def gaussian(
@@ -67,12 +66,10 @@ def uniform(
     >>> round(float(np.abs(uniform((300, 200), rng=0)).max()), 3)
     0.05
     """
-    bound = checks.number(
-        "uniform", "bound", bound, low=0, expected="be a finite number, 0 or larger"
-    )
-    return _drawn(
-        "uniform", _sizes("uniform", shape, dtype), rng, dtype, bound / np.sqrt(3), "uniform"
-    )
+    bound = checks.number("uniform", "bound", bound, low=0,
+                          expected="be a finite number, 0 or larger")
+    return _drawn("uniform", _sizes("uniform", shape, dtype), rng, dtype, bound / np.sqrt(3),
+                  "uniform")
 
 
 def xavier(
@@ -120,10 +117,10 @@ def orthogonal(
     is wide).
 
     A square one keeps the length of every vector, not only on average: the choice for Wh (H, H) of
-    a recurrent layer, which is applied once per time step. Of more than two axes the first stands
-    against all the others: the filters of a convolution W (F, C, KH, KW) are the rows of an (F,
-    C·KH·KW) matrix. (Saxe, McClelland and Ganguli 2013, Exact solutions to the nonlinear dynamics
-    of learning in deep linear neural networks.)
+    a recurrent layer, which is applied once per time step. With more than two axes, the first is
+    one side of the matrix and all the others together the other: the filters of a convolution W (F,
+    C, KH, KW) are the rows of an (F, C·KH·KW) matrix. (Saxe, McClelland and Ganguli 2013, Exact
+    solutions to the nonlinear dynamics of learning in deep linear neural networks.)
 
     >>> W = orthogonal((5, 3), rng=0, dtype=np.float64)
     >>> np.allclose(W.T @ W, np.eye(3))
@@ -161,35 +158,22 @@ def _fans(shape):
 
 
 def _sizes(who, shape, dtype, axes=0) -> Shape:
-    """The shape as a tuple of ints, if the dtype is right too: in integers small weights would be
-    0."""
+    """The shape as a tuple of ints, if the dtype is right too: as integers, small weights would all
+    be 0."""
     found = checks.dtype_of(dtype)
     if found is None or found.kind != "f":
-        raise TypeError(
-            checks.wrong(
-                who,
-                "dtype",
-                "be a float type",
-                checks.text(dtype) if found is None else found,
-                "np.float32 is usual",
-            )
-        )
-    sizes = (
-        tuple(shape)
-        if isinstance(shape, (tuple, list, np.ndarray)) and np.ndim(checks.as_array(shape))
-        else (shape,)
-    )
-    if not all(
-        isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in sizes
-    ):
+        got = checks.text(dtype) if found is None else found
+        raise TypeError(checks.wrong(who, "dtype", "be a float type", got, "np.float32 is usual"))
+    sizes = (tuple(shape) if isinstance(shape, (tuple, list, np.ndarray))
+             and np.ndim(checks.as_array(shape)) else (shape,))
+    if not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0
+               for n in sizes):
         raise ValueError(
-            checks.wrong(who, "shape", "be made of positive whole numbers", repr(shape))
-        )
+            checks.wrong(who, "shape", "be made of positive whole numbers", repr(shape)))
     if len(sizes) < axes:
         expected = "be (fan_in, fan_out), or (F, C, KH, KW) for a convolution"
         raise ValueError(
-            checks.wrong(who, "shape", expected, sizes, "constant and gaussian take any shape")
-        )
+            checks.wrong(who, "shape", expected, sizes, "constant and gaussian take any shape"))
     # drawn in float64, with a gradient of the same shape
     checks.room(who, "shape", sizes, each=16)
     return sizes
@@ -198,33 +182,15 @@ def _sizes(who, shape, dtype, axes=0) -> Shape:
 def weights(who, initializer, shape, rng, dtype, name="initializer") -> Array:
     """What a layer's ``init`` begins with: the array of this shape and dtype that ``initializer``
     makes."""
-    dtype, rng, shape = (
-        checks.float_type(who, "dtype", dtype),
-        generator(who, rng),
-        tuple(map(int, shape)),
-    )
-    if (
-        isinstance(initializer, type)
-        or not callable(initializer)
-        or hasattr(initializer, "forward")
-    ):
-        known = isinstance(initializer, str) and initializer in (
-            "constant",
-            "gaussian",
-            "uniform",
-            "xavier",
-            "he",
-            "orthogonal",
-        )
-        raise TypeError(
-            checks.wrong(
-                who,
-                name,
-                "be a function such as he, of chainrule.common",
-                checks.text(initializer),
-                f"{name}={initializer}, without quotes" if known else "",
-            )
-        )
+    dtype, rng, shape = (checks.float_type(who, "dtype", dtype), generator(who, rng),
+                         tuple(map(int, shape)))
+    if (isinstance(initializer, type) or not callable(initializer)
+        or hasattr(initializer, "forward")):
+        known = isinstance(initializer, str) and initializer in ("constant", "gaussian", "uniform",
+                                                                 "xavier", "he", "orthogonal")
+        raise TypeError(checks.wrong(who, name, "be a function such as he, of chainrule.common",
+                                     checks.text(initializer),
+                                     f"{name}={initializer}, without quotes" if known else ""))
     checks.room(who, "the sizes", shape, each=16)
     W = initializer(shape, rng=rng, dtype=dtype)
     if not isinstance(W, np.ndarray) or W.shape != shape or W.dtype.kind != "f":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Never, Self
 import numpy as np
 
 from . import checks
-from .guard import FLOAT32, FLOAT64, guard
+from .guard import FLOAT32, FLOAT64, guard, parameter_sizes
 from .types import Array, DType, Shape
 
 
@@ -36,9 +36,8 @@ class Parameter:
             return
         array = getattr(layer, self.list)[names.index(self.of)]
         if value is not array:
-            array[...] = checks.array(
-                type(layer).__name__, self.name, value, array.dtype, array.shape
-            )
+            array[...] = checks.array(type(layer).__name__, self.name, value, array.dtype,
+                                      array.shape)
 
 
 class Renamed:
@@ -52,8 +51,7 @@ class Renamed:
 
     def __get__(self, layer, owner=None):
         raise AttributeError(
-            f"{(owner or type(layer)).__name__} has no {self.name}; here it is called {self.here}"
-        )
+            f"{(owner or type(layer)).__name__} has no {self.name}; here it is called {self.here}")
 
     def __set__(self, layer, value):
         self.__get__(layer)
@@ -113,7 +111,7 @@ class Layer:
     """
     # False while a model predicts: Dropout and BatchNorm behave differently then
     training = True
-    input_gradient = True     # False: nobody wants dL/dx, backward may return None in its place
+    input_gradient = True     # False: dL/dx is not wanted, backward may return None instead
     frozen = Frozen()         # True: it keeps its parameters and buffers, see Model.freeze
     guarded = True            # False: a class with checks of its own, such as a model
     train_flg, train_flag, is_training = (Renamed("training") for _ in range(3))
@@ -138,8 +136,7 @@ class Layer:
             raise TypeError(
                 f"{who}: made without arguments, {who}(); it is forward(x) that takes arrays"
                 if mine
-                else f"{who}: Layer.__init__ takes parameters by name, as in super().__init__(W=W)"
-            )
+                else f"{who}: Layer.__init__ takes parameters by name, as in super().__init__(W=W)")
         arrays = {name: p for name, p in params.items() if p is not None}
         checks.parameters(type(self).__name__, arrays)
         arrays = {name: checks.native(p) for name, p in arrays.items()}
@@ -149,19 +146,18 @@ class Layer:
                 if not hasattr(cls, named):
                     setattr(cls, named, Parameter(named, name))
         self.params: list[Array] = list(arrays.values())
+        parameter_sizes(self, self._arguments or (), check=True)
         self.grads: list[Array] = [np.zeros_like(p) for p in self.params]
-        self.buffers: dict[str, Any] = {}   # state that is no parameter: running means, a generator
+        self.buffers: dict[str, Any] = {}   # other state: running means, a generator
         self.cache: Any = None              # what backward needs: an array or a tuple of arrays
 
     def forward(self, *inputs):
         raise NotImplementedError(
-            f"{type(self).__name__} has no forward yet: write forward(self, x)"
-        )
+            f"{type(self).__name__} has no forward yet: write forward(self, x)")
 
     def backward(self, dout):
         raise NotImplementedError(
-            f"{type(self).__name__} has no backward yet: write backward(self, dout)"
-        )
+            f"{type(self).__name__} has no backward yet: write backward(self, dout)")
 
     def __call__(self, *inputs):
         """On arrays the same as ``forward``; on nodes of a Graph a new node."""
@@ -182,19 +178,15 @@ class Layer:
         "W")``. Raises TypeError or ValueError naming layer, argument, expected and received.
         """
         params = self.params
-        if (
-            x.__class__ is np.ndarray
-            and x.size
+        if (x.__class__ is np.ndarray and x.size
             and (x.dtype is params[0].dtype if params else x.dtype is FLOAT32 or x.dtype is FLOAT64)
             and (last is None or x.ndim > 1 and x.shape[-1] == last)
-            and (shape is None or checks.matches(x.shape, shape))
-        ):
+            and (shape is None or checks.matches(x.shape, shape))):
             return x
         if last is not None:
             shape = ("N", ..., last)
-        return checks.array(
-            type(self).__name__, name, x, params[0].dtype if params else None, shape
-        )
+        return checks.array(type(self).__name__, name, x, params[0].dtype if params else None,
+                            shape)
 
     def recall(self) -> Any:
         """What forward left in the cache; RuntimeError before the first forward."""
@@ -235,20 +227,9 @@ class Layer:
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
-# Of a layer: in these there are no layers.
-OWN = {
-    "_made",
-    "_fits",
-    "_seen",
-    "params",
-    "grads",
-    "names",
-    "layers",
-    "buffers",
-    "cache",
-    "state",
-    "dstate",
-}
+# Attributes of a layer that hold no layers.
+OWN = {"_made", "_fits", "_seen", "params", "grads", "names", "layers", "buffers", "cache", "state",
+       "dstate"}
 
 
 def walk(layer):
@@ -311,8 +292,7 @@ def evaluation(model):
     with lock:
         for layer in layers:
             users = evaluating.setdefault(
-                id(layer), [0, getattr(layer, "training", None), getattr(layer, "state", None)]
-            )
+                id(layer), [0, getattr(layer, "training", None), getattr(layer, "state", None)])
             users[0] += 1
     try:
         for layer in flags:

@@ -7,17 +7,11 @@ from . import checks
 def attention_mask(who, mask, lead, Tq, Tk):
     """A mask as an array of booleans (*lead, Tq, Tk), where each axis but the last may be 1;
     ``lead`` is (N,) or more."""
-    shape = checks.as_array(mask).shape
+    shape = np.shape(mask)
     if shape == (lead[0], Tk):
         raise ValueError(
-            checks.wrong(
-                who,
-                "mask",
-                f"have shape {(*lead, Tq, Tk)}",
-                shape,
-                "if it says which keys there are, mask[:, None] says so to every query",
-            )
-        )
+            checks.wrong(who, "mask", f"have shape {(*lead, Tq, Tk)}", shape,
+                         "if it says which keys there are, mask[:, None] says so to every query"))
     wanted = (*lead, Tq)
     if len(shape) == len(wanted) + 1:
         wanted = tuple(1 if given == 1 else n for given, n in zip(shape, wanted))
@@ -26,13 +20,14 @@ def attention_mask(who, mask, lead, Tq, Tk):
 
 def seen(memory, mask):
     """``memory`` (..., Tk, D) with zeros where no query may look: padding may hold anything, NaN
-    too, and 0 · NaN is NaN."""
+    too, and 0 · NaN is NaN. The mask may be None: then all of it."""
+    if mask is None:
+        return memory
     allowed = mask.any(axis=-2)
     return memory if allowed.all() else np.where(allowed[..., None], memory, 0)
 
 
 def share(who, dropout):
     """The share of weights that is dropped, a number of at least 0 and below 1."""
-    return checks.number(
-        who, "dropout", dropout, 0, np.nextafter(1, 0), "be the share dropped, 0 <= dropout < 1"
-    )
+    return checks.number(who, "dropout", dropout, 0, np.nextafter(1, 0),
+                         "be the share dropped, 0 <= dropout < 1")

@@ -1,12 +1,12 @@
-"""How good a model is, as functions of (output, target): a Python float each, but for the confusion
-matrix.
+"""How good a model is, as functions of (output, target): a Python float each, except for the
+confusion matrix.
 
 For classes the output y holds scores (N, ..., C), logits or probabilities, and the target t integer
 labels (N, ...) or rows (N, ..., C) of probabilities, one-hot for instance, of which the largest is
 the class. A last axis of size 1 is a binary logit and stands for the scores (0, y): y > 0 means
 class 1, t has y's shape and holds 0 or 1.
 
-Wrong shapes, empty arrays and labels out of range raise ValueError, labels that are no integers
+Wrong shapes, empty arrays and labels out of range raise ValueError, labels that are not integers
 TypeError. Positions whose integer label is ``ignore_label`` do not count; if none is left, the
 result is nan.
 """
@@ -85,8 +85,7 @@ def top_k_accuracy(y: ArrayLike, t: ArrayLike, k: int = 5) -> Array:
     classes = y.shape[1]
     if checks.count("top_k_accuracy", "k", k) > classes:
         raise ValueError(
-            checks.wrong("top_k_accuracy", "k", f"be at most the {classes} classes", k)
-        )
+            checks.wrong("top_k_accuracy", "k", f"be at most the {classes} classes", k))
     true = y[np.arange(len(y)), t][:, None]
     # Counting what stands before the true class is faster than sorting. A nan stands before
     # everything.
@@ -113,7 +112,7 @@ def roc_auc(scores: ArrayLike, t: ArrayLike) -> float:
 
     It is the rank statistic U of Mann and Whitney (1947) as a share of its maximum (Fawcett 2006,
     An introduction to ROC analysis). ``scores`` and t have one shape, t holds the labels 0 and 1,
-    each at least once. Of a network with two outputs, y[:, 1] - y[:, 0] is the score.
+    each at least once. For a network with two outputs the score is y[:, 1] - y[:, 0].
 
     >>> roc_auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
     0.75
@@ -127,13 +126,11 @@ def roc_auc(scores: ArrayLike, t: ArrayLike) -> float:
     t = checks.numbers("roc_auc", "t", checks.as_array(t))
     if t.shape != scores.shape:
         raise ValueError(
-            checks.wrong("roc_auc", "t", f"have the shape of scores, {scores.shape}", t.shape)
-        )
+            checks.wrong("roc_auc", "t", f"have the shape of scores, {scores.shape}", t.shape))
     present = np.unique(t)
     if not np.array_equal(present, [0, 1]):
         raise ValueError(
-            checks.wrong("roc_auc", "t", "hold 0 and 1, both of them", present[:5].tolist())
-        )
+            checks.wrong("roc_auc", "t", "hold 0 and 1, both of them", present[:5].tolist()))
     positive, negative = scores[t == 1], np.sort(scores[t == 0])
     below = np.searchsorted(negative, positive, "left")
     not_above = np.searchsorted(negative, positive, "right")
@@ -177,8 +174,7 @@ def r2(y: ArrayLike, t: ArrayLike) -> float:
     y, t = y.reshape(-1, outputs), t.reshape(-1, outputs)
     if (t == t[0]).all(axis=0).any():
         raise ValueError(
-            "r2: t should vary, got the same target for every sample; r2 is not defined there"
-        )
+            "r2: t should vary, got the same target for every sample; r2 is not defined there")
     unexplained = np.square(t - y).sum(axis=0) / np.square(t - t.mean(axis=0)).sum(axis=0)
     return float(np.mean(1 - unexplained))
 
@@ -190,26 +186,17 @@ def _labelled(who, y, t, ignore_label=None) -> tuple[Array, Array]:
 
 
 def _scores(who, y, t):
-    """``y`` as scores (N, ..., C); labels in their place are called what they are."""
+    """``y`` as scores (N, ..., C); TypeError or ValueError for labels in their place."""
     a = checks.as_array(y)
-    whole = (
-        a.dtype.kind in "iub"
-        or a.dtype.kind == "f"
-        and a.ndim == 1
-        and np.array_equal(a, np.floor(a))
-    )
+    whole = (a.dtype.kind in "iub" or a.dtype.kind == "f" and a.ndim == 1
+             and np.array_equal(a, np.floor(a)))
     one_hot = t.ndim > 1 and t.dtype.kind in "fiub" and (t.sum(axis=-1) == 1).all()
     if whole and a.shape == t.shape and a.shape[-1:] != (1,) and not one_hot:
         raise TypeError(
             checks.wrong(
-                who,
-                "y",
-                "hold scores, shape (N, ..., C)",
-                f"labels, {a.dtype} {a.shape}",
+                who, "y", "hold scores, shape (N, ..., C)", f"labels, {a.dtype} {a.shape}",
                 "pass the scores whose argmax they are; the share of right labels is (y == "
-                "t).mean()",
-            )
-        )
+                "t).mean()"))
     return checks.array(who, "y", y, shape=("N", ..., "C"))
 
 
@@ -223,11 +210,8 @@ def _flat(who, y, t, ignore_label=None) -> tuple[Array, Array]:
     if ignore_label is not None:
         ignore_label = checks.whole(who, "ignore_label", ignore_label)
     if t.shape == y.shape and t.dtype.kind not in "fiub":
-        raise TypeError(
-            checks.wrong(
-                who, "t", "hold class labels, or rows of probabilities", checks.kind_text(given, t)
-            )
-        )
+        raise TypeError(checks.wrong(who, "t", "hold class labels, or rows of probabilities",
+                                     checks.kind_text(given, t)))
     if y.shape[-1] == 1:
         if t.shape != y.shape:
             expected = f"have shape {y.shape}, a 0 or 1 for each binary logit"
@@ -242,8 +226,7 @@ def _flat(who, y, t, ignore_label=None) -> tuple[Array, Array]:
         if not ((t >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
             expected = "hold class labels, or rows of probabilities that sum to 1"
             got = (
-                f"{t.min():g} to {t.max():g}, in rows that sum to {sums.min():g} to {sums.max():g}"
-            )
+                f"{t.min():g} to {t.max():g}, in rows that sum to {sums.min():g} to {sums.max():g}")
             raise ValueError(checks.wrong(who, "t", expected, got))
         return y.reshape(-1, classes), t.reshape(-1, classes)
     t = checks.labels(who, given, y.shape[:-1], classes, ignore_label)

@@ -24,9 +24,8 @@ class _Penalty:
 
     def __init__(self, lam: float) -> None:
         name = type(self).__name__
-        self.lam = checks.number(
-            name, "lam", lam, low=0, expected="be a finite number, 0 or larger"
-        )
+        self.lam = checks.number(name, "lam", lam, low=0,
+                                 expected="be a finite number, 0 or larger")
 
     def loss(self, params: Sequence[Array]) -> float:
         """s as a Python float."""
@@ -56,8 +55,7 @@ def arrays(penalty, name, given):
     for i, a in enumerate(found):
         if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
             raise TypeError(
-                checks.wrong(who, f"{name}[{i}]", "be a NumPy array of floats", checks.text(a))
-            )
+                checks.wrong(who, f"{name}[{i}]", "be a NumPy array of floats", checks.text(a)))
         if name == "grads" and not a.flags.writeable:
             raise ValueError(checks.wrong(who, f"{name}[{i}]", "be writable", "a read-only array"))
     return found

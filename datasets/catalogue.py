@@ -11,8 +11,8 @@ from .text import PTB_FILES, load_ptb, load_python_docs
 
 
 class Entry(NamedTuple):
-    """A set of data: what it is, what loads it, its published files (none: it comes with
-    chainrule)."""
+    """A data set: what it is, the function that loads it, and its published files (none if it
+    comes with chainrule)."""
     what: str
     load: Callable[..., Any]
     files: tuple[Published, ...] = ()
@@ -38,7 +38,7 @@ CATALOGUE = {
 
 
 def class_names(name: str) -> tuple[str, ...]:
-    """The names of the classes of a set of data, in the order of their labels.
+    """The names of a data set's classes, in the order of their labels.
 
     Raises ValueError for a name other than "digits", "mnist", "fashion-mnist" and "cifar10".
 

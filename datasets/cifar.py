@@ -31,11 +31,11 @@ def load_cifar10(split: Split = None, folder: PathLike | None = None) -> tuple[A
     - split: "train" (50,000) or "test" (10,000) gives ``x, t``; None gives
       ``(x_train, t_train), (x_test, t_test)``;
     - folder: where ``cifar-10-binary.tar.gz`` is, packed or unpacked to ``.tar``; nothing is
-      fetched then. None: the data folder, that is the one that the environment variable
-      CHAINRULE_DATA names, or the user's cache; if the file is not there, it is fetched into it,
-      once (170 MB).
+      downloaded then. None: the data folder, which is the one named by the environment
+      variable CHAINRULE_DATA, or the user's cache; if the file is not there, it is downloaded into
+      it once (170 MB).
 
-    ``class_names("cifar10")`` names the classes. The archive is read where it lies: nothing is
+    ``class_names("cifar10")`` names the classes. The archive is read in place; nothing is
     unpacked.
 
     Raises ValueError for another split and for a file that is not the archive or not whole,

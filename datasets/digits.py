@@ -19,9 +19,9 @@ def load_digits() -> tuple[Pair, Pair]:
     - t_train (1437,) and t_test (360,), int64, the digit.
 
     The split is always the same: with the images sorted by digit, every fifth is a test image, so
-    each digit has its fifth there. Both parts keep the order of the source. The file does not say
-    who wrote what, so the same hands are in both: the test asks about new images, not about new
-    people.
+    each digit keeps its share there. Both parts keep the order of the source. The file does not say
+    who wrote what, so the same writers are in both: the test asks about new images, not about new
+    writers.
 
     Source: Alpaydin and Kaynak (1998), UCI Machine Learning Repository,
     https://doi.org/10.24432/C50P49, licence CC BY 4.0 (data/LICENSE-digits.md).

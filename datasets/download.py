@@ -1,4 +1,5 @@
-"""Published files: those in a folder are used as they are; one that is missing is fetched, once."""
+"""Published files: those already in a folder are used as they are; a missing one is downloaded
+once."""
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,8 +11,8 @@ SECONDS = 30                 # how long a server may be silent
 
 
 class Published(NamedTuple):
-    """A file as it was published: the SHA-256 or MD5 of its bytes, how many these are at most, the
-    addresses that have it, and the folder within the data folder in which it is kept."""
+    """A file as it was published: its SHA-256 or MD5, its largest possible size in bytes, the
+    addresses that offer it, and the folder inside the data folder where it is kept."""
     name: str
     checksum: str
     size: int
@@ -19,13 +20,13 @@ class Published(NamedTuple):
     inside: str = ""
 
     def paths(self, folder: Path) -> list[Path]:
-        """Where in a folder the file may be: packed, as it was published, or unpacked."""
+        """Where in a folder the file may be: packed, as published, or unpacked."""
         return [folder / name for name in dict.fromkeys((self.name, self.name.removesuffix(".gz")))]
 
 
 def data_folder(inside: str = "") -> Path:
-    """Where fetched files are kept: the folder that the environment variable CHAINRULE_DATA names,
-    otherwise the user's cache."""
+    """Where downloaded files are kept: the folder named by the environment variable
+    CHAINRULE_DATA, otherwise the user's cache."""
     named = os.environ.get("CHAINRULE_DATA")
     if not named:
         import pooch
@@ -34,8 +35,8 @@ def data_folder(inside: str = "") -> Path:
 
 
 def obtain(who: str, file: Published, folder: PathLike | None = None) -> Path:
-    """The path of a published file: in ``folder``; without one, in the data folder, fetched where
-    it is missing. Raises FileNotFoundError, which says where to put what."""
+    """The path of a published file in ``folder`` or, without one, in the data folder, where a
+    missing file is downloaded. Raises FileNotFoundError, which says which file to put where."""
     at = data_folder(file.inside) if folder is None else path_of(who, "folder", folder)
     for path in file.paths(at):
         if there(who, path):
@@ -55,9 +56,9 @@ def there(who: str, path: Path) -> bool:
 
 
 def fetch(who: str, file: Published, at: Path) -> Path:
-    """Fetch a file into the folder ``at`` from the first mirror that has it as it was published.
+    """Download a file into the folder ``at`` from the first mirror that has it as published.
 
-    It stands there whole, with the right checksum, or not at all.
+    Afterwards it is there whole, with the right checksum, or not at all.
     """
     import pooch
     from requests import RequestException
@@ -68,7 +69,7 @@ def fetch(who: str, file: Published, at: Path) -> Path:
                                        downloader=Download(file)))
         except (RequestException, ValueError) as error:
             failures.append(f"{mirror}: {reason(error)}")
-        except OSError as error:                       # of the disk, which no other mirror mends
+        except OSError as error:                       # of the disk: another mirror would not help
             raise type(error)(error.errno, f"{who}: {error.strerror}", str(at)) from None
     raise FileNotFoundError(
         f"{who}: {file.name} is not in {at.absolute()} and could not be fetched "
@@ -77,34 +78,52 @@ def fetch(who: str, file: Published, at: Path) -> Path:
 
 
 class Download:
-    """What pooch calls to fetch a file: with a progress bar, and never more bytes than it has."""
+    """What pooch calls to fetch a file: with a progress bar, never more bytes than the file has,
+    and, where the connection breaks off, on from there."""
 
     def __init__(self, file: Published) -> None:
         self.file = file
+        self.version = ""              # what the server calls the version of the file that it has
 
     def __call__(self, url: str, path: str, _: Any) -> None:
-        import pooch
+        from requests import ConnectionError, Timeout
+        from requests.exceptions import ChunkedEncodingError
         from tqdm.auto import tqdm
-        name, size = self.file.name, self.file.size
-        bar = tqdm(desc=name, total=size, unit="B", unit_scale=True, leave=False)
-        with open(path, "wb") as to, bar:
-            # Encoded in transit, a .gz would come unpacked.
-            pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=SECONDS,
-                                 headers={"Accept-Encoding": "identity"})(
-                url, AtMost(size, to), None)
+        start, enough = 0, 1 + self.file.size // 1000        # so much each connection has to bring
+        with open(path, "wb") as to, tqdm(desc=self.file.name, unit="B", unit_scale=True,
+                                          leave=False) as bar:
+            while True:
+                try:
+                    return self.receive(url, to, bar)
+                except (ChunkedEncodingError, ConnectionError, Timeout):
+                    if to.tell() < start + enough:
+                        raise
+                    start = to.tell()
 
-
-class AtMost:
-    """A file to write to, up to ``size`` bytes: a server may send without end."""
-
-    def __init__(self, size: int, to: Any) -> None:
-        self.left, self.to, self.flush = size, to, to.flush
-
-    def write(self, data: bytes) -> None:
-        self.left -= len(data)
-        if self.left < 0:
-            raise ValueError("it sends more than the published file has")
-        self.to.write(data)
+    def receive(self, url: str, to: Any, bar: Any) -> None:
+        """Write into the file ``to`` what it lacks. A server that has another version by now, or
+        never sends parts, sends the whole, and the file begins anew."""
+        import requests
+        headers = {"Accept-Encoding": "identity"}            # encoded, a .gz would come unpacked
+        if to.tell():
+            headers["Range"] = f"bytes={to.tell()}-"
+        if to.tell() and self.version:
+            headers["If-Range"] = self.version
+        with requests.get(url, headers=headers, stream=True, timeout=SECONDS) as answer:
+            answer.raise_for_status()
+            part = answer.headers.get("Content-Range", "")
+            if not part.startswith(f"bytes {to.tell()}-"):
+                to.seek(0)
+                to.truncate()
+            self.version = answer.headers.get("ETag", answer.headers.get("Last-Modified", ""))
+            bar.total = to.tell() + int(answer.headers.get("Content-Length", 0))
+            for chunk in answer.iter_content(1 << 12):       # where it breaks off, a chunk is lost
+                if to.tell() + len(chunk) > self.file.size:
+                    raise ValueError("it sends more than the published file has")
+                to.write(chunk)
+                bar.update(to.tell() - bar.n)
+            if to.tell() < bar.total:
+                raise requests.exceptions.ChunkedEncodingError("less than its head promised")
 
 
 def reason(error: Exception) -> str:

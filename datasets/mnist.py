@@ -55,8 +55,8 @@ def load_mnist(split: Split = None, folder: PathLike | None = None) -> tuple[Any
       ``(x_train, t_train), (x_test, t_test)``;
     - folder: where the files ``train-images-idx3-ubyte.gz``, ``train-labels-idx1-ubyte.gz``,
       ``t10k-images-idx3-ubyte.gz`` and ``t10k-labels-idx1-ubyte.gz`` are, packed or unpacked;
-      nothing is fetched then. None: the data folder, that is the one that the environment variable
-      CHAINRULE_DATA names, or the user's cache; files that are not there are fetched into it, once.
+      nothing is downloaded then. None: the data folder, which is the one named by the environment
+      variable CHAINRULE_DATA, or the user's cache; missing files are downloaded into it once.
 
     Raises ValueError for another split and for a file that is not an idx file or not whole,
     FileNotFoundError for one that is not there and cannot be fetched.
@@ -69,8 +69,8 @@ def load_fashion_mnist(split: Split = None, folder: PathLike | None = None) -> t
     """Photographs of clothes, in the shapes of MNIST: x float32 (N, 1, 28, 28) in 0..1, t int64
     (N,).
 
-    Arguments and errors are those of ``load_mnist``; the files have the same names, so those that
-    are fetched are kept in a folder ``fashion-mnist`` of the data folder.
+    Arguments and errors are those of ``load_mnist``. The files have the same names, so downloaded
+    ones are kept in a folder ``fashion-mnist`` inside the data folder.
     ``class_names("fashion-mnist")`` names the ten classes.
 
     Source: Xiao, Rasul and Vollgraf, Fashion-MNIST (2017), MIT licence.

@@ -11,11 +11,11 @@ KINDS = ("minmax", "standard", "pca-whiten", "zca-whiten")
 
 
 class Normalizer:
-    """Puts features on one scale: ``fit`` takes statistics, ``transform`` applies them, to other
-    data too.
+    """Puts features on one scale: ``fit`` computes statistics, ``transform`` applies them, to
+    other data too.
 
     With the columns' minimum, maximum, mean μ and standard deviation σ, and their covariance matrix
-    Σ = U diag(λ) Uᵀ, where λ falls:
+    Σ = U diag(λ) Uᵀ, the largest λ first:
 
         "minmax"        y = (x - min) / (max - min)        0 to 1
         "standard"      y = (x - μ) / σ                    mean 0, variance 1
@@ -25,14 +25,13 @@ class Normalizer:
     - x (..., D): statistics over all axes but the last, float64 inside; y has the shape of x and
       its float dtype, float32 for whole numbers. Images, one feature per pixel: ``x.reshape(N,
       -1)``;
-    - eps: added to λ, against the noise in directions of small variance.
+    - eps: added to λ, so that noise in directions of small variance is not blown up.
 
-    A constant column becomes 0; the list ``constant_`` has the numbers of such columns, or their
-    names where x is a DataFrame. So do the directions of variance 0 in which whitening has nothing
-    to say.
+    A constant column becomes 0, and so does a direction of variance 0 when whitening. The list
+    ``constant_`` has the numbers of the constant columns, or their names if x is a DataFrame.
 
-    Fit on training data only (Keras says ``adapt``): statistics of test data are knowledge of the
-    test. Works in scikit-learn's pipelines.
+    Fit on training data only (Keras says ``adapt``): statistics of the test data would leak into
+    training. Works in scikit-learn's pipelines.
 
     Raises ValueError or TypeError for NaN, text or another width than that of ``fit``, RuntimeError
     for a transform before it. Source of the whitenings: Kessy, Lewin and Strimmer, Optimal
@@ -57,7 +56,7 @@ class Normalizer:
                       expected="be a finite number of at least 0")
 
     def fit(self, x: ArrayLike, y: Any = None) -> Self:
-        """Take the statistics of x (..., D); y is ignored."""
+        """Compute the statistics of x (..., D); y is ignored."""
         a, _ = floats(x)
         D = a.shape[-1]
         a = a.reshape(-1, D)
@@ -65,7 +64,7 @@ class Normalizer:
         varies = high > low
         self.n_features_in_ = D
         self.constant_ = [name for name, v in zip(getattr(x, "columns", range(D)), varies) if not v]
-        self.shift_ = np.where(varies, a.mean(axis=0), low)       # a mean of equals may be rounded
+        self.shift_ = np.where(varies, a.mean(axis=0), low)    # a mean of equals may be rounded
         if self.kind == "minmax":
             self.shift_, self.scale_ = low, high - low
         elif self.kind == "standard":
@@ -94,7 +93,7 @@ class Normalizer:
         return self.fit(x).transform(x)
 
     def fitting(self, x: ArrayLike) -> tuple[Array, Any]:
-        """x in float64, as wide as what was fitted, and the dtype of the answer."""
+        """x in float64, with as many columns as were fitted, and the dtype of the answer."""
         if not hasattr(self, "scale_"):
             raise RuntimeError("Normalizer: transform was called before fit; call fit(x) on the "
                                "training data")
@@ -106,7 +105,7 @@ class Normalizer:
         return a, dtype
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The options, as scikit-learn asks for them."""
+        """The options as a dict, as scikit-learn expects."""
         return {"kind": self.kind, "eps": self.eps}
 
     def set_params(self, **options: Any) -> Self:
@@ -126,7 +125,7 @@ class Normalizer:
 
 
 def floats(x: ArrayLike) -> tuple[Array, Any]:
-    """x in float64, refused if it is not finite, and the float dtype that stands for its own."""
+    """x in float64, refused if it is not finite, and the float dtype of the answer."""
     (a,) = samples("Normalizer", x=x)
     checks.unmasked("Normalizer", "x", x)
     dtype = np.float64 if a.dtype.kind == "f" and a.dtype.itemsize >= 8 else np.float32
@@ -136,9 +135,9 @@ def floats(x: ArrayLike) -> tuple[Array, Any]:
 
 
 def principal(a: Array, eps: float) -> tuple[Array, Array]:
-    """The axes U (D, D) of centered data (N, D), in columns, the largest variance first, and the
-    deviations √(λ + eps) along them, 0 where there is no variance. Each axis points where its
-    largest entry is positive."""
+    """The axes U (D, D) of centered data (N, D) as columns, the largest variance first, and the
+    deviations √(λ + eps) along them, 0 where there is no variance. Signs are chosen so that each
+    axis's largest entry is positive."""
     variances, U = np.linalg.eigh(a.T @ a / len(a))
     variances, U = variances[::-1], U[:, ::-1]
     U = U * np.sign(U[np.abs(U).argmax(axis=0), np.arange(len(U))])

@@ -7,12 +7,12 @@ from ..common.types import Array, Pair, Seed
 
 
 def make_moons(n_per_class: int = 100, noise: float = 0.1, rng: Seed = None) -> Pair:
-    """Two half circles in the plane that reach into each other; n = ``n_per_class`` points to each.
+    """Two interleaving half circles in the plane, n = ``n_per_class`` points each.
 
     At equal angles θ from 0 to π, with ε drawn from the standard normal distribution:
 
-        class 0:  x = (cos θ, sin θ) + noise · ε,    class 1:  x = (1 - cos θ, ½ - sin θ) + noise ·
-        ε.
+        class 0:  x = (cos θ, sin θ) + noise · ε
+        class 1:  x = (1 - cos θ, ½ - sin θ) + noise · ε
 
     Returns x (2 n, 2) float32 and t (2 n,) int64, labels 0 and 1, in random order. ``rng`` is a
     numpy.random.Generator, a seed or None. Raises TypeError or ValueError for a count that is not a
@@ -32,7 +32,7 @@ def make_moons(n_per_class: int = 100, noise: float = 0.1, rng: Seed = None) -> 
 def make_circles(
     n_per_class: int = 100, noise: float = 0.05, factor: float = 0.5, rng: Seed = None
 ) -> Pair:
-    """Two circles around the origin, one inside the other; n = ``n_per_class`` points to each.
+    """Two circles around the origin, one inside the other, n = ``n_per_class`` points each.
 
     At equal angles θ from 0 to 2π, with ε drawn from the standard normal distribution:
 

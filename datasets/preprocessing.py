@@ -17,22 +17,22 @@ def train_test_split(
     stratify: ArrayLike | None = None,
     rng: Seed = None,
 ) -> tuple[Array, ...]:
-    """Set random samples aside, to judge a model by data that it was not trained on.
+    """Set random samples aside, to judge a model on data it was not trained on.
 
-    - ``arrays``: one or more of shape (N, ...), all divided alike;
+    - ``arrays``: one or more of shape (N, ...), all split alike;
     - ``test_size``: a share between 0 and 1, which makes N_test = ceil(share · N), or N_test
       itself;
-    - ``stratify``: labels (N,), usually t, so that both parts hold the classes in the same shares.
+    - ``stratify``: labels (N,), usually t, so that both parts have the same shares of the classes.
       Class c with N_c samples gives q_c = N_c · N_test / N of them to the test part, rounded down;
-      the samples still missing come one each from the classes with the largest remainders. So no
-      class is a whole sample away from q_c;
+      the samples still missing come one each from the classes with the largest remainders. So each
+      class is less than one sample away from q_c;
     - ``rng``: a numpy.random.Generator, a seed or None.
 
-    Returns ``a_train, a_test, b_train, b_test, ...``: each sample in exactly one part, shuffled,
-    all copies.
+    Returns ``a_train, a_test, b_train, b_test, ...``: each sample is in exactly one part,
+    shuffled; all are copies.
 
     Raises ValueError or TypeError for arrays that are empty or differ in length, for a
-    ``test_size`` that leaves one part empty, and for labels of which one part would lack a class.
+    ``test_size`` that leaves one part empty, and for labels where one part would lack a class.
 
     >>> x, t = np.arange(10), np.array([0, 1, 0, 0, 1, 0, 1, 0, 0, 1])
     >>> x_train, x_test, t_train, t_test = train_test_split(x, t, test_size=0.5, stratify=t, rng=0)
@@ -83,10 +83,10 @@ def count_test(who, test_size, N):
 
 def random_shifts(images: ArrayLike, rng: Seed = None, most: int = 2) -> Array:
     """Copies of images (N, C, H, W), each moved by up to ``most`` pixels up or down and left or
-    right, 0 moving in at the edge.
+    right, with 0 filling the edge.
 
-    A digit that is moved is the same digit: a new sample for nothing, each time it is drawn (LeCun
-    et al. 1998; Krizhevsky et al. 2012 call it data augmentation).
+    A shifted digit is still the same digit: a new sample for free each time it is drawn (LeCun et
+    al. 1998; Krizhevsky et al. 2012 call it data augmentation).
 
     >>> random_shifts(np.arange(1.0, 10.0).reshape(1, 1, 3, 3), rng=3, most=1)
     array([[[[0., 4., 5.],
@@ -98,8 +98,8 @@ def random_shifts(images: ArrayLike, rng: Seed = None, most: int = 2) -> Array:
 
 
 def random_flips(images: ArrayLike, rng: Seed = None) -> Array:
-    """Copies of images (N, C, H, W), each with probability ½ with left and right exchanged: good
-    for cats, bad for digits.
+    """Copies of images (N, C, H, W), each mirrored left to right with probability ½: good for
+    cats, bad for digits.
 
     >>> random_flips(np.arange(6.0).reshape(2, 1, 1, 3), rng=0)
     array([[[[0., 1., 2.]]],
@@ -114,11 +114,12 @@ def random_crops(
     images: ArrayLike, rng: Seed = None, size: int | tuple[int, int] | None = None,
     padding: int = 0,
 ) -> Array:
-    """Parts of images (N, C, H, W), of each one of ``size`` (a number, or height and width; None:
-    that of the images) from a random place, ``padding`` pixels of 0 around the image first.
+    """A random part of each of the images (N, C, H, W), of ``size`` (a number, or height and width;
+    None: that of the images), after ``padding`` pixels of 0 were put around the image.
 
-    For CIFAR-10 ``padding=4`` is usual (He et al. 2016), for photographs a smaller size (Krizhevsky
-    et al. 2012). More options are bound as in ``functools.partial(random_crops, padding=4)``.
+    ``padding=4`` is usual for CIFAR-10 (He et al. 2016), a smaller size for photographs (Krizhevsky
+    et al. 2012). For ``fit(augment=...)`` options are bound as in
+    ``functools.partial(random_crops, padding=4)``.
 
     >>> random_crops(np.arange(16.0).reshape(1, 1, 4, 4), rng=1, size=2)
     array([[[[ 5.,  6.],
@@ -126,7 +127,6 @@ def random_crops(
     """
     padding = checks.count("random_crops", "padding", padding, least=0)
     if size is not None:
-        # type: ignore
         size = size if isinstance(size, tuple) and len(size) == 2 else (size, size)
         for n in size:
             checks.count("random_crops", "size", n)
@@ -134,7 +134,7 @@ def random_crops(
 
 
 def cut(who, images, size, padding, rng, name) -> Array:
-    """Parts of images from random places; ``name`` is what the caller calls the padding."""
+    """A random part of each image; ``name`` is the caller's name for the padding."""
     images = checks.array(who, "images", images, shape=("N", "C", "H", "W"))
     N, C, H, W = images.shape
     h, w = size or (H, W)
@@ -151,8 +151,8 @@ def cut(who, images, size, padding, rng, name) -> Array:
 
 
 def merge(a: ArrayLike, b: ArrayLike, columns: Any = None) -> tuple[Array, tuple[str, ...]]:
-    """The rows of two tables under each other; a column that only one of them has is NaN in the
-    rows of the other.
+    """The rows of two tables stacked; a column that only one of them has is NaN in the rows of the
+    other.
 
     - a (N, D), b (M, E): numbers;
     - columns: the names of the columns of both, a pair of lists. DataFrames bring their own.
@@ -160,7 +160,7 @@ def merge(a: ArrayLike, b: ArrayLike, columns: Any = None) -> tuple[Array, tuple
     Returns ``x, names``: x (N + M, F) float64 and the names of its columns, those of a first, then
     those that b alone has.
 
-    Raises ValueError for names that do not fit or come twice in one table.
+    Raises ValueError for names that do not fit or appear twice in one table.
 
     >>> x, names = merge([[1, 2]], [[3, 4], [5, 6]], columns=(["age", "size"], ["weight", "age"]))
     >>> names

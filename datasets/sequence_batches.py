@@ -1,4 +1,4 @@
-"""Mini-batches of sequences: a long text in parallel streams; sequences and pairs of like
+"""Mini-batches of sequences: a long text in parallel streams; sequences and pairs of similar
 lengths."""
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,8 +12,8 @@ from ..training.batches import samples
 
 
 def text_batches(ids: ArrayLike, batch_size: int = 20, steps: int = 35) -> Iterator[Pair]:
-    """Go once through a text, in order and at ``batch_size`` places at a time, to predict each
-    token from those before.
+    """Go once through a text, in order, at ``batch_size`` places in parallel, to predict each token
+    from those before.
 
     The text is cut into N = ``batch_size`` streams of L = (len(ids) - 1) // N tokens, one after the
     other. A batch is the next T = ``steps`` tokens of every stream, with the token after each as
@@ -21,20 +21,20 @@ def text_batches(ids: ArrayLike, batch_size: int = 20, steps: int = 35) -> Itera
 
         x[n, i] = ids[n·L + i],   t[n, i] = ids[n·L + i + 1],   i = 0..T-1.
 
-    So row n of a batch goes on where row n of the one before ended, and a recurrent layer with
+    So row n of a batch continues row n of the batch before, and a recurrent layer with
     ``stateful=True`` can carry its state over (truncated back-propagation through time).
 
     Each of the first N·L tokens is an input once, and the token after it a target once. The last
-    batch is shorter where T does not divide L. The rest of the text, fewer than N tokens, is left
-    out; with ``batch_size=1`` there is none.
+    batch is shorter if T does not divide L. The rest of the text, fewer than N tokens, is left
+    out; with ``batch_size=1`` nothing is.
 
     - ids (M,): integers, M > N.
 
     Returns a generator of (x, t), both (N, T), copies: ``trainer.fit(batches=lambda:
     text_batches(ids))``.
 
-    Raises TypeError for ids that are no integers, ValueError for another shape and for too few of
-    them: here, at the call. Source: Saito, Deep Learning from Scratch 2, chapter 5.
+    Raises TypeError for ids that are not integers, ValueError for another shape and for too few of
+    them, at the call itself. Source: Saito, Deep Learning from Scratch 2, chapter 5.
 
     >>> for x, t in text_batches(np.arange(8), batch_size=2, steps=2):
     ...     print(x.tolist(), t.tolist())
@@ -59,24 +59,23 @@ def pair_batches(
     padding: int = 0,
     rng: Seed = None,
 ) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """Go once through pairs of sequences, ``batch_size`` pairs of like lengths at a time, so that
-    little is padding.
+    """Go once through pairs of sequences, ``batch_size`` pairs of similar lengths at a time, to
+    keep padding short.
 
-    The pairs are sorted by the length of x, equal ones by that of t, and cut into batches, which
-    come in random order. Each pair comes exactly once, and in each epoch together with others of
-    its lengths.
+    The pairs are sorted by the length of x, ties by that of t, and cut into batches, which come in
+    random order. Each pair comes exactly once per epoch, together with others of its lengths.
 
-    - x, t: two lists of equally many sequences of integers, each of any length of at least 1;
+    - x, t: two lists of equally many sequences of integers, each of length at least 1;
     - padding: the id that fills up short sequences;
-    - rng: a numpy.random.Generator, a seed or None. One Generator for all epochs gives each an
-      order of its own.
+    - rng: a numpy.random.Generator, a seed or None. One Generator for all epochs gives each
+      epoch its own order.
 
     Returns a generator of (x, t, x_mask, t_mask): x and x_mask (B, Tx), t and t_mask (B, Tt), B <=
     ``batch_size``, as wide as the longest sequence of the batch; x and t int64; the masks bool,
     True on tokens and False on padding.
 
     Raises TypeError for a sequence that is not of integers, ValueError for an empty one and for
-    lists that are empty or differ in length: here, at the call.
+    lists that are empty or differ in length, at the call itself.
 
     >>> pairs = pair_batches([[1, 2], [3], [4, 5]], [[6], [7, 8], [9, 10, 11]], batch_size=2, rng=0)
     >>> for x, t, x_mask, t_mask in pairs:
@@ -106,14 +105,14 @@ def ragged_batches(
     padding: float = 0,
     rng: Seed = None,
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """Go once through sequences of different lengths and their targets, ``batch_size`` of like
-    lengths at a time, so that little is padding.
+    """Go once through sequences of different lengths and their targets, ``batch_size``
+    of similar lengths at a time, to keep padding short.
 
     - x: a list of N sequences (T_n, ...), all of ids or all of vectors, T_n >= 1;
     - t (N, ...): the targets, one for each sequence;
     - padding: the id, or the number, that fills up short sequences;
-    - rng: a numpy.random.Generator, a seed or None. One Generator for all epochs gives each an
-      order of its own.
+    - rng: a numpy.random.Generator, a seed or None. One Generator for all epochs gives each
+      epoch its own order.
 
     Returns a generator of (x, mask, t): x (B, T, ...), B <= ``batch_size``, as long as the longest
     sequence of the batch, int64 or the sequences' float dtype; mask (B, T) bool, True on steps and
@@ -121,7 +120,7 @@ def ragged_batches(
     mask: ``lstm.forward(x, mask)``.
 
     Raises TypeError or ValueError for sequences that are empty or do not fit each other, and for
-    another number of targets: here, at the call.
+    another number of targets, at the call itself.
 
     >>> for x, mask, t in ragged_batches([[1, 2], [3], [4, 5, 6]], [7, 8, 9], batch_size=2, rng=0):
     ...     print(x.tolist(), mask.tolist(), t)
@@ -156,8 +155,8 @@ def steps(who, name, s) -> Array:
 
 
 def of_like_lengths(sequences, B, rng):
-    """The numbers of sequences that make a batch, B of like lengths, in random order; of several
-    lists the last counts first."""
+    """The indices of each batch, B sequences of similar lengths, in random order; of several lists
+    the last is the primary sort key."""
     mixed = rng.permutation(len(sequences[0]))
     # lexsort leaves those of equal lengths in the order of the permutation.
     order = mixed[np.lexsort([[len(s[i]) for i in mixed] for s in sequences])]

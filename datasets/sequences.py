@@ -1,4 +1,4 @@
-"""Tasks that turn one sequence into another: sums and dates, from how people write them."""
+"""Tasks that turn one sequence into another: sums, and dates as people write them."""
 from datetime import date, timedelta
 
 import numpy as np
@@ -12,14 +12,14 @@ from .vocabulary import Vocabulary
 def make_addition(n: int = 50_000, digits: int = 3, rng: Seed = None) -> tuple[Pair, Vocabulary]:
     """Sums in writing: ``"16+75  "`` and the answer ``"_91  "``.
 
-    Each number has at most 1, 2, ... or ``digits`` digits, all as likely. No sum comes twice, nor
-    with its numbers swapped, so that the sums set aside for a test are unseen indeed.
+    Each number has at most 1, 2, ... or ``digits`` digits, all equally likely. No sum appears
+    twice, not even with its numbers swapped, so sums set aside for a test are truly unseen.
 
     Returns ``(x, t), vocabulary``:
 
     - x (n, 2·digits + 1) int64, the question, filled up with blanks;
     - t (n, digits + 2) int64, "_", the token that starts an answer, then the answer and blanks;
-    - vocabulary: the characters of both, always the same; ``vocabulary.decode(x)`` is the list of
+    - vocabulary: the characters of both, always the same; ``vocabulary.decode(x)`` lists the
       questions.
 
     Raises ValueError for more than half of the 10^digits (10^digits + 1) / 2 sums there are (new
@@ -55,7 +55,7 @@ def make_addition(n: int = 50_000, digits: int = 3, rng: Seed = None) -> tuple[P
 
 
 FIRST, DAYS = date(1970, 1, 1), 36525          # to the end of 2069
-# Not those of calendar or strftime, which speak the user's language.
+# Not from calendar or strftime, which follow the user's locale.
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 MONTHS = ["January", "February", "March", "April", "May", "June",
           "July", "August", "September", "October", "November", "December"]
@@ -70,20 +70,20 @@ def make_dates(n: int = 50_000, rng: Seed = None) -> tuple[Pair, Vocabulary]:
     """Dates as people write them, ``"september 27, 1994"``, and as computers do, ``"_1994-09-27"``.
 
     The days are those of 1970 to 2069, so that two digits are enough for a year. Each is spelled in
-    one of these ways, those with words also in small or capital letters, 15 in all and all as
+    one of these ways, those with words also in lower or upper case, 15 in all, all equally
     likely:
 
         September 27, 1994              27 Sep 1994                9/27/94       (month first)
         Tuesday, September 27, 1994     27th of September 1994     27.9.1994     (day first)
                                                                    1994/09/27    (year first)
 
-    No spelled date comes twice, though a day may, spelled in another way.
+    No spelled date appears twice, though a day may, spelled in another way.
 
     Returns ``(x, t), vocabulary``, as ``make_addition`` does:
 
     - x (n, 29) int64, the spelled date, filled up with blanks;
     - t (n, 11) int64, "_", the token that starts an answer, then the date;
-    - vocabulary: the characters of both, always the same; ``vocabulary.decode(x)`` is the list of
+    - vocabulary: the characters of both, always the same; ``vocabulary.decode(x)`` lists the
       questions.
 
     Raises ValueError for more than the 15 · 36,525 there are. ``rng`` is a numpy.random.Generator,

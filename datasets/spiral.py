@@ -1,4 +1,4 @@
-"""The spiral: points in the plane whose classes no straight lines can divide."""
+"""The spiral: points in the plane whose classes no straight line can separate."""
 import numpy as np
 
 from ..common import checks
@@ -9,7 +9,7 @@ from ..common.types import Pair, Seed
 def make_spiral(
     n_per_class: int = 100, classes: int = 3, noise: float = 0.2, rng: Seed = None
 ) -> Pair:
-    """Points in the plane, each class an arm of a spiral; n = ``n_per_class`` points to an arm.
+    """Points in the plane, each class an arm of a spiral with n = ``n_per_class`` points.
 
     The i-th point of class c, i = 1..n, with ε drawn from the standard normal distribution:
 
@@ -19,7 +19,7 @@ def make_spiral(
 
     Returns x (N, 2) float32 and t (N,) int64, labels 0..classes-1, N = n · classes, in random
     order. ``rng`` is a numpy.random.Generator, a seed or None. Raises TypeError or ValueError for
-    counts that are no positive integers and a noise below 0. Source: Saito, Deep Learning from
+    counts that are not positive integers and a noise below 0. Source: Saito, Deep Learning from
     Scratch 2, chapter 1 (there three arms, 4 rad apart).
 
     >>> x, t = make_spiral(n_per_class=2, classes=2, noise=0.0, rng=0)

@@ -29,25 +29,26 @@ def load_ptb(
     folder: PathLike | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> tuple[Array, Vocabulary]:
-    """The Penn Treebank as Mikolov prepared it for language models: 10,000 words, numbers as N,
-    rare words as <unk>.
+    """The Penn Treebank as Mikolov prepared it for language models: 10,000 words, with numbers as
+    N and rare words as <unk>.
 
     - split: "train" (929,589 tokens), "valid" (73,760) or "test" (82,430);
     - folder: where ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt`` are; nothing is
-      fetched then. None: the data folder, that is the one that the environment variable
-      CHAINRULE_DATA names, or the user's cache; a file that is not there is fetched into it, once.
+      downloaded then. None: the data folder, which is the one named by the environment variable
+      CHAINRULE_DATA, or the user's cache; a missing file is downloaded into it once.
       The text is licensed (by the Linguistic Data Consortium) and does not come with chainrule;
-    - vocabulary: the Vocabulary that numbers the words. None: that of the first of the three files
-      that is in the folder, so that all splits of a folder share one, made from the training text
-      where there is any. A data folder that has none of them gets the training text as well.
+    - vocabulary: the Vocabulary that numbers the words. None: it is made from the first of these
+      files that is in the folder, so all splits of a folder share one, and it comes from the
+      training text if that is there. If the data folder has none of them, the training text is
+      downloaded as well.
 
     Returns ``ids, vocabulary``: ids (T,) int64, the words in order, with <eos> at the end of each
     line. A word that is not in the vocabulary becomes <unk>.
 
     Raises FileNotFoundError for a file that is not there and cannot be fetched; ValueError for
     another split, for a file that is empty or not UTF-8, and for a word that a ``vocabulary``
-    without an unknown token lacks; TypeError for a folder that is no path and a vocabulary that is
-    none.
+    without an unknown token lacks; TypeError for a folder that is not a path and a vocabulary
+    that is not a Vocabulary.
 
     Source: Mikolov et al., Recurrent neural network based language model (2010); Saito, Deep
     Learning from Scratch 2, chapter 5.
@@ -80,16 +81,16 @@ def ptb_words(path):
 
 
 def load_python_docs(bundled: bool = False) -> str:
-    """The reference of the Python language, which CPython carries for its ``help()``: English
-    prose, no download.
+    """The reference of the Python language, which CPython ships for its ``help()``: English prose,
+    no download.
 
-    Returns one str: the topics in alphabetical order, a blank line between paragraphs. A paragraph
-    that stands in several topics, a fifth of the whole, is kept the first time only; else a model
-    would know much of its test text from training.
+    Returns one str: the topics in alphabetical order, with a blank line between paragraphs. A
+    paragraph that appears in several topics, a fifth of the whole, is kept only once; otherwise a
+    model would have seen much of its test text in training.
 
     - bundled: the text of Python 3.11.7, which comes with chainrule and is the same everywhere,
-      instead of that of the running Python, which differs from version to version: name the
-      version with every figure.
+      instead of that of the running Python, which differs from version to version: state the
+      version beside every figure.
 
     A build of Python that lacks the text gets the bundled one, with a UserWarning that says so.
 

@@ -15,26 +15,26 @@ LEVELS = {"word": "words", "char": "characters"}
 
 
 class Vocabulary:
-    """Tokens and their ids: ``vocabulary["the"]`` is the id of a token, ``vocabulary.tokens[7]``
-    the token of an id.
+    """Tokens and their ids: ``vocabulary["the"]`` is a token's id, ``vocabulary.tokens[7]`` an
+    id's token.
 
-    - tokens: V different strings in the order of their ids, 0 to V-1; ``from_text`` finds those of
-      a text;
+    - tokens: V different strings in the order of their ids, 0 to V-1; ``from_text`` collects those
+      of a text;
     - counts: how often each occurred, V whole numbers (None: all 0);
-    - level: how ``encode`` divides a str: "word" at white space, "char" into single characters;
-    - unknown: the one of the tokens that stands for all that are not in the vocabulary (None: those
-      are an error);
-    - padding: the one of the tokens that fills up short sequences (None: there is none).
+    - level: how ``encode`` splits a str: "word" at white space, "char" into single characters;
+    - unknown: the token that stands for every token not in the vocabulary (None: such a token is an
+      error);
+    - padding: the token that fills up short sequences (None: there is none).
 
-    ``Vocabulary.from_text(text)`` learns what Keras's ``TextVectorization`` learns by ``adapt``,
-    and ``encode`` is its call; punctuation and capitals stay as they are here.
+    ``Vocabulary.from_text(text)`` does what ``adapt`` does in Keras's ``TextVectorization``, and
+    ``encode`` what calling that layer does; here punctuation and capitals stay as they are.
 
     All five are attributes: ``tokens`` a tuple, ``counts`` an int64 array (V,), from which negative
-    sampling takes its probabilities. ``len(vocabulary)`` is V; ``"the" in vocabulary`` asks for the
-    token itself.
+    sampling takes its probabilities. ``len(vocabulary)`` is V; ``"the" in vocabulary`` asks whether
+    a token is in it.
 
-    Raises ValueError for no tokens or one twice, for counts that do not fit, for unknown or padding
-    that is no token, and for one token as both.
+    Raises ValueError for no tokens or a repeated one, for counts that do not fit, for unknown or
+    padding that is not one of the tokens, and for one token as both.
 
     >>> vocabulary = Vocabulary.from_text("you say goodbye and i say hello .", unknown="<unk>")
     >>> vocabulary.tokens
@@ -92,21 +92,20 @@ class Vocabulary:
         unknown: str | None = None,
         padding: str | None = None,
     ) -> Self:
-        """The vocabulary of a text: a str, divided as ``level`` says, or any other sequence of
-        tokens.
+        """The vocabulary of a text: a str, split as ``level`` says, or a sequence of tokens.
 
-        The first ids are those of padding and unknown, where they are given. Then come the tokens,
-        the most frequent first, equally frequent ones by their code points: it matters how often a
-        token occurs, not where.
+        The first ids are those of padding and unknown, where given. Then come the tokens, the most
+        frequent first, equally frequent ones by their code points: how often a token occurs
+        matters, not where.
 
         - size: keep only the most frequent, so that there are at most ``size`` ids in all;
-        - min_count: keep only tokens that occur at least so often.
+        - min_count: keep only tokens that occur at least this often.
 
-        The count of ``unknown`` includes all tokens that were not kept. White space leaves
-        punctuation glued to the words; a regular expression parts them:
+        The count of ``unknown`` includes all tokens that were not kept. Splitting at white
+        space leaves punctuation attached to the words; a regular expression separates them:
         ``from_text(re.findall(r"\\w+|[^\\w\\s]", text))``.
 
-        Raises ValueError if no token is left, TypeError if one is no str.
+        Raises ValueError if no token is left, TypeError if one is not a str.
 
         >>> vocabulary = Vocabulary.from_text("banana", level="char", size=3, unknown="?")
         >>> vocabulary.tokens, vocabulary.counts
@@ -130,8 +129,8 @@ class Vocabulary:
         """The vocabulary of text files in UTF-8, as if they were one text; the options are those of
         ``from_text``.
 
-        Raises ValueError for a file that is not UTF-8, with the place of the first byte that is
-        not.
+        Raises ValueError for a file that is not UTF-8, with the position of the first byte that
+        is not.
         """
         checks.one_of("Vocabulary", "level", level, LEVELS)
         counts: Counter[str] = Counter()
@@ -200,13 +199,13 @@ class Vocabulary:
         return np.fromiter(map(self.__getitem__, tokens), np.int64, len(tokens))
 
     def decode(self, ids: ArrayLike) -> Any:
-        """The text of ids (T,): words with a blank between them, or characters one after the other.
+        """The text of ids (T,): words separated by blanks, or characters one after the other.
 
-        Of ids with more axes it is a list of the texts of the rows. ``decode(encode(text))`` is the
-        text as long as all its tokens are in the vocabulary, but that at level "word" any white
+        For ids with more axes, a list of the texts of the rows. ``decode(encode(text))`` is the
+        text as long as all its tokens are in the vocabulary, except that at level "word" any white
         space becomes one blank. The tokens as a list are ``[vocabulary.tokens[i] for i in ids]``.
 
-        Raises TypeError for ids that are no integers, ValueError for one outside 0..V-1.
+        Raises TypeError for ids that are not integers, ValueError for one outside 0..V-1.
         """
         given, ids, expected = ids, checks.as_array(ids), f"hold integers in 0..{len(self) - 1}"
         # an empty list is an array of floats
@@ -230,8 +229,8 @@ class Vocabulary:
         return (" " if self.level == "word" else "").join(self.tokens[i] for i in ids)
 
     def save(self, path: PathLike) -> None:
-        """Write everything as JSON, to be read and edited. A file of that name stays until the new
-        one is whole."""
+        """Write everything as JSON, easy to read and edit. A file of that name is replaced only
+        when the new one is complete."""
         content = {"level": self.level, "unknown": self.unknown, "padding": self.padding,
                    "tokens": dict(zip(self.tokens, self.counts.tolist()))}
         raw, path = (
@@ -243,7 +242,8 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
-        """The vocabulary that ``save`` wrote. Raises ValueError for a file that holds none."""
+        """The vocabulary that ``save`` wrote. Raises ValueError for a file that does
+        not hold one."""
         text = read_text(path_of("Vocabulary.load", "path", path))
         try:
             content = json.loads(text)
@@ -283,7 +283,7 @@ class Vocabulary:
 
 
 def tokenize(text, level):
-    """A str as a list of words or characters, a sequence of tokens as a list of just these."""
+    """A str as a list of words or characters, a sequence of tokens as a list of them."""
     if isinstance(text, str):
         return text.split() if level == "word" else list(text)
     single = (
@@ -306,8 +306,8 @@ def tokenize(text, level):
 def read_text(path: PathLike) -> str:
     """The text of a file in UTF-8, with ``\\n`` at the end of lines and without a byte order mark.
 
-    Raises ValueError for a file that is not UTF-8, with the place of the first byte that is not:
-    nothing is left out.
+    Raises ValueError for a file that is not UTF-8, with the position of the first byte that is
+    not: nothing is left out.
     """
     path = path_of("read_text", "path", path)
     with naming("read_text", path):

@@ -33,13 +33,12 @@ from .pooling import AveragePool, GlobalAveragePool, MaxPool
 from .recurrent import GRU, LSTM, RNN, Bidirectional, GRUCell, LSTMCell, RNNCell
 from .structure import Branch, Concatenate, Flatten, Last, Mean, Repeat, Reshape, Sum, Transpose
 
-__all__ = [
-    "Affine", "MatMul", "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "SiLU", "GELU", "Softplus",
-    "Softmax", "Add", "Subtract", "Multiply", "Divide", "Power", "Exp", "Log", "Sin", "Maximum",
-    "LogSumExp", "Repeat", "Sum", "Mean", "Branch", "Last", "Flatten", "Reshape", "Transpose",
-    "Concatenate", "Dropout", "BatchNorm", "LayerNorm", "GroupNorm", "Convolution", "Convolution1D",
-    "TransposedConvolution", "MaxPool", "AveragePool", "GlobalAveragePool", "Embedding",
-    "EmbeddingDot", "RNNCell", "LSTMCell", "GRUCell", "RNN", "LSTM", "GRU", "Bidirectional",
-    "Attention", "MultiHeadAttention", "PositionalEncoding", "SoftmaxWithLoss", "SigmoidWithLoss",
-    "SquaredError", "NormLoss", "Huber", "HingeLoss", "KLDivergence", "CosineLoss",
-]
+__all__ = ["Affine", "MatMul", "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "SiLU", "GELU",
+           "Softplus", "Softmax", "Add", "Subtract", "Multiply", "Divide", "Power", "Exp", "Log",
+           "Sin", "Maximum", "LogSumExp", "Repeat", "Sum", "Mean", "Branch", "Last", "Flatten",
+           "Reshape", "Transpose", "Concatenate", "Dropout", "BatchNorm", "LayerNorm", "GroupNorm",
+           "Convolution", "Convolution1D", "TransposedConvolution", "MaxPool", "AveragePool",
+           "GlobalAveragePool", "Embedding", "EmbeddingDot", "RNNCell", "LSTMCell", "GRUCell",
+           "RNN", "LSTM", "GRU", "Bidirectional", "Attention", "MultiHeadAttention",
+           "PositionalEncoding", "SoftmaxWithLoss", "SigmoidWithLoss", "SquaredError", "NormLoss",
+           "Huber", "HingeLoss", "KLDivergence", "CosineLoss"]

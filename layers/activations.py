@@ -305,10 +305,8 @@ class LogSumExp(Layer):
 
     def __init__(self, axis: Axis = -1, keepdims: bool = False) -> None:
         super().__init__()
-        self.axis, self.keepdims = (
-            checks.axis("LogSumExp", axis),
-            checks.flag("LogSumExp", "keepdims", keepdims),
-        )
+        self.axis, self.keepdims = (checks.axis("LogSumExp", axis),
+                                    checks.flag("LogSumExp", "keepdims", keepdims))
 
     def forward(self, x):
         axes = checks.axes("LogSumExp", self.axis, x)

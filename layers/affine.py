@@ -14,15 +14,19 @@ class Affine(Layer):
 
     Shapes: x (N, ..., I), W (I, O), b (O,) or None, y (N, ..., O).
 
-    Backward. Written out, y_nk = Σ_i x_ni W_ik + b_k. W_ik meets the loss through column k of y,
-    once per sample n, with factor x_ni; x_ni meets it through row n, once per output k, with factor
-    W_ik; b_k once per sample:
+    Backward. Written out, y_nk = Σ_i x_ni W_ik + b_k. W_ik reaches the loss through column k of y,
+    once per sample n, with factor x_ni; b_k once per sample; x_ni through row n, once per output k,
+    with factor W_ik:
 
-        dL/dW = xᵀ dL/dy        dL/db = Σ_n dL/dy_n        dL/dx = dL/dy Wᵀ
+        dL/dW = xᵀ dL/dy
+        dL/db = Σ_n dL/dy_n
+        dL/dx = dL/dy Wᵀ
 
     each with the shape of what it is the gradient of, which leaves no other order of the factors. n
-    runs over all leading axes: ``rows(x)`` is x as a matrix, a sample a row. Source: Saito, Deep
-    Learning from Scratch 2, chapter 1.
+    runs over all leading axes: ``rows(x)`` is x as a matrix with a sample in each row,
+    ``column_sums`` is Σ_n, ``product`` the matrix product. (dL/dx is left out where
+    ``input_gradient`` is False, in a model's first layer.) Source: Saito, Deep Learning from
+    Scratch 2, chapter 1.
 
     >>> layer = Affine(W=np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), b=np.zeros(3))
     >>> layer.forward(np.array([[1.0, 10.0]]))
@@ -40,9 +44,6 @@ class Affine(Layer):
         float dtype."""
         checks.needed("Affine", W=W)
         super().__init__(W=W, b=b)
-        checks.array("Affine", "W", W, shape=("I", "O"))
-        if b is not None:
-            checks.array("Affine", "b", b, shape=W.shape[1:])
 
     @classmethod
     def init(

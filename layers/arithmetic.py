@@ -4,8 +4,6 @@ Two inputs broadcast as in NumPy. What forward copied, backward sums: the gradie
 added up over the axes along which it was broadcast. A Python number in place of an input takes the
 dtype of the other one.
 """
-from typing import Any
-
 import numpy as np
 
 from ..common import checks
@@ -17,46 +15,19 @@ from ..common.types import Array
 class Binary(Layer):
     """What nodes of two inputs share: broadcasting, and its backward. A subclass states y and, for
     each input, dL/dinput."""
+    shapes = "a float, b float -> y float"
+
+    def check_inputs(self, a: Array, b: Array) -> None:
+        checks.broadcasting(type(self).__name__, a, b)
 
     def forward(self, a, b):
-        self.cache = a, b = self.both(a, b)
+        self.cache = a, b
         return self.value(a, b)
 
     def backward(self, dout):
         a, b = self.cache
         da, db = self.gradients(dout, a, b)
-        return sum_to(da, a.shape), sum_to(db, b.shape)
-
-    def both(self, a: Any, b: Any) -> tuple[Array, Array]:
-        """The inputs as arrays of one dtype whose shapes broadcast."""
-        if isinstance(a, (int, float)):
-            b = self.accept(b, name="b")
-            a = self.scalar("a", a, b.dtype)
-        a = self.accept(a, name="a")
-        b = self.accept(
-            self.scalar("b", b, a.dtype) if isinstance(b, (int, float)) else b, name="b"
-        )
-        if a.dtype != b.dtype:
-            dtype = np.result_type(a, b)
-            a, b = a.astype(dtype), b.astype(dtype)
-        try:
-            np.broadcast_shapes(a.shape, b.shape)
-        except ValueError:
-            raise ValueError(
-                checks.wrong(
-                    type(self).__name__,
-                    "a and b",
-                    "have shapes that broadcast",
-                    f"{a.shape} and {b.shape}",
-                )
-            ) from None
-        return a, b
-
-    def scalar(self, name: str, value: float, dtype: Any) -> Any:
-        """A Python number in the dtype of the other input."""
-        return dtype.type(
-            checks.number(type(self).__name__, name, value) if value.__class__ is int else value
-        )
+        return sum_to(da, a.shape, a.dtype), sum_to(db, b.shape, b.dtype)
 
 
 class Add(Binary):
@@ -170,8 +141,8 @@ class Power(Binary):
         dL/dx = dL/dy · p x^(p-1)
         dL/da = dL/dy · b a^(b-1)        dL/db = dL/dy · a^b log a
 
-    Raises ValueError where the power is no real number: x = 0 with p < 0, x < 0 with a fraction p,
-    a <= 0 with two inputs.
+    Raises ValueError where the power is not a real number: x = 0 with p < 0, x < 0 with a fraction
+    p, a <= 0 with two inputs.
 
     >>> node = Power(3)
     >>> node.forward(np.array([2.0, -1.0]))
@@ -179,26 +150,29 @@ class Power(Binary):
     >>> node.backward(np.array([1.0, 1.0]))
     array([12.,  3.])
     """
+    shapes = "a float, b? float -> y float"
 
     def __init__(self, exponent: float | None = None) -> None:
         super().__init__()
         self.exponent = None if exponent is None else checks.number("Power", "exponent", exponent)
 
+    def check_inputs(self, a: Array, b: Array | None = None) -> None:
+        if (self.exponent is None) == (b is None):
+            got = "one" if b is None else "two"
+            raise TypeError("Power: takes one input with a fixed exponent, Power(2), and two "
+                            f"without, Power(); got {got}")
+        if b is not None:
+            super().check_inputs(a, b)
+
     def forward(self, a, b=None):
         p = self.exponent
-        if (p is None) == (b is None):
-            raise TypeError(
-                "Power: takes one input with a fixed exponent, Power(2), and two without, Power(); "
-                "got "
-                + ("one" if b is None else "two")
-            )
         if p is None:
             return super().forward(a, b)
-        self.cache = x = self.accept(a)
+        self.cache = x = a
         if p < 1 and p != 0:
-            refuse(self, "x", x, x == 0, f"not be 0, for x^{p:g} has no derivative there")
+            refuse(self, "x", x, x == 0, f"not be 0, because x^{p:g} has no derivative there")
         if p % 1:
-            refuse(self, "x", x, x < 0, f"not be negative, for x^{p:g} is no real number there")
+            refuse(self, "x", x, x < 0, f"not be negative, because x^{p:g} is not real there")
         return power(x, p)
 
     def value(self, a, b):
@@ -216,8 +190,8 @@ class Power(Binary):
 
 
 def power(x, p):
-    """x^p; for small whole p by multiplication, which is hundreds of times as fast as NumPy's power
-    of floats.
+    """x^p; for small whole p by multiplication, hundreds of times faster than NumPy's power of
+    floats.
 
     >>> power(np.array([3.0]), 3.0), power(np.array([4.0]), 0.5), power(np.array([2.0]), 0.0)
     (array([27.]), array([2.]), array([1.]))
@@ -302,8 +276,5 @@ def refuse(layer, name, x, bad, expected):
     if np.any(bad):
         layer.cache = None
         at = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(
-            checks.wrong(
-                type(layer).__name__, name, expected, f"{x[at]} at index {at}" if at else f"{x}"
-            )
-        )
+        raise ValueError(checks.wrong(type(layer).__name__, name, expected,
+                                      f"{x[at]} at index {at}" if at else f"{x}"))

@@ -19,9 +19,9 @@ class Attention(Layer):
     """Scaled dot-product attention: y = softmax(q kᵀ / √D) v.
 
     Shapes: q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), y (N, Tq, E), or with more axes, the same
-    ones, behind N. mask (N, Tq, Tk), True where query i may look at key j; an axis of N or Tq may
-    be 1 and then counts for all. A query that may look at nothing gives zeros and gets no gradient;
-    a key that no query may look at may hold anything, NaN too.
+    ones, after N. mask (N, Tq, Tk), True where query i may look at key j; an axis of N or Tq may be
+    1 and then counts for all. A query that may look at nothing gives zeros and gets no gradient; a
+    key that no query may look at may hold anything, NaN too.
 
     The weights w (N, Tq, Tk), each row of sum 1 (or 0, see above), stay in ``weights`` for a plot.
     A score is a sum of D products: for independent entries of variance 1 its standard deviation is
@@ -37,10 +37,11 @@ class Attention(Layer):
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
 
-    backward returns (dL/dq, dL/dk, dL/dv), and None for a mask if there was one. With ``dropout`` =
-    p, in training, w̃ = Dropout(w) stands in the place of w in y and dL/dv, and dL/dw is Dropout's
-    backward of dL/dy_i · v_j; dL/ds keeps w. Source: Vaswani et al., Attention is all you need
-    (2017), 3.2.1; Saito, Deep Learning from Scratch 2, chapter 8.
+    where ``row_sums`` is the product with y_i. backward returns (dL/dq, dL/dk, dL/dv), and None for
+    a mask if there was one. With ``dropout`` = p, in training, ``kept`` = Dropout(w) stands in
+    place of w in y and dL/dv, and dL/dw goes back through Dropout; dL/ds keeps w. ``seen`` puts
+    zeros in place of keys and values that no query may look at. Source: Vaswani et al., Attention
+    is all you need (2017), 3.2.1; Saito, Deep Learning from Scratch 2, chapter 8.
 
     Raises ValueError for shapes that do not fit, TypeError for a mask that is not boolean.
 
@@ -56,11 +57,8 @@ class Attention(Layer):
     array([[[1.],
             [0.]]])
     """
-
-    shapes = (
-        "q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), mask? any -> y (N, ..., Tq, E)"
-    )
-
+    shapes = ("q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), mask? bool any"
+              " -> y (N, ..., Tq, E)")
     weights: Any = None
 
     def __init__(self, dropout: float = 0.0, rng: Seed = None) -> None:
@@ -70,32 +68,29 @@ class Attention(Layer):
         p = share("Attention", dropout)
         self.dropout = Dropout(p, rng) if p else None
 
-    def forward(self, q, k, v, mask=None):
-        k, v = k.astype(q.dtype, copy=False), v.astype(q.dtype, copy=False)
+    def check_inputs(self, q: Array, k: Array, v: Array, mask: Array | None = None) -> None:
         if mask is not None:
-            mask = attention_mask("Attention", mask, q.shape[:-2], q.shape[-2], k.shape[-2])
-            k, v = seen(k, mask), seen(v, mask)
-        scale = q.dtype.type(q.shape[-1] ** -0.5)
+            attention_mask("Attention", mask, q.shape[:-2], q.shape[-2], k.shape[-2])
+
+    def forward(self, q, k, v, mask=None):
+        k, v, scale = seen(k, mask), seen(v, mask), q.shape[-1] ** -0.5            # 1 / √D
         s = np.matmul(q * scale, transposed(k))
         self.weights = w = softmax(s, mask, out=s)
-        if self.dropout:
-            self.dropout.training = self.training
-        kept = self.dropout.forward(w) if self.dropout else w
+        kept = self.dropout.forward(w) if self.dropout and self.training else w
         y = np.matmul(kept, v)
         self.cache = q, k, v, y, w, kept, mask
         return y
 
     def backward(self, dout):
         q, k, v, y, w, kept, mask = self.cache
-        scale = q.dtype.type(q.shape[-1] ** -0.5)
+        scale = q.shape[-1] ** -0.5
+        dv = np.matmul(transposed(kept), dout)
         dw = np.matmul(dout, transposed(v))
-        if self.dropout:
-            dw = self.dropout.backward(dw)
+        dw = dw if kept is w else self.dropout.backward(dw)
         dw -= row_sums(dout * y)
         ds = np.multiply(w, dw, out=dw)
         dq = np.matmul(ds, k) * scale
         dk = np.matmul(transposed(ds), q) * scale
-        dv = np.matmul(transposed(kept), dout)
         return (dq, dk, dv) if mask is None else (dq, dk, dv, None)
 
 
@@ -115,11 +110,15 @@ class MultiHeadAttention(Layer):
     step i sees the steps j <= i only, so that a model that predicts the next step cannot look it
     up; ``dropout`` as in Attention. ``weights`` (N, heads, Tq, Tk) are there for a plot.
 
-    Backward. The maps as in Affine, the heads as in Attention; in self-attention x is used three
-    times, so that dL/dx is the sum of what comes back through q, k and v. (bk adds the same to all
-    scores of a query, which a softmax does not see: its gradient is 0 but for rounding.) backward
-    returns a gradient for each input that forward was given: dL/dx; or (dL/dquery, dL/dmemory);
-    None for a mask. Source: Vaswani et al. (2017), 3.2.2.
+    Backward. The maps as in Affine, each head as in Attention:
+
+        dq, dk, dv = Attention's backward of dL/dy Woᵀ
+        dL/dquery = dq Wqᵀ        dL/dmemory = dk Wkᵀ + dv Wvᵀ
+
+    In self-attention x is used three times: dL/dx is the sum of both. (bk adds the same to all
+    scores of a query, which a softmax does not see: its gradient is 0 apart from rounding.)
+    backward returns a gradient for each input that forward was given: dL/dx; or (dL/dquery,
+    dL/dmemory); None for a mask. Source: Vaswani et al. (2017), 3.2.2.
 
     Beside PyTorch's: Wq, Wk, Wv are the thirds of in_proj_weight.T, Wo is out_proj.weight.T; its
     masks mean the opposite.
@@ -136,7 +135,8 @@ class MultiHeadAttention(Layer):
            [1, 1, 0],
            [1, 1, 1]])
     """
-    shapes = "query (N, Tq, D), memory? (N, Tk, D), mask? any, Wq (D, D) -> y (N, Tq, D)"
+    shapes = ("query (N, Tq, D), memory? (N, Tk, D), mask? bool any, Wq (D, D), bq (D), Wk (D, D), "
+              "bk (D), Wv (D, D), bv (D), Wo (D, D), bo (D) -> y (N, Tq, D)")
 
     weights: Any = None
 
@@ -146,14 +146,11 @@ class MultiHeadAttention(Layer):
     ) -> None:
         checks.needed("MultiHeadAttention", Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
         super().__init__(Wq=Wq, bq=bq, Wk=Wk, bk=bk, Wv=Wv, bv=bv, Wo=Wo, bo=bo)
-        checks.array("MultiHeadAttention", "Wq", Wq, shape=("D", "D"))
-        D = len(Wq)
-        for name, p in zip(self.names, self.params):
-            checks.array("MultiHeadAttention", name, p, shape=(D, D) if name[0] == "W" else (D,))
         self.heads = checks.count("MultiHeadAttention", "heads", heads)
         self.causal = checks.flag("MultiHeadAttention", "causal", causal)
-        if D % heads:
-            raise ValueError(checks.wrong("MultiHeadAttention", "heads", f"divide D = {D}", heads))
+        if len(Wq) % heads:
+            expected = f"divide D = {len(Wq)}"
+            raise ValueError(checks.wrong("MultiHeadAttention", "heads", expected, heads))
         self.q, self.k, self.v, self.out = (Affine(*self.params[i:i + 2]) for i in (0, 2, 4, 6))
         self.attention = Attention(share("MultiHeadAttention", dropout), rng)
         for i, affine in enumerate((self.q, self.k, self.v, self.out)):
@@ -177,55 +174,47 @@ class MultiHeadAttention(Layer):
         """
         checks.counts("MultiHeadAttention", dimension=dimension, heads=heads)
         rng = generator("MultiHeadAttention", rng)
-        Ws = [
-            initializers.weights(
-                "MultiHeadAttention", initializer, (dimension, dimension), rng, dtype
-            )
-            for _ in range(4)
-        ]
+        Ws = [initializers.weights("MultiHeadAttention", initializer, (dimension, dimension), rng,
+                                   dtype) for _ in range(4)]
         (Wq, bq), (Wk, bk), (Wv, bv), (Wo, bo) = ((W, np.zeros(dimension, W.dtype)) for W in Ws)
         return cls(Wq, bq, Wk, bk, Wv, bv, Wo, bo, heads, causal, dropout, rng)
 
-    def forward(self, query, memory=None, mask=None):
-        source = query if memory is None else memory
+    def check_inputs(
+        self, query: Array, memory: Array | None = None, mask: Array | None = None
+    ) -> None:
+        N, Tq, Tk = *query.shape[:2], (query if memory is None else memory).shape[1]
         if mask is not None:
-            mask = attention_mask(
-                "MultiHeadAttention", mask, query.shape[:1], query.shape[1], source.shape[1]
-            )
-            source = seen(source, mask)
-        q = self.split(self.q.forward(query))
-        k, v = self.split(self.k.forward(source)), self.split(self.v.forward(source))
-        self.attention.training = self.training
-        y = self.attention.forward(q, k, v, self.allowed(mask, query.shape[1], source.shape[1]))
-        self.weights = self.attention.weights
+            attention_mask("MultiHeadAttention", mask, (N,), Tq, Tk)
+        if self.causal and Tq != Tk:
+            expected = f"have {Tq} steps as the query has, if causal"
+            raise ValueError(checks.wrong("MultiHeadAttention", "memory", expected, Tk))
+
+    def forward(self, query, memory=None, mask=None):
         self.cache = memory is not None, mask is not None
+        memory = seen(query if memory is None else memory, mask)
+        q, k, v = self.q.forward(query), self.k.forward(memory), self.v.forward(memory)
+        self.attention.training = self.training
+        y = self.attention.forward(self.split(q), self.split(k), self.split(v),
+                                   self.allowed(mask, query.shape[1]))
+        self.weights = self.attention.weights
         return self.out.forward(self.join(y))
 
     def backward(self, dout):
         two, masked = self.cache
-        dq, dk, dv, *_ = self.attention.backward(self.split(self.out.backward(dout)))
+        dy = self.out.backward(dout)
+        dq, dk, dv, *_ = self.attention.backward(self.split(dy))
         dquery = self.q.backward(self.join(dq))
         dmemory = self.k.backward(self.join(dk)) + self.v.backward(self.join(dv))
         dinputs = (dquery, dmemory) if two else (dquery + dmemory,)
         dinputs += (None,) * masked
         return dinputs if len(dinputs) > 1 else dinputs[0]
 
-    def allowed(self, mask: Array | None, Tq: int, Tk: int) -> Array | None:
-        """The mask of all heads (N or 1, 1, Tq or 1, Tk), with the causal one if there is; or
-        None."""
-        if mask is not None:
-            mask = mask[:, None]
+    def allowed(self, mask: Array | None, T: int) -> Array | None:
+        """The mask for all heads, (N or 1, 1, Tq or 1, Tk): the given one and, if causal, that of
+        the steps j <= i; or None."""
+        mask = None if mask is None else mask[:, None]
         if self.causal:
-            if Tq != Tk:
-                raise ValueError(
-                    checks.wrong(
-                        "MultiHeadAttention",
-                        "memory",
-                        f"have {Tq} steps as the query has, if causal",
-                        Tk,
-                    )
-                )
-            causal = np.tri(Tq, dtype=bool)[None, None]
+            causal = np.tri(T, dtype=bool)[None, None]
             mask = causal if mask is None else mask & causal
         return mask
 
@@ -268,8 +257,6 @@ class PositionalEncoding(Layer):
 
     def __init__(self, W: Array | None = None) -> None:
         super().__init__(W=W)
-        if W is not None:
-            checks.array("PositionalEncoding", "W", W, shape=("L", "D"))
 
     @classmethod
     def init(
@@ -286,24 +273,22 @@ class PositionalEncoding(Layer):
         dtype: np.float32 or np.float64, that of W.
         """
         checks.counts("PositionalEncoding", length=length, dimension=dimension)
-        return cls(
-            initializers.weights("PositionalEncoding", initializer, (length, dimension), rng, dtype)
-        )
+        return cls(initializers.weights("PositionalEncoding", initializer, (length, dimension), rng,
+                                        dtype))
+
+    def check_inputs(self, x: Array) -> None:
+        if self.params and len(self.params[0]) < x.shape[1]:
+            expected = f"have at most {len(self.params[0])} steps"
+            raise ValueError(checks.wrong("PositionalEncoding", "x", expected, x.shape[1]))
 
     def forward(self, x):
-        N, T, D = x.shape
-        p = self.params[0][:T] if self.params else sinusoids(T, D).astype(x.dtype)
-        if len(p) < T:
-            raise ValueError(
-                checks.wrong("PositionalEncoding", "x", f"have at most {len(p)} steps", T)
-            )
-        self.cache = x.shape, x.dtype
-        return x + p
+        _, T, D = x.shape
+        self.cache = T
+        return x + (self.params[0][:T] if self.params else sinusoids(T, D).astype(x.dtype))
 
     def backward(self, dout):
-        shape, dtype = self.cache
         if self.params:
-            dW, T = self.grads[0], shape[1]
+            (dW,), T = self.grads, self.cache
             np.sum(dout, axis=0, out=dW[:T])
             dW[T:] = 0
         return dout.copy()

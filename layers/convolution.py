@@ -6,16 +6,15 @@ import numpy as np
 from ..common import checks, initializers
 from ..common.engine.channels import channel_sums
 from ..common.engine.convolution import convolve, convolve_back, transposed_convolve
-from ..common.engine.windows import pair, places, same_pads
+from ..common.engine.windows import pair
 from ..common.types import Array, DType, Initializer, Padding, Seed, Shape, Size
 from .filters import Filters
 
 
 class Convolution(Filters):
     """y_nfij = b_f + Σ_c Σ_k Σ_l W_fckl x_nc,i+k,j+l: filter f laid over every place (i, j) of the
-    image, all channels c at once (strictly a cross-correlation, for the filter is not flipped).
-    With stride s, dilation d and padding P the pixel is x_nc,is+kd-P,js+ld-P, and 0 outside of the
-    image.
+    image, all channels c at once (strictly a cross-correlation: the filter is not flipped). With
+    stride s, dilation d and padding P the pixel is x_nc,is+kd-P,js+ld-P, and 0 outside the image.
 
     Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 P -
     (KH - 1) d - 1) // s + 1, OW likewise.
@@ -27,17 +26,26 @@ class Convolution(Filters):
     (F, C / G, KH, KW): channels and filters fall into G parts, and filters see the channels of
     their own part only (G = C: "depthwise").
 
-    Backward, for s = d = 1 and P = 0. x_ncpq meets y_nfij with factor W_fckl where p = i + k and q
-    = j + l; the gradient of each is the sum over all places where it is used:
+    Backward, for s = d = 1 and P = 0. x_ncpq reaches y_nfij with factor W_fckl where p = i + k and
+    q = j + l; the gradient of each is the sum over all places where it is used:
 
-        dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,i+k,j+l dL/dy_nfij        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
         dL/dx_ncpq = Σ_f Σ_k Σ_l W_fckl dL/dy_nf,p-k,q-l
+        dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,i+k,j+l dL/dy_nfij
+        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
 
     The minus signs say that dx is again a convolution: of dy, padded, with the filters flipped and
-    F and C exchanged. The loops, for any options, stand in ``common/engine/convolution.py``, and
-    what makes them fast. Kept for backward: x. Source: LeCun et al., Gradient-based learning
-    applied to document recognition (1998); Dumoulin and Visin, A guide to convolution arithmetic
-    for deep learning (2016).
+    F and C exchanged. What ``convolve``, ``convolve_back`` and ``channel_sums`` compute, for any
+    options and about a thousand times faster (common/engine/convolution.py says how), as loops:
+
+        for n, f, i, j in np.ndindex(y.shape):
+            window, dwindow = (a[n, :, i:i + KH, j:j + KW] for a in (x, dx))
+            y[n, f, i, j] = np.sum(W[f] * window) + b[f]
+            dwindow += W[f] * dy[n, f, i, j]
+            dW[f] += window * dy[n, f, i, j]
+            db[f] += dy[n, f, i, j]
+
+    Source: LeCun et al., Gradient-based learning applied to document recognition (1998); Dumoulin
+    and Visin, A guide to convolution arithmetic for deep learning (2016).
 
     >>> layer = Convolution(W=np.array([[[[-1.0, 1.0]]]]))                  # a vertical edge
     >>> layer.forward(np.array([[[[0.0, 0.0, 5.0, 5.0]]]]))
@@ -49,8 +57,6 @@ class Convolution(Filters):
     """
     shapes = "x (N, C, H, W), W (F, C / groups, KH, KW), b (F) -> y (N, F, OH, OW)"
 
-    pattern = "F", "C / groups", "KH", "KW"
-
     def __init__(
         self, W: Array, b: Array | None = None, stride: Size = 1, padding: Padding = 0,
         dilation: Size = 1, groups: int = 1,
@@ -58,8 +64,9 @@ class Convolution(Filters):
         super().__init__(W, b, stride, padding, dilation, groups)
 
     def forward(self, x):
+        W, *b = self.params
         self.cache = x
-        return convolve(x, *self.params, **self.options(x.shape))
+        return convolve(x, W, *b, **self.options(x.shape))
 
     def backward(self, dout):
         (W, *_), (dW, *db), x = self.params, self.grads, self.cache
@@ -68,30 +75,8 @@ class Convolution(Filters):
             db[0][...] = channel_sums(dout)
         return dx
 
-    def options(self, shape: Shape) -> dict[str, Any]:
-        """What the engine wants to know, for x of this shape."""
-        if self.padding == "same":
-            pads = same_pads(shape[2:], self.params[0].shape[2:], self.stride, self.dilation)
-        else:
-            pads = tuple((p, p) for p in self.padding)
-        return dict(stride=self.stride, pads=pads, dilation=self.dilation, groups=self.groups)
 
-    def output_shape(self, shape: Shape) -> Shape:
-        """The shape of y for x of ``shape`` (N, C, H, W); ValueError if the filter is larger than
-        the padded image."""
-        (W, *_), options = self.params, self.options(shape)
-        at = places(
-            "Convolution",
-            shape,
-            W.shape[2:],
-            options["stride"],
-            options["pads"],
-            options["dilation"],
-        )
-        return (shape[0], len(W), *at)
-
-
-class Convolution1D(Filters):
+class Convolution1D(Convolution):
     """y_nft = b_f + Σ_c Σ_k W_fck x_nc,t+k: a Convolution along one axis, over a sequence or a
     signal of C channels.
 
@@ -99,10 +84,11 @@ class Convolution1D(Filters):
     1) dilation - 1) // stride + 1. (Sequences (N, T, D) of other layers come in by ``Transpose((0,
     2, 1))``, and leave by the same.) Options as in Convolution, ints.
 
-    Backward, as there with one axis less:
+    Forward and backward are a Convolution's with one axis less:
 
-        dL/dW_fck = Σ_n Σ_t x_nc,t+k dL/dy_nft        dL/db_f = Σ_n Σ_t dL/dy_nft
         dL/dx_ncp = Σ_f Σ_k W_fck dL/dy_nf,p-k
+        dL/dW_fck = Σ_n Σ_t x_nc,t+k dL/dy_nft
+        dL/db_f = Σ_n Σ_t dL/dy_nft
 
     Source: Waibel et al., Phoneme recognition using time-delay neural networks (1989).
 
@@ -113,7 +99,6 @@ class Convolution1D(Filters):
     array([[[ 0., -1.,  1.,  0.]]])
     """
     shapes = "x (N, C, T), W (F, C / groups, K), b (F) -> y (N, F, OT)"
-    pattern = "F", "C / groups", "K"
 
     def __init__(
         self, W: Array, b: Array | None = None, stride: int = 1, padding: int | Literal["same"] = 0,
@@ -124,48 +109,6 @@ class Convolution1D(Filters):
     @classmethod
     def sizes(cls, name: str, value: Any, least: int = 1) -> Any:
         return checks.count(cls.__name__, name, value, least)
-
-    def forward(self, x):
-        (W, *b), self.cache = self.params, x
-        # images one pixel high
-        return convolve(x[:, :, None], W[:, :, None], *b, **self.options(x.shape))[:, :, 0]
-
-    def backward(self, dout):
-        (W, *_), (dW, *db), x, wanted = self.params, self.grads, self.cache, self.input_gradient
-        dx, dW[:, :, None] = convolve_back(
-            dout[:, :, None], x[:, :, None], W[:, :, None], **self.options(x.shape), dx=wanted
-        )
-        if db:
-            db[0][...] = channel_sums(dout)
-        return dx[:, :, 0] if wanted else None
-
-    def options(self, shape: Shape) -> dict[str, Any]:
-        K, stride, dilation = self.params[0].shape[2:], (self.stride,), (self.dilation,)
-        pads = (
-            same_pads(shape[2:], K, stride, dilation)
-            if self.padding == "same"
-            else ((self.padding,) * 2,)
-        )
-        # refuses an x shorter than the filter
-        places("Convolution1D", shape, K, stride, pads, dilation)
-        return {
-            "stride": (1, *stride),
-            "pads": ((0, 0), *pads),
-            "dilation": (1, *dilation),
-            "groups": self.groups,
-        }
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """The shape of y for x of ``shape`` (N, C, T); ValueError if the filter is longer than the
-        padded x."""
-        (W, *_), options = self.params, self.options(shape)
-        at = places(
-            "Convolution1D",
-            shape,
-            W.shape[2:],
-            *(options[name][1:] for name in ("stride", "pads", "dilation")),
-        )
-        return (shape[0], len(W), *at)
 
 
 class TransposedConvolution(Filters):
@@ -198,29 +141,16 @@ class TransposedConvolution(Filters):
     array([[[[1., 2.]]]])
     """
     shapes = "x (N, C, H, W), W (C, F / groups, KH, KW), b (F) -> y (N, F, OH, OW)"
-    pattern = "C", "F / groups", "KH", "KW"
 
     def __init__(
         self, W: Array, b: Array | None = None, stride: Size = 1, padding: Padding = 0,
         output_padding: Size = 0, dilation: Size = 1, groups: int = 1,
     ) -> None:
-        self.groups = groups
         super().__init__(W, b, stride, padding, dilation, groups)
-        self.output_padding = pair(
-            "TransposedConvolution", "output_padding", output_padding, least=0
-        )
+        self.output_padding = self.sizes("output_padding", output_padding, least=0)
         if any(p >= s for p, s in zip(self.output_padding, self.stride)):
-            raise ValueError(
-                checks.wrong(
-                    "TransposedConvolution",
-                    "output_padding",
-                    f"be less than the stride {self.stride}",
-                    output_padding,
-                )
-            )
-
-    def filters(self, W: Array) -> int:
-        return W.shape[1] * self.groups
+            raise ValueError(checks.wrong("TransposedConvolution", "output_padding",
+                                          f"be less than the stride {self.stride}", output_padding))
 
     @classmethod
     def init(
@@ -241,14 +171,10 @@ class TransposedConvolution(Filters):
         who = "TransposedConvolution"
         checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
         if n_out % groups:
-            raise ValueError(
-                checks.wrong(
-                    who, "groups", f"divide the number of output channels, {n_out}", groups
-                )
-            )
-        W = initializers.weights(
-            who, initializer, (n_in, n_out // groups, *pair(who, "size", size)), rng, dtype
-        )
+            raise ValueError(checks.wrong(who, "groups",
+                                          f"divide the number of output channels, {n_out}", groups))
+        W = initializers.weights(who, initializer,
+                                 (n_in, n_out // groups, *pair(who, "size", size)), rng, dtype)
         b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
         return cls(W, b, stride, padding, output_padding, dilation, groups)
 
@@ -266,22 +192,13 @@ class TransposedConvolution(Filters):
             db[0][...] = channel_sums(dout)
         return convolve(dout, W, **self.options()) if self.input_gradient else None
 
-    def options(self) -> dict[str, Any]:
-        """Of the convolution whose way back this is, what the engine wants to know."""
-        pads = (
-            tuple((p, p) for p in self.padding)
-            if self.padding != "same"
-            else tuple(
-                (n // 2, n - n // 2)
-                for n in (max(span - s, 0) for span, s in zip(self.spans(), self.stride))
-            )
-        )
-        return {
-            "stride": self.stride,
-            "pads": pads,
-            "dilation": self.dilation,
-            "groups": self.groups,
-        }
+    def options(self, shape: Shape = ()) -> dict[str, Any]:
+        """The engine's options of the convolution whose way back this is."""
+        if self.padding != "same":
+            return super().options(shape)
+        cut = (max(span - s, 0) for span, s in zip(self.spans(), self.stride))
+        return dict(stride=self.stride, pads=tuple((n // 2, n - n // 2) for n in cut),
+                    dilation=self.dilation, groups=self.groups)
 
     def spans(self) -> list[int]:
         """How many rows and columns a filter covers."""
@@ -289,18 +206,12 @@ class TransposedConvolution(Filters):
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape of y for x of ``shape`` (N, C, H, W); ValueError if nothing is left of it."""
-        options, rest = self.options(), self.output_padding
+        pads, rest = self.options()["pads"], self.output_padding
         if self.padding == "same":
             rest = [max(s - span, 0) for span, s in zip(self.spans(), self.stride)]
-        size = [(n - 1) * s + span - sum(p) + more for n, s, span, p, more in
-                zip(shape[2:], self.stride, self.spans(), options["pads"], rest)]
+        size = [(n - 1) * s + span - sum(p) + more
+                for n, s, span, p, more in zip(shape[2:], self.stride, self.spans(), pads, rest)]
         if min(size) < 1:
-            raise ValueError(
-                checks.wrong(
-                    "TransposedConvolution",
-                    "padding",
-                    "leave something of y",
-                    f"{size[0]} x {size[1]}",
-                )
-            )
-        return (shape[0], self.filters(self.params[0]), *size)
+            raise ValueError(checks.wrong("TransposedConvolution", "padding",
+                                          "leave something of y", f"{size[0]} x {size[1]}"))
+        return (shape[0], self.params[0].shape[1] * self.groups, *size)

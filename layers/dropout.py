@@ -9,8 +9,8 @@ from ..common.types import Seed
 
 class Dropout(Layer):
     """While training each value is zero with probability p, and the survivors are divided by 1 - p
-    ("inverted" dropout), so that the expected value stays the same and prediction has nothing to
-    do.
+    ("inverted" dropout), so that the expected value stays the same and prediction needs no
+    correction.
 
         y = x · m,    m = 0 with probability p, else 1 / (1 - p)
 
@@ -30,21 +30,20 @@ class Dropout(Layer):
     >>> layer.backward(np.ones((1, 6)))
     array([[2., 2., 2., 0., 0., 0.]])
     """
-    shapes = "x (...), mask? any -> y (...)"
+    shapes = "x (...), mask? bool (...) -> y (...)"
 
     dropout_ratio, rate = Renamed("p"), Renamed("p")
 
     def __init__(self, p: float = 0.5, rng: Seed = None) -> None:
         """p: the share dropped, 0 <= p < 1. rng: a Generator, a seed or None."""
         super().__init__()
-        self.p = checks.number(
-            "Dropout", "p", p, 0, np.nextafter(1, 0), "be the share dropped, 0 <= p < 1"
-        )
+        self.p = checks.number("Dropout", "p", p, 0, np.nextafter(1, 0),
+                               "be the share dropped, 0 <= p < 1")
         self.buffers["rng"] = generator("Dropout", rng)
 
     def forward(self, x, mask=None):
         if mask is not None:
-            keep = checks.boolean("Dropout", "mask", mask, x.shape)
+            keep = mask
         elif self.training:
             # the same values in every dtype
             keep = self.buffers["rng"].random(x.shape, np.float32) >= self.p

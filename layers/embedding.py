@@ -17,7 +17,6 @@ class Lookup(Layer):
         """Raises ValueError unless W has two axes."""
         checks.needed(type(self).__name__, W=W)
         super().__init__(W=W)
-        checks.array(type(self).__name__, "W", W, shape=("V", "D"))
         self.grads[0] = RowGradient.zeros_like(self.params[0])
 
     @classmethod
@@ -36,8 +35,7 @@ class Lookup(Layer):
         """
         checks.counts(cls.__name__, vocabulary=vocabulary, dimension=dimension)
         return cls(
-            initializers.weights(cls.__name__, initializer, (vocabulary, dimension), rng, dtype)
-        )
+            initializers.weights(cls.__name__, initializer, (vocabulary, dimension), rng, dtype))
 
     def accept_ids(self, ids: ArrayLike) -> Array:
         return checks.row_numbers(type(self).__name__, "ids", ids, len(self.params[0]))
@@ -57,11 +55,11 @@ class Embedding(Lookup):
         dL/dW_v = Σ over all n with ids_n = v of dL/dy_n
 
     Ids have no gradient: backward returns None. ``grads[0]`` is dense, and carries in ``.rows`` the
-    rows written, so that SGD and AdaGrad may step over all others. Source: Saito, Deep Learning
+    rows written, so that SGD and AdaGrad may skip all others. Source: Saito, Deep Learning
     from Scratch 2, chapter 4.1.
 
-    Raises TypeError for ids that are no integers, ValueError for one outside 0..V-1 and for none at
-    all.
+    Raises TypeError for ids that are not integers, ValueError for one outside 0..V-1 and for an
+    empty array.
 
     >>> layer = Embedding(W=np.array([[0.0, 1.0], [10.0, 11.0], [20.0, 21.0]]))
     >>> layer.forward(np.array([2, 0, 2]))
@@ -102,7 +100,7 @@ class EmbeddingDot(Lookup):
     Deep Learning from Scratch 2, chapter 4.2; Mikolov et al., Distributed representations of words
     and phrases and their compositionality (2013).
 
-    Raises TypeError for ids that are no integers, ValueError for one outside 0..V-1 and for wrong
+    Raises TypeError for ids that are not integers, ValueError for one outside 0..V-1 and for wrong
     shapes.
 
     >>> layer = EmbeddingDot(W=np.array([[0.0, 1.0], [10.0, 11.0], [20.0, 21.0]]))

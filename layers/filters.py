@@ -4,9 +4,9 @@ from typing import Any, Self
 import numpy as np
 
 from ..common import checks, initializers
-from ..common.engine.windows import pair
+from ..common.engine.windows import pair, places, same_pads
 from ..common.layer import Layer
-from ..common.types import Array, DType, Initializer, Padding, Seed, Size
+from ..common.types import Array, DType, Initializer, Padding, Seed, Shape, Size
 
 
 class Filters(Layer):
@@ -18,34 +18,44 @@ class Filters(Layer):
         """Raises ValueError or TypeError for arrays or options that do not fit together."""
         who = type(self).__name__
         checks.needed(who, W=W)
-        super().__init__(W=W, b=b)
-        checks.array(who, "W", W, W.dtype, self.pattern)
-        self.stride, self.dilation = self.sizes("stride", stride), self.sizes("dilation", dilation)
-        self.padding = (
-            padding if isinstance(padding, str) else self.sizes("padding", padding, least=0)
-        )
         self.groups = checks.count(who, "groups", groups)
-        if len(W) % self.groups:
-            raise ValueError(
-                checks.wrong(who, "groups", f"divide the number of filters, {len(W)}", groups)
-            )
-        if isinstance(padding, str) and padding != "same":
-            raise ValueError(
-                checks.wrong(who, "padding", 'be a number, a pair or "same"', repr(padding))
-            )
-        if padding != "same":
+        super().__init__(W=W, b=b)
+        self.stride, self.dilation = self.sizes("stride", stride), self.sizes("dilation", dilation)
+        self.padding = padding
+        if not isinstance(padding, str):
+            self.padding = self.sizes("padding", padding, least=0)
             margins = [2 * p + 1 for p in np.atleast_1d(self.padding).tolist()]
             checks.room(who, "padding", (W.shape[1], *margins), W.itemsize, got=padding)
-        if b is not None:
-            checks.array(who, "b", b, b.dtype, (self.filters(W),))
+        elif padding != "same":
+            raise ValueError(
+                checks.wrong(who, "padding", 'be a number, a pair or "same"', repr(padding)))
+        if len(W) % groups:
+            raise ValueError(
+                checks.wrong(who, "groups", f"divide the number of filters, {len(W)}", groups))
 
     @classmethod
     def sizes(cls, name: str, value: Any, least: int = 1) -> Any:
         """An option as (height, width): an int stands for both."""
         return pair(cls.__name__, name, value, least)
 
-    def filters(self, W: Array) -> int:
-        return len(W)
+    def check_inputs(self, x: Array) -> None:
+        self.output_shape(x.shape)
+
+    def options(self, shape: Shape) -> dict[str, Any]:
+        """The engine's options for x of this shape: a number for each axis of the filter; ``pads``
+        has a pair (before, after) for each."""
+        size, axes = self.params[0].shape[2:], (lambda n: n if isinstance(n, tuple) else (n,))
+        stride, dilation = axes(self.stride), axes(self.dilation)
+        pads = (same_pads(shape[2:], size, stride, dilation) if self.padding == "same"
+                else tuple((p, p) for p in axes(self.padding)))
+        return dict(stride=stride, pads=pads, dilation=dilation, groups=self.groups)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape of y for x of this shape; ValueError if the filter is larger than the padded
+        x."""
+        W, o = self.params[0], self.options(shape)
+        at = places(type(self).__name__, shape, W.shape[2:], o["stride"], o["pads"], o["dilation"])
+        return (shape[0], len(W), *at)
 
     @classmethod
     def init(
@@ -67,8 +77,7 @@ class Filters(Layer):
         checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
         if n_in % groups:
             raise ValueError(
-                checks.wrong(who, "groups", f"divide the number of input channels, {n_in}", groups)
-            )
+                checks.wrong(who, "groups", f"divide the number of input channels, {n_in}", groups))
         kernel = np.atleast_1d(cls.sizes("size", size))
         W = initializers.weights(who, initializer, (n_out, n_in // groups, *kernel), rng, dtype)
         b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None

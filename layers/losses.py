@@ -1,8 +1,9 @@
 """Losses: the last node of a network. ``forward(x, t)`` gives a Python float, by default the mean
-over samples; ``backward(dout=1.0)`` gives dL/dx · dout alone, for targets are data and have no
+over samples; ``backward(dout=1.0)`` gives dL/dx · dout alone: targets are data and have no
 gradient.
 
-With leading axes, x (N, T, D) say, every row is a sample and M below is the number of rows, N · T.
+With leading axes, for example x (N, T, D), every row is a sample and M below is the number of rows,
+N · T.
 """
 import math
 from typing import Any
@@ -18,8 +19,11 @@ from ..common.types import Array, ArrayLike, Reduction
 
 
 class Loss(Layer):
-    """The mean over rows, L = Σ_n w_n ℓ_n / Σ_n w_n. A subclass states ℓ, the loss of one row, and
-    its derivative:
+    """The mean over rows, L = Σ_n w_n ℓ_n / Σ_n w_n, so that
+
+        dL/dx_n = dℓ_n/dx_n · scale_n        scale_n = dout · w_n / Σ_n w_n
+
+    A subclass states ℓ, the loss of one row, and its derivative:
 
     - ``losses(x, t)`` returns the losses of all rows (N, ...), and a tuple of what the derivative
       needs;
@@ -39,9 +43,8 @@ class Loss(Layer):
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
-        self.reduction = checks.one_of(
-            type(self).__name__, "reduction", reduction, ("mean", "sum", "none")
-        )
+        self.reduction = checks.one_of(type(self).__name__, "reduction", reduction,
+                                       ("mean", "sum", "none"))
 
     def forward(self, x, t, weight=None):
         if self.ignore_label is not None:
@@ -52,42 +55,43 @@ class Loss(Layer):
             self.cache = weight, *needed
             self.count = losses.size if weight is None else float(weight.sum())
             if self.reduction == "none":
-                return (losses if weight is None else weight * losses).astype(x.dtype, copy=False)
-            total = reduced(losses, weight)
-            # the way to it may lead past float32's range
-            if not math.isfinite(total) and x.dtype == np.float32:
-                total = reduced(self.losses(x.astype(np.float64), t)[0], weight)
+                return weighted(losses, weight).astype(x.dtype, copy=False)
+            total = self.total(weighted(losses, weight), weight, x, t)
         return total / (self.count or 1) if self.reduction == "mean" else total
 
     def backward(self, dout=1.0):
         weight, *needed = self.cache
-        if self.reduction == "none":
-            scale = dout
-        else:
-            scale = checks.number(
-                type(self).__name__, "dout", dout, expected="be one finite number, as the loss is"
-            )
+        scale = dout if self.reduction == "none" else self.number(dout)
         if self.reduction == "mean":
             scale /= self.count or 1
-        return self.gradient(scale if weight is None else weight * scale, *needed)
+        return self.gradient(weighted(scale, weight), *needed)
+
+    def total(self, losses: Array, weight: Array | None, x: Array, t: ArrayLike) -> float:
+        """Σ_n w_n ℓ_n; in float64 where the way to it leads past float32's range."""
+        total = float(np.add.reduce(losses, axis=None))
+        if not math.isfinite(total) and x.dtype == np.float32:
+            losses, _ = self.losses(x.astype(np.float64), t)
+            total = float(np.add.reduce(weighted(losses, weight), axis=None))
+        return total
+
+    def number(self, dout: Any) -> float:
+        expected = "be one finite number, as the loss is"
+        return checks.number(type(self).__name__, "dout", dout, expected=expected)
 
     def without_ignored(self, x: Array, t: ArrayLike, weight: ArrayLike | None) -> tuple[Any, Any]:
         """Targets and weights in which rows with the label to ignore have the weight 0."""
         labels = checks.as_array(t)
         if labels.dtype.kind not in "iu" or labels.shape != x.shape[:-1]:
-            # no labels: rows of probabilities, or a mistake
-            return t, weight
+            return t, weight                     # no labels: rows of probabilities, or a mistake
         kept = labels != self.ignore_label
-        return np.where(kept, labels, 0), kept if weight is None else kept * self.weights(
-            weight, kept, x.dtype
-        )
+        weight = kept if weight is None else kept * self.weights(weight, kept, x.dtype)
+        return np.where(kept, labels, 0), weight
 
     def weights(self, weight: ArrayLike, losses: Array, dtype: Any) -> Array:
         """The weights of the rows, in the shape of their losses."""
         who = type(self).__name__
         weight = checks.array(who, "weight", weight, dtype)
-        # losses of single elements
-        if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:
+        if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:      # of elements
             weight = np.broadcast_to(weight[..., None], losses.shape)
         checks.array(who, "weight", weight, dtype, losses.shape)
         if weight.min() < 0:
@@ -99,22 +103,18 @@ class Loss(Layer):
         if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
             raise ValueError(
                 checks.wrong(
-                    type(self).__name__,
-                    "x",
-                    f"have shape ({len(x)}, C) for one label per sample",
+                    type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample",
                     x.shape,
-                    "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time",
-                )
-            )
+                    "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"))
         return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1])
 
     def __repr__(self):
         return super().__repr__().replace(", reduction='mean'", "").replace("reduction='mean'", "")
 
 
-def reduced(losses, weight):
-    """Σ w ℓ, a Python float."""
-    return float(np.add.reduce(losses if weight is None else weight * losses, axis=None))
+def weighted(values, weight):
+    """``values * weight``, of rows without weights the values."""
+    return values if weight is None else weight * values
 
 
 def column(scale):
@@ -128,23 +128,26 @@ class SoftmaxWithLoss(Loss):
 
     Shapes: x (N, ..., C); t either integer labels (N, ...) or rows (N, ..., C) of weights, one-hot
     or probabilities. Rows whose integer label is ``ignore_label`` count neither in the sum nor in
-    M; if none is left, the loss and its gradient are 0.
+    M; if no row is left, the loss and its gradient are 0.
 
-    Backward. From log y_c = x_c - log Σ_k exp(x_k) follows ∂ log y_c / ∂x_j = [c = j] - y_j, and
-    with Σ_c t_nc = 1
+    Forward. log y_c = z_c - log Σ_k exp z_k with z = x - max x, which is safe for scores of any
+    size. So the loss of one row is
 
-        dL/dx_nj = dout · (y_nj - t_nj) / M
+        ℓ = (Σ_c t_c) log Σ_k exp z_k - Σ_c t_c z_c
 
-    the difference of what was predicted and what was true. (For rows t that do not sum to 1, y_nj
-    is multiplied by their sum.) Computed as ℓ = (Σ_c t_c) log Σ_c exp(x_c - max x) - Σ_c t_c (x_c -
-    max x), so that scores of any size are safe. Source: Saito, Deep Learning from Scratch, appendix
-    A.
+    where Σ_c t_c = 1 and Σ_c t_c z_c = z_t if t is a label.
 
-    Raises TypeError for labels that are no integers, ValueError for a label outside 0..C-1, a
+    Backward. From ∂ log y_c / ∂x_j = [c = j] - y_j follows
+
+        dL/dx_nj = dout · ((Σ_c t_nc) y_nj - t_nj) / M
+
+    the difference of what was predicted and what was true. Source: Saito, Deep Learning from
+    Scratch, appendix A.
+
+    Raises TypeError for labels that are not integers, ValueError for a label outside 0..C-1, a
     negative weight or a wrong shape.
 
-    >>> loss = SoftmaxWithLoss()
-    >>> # ½ (log 2 + 0)
+    >>> loss = SoftmaxWithLoss()                                              # ½ (log 2 + 0)
     >>> round(loss.forward(np.array([[0.0, 0.0], [0.0, 1000.0]]), np.array([0, 1])), 4)
     0.3466
     >>> loss.backward()
@@ -155,50 +158,42 @@ class SoftmaxWithLoss(Loss):
 
     def __init__(self, ignore_label: int | None = None, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.ignore_label = (
-            None
-            if ignore_label is None
-            else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label)
-        )
+        self.ignore_label = (None if ignore_label is None
+                             else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label))
 
     def losses(self, x, t):
-        given, t = t, checks.as_array(t)
-        C = x.shape[-1]
-        if C == 1:
-            raise ValueError(
-                checks.wrong(
-                    "SoftmaxWithLoss",
-                    "x",
-                    "have a column for each of two classes or more",
-                    x.shape,
-                    "SigmoidWithLoss() is the loss for one column, with targets 0 and 1",
-                )
-            )
-        z = rows(x)
-        e, top, total = exponentials(z)                    # y = e / total
-        if t.shape == x.shape:
-            t = rows(checks.array("SoftmaxWithLoss", "t", given, x.dtype))
-            if t.min() < 0:
-                raise ValueError(
-                    checks.wrong("SoftmaxWithLoss", "t", "hold no negative weights", t.min())
-                )
-            t_sum, at = t.sum(axis=1), None
-            losses = t_sum * np.log(total) - np.einsum("nc,nc->n", t, z - top[:, None])
+        t, shape, x = self.targets(x, t), x.shape, rows(x)
+        e, top, total = exponentials(x)                    # exp z, max x, Σ exp z; y = e / total
+        if t.ndim == 1:
+            at = t + np.arange(0, x.size, x.shape[1])      # each label's place in the flat array
+            t_sum, tz = 1, x.take(at) - top
         else:
-            t, t_sum = self.labels(given, x).reshape(-1), 1
-            # where in the flat array each row's label stands
-            at = t + np.arange(0, z.size, C)
-            losses = np.log(total) - (z.take(at) - top)
-        return losses.reshape(x.shape[:-1]), (e, total, t, t_sum, at, x.shape)
+            at, t_sum, tz = None, t.sum(axis=1), np.einsum("nc,nc->n", t, x - top[:, None])
+        losses = t_sum * np.log(total) - tz
+        return losses.reshape(shape[:-1]), (e, total, t, t_sum, at, shape)
 
     def gradient(self, scale, e, total, t, t_sum, at, shape):
         scale = scale.reshape(-1) if isinstance(scale, np.ndarray) else scale
-        dx = e * (t_sum * scale / total)[:, None]
+        dx = e * (t_sum * scale / total)[:, None]                          # y · scale
         if at is None:
             dx -= t * column(scale)
         else:
             dx.reshape(-1)[at] -= scale
         return dx.reshape(shape)
+
+    def targets(self, x: Array, t: ArrayLike) -> Array:
+        """Labels (M,), or rows of weights (M, C), for the M rows of x."""
+        if x.shape[-1] == 1:
+            raise ValueError(checks.wrong(
+                "SoftmaxWithLoss", "x", "have a column for each of two classes or more", x.shape,
+                "SigmoidWithLoss() is the loss for one column, with targets 0 and 1"))
+        if checks.as_array(t).shape != x.shape:
+            return self.labels(t, x).reshape(-1)
+        shares = rows(checks.array("SoftmaxWithLoss", "t", t, x.dtype))
+        if shares.min() < 0:
+            expected = "hold no negative weights"
+            raise ValueError(checks.wrong("SoftmaxWithLoss", "t", expected, shares.min()))
+        return shares
 
 
 class SigmoidWithLoss(Loss):
@@ -225,8 +220,7 @@ class SigmoidWithLoss(Loss):
     def losses(self, x, t):
         if t.min() < 0 or t.max() > 1:
             raise ValueError(
-                checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}")
-            )
+                checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}"))
         return np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x))), (x, t)
 
     def gradient(self, scale, x, t):
@@ -283,9 +277,8 @@ class Huber(Loss):
 
     def __init__(self, delta: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.delta = checks.number(
-            "Huber", "delta", delta, math.ulp(0.0), expected="be a positive number"
-        )
+        self.delta = checks.number("Huber", "delta", delta, math.ulp(0.0),
+                                   expected="be a positive number")
 
     def losses(self, x, t):
         d = x - t
@@ -371,9 +364,8 @@ class HingeLoss(Loss):
 
     def __init__(self, margin: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.margin = checks.number(
-            "HingeLoss", "margin", margin, 0, expected="be a number of at least 0"
-        )
+        self.margin = checks.number("HingeLoss", "margin", margin, 0,
+                                    expected="be a number of at least 0")
 
     def losses(self, x, t):
         t = self.labels(t, x)[..., None]
@@ -397,7 +389,7 @@ class KLDivergence(Loss):
 
         dL/dx_nc = dout · (-t_nc / x_nc) / M
 
-    Raises ValueError for negative entries, which are no probabilities.
+    Raises ValueError for negative entries, which cannot be probabilities.
 
     >>> loss = KLDivergence()
     >>> round(loss.forward(np.array([[0.25, 0.75]]), np.array([[0.5, 0.5]])), 4)
@@ -411,14 +403,8 @@ class KLDivergence(Loss):
         for name, p in (("x", x), ("t", t)):
             if p.min() < 0:
                 raise ValueError(
-                    checks.wrong(
-                        "KLDivergence",
-                        name,
-                        "hold probabilities",
-                        f"{p.min()}",
-                        "put a Softmax() in front" if name == "x" else "",
-                    )
-                )
+                    checks.wrong("KLDivergence", name, "hold probabilities", f"{p.min()}",
+                                 "put a Softmax() in front" if name == "x" else ""))
         tiny = np.finfo(x.dtype).tiny
         x = np.maximum(x, tiny)
         return np.sum(t * (np.log(np.maximum(t, tiny)) - np.log(x)), axis=-1), (x, t)

@@ -32,10 +32,9 @@ class MatMul(Layer):
     (array([[30., 40.]]), array([[10.],
            [20.]]))
     """
+    shapes = "a float, b? float, W (K, M) -> y (..., N, M)"
 
     def __init__(self, W: Array | None = None) -> None:
-        if W is not None:
-            checks.array("MatMul", "W", W, shape=("K", "M"))
         super().__init__(W=W)
 
     @classmethod
@@ -53,36 +52,31 @@ class MatMul(Layer):
         checks.counts("MatMul", n_in=n_in, n_out=n_out)
         return cls(initializers.weights("MatMul", initializer, (n_in, n_out), rng, dtype))
 
-    def forward(self, a, b=None):
+    def check_inputs(self, a: Array, b: Array | None = None) -> None:
         if self.params and b is not None:
-            raise TypeError(
-                "MatMul: this one holds its W and takes one input, got two; MatMul() multiplies "
-                "two inputs"
-            )
+            raise TypeError("MatMul: this one holds its W and takes one input, got two; MatMul() "
+                            "multiplies two inputs")
         if not self.params and b is None:
-            raise TypeError(
-                "MatMul: this one holds no W and takes two inputs, got one; MatMul(W) holds its own"
-            )
+            raise TypeError("MatMul: this one holds no W and takes two inputs, got one; MatMul(W) "
+                            "holds its own")
+        if b is None:
+            checks.array("MatMul", "x", a, a.dtype, ("N", ..., len(self.params[0])))
+        else:
+            checks.array("MatMul", "a", a, a.dtype, (..., "N", "K"))
+            checks.array("MatMul", "b", b, b.dtype, (..., a.shape[-1], "M"))
+            checks.broadcasting("MatMul", a, b, but=2)
+
+    def forward(self, a, b=None):
         if self.params:
-            self.cache = self.accept(a, last=len(self.params[0])), self.params[0]
-            return product(*self.cache)
-        a = self.accept(a, shape=(..., "N", "K"), name="a")
-        b = self.accept(b, shape=(..., a.shape[-1], "M"), name="b")
-        try:
-            y = np.matmul(a, b)
-        except ValueError:
-            raise ValueError(checks.wrong("MatMul", "the leading axes of a and b", "broadcast",
-                                          f"{a.shape} and {b.shape}")) from None
+            b, = self.params
         self.cache = a, b
-        return y
+        return product(a, b) if b.ndim == 2 else np.matmul(a, b)
 
     def backward(self, dout):
         a, b = self.cache
         if self.params:
             product(rows(a).T, rows(dout), out=self.grads[0])
             return product(dout, b.T) if self.input_gradient else None
-        da = np.matmul(dout, np.swapaxes(b, -1, -2))
-        db = np.matmul(np.swapaxes(a, -1, -2), dout)
-        return sum_to(da, a.shape).astype(a.dtype, copy=False), sum_to(db, b.shape).astype(
-            b.dtype, copy=False
-        )
+        da = np.matmul(dout, b.swapaxes(-1, -2))
+        db = np.matmul(a.swapaxes(-1, -2), dout)
+        return sum_to(da, a.shape, a.dtype), sum_to(db, b.shape, b.dtype)

@@ -25,17 +25,13 @@ class Normalization(Layer):
         who = type(self).__name__
         checks.needed(who, gamma=gamma, beta=beta)
         super().__init__(gamma=gamma, beta=beta)
-        checks.array(who, "gamma", gamma, gamma.dtype, ("D",))
-        checks.array(who, "beta", beta, beta.dtype, gamma.shape)
         self.eps = checks.number(who, "eps", eps, 0, expected="be a number of at least 0")
 
     @classmethod
     def fresh(cls, n: int, dtype: DType) -> tuple[Array, Array]:
         """gamma = 1 and beta = 0, (n,) each."""
-        n, dtype = (
-            checks.count(cls.__name__, "n", n),
-            checks.float_type(cls.__name__, "dtype", dtype),
-        )
+        n, dtype = (checks.count(cls.__name__, "n", n),
+                    checks.float_type(cls.__name__, "dtype", dtype))
         checks.room(cls.__name__, "n", (n,))
         return np.ones(n, dtype), np.zeros(n, dtype)
 
@@ -66,8 +62,9 @@ class LayerNorm(Normalization):
         dL/dgamma = Σ dL/dy · u        dL/dbeta = Σ dL/dy        dL/du = gamma · dL/dy
         dL/dx = s · (dL/du - mean(dL/du) - u · mean(dL/du · u))
 
-    the last for every x_j moves μ and σ, which every u_k contains: ∂u_k/∂x_j = s ([j = k] - 1/D -
-    u_j u_k / D). Source: Ba, Kiros and Hinton, Layer normalization (2016).
+    the last because every x_j moves μ and σ, which every u_k contains:
+    ∂u_k/∂x_j = s ([j = k] - 1/D - u_j u_k / D). Source: Ba, Kiros and Hinton, Layer normalization
+    (2016).
 
     >>> layer = LayerNorm(gamma=np.array([1.0, 1.0]), beta=np.array([0.0, 5.0]), eps=0)
     >>> layer.forward(np.array([[10.0, 20.0]]))
@@ -106,7 +103,7 @@ class GroupNorm(Normalization):
     channels of one sample.
 
     Shapes: x and y (N, C, ...), gamma and beta (C,). One group is layer normalisation over all of a
-    sample, C groups "instance normalisation". The batch plays no part, however small it is.
+    sample, C groups "instance normalisation". The size of the batch does not matter.
 
     Backward: as for LayerNorm, with means over a sample's group, and sums for gamma and beta over
     all but the channels. Source: Wu and He, Group normalization (2018).
@@ -125,11 +122,8 @@ class GroupNorm(Normalization):
         super().__init__(gamma, beta, eps)
         self.groups = checks.count("GroupNorm", "groups", groups)
         if len(gamma) % groups:
-            raise ValueError(
-                checks.wrong(
-                    "GroupNorm", "groups", f"divide the number of channels, {len(gamma)}", groups
-                )
-            )
+            raise ValueError(checks.wrong("GroupNorm", "groups",
+                                          f"divide the number of channels, {len(gamma)}", groups))
 
     @classmethod
     def init(cls, n: int, groups: int, eps: float = 1e-5, dtype: DType = np.float32) -> Self:
@@ -159,7 +153,7 @@ class BatchNorm(Normalization):
     """y = gamma · (x - μ) / √(σ² + eps) + beta, mean μ and variance σ² of each channel over the
     batch (and over the image).
 
-    Shapes: x and y (N, C) or (N, C, H, W), or with any other axes behind C, gamma and beta (C,).
+    Shapes: x and y (N, C) or (N, C, H, W), or with any other axes after C, gamma and beta (C,).
 
     In training μ and σ² are those of the batch, of M = N H W values for each channel, and the
     running ones follow them:
@@ -167,8 +161,8 @@ class BatchNorm(Normalization):
         running = (1 - momentum) · running + momentum · batch
 
     where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch, or with
-    ``unbiased=False`` as σ², as in Keras and the courses that grade it so. In evaluation mode μ and
-    σ² are the running ones, and samples no longer depend on each other. ``running_mean`` and
+    ``unbiased=False`` as σ², as in Keras and in courses that grade it that way. In evaluation mode
+    μ and σ² are the running ones, and samples no longer depend on each other. ``running_mean`` and
     ``running_var`` are kept in ``buffers``.
 
     Backward, in training: as for LayerNorm, with means over the batch. In evaluation mode μ and s
@@ -200,13 +194,10 @@ class BatchNorm(Normalization):
     ) -> None:
         super().__init__(gamma, beta, eps)
         self.unbiased = checks.flag("BatchNorm", "unbiased", unbiased)
-        self.momentum = checks.number(
-            "BatchNorm", "momentum", momentum, 0, 1, "be a number in 0..1"
-        )
-        self.buffers["running_mean"], self.buffers["running_var"] = (
-            np.zeros_like(gamma),
-            np.ones_like(gamma),
-        )
+        self.momentum = checks.number("BatchNorm", "momentum", momentum, 0, 1,
+                                      "be a number in 0..1")
+        self.buffers["running_mean"] = np.zeros_like(gamma)
+        self.buffers["running_var"] = np.ones_like(gamma)
 
     @classmethod
     def init(
@@ -247,9 +238,8 @@ class BatchNorm(Normalization):
         du = self.scale_and_shift_back(as_lines(dout), u)
         if not self.input_gradient:
             return None
-        return from_lines(
-            standardize_back(du, u, s, channel_means(shape[1])) if in_training else du * s, shape
-        )
+        return from_lines(standardize_back(du, u, s, channel_means(shape[1])) if in_training
+                          else du * s, shape)
 
     def follow(self, mu: Array, var: Array, M: int, shape: Shape) -> None:
         """Move the running mean and variance towards those of a batch, with M values for each
@@ -257,18 +247,11 @@ class BatchNorm(Normalization):
         if M == 1:
             raise ValueError(
                 checks.wrong(
-                    "BatchNorm",
-                    "x",
-                    "have more than one value per channel in training",
-                    shape,
+                    "BatchNorm", "x", "have more than one value per channel in training", shape,
                     "make the batch larger, or predict; if it is what is left of the "
-                    "data at the end of an epoch, fit(..., drop_last=True) or another batch_size",
-                )
-            )
-        # else the batch will be refused, and leaves nothing behind
+                    "data at the end of an epoch, fit(..., drop_last=True) or another batch_size"))
+        # else the batch is refused, and changes nothing
         if np.isfinite(var).all():
-            for running, batch in (
-                (self.running_mean, mu),
-                (self.running_var, var * (M / (M - 1) if self.unbiased else 1)),
-            ):
+            for running, batch in ((self.running_mean, mu),
+                                   (self.running_var, var * (M / (M - 1) if self.unbiased else 1))):
                 running += self.momentum * (batch - running)

@@ -6,7 +6,7 @@ from ..common.engine.channels import channels_first
 from ..common.engine.pooling import average_pool, average_pool_back, max_pool, max_pool_back
 from ..common.engine.windows import pair, places
 from ..common.layer import Layer
-from ..common.types import Shape, Size
+from ..common.types import Array, Shape, Size
 
 
 class Pool(Layer):
@@ -22,10 +22,8 @@ class Pool(Layer):
         self.padding = pair(who, "padding", padding, least=0)
         if any(2 * p > k for p, k in zip(self.padding, self.size)):
             raise ValueError(
-                checks.wrong(
-                    who, "padding", f"be at most half of the window {self.size}", self.padding
-                )
-            )
+                checks.wrong(who, "padding", f"be at most half of the window {self.size}",
+                             self.padding))
         # the window's places, as slices
         checks.room(who, "size", (sum(self.size),), each=200, got=size)
         checks.room(who, "padding", [2 * p + 1 for p in self.padding], got=padding)
@@ -36,6 +34,9 @@ class Pool(Layer):
         pads = [(p, p) for p in self.padding]
         return (*shape[:2], *places(type(self).__name__, shape, self.size, self.stride, pads))
 
+    def check_inputs(self, x: Array) -> None:
+        self.output_shape(x.shape)
+
 
 class MaxPool(Pool):
     """y_ncij = the largest of the values of channel c in the KH x KW window at (i · stride, j ·
@@ -45,8 +46,8 @@ class MaxPool(Pool):
     over at the right and at the bottom is not used. The padding is -∞ and never wins; it is at most
     half the window, so that no window lies outside.
 
-    Backward. The maximum is its largest argument, so that one alone receives the gradient; windows
-    that overlap add up:
+    Backward. The maximum is the largest value itself, so only that one receives the gradient; where
+    windows overlap, gradients add up:
 
         dL/dx_ncpq = Σ over the windows (i, j) that have their maximum at (p, q) of dL/dy_ncij
 
@@ -65,7 +66,6 @@ class MaxPool(Pool):
     shapes = Pool.shapes
 
     def forward(self, x):
-        self.output_shape(x.shape)                        # refuses an image smaller than the window
         y, notes = max_pool(x, self.size, self.stride, self.padding)
         self.cache = x.shape, *notes
         return y
@@ -99,7 +99,6 @@ class AveragePool(Pool):
     shapes = Pool.shapes
 
     def forward(self, x):
-        self.output_shape(x.shape)                        # refuses an image smaller than the window
         self.cache = x.shape
         return average_pool(x, self.size, self.stride, self.padding)
 
@@ -115,7 +114,7 @@ class GlobalAveragePool(Layer):
 
         dL/dx_ncpq = dL/dy_nc / (H · W)
 
-    In front of the loss it stands in for the Affine layers, their weights and their fixed image
+    Before the loss it replaces the Affine layers, with their many weights and their fixed image
     size. Source: Lin, Chen and Yan, Network in network (2014).
 
     >>> layer = GlobalAveragePool()

@@ -17,77 +17,27 @@ from ..common.functions import sigmoid
 from ..common.layer import Layer
 from ..common.rng import generator
 from ..common.types import Array, DType, Initializer, Seed, State
+from .gates import Gates, Sequences, single
 
 
-class Cell(Layer):
-    """What the three cells and the three sequence layers share: Wx (D, G H), Wh (H, G H) and biases
-    (G H,) for G gates."""
-    gates = 1
-    biases: tuple[str, ...] = ("b",)
-    state_names: tuple[str, ...] = ("h",)
+class Cell(Gates):
+    """One step, from the state h to the next. A subclass states it, and how the loss reaches
+    a = x Wx + b and q = h Wh; the rest of its backward is that of two Affine layers:
 
-    def __init__(self, **params: Array) -> None:
-        """Raises ValueError unless the shapes are those in the class's docstring; all of one float
-        dtype."""
-        who = type(self).__name__
-        checks.needed(who, **params)
-        super().__init__(**params)
-        Wx, Wh, *biases = self.params
-        checks.array(who, "Wh", Wh, shape=("H", "G"))
-        H, G = len(Wh), self.gates * len(Wh)
-        checks.array(who, "Wh", Wh, shape=(H, G))
-        checks.array(who, "Wx", Wx, shape=("D", G))
-        for name, b in zip(self.names[2:], biases):
-            checks.array(who, name, b, shape=(G,))
+        dL/dWx = xᵀ dL/da        dL/dWh = hᵀ dL/dq        dL/db = Σ_n dL/da_n
+        dL/dx = dL/da Wxᵀ        dL/dh = dL/dq Whᵀ
 
-    @classmethod
-    def init(
-        cls, n_in: int, n_hidden: int, rng: Seed = None,
-        initializer: Initializer = initializers.xavier,
-        recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
-    ) -> Self:
-        """A cell with fresh Wx and Wh, drawn for each gate by itself, and biases of zeros.
+    Where only the sum s = a + q is used, dL/da = dL/dq = dL/ds.
+    """
 
-        n_in, n_hidden: the sizes D of x (N, D) and H of the state (N, H).
-        rng: a Generator, a seed or None, to draw Wx and Wh with.
-        initializer, recurrent_initializer: functions such as ``xavier`` and ``orthogonal`` of
-            common/initializers.py, called for the parts (D, H) and (H, H) of each gate.
-        dtype: np.float32 or np.float64, that of the parameters.
-        """
-        return cls(**fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype))
-
-    def affine_back(self, ds: Array, dq: Array) -> tuple[Array | None, Array]:
-        """(dL/dx, dL/dh) and ``grads``, as in Affine, of x Wx + b with the gradient ds and h Wh
-        with dq."""
-        (Wx, Wh, *_), (dWx, dWh, db, *dbh), (x, h, *_) = self.params, self.grads, self.cache
-        product(x.T, ds, out=dWx)
+    def affine_back(self, x: Array, h: Array, da: Array, dq: Array) -> tuple[Array | None, Array]:
+        (Wx, Wh, *_), (dWx, dWh, db, *dbh) = self.params, self.grads
+        product(x.T, da, out=dWx)
         product(h.T, dq, out=dWh)
-        column_sums(ds, out=db)
+        column_sums(da, out=db)
         if dbh:
             column_sums(dq, out=dbh[0])
-        return product(ds, Wx.T) if self.input_gradient else None, product(dq, Wh.T)
-
-
-def fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype):
-    """The arrays of a new layer of this class, by name."""
-    who = cls.__name__
-    checks.counts(who, n_in=n_in, n_hidden=n_hidden)
-    rng = generator(who, rng)
-    draws = (
-        (initializer, n_in, "initializer"),
-        (recurrent_initializer, n_hidden, "recurrent_initializer"),
-    )
-    Wx, Wh = (
-        np.concatenate(
-            [
-                initializers.weights(who, draw, (n, n_hidden), rng, dtype, name)
-                for _ in range(cls.gates)
-            ],
-            axis=1,
-        )
-        for draw, n, name in draws
-    )
-    return {"Wx": Wx, "Wh": Wh, **{b: np.zeros(cls.gates * n_hidden, Wx.dtype) for b in cls.biases}}
+        return product(da, Wx.T) if self.input_gradient else None, product(dq, Wh.T)
 
 
 class RNNCell(Cell):
@@ -100,10 +50,9 @@ class RNNCell(Cell):
 
         dL/ds = dL/dh' · (1 - h'²)
 
-    and from there as in Affine: dL/dWx = xᵀ dL/ds, dL/dWh = hᵀ dL/ds, dL/db = Σ_n dL/ds, dL/dx =
-    dL/ds Wxᵀ, dL/dh = dL/ds Whᵀ. Over T steps dL/dh goes through T such products with tanh' and
-    Whᵀ: it tends to vanish or to explode. LSTM and GRU were made against that. Source: Elman,
-    Finding structure in time (1990); Saito, Deep Learning from Scratch 2, chapter 5.
+    and from there as in Cell. Over T steps dL/dh goes through T such products with tanh' and Whᵀ:
+    it tends to vanish or to explode. LSTM and GRU were made against that. Source: Elman, Finding
+    structure in time (1990); Saito, Deep Learning from Scratch 2, chapter 5.
 
     >>> cell = RNNCell(Wx=np.array([[1.0]]), Wh=np.array([[0.5]]), b=np.zeros(1))
     >>> cell.forward(np.array([[1.0]]), np.array([[-2.0]]))
@@ -118,14 +67,14 @@ class RNNCell(Cell):
 
     def forward(self, x, h):
         Wx, Wh, b = self.params
-        y = np.tanh(product(x, Wx) + product(h, Wh) + b)
-        self.cache = x, h, y
-        return y
+        h_new = np.tanh(product(x, Wx) + product(h, Wh) + b)
+        self.cache = x, h, h_new
+        return h_new
 
     def backward(self, dout):
-        _, _, y = self.cache
-        ds = dout * (1 - y * y)
-        return self.affine_back(ds, ds)
+        x, h, h_new = self.cache
+        ds = dout * (1 - h_new * h_new)
+        return self.affine_back(x, h, ds, ds)
 
 
 class LSTMCell(Cell):
@@ -149,7 +98,7 @@ class LSTMCell(Cell):
         dL/ds_i = dc' · g i (1 - i)      dL/ds_g = dc' · i (1 - g²)      dL/dc = dc' · f
         dL/ds_f = dc' · c f (1 - f)      dL/ds_o = dL/dh' · tanh c' · o (1 - o)
 
-    and from the four side by side as in RNNCell. Source: Hochreiter and Schmidhuber, Long
+    and from the four side by side as in Cell. Source: Hochreiter and Schmidhuber, Long
     short-term memory (1997), with the forget gate of Gers, Schmidhuber and Cummins (2000); Saito,
     Deep Learning from Scratch 2, chapter 6.
 
@@ -176,7 +125,7 @@ class LSTMCell(Cell):
         recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
         forget_bias: float = 0.0,
     ) -> Self:
-        """A cell with fresh Wx and Wh, and biases of zeros but for the forget gate's.
+        """A cell with fresh Wx and Wh, and biases of zeros except for the forget gate's.
 
         n_in, n_hidden: the sizes D of x (N, D) and H of h and c (N, H).
         rng: a Generator, a seed or None, to draw Wx and Wh with.
@@ -189,8 +138,7 @@ class LSTMCell(Cell):
             (2015).
         """
         layer = super().init(n_in, n_hidden, rng, initializer, recurrent_initializer, dtype)
-        set_forget_bias(layer, forget_bias)
-        return layer
+        return layer.set_forget_bias(forget_bias)
 
     def forward(self, x, h, c):
         Wx, Wh, b = self.params
@@ -202,42 +150,36 @@ class LSTMCell(Cell):
         return o * tanh_c, c_new
 
     def backward(self, dout):
-        _, _, c, i, f, g, o, tanh_c = self.cache
-        dh, dc = self.both(dout)
+        x, h, c, i, f, g, o, tanh_c = self.cache
+        dh, dc = self.stacked("dout", dout, len(c))               # with zeros for a None
         dc = dc + dh * o * (1 - tanh_c * tanh_c)
         ds_i = dc * g * i * (1 - i)
         ds_f = dc * c * f * (1 - f)
         ds_g = dc * i * (1 - g * g)
         ds_o = dh * tanh_c * o * (1 - o)
         ds = np.concatenate([ds_i, ds_f, ds_g, ds_o], axis=1)
-        return *self.affine_back(ds, ds), dc * f
-
-    def both(self, dout: Any) -> Array:
-        """dout with zeros for a None."""
-        return recurrence.stacked(self, dout, len(self.cache[0]), "dout")
+        return *self.affine_back(x, h, ds, ds), dc * f
 
 
 class GRUCell(Cell):
-    """The gated recurrent unit: one state, two gates, and a proposal n for the new state.
+    """The gated recurrent unit: one state, two gates, and a proposal n for the new state. With
+    a = x Wx + bx and q = h Wh + bh, each in three blocks r, z, n,
 
-        r, z = σ of the first two blocks of x Wx + bx + h Wh + bh
-        n = tanh(x Wx_n + bx_n + r · (h Wh_n + bh_n))        with the third blocks
+        r, z = σ(a_r + q_r), σ(a_z + q_z)
+        n = tanh(a_n + r · q_n)
         h' = (1 - z) · n + z · h
 
     r decides how much of the past the proposal sees, z how much of it stays. Shapes: x (N, D), h
     (N, H), Wx (D, 3H), Wh (H, 3H), bx and bh (3H,), gates and formula as in PyTorch. forward(x, h)
     returns h'; backward(dL/dh') returns (dL/dx, dL/dh).
 
-    Backward. Write q_n = h Wh_n + bh_n. Then with s_r, s_z, s_n for what σ, σ and tanh are applied
-    to,
+    Backward. With σ' = σ (1 - σ) and tanh' = 1 - tanh²,
 
-        dL/ds_n = dL/dh' · (1 - z) (1 - n²)      dL/ds_r = dL/ds_n · q_n r (1 - r)
-        dL/ds_z = dL/dh' · (h - n) z (1 - z)     dL/dq_n = dL/ds_n · r
+        dL/da_n = dL/dh' · (1 - z) (1 - n²)      dL/da_r = dL/da_n · q_n r (1 - r)
+        dL/da_z = dL/dh' · (h - n) z (1 - z)     dL/dq_n = dL/da_n · r
 
-    x Wx + bx has the gradient (dL/ds_r, dL/ds_z, dL/ds_n), h Wh + bh has (dL/ds_r, dL/ds_z,
-    dL/dq_n), and
-
-        dL/dh = (dL/ds_r, dL/ds_z, dL/dq_n) Whᵀ + dL/dh' · z
+    and dL/dq_r = dL/da_r, dL/dq_z = dL/da_z. From da and dq, three blocks each, on as in Cell; h is
+    also used for h' itself, so dL/dh = dL/dq Whᵀ + dL/dh' · z.
 
     Source: Cho et al., Learning phrase representations using RNN encoder-decoder (2014), with r
     after the product.
@@ -258,138 +200,50 @@ class GRUCell(Cell):
 
     def forward(self, x, h):
         Wx, Wh, bx, bh = self.params
-        (a_r, a_z, a_n), (q_r, q_z, q_n) = (
-            blocks(product(x, Wx) + bx, 3),
-            blocks(product(h, Wh) + bh, 3),
-        )
+        a_r, a_z, a_n = blocks(product(x, Wx) + bx, 3)
+        q_r, q_z, q_n = blocks(product(h, Wh) + bh, 3)
         r, z = sigmoid(a_r + q_r), sigmoid(a_z + q_z)
         n = np.tanh(a_n + r * q_n)
         self.cache = x, h, r, z, n, q_n
         return (1 - z) * n + z * h
 
     def backward(self, dout):
-        _, h, r, z, n, q_n = self.cache
-        ds_n = dout * (1 - z) * (1 - n * n)
-        ds_z = dout * (h - n) * z * (1 - z)
-        ds_r = ds_n * q_n * r * (1 - r)
-        dq_n = ds_n * r
-        dx, dh = self.affine_back(
-            np.concatenate([ds_r, ds_z, ds_n], axis=1), np.concatenate([ds_r, ds_z, dq_n], axis=1)
-        )
+        x, h, r, z, n, q_n = self.cache
+        da_n = dout * (1 - z) * (1 - n * n)
+        da_z = dout * (h - n) * z * (1 - z)
+        da_r = da_n * q_n * r * (1 - r)
+        dq_n = da_n * r
+        da = np.concatenate([da_r, da_z, da_n], axis=1)
+        dq = np.concatenate([da_r, da_z, dq_n], axis=1)
+        dx, dh = self.affine_back(x, h, da, dq)
         return dx, dh + dout * z
 
 
-class Recurrent(Cell):
+class Recurrent(Sequences):
     """A cell over a sequence, x (N, T, D) to all its h (N, T, H). RNN's docstring explains options,
     mask and states."""
-    shapes = "x (N, T, D), mask? any, Wx (D, G), Wh (H, G) -> y (N, T, H)"
-
-    def __init__(
-        self, stateful: bool, initial_state: State | None, reverse: bool, **params: Array
-    ) -> None:
-        super().__init__(**params)
-        who = type(self).__name__
-        self.stateful, self.reverse = (
-            checks.flag(who, "stateful", stateful),
-            checks.flag(who, "reverse", reverse),
-        )
-        self.initial_state = initial_state
-        self.state = self.dstate = None
-
-    @classmethod
-    def init(
-        cls, n_in: int, n_hidden: int, rng: Seed = None,
-        initializer: Initializer = initializers.xavier,
-        recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
-        stateful: bool = False, initial_state: State | None = None, reverse: bool = False,
-    ) -> Self:
-        """A layer with fresh Wx and Wh, drawn for each gate by itself, and biases of zeros.
-
-        n_in, n_hidden: the sizes D of x (N, T, D) and H of y (N, T, H).
-        rng: a Generator, a seed or None, to draw Wx and Wh with.
-        initializer, recurrent_initializer: functions such as ``xavier`` and ``orthogonal`` of
-            common/initializers.py, called for the parts (D, H) and (H, H) of each gate.
-        dtype: np.float32 or np.float64, that of the parameters.
-        stateful, initial_state, reverse: as in RNN's docstring.
-        """
-        arrays = fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype)
-        return cls(**arrays, stateful=stateful, initial_state=initial_state, reverse=reverse)
-
-    def reset_state(self) -> None:
-        """Forget the state of the last call: the next one starts from ``initial_state`` or
-        zeros."""
-        self.state = None
+    shapes = "x (N, T, D), mask? bool (N, T), Wx (D, G), Wh (H, G) -> y (N, T, H)"
 
     def forward(self, x, mask=None):
-        first, x = self.first_state(len(x)), self.time_first(x)
-        if mask is not None:
-            mask = self.time_first(
-                checks.boolean(type(self).__name__, "mask", mask, x.shape[1::-1])
-            )
-            # padding may hold anything, NaN too, and 0 · NaN would be NaN
-            x[~mask] = 0
-        # For t = 1 ... T: states[t] = cell.forward(x[t], *states[t - 1])
-        states, self.cache = recurrence.run(self.rule, x, first, self.params, mask)
-        self.state = recurrence.single(states[:, -1].copy())
-        h = states[0, 1:]
-        return self.batch_first(h if mask is None else h * mask[..., None])
+        first = self.first_state(len(x))
+        # For t = 1 ... T: h_t = cell.forward(x_t, h_{t-1}), and y_t = h_t
+        y, last, steps = recurrence.forward(self.rule, x, first, self.params, mask, self.reverse)
+        self.cache, self.state = (len(x), mask is not None, *steps), single(last)
+        return y
 
     def backward(self, dout, dstate=None):
-        *_, mask = self.cache
-        if dout is not None:
-            dout = self.time_first(dout)
-            if mask is not None:
-                dout[~mask] = 0
-        dlast = recurrence.stacked(self, dstate, self.cache[1].shape[1], "dstate")
-        # For t = T ... 1: dx[t], *dstates[t - 1] = cell.backward(dstates[t] + dout[t])
-        dx, dfirst = recurrence.run_back(
-            self.cache, dout, dlast, self.params, self.grads, self.input_gradient
-        )
-        self.dstate = recurrence.single(dfirst)
-        dx = None if dx is None else self.batch_first(dx)
-        return dx if mask is None else (dx, None)
-
-    def first_state(self, N: int) -> Array:
-        if not self.stateful or self.state is None:
-            return recurrence.stacked(self, self.initial_state, N, "initial_state")
-        h = (
-            self.state
-            if len(self.state_names) == 1 or not isinstance(self.state, (tuple, list))
-            else self.state[0]
-        )
-        # else stacked says what a state is
-        carried = len(h) if np.ndim(h) == 2 else N
-        if carried != N:
-            raise ValueError(
-                checks.wrong(
-                    type(self).__name__,
-                    "x",
-                    f"have the batch size of the state carried on, {carried}",
-                    N,
-                    "reset_state() forgets that state, model.reset_states() those of "
-                    "all layers in a model; where batches do not follow each "
-                    "other, stateful=False",
-                )
-            )
-        return recurrence.stacked(self, self.state, N, "state")
-
-    def time_first(self, x: Array) -> Array:
-        x = x.swapaxes(0, 1)
-        return (x[::-1] if self.reverse else x).copy()
-
-    def batch_first(self, x: Array) -> Array:
-        return (x[::-1] if self.reverse else x).swapaxes(0, 1).copy()
-
-
-def set_forget_bias(layer, forget_bias):
-    """Set the forget gate's biases, otherwise zero."""
-    H = len(layer.params[1])
-    layer.params[2][H:2 * H] = checks.number(type(layer).__name__, "forget_bias", forget_bias)
+        N, masked, *steps = self.cache
+        dlast = self.stacked("dstate", dstate, N)
+        # For t = T ... 1: dx_t, dh_{t-1} = cell.backward(dy_t + dh_t)
+        dx, dfirst = recurrence.backward(steps, dout, dlast, self.params, self.grads,
+                                         self.input_gradient)
+        self.dstate = single(dfirst)
+        return (dx, None) if masked else dx
 
 
 class RNN(Recurrent):
-    """RNNCell over a sequence: h_t = tanh(x_t Wx + h_{t-1} Wh + b) for t = 1 ... T, all of them the
-    output.
+    """RNNCell over a sequence: h_t = tanh(x_t Wx + h_{t-1} Wh + b) for t = 1 ... T; the output is
+    all of them.
 
     Shapes: x (N, T, D), y (N, T, H), Wx (D, H), Wh (H, H), b (H,); mask (N, T).
 
@@ -413,9 +267,9 @@ class RNN(Recurrent):
     ``state`` is the state after the last forward, ``dstate`` after backward the gradient of the
     first state.
 
-    A mask is False at padding steps, behind a short sequence say: there the state stays as it was,
-    the output is 0 and no gradient flows, whatever x holds there, so that ``state`` is the one
-    after the last real step. For one vector per sequence put ``Sum(axis=1)`` behind;
+    A mask is False at padding steps, for example after a short sequence: there the state stays as
+    it was, the output is 0 and no gradient flows, whatever x holds there, so that ``state`` is the
+    one after the last real step. For one vector per sequence add ``Last()``, or ``Sum(axis=1)``;
     ``Mean(axis=1)`` would divide by the padding, too.
 
     backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into
@@ -480,25 +334,15 @@ class LSTM(Recurrent):
         forget_bias: float = 0.0, stateful: bool = False, initial_state: State | None = None,
         reverse: bool = False,
     ) -> Self:
-        """A layer with fresh Wx and Wh, and biases of zeros but for the forget gate's.
+        """A layer with fresh Wx and Wh, and biases of zeros except for the forget gate's.
 
         n_in, n_hidden: the sizes D of x (N, T, D) and H of y (N, T, H).
         rng, initializer, recurrent_initializer, dtype, forget_bias: as in LSTMCell.init.
         stateful, initial_state, reverse: as in RNN's docstring.
         """
-        layer = super().init(
-            n_in,
-            n_hidden,
-            rng,
-            initializer,
-            recurrent_initializer,
-            dtype,
-            stateful,
-            initial_state,
-            reverse,
-        )
-        set_forget_bias(layer, forget_bias)
-        return layer
+        layer = super().init(n_in, n_hidden, rng, initializer, recurrent_initializer, dtype,
+                             stateful, initial_state, reverse)
+        return layer.set_forget_bias(forget_bias)
 
 
 class GRU(Recurrent):
@@ -532,7 +376,7 @@ class Bidirectional(Layer):
 
         y_t = [h_t of the one | h_t of the other]
 
-    so that every step knows what comes behind it, too. Shapes: x (N, T, D), y (N, T, H1 + H2), mask
+    so that every step knows what follows it, too. Shapes: x (N, T, D), y (N, T, H1 + H2), mask
     (N, T) as in RNN. ``Bidirectional(LSTM.init(3, 5), LSTM.init(3, 5, reverse=True))``, or shorter
     ``Bidirectional.init(LSTM, 3, 5)``.
 
@@ -540,8 +384,8 @@ class Bidirectional(Layer):
     they send back. With a mask backward returns (dL/dx, None). Source: Schuster and Paliwal,
     Bidirectional recurrent neural networks (1997).
 
-    Raises TypeError for what is no recurrent layer, ValueError unless the first has reverse=False
-    and the second True.
+    Raises TypeError for anything but recurrent layers, ValueError unless the first has
+    reverse=False and the second True.
 
     >>> layer = Bidirectional.init(GRU, 3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
@@ -550,26 +394,18 @@ class Bidirectional(Layer):
     >>> layer.names
     ('Wx', 'Wh', 'bx', 'bh', 'Wx_reverse', 'Wh_reverse', 'bx_reverse', 'bh_reverse')
     """
-    shapes = "x (N, T, D), mask? any, Wx (D, G) -> y (N, T, H)"
+    shapes = "x (N, T, D), mask? bool (N, T), Wx (D, G) -> y (N, T, H)"
 
     def __init__(self, ahead: Recurrent, back: Recurrent) -> None:
         for name, layer, reverse in ("ahead", ahead, False), ("back", back, True):
             if not isinstance(layer, Recurrent):
-                raise TypeError(
-                    checks.wrong(
-                        "Bidirectional", name, "be an RNN, LSTM or GRU", checks.text(layer)
-                    )
-                )
+                raise TypeError(checks.wrong("Bidirectional", name, "be an RNN, LSTM or GRU",
+                                             checks.text(layer)))
             if layer.reverse != reverse:
-                raise ValueError(
-                    checks.wrong(
-                        "Bidirectional", name, f"have reverse={reverse}", f"reverse={layer.reverse}"
-                    )
-                )
-        super().__init__(
-            **dict(zip(ahead.names, ahead.params)),
-            **{f"{n}_reverse": p for n, p in zip(back.names, back.params)},
-        )
+                raise ValueError(checks.wrong("Bidirectional", name, f"have reverse={reverse}",
+                                              f"reverse={layer.reverse}"))
+        super().__init__(**dict(zip(ahead.names, ahead.params)),
+                         **{f"{n}_reverse": p for n, p in zip(back.names, back.params)})
         self.ahead, self.back = ahead, back
         self.grads[:] = *ahead.grads, *back.grads
 
@@ -586,7 +422,7 @@ class Bidirectional(Layer):
         kind: RNN, LSTM or GRU.
         n_in, n_hidden: the sizes D of x (N, T, D) and H = H1 = H2 of either half of y (N, T, 2H).
         rng, dtype, initializer, recurrent_initializer: as in ``kind.init``.
-        forget_bias: each of the forget gate's biases, for LSTM alone; None: zeros.
+        forget_bias: each of the forget gate's biases, for an LSTM only; None: zeros.
         stateful, initial_state: as in RNN's docstring, for both.
         """
         checks.kind_of("Bidirectional", "kind", kind, "LSTM", "init")
@@ -605,15 +441,13 @@ class Bidirectional(Layer):
 
     def forward(self, x, mask=None):
         self.cache = mask is not None,
-        if mask is not None:
-            mask = checks.boolean("Bidirectional", "mask", mask, x.shape[:2])
         return np.concatenate([self.ahead.forward(x, mask), self.back.forward(x, mask)], axis=-1)
 
     def backward(self, dout):
-        (masked,), H, dx = self.cache, len(self.ahead.params[1]), None
-        for layer, part in (self.ahead, dout[..., :H]), (self.back, dout[..., H:]):
-            layer.input_gradient = self.input_gradient
-            d = layer.backward(part)
-            d = d[0] if masked else d
-            dx = d if dx is None else dx + d
+        (masked,), H = self.cache, len(self.ahead.params[1])
+        self.ahead.input_gradient = self.back.input_gradient = self.input_gradient
+        da, db = self.ahead.backward(dout[..., :H]), self.back.backward(dout[..., H:])
+        if masked:
+            (da, _), (db, _) = da, db
+        dx = da + db if self.input_gradient else None
         return (dx, None) if masked else dx

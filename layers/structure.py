@@ -7,7 +7,7 @@ import numpy as np
 from ..common import checks
 from ..common.engine.products import axis_sum
 from ..common.layer import Layer
-from ..common.types import Axis
+from ..common.types import Array, Axis
 
 
 class Repeat(Layer):
@@ -34,15 +34,18 @@ class Repeat(Layer):
         super().__init__()
         self.n, self.axis = checks.count("Repeat", "n", n), checks.whole("Repeat", "axis", axis)
 
-    def forward(self, x):
-        self.cache = x.shape, x.dtype, *checks.axes("Repeat", self.axis, x)
+    def check_inputs(self, x: Array) -> None:
+        checks.axes("Repeat", self.axis, x)
         checks.room("Repeat", "n", (x.size, self.n), x.itemsize, got=self.n)
-        return np.repeat(x, self.n, axis=self.axis)
+
+    def forward(self, x):
+        self.cache = x.shape
+        return np.repeat(x, self.n, self.axis)
 
     def backward(self, dout):
-        shape, dtype, axis = self.cache
+        shape, axis = self.cache, self.axis % dout.ndim
         front, back = shape[:axis + 1], shape[axis + 1:]
-        return dout.reshape(front + (self.n,) + back).sum(axis=axis + 1)
+        return dout.reshape(*front, self.n, *back).sum(axis=axis + 1)
 
 
 class Sum(Layer):
@@ -72,11 +75,8 @@ class Sum(Layer):
     def forward(self, x):
         axes = checks.axes(type(self).__name__, self.axis, x)
         self.cache = x.shape, axes
-        return self.scaled(
-            axis_sum(x, axes[0], self.keepdims)
-            if len(axes) == 1
-            else x.sum(axes, keepdims=self.keepdims)
-        )
+        return self.scaled(axis_sum(x, axes[0], self.keepdims) if len(axes) == 1
+                           else x.sum(axes, keepdims=self.keepdims))
 
     def backward(self, dout):
         shape, axes = self.cache
@@ -110,13 +110,13 @@ class Mean(Sum):
 
 
 class Last(Layer):
-    """The last step of each sequence: y_n = x_n,T, the vector that stands for all of it behind a
+    """The last step of each sequence: y_n = x_n,T, the vector that stands for all of it after a
     recurrent layer.
 
-    Shapes: x (N, T, D), y (N, D). With a mask (N, T), False at steps that are none, the last step
-    is the last one where it is True; a sequence without any gives zeros.
+    Shapes: x (N, T, D), y (N, D). With a mask (N, T), False at padding, the last step is the last
+    one where it is True; a sequence without any gives zeros.
 
-    Backward. All other steps have no part in y:
+    Backward. The other steps are not part of y:
 
         dL/dx_nt = dL/dy_n for the last t, else 0
 
@@ -128,13 +128,11 @@ class Last(Layer):
     >>> node.backward(np.array([[10.0]]))[0].tolist()
     [[[0.0], [10.0], [0.0]]]
     """
-    shapes = "x (N, T, D), mask? any -> y (N, D)"
+    shapes = "x (N, T, D), mask? bool (N, T) -> y (N, D)"
 
     def forward(self, x, mask=None):
         N, T, _ = x.shape
-        steps = (
-            np.ones((N, T), bool) if mask is None else checks.boolean("Last", "mask", mask, (N, T))
-        )
+        steps = np.ones((N, T), bool) if mask is None else mask
         last = np.arange(N), T - 1 - steps[:, ::-1].argmax(axis=1)
         some = steps.any(axis=1)[:, None]
         self.cache = x.shape, *last, some, mask is not None
@@ -151,7 +149,7 @@ class Branch(Layer):
     """One input, n outputs, each a copy of it: a value that is used at n places.
 
     Backward. x reaches the loss through every copy, and the paths add up (None stands for a copy
-    nobody used):
+    that was not used):
 
         dL/dx = Σ_i dL/dy_i
 
@@ -167,22 +165,20 @@ class Branch(Layer):
         super().__init__()
         self.n = checks.count("Branch", "n", n)
 
+    def check_inputs(self, x: Array) -> None:
+        checks.room("Branch", "n", (self.n,), x.nbytes + 100, got=self.n)
+
     def forward(self, x):
         self.cache = x.shape, x.dtype
-        checks.room("Branch", "n", (self.n,), x.nbytes + 100, got=self.n)
         return tuple(x.copy() for _ in range(self.n))
 
     def backward(self, dout):
         shape, dtype = self.cache
         if not isinstance(dout, (tuple, list)) or len(dout) != self.n:
             raise ValueError(
-                checks.wrong(
-                    "Branch",
-                    "dout",
-                    f"be a tuple of {self.n} gradients, one for each output",
-                    len(dout) if isinstance(dout, (tuple, list)) else type(dout).__name__,
-                )
-            )
+                checks.wrong("Branch", "dout",
+                             f"be a tuple of {self.n} gradients, one for each output",
+                             len(dout) if isinstance(dout, (tuple, list)) else type(dout).__name__))
         return sum((d for d in dout if d is not None), np.zeros(shape, dtype))
 
 
@@ -228,37 +224,27 @@ class Reshape(Layer):
         super().__init__()
         if isinstance(shape, (int, np.integer)):
             raise TypeError(
-                checks.wrong(
-                    "Reshape",
-                    "shape",
-                    "be a tuple",
-                    checks.text(shape),
-                    f"Reshape((-1, {checks.whole_text(shape)})) makes rows of that size",
-                )
-            )
+                checks.wrong("Reshape", "shape", "be a tuple", checks.text(shape),
+                             f"Reshape((-1, {checks.whole_text(shape)})) makes rows of that size"))
         self.shape = tuple(checks.count("Reshape", f"shape[{i}]", n, least=-1)
                            for i, n in enumerate(checks.items("Reshape", "shape", shape, "sizes")))
         if self.shape.count(-1) > 1:
             raise ValueError(checks.wrong("Reshape", "shape", "have one -1 at most", self.shape))
 
-    def forward(self, x):
+    def check_inputs(self, x: Array) -> None:
         try:
-            y = x.reshape(self.shape).copy()
+            x.reshape(self.shape)
         except ValueError:
             raise ValueError(
-                checks.wrong(
-                    "Reshape",
-                    "x",
-                    f"have as many entries as shape {self.shape}",
-                    f"{x.size} entries in shape {x.shape}",
-                )
-            ) from None
-        self.cache = x.shape, y.shape, x.dtype
-        return y
+                checks.wrong("Reshape", "x", f"have as many entries as shape {self.shape}",
+                             f"{x.size} entries in shape {x.shape}")) from None
+
+    def forward(self, x):
+        self.cache = x.shape
+        return x.reshape(self.shape).copy()
 
     def backward(self, dout):
-        shape, out, dtype = self.cache
-        return dout.reshape(shape).copy()
+        return dout.reshape(self.cache).copy()
 
 
 class Transpose(Layer):
@@ -277,32 +263,23 @@ class Transpose(Layer):
 
     def __init__(self, axes: Sequence[int] | None = None) -> None:
         super().__init__()
-        self.axes = (
-            None
-            if axes is None
-            else tuple(
-                checks.whole("Transpose", f"axes[{i}]", a)
-                for i, a in enumerate(checks.items("Transpose", "axes", axes, "axes"))
-            )
-        )
+        if axes is not None:
+            given = enumerate(checks.items("Transpose", "axes", axes, "axes"))
+            axes = tuple(checks.whole("Transpose", f"axes[{i}]", a) for i, a in given)
+        self.axes = axes
+
+    def check_inputs(self, x: Array) -> None:
+        n, axes = x.ndim, range(x.ndim) if self.axes is None else self.axes
+        if sorted(a % n if -n <= a < n else -1 for a in axes) != list(range(n)):
+            expected = f"have {len(axes)} axes, to be ordered as {axes}"
+            raise ValueError(checks.wrong("Transpose", "x", expected, f"shape {x.shape}"))
 
     def forward(self, x):
-        axes = tuple(range(x.ndim))[::-1] if self.axes is None else self.axes
-        if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
-            raise ValueError(
-                checks.wrong(
-                    "Transpose",
-                    "x",
-                    f"have {len(axes)} axes, to be ordered as {axes}",
-                    f"shape {x.shape}",
-                )
-            )
-        self.cache = x.shape, x.dtype, axes
-        return x.transpose(axes).copy()
+        return x.transpose(self.axes).copy()
 
     def backward(self, dout):
-        shape, dtype, axes = self.cache
-        return dout.transpose(np.argsort(np.array(axes) % len(axes))).copy()
+        axes = range(dout.ndim)[::-1] if self.axes is None else self.axes
+        return dout.transpose(np.argsort(np.array(axes) % dout.ndim)).copy()
 
 
 class Concatenate(Layer):
@@ -316,36 +293,21 @@ class Concatenate(Layer):
     >>> node.backward(np.array([[10.0, 20.0, 30.0]]))
     (array([[10.]]), array([[20., 30.]]))
     """
+    shapes = "*inputs float -> y float"
 
     def __init__(self, axis: int = 1) -> None:
         super().__init__()
         self.axis = checks.whole("Concatenate", "axis", axis)
 
-    def forward(self, *inputs):
-        if not inputs:
-            raise TypeError("Concatenate: takes at least one input, got none")
-        if isinstance(inputs[0], (list, tuple)) and any(
-            isinstance(x, np.ndarray) for x in inputs[0]
-        ):
-            raise TypeError(
-                "Concatenate: takes its inputs one by one, as in Concatenate()(a, b), got a list "
-                "of them"
-            )
-        inputs = [self.accept(x, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
+    def check_inputs(self, *inputs: Array) -> None:
         axis, = checks.axes("Concatenate", self.axis, inputs[0])
-        pattern = tuple("D" if i == axis else n for i, n in enumerate(inputs[0].shape))
-        inputs = [self.accept(x, shape=pattern, name=f"inputs[{i}]") for i, x in enumerate(inputs)]
-        y = np.concatenate(inputs, axis=axis)
-        self.cache = (
-            y.shape,
-            y.dtype,
-            axis,
-            tuple(x.shape[axis] for x in inputs),
-            tuple(x.dtype for x in inputs),
-        )
-        return y
+        checks.side_by_side("Concatenate", inputs, axis)
+
+    def forward(self, *inputs):
+        self.cache = [x.shape[self.axis] for x in inputs], [x.dtype for x in inputs]
+        return np.concatenate(inputs, self.axis)
 
     def backward(self, dout):
-        shape, dtype, axis, sizes, dtypes = self.cache
-        parts = np.split(dout, np.cumsum(sizes)[:-1], axis=axis)
-        return tuple(part.astype(d) for part, d in zip(parts, dtypes))
+        sizes, dtypes = self.cache
+        parts = np.split(dout, np.cumsum(sizes)[:-1], self.axis)
+        return tuple(part.astype(dtype) for part, dtype in zip(parts, dtypes))

@@ -54,30 +54,20 @@ class Graph(Model):
         for n in self.outputs:
             if not isinstance(n, Node):
                 raise TypeError(
-                    f"Graph: outputs are nodes, made by calling a layer on nodes, as in y = "
-                    f"ReLU()(x), got {n!r}"
-                )
+                    "Graph: outputs are nodes, made by calling a layer on nodes, as in y = "
+                    f"ReLU()(x), got {n!r}")
         end = loss
         if loss is not None and not isinstance(loss, Node):
             self.targets = self.targets or [Input("t")]
             if len(self.outputs) != 1 or len(self.targets) != 1:
                 raise ValueError(
                     "Graph: a loss layer takes one output and one target; several losses are a "
-                    "node, as in "
-                    "loss=SoftmaxWithLoss()(a, t) + 0.3 * SoftmaxWithLoss()(b, t)"
-                )
+                    "node, as in loss=SoftmaxWithLoss()(a, t) + 0.3 * SoftmaxWithLoss()(b, t)")
             end = Node(loss, (self.outputs[0], self.targets[0]))
         self.nodes = ordered([*self.outputs, *([] if end is None else [end])])
         self._check_inputs()
-        super().__init__(
-            [
-                n.layer
-                for n in self.nodes
-                if n.inputs and n.layer is not loss and not isinstance(n.layer, Select)
-            ],
-            loss,
-            penalty,
-        )
+        super().__init__([n.layer for n in self.nodes if n.inputs and n.layer is not loss
+                          and not isinstance(n.layer, Select)], loss, penalty)
         self._compile(end)
 
     def _check_inputs(self):
@@ -86,37 +76,29 @@ class Graph(Model):
             if not isinstance(n, Input):
                 hint = "; a loss goes by its name: loss=" if hasattr(n, "forward") else ""
                 raise TypeError(
-                    f"Graph: inputs and targets are nodes made by Input(), got {n!r}{hint}"
-                )
+                    f"Graph: inputs and targets are nodes made by Input(), got {n!r}{hint}")
             n.name = n.name or (f"x{i + 1}" if n in self.inputs else f"t{i + 1 - len(self.inputs)}")
         reached = [n for n in self.nodes if isinstance(n, Input)]
         for n in reached:
             if n not in given:
                 raise ValueError(
                     f"Graph: {n!r} leads to an output or the loss but is not listed; put it into "
-                    f"inputs, or into "
-                    "targets if only the loss needs it"
-                )
+                    "inputs, or into targets if only the loss needs it")
         for n in given:
             if n not in reached:
                 raise ValueError(
                     f"Graph: {n!r} is listed but leads to no output and no loss; connect it or "
-                    f"take it out"
-                )
+                    "take it out")
 
     def _compile(self, end):
         """The graph as a program over numbered slots: (layer, slots it reads, slot it writes, slots
         not read again)."""
         slot = {n: i for i, n in enumerate(self.nodes)}
-        self._in, self._out, self._t = (
-            [slot[n] for n in group] for group in (self.inputs, self.outputs, self.targets)
-        )
+        self._in, self._out, self._t = ([slot[n] for n in group]
+                                        for group in (self.inputs, self.outputs, self.targets))
         self._end = None if end is None else slot[end]
-        self.losses = [
-            n.layer
-            for n in self.nodes
-            if len(n.inputs) == 2 and (isinstance(n.layer, Loss) or n.layer is self.loss)
-        ]
+        self.losses = [n.layer for n in self.nodes if len(n.inputs) == 2
+                       and (isinstance(n.layer, Loss) or n.layer is self.loss)]
         self._constants = [n.constant if isinstance(n, Constant) else None for n in self.nodes]
         needed, steps, live = set(ordered(self.outputs)), [], {*self._out, self._end, *self._t}
         last = {slot[i]: slot[n] for n in self.nodes for i in n.inputs}
@@ -134,34 +116,24 @@ class Graph(Model):
         self.find_lowest()
 
     def find_lowest(self) -> None:
-        # Where nobody wants the inputs' gradients, backward stops at the lowest layers that learn.
+        # Where the inputs' gradients are not wanted, backward stops at the lowest layers that
+        # learn.
         leads: set[Any] = set()           # slots below which there are such layers
         for layer, reads, out in self._back_all[::-1]:
             if leads.intersection(reads) or learns(layer):
                 leads.add(out)
         self._back = [step for step in self._back_all if step[2] in leads]
-        self._lowest = (
-            ()
-            if self.trace
-            else [
-                layer
-                for layer, reads, _ in self._back
-                if isinstance(layer, Layer) and not leads.intersection(reads)
-            ]
-        )
+        self._lowest = () if self.trace else [
+            layer for layer, reads, _ in self._back
+            if isinstance(layer, Layer) and not leads.intersection(reads)]
 
     def __getstate__(self):
         """The nodes as a flat list: what takes what by number, so that a graph may be of any
         length."""
         state = super().__getstate__()
         number = {n: i for i, n in enumerate(self.nodes)}
-        state["nodes"] = [
-            (
-                type(n),
-                {**vars(n), "inputs": [number[i] for i in n.inputs], "value": None, "grad": None},
-            )
-            for n in self.nodes
-        ]
+        state["nodes"] = [(type(n), {**vars(n), "inputs": [number[i] for i in n.inputs],
+                                     "value": None, "grad": None}) for n in self.nodes]
         for name in ("inputs", "outputs", "targets"):
             state[name] = [number[n] for n in state[name]]
         if isinstance(self.loss, Node):
@@ -197,9 +169,8 @@ class Graph(Model):
             for i, x in zip((*self._in, *self._t), arrays):
                 values[i] = x
             self._evaluate(self._to_outputs, values, weight)
-            self.output = y = (
-                tuple(values[i] for i in self._out) if self.several else values[self._out[0]]
-            )
+            self.output = y = (tuple(values[i] for i in self._out) if self.several
+                               else values[self._out[0]])
             if n == k:
                 return y
             self._evaluate(self._to_loss, values, weight)
@@ -254,8 +225,7 @@ class Graph(Model):
         if not isinstance(douts, (tuple, list)) or len(douts) != len(self._out):
             raise ValueError(
                 f"Graph: dout should be a tuple of {len(self._out)} gradients, one for each "
-                f"output, None for zero"
-            )
+                "output, None for zero")
         return zip(self._out, douts)
 
     def predict(self, *inputs: ArrayLike, batch_size: int | None = None) -> Any:
@@ -274,21 +244,17 @@ class Graph(Model):
 
     def _refuse(self, n):
         names = ", ".join(n.name for n in self.inputs), ", ".join(n.name for n in self.targets)
-        raise TypeError(
-            f"Graph: forward takes the inputs ({names[0]})"
-            + f", or these and the targets ({names[1]})" * bool(names[1])
-            + f", got {n} arrays"
-            + "; for a loss make it with loss=, as in Graph(x, y, loss=SoftmaxWithLoss())"
-            * (n > len(self.inputs) and not self.targets)
-        )
+        both = f", or these and the targets ({names[1]})" if names[1] else ""
+        hint = ("; for a loss make it with loss=, as in Graph(x, y, loss=SoftmaxWithLoss())"
+                if n > len(self.inputs) and not self.targets else "")
+        raise TypeError(f"Graph: forward takes the inputs ({names[0]}){both}, got {n} arrays{hint}")
 
 
 def number(loss):
     if np.ndim(loss):
         raise ValueError(
             f"Graph: the loss should be one number, got shape {np.shape(loss)}; Mean(axis=None) "
-            f"makes one"
-        )
+            "makes one")
     return float(loss)
 
 

@@ -64,8 +64,7 @@ def relu_interpolant(x: ArrayLike, y: ArrayLike) -> Sequential:
     with np.errstate(all="ignore"):
         slope = np.diff(y, axis=0) / np.diff(x)[:, None]
         changes = np.vstack(
-            [np.diff(part, axis=0, prepend=0, append=0) for part in (slope[:m], slope[m:])]
-        )
+            [np.diff(part, axis=0, prepend=0, append=0) for part in (slope[:m], slope[m:])])
         kinks = np.hstack([x[:m + 1], x[m:]])
         side = np.where(np.arange(len(kinks)) <= m, -1.0, 1.0)
         # Most is added up at the ends: at the first sample by the left units, at the last by the
@@ -75,9 +74,7 @@ def relu_interpolant(x: ArrayLike, y: ArrayLike) -> Sequential:
     if not np.finfo(np.float64).eps * most <= 1e-6 * np.abs(y).max():
         raise ValueError(
             f"{WHO}: the samples are too steep for float64: terms of size {most:.1e} should cancel "
-            f"to "
-            f"{np.abs(y).max():.1e}; leave out samples whose x nearly coincide"
-        )
+            f"to {np.abs(y).max():.1e}; leave out samples whose x nearly coincide")
     return Sequential(Affine(side[None, :], -side * kinks), ReLU(), Affine(changes, y[m]))
 
 
@@ -100,5 +97,5 @@ def samples(x, y) -> tuple[Array, Array]:
         i = clash[0]
         raise ValueError(checks.wrong(WHO, "y", "be the same where x is",
                                       f"{y[i].tolist()} and {y[i + 1].tolist()} at x = {x[i]}",
-                                      "a function has one value there: average them, say"))
+                                      "a function has one value there: average them, for example"))
     return x[new], y[new]

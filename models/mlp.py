@@ -19,10 +19,8 @@ def perceptron(who, sizes, activation, rng):
     sizes = [checks.count(who, f"sizes[{i}]", n) for i, n in enumerate(sizes)]
     if len(sizes) < 2:
         raise ValueError(
-            checks.wrong(
-                who, "sizes", "name at least the inputs and the outputs, such as [784, 10]", sizes
-            )
-        )
+            checks.wrong(who, "sizes",
+                         "name at least the inputs and the outputs, such as [784, 10]", sizes))
     rng = generator(who, rng)
     initializer = initializers.xavier if activation in (Sigmoid, Tanh) else initializers.he
     layers = []
@@ -47,14 +45,10 @@ class TwoLayerNet(Sequential):
         activation: Callable[[], Computes] = Sigmoid, penalty: Penalty | None = None,
         rng: Seed = None,
     ) -> None:
-        checks.counts(
-            "TwoLayerNet", input_size=input_size, hidden_size=hidden_size, output_size=output_size
-        )
-        super().__init__(
-            *perceptron("TwoLayerNet", (input_size, hidden_size, output_size), activation, rng),
-            loss=SoftmaxWithLoss(),
-            penalty=penalty,
-        )
+        checks.counts("TwoLayerNet", input_size=input_size, hidden_size=hidden_size,
+                      output_size=output_size)
+        super().__init__(*perceptron("TwoLayerNet", (input_size, hidden_size, output_size),
+                                     activation, rng), loss=SoftmaxWithLoss(), penalty=penalty)
 
 
 class MLP(Sequential):
@@ -78,6 +72,5 @@ class MLP(Sequential):
     def __init__(
         self, sizes: Sequence[int], activation: Callable[[], Computes] = ReLU, rng: Seed = None
     ) -> None:
-        super().__init__(
-            Flatten(), *perceptron("MLP", sizes, activation, rng), loss=SoftmaxWithLoss()
-        )
+        super().__init__(Flatten(), *perceptron("MLP", sizes, activation, rng),
+                         loss=SoftmaxWithLoss())

@@ -2,6 +2,7 @@
 pictures."""
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +52,8 @@ class Model(Layer):
         self.params, self.grads = self._parameters.params, self._parameters.grads
         self.names = tuple(self._parameters.names)
         self.output = None  # of the last forward, so that metrics need no second one
-        self._forward_only = not all(
-            hasattr(layer, "backward") and hasattr(layer, "grads") for layer in self.layers
-        )
+        self._forward_only = not all(hasattr(layer, "backward") and hasattr(layer, "grads")
+                                     for layer in self.layers)
         self._ready = None        # what backward may follow: "output" or "loss"
         self._own_threads = any(p.size >= threads.SMALL or p.ndim > 2 for p in self.params)
         keep_freed_memory()
@@ -61,23 +61,13 @@ class Model(Layer):
     def _check_part(self, name, part, example, *methods):
         """TypeError unless the loss or the penalty is None or an object with one of the methods."""
         if isinstance(part, type):
-            raise TypeError(
-                checks.wrong(
-                    type(self).__name__,
-                    name,
-                    f"be an object, as in {name}={part.__name__}(...)",
-                    f"the class {part.__name__}",
-                )
-            )
+            raise TypeError(checks.wrong(type(self).__name__, name,
+                                         f"be an object, as in {name}={part.__name__}(...)",
+                                         f"the class {part.__name__}"))
         if part is not None and not any(hasattr(part, method) for method in methods):
             raise TypeError(
-                checks.wrong(
-                    type(self).__name__,
-                    name,
-                    f"be None or an object, as in {name}={example}",
-                    repr(part),
-                )
-            )
+                checks.wrong(type(self).__name__, name,
+                             f"be None or an object, as in {name}={example}", repr(part)))
 
     @property
     def training(self) -> bool:
@@ -187,16 +177,32 @@ class Model(Layer):
         names and shapes of arrays differ."""
         saving.load(self, path)
 
+    def to_onnx(self, path: PathLike, *examples: ArrayLike, loss: bool = False) -> None:
+        """Write what ``predict`` computes as an ONNX file, which onnxruntime and others run without
+        chainrule. Needs onnx-ir, the extra ``onnx``.
+
+        - examples: inputs, whose numbers of axes count and nothing else, for a model whose layers
+          take several, such as an MLP for images. None: the fewest axes that all layers take;
+        - loss: True: the targets are inputs too, labels as int64, and the output is the ``loss``,
+          penalty included, in evaluation mode.
+
+        Inputs have their names in a Graph, otherwise ``x`` (with ``t``, and with a third example
+        ``x_mask``, of a Seq2Seq); ids are int64, masks booleans, the rest the model's dtype. The
+        output is ``y``, of several ``y1``, ``y2``, ... The batch axis, and any that no weight
+        fixes, may have any size. The state that recurrent layers carry on is left out.
+
+        Raises TypeError or ValueError for a layer that cannot be written, with its number; see
+        ``chainrule.models.export.register_exporter``. onnxruntime has no convolutions and no
+        recurrent layers in float64: ``model.astype(np.float32).to_onnx(path)``."""
+        # By name: what exports knows the models, which are made of this class.
+        export = importlib.import_module(".export.onnx", __package__)
+        export.to_onnx(self, path, *examples, loss=loss)
+
     def __getstate__(self):
         """What ``copy`` and ``pickle`` keep: no caches, and which arrays of different layers are
         one, seen by memory."""
-        return {
-            **super().__getstate__(),
-            "output": None,
-            "_ready": None,
-            "_parameters": None,
-            "_shared": shared_arrays(self),
-        }
+        return {**super().__getstate__(), "output": None, "_ready": None, "_parameters": None,
+                "_shared": shared_arrays(self)}
 
     def __setstate__(self, state):
         shared = state.pop("_shared")
@@ -204,9 +210,8 @@ class Model(Layer):
         tie(self, shared)
 
     def __repr__(self):
-        inner = "".join(
-            f"  {i}: {layer!r}".replace("\n", "\n  ") + "\n" for i, layer in enumerate(self.layers)
-        )
+        inner = "".join(f"  {i}: {layer!r}".replace("\n", "\n  ") + "\n"
+                        for i, layer in enumerate(self.layers))
         ends = "".join(f"  {name}: {getattr(self, name)!r}\n" for name in ("loss", "penalty")
                        if getattr(self, name) is not None)
         return f"{type(self).__name__}(\n{inner}{ends})"

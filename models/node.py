@@ -30,15 +30,8 @@ class Node:
     def __init__(self, layer: Any, inputs: Sequence[Node]) -> None:
         for n in inputs:
             if not isinstance(n, Node):
-                raise TypeError(
-                    checks.wrong(
-                        type(layer).__name__,
-                        "its inputs and targets",
-                        "be nodes",
-                        checks.text(n),
-                        'Input("t") makes one',
-                    )
-                )
+                raise TypeError(checks.wrong(type(layer).__name__, "its inputs and targets",
+                                             "be nodes", checks.text(n), 'Input("t") makes one'))
         self.layer, self.inputs = layer, inputs
 
     def connect(self, layer: Computes, *nodes: Any) -> Node:
@@ -77,11 +70,8 @@ class Node:
         return self.connect(MatMul(), other, self)
 
     def __pow__(self, other):
-        return (
-            self.connect(Power(), self, other)
-            if isinstance(other, Node)
-            else self.connect(Power(other), self)
-        )
+        return (self.connect(Power(), self, other) if isinstance(other, Node)
+                else self.connect(Power(other), self))
 
     def __rpow__(self, other):
         return self.connect(Power(), other, self)
@@ -95,8 +85,7 @@ class Node:
     def __iter__(self):
         raise TypeError(
             "a node does not know how many outputs its layer has; select them one by one: node[0], "
-            "node[1]"
-        )
+            "node[1]")
 
     def __repr__(self):
         return f"Node({self.layer!r})"
@@ -108,15 +97,8 @@ class Input(Node):
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and not isinstance(name, str):
-            raise TypeError(
-                checks.wrong(
-                    "Input",
-                    "name",
-                    "be a str or None",
-                    repr(name),
-                    "an Input takes arrays of any shape",
-                )
-            )
+            raise TypeError(checks.wrong("Input", "name", "be a str or None", repr(name),
+                                         "an Input takes arrays of any shape"))
         super().__init__(None, ())
         self.name = name
 
@@ -125,26 +107,22 @@ class Input(Node):
 
 
 class Constant(Node):
-    """A number or an array that takes part in a graph; its gradient is nobody's business."""
+    """A number or an array that takes part in a graph; its gradient is not kept."""
 
     def __init__(self, value: ArrayLike) -> None:
         super().__init__(None, ())
         if checks.as_array(value).dtype.kind not in "fiub":
-            raise TypeError(
-                checks.wrong(
-                    "node", "a constant", "be a number or an array of numbers", checks.text(value)
-                )
-            )
-        self.constant = (
-            checks.number("node", "a constant", int(value)) if isinstance(value, int) else value
-        )
+            raise TypeError(checks.wrong("node", "a constant", "be a number or an array of numbers",
+                                         checks.text(value)))
+        self.constant = (checks.number("node", "a constant", int(value)) if isinstance(value, int)
+                         else value)
 
     def __repr__(self):
         return f"Constant({self.constant!r})"
 
 
 class Select:
-    """The layer behind ``node[i]``: one of the several outputs of a layer. Backward: None, which is
+    """The layer of ``node[i]``: one of the several outputs of a layer. Backward: None, which is
     zero, for the others."""
 
     def __init__(self, index):
@@ -152,11 +130,8 @@ class Select:
 
     def forward(self, outputs):
         if not isinstance(outputs, tuple) or len(outputs) <= self.index:
-            got = (
-                f"{len(outputs)} outputs"
-                if isinstance(outputs, tuple)
-                else "one output, which is no tuple"
-            )
+            got = (f"{len(outputs)} outputs" if isinstance(outputs, tuple)
+                   else "one output, not a tuple")
             raise ValueError(f"node[{self.index}]: the layer has {got}")
         self.n = len(outputs)
         return outputs[self.index]
@@ -173,8 +148,7 @@ def node(layer: Computes, *nodes: Any) -> Node:
     b)(x)`` is for ours."""
     if not hasattr(layer, "forward") or isinstance(layer, type):
         raise TypeError(
-            checks.wrong("node", "layer", "be an object with forward", checks.text(layer))
-        )
+            checks.wrong("node", "layer", "be an object with forward", checks.text(layer)))
     first = next((n for n in nodes if isinstance(n, Node)), None)
     if first is None:
         raise TypeError(checks.wrong("node", "nodes", "hold a node, such as Input('x')",

@@ -68,9 +68,7 @@ class Backward(Pass):
         if dout is None and model._ready == "output":
             raise RuntimeError(
                 f"{type(model).__name__}: backward() follows forward(x, t), which gives "
-                "a loss; after forward(x) say what the output's gradient is: "
-                "backward(dout)"
-            )
+                "a loss; after forward(x) say what the output's gradient is: backward(dout)")
         if input_gradient is not False:
             who = f"{type(model).__name__}.backward"
             input_gradient = checks.flag(who, "input_gradient", input_gradient)

@@ -84,9 +84,8 @@ def profile(model: Any, *inputs: ArrayLike, steps: int = 5) -> Profile:
     rate, rows = blas_rate(), []
     layers = dict(numbered(model))
     for row in summed.rows:
-        forward, backward = (
-            1e3 * median(spent.get((id(layers[row.index]), way), [0.0])[-steps:])
-            for way in ("forward", "backward"))
+        forward, backward = (1e3 * median(spent.get((id(layers[row.index]), way), [0.0])[-steps:])
+                             for way in ("forward", "backward"))
         macs = row.multiply_adds or None
         share = macs and 3 * macs / ((forward + backward) / 1e3 or np.inf) / rate
         rows.append(Row(row.index, row.layer, forward, backward, row.cached, row.multiply_adds,

@@ -3,11 +3,11 @@ from typing import Any
 
 from ..common.layer import Layer
 from ..common.types import ArrayLike, Computes, Inputs, Penalty
-from ..layers.losses import Loss
 from .freezing import first_that_learns
 from .model import Model
 from .node import Input, through
 from .passes import Backward, Forward, in_batches, predicting
+from .sharing import in_a_row
 
 
 class Sequential(Model):
@@ -17,8 +17,10 @@ class Sequential(Model):
 
         dL/dx = (((dL/dy J_n) J_{n-1}) ... ) J_1
 
-    a row vector times one Jacobian at a time, the last layer's first. Layer i's backward(dout)
-    returns dout J_i, without making J_i.
+    a row vector times one Jacobian at a time, the last layer's first. Layer i's ``backward(dout)``
+    returns dout J_i, without making J_i, and fills in its parameters' gradients on the way.
+    ``Forward`` and ``Backward`` (passes.py) see to the order of calls, the penalty, and weights
+    that layers share.
 
     Sequential(*layers, loss=None, penalty=None); loss is a loss layer, penalty an L1 or L2. Any
     object with forward, backward, params and grads will do as a layer, a Sequential too. One
@@ -46,36 +48,15 @@ class Sequential(Model):
     >>> model.predict(x).shape
     (5, 3)
 
-    Raises TypeError for what is no layer and for a loss among them, ValueError for one layer used
-    twice.
+    Raises TypeError for anything but layers and for a loss among them, ValueError for one layer
+    used twice.
     """
 
     def __init__(
         self, *layers: Computes, loss: Computes | None = None, penalty: Penalty | None = None
     ) -> None:
-        who = type(self).__name__
-        for i, layer in enumerate(layers):
-            if isinstance(layer, (list, tuple)):
-                raise TypeError(
-                    f"{who}: takes its layers one by one, got a {type(layer).__name__} of them; "
-                    f"{who}(*layers)"
-                )
-            if isinstance(layer, Loss):
-                raise TypeError(
-                    f"{who}: layer {i} is a loss, which takes targets too; it goes by its name: "
-                    f"loss={layer!r}"
-                )
-        super().__init__(layers, loss, penalty)
+        super().__init__(in_a_row(type(self).__name__, layers), loss, penalty)
         self.find_lowest()
-
-    def find_lowest(self) -> None:
-        # Nobody reads a gradient from below the first layer that learns.
-        self._first = first_that_learns(self.layers)
-        self._lowest = [
-            layer
-            for layer in self.layers[self._first : self._first + 1]
-            if isinstance(layer, Layer)
-        ]
 
     def forward(self, x, t=None, *, weight=None):
         """The output of x or, with targets t, the loss: a float, penalty included; ``weight``: how
@@ -95,7 +76,7 @@ class Sequential(Model):
         """
         with Backward(self, dout, input_gradient) as run:
             dout = self.output_gradient(dout)
-            for layer in reversed(self.layers[0 if run.full else self._first:]):
+            for layer in reversed(self.layers if run.full else self.layers[self._first:]):
                 dout = layer.backward(dout)
         return dout if run.wanted else None
 
@@ -105,6 +86,12 @@ class Sequential(Model):
         fails."""
         with predicting(self):
             return in_batches(self, self.forward, (x,), batch_size)
+
+    def find_lowest(self) -> None:
+        """Backward ends at the first layer that learns, unless dL/dx is wanted."""
+        self._first = first_that_learns(self.layers)
+        lowest = self.layers[self._first:self._first + 1]
+        self._lowest = [layer for layer in lowest if isinstance(layer, Layer)]
 
     def vertices_and_edges(
         self, values: bool = False, x: Inputs | None = None

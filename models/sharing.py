@@ -5,6 +5,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.layer import is_model, walk
+from ..layers.losses import Loss
 from .freezing import Arrays, holders
 
 
@@ -49,20 +50,16 @@ class Parameters:
             grads = [np.zeros_like(p) for p in layer.params] if grads is None else grads
             for kind in ("params", "grads") if layer.params and hasattr(layer, "grads") else ():
                 self.held.append(
-                    (i, layer, kind, getattr(layer, kind), tuple(getattr(layer, kind)))
-                )
+                    (i, layer, kind, getattr(layer, kind), tuple(getattr(layer, kind))))
             for name, p, g in zip(names, layer.params, grads):
                 name = f"{i}.{name}"
-                k, how = next(
-                    ((k, how) for k, q in enumerate(self.params) if (how := relation(q, p))),
-                    (None, None),
-                )
+                k, how = next(((k, how) for k, q in enumerate(self.params)
+                               if (how := relation(q, p))), (None, None))
                 if how == "overlap":
                     raise ValueError(
                         f"the parameters {self.names[k]} and {name} overlap in part of their "
-                        f"memory; share the "
-                        "whole array or its transpose, or give each layer a copy"
-                    )
+                        "memory; share the "
+                        "whole array or its transpose, or give each layer a copy")
                 if how:
                     gradients[k].append(g if how == "same" else g.T)
                 else:
@@ -74,10 +71,8 @@ class Parameters:
         self.shared = [(own, h) for own, h in zip(self.grads, gradients) if len(h) > 1]
         for arrays in (self.params, self.grads):
             arrays.hold(holders(self.params, layers))
-        self.layers, self.listed = (
-            tuple(layers),
-            {"params": tuple(self.params), "grads": tuple(self.grads)},
-        )
+        self.layers, self.listed = (tuple(layers),
+                                    {"params": tuple(self.params), "grads": tuple(self.grads)})
         self.named = dict(zip(self.names, self.params))
 
     def gather(self):
@@ -95,9 +90,7 @@ class Parameters:
         if len(model.layers) != len(self.layers) or not all(map(is_, model.layers, self.layers)):
             raise RuntimeError(
                 f"{who}: its layers are not those that it was made of, and its params are still "
-                f"theirs; make a "
-                "new model of the layers you want, which may be the old ones"
-            )
+                "theirs; make a new model of the layers you want, which may be the old ones")
         for kind in kinds:
             arrays, known = getattr(model, kind), self.listed[kind]
             if len(arrays) == len(known) and all(map(is_, arrays, known)):
@@ -106,19 +99,15 @@ class Parameters:
                 if not any(a is there for there in known):
                     raise RuntimeError(
                         f"{who}: {kind}[{j}] was replaced by an array that no layer knows of; "
-                        f"write into the one "
-                        f"that was there: {kind}[{j}][...] = value"
-                    )
+                        f"write into the one that was there: {kind}[{j}][...] = value")
         for i, layer, kind, then, arrays in self.held:
             now = getattr(layer, kind)
-            if kind in kinds and (
-                now is not then or len(now) != len(arrays) or not all(map(is_, now, arrays))
-            ):
+            if kind in kinds and (now is not then or len(now) != len(arrays)
+                                  or not all(map(is_, now, arrays))):
                 raise RuntimeError(
                     f"layer {i} ({type(layer).__name__}) replaced its {kind} list or an array in "
-                    f"it, so the model's own list "
-                    f"no longer shows the truth; write into the array: self.{kind}[i][...] = value"
-                )
+                    "it, so the model's own list "
+                    f"no longer shows the truth; write into the array: self.{kind}[i][...] = value")
 
 
 def shared_arrays(model):
@@ -147,12 +136,8 @@ def tie(model, shared):
 
 def every_array(model):
     """(the list, the place in it) of each parameter of each layer."""
-    return [
-        (layer.params, j)
-        for layer in walk(model)
-        if not is_model(layer)
-        for j in range(len(getattr(layer, "params", ())))
-    ]
+    return [(layer.params, j) for layer in walk(model) if not is_model(layer)
+            for j in range(len(getattr(layer, "params", ())))]
 
 
 def relist(model):
@@ -167,6 +152,18 @@ def relist(model):
     made.params, made.grads, model._parameters = model.params, model.grads, made
 
 
+def in_a_row(who, layers):
+    """The layers of a chain; TypeError for a list of them, and for a loss among them."""
+    for i, layer in enumerate(layers):
+        if isinstance(layer, (list, tuple)):
+            raise TypeError(f"{who}: takes its layers one by one, got a {type(layer).__name__} of "
+                            f"them; {who}(*layers)")
+        if isinstance(layer, Loss):
+            raise TypeError(f"{who}: layer {i} is a loss, which takes targets too; it goes by its "
+                            f"name: loss={layer!r}")
+    return layers
+
+
 def checked(layers):
     """The layers as a list, each one an object that keeps the contract, none of them there
     twice."""
@@ -174,64 +171,44 @@ def checked(layers):
     seen = {}
     for i, layer in enumerate(layers):
         who = f"layer {i} ({type(layer).__name__})"
-        missing = [
-            name for name in ("forward", "backward", "params", "grads") if not hasattr(layer, name)
-        ]
+        missing = [name for name in ("forward", "backward", "params", "grads")
+                   if not hasattr(layer, name)]
         if "forward" not in missing and "params" not in missing and not isinstance(layer, type):
             # the first pages of the books: enough to predict, see ``trainable``
             missing = []
         if isinstance(layer, type):
-            raise TypeError(
-                f"layer {i} is the class {layer.__name__}; a model takes objects: "
-                f"{layer.__name__}(...)"
-            )
+            raise TypeError(f"layer {i} is the class {layer.__name__}; a model takes objects: "
+                            f"{layer.__name__}(...)")
         if missing:
             raise TypeError(
                 f"{who} has no {', '.join(missing)}; a layer has forward, backward, params and "
-                f"grads"
-                + (
-                    "; call super().__init__() in its __init__"
-                    if missing == ["params", "grads"]
-                    else ""
-                )
-            )
+                "grads" + ("; call super().__init__() in its __init__"
+                            if missing == ["params", "grads"] else ""))
         if getattr(layer, "penalty", None) is not None:
             raise ValueError(
                 f"{who} has a penalty of its own, which would be lost inside another model; give "
-                f"the penalty to "
-                "the outer one"
-            )
+                "the penalty to the outer one")
         if not hasattr(layer, "grads"):
             continue
         if len(layer.params) != len(layer.grads):
             raise ValueError(
                 f"{who} has {len(layer.params)} params but {len(layer.grads)} grads; the lists are "
-                f"paired"
-            )
+                "paired")
         for j, (p, g) in enumerate(zip(layer.params, layer.grads)):
-            if (
-                not isinstance(p, np.ndarray)
-                or not isinstance(g, np.ndarray)
-                or (p.shape, p.dtype) != (g.shape, g.dtype)
-            ):
+            if (not isinstance(p, np.ndarray) or not isinstance(g, np.ndarray)
+                or (p.shape, p.dtype) != (g.shape, g.dtype)):
                 raise ValueError(
-                    checks.wrong(
-                        who,
-                        f"grads[{j}]",
-                        f"be an array like params[{j}], which is {described(p)}",
-                        described(g),
-                        "np.zeros_like(p) makes one",
-                    )
-                )
+                    checks.wrong(who, f"grads[{j}]",
+                                 f"be an array like params[{j}], which is {described(p)}",
+                                 described(g), "np.zeros_like(p) makes one"))
         for inner in placed(layer):
             if id(inner) in seen:
                 raise ValueError(
                     f"one {type(inner).__name__} object stands at two places, in layers "
                     f"{seen[id(inner)]} "
                     f"and {i}; its second forward would overwrite the cache of the first. To share "
-                    f"weights, "
-                    "make two layers that hold the same arrays: Affine(W, b) and Affine(W, b)"
-                )
+                    "weights, "
+                    "make two layers that hold the same arrays: Affine(W, b) and Affine(W, b)")
             seen[id(inner)] = i
     return layers
 
@@ -251,9 +228,8 @@ def trainable(layers):
         if missing:
             raise TypeError(
                 f"layer {i} ({type(layer).__name__}) has no {' and no '.join(missing)}; with "
-                f"forward and params "
-                "alone a model predicts, to train it each layer needs backward and grads"
-            )
+                "forward and params "
+                "alone a model predicts, to train it each layer needs backward and grads")
 
 
 def described(a):

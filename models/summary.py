@@ -51,9 +51,8 @@ class Summary:
 
     def __init__(self, title, rows):
         self.title, self.rows = title, rows
-        self.parameters, self.cached, self.multiply_adds = (
-            sum(n or 0 for n in column) for column in self.columns()
-        )
+        self.parameters, self.cached, self.multiply_adds = (sum(n or 0 for n in column)
+                                                            for column in self.columns())
 
     def columns(self):
         return list(zip(*self.rows))[3:]
@@ -62,21 +61,10 @@ class Summary:
         """The table as text, its first row the headings, its last the totals."""
         yield "", "layer", "output", "parameters", "cached bytes", "multiply-adds"
         for index, layer, output, *numbers in self.rows:
-            yield (
-                index,
-                layer,
-                "-" if output is None else str(output),
-                *("-" if n is None else f"{n:,}" for n in numbers),
-            )
-        yield (
-            "total",
-            "",
-            "",
-            *(
-                f"{'≥ ' * (None in column)}{sum(n or 0 for n in column):,}"
-                for column in self.columns()
-            ),
-        )
+            yield (index, layer, "-" if output is None else str(output),
+                   *("-" if n is None else f"{n:,}" for n in numbers))
+        yield ("total", "", "", *(f"{'≥ ' * (None in column)}{sum(n or 0 for n in column):,}"
+                                  for column in self.columns()))
 
     def __repr__(self):
         cells = list(self.cells())
@@ -100,13 +88,11 @@ class Summary:
 
 def summary(model, *inputs):
     """A Summary of the model: one forward of ``inputs``, in training mode, on a copy, so that the
-    model stays as it is. With the targets behind the inputs the loss is in the table too."""
+    model stays as it is. With the targets after the inputs, the loss is in the table too."""
     if not inputs:
         raise TypeError(
             f"{type(model).__name__}: summary takes an input, as in summary(x), for shapes and "
-            f"bytes depend on it; "
-            "got none"
-        )
+            "bytes depend on it; got none")
     seen = observe(model, inputs, training=True)
     every = list(numbered(model))
     # memory that no cache adds to
@@ -126,7 +112,7 @@ def summary(model, *inputs):
 
 
 def numbered(model, prefix=""):
-    """(number, layer) for every layer that is no model itself; the loss at the end."""
+    """(number, layer) for every layer that is not a model itself; the loss at the end."""
     for i, layer in enumerate(model.layers):
         if getattr(layer, "layers", ()):
             yield from numbered(layer, f"{prefix}{i}.")
@@ -145,12 +131,8 @@ def observe(model, inputs, training=False):
     for layer, double in pairs:
         if hasattr(double, "__dict__"):
             watch(double, seen, id(layer))
-    twin.forward(
-        *(
-            checks.as_array(x).copy() if isinstance(x, (np.ndarray, list, tuple)) else x
-            for x in inputs
-        )
-    )
+    twin.forward(*(checks.as_array(x).copy() if isinstance(x, (np.ndarray, list, tuple)) else x
+                   for x in inputs))
     return seen
 
 
@@ -203,9 +185,8 @@ def cached(layer, counted):
     """The bytes that the caches of a layer, and of those that it holds, keep alive, except for
     memory counted before; None if there is no cache."""
     caches = [inner.cache for inner in walk(layer) if hasattr(inner, "cache")]
-    arrays = [
-        a for cache in caches for a in (cache if isinstance(cache, (tuple, list)) else (cache,))
-    ]
+    arrays = [a for cache in caches
+              for a in (cache if isinstance(cache, (tuple, list)) else (cache,))]
     total = 0
     for a in (owner(a) for a in arrays if isinstance(a, np.ndarray)):
         if id(a) not in counted:

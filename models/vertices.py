@@ -24,20 +24,8 @@ from ..plotting.drawing import Vertex
 from .node import Constant, Select, ordered
 from .summary import observe
 
-SIGNS = {
-    Add: "+",
-    Subtract: "−",
-    Multiply: "×",
-    Divide: "/",
-    MatMul: "@",
-    Power: "^",
-    Maximum: "max",
-    Exp: "exp",
-    Log: "log",
-    Sin: "sin",
-    Sum: "Σ",
-    Mean: "mean",
-}
+SIGNS = {Add: "+", Subtract: "−", Multiply: "×", Divide: "/", MatMul: "@", Power: "^",
+         Maximum: "max", Exp: "exp", Log: "log", Sin: "sin", Sum: "Σ", Mean: "mean"}
 SYMMETRIC = {Add, Multiply, Maximum}
 LISTED = 8                        # so many layers of a model inside are named
 
@@ -52,21 +40,16 @@ def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
     if values and not there:
         raise ValueError(
             f"{type(model).__name__}: values=True draws what the last forward left in the nodes; "
-            f"make a "
-            "Graph(..., trace=True) and call forward first"
-        )
+            "make a Graph(..., trace=True) and call forward first")
     notes = {} if values else shapes(model, nodes, arguments, x)
     taken = {n: [i for i in n.inputs if not folded(n, i)] for n in nodes}
-    shown = [
-        n for n in nodes if not isinstance(n, Constant) or any(n in some for some in taken.values())
-    ]
+    shown = [n for n in nodes if not isinstance(n, Constant)
+             or any(n in some for some in taken.values())]
     index = {n: v for v, n in enumerate(shown)}
     vertices = [Vertex(*described(n, n is end), n, notes.get(n, "")) for n in shown]
     for v in vertices if values else ():
-        v.value, v.grad = (
-            written(v.node.value) * (not isinstance(v.node, Constant)),
-            written(v.node.grad),
-        )
+        v.value, v.grad = (written(v.node.value) * (not isinstance(v.node, Constant)),
+                           written(v.node.grad))
     for n, v in zip(shown, vertices):
         if len(taken[n]) > 1 and v.kind != "loss" and type(n.layer) not in SYMMETRIC:
             v.marks = names_of_inputs(n)
@@ -83,7 +66,7 @@ def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
 
 def folded(n, i):
     """Whether input i is a number that stands in an operation's sign, such as the 1 of "+ 1", and
-    is no vertex of its own."""
+    does not get a vertex."""
     return (isinstance(i, Constant) and np.ndim(i.constant) == 0 and type(n.layer) in SIGNS
             and sum(isinstance(other, Constant) for other in n.inputs) == 1)
 
@@ -95,24 +78,15 @@ def described(n, ends_here):
         return "input", [written(n.constant) if isinstance(n, Constant) else n.name or "x"]
     if isinstance(layer, Select) or type(layer) in SIGNS and not layer.params:
         return "operation", [repr(layer) if isinstance(layer, Select) else operation(n)]
-    inner, count = (
-        [label(one) for one in getattr(layer, "layers", ())],
-        sum(p.size for p in layer.params),
-    )
+    inner = [label(one) for one in getattr(layer, "layers", ())]
+    count = sum(p.size for p in layer.params)
     if hasattr(layer, "nodes"):                        # its layers are not in a row
         total = sum(not is_model(one) for one in walk(layer))
         inner = [f"{total} layer{'s' * (total > 1)}"]
     elif len(inner) > LISTED:
         inner[LISTED - 1:] = [f"… {len(inner) - LISTED + 1} more"]
-    kind = (
-        "model"
-        if inner
-        else "loss"
-        if ends_here or isinstance(layer, Loss)
-        else "weights"
-        if count
-        else "layer"
-    )
+    kind = ("model" if inner else "loss" if ends_here or isinstance(layer, Loss)
+            else "weights" if count else "layer")
     return kind, [label(layer), *inner, *([f"{count:,} parameters"] if count else [])]
 
 
@@ -146,23 +120,15 @@ def names_of_inputs(n):
 def shapes(model, nodes, arguments, x):
     """The shape of each node's value as text, as far as known: from a run on x, or from the values
     that a traced Graph kept."""
-    known = {
-        n: np.shape(n.value)
-        for n in nodes
-        if n.value is not None and not isinstance(n.value, tuple)
-    }
+    known = {n: np.shape(n.value) for n in nodes if n.value is not None
+             and not isinstance(n.value, tuple)}
     if x is not None:
         arrays = x if isinstance(x, tuple) else (x,)
         if not 0 < len(arrays) <= len(arguments):
             raise ValueError(
-                checks.wrong(
-                    "draw",
-                    "x",
-                    "be an input, or a tuple of all inputs and perhaps targets, of "
-                    f"{len(arguments)} at most",
-                    f"a tuple of {len(arrays)}",
-                )
-            )
+                checks.wrong("draw", "x",
+                             "be an input, or a tuple of all inputs and perhaps targets, of "
+                             f"{len(arguments)} at most", f"a tuple of {len(arrays)}"))
         seen = observe(model, arrays)
         known = dict(zip(arguments, map(np.shape, arrays)))
         for n in nodes:

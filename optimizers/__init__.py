@@ -6,7 +6,5 @@ from .optimizer import Optimizer
 from .schedules import cosine_decay, step_decay, warmup
 from .sgd import SGD, Momentum, Nesterov
 
-__all__ = [
-    "AdaDelta", "AdaGrad", "AdaMax", "Adam", "AdamW", "Momentum", "Nesterov", "Optimizer",
-    "RMSProp", "SGD", "clip_gradients", "cosine_decay", "step_decay", "warmup",
-]
+__all__ = ["AdaDelta", "AdaGrad", "AdaMax", "Adam", "AdamW", "Momentum", "Nesterov", "Optimizer",
+           "RMSProp", "SGD", "clip_gradients", "cosine_decay", "step_decay", "warmup"]

@@ -29,9 +29,9 @@ class AdaGrad(Optimizer):
         super().__init__(lr)
         self.eps = self._number("eps", eps, **POSITIVE)
 
-    def rule(self, lr, p, g, h):
+    def rule(self, lr, W, g, h):
         h += g * g
-        p -= lr * g / (np.sqrt(h) + self.eps)
+        W -= lr * g / (np.sqrt(h) + self.eps)
 
 
 class RMSProp(Optimizer):
@@ -40,7 +40,7 @@ class RMSProp(Optimizer):
     h is a running mean of g², so that rates can rise again. It starts at zero, which makes the
     first steps long: the very first is lr / √(1 - decay), by default ten times lr.
 
-    With ``centered=True`` the variance of g stands in the place of its square:
+    With ``centered=True`` the variance of g stands in place of its square:
 
         m <- decay m + (1 - decay) g          W <- W - lr g / (√(h - m²) + eps)
 
@@ -67,15 +67,15 @@ class RMSProp(Optimizer):
     def names(self) -> tuple[str, ...]:
         return ("h", "m") if self.centered else ("h",)
 
-    def rule(self, lr, p, g, h, m=None):
-        h *= self.decay
-        h += (1 - self.decay) * (g * g)
+    def rule(self, lr, W, g, h, m=None):
+        decay = self.decay
+        h *= decay
+        h += (1 - decay) * (g * g)
         if self.centered:
-            m *= self.decay
-            m += (1 - self.decay) * g
-            # rounding may leave a little less than 0
-            h = np.maximum(h - m * m, 0)
-        p -= lr * g / (np.sqrt(h) + self.eps)
+            m *= decay
+            m += (1 - decay) * g
+            h = np.maximum(h - m * m, 0)                  # rounding may leave a little less than 0
+        W -= lr * g / (np.sqrt(h) + self.eps)
 
 
 class AdaDelta(Optimizer):
@@ -103,13 +103,14 @@ class AdaDelta(Optimizer):
         self.rho = self._number("rho", rho, **FRACTION)
         self.eps = self._number("eps", eps, **POSITIVE)
 
-    def rule(self, lr, p, g, Eg2, Ed2):
-        Eg2 *= self.rho
-        Eg2 += (1 - self.rho) * (g * g)
-        step = np.sqrt(Ed2 + self.eps) / np.sqrt(Eg2 + self.eps) * g
-        Ed2 *= self.rho
-        Ed2 += (1 - self.rho) * (step * step)
-        p -= lr * step
+    def rule(self, lr, W, g, Eg2, Ed2):
+        rho, eps = self.rho, self.eps
+        Eg2 *= rho
+        Eg2 += (1 - rho) * (g * g)
+        d = np.sqrt(Ed2 + eps) / np.sqrt(Eg2 + eps) * g
+        Ed2 *= rho
+        Ed2 += (1 - rho) * (d * d)
+        W -= lr * d
 
 
 class Adam(Optimizer):
@@ -119,14 +120,12 @@ class Adam(Optimizer):
         v <- beta2 v + (1 - beta2) g²          v̂ = v / (1 - beta2^t)
         W <- W - lr m̂ / (√v̂ + eps)
 
-    t being the number of the step, from 1: ``self.step`` in the code, where W is p. m and v are
-    running means of g and g² that start at zero: after t steps the weights of all gradients so far
-    sum to 1 - beta^t, and m̂ and v̂ are divided by that. A step is seldom longer than lr, whatever
-    the scale of the gradients. (For a gradient that says which of its rows are not zero, an
-    Embedding's, m and v are kept in another form: common/engine/lazy.py.)
+    t being the number of the step, from 1. m and v are running means of g and g² that start at
+    zero: after t steps the weights of all gradients so far sum to 1 - beta^t, and m̂ and v̂ are
+    divided by that. A step is seldom longer than lr, whatever the scale of the gradients.
 
-    With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), stands in the place of v in
-    v̂: a rare large gradient is not forgotten.
+    With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), stands in place of v in v̂:
+    a rare large gradient is not forgotten.
 
     Kingma and Ba 2015, Adam: A Method for Stochastic Optimization; amsgrad: Reddi, Kale and Kumar
     2018, On the Convergence of Adam and Beyond.
@@ -137,14 +136,8 @@ class Adam(Optimizer):
     array([0.9, 1.1])
     """
 
-    def __init__(
-        self,
-        lr: Rate = 1e-3,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        amsgrad: bool = False,
-    ) -> None:
+    def __init__(self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+                 amsgrad: bool = False) -> None:
         super().__init__(lr)
         self.beta1 = self._number("beta1", beta1, **FRACTION)
         self.beta2 = self._number("beta2", beta2, **FRACTION)
@@ -157,19 +150,20 @@ class Adam(Optimizer):
 
     @property
     def lazy(self) -> Any:
-        # v_max is no decayed sum, as lazy.py needs it
+        # for gradients that name their rows, such as an Embedding's; v_max is not a decayed sum
         return None if self.amsgrad else lazy
 
-    def rule(self, lr, p, g, m, v, v_max=None):
-        m *= self.beta1
-        m += (1 - self.beta1) * g
-        v *= self.beta2
-        v += (1 - self.beta2) * (g * g)
+    def rule(self, lr, W, g, m, v, v_max=None):
+        beta1, beta2, t = self.beta1, self.beta2, self.step
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * (g * g)
         if self.amsgrad:
             v = np.maximum(v_max, v, out=v_max)
-        m_hat = m / (1 - self.beta1 ** self.step)
-        v_hat = v / (1 - self.beta2 ** self.step)
-        p -= lr * m_hat / (np.sqrt(v_hat) + self.eps)
+        m_hat = m / (1 - beta1**t)
+        v_hat = v / (1 - beta2**t)
+        W -= lr * m_hat / (np.sqrt(v_hat) + self.eps)
 
 
 class AdamW(Adam):
@@ -185,28 +179,21 @@ class AdamW(Adam):
     >>> W.round(3)
     array([0.95, 1.05])
     """
-    def __init__(
-        self,
-        lr: Rate = 1e-3,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        weight_decay: float = 0.01,
-        amsgrad: bool = False,
-    ) -> None:
+    def __init__(self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+                 weight_decay: float = 0.01, amsgrad: bool = False) -> None:
         super().__init__(lr, beta1, beta2, eps, amsgrad)
         self.weight_decay = self._number("weight_decay", weight_decay, **AT_LEAST_0)
 
-    def rule(self, lr, p, g, *state):
-        self.decay(lr, p)
-        super().rule(lr, p, g, *state)
+    def rule(self, lr, W, g, *state):
+        self.decay(lr, W)
+        super().rule(lr, W, g, *state)
 
-    def decay(self, lr: float, p: Array) -> None:
-        p *= 1 - lr * self.weight_decay
+    def decay(self, lr: float, W: Array) -> None:
+        W *= 1 - lr * self.weight_decay
 
 
 class AdaMax(Optimizer):
-    """Adam by the largest gradient so far, slowly forgotten, in the place of a mean of squares:
+    """Adam by the largest gradient so far, slowly forgotten, in place of a mean of squares:
 
         m <- beta1 m + (1 - beta1) g
         u <- max(beta2 u, |g| + eps)
@@ -233,8 +220,9 @@ class AdaMax(Optimizer):
         self.beta2 = self._number("beta2", beta2, **FRACTION)
         self.eps = self._number("eps", eps, **POSITIVE)
 
-    def rule(self, lr, p, g, m, u):
-        m *= self.beta1
-        m += (1 - self.beta1) * g
-        np.maximum(self.beta2 * u, np.abs(g) + self.eps, out=u)
-        p -= lr / (1 - self.beta1 ** self.step) * m / u
+    def rule(self, lr, W, g, m, u):
+        beta1, beta2, t = self.beta1, self.beta2, self.step
+        m *= beta1
+        m += (1 - beta1) * g
+        np.maximum(beta2 * u, np.abs(g) + self.eps, out=u)
+        W -= lr / (1 - beta1**t) * m / u

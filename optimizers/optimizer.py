@@ -17,11 +17,8 @@ from ..common.types import Array, ArrayLike, Arrays, Rate
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
 AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}
 LONG = 10_000            # entries from which BLAS would use its threads for a sum of squares
-FRACTION = {
-    "low": 0.0,
-    "high": math.nextafter(1.0, 0.0),
-    "expected": "be a number of at least 0 and below 1",
-}
+FRACTION = {"low": 0.0, "high": math.nextafter(1.0, 0.0),
+            "expected": "be a number of at least 0 and below 1"}
 
 
 def short(flat):
@@ -30,7 +27,7 @@ def short(flat):
 
 
 class Whole:
-    """A gradient that is no single stretch of memory: all of its rows are looked through."""
+    """A gradient that is not one stretch of memory: all of its rows are looked through."""
     rows = None
 
     def __init__(self, g):
@@ -172,7 +169,7 @@ class Optimizer:
         """
         arrays: dict[str, Array] = {}
         for i, (key, kept) in enumerate(zip(self._keys or range(len(self._state)), self._state)):
-            # what is kept as well, so that who goes on from it does so to the last bit
+            # also what is kept, so that a training that continues is the same to the last bit
             if i in self._lazily:
                 arrays |= {f"kept.{name}.{key}": a.copy() for name, a in zip(self.lazy.NAMES, kept)}
                 kept = self.lazy.shown(self, *kept)
@@ -189,83 +186,51 @@ class Optimizer:
         who, names, given = type(self).__name__, self.names, state
         if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
             raise TypeError(
-                checks.wrong(
-                    who,
-                    "state",
-                    "be a dict of named arrays, as optimizer.state is",
-                    checks.text(state),
-                )
-            )
+                checks.wrong(who, "state", "be a dict of named arrays, as optimizer.state is",
+                             checks.text(state)))
         state = {key: a for key, a in given.items() if not (self.lazy and key.startswith("kept."))}
         step = checks.count(who, "state['step']", checks.as_array(state.get("step"))[()], least=0)
         keys = [key.partition(".")[2] for key in state if names and key.startswith(f"{names[0]}.")]
         by_key = bool(keys) and not all(key.isdecimal() for key in keys)
-        count = (
-            len(keys)
-            if by_key
-            else max(
-                (sum(key.startswith(f"{name}.") for key in state) for name in names), default=0
-            )
-        )
+        count = len(keys) if by_key else max(
+            (sum(key.startswith(f"{name}.") for key in state) for name in names), default=0)
         keys = keys if by_key else list(range(count))
         wanted = {"step", *(f"{name}.{i}" for name in names for i in (keys or range(step > 0)))}
-        wrong = [f"no {key}" for key in sorted(wanted - state.keys())] + sorted(
-            state.keys() - wanted
-        )
+        wrong = [f"no {key}" for key in sorted(wanted - state.keys())]
+        wrong += sorted(state.keys() - wanted)
         if wrong:
-            expected = (
-                f"hold step and {', '.join(names)} of each parameter"
-                if names
-                else "hold step alone"
-            )
+            expected = (f"hold step and {', '.join(names)} of each parameter" if names
+                        else "hold step alone")
             raise ValueError(checks.wrong(who, "state", expected, ", ".join(wrong[:4])))
-        loaded = [
-            tuple(np.array(checks.as_array(state[f"{name}.{i}"])) for name in names) for i in keys
-        ]
+        loaded = [tuple(np.array(checks.as_array(state[f"{name}.{i}"])) for name in names)
+                  for i in keys]
         if self._held is not None:
             n = len(self._held) // 2
             self._check(self._held[:n], self._held[n:], loaded)
-        lazily = {
-            i
-            for i, key in enumerate(keys)
-            if self.lazy and f"kept.{self.lazy.NAMES[0]}.{key}" in given
-        }
+        lazily = {i for i, key in enumerate(keys) if self.lazy
+                  and f"kept.{self.lazy.NAMES[0]}.{key}" in given}
         try:
             for i in lazily:
-                loaded[i] = tuple(
-                    np.array(checks.as_array(given[f"kept.{name}.{keys[i]}"]))
-                    for name in self.lazy.NAMES
-                )
+                loaded[i] = tuple(np.array(checks.as_array(given[f"kept.{name}.{keys[i]}"]))
+                                  for name in self.lazy.NAMES)
         except KeyError as missing:
             raise ValueError(checks.wrong(who, "state", "be whole", f"no {missing}")) from None
         if self._held is not None:
             self._check(self._held[:n], self._held[n:], loaded)
-        self.step, self._state, self._pieces, self._keys = (
-            step,
-            loaded,
-            None,
-            keys if by_key else None,
-        )
-        self._lazily = lazily
+        self.step, self._state, self._pieces = step, loaded, None
+        self._keys, self._lazily = keys if by_key else None, lazily
 
     def __repr__(self):
-        settings = {
-            name: value for name, value in vars(self).items() if name[0] != "_" and name != "step"
-        }
+        settings = {name: value for name, value in vars(self).items() if name[0] != "_"
+                    and name != "step"}
         shown = ", ".join(f"{name}={value!r}" for name, value in settings.items())
         return f"{type(self).__name__}({shown})"
 
     def __getstate__(self):
         """A copied or pickled optimizer is bound to no arrays: its pieces would be views of
         nothing."""
-        return {
-            **vars(self),
-            "_held": None,
-            "_pieces": None,
-            "_by_rows": None,
-            "_flat": None,
-            "_rowwise": None,
-        }
+        return {**vars(self), "_held": None, "_pieces": None, "_by_rows": None, "_flat": None,
+                "_rowwise": None}
 
     def _number(self, name, value, **limits):
         return checks.number(type(self).__name__, name, value, **limits)
@@ -289,9 +254,8 @@ class Optimizer:
         for i, (p, g) in enumerate(zip(params, grads)):
             by_rows = i not in frozen and hasattr(g, "rows") and bool(self.skips_zeros or self.lazy)
             if self.lazy and by_rows != (i in self._lazily):
-                self._state[i] = (self.lazy.kept if by_rows else self.lazy.shown)(
-                    self, *self._state[i]
-                )
+                turn = self.lazy.kept if by_rows else self.lazy.shown
+                self._state[i] = turn(self, *self._state[i])
                 self._lazily ^= {i}
             kept = self._state[i]
             if i in frozen:
@@ -323,38 +287,24 @@ class Optimizer:
                 set_rows(a, rows, part)
 
     def _lists(self, params, grads):
-        """What is no list as one: tuples and iterators, and two dicts with the same keys."""
+        """Lists made of tuples, iterators, or two dicts with the same keys."""
         who = type(self).__name__
         if not isinstance(params, dict) and not isinstance(grads, dict):
-            return checks.items(who, "params", params, "arrays"), checks.items(
-                who, "grads", grads, "arrays"
-            )
+            return (checks.items(who, "params", params, "arrays"),
+                    checks.items(who, "grads", grads, "arrays"))
         if not (isinstance(params, dict) and isinstance(grads, dict)):
             raise TypeError(checks.wrong(who, "params and grads", "be two lists or two dicts",
                                          f"a {type(params).__name__} and a {type(grads).__name__}"))
-        odd = [repr(key) for key in params if key not in grads] + [
-            repr(key) for key in grads if key not in params
-        ]
+        odd = [repr(key) for key in params if key not in grads]
+        odd += [repr(key) for key in grads if key not in params]
         if odd:
-            raise ValueError(
-                checks.wrong(
-                    who,
-                    "grads",
-                    "have the keys of params",
-                    f"{', '.join(odd[:4])} in one of them alone",
-                )
-            )
+            raise ValueError(checks.wrong(who, "grads", "have the keys of params",
+                                          f"{', '.join(odd[:4])} in one of them alone"))
         keys = [str(key) for key in params]
         if self._keys is not None and self._keys != keys:
             raise RuntimeError(
-                checks.wrong(
-                    who,
-                    "params",
-                    f"have the keys {', '.join(self._keys)}, as before",
-                    ", ".join(keys),
-                    "another net needs another optimizer",
-                )
-            )
+                checks.wrong(who, "params", f"have the keys {', '.join(self._keys)}, as before",
+                             ", ".join(keys), "another net needs another optimizer"))
         if self.names:
             self._keys = keys
         return list(params.values()), [grads[key] for key in params]
@@ -369,23 +319,16 @@ class Optimizer:
                 name = repr(self._keys[i]) if self._keys else i
                 raise FloatingPointError(
                     f"{type(self).__name__}: grads[{name}] holds {np.asarray(g)[at]} at index "
-                    f"{at}; "
-                    "the update was not made, and no parameter has changed"
-                )
+                    f"{at}; the update was not made, and no parameter has changed")
 
     def _check_same(self, params, grads):
         """RuntimeError unless these are the arrays of the updates before."""
         who, n = type(self).__name__, len(self._held) // 2
         if not len(params) == len(grads) == n:
             raise RuntimeError(
-                checks.wrong(
-                    who,
-                    "params and grads",
-                    f"hold {n} arrays each, as before",
-                    f"{len(params)} and {len(grads)}",
-                    "a new model needs a new optimizer",
-                )
-            )
+                checks.wrong(who, "params and grads", f"hold {n} arrays each, as before",
+                             f"{len(params)} and {len(grads)}",
+                             "a new model needs a new optimizer"))
         for i, (new, old) in enumerate(zip(params, self._held)):
             if new is not old:
                 place = f"params[{self._keys[i]!r}]" if self._keys else f"params[{i}]"
@@ -410,44 +353,25 @@ class Optimizer:
                 if first != i:
                     raise ValueError(
                         f"{who}: params[{first}] and params[{i}] are one array (or a view of it), "
-                        f"which would be "
+                        "which would be "
                         "stepped twice; list it once, with the sum of both gradients (a Sequential "
-                        "or Graph does "
-                        "that for weights that its layers share)"
-                    )
+                        "or Graph does that for weights that its layers share)")
             if state:
                 arrays |= {f"state['{name}.{i}']": a for name, a in zip(self.names, state[i])}
             for name, a in arrays.items():
                 if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
                     raise TypeError(
-                        checks.wrong(who, name, "be a NumPy array of floats", checks.dtype_text(a))
-                    )
+                        checks.wrong(who, name, "be a NumPy array of floats", checks.dtype_text(a)))
                 if a.dtype.itemsize not in (4, 8) or not a.dtype.isnative:
                     raise TypeError(
-                        checks.wrong(
-                            who,
-                            name,
-                            "be float32 or float64, in this machine's byte order",
-                            a.dtype,
-                            "cast it: .astype(np.float32)",
-                        )
-                    )
+                        checks.wrong(who, name,
+                                     "be float32 or float64, in this machine's byte order", a.dtype,
+                                     "cast it: .astype(np.float32)"))
                 if a.shape != p.shape or a.dtype != p.dtype:
                     raise ValueError(
-                        checks.wrong(
-                            who,
-                            name,
-                            f"be {p.dtype} {p.shape} as params[{i}] is",
-                            f"{a.dtype} {a.shape}",
-                        )
-                    )
+                        checks.wrong(who, name, f"be {p.dtype} {p.shape} as params[{i}] is",
+                                     f"{a.dtype} {a.shape}"))
             if not p.flags.writeable:
                 raise ValueError(
-                    checks.wrong(
-                        who,
-                        f"params[{i}]",
-                        "be writable",
-                        "a read-only array",
-                        "build the layer with a copy of it",
-                    )
-                )
+                    checks.wrong(who, f"params[{i}]", "be writable", "a read-only array",
+                                 "build the layer with a copy of it"))

@@ -26,16 +26,16 @@ class SGD(Optimizer):
     def skips_zeros(self) -> bool:
         return not self.weight_decay
 
-    def rule(self, lr, p, g):
+    def rule(self, lr, W, g):
         if self.weight_decay:
-            p *= 1 - lr * self.weight_decay
-        p -= lr * g
+            W *= 1 - lr * self.weight_decay
+        W -= lr * g
 
 
 class Momentum(Optimizer):
     """A ball that rolls downhill: v <- momentum v + lr g, W <- W - v.
 
-    Where gradients agree from step to step, steps grow up to 1 / (1 - momentum) times as long;
+    Where gradients agree from step to step, steps become up to 1 / (1 - momentum) times longer;
     where they alternate, they cancel. The velocity v is zero at first. PyTorch keeps v / lr, which
     comes to the same while lr is constant; here a new rate acts on new gradients only.
 
@@ -56,10 +56,10 @@ class Momentum(Optimizer):
         super().__init__(lr)
         self.momentum = self._number("momentum", momentum, **FRACTION)
 
-    def rule(self, lr, p, g, v):
+    def rule(self, lr, W, g, v):
         v *= self.momentum
         v += lr * g
-        p -= v
+        W -= v
 
 
 class Nesterov(Momentum):
@@ -82,7 +82,7 @@ class Nesterov(Momentum):
     [0.85]
     [0.675]
     """
-    def rule(self, lr, p, g, v):
+    def rule(self, lr, W, g, v):
         v *= self.momentum
         v += lr * g
-        p -= self.momentum * v + lr * g
+        W -= self.momentum * v + lr * g

@@ -178,6 +178,9 @@ def of_models():
         right(f"{name}.to_svg", method(build, "to_svg"), x=x, names=PUBLIC)
         right(f"{name}.save", method(build, "save"), os.path.join(FOLDER, f"{name}.safetensors"))
         right(f"{name}.load", method(build, "load"), saved(build(), f"{name}.saved"))
+        right("to_torch_state", models.to_torch_state, build())
+        right("load_torch_state", models.load_torch_state, build(), models.to_torch_state(build()), {"0": "0"})
+        right("to_source", models.to_source, build(), os.path.join(FOLDER, f"{name}.py"), x)
     a, b = models.Input("x"), models.Input("b")
     right("Graph", models.Graph, [a, b], [R()(a) * b, a + b], trace=False, names=(*PUBLIC, "layer"))
     right("Graph", models.Graph, a, R()(a), loss=layers.SquaredError(), penalty=common.L1(0.1), names=(*PUBLIC, "layer"))
@@ -426,6 +429,7 @@ def of_plotting():
     right("plot_history", plotting.plot_history, {"one": record, "two": record})
     search = training.random_search(lambda lr: lr, {"lr": training.Uniform(0, 1)}, 3, rng=0)
     right("plot_search", plotting.plot_search, search)
+    right("slide", plotting.slide, lambda ax, value: None, [1, 2, 3], start=2)
 
 
 # ---------------------------------------------------------------------------------------------- malformed values

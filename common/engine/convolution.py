@@ -36,9 +36,12 @@ def convolve(x, W, b=None, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1)
             y[n, f, i, j] = np.sum(W[f] * window) + b[f]
 
     x (N, C, H, W), W (F, D = C / groups, KH, KW), b (F,), y (N, F, OH, OW), channels last in
-    memory. One product of all windows at once would take 2-3 times as long, the loops themselves a
-    thousand times.
+    memory; or, with one axis less, x (N, C, T), W (F, D, K), y (N, F, OT). One product of all
+    windows at once would take 2-3 times longer, the loops themselves a thousand times.
     """
+    if x.ndim == 3:                                                    # images one pixel high
+        options = in_a_row(stride, pads, dilation)
+        return convolve(x[:, :, None], W[:, :, None], b, *options, groups)[:, :, 0]
     windows = windows_for(x.shape, W, stride, pads, dilation, groups)
     y = np.empty((len(x), *windows.places, len(W)), W.dtype)
     if one_channel_each(W, groups):
@@ -70,6 +73,11 @@ def convolve_back(
 
     dL/dx is None if ``dx`` is False. Of three ways the one is taken that is fastest for the shapes.
     """
+    if x.ndim == 3:
+        options = in_a_row(stride, pads, dilation)
+        arrays = (a[:, :, None] for a in (dy, x, W))
+        return tuple(None if d is None else d[:, :, 0]
+                     for d in convolve_back(*arrays, *options, groups, dx))
     windows, dy = windows_for(x.shape, W, stride, pads, dilation, groups), channels_last(dy)
     rest = windows.rest(x.shape)
     if min(map(min, rest)) >= 0:
@@ -87,47 +95,35 @@ def transposed_convolve(
     back to images of this shape, (N, F, OH, OW), if x (N, C, H, W) is the gradient of its output; W
     is (C, F / groups, KH, KW).
     """
-    windows, (N, F, OH, OW), G = (
-        windows_for(shape, W, stride, pads, dilation, groups),
-        shape,
-        groups,
-    )
-    band, pixels, y = (
-        windows.band(W),
-        channels_last(x),
-        channels_first(np.empty((N, OH, OW, F), W.dtype)),
-    )
+    (N, F, OH, OW), G = shape, groups
+    windows = windows_for(shape, W, stride, pads, dilation, groups)
+    band, pixels = windows.band(W), channels_last(x)
+    y = channels_first(np.empty((N, OH, OW, F), W.dtype))
 
     def add(part):
         for images, cuts in windows.cuts(shape, part):
             padded = windows.blank(images.stop - images.start, shape)
             for rows in cuts:
                 lanes = in_groups(pixels[images, rows], G, windows.block)
-                windows.add_back(
-                    np.matmul(lanes.reshape(G, lanes.shape[1], -1), band), rows, padded
-                )
+                windows.add_back(np.matmul(lanes.reshape(G, lanes.shape[1], -1), band), rows,
+                                 padded)
             windows.grouped(y[images])[...] = windows.inside(padded)
 
     windows.spread(add, N)
     return y
 
 
+def in_a_row(stride, pads, dilation):
+    """The options along one axis as those of images one pixel high."""
+    return (1, *stride), ((0, 0), *pads), (1, *dilation)
+
+
 def windows_for(shape, W, stride, pads, dilation, groups):
     """The windows of a convolution with W over images of this shape."""
     size = W.shape[2:]
     at = places("Convolution", shape, size, stride, pads, dilation)
-    return Windows(
-        shape,
-        W.dtype,
-        size,
-        len(W),
-        at,
-        stride,
-        pads,
-        dilation,
-        groups,
-        block(W.shape, groups, at, dilation),
-    )
+    return Windows(shape, W.dtype, size, len(W), at, stride, pads, dilation, groups,
+                   block(W.shape, groups, at, dilation))
 
 
 def one_channel_each(W, groups):
@@ -158,26 +154,23 @@ def channel_by_channel(x, W, dy, rest, stride, pads, dilation, wanted):
 def from_windows_of_dy(x, W, dy, rest, dilation, G, wanted):
     """Both gradients from one window matrix, that of dL/dy: times the turned filters it is dL/dx;
     transposed, times x, it is dL/dW turned round. At stride 1 only, and slower for few channels;
-    else in half the time, for nothing is added back."""
+    else in half the time, because nothing is added back."""
     F, D, KH, KW = W.shape
     N, C, H, width = x.shape
     turned = (
-        W.reshape(G, F // G, D, KH, KW)[..., ::-1, ::-1].transpose(0, 3, 4, 1, 2).reshape(G, -1, D)
-    )
+        W.reshape(G, F // G, D, KH, KW)[..., ::-1, ::-1].transpose(0, 3, 4, 1, 2).reshape(G, -1, D))
     pixels, dx = channels_last(x), np.empty((N, H, width, C), W.dtype) if wanted else None
     dout = channels_first(dy)
-    windows = Windows(
-        dout.shape, W.dtype, (KH, KW), C, (H, width), pads=rest, dilation=dilation, groups=G
-    )
+    windows = Windows(dout.shape, W.dtype, (KH, KW), C, (H, width), pads=rest, dilation=dilation,
+                      groups=G)
 
     def gradients(part):
         dturned = np.zeros_like(turned)
         for images, rows, matrix in windows.pieces(dout, part):
             if wanted:
                 windows.multiply(matrix, turned, dx[images, rows])
-            dturned += np.matmul(
-                matrix.transpose(0, 2, 1), in_groups(pixels[images, rows], G)[:, :, 0]
-            )
+            dturned += np.matmul(matrix.transpose(0, 2, 1),
+                                 in_groups(pixels[images, rows], G)[:, :, 0])
         return dturned
 
     dturned = sum(windows.spread(gradients, N)).reshape(G, KH, KW, F // G, D)
@@ -216,16 +209,15 @@ def block(shape, groups, places, dilation):
     shape (F, D, KH, KW).
 
     As many as bring the length of a run times the width of the product, (B KW D) (B F / G), near
-    2048, which was measured to be best over channels from 1 to 64; a divisor of OW, for every block
-    is full.
+    2048, which was measured to be best over channels from 1 to 64; a divisor of OW, because every
+    block is full.
     """
     (F, D, _, KW), OW = shape, places[1]
     if KW == 1 or dilation[1] > 1:
         return 1
     wanted = (2048 * groups / (KW * D * F)) ** 0.5
-    return min(
-        (B for B in range(1, OW + 1) if OW % B == 0), key=lambda B: max(B / wanted, wanted / B)
-    )
+    return min((B for B in range(1, OW + 1) if OW % B == 0),
+               key=lambda B: max(B / wanted, wanted / B))
 
 
 def in_groups(a, groups, block=1):
@@ -253,39 +245,28 @@ class Windows:
         groups=1,
         block=1,
     ):
-        self.size, self.places, self.stride, self.pads, self.dilation = (
-            size,
-            places,
-            stride,
-            pads,
-            dilation,
-        )
-        self.dtype, self.groups, self.block, self.filters = dtype, groups, block, filters
-        # T
-        self.width = (block - 1) * stride[1] + size[1]
-        # KH T D
-        self.columns = size[0] * self.width * shape[1] // groups
+        self.size, self.places, self.stride, self.dilation = size, places, stride, dilation
+        self.pads, self.dtype, self.groups, self.block = pads, dtype, groups, block
+        self.filters, self.width = filters, (block - 1) * stride[1] + size[1]         # F, T
+        self.columns = size[0] * self.width * shape[1] // groups                      # KH T D
 
     def rest(self, shape):
         """The padding that turns outputs, a stride apart, back into images of this shape: what is
         left of a window on each side when its last and its first pixel lie on an output. Below 0
         where padding was wider than windows."""
         rest = []
-        for n, count, k, s, d, (before, _) in zip(
-            shape[2:], self.places, self.size, self.stride, self.dilation, self.pads
-        ):
+        for n, count, k, s, d, (before, _) in zip(shape[2:], self.places, self.size, self.stride,
+                                                  self.dilation, self.pads):
             rest.append(((k - 1) * d - before, n + before - (count - 1) * s - 1))
         return rest
 
     def cuts(self, shape, part):
         """(images, rows of output of each piece) for one portion after another of the images
-        ``part`` of this shape. With many filters pieces are larger, for each gives a gradient by
-        all weights, and all those are added up."""
+        ``part`` of this shape. With many filters pieces are larger, because each gives a gradient
+        by all weights, and all those are added up."""
         (OH, OW), nbytes = self.places, self.columns * self.dtype.itemsize
-        row, limit = (
-            OW // self.block * self.groups * nbytes,
-            max(CACHE, 2 * self.block * self.filters * nbytes),
-        )
+        row, limit = (OW // self.block * self.groups * nbytes,
+                      max(CACHE, 2 * self.block * self.filters * nbytes))
         for images in portions(part, max(row * OH, self.blank(1, shape).nbytes), limit):
             yield images, portions(slice(0, OH), row, limit)
 
@@ -330,18 +311,10 @@ class Windows:
         D)."""
         (SH, SW), (DH, DW), B = self.stride, self.dilation, self.block
         g, i, h, w, d = padded.strides
-        return as_strided(
-            padded[:, :, rows.start * SH :],
-            (
-                *padded.shape[:2],
-                rows.stop - rows.start,
-                self.places[1] // B,
-                self.size[0],
-                self.width,
-                padded.shape[4],
-            ),
-            (g, i, h * SH, w * SW * B, h * DH, w * DW, d),
-        )
+        return as_strided(padded[:, :, rows.start * SH :],
+                          (*padded.shape[:2], rows.stop - rows.start, self.places[1] // B,
+                           self.size[0], self.width, padded.shape[4]),
+                          (g, i, h * SH, w * SW * B, h * DH, w * DW, d))
 
     def multiply(self, matrix, weights, out):
         """out = matrix · weights, with ``out`` the (m, R, OW, F) that this piece makes."""
@@ -377,8 +350,5 @@ class Windows:
         (KH, KW), G, B, T = self.size, self.groups, self.block, self.width
         band = band.reshape(G, B, self.filters // G, KH, T, -1)
         g, b, f, h, w, d = band.strides
-        return as_strided(
-            band,
-            (G, self.filters // G, band.shape[5], KH, KW, B),
-            (g, f, d, h, w, b + self.stride[1] * w),
-        )
+        return as_strided(band, (G, self.filters // G, band.shape[5], KH, KW, B),
+                          (g, f, d, h, w, b + self.stride[1] * w))

@@ -1,10 +1,10 @@
 """Depthwise convolution: each filter sees one channel, its own.
 
-A product of matrices is no help here, for the windows of a channel would be multiplied with a
-single column. But with channels last, all the values in a row of windows that meet the same weight,
-one weight for each channel, are one run of memory, and so are the outputs. np.einsum multiplies
-such runs with the weights, repeated along the row, and adds up. With a stride in the row a run is
-one pixel long.
+A product of matrices does not help here, because the windows of a channel would be multiplied with
+a single column. But with channels last, all the values in a row of windows that meet the same
+weight, one weight for each channel, are one run of memory, and so are the outputs. np.einsum
+multiplies such runs with the weights, repeated along the row, and adds up. With a stride in the row
+a run is one pixel long.
 """
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -47,14 +47,8 @@ def pieces(x, W, y, stride, pads, dilation):
         padded[:, top:top + H, left:left + width] = part
         n, h, w, c = padded.strides
         if SW == 1:
-            yield (
-                as_strided(padded, (len(part), OH, KH, KW, OW * C), (n, h * SH, h * DH, w * DW, c)),
-                y[images].reshape(len(part), OH, -1),
-            )
+            yield (as_strided(padded, (len(part), OH, KH, KW, OW * C),
+                              (n, h * SH, h * DH, w * DW, c)), y[images].reshape(len(part), OH, -1))
         else:
-            yield (
-                as_strided(
-                    padded, (len(part), OH, OW, KH, KW, C), (n, h * SH, w * SW, h * DH, w * DW, c)
-                ),
-                y[images],
-            )
+            yield (as_strided(padded, (len(part), OH, OW, KH, KW, C),
+                              (n, h * SH, w * SW, h * DH, w * DW, c)), y[images])

@@ -86,6 +86,5 @@ def scales(rule):
     """The paper's m and v over what is kept of them between two steps, where the next step's powers
     already hold."""
     power1, power2, _ = powers(rule, rule.step + 1)
-    return power1 / (rule.beta1 or 1) * (1 - rule.beta1), power2 / (rule.beta2 or 1) * (
-        1 - rule.beta2
-    )
+    return (power1 / (rule.beta1 or 1) * (1 - rule.beta1),
+            power2 / (rule.beta2 or 1) * (1 - rule.beta2))

@@ -57,9 +57,8 @@ def group_means(C, groups):
     mean, and repeats it along a line."""
     def means(lines):
         N, M, values = lines.shape
-        sums = np.matmul(ones(M, lines.dtype), lines).reshape(
-            N, values // C, groups, C // groups
-        )
+        sums = np.matmul(ones(M, lines.dtype), lines)
+        sums = sums.reshape(N, values // C, groups, C // groups)
         means = sums.mean(axis=(1, 3), keepdims=True) / M
         return np.broadcast_to(means, sums.shape).reshape(N, 1, values)
     return means

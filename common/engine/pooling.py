@@ -1,8 +1,9 @@
-"""Pooling: the values in each row of a window are joined to one, then the values of the rows.
+"""Pooling: each row of a window is reduced to one value, then these values to one.
 
 So a window of KH KW values takes KH + KW - 2 steps, not KH KW - 1. It goes a few images at a time,
 padded, as (m, H, W, C), so that they stay in the cache. The pixels of a row that are joined are
-copied out of it first: of few channels they are short runs in memory, slow to calculate with.
+copied out of it first: with few channels they are short runs of memory, which are slow to compute
+with.
 """
 from functools import reduce
 from itertools import repeat
@@ -29,9 +30,8 @@ def max_pool(x, size, stride, padding):
     if any(padding) and y.min() == -np.inf:
         # A window of nothing but -∞: the padding would be its first value. With the smallest number
         # for -∞ it is not.
-        _, notes = pooling.join(
-            np.maximum(x, np.finfo(x.dtype).min, dtype=x.dtype), -np.inf, largest, noting=True
-        )
+        _, notes = pooling.join(np.maximum(x, np.finfo(x.dtype).min, dtype=x.dtype), -np.inf,
+                                largest, noting=True)
     return y, notes
 
 
@@ -99,10 +99,8 @@ class Pooling:
         (KH, KW), (SH, SW) = size, stride
         # Where in (m, H, W, C) the values under all windows lie, along their rows and down their
         # columns.
-        self.across, self.down = (
-            [np.s_[:, :, at] for at in taps(OW, KW, SW)],
-            [np.s_[:, at] for at in taps(OH, KH, SH)],
-        )
+        self.across, self.down = ([np.s_[:, :, at] for at in taps(OW, KW, SW)],
+                                  [np.s_[:, at] for at in taps(OH, KH, SH)])
         self.overlap = [s < k for s, k in zip(stride, size)]
 
     def join(self, x, padded_with, join, noting=False):
@@ -113,10 +111,8 @@ class Pooling:
         notes = [np.empty(shape if noting else (0, N), bool) for shape in shapes]
         for images in self.portions(x):
             values = self.padded(x[images], padded_with)
-            row = [
-                pixels(values)[at].copy().view(x.dtype).reshape(*values.shape[:2], OW, C)
-                for at in self.across
-            ]
+            row = [pixels(values)[at].copy().view(x.dtype).reshape(*values.shape[:2], OW, C)
+                   for at in self.across]
             values = join(row, notes[0][:, images])
             y[images] = join([values[at] for at in self.down], notes[1][:, images])
         return channels_first(y), notes
@@ -129,15 +125,10 @@ class Pooling:
             part = dx[images]
             by_rows, by_columns = (note[:, images] if len(note) else () for note in notes)
             drows = np.empty((len(part), H + 2 * PH, OW, C), dy.dtype)
-            dpadded = (
-                np.empty((len(part), H + 2 * PH, W + 2 * PW, C), dy.dtype) if PH or PW else part
-            )
-            put(
-                share(np.ascontiguousarray(dy[images]), len(self.down), by_columns),
-                drows,
-                self.down,
-                self.overlap[0],
-            )
+            dpadded = (np.empty((len(part), H + 2 * PH, W + 2 * PW, C), dy.dtype) if PH or PW
+                       else part)
+            put(share(np.ascontiguousarray(dy[images]), len(self.down), by_columns), drows,
+                self.down, self.overlap[0])
             put(share(drows, len(self.across), by_rows), dpadded, self.across, self.overlap[1])
             if PH or PW:
                 part[...] = dpadded[:, PH:PH + H, PW:PW + W]

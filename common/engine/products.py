@@ -51,7 +51,7 @@ def ones(n, dtype):
 def column_sums(x, out=None):
     """``x.sum(axis=(0, ..., -2))``: all but the last axis summed, (..., D) to (D,).
 
-    As a product of a row of ones with the matrix: 2-3 times as fast.
+    As a product of a row of ones with the matrix: 2-3 times faster.
 
     >>> column_sums(np.array([[1.0, 10.0], [2.0, 20.0]]))
     array([ 3., 30.])
@@ -63,7 +63,7 @@ def column_sums(x, out=None):
 def row_sums(x):
     """``x.sum(axis=-1, keepdims=True)``: (..., D) to (..., 1).
 
-    As a product with a column of ones: 2-3 times as fast.
+    As a product with a column of ones: 2-3 times faster.
 
     >>> row_sums(np.array([[1.0, 10.0], [2.0, 20.0]]))
     array([[11.],
@@ -75,7 +75,7 @@ def row_sums(x):
 def axis_sum(x, axis, keepdims=False):
     """``x.sum(axis=axis, keepdims=keepdims)``, of one axis.
 
-    As a product with a vector of ones: 2-3 times as fast.
+    As a product with a vector of ones: 2-3 times faster.
     """
     front, back = x.shape[:axis], x.shape[axis + 1:]
     y = np.matmul(ones(x.shape[axis], x.dtype), x.reshape(*front, x.shape[axis], -1))

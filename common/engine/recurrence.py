@@ -7,9 +7,48 @@ way there and dq Whᵀ on the way back, for all gates together.
 """
 import numpy as np
 
-from .. import checks
 from ..functions import sigmoid
 from .products import column_sums, product, rows
+
+
+def forward(kind, x, first, params, mask=None, reverse=False):
+    """(y, last, cache), of sequences x (N, T, D) from the state ``first`` (S, N, H): every h (N, T,
+    H), and the state after the last step. ``run``, with the axes in that order; ``reverse``: from
+    the last step to the first. With a mask (N, T) y is 0 where it is False, and x may hold anything
+    there, NaN too.
+    """
+    x = time_first(x, reverse)
+    if mask is not None:
+        mask = time_first(mask, reverse)
+        x[~mask] = 0                                       # 0 · NaN would be NaN
+    states, cache = run(kind, x, first, params, mask)
+    h = states[0, 1:]
+    y = batch_first(h if mask is None else h * mask[..., None], reverse)
+    return y, states[:, -1].copy(), (reverse, *cache)
+
+
+def backward(cache, dout, dlast, params, grads, dx=True):
+    """(dL/dx, dL/dfirst) of ``forward``, given dL/dy (N, T, H) or None, and dL/dlast (S, N, H),
+    which is overwritten. Fills ``grads``. dL/dx is None if ``dx`` is False."""
+    reverse, *cache = cache
+    mask = cache[-1]
+    if dout is not None:
+        dout = time_first(dout, reverse)
+        if mask is not None:
+            dout[~mask] = 0
+    dx, dfirst = run_back(cache, dout, dlast, params, grads, dx)
+    return None if dx is None else batch_first(dx, reverse), dfirst
+
+
+def time_first(x, reverse=False):
+    """``x.swapaxes(0, 1)``, each step a stretch of memory; the last one first if ``reverse``."""
+    x = x.swapaxes(0, 1)
+    return (x[::-1] if reverse else x).copy()
+
+
+def batch_first(x, reverse=False):
+    """The inverse of ``time_first``."""
+    return (x[::-1] if reverse else x).swapaxes(0, 1).copy()
 
 
 def run(kind, x, first, params, mask=None):
@@ -162,11 +201,8 @@ class GRU:
     def slopes(self, gates, memo, old, new):
         (r, z, n), (h,), q_n = blocks(gates, 3), old, memo
         by_n = (1 - z) * (1 - n * n)
-        return (
-            np.stack([by_n * q_n * (r - r * r), (h - n) * (z - z * z), by_n], axis=-2),
-            by_n * r,
-            z,
-        )
+        return (np.stack([by_n * q_n * (r - r * r), (h - n) * (z - z * z), by_n], axis=-2),
+                by_n * r, z)
 
     def step_back(self, da, dq, dstate, gates_by_h, q_by_h, z):
         (dh,), H = dstate, z.shape[1]
@@ -180,27 +216,3 @@ def blocks(a, count):
     """Views of ``count`` equal blocks of columns: (..., count · H) as ``count`` arrays (..., H)."""
     H = a.shape[-1] // count
     return [a[..., k * H:(k + 1) * H] for k in range(count)]
-
-
-def stacked(layer, state, N, name):
-    """A state, h or the tuple (h, c), as one new array (S, N, H); None stands for zeros."""
-    who, names, (Wx, Wh) = type(layer).__name__, layer.state_names, layer.params[:2]
-    array = np.zeros((len(names), N, len(Wh)), Wx.dtype)
-    if (
-        len(names) > 1
-        and state is not None
-        and not (isinstance(state, (tuple, list)) and len(state) == len(names))
-    ):
-        got = type(state).__name__ + (
-            f" of length {len(state)}" if isinstance(state, (tuple, list)) else ""
-        )
-        raise TypeError(checks.wrong(who, name, f"be a tuple ({', '.join(names)})", got))
-    for row, part in zip(array, (state,) if len(names) == 1 else state or ()):
-        if part is not None:
-            row[...] = checks.array(who, name, part, Wx.dtype, row.shape)
-    return array
-
-
-def single(state):
-    """A state of one part as that part, of several as a tuple."""
-    return state[0] if len(state) == 1 else tuple(state)

@@ -18,8 +18,8 @@ class RowGradient(np.ndarray):
     ``rows``.
 
     ``rows`` are the numbers, each once, of all rows that may differ from zero, or None if that is
-    not known. An optimizer for which a zero gradient means no step may touch those rows only: 1,000
-    instead of 10,000 say; everyone else reads the array as ever.
+    not known. An optimizer for which a zero gradient means no step may touch those rows only, for
+    example 1,000 instead of 10,000; all others read the array as usual.
 
     >>> dW = RowGradient.zeros_like(np.ones((4, 2)))
     >>> dW.write(np.array([3, 1, 3]), np.array([[1.0, 1.0], [2.0, 2.0], [5.0, 5.0]]))
@@ -74,14 +74,9 @@ class RowGradient(np.ndarray):
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
         # 0 times a finite number stays 0.
-        scaling = (
-            ufunc in (np.multiply, np.divide)
-            and method == "__call__"
-            and inputs[0] is self
-            and np.ndim(inputs[1]) == 0
-            and np.isfinite(inputs[1])
-            and (ufunc is np.multiply or inputs[1] != 0)
-        )
+        scaling = (ufunc in (np.multiply, np.divide) and method == "__call__" and inputs[0] is self
+                   and np.ndim(inputs[1]) == 0 and np.isfinite(inputs[1])
+                   and (ufunc is np.multiply or inputs[1] != 0))
         for a in inputs[:1] if method == "at" else out:
             if not scaling:
                 forget(a)
@@ -91,10 +86,8 @@ class RowGradient(np.ndarray):
         return result if not out else out[0] if len(out) == 1 else out
 
     def __array_function__(self, function, types, arguments, options):
-        out = options.get("out")
-        for a in (
-            arguments[:1] if function in WRITERS else out if isinstance(out, tuple) else (out,)
-        ):
+        out = arguments[:1] if function in WRITERS else options.get("out")
+        for a in out if isinstance(out, tuple) else (out,):
             forget(a)
         return super().__array_function__(function, types, arguments, options)
 
@@ -103,8 +96,7 @@ class RowGradient(np.ndarray):
         super().__setitem__(key, value)
 
     put, fill, sort, partition, setfield, byteswap = map(
-        forgetting, ("put", "fill", "sort", "partition", "setfield", "byteswap")
-    )
+        forgetting, ("put", "fill", "sort", "partition", "setfield", "byteswap"))
 
     @property
     def flat(self):
@@ -116,7 +108,7 @@ WRITERS = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_d
 
 
 def forget(a):
-    """Nobody knows the rows of this array any more, nor those of the one that it is a view of."""
+    """The rows of this array are no longer known, nor those of the one that it is a view of."""
     while isinstance(a, RowGradient):
         a.rows, a = None, a.base
 
@@ -131,13 +123,10 @@ def set_rows(a, ids, values):
 
 def add_rows(a, ids, values):
     """a[ids[k]] += values[k] for every k, one after the other."""
-    if a.flags.c_contiguous:                # in one axis np.add.at is several times as fast
+    if a.flags.c_contiguous:                # in one axis np.add.at is several times faster
         D = a.shape[1]
-        a, ids, values = (
-            a.reshape(-1),
-            (ids[:, None] * D + np.arange(D)).reshape(-1),
-            values.reshape(-1),
-        )
+        a, ids, values = (a.reshape(-1), (ids[:, None] * D + np.arange(D)).reshape(-1),
+                          values.reshape(-1))
     np.add.at(a, ids, values)
 
 

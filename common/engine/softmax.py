@@ -17,10 +17,8 @@ def exponentials(x, out=None):
     if out is None:
         out = np.empty((M, C), x.dtype)
     if x.nbytes > CACHE and M > 1:
-        parts = [
-            exponentials(x[rows], out[rows])
-            for rows in portions(slice(0, M), C * x.itemsize, CACHE)
-        ]
+        parts = [exponentials(x[rows], out[rows])
+                 for rows in portions(slice(0, M), C * x.itemsize, CACHE)]
         return out, *(np.concatenate(numbers) for numbers in list(zip(*parts))[1:])
     top = np.maximum.reduce(x, axis=1)
     np.subtract(x, top[:, None], out=out)

@@ -1,4 +1,4 @@
-"""Threads of our own, for layers that the threads of BLAS cannot speed up.
+"""A pool of threads, for layers that the threads of BLAS cannot speed up.
 
 BLAS spreads a large matrix product over all processors. A convolution is many small ones, and
 between them windows are cut and gradients added back, in one thread. ``spread(job, count, work)``
@@ -6,14 +6,15 @@ gives each thread a share of the images instead, and with it all that is to be d
 it writes stays in the cache of its processor until it is read.
 
 There are as many threads as BLAS may use (``OPENBLAS_NUM_THREADS``, the package threadpoolctl; else
-one for each processor). Little work stays where it is, for to wake a thread takes time.
+one for each processor). Small jobs run in the caller: waking a thread would cost more.
 
-BLAS's threads and ours do not go together: BLAS's wait awake, some 25 ms, for the next product,
-each on a processor where one of ours should run. Nor do BLAS's threads and other programs: beside
-two busy processes a step of a Transformer took ten times as long with BLAS's threads as with ours,
-which sleep while they wait, and a small VGG's twenty times (tests/benchmarks/threads.py). So BLAS
-is kept to one thread for whole passes through a model, unless it is so small that no product would
-be shared out, and ``product`` (products.py) spreads the large ones among our own.
+BLAS's threads and these get in each other's way: BLAS's wait awake, some 25 ms, for the next
+product, each on a processor where one of these should run. Nor do BLAS's threads and other
+programs: beside two busy processes a step of a Transformer took ten times longer with BLAS's
+threads than with these, which sleep while they wait, and a small VGG's twenty times
+(tests/benchmarks/threads.py). So BLAS is kept to one thread for whole passes through a model,
+unless it is so small that no product would be shared out, and ``product`` (products.py) spreads the
+large ones over this pool.
 """
 import os
 import threading
@@ -33,7 +34,7 @@ LATE = 1 << 21         # those that are done elsewhere before a thread that slep
 # BLAS is kept to one thread; our threads are at work
 limiting, working = threading.Lock(), threading.Lock()
 allowed = 0            # while ``limiting``: how many threads BLAS may use otherwise
-helpers: list[SimpleQueue] = []      # for each thread of ours the queue of what it is to do
+helpers: list[SimpleQueue] = []      # for each thread of the pool, the queue of its jobs
 
 
 def spread(job, count, work):
@@ -51,12 +52,10 @@ def spread(job, count, work):
     n = min(n, threads()) if n > 1 else 1
     if n == 1:
         return [job(slice(0, count))]
-    # the first part is the caller's, who begins at once: it is longer
+    # the first part is the caller's, which begins at once: it is longer
     share = count * (1 - LATE / work) / n
-    parts = [
-        slice(*ends)
-        for ends in pairwise(sorted({0, *(round(count - share * i) for i in range(n))}))
-    ]
+    parts = [slice(*ends)
+             for ends in pairwise(sorted({0, *(round(count - share * i) for i in range(n))}))]
     # called by a job, or by a second thread of the user's
     if not working.acquire(blocking=False):
         return [job(part) for part in parts]
@@ -69,8 +68,8 @@ def spread(job, count, work):
 
 def in_threads(job, parts):
     """Not by the standard library's pool: its locks are taken in Python, and one that Ctrl-C leaves
-    taken blocks for ever. These queues are written in C. The threads are daemons, for one of the
-    user's may go on when the main one is at its end."""
+    taken blocks for ever. These queues are written in C. The threads are daemons, because one of
+    the user's may go on when the main one is at its end."""
     while len(helpers) < len(parts) - 1:
         queue = SimpleQueue()
         try:
@@ -78,12 +77,12 @@ def in_threads(job, parts):
         # no thread can start, in a browser for example
         except RuntimeError:
             return [job(part) for part in parts]
-        # when there is someone who takes what it gets
+        # when a caller is there to take what it gets
         helpers.append(queue)
     results, answers, asked = [None] * len(parts), SimpleQueue(), 0
     try:
         for i, helper in zip(range(1, len(parts)), helpers):
-            # with the caller's np.errstate, say
+            # with the caller's np.errstate, for example
             helper.put((answers, i, copy_context(), job, parts[i]))
             asked += 1
         results[0] = job(parts[0])
@@ -98,7 +97,7 @@ def in_threads(job, parts):
 
 
 def help_out(queue):
-    """What a thread of ours does all its life."""
+    """What a thread of the pool does, for ever."""
     while True:
         answers, i, context, job, part = queue.get()
         try:
@@ -154,16 +153,13 @@ def processors():
 def blas():
     """NumPy's BLAS, whose number of threads can be read and set; None where threadpoolctl does not
     know it."""
-    found = [
-        library
-        for library in ThreadpoolController().lib_controllers
-        if library.user_api == "blas" and library.num_threads
-    ]
+    found = [library for library in ThreadpoolController().lib_controllers
+             if library.user_api == "blas" and library.num_threads]
     return min(found, key=lambda library: "numpy" not in library.filepath, default=None)
 
 
 def after_fork():
-    """A process that was forked off has a copy of all this, but none of the threads."""
+    """A forked process has a copy of all this, but not the threads."""
     global limiting, working, allowed
     if allowed:
         blas().set_num_threads(allowed)

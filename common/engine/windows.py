@@ -7,8 +7,7 @@ def pair(who, name, value, least=1):
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2:
         raise ValueError(
-            checks.wrong(who, name, "be one number or a pair (height, width)", repr(value))
-        )
+            checks.wrong(who, name, "be one number or a pair (height, width)", repr(value)))
     return tuple(checks.count(who, name, n, least) for n in both)
 
 
@@ -21,19 +20,13 @@ def places(who, shape, size, stride, pads, dilation=(1, 1)):
         around = " with its padding" if any(map(sum, pads)) else ""
         window, image = (" x ".join(map(str, sizes)) for sizes in (spans, padded))
         raise ValueError(
-            checks.wrong(
-                who,
-                "x",
-                f"be at least as large as the window, {window}",
-                f"{image}{around}",
-                "make the window smaller or padding larger",
-            )
-        )
+            checks.wrong(who, "x", f"be at least as large as the window, {window}",
+                         f"{image}{around}", "make the window smaller or padding larger"))
     return tuple((n - span) // s + 1 for n, span, s in zip(padded, spans, stride))
 
 
 def same_pads(shape, size, stride, dilation):
-    """The padding of each axis, (before, behind), for as many places as there are pixels, over the
+    """The padding of each axis, (before, after), for as many places as there are pixels, over the
     stride and rounded up."""
     pads = []
     for n, k, s, d in zip(shape, size, stride, dilation):
@@ -49,6 +42,5 @@ def taps(count, size, stride=1, dilation=1):
     >>> taps(3, 2, stride=2)
     [slice(0, 5, 2), slice(1, 6, 2)]
     """
-    return [
-        slice(k * dilation, k * dilation + (count - 1) * stride + 1, stride) for k in range(size)
-    ]
+    return [slice(k * dilation, k * dilation + (count - 1) * stride + 1, stride)
+            for k in range(size)]

@@ -10,9 +10,8 @@ ReLU()
 import importlib
 
 __version__ = "0.1.0"
-__all__ = [
-    "common", "layers", "models", "optimizers", "datasets", "training", "gradcheck", "plotting",
-]
+__all__ = ["common", "layers", "models", "optimizers", "datasets", "training", "gradcheck",
+           "plotting"]
 
 
 def __getattr__(name):

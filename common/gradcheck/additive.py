@@ -1,10 +1,9 @@
 """Signatures of sums: the gradient lacks a term (or has one too many) that can be named."""
-import dataclasses
 import itertools
 
 import numpy as np
 
-from .probes import again, with_params
+from .evidence import again
 from .scaling import elementwise, named, passes_dout, ratio
 
 
@@ -77,15 +76,12 @@ def label(e):
                 0
             ] else f"{words}; {codes[1]}"
         weighted = e.shaped and np.isin(t, (0, 1)).all() and not np.isnan(e.G).any()
-        if (
-            weighted
-            and np.array_equal(e.wrong(), t == 1)
-            and np.all(e.A[:, t == 1] > 0)
-            and np.all(e.G[:, t == 1] < 0)
-        ):
-            return [
-                "missing-label-subtraction"
-            ], "right everywhere but at the labels, where it is not negative"
+        live = np.any(np.abs(e.A) + np.abs(e.G) > e.noise, axis=0)
+        wrong = weighted and e.wrong()
+        beside = live & (t != 1)
+        if weighted and not wrong[t != 1].any() and wrong.sum() > 1 and beside.any() and np.mean(
+                wrong[(t == 1) & live]) > 0.5:
+            return ["missing-label-subtraction"], "right everywhere but at the labels"
     return None
 
 
@@ -143,6 +139,21 @@ def sampled(e, ids):
         return False
     used = np.abs(e.G).max(axis=(0, 2)) > e.noise
     return bool(used[ids].all() and not used.all())
+
+
+def own_multiple(e):
+    """Signature: wrong by a multiple of the array itself in each row or column."""
+    if not e.shaped or np.isnan(e.G).any() or e.value.ndim < 2 or e.m.y.ndim and not e.unit:
+        return None
+    A, G, _ = draws(e)
+    every = tuple(range(e.value.ndim))
+    if np.ptp(A - G) and in_span(A - G, [np.ones_like(e.value)], every):
+        return ["wrong-local-derivative"], "off by the same amount in every entry"
+    for axis in every:
+        if e.value.shape[axis] > 2 and np.any(e.value) and in_span(A - G, [e.value], (axis,)):
+            words = f"wrong by a multiple of {e.where} itself along axis {axis}"
+            return ["lost-branch"], f"{words}: the part in which it stands beside others is missing"
+    return None
 
 
 def skip(e):
@@ -226,28 +237,6 @@ def scale_free(e):
     return None
 
 
-def branch_statistics(e):
-    """Experiment: a weight set to zero takes a branch out; what the branch adds has an invariance
-    that backward does not have: a normalisation inside it."""
-    if e.param or not e.shaped or not e.unit or e.value.ndim < 2:
-        return None
-    for i, _, found in with_params(e, lambda p: 0 * p if p.ndim > 1 else None):
-        if found is None or found.J is None or not found.right or not np.any(found.G):
-            continue
-        branch = dataclasses.replace(
-            e,
-            A=e.A - found.J.reshape(e.A.shape),
-            G=e.G - found.J.reshape(e.G.shape),
-            J=e.J - found.J,
-        )
-        if any(invariance_broken(branch, shape, axes) for shape, axes in groups(e.value.shape)):
-            return ["constant-statistics"], (
-                f"the path through params[{i}] does not change when the values of a group shift or "
-                "scale together, but backward says it does"
-            )
-    return None
-
-
 def broken(e):
     """Signature: only the invariance is broken."""
     if e.param or not e.shaped or np.isnan(e.G).any() or e.J is None or not e.m.y.ndim:
@@ -326,10 +315,31 @@ def elementwise_only(e):
     return not np.any(np.abs(B - np.diag(np.diag(B))) > 1e-9 * np.abs(B).max())
 
 
+def no_samples_first(e):
+    """Whether the first axis is no axis of samples: samples lie in columns, or it is time, along
+    which values go one way only."""
+    x, y = e.value, e.m.y
+    if e.J is None or x.ndim < 2 or y.ndim < 2:
+        return False
+    large = np.abs(e.J).reshape(*y.shape, *x.shape) > 1e-6 * np.abs(e.J).max() + e.noise
+    def between(a, b):
+        others = tuple(k for k in range(large.ndim) if k not in (a, y.ndim + b))
+        return large.any(axis=others)
+    columns = any(p.ndim == 2 and p.shape[1] in (len(x), 1) for p in e.m.subject.params)
+    if y.shape[-1] == x.shape[-1] > 1 and x.ndim == 2 and columns:
+        last = between(y.ndim - 1, x.ndim - 1)
+        if not last[~np.eye(len(last), dtype=bool)].any() and not elementwise(e):
+            return True
+    first = between(0, 0)
+    return bool(len(y) == len(x) and x.ndim == 2 and np.triu(first, 1).any() != np.tril(first, -1).any())
+
+
 def samples_alone(e):
     """Signature: the forward couples the samples; backward treats each sample alone."""
     y, x = e.m.y, e.value
     if e.param or not e.shaped or e.m.batch < 2 or len(x) != e.m.batch or not x.ndim:
+        return None
+    if no_samples_first(e):
         return None
     if y.ndim and e.unit and len(y) == len(x):
         B, J = (M.reshape(len(y), -1, len(x), x[0].size) for M in (e.A, e.G))
@@ -354,5 +364,3 @@ def samples_alone(e):
         ):
             return ["cross-sample"], "right within each sample, wrong from one sample to another"
     return None
-
-

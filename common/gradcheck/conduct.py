@@ -5,6 +5,7 @@ import numpy as np
 from .evidence import agree, close
 from .report import Finding
 from .rules import HINTS
+from .styles import Adapted
 from .subject import grads_of
 
 
@@ -13,7 +14,7 @@ def finding(code, where, evidence):
 
 
 def upstream(m):
-    """The answer should double when dout doubles."""
+    """The answer should double when dout doubles, turn its sign with it, and be zero for none."""
     subject = m.subject
     if not subject.takes_dout:
         if m.y.ndim:
@@ -22,29 +23,33 @@ def upstream(m):
             )
         return
     d = np.random.default_rng(5).normal(size=m.y.shape) if m.y.ndim else np.float64(0.7)
-    one, two = subject.gradients(d), subject.gradients(2 * d)
-    if one.error or two.error:
-        return
-    names = [("x" if i == 0 else f"inputs[{i}]") for i in range(len(one.inputs))] + [
-        f"params[{i}]" for i in range(len(one.params))
-    ]
-    for where, p, q in zip(names, one.inputs + one.params, two.inputs + two.params):
-        if (
-            p is None
-            or q is None
-            or p.shape != q.shape
-            or not np.isfinite(p).all()
-            or not np.isfinite(q).all()
-            or close(q, 2 * p, 1e-7, 1e-300)
-        ):
-            continue
-        at = np.unravel_index(np.argmax(np.abs(q - 2 * p)), p.shape)
-        words = "does not change" if close(q, p, 1e-7) else f"goes from {p[at]:.6g} to {q[at]:.6g}"
-        yield finding(
-            "ignores-upstream",
-            where,
-            f"with dout doubled the gradient {words}, where it should double",
-        )
+    one = subject.gradients(d)
+    told = set()
+    for factor, change, should in (
+        (2, "doubled", "double"), (-1, "negated", "change its sign"), (0, "zero", "be zero")
+    ):
+        other = subject.gradients(factor * d)
+        if one.error or other.error:
+            return
+        for (where, p), q in zip(subject.named(one), other.inputs + other.params):
+            if (
+                where in told
+                or p is None
+                or q is None
+                or p.shape != q.shape
+                or not np.isfinite(p).all()
+                or not np.isfinite(q).all()
+                or np.abs(q - factor * p).max(initial=0) <= 1e-7 * np.abs(p).max(initial=0)
+            ):
+                continue
+            at = np.unravel_index(np.argmax(np.abs(q - factor * p)), p.shape)
+            told.add(where)
+            words = "does not change" if close(q, p, 1e-7) else f"goes from {p[at]:.6g} to {q[at]:.6g}"
+            yield finding(
+                "ignores-upstream",
+                where,
+                f"with dout {change} the gradient {words}, where it should {should}",
+            )
 
 
 def growing(m):
@@ -57,37 +62,28 @@ def growing(m):
     rounds = [subject.backward(d)]
     subject.output()
     rounds += [subject.backward(d), subject.backward(d)]
+    first = rounds[0].inputs + rounds[0].params
+    names = [where for where, _ in subject.named(rounds[0])]
     if rounds[0].error:
         return
     for added, later in ((2, rounds[1]), (3, rounds[2])):
-        found = [
-            (f"params[{i}]", p, q) for i, (p, q) in enumerate(zip(rounds[0].params, later.params))
-        ]
-        found += [
-            ("x" if i == 0 else f"inputs[{i}]", p, q)
-            for i, (p, q) in enumerate(zip(rounds[0].inputs, later.inputs))
-        ]
-        for where, p, q in found:
+        told = False
+        for where, p, q in zip(names, first, later.inputs + later.params):
             if (
-                p is not None
-                and q is not None
-                and p.shape == q.shape
-                and np.any(p)
-                and not later.error
-                and not close(q, p, 1e-7)
-                and any(close(q, k * p, 1e-7) for k in (2, added))
+                later.error
+                or p is None
+                or q is None
+                or p.shape != q.shape
+                or not np.any(p)
+                or not np.isfinite(q).all()
+                or close(q, p, 1e-7)
             ):
-                yield finding(
-                    "accumulates",
-                    where,
-                    f"a second backward with the same dout gives {ratio_text(p, q)} times the "
-                    f"first",
-                )
-        if later is rounds[1] and any(
-            close(q, 2 * p, 1e-7) and np.any(p)
-            for p, q in zip(rounds[0].params, later.params)
-            if p is not None and q is not None and p.shape == q.shape
-        ):
+                continue
+            if any(close(q, k * p, 1e-7) for k in (2, added)):
+                told = True
+                words = f"a second backward with the same dout gives {ratio_text(p, q)} times the first"
+                yield finding("accumulates", where, words)
+        if told:
             return
 
 
@@ -106,7 +102,7 @@ def history(m):
         return x * (1 + 0.5 * rng.uniform(size=x.shape)) + 0.1 * np.abs(x).mean() * (x != 0)
 
     subject.restart()
-    before = subject.gradients(d)
+    y_before, before = subject.output(), subject.gradients(d)
     if before.error:
         return
     batch = m.batch
@@ -127,14 +123,15 @@ def history(m):
         except Exception:
             continue
         try:
+            # a forward that answers otherwise, too, keeps state: no matter of backward
+            if not agree(subject.output(), y_before):
+                continue
             after = subject.gradients(d)
         except Exception:
             continue
         pairs = list(zip(before.inputs + before.params, after.inputs + after.params))
         if after.error is None and not all(agree(p, q) for p, q in pairs):
-            names = [("x" if i == 0 else f"inputs[{i}]") for i in range(len(before.inputs))] + \
-                [f"params[{i}]" for i in range(len(before.params))]
-            for where, (p, q) in zip(names, pairs):
+            for (where, p), (_, q) in zip(subject.named(before), pairs):
                 if not agree(p, q):
                     yield finding(
                         "stale-cache",
@@ -151,8 +148,10 @@ def rebound(m):
     subject = m.subject
     subject.restart()
     layer = subject.work
-    if not hasattr(layer, "grads"):
+    if not hasattr(layer, "grads") or isinstance(layer, Adapted):
         return
+    if not grads_of(layer):
+        subject.output()                         # parameters made by the first forward
     held, arrays = layer.grads, grads_of(layer)
     computed = isinstance(getattr(type(layer), "grads", None), property)
     d = np.random.default_rng(8).normal(size=m.y.shape) if m.y.ndim else np.float64(1.0)

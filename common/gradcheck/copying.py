@@ -1,6 +1,7 @@
 """A copy of any object in which every float array is float64, and arrays that shared memory share
 it again."""
 import copy
+import re
 import types
 
 import numpy as np
@@ -45,6 +46,32 @@ def reachable(*objects):
             stack.extend(
                 getattr(o, name) for c in type(o).__mro__ for name in slots(c) if hasattr(o, name)
             )
+
+
+def paths(root):
+    """{id: where it is found} of all that ``root`` holds, in words of Python: ``blocks[0].norm``."""
+    found, queue = {}, [("", root)]
+    for path, o in queue:
+        if id(o) in found or isinstance(o, (*ATOMS, np.ndarray)):
+            continue
+        found[id(o)] = path
+        if isinstance(o, dict):
+            queue.extend((f"{path}[{key!r}]", v) for key, v in o.items())
+        elif isinstance(o, (list, tuple)):
+            queue.extend((f"{path}[{i}]", v) for i, v in enumerate(o))
+        else:
+            names = [*getattr(o, "__dict__", ()), *(n for c in type(o).__mro__ for n in slots(c))]
+            queue.extend(
+                (f"{path}.{n}" if path else n, getattr(o, n)) for n in names if hasattr(o, n)
+            )
+    return found
+
+
+def spoken(path):
+    """A path as it is said of a chain: layer 2, the loss; any other as it is."""
+    if path == "loss":
+        return "the loss"
+    return re.sub(r"^layers\[(\d+)\]$", r"layer \1", path)
 
 
 def slots(cls):

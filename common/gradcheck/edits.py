@@ -31,7 +31,10 @@ RARE = (
     "1 / A ** 2",
     "A ** 2",
 )
+TURNED = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE}
+UNARY = ("sin", "cos", "exp", "tanh", "log", "sqrt", "sign", "abs", "sinh", "cosh", "square")
 STATISTICS = (
+    "E - A * (E * A).sum(X, keepdims=True)",
     "E - A * (E * A).mean(X, keepdims=True)",
     "E - E.mean(X, keepdims=True) - A * (E * A).mean(X, keepdims=True)",
     "A * (E - (E * A).sum(X, keepdims=True))",
@@ -134,6 +137,33 @@ def sizes(place, scope):
             yield "size", fill("E / K", E=node, K=n), f"divided by {n}"
 
 
+def scalars(place, scope):
+    """A number at hand, left out as a factor."""
+    if place.is_gradient and scope.whole(place):
+        for name, value in scope.scalars.items():
+            if value in (0, 1):
+                continue
+            number = ast.parse(name, mode="eval").body
+            for text in ("E * K", "E / K", "E * K ** 0.5", "E / K ** 0.5") + (
+                    ("E / (1 - K)", "E * (1 - K)") if 0 < value < 1 else ()):
+                yield "size", fill(text, E=place.node, K=number), said(text, E="it", K=name)
+
+
+def numbers(place, scope):
+    """Another number: a size, a share, the number of those that count."""
+    node = place.node
+    if place.is_array or isinstance(node, ast.Constant) or not place.values or scope.index(place):
+        return
+    if isinstance(node, (ast.Call, ast.Name, ast.Attribute, ast.Subscript)) and isinstance(
+            scope.parent(place)[0], (ast.BinOp, ast.AugAssign)):
+        for name, value in scope.scalars.items():
+            if value != place.values[0]:
+                yield "size", ast.parse(name, mode="eval").body, f"with {name}"
+        for name, other in scope.others(None, upstream=False):
+            if other.mask:
+                yield "size", fill("A.sum()", A=other.node), f"with {name}.sum()"
+
+
 def means(place, scope):
     """Sums that should be means, and the reverse; sums over other axes."""
     node = place.node
@@ -148,16 +178,18 @@ def means(place, scope):
         ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args, node.keywords),
         f"with {other} for {name}",
     )
-    array = scope.at(node.func.value) or scope.at(node.args[0] if node.args else None)
+    inner = scope.at(node.func.value)
+    array = inner or scope.at(node.args[0] if node.args else None)
     axes = range(len(array.shape)) if array is not None else ()
-    for k, r in itertools.product(
-        (k for k in node.keywords if k.arg == "axis"), range(1, len(axes) + 1)
-    ):
+    kept = node.args[: inner is None]
+    others = [k for k in node.keywords if k.arg != "axis"]
+    for r in range(1, len(axes) + 1):
         for chosen in itertools.combinations(axes, r):
-            keywords = [
-                ast.keyword("axis", ast.Constant(chosen)) if q is k else q for q in node.keywords
-            ]
-            yield "axes", ast.Call(node.func, node.args, keywords), f"with axis={chosen}"
+            axis = ast.keyword("axis", ast.Constant(chosen))
+            yield "axes", ast.Call(node.func, kept, [axis, *others]), f"with axis={chosen}"
+            if not others:
+                same = ast.keyword("keepdims", ast.Constant(True))
+                yield "axes", ast.Call(node.func, kept, [axis, same]), f"with axis={chosen}, kept"
 
 
 def labels(place, scope):
@@ -210,6 +242,8 @@ def reshapes(place, scope):
     if not (method(node, "reshape") and isinstance(node.func, ast.Attribute) and place.is_array):
         return
     inner = node.func.value
+    if node.keywords:
+        yield "wrong-reshape", ast.Call(node.func, node.args, []), "in NumPy's own order"
     array = scope.at(inner)
     n, shape = len(array.shape) if array is not None else 0, tuple(map(int, place.shape))
     for order in itertools.permutations(range(n)) if 2 <= n <= 5 else ():
@@ -230,7 +264,14 @@ def reshapes(place, scope):
 
 def flips(place, scope):
     node = place.node
-    if not place.is_array or scope.index(place) or place.upstream:
+    if not place.is_array or scope.index(place):
+        return
+    if place.upstream:
+        if scope.whole(place):
+            for axis in range(len(place.shape)):
+                if place.shape[axis] > 1:
+                    text = f"E[{':, ' * axis}::-1]"
+                    yield "flipped-kernel", fill(text, E=node), f"reversed along axis {axis}"
         return
     parts = getattr(node, "slice", None)
     if any(
@@ -250,9 +291,57 @@ def flips(place, scope):
             yield "flipped-kernel", fill("E[::-1]", E=node), "reversed along its first axis"
 
 
+def crops(place, scope):
+    """A border that forward added and backward should cut off."""
+    node = place.node
+    shapes = {np.shape(x) for x in scope.inputs}
+    if place.is_gradient and scope.whole(place):
+        for shape in shapes:
+            if shape != place.shape and np.prod(shape) == np.prod(place.shape):
+                yield "wrong-reshape", fill("E.reshape(K)", E=node, K=shape), f"reshaped to {shape}"
+            more = [a - b for a, b in zip(place.shape, shape)]
+            if len(shape) != len(place.shape) or min(more) < 0 or not any(more):
+                continue
+            for start in {tuple(m // 2 for m in more), tuple(0 for m in more)}:
+                cut = [slice(s, s + n) for s, n in zip(start, shape)]
+                yield "wrong-reshape", fill("E[K]", E=node, K=ast.Tuple(
+                    [ast.Slice(ast.Constant(c.start), ast.Constant(c.stop)) for c in cut],
+                    ast.Load())), "with the border cut off"
+
+
+def orders(place, scope):
+    """Two of several things side by side, exchanged: parts that are joined, or indices."""
+    node = place.node
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+        at = [i for i, e in enumerate(node.slice.elts) if isinstance(e, (ast.Name, ast.BinOp))]
+        for i, j in itertools.combinations(at, 2):
+            elts = list(node.slice.elts)
+            elts[i], elts[j] = elts[j], elts[i]
+            new = ast.Subscript(node.value, ast.Tuple(elts, ast.Load()), ast.Load())
+            yield "missing-transpose", new, f"with indices {i} and {j} exchanged"
+    whole = node if isinstance(node, (ast.Tuple, ast.List)) else None
+    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], (ast.Tuple, ast.List)):
+        whole = node.args[0]
+    for i, j in itertools.combinations(range(len(whole.elts) if whole else 0), 2):
+        elts = list(whole.elts)
+        elts[i], elts[j] = elts[j], elts[i]
+        new = type(whole)(elts, ast.Load())
+        if whole is not node:
+            new = ast.Call(node.func, [new, *node.args[1:]], node.keywords)
+        yield "order", new, f"with parts {i} and {j} exchanged"
+
+
 # Masks and local derivatives
 
 def masks(place, scope):
+    node = place.node
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in TURNED:
+        turned = ast.Compare(node.left, [TURNED[type(node.ops[0])]()], node.comparators)
+        yield "inverted-mask", turned, "with the comparison turned round"
+    if place.is_array and not place.upstream and all(np.all(v == 1) for v in place.values):
+        for name, other in scope.others(place.shape, upstream=False):
+            if other.kind == "f":
+                yield "missing-mask", fill("A > 0", A=other.node), f"with {name} > 0"
     if place.mask and not place.upstream:
         yield (
             "inverted-mask",
@@ -263,6 +352,26 @@ def masks(place, scope):
         for name, other in scope.others(place.shape, upstream=False):
             if other.mask:
                 yield "missing-mask", fill("E * A", E=place.node, A=other.node), f"times {name}"
+
+
+def gains(place, scope):
+    """A factor that is missing and is the same along some axes: a gain, a mask per row."""
+    if place.is_gradient and scope.whole(place) and len(place.shape) > 1:
+        for name, other in scope.others(None, upstream=False):
+            shape = other.shape
+            if shape == place.shape or not 0 < len(shape) <= len(place.shape):
+                continue
+            code = "missing-mask" if other.mask else "missing-local-derivative"
+            wide = [("A", shape)]
+            if len(shape) == 1:
+                after = len(place.shape) - 1
+                wide += [(f"A.reshape({(-1, *(1,) * k)})", (*shape, *(1,) * k))
+                         for k in range(1, after + 1)]
+            for text, full in wide:
+                if all(a in (b, 1) for a, b in zip(full[::-1], place.shape[::-1])):
+                    for sign, word in (("*", "times"), ("/", "divided by")):
+                        new = fill(f"E {sign} {text}", E=place.node, A=other.node)
+                        yield code, new, f"{word} {said(text, A=name)}"
 
 
 def slopes(place, scope, choice=SLOPES):
@@ -297,11 +406,14 @@ def factors(place, scope):
     """A factor that is wrong in itself, or lacks a term."""
     node = place.node
     if place.is_array and scope.beside_upstream(place):
-        for text in ("1 - E", "E / E", "E * E", "NP.sqrt(E)", "NP.exp(E)", "1 / E"):
+        for text in ("E - 1", "E + 1", "1 - E", "E / E", "E * E", "NP.sqrt(E)", "NP.exp(E)", "1 / E"):
             yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
         for name, other in scope.others(place.shape, upstream=False):
             yield "lost-branch", fill("E - A", E=node, A=other.node), f"less {name}"
             yield "lost-branch", fill("E + A", E=node, A=other.node), f"plus {name}"
+    if place.simple and place.is_array and not place.upstream and not scope.index(place):
+        for text in ("2 * E", "E / 2", "E ** 2"):
+            yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
     if place.is_array and not place.upstream and operator(node, ast.Add, ast.Sub, ast.Mult):
         yield "factor", node.left, "with its first part alone"
         yield "factor", node.right, "with its second part alone"
@@ -309,18 +421,63 @@ def factors(place, scope):
 
 def constants(place, scope):
     node = place.node
-    if isinstance(node, ast.Constant) and not (
-        place.upstream or scope.index(place) or isinstance(place.parent, ast.keyword)
-    ):
-        for n in {0, 1, 2, 3, 0.5, -1} - {node.value}:
-            yield "factor", ast.Constant(n), f"with {n} for {node.value}"
+    if isinstance(node, ast.Constant) and not isinstance(place.parent, ast.keyword):
+        if scope.index(place) or method(place.parent, "range"):
+            for n in (node.value - 1, node.value + 1):
+                yield "step", ast.Constant(n), f"with {n} for {node.value}"
+        else:
+            v = node.value
+            for n in {0, 1, 2, 3, 0.5, -1, v + 1, v - 1, 2 * v, 3 * v, v / 2, v / 3, -v} - {v}:
+                yield "factor", ast.Constant(n), f"with {n} for {v}"
+            for name in scope.scalars:
+                yield "factor", ast.parse(name, mode="eval").body, f"with {name} for {v}"
+
+
+def products(place, scope):
+    """One or two factors of a product that are another function of what is at hand."""
+    if not (place.is_gradient and operator(place.node, ast.Mult)):
+        return
+    factors = list(factors_of(place.node))
+    fixed = [f for f in factors if (at := scope.at(f)) is not None and not at.upstream]
+    for pair in itertools.combinations(fixed, 2):
+        rest = [f for f in factors if f not in pair]
+        if not rest:
+            continue
+        start = functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), rest)
+        for (name, other), slope in itertools.product(
+            scope.others(place.shape, upstream=False), (*SLOPES, *RARE)
+        ):
+            new = fill(f"E * ({slope})", E=start, A=other.node)
+            yield "wrong-local-derivative", new, f"with {said(slope, A=name)} for two factors"
+
+
+def factors_of(node):
+    if operator(node, ast.Mult):
+        yield from factors_of(node.left)
+        yield from factors_of(node.right)
+    else:
+        yield node
+
+
+def functions(place, scope):
+    """Another function of one argument."""
+    node = place.node
+    name = getattr(getattr(node, "func", None), "attr", "")
+    if name in UNARY and len(node.args) == 1:
+        for other in UNARY:
+            if other != name:
+                new = ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args, [])
+                yield "factor", new, f"with {other} for {name}"
+    if method(node, "where") and len(node.args) == 3:
+        new = ast.Call(node.func, [node.args[0], node.args[2], node.args[1]], [])
+        yield "inverted-mask", new, "with the two sides exchanged"
 
 
 # The wrong array
 
 def swaps(place, scope):
     """Another array of the same shape."""
-    if place.simple and place.is_array:
+    if place.is_array and (place.simple or not place.upstream):
         for name, other in scope.others(place.shape, upstream=place.upstream):
             if other.kind == place.values[0].dtype.kind and name != ast.unparse(place.node):
                 yield "array", other.node, f"with {name}"
@@ -330,6 +487,9 @@ def steps(place, scope):
     """The same list or axis, one step earlier or later."""
     if isinstance(place.node, (ast.Name, ast.BinOp)) and scope.index(place) and \
             all(isinstance(v, (int, np.integer)) for v in place.values):
+        for name in scope.counters:
+            if name != ast.unparse(place.node):
+                yield "index", ast.Name(name, ast.Load()), f"at {name}"
         for text in ("E - 1", "E + 1"):
             yield (
                 "stale-cache",
@@ -341,12 +501,25 @@ def steps(place, scope):
 # Sums
 
 def terms(place, scope):
-    """A term that is missing."""
-    if place.is_gradient and scope.whole(place) and not operator(place.node, ast.Add):
+    """A term that is missing, or one too many."""
+    node = place.node
+    if place.is_gradient and operator(node, ast.Add, ast.Sub):
+        yield "term", node.left, "without the second term"
+        if isinstance(node.op, ast.Add):
+            yield "term", node.right, "without the first term"
+    if place.is_gradient and scope.whole(place) and not operator(node, ast.Add):
         for name, other in scope.others(place.shape, upstream=True):
             if name != ast.unparse(place.node):
                 yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
                 yield "lost-branch", fill("E - A", E=place.node, A=other.node), f"minus {name}"
+
+
+def inner_terms(place, scope):
+    """A term that is missing in a factor."""
+    if place.is_gradient and operator(scope.parent(place)[0], ast.Mult):
+        for name, other in scope.others(place.shape, upstream=True):
+            if name != ast.unparse(place.node):
+                yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
 
 
 def paths(place, scope):
@@ -372,6 +545,12 @@ def paths(place, scope):
             and place.shape == (a.shape[1], d.shape[1])
         ):
             products.append("+ A.T @ D")
+        if (
+            len(d.shape) == len(a.shape) == 2
+            and d.shape[0] == a.shape[0]
+            and place.shape == (d.shape[1], a.shape[1])
+        ):
+            products.append("+ D.T @ A")
         for product in products:
             yield (
                 "lost-branch",
@@ -396,6 +575,9 @@ def statistics(place, scope):
         ):
             new = fill(text, E=place.node, A=other.node, X=axes)
             yield "constant-statistics", new, f"with a path through the statistics of {name}"
+            for _, d in scope.others(place.shape, upstream=True):
+                new = fill(text, E=d.node, A=other.node, X=axes)
+                yield "constant-statistics", new, f"with a path through the statistics of {name}"
 
 
 # In this order: the first family in which something heals has found it.
@@ -403,18 +585,26 @@ FAMILIES = [
     signs,
     means,
     labels,
+    orders,
     transposes,
+    crops,
     flips,
     masks,
     steps,
     swaps,
     constants,
+    functions,
     factors,
     terms,
     reshapes,
     slopes,
+    gains,
     other_slopes,
+    inner_terms,
+    numbers,
+    scalars,
     sizes,
+    products,
     statistics,
     rare_slopes,
     paths,
@@ -430,7 +620,7 @@ def statements(tree):
     ]
     for parent, field, body in (f for f in fields if isinstance(f[2], list)):
         for i, s in enumerate(body):
-            adds = isinstance(s, ast.AugAssign) and isinstance(s.op, ast.Add)
+            adds = isinstance(s, ast.AugAssign) and isinstance(s.op, (ast.Add, ast.Sub))
             if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
                 continue
             target = s.target if adds else s.targets[0]
@@ -443,8 +633,24 @@ def statements(tree):
                     ast.AugAssign(target, ast.Add(), s.value),
                     "with += for =",
                 )
+            parts = getattr(getattr(target, "slice", None), "elts", ())
+            if parts and isinstance(parts[0], ast.Slice) and parts[0].upper is None:
+                rows = fill("NP.arange(len(A))", A=ast.parse(
+                    ast.unparse(target.value), mode="eval").body)
+                at = ast.Tuple([rows, *parts[1:]], ast.Load())
+                new = ast.Subscript(target.value, at, ast.Store())
+                yield (
+                    "missing-label-subtraction",
+                    parent,
+                    field,
+                    i,
+                    ast.AugAssign(new, s.op, s.value) if adds else ast.Assign([new], s.value),
+                    "at one entry of each row",
+                )
             if isinstance(target, ast.Subscript):
                 read = ast.parse(ast.unparse(target.value), mode="eval").body
+                if adds and isinstance(s.op, ast.Sub):
+                    continue
                 new = fill("NP.add.at(A, I, V)", A=read, I=as_index(target.slice), V=s.value)
                 yield "repeated-index", parent, field, i, ast.Expr(new), "with np.add.at"
 
@@ -453,7 +659,8 @@ def assigned(target):
     """= for +=, by what stands on its left side: a window, or anything else."""
     parts = getattr(getattr(target, "slice", None), "elts", [getattr(target, "slice", None)])
     window = any(
-        isinstance(p, ast.Slice) and p.upper is not None and not isinstance(p.upper, ast.Constant)
+        isinstance(p, ast.BinOp)
+        or isinstance(p, ast.Slice) and p.upper is not None and not isinstance(p.upper, ast.Constant)
         for p in parts
     )
     return "overlap-overwritten" if window else "lost-branch"

@@ -29,7 +29,7 @@ class Evidence:
     douts: np.ndarray
     noise: float                    # the size of rounding errors in G
     m: object = None
-    kinked: np.ndarray | None = None # (*value.shape) where the one-sided differences disagree
+    kinked: np.ndarray | None = None  # (*value.shape) where the one-sided differences disagree
     J: np.ndarray | None = None     # (y.size, value.size)
     index: int = 0
     param: bool = False
@@ -50,7 +50,7 @@ class Evidence:
 
     @property
     def right(self):
-        if not self.shaped or close(self.A, self.G, TOLERANCE, self.noise, self.slack):
+        if not self.shaped or close(self.A, self.G, self.m.tolerance, self.noise, self.slack):
             return self.shaped
         # Tiny gradients of saturated layers: rounding inside the layer, at values about 1, that its
         # output does not show.
@@ -62,7 +62,7 @@ class Evidence:
     def wrong(self):
         """Where the shapes agree: the entries that are wrong in any draw."""
         scale = max(np.nanmax(np.abs(self.G)), np.abs(self.A).max())
-        return np.any(np.abs(self.A - self.G) > TOLERANCE * scale + self.noise + self.slack, axis=0)
+        return np.any(np.abs(self.A - self.G) > self.m.tolerance * scale + self.noise + self.slack, axis=0)
 
 
 @dataclass
@@ -74,9 +74,12 @@ class Measurement:
     # (where, largest numerical entry, is it a parameter) of gradients that did not come
     missing: list
     error: object = None            # backward's exception
+    # what there is to know of the arrays where backward raised
+    failed: list = field(default_factory=list)
     sampled: bool = False
     backwards: list | None = None   # what came back for each random draw
-    end: float = np.inf             # when to stop looking for the mistake
+    tolerance: float = TOLERANCE    # relative to an array's largest entry
+    repairs: dict = field(default_factory=dict)     # {where: the Repair that makes it right}
 
     @property
     def right(self):
@@ -229,11 +232,11 @@ def numeric(f, x, y, entries, eps=None, floor=None):
 def arrays_of(subject, only=None):
     """(where, index, is it a parameter, the array) for each float input and each parameter."""
     arrays = [
-        (("x" if i == 0 else f"inputs[{i}]"), i, False, x)
-        for i, x in enumerate(subject.inputs)
+        (subject.name(i, False), i, False, x)
+        for i, x in enumerate(subject.inputs[: getattr(subject.work, "answers", None)])
         if x is not None and x.dtype.kind == "f" and x.size
     ]
-    arrays += [(f"params[{i}]", i, True, p) for i, p in enumerate(subject.params)]
+    arrays += [(subject.name(i, True), i, True, p) for i, p in enumerate(subject.params)]
     return [a for a in arrays if only is None or a[0] in only]
 
 
@@ -264,7 +267,7 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         douts = rng.uniform(0.5, 2, draws)
     else:
         douts = rng.normal(size=(draws, *y.shape))
-    m = Measurement(subject, y, [], [], sampled=sampled)
+    m = Measurement(subject, y, [], [], sampled=sampled, tolerance=subject.tolerance)
     m.backwards = [subject.gradients(d) for d in douts]
     if isinstance(m.backwards[0].error, ValueError) and not subject.recording:
         subject.recording = True  # perhaps a gradient of the wrong shape was written: see which
@@ -316,6 +319,8 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
             np.abs(K) > 1e-3 * np.abs(J).max(initial=0) + 100 * noise, axis=0
         )
         if m.error is not None:
+            nothing = np.empty((len(douts), 0))
+            m.failed.append(Evidence(where, np.array(x), nothing, G, douts, noise, m, index=i, param=param, slack=slack))
             continue
         zero = A[0] is not None and param and not np.any(np.array(A[0]))
         if (
@@ -374,3 +379,18 @@ def unit_draws(subject, m):
         e.noise = 3 * e.facts["level"]
         e.A, e.G, e.unit = np.array(A), e.J.reshape(m.y.size, *e.value.shape), True
         e.douts = units.reshape(m.y.size, *m.y.shape)
+
+
+def again(e, inputs=None, units=False):
+    """The same array's evidence at other inputs, or with the parameters as they now stand."""
+    subject = e.m.subject
+    kept = subject.inputs
+    try:
+        if inputs is not None:
+            subject.inputs = inputs
+        m = measure(subject, np.random.default_rng(1), units=units, only=(e.where,))
+        return m.targets[0] if m.targets and m.error is None else None
+    except Exception:
+        return None
+    finally:
+        subject.inputs = kept

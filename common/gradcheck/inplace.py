@@ -4,10 +4,10 @@ import functools
 
 import numpy as np
 
-from ..common.layer import held
 from .conduct import finding
-from .copying import reachable
+from .copying import paths, reachable, spoken
 from .evidence import agree, measure
+from .styles import innermost
 from .subject import Subject, grads_of, is_layer, same
 
 WAYS = {"backward": "its dout", "forward": "its input"}
@@ -26,7 +26,8 @@ class Apart(Subject):
                     setattr(layer, way, self.around(layer, way, getattr(layer, way)))
 
     def inner(self):
-        return [o for o in reachable(self.work) if o is not self.work and is_layer(o)]
+        return [o for o in reachable(self.work)
+                if o is not self.work and o is not innermost(self.work) and is_layer(o)]
 
     def around(self, layer, way, call):
         @functools.wraps(call)
@@ -45,7 +46,7 @@ class Watched(Apart):
         self.seen = {"kept": [], **{way: [] for way in WAYS}}
         super().restart()
         layers = [self.work, *self.inner()]
-        self.names = {id(o): path for path, o in held(self.work)}
+        self.names = paths(self.work)
         self.known = [
             a
             for o in layers
@@ -109,7 +110,56 @@ class Watched(Apart):
         path = self.names.get(id(layer), "")
         if layer is self.work or not path:
             return type(layer).__name__
-        return f"{'layer ' if path[0].isdigit() else ''}{path} ({type(layer).__name__})"
+        return f"{spoken(path)} ({type(layer).__name__})"
+
+
+class Stacked(Apart):
+    """The same, but each call of an inner layer's forward has a memory of its own, which the
+    backwards take up in reverse order; ``twice``: the layers that one forward calls again."""
+
+    def restart(self):
+        self.stacks, self.twice = {}, {}
+        super().restart()
+        self.names = paths(self.work)
+
+    def output(self, *args, **named):
+        self.stacks = {}
+        return super().output(*args, **named)
+
+    def around(self, layer, way, call):
+        @functools.wraps(call)
+        def alone(*given, **named):
+            stack = self.stacks.setdefault(id(layer), [])
+            if way == "backward" and stack:
+                vars(layer).update(stack.pop())
+            result = call(*given, **named)
+            if way == "forward":
+                stack.append(dict(vars(layer)))
+                if len(stack) > 1:
+                    self.twice[id(layer)] = layer
+            return result
+        return alone
+
+
+def used_twice(m, rng, make):
+    """(measurement, findings) where an inner layer is called twice in one forward and keeps one
+    call's arrays only; else None."""
+    subject = make(Stacked)
+    dout = np.random.default_rng(9).normal(size=m.y.shape)
+    before, after = m.subject.gradients(dout), subject.gradients(dout)
+    if not subject.twice or after.error or all(
+            map(agree, before.inputs + before.params, after.inputs + after.params)):
+        return None
+    layer = next(iter(subject.twice.values()))
+    path = spoken(subject.names.get(id(layer), ""))
+    found = measure(subject, rng)
+    if sum(e.right for e in found.targets) <= sum(e.right for e in m.targets):
+        return None
+    words = (
+        "one forward calls this layer twice, and it keeps what the last call left: make a layer for "
+        "each place"
+    )
+    return found, [finding("stale-cache", f"{path} ({type(layer).__name__})", words)]
 
 
 def apart(m, rng, make):

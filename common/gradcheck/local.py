@@ -1,11 +1,9 @@
 """Signatures of local derivatives: the right structure times a factor that changes from entry to
 entry."""
-import itertools
 
 import numpy as np
 
-from .copying import reachable
-from .scaling import elementwise, named, passes_dout, ratio, rows
+from .scaling import elementwise, passes_dout, ratio
 from .tensors import cached
 
 
@@ -205,120 +203,3 @@ def data_free(e):
             B = B.reshape(len(y), -1, *e.value.shape) / x[:, None, :, None]
         return bool(np.allclose(B, B[:1]))
     return False
-
-
-def step_factor(e):
-    """Signature: in a sequence, within each time step, each output's row is right up to a factor:
-    f' missing, or of another step."""
-    x, y = e.value, e.m.y
-    if (
-        e.param
-        or not e.unit
-        or not e.shaped
-        or x.ndim != 3
-        or y.ndim != 3
-        or x.shape[:2] != y.shape[:2]
-    ):
-        return None
-    n, t = np.divmod(np.arange(y.size) // y.shape[2], y.shape[1])
-    A, G = (
-        e.A[np.arange(y.size), n, t],
-        e.G[np.arange(y.size), n, t],
-    )  # of each output by its own step's input
-    c = np.array([ratio(a, g, 1e-4, noise=10 * e.noise) or np.nan for a, g in zip(A, G)])
-    if np.isnan(c).any() or np.ptp(c) < 1e-4 * np.abs(c).max():
-        return None
-    words = f"within each time step every row is off by a factor, {c.min():.4g} to {c.max():.4g}"
-    blocks = A.reshape(-1, y.shape[2], x.shape[2])
-    if np.allclose(blocks, blocks[:1]):
-        return [
-            "missing-local-derivative"
-        ], f"{words}; backward's factors are the same for every sample and step"
-    other = stale_factor(e, c)
-    return (
-        (["stale-cache"], f"{words}: the local derivative is that of {other}")
-        if other
-        else (["wrong-local-derivative"], words)
-    )
-
-
-def unit_factor(e):
-    """Signature: each hidden unit of each sample has a factor of its own: f' of a hidden layer
-    missing, wrong, or of another step."""
-    if not e.unit or not e.shaped or not e.weight or e.m.y.ndim < 2:
-        return None
-    for A, G in list(rows(e))[::-1]:
-        N = len(e.m.y)
-        A, G = (
-            M.reshape(N, -1, int(np.prod(e.value.shape[:-1])), e.value.shape[-1]) for M in (A, G)
-        )  # sample, output, i, h
-        scale = 1e-6 * max(np.abs(A).max(), np.abs(G).max()) + 10 * e.noise
-        g = np.abs(G) > scale
-        if (g.sum(axis=(1, 2)) < 2).any() and e.value.ndim == 1 and g.sum(axis=1).max() < 2:
-            continue  # nothing to compare with
-        units = [
-            M.transpose(0, 3, 1, 2).reshape(-1, A.shape[1] * A.shape[2]) for M in (A, G)
-        ]  # a row per sample and hidden unit
-        large = 1e-3 * np.abs(G).max()
-        c = np.array(
-            [
-                ratio(p, q, 1e-4, noise=10 * e.noise) or np.nan
-                for p, q in zip(*units)
-                if np.abs(q).max() > large
-            ]
-        )
-        if not c.size or np.isnan(c).any() or np.allclose(c, 1, atol=1e-5):
-            continue
-        values = c[~np.isclose(c, 1, atol=1e-5)]
-        if np.ptp(values) < 1e-4:
-            found = named(float(values[0]), e)
-            if found:
-                return found[0], f"{found[1]}, in some of the units"
-        x = next(
-            (o for o in e.m.targets if o.where == "x" and not o.right and not o.facts.get("right")),
-            None,
-        )
-        if x is not None and (found := step_factor(x)):
-            return found                         # every step is seen there, here the first alone
-        other = stale_factor(e, values)
-        if other:
-            return ["stale-cache"], f"the local derivative is that of {other}"
-        return missing_or_wrong(e, values, e.A, "hidden unit")
-    return None
-
-
-def histories(e):
-    """The states that a layer keeps in lists, one array (or tuple of arrays) per time step, as (N,
-    T, H)."""
-    e.m.subject.output()
-    for o in reachable(e.m.subject.work):
-        if isinstance(o, list) and len(o) > 2:
-            for states in zip(*o) if all(isinstance(s, tuple) for s in o) else [o]:
-                if (
-                    all(isinstance(s, np.ndarray) and s.ndim == 2 for s in states)
-                    and len({s.shape for s in states}) == 1
-                ):
-                    yield "a cached state", np.stack(states, axis=1)
-
-
-def stale_factor(e, c):
-    """The cached state at another time step whose 1 - s² or s(1 - s) gives all the factors, or
-    None."""
-    for name, t in [*cached(e), *histories(e)]:
-        if t.ndim == 3 and t.shape[1] > 2 and len(t) == e.m.batch:
-            one, two = t[:, :-1], t[:, 1:]
-            for f in (lambda s: 1 - s ** 2, lambda s: s * (1 - s), lambda s: s):
-                with np.errstate(all="ignore"):
-                    for r in (f(one) / f(two), f(two) / f(one)):
-                        r = r.reshape(-1)
-                        if all(np.isclose(r, v, rtol=1e-4).any() for v in c):
-                            return f"{name} at another time step"
-    layers = [(name, t) for name, t in cached(e) if t.ndim == 2 and len(t) == e.m.batch]
-    for (name, s), (_, t) in itertools.permutations(layers, 2):
-        if s.shape == t.shape and not np.array_equal(s, t):
-            for f in (lambda s: 1 - s ** 2, lambda s: s * (1 - s)):
-                with np.errstate(all="ignore"):
-                    r = (f(s) / f(t)).reshape(-1)
-                if all(np.isclose(r, v, rtol=1e-4).any() for v in c):
-                    return f"{name}, which belongs to another layer"
-    return None

@@ -9,11 +9,11 @@ from ..common.functions import softmax
 from ..common.layer import reset_states
 from ..common.rng import generator
 from ..common.types import Array, Computes, Seed
-from .check import as_layer, check_gradients, quiet
-from .copying import float64_copy, reachable
+from .check import MODEL, check_gradients, quiet
+from .copying import float64_copy, paths, spoken
 from .numerical import forwarding
 from .report import GradientReport
-from .subject import is_layer
+from .subject import leaves
 
 
 def locate(model: Computes, *inputs: Any, rng: Seed = None) -> GradientReport:
@@ -40,7 +40,7 @@ def locate(model: Computes, *inputs: Any, rng: Seed = None) -> GradientReport:
     >>> report.name, report.findings[0].code
     ('layer 2 (Square)', 'factor-half')
     """
-    as_layer(model, None)
+    forwarding("locate", model)
     rng = generator("locate", rng)
     originals = leaves(model)
     with quiet():
@@ -52,22 +52,16 @@ def locate(model: Computes, *inputs: Any, rng: Seed = None) -> GradientReport:
                 layer.forward = listener(layer.forward, i, calls)
         with contextlib.suppress(Exception):
             copy.forward(*(np.array(x) if isinstance(x, np.ndarray) else x for x in inputs))
-    places = {id(layer): i for i, layer in enumerate(getattr(model, "layers", ()))}
+    where = paths(model)
     for i, given in calls:
         layer = originals[i]
         report = check_gradients(layer, *given, rng=rng)
         if not report.ok and report.codes != ["uninformative"]:
-            place = (
-                f"layer {places[id(layer)]}"
-                if id(layer) in places
-                else "the loss"
-                if layer is getattr(model, "loss", None)
-                else "a layer"
-            )
-            return GradientReport(
-                f"{place} ({report.name})", report.findings, report.notes, report.checked
-            )
-    return check_gradients(model, *inputs, rng=rng)
+            place = f"{spoken(where.get(id(layer), 'a layer'))} ({report.name})"
+            return GradientReport(place, report.findings, report.notes, report.checked)
+    report = check_gradients(model, *inputs, rng=rng)
+    report.notes = [note for note in report.notes if note != MODEL]
+    return report
 
 
 def listener(forward, i, calls):
@@ -75,12 +69,6 @@ def listener(forward, i, calls):
         calls.append((i, [np.array(x) if isinstance(x, np.ndarray) else x for x in inputs]))
         return forward(*inputs)
     return listening
-
-
-def leaves(model):
-    """The layers inside a model that hold no layers themselves."""
-    inner = [o for o in reachable(model) if o is not model and is_layer(o)]
-    return [o for o in inner if not any(p is not o and is_layer(p) for p in reachable(o))]
 
 
 def example_inputs(layer: Computes, rng: Seed = None) -> tuple[Array, ...]:

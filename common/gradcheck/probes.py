@@ -1,30 +1,12 @@
 """Signatures by experiment: change one thing about the layer or its inputs and see whether the
 mistake goes away."""
 import itertools
-import time
 
 import numpy as np
 
-from .evidence import close, measure
+from .evidence import again, close
 from .scaling import named, ratio
 from .support import supports
-
-
-def again(e, inputs=None, units=False):
-    """The same array's evidence at other inputs, or with the parameters as they now stand."""
-    subject = e.m.subject
-    kept = subject.inputs
-    if time.process_time() > e.m.end:
-        return None
-    try:
-        if inputs is not None:
-            subject.inputs = inputs
-        m = measure(subject, np.random.default_rng(1), units=units, only=(e.where,))
-        return m.targets[0] if m.targets and m.error is None else None
-    except Exception:
-        return None
-    finally:
-        subject.inputs = kept
 
 
 def with_params(e, change):
@@ -121,25 +103,6 @@ def mirrored(e):
     return None
 
 
-def mirrored_input(e):
-    """Experiment: with another input, a kernel, made its own mirror image the mistake is gone."""
-    inputs = e.m.subject.inputs
-    for i, w in enumerate(inputs):
-        if (
-            i == e.index
-            and not e.param
-            or not isinstance(w, np.ndarray)
-            or w.dtype.kind != "f"
-            or len(inputs) < 2
-        ):
-            continue
-        for axes in [(a,) for a in range(w.ndim)] + [(-2, -1)] * (w.ndim > 1):
-            image = (w + np.flip(w, axes)) / 2
-            if not np.allclose(image, w) and heals(again(e, (*inputs[:i], image, *inputs[i + 1:]))):
-                return ["flipped-kernel"], f"with inputs[{i}] made its own mirror image it is right"
-    return None
-
-
 def distinct(e):
     """Experiment: with ids that do not repeat the mistake is gone."""
     subject = e.m.subject
@@ -193,95 +156,6 @@ def same_inputs(e):
                 f"with inputs {k} and {i} equal it is right: what one left stands where the "
                 f"other's belongs",
             )
-    return None
-
-
-def path_through(e, missing=True):
-    """Experiment: with a weight set to zero this input's gradient is right, and before it was the
-    same: the path through that weight is missing; the weight's own gradient is right as it
-    stands."""
-    if e.param:
-        return None
-    before = again(e)
-    own = {o.index for o in e.m.targets if o.param and (o.facts.get("right") or o.right)}
-    for i, _, found in with_params(e, lambda p: 0 * p if p.ndim > 1 else None):
-        if (
-            i in own
-            and heals(found)
-            and before is not None
-            and missing == np.allclose(found.A, before.A, 1e-9, 0)
-        ):
-            return ["lost-branch"], (
-                f"the path through params[{i}] is {'missing' if missing else 'incomplete'}: "
-                "with that weight at zero the rest is right"
-            )
-    return None
-
-
-def path_incomplete(e):
-    """Experiment: the same, where something does come back through that weight."""
-    return path_through(e, missing=False)
-
-
-def one_feature(e):
-    """Experiment: with one feature of x at a time, the paths of a weight that is used twice lie in
-    different entries."""
-    x = e.m.subject.inputs[0]
-    if (
-        not e.param
-        or e.value.ndim != 2
-        or not isinstance(x, np.ndarray)
-        or x.dtype.kind != "f"
-        or x.ndim != 2
-        or not e.m.y.ndim
-    ):
-        return None
-    sparse = np.zeros_like(x)
-    sparse[np.arange(len(x)), np.arange(len(x)) % x.shape[1]] = 1.3
-    found = again(e, (sparse, *e.m.subject.inputs[1:]), units=True)
-    if found is None or not found.unit or found.right:
-        return None
-    a, g = supports(found.A, found.G, found)
-    if not (a & g).any() or (a & ~g).any() or not (g & ~a).any():
-        return None
-    same = np.abs(found.A - found.G)[a]
-    exact = same <= 1e-5 * np.abs(found.G).max() + found.noise
-    if exact.mean() > 0.5:
-        return [
-            "lost-branch"
-        ], "one of the uses of this weight is missing: with one feature at a time the rest is right"
-    return None
-
-
-def shared_use(e):
-    """Experiment: all features of x but one are zero; then one use of a shared weight lies in one
-    row, the other uses in all."""
-    x = e.m.subject.inputs[0]
-    if (
-        not e.param
-        or e.value.ndim != 2
-        or not isinstance(x, np.ndarray)
-        or x.dtype.kind != "f"
-        or x.shape[-1:] != e.value.shape[:1]
-        or e.m.y.ndim
-    ):
-        return None
-    sparse = np.zeros_like(x)
-    sparse[..., 0] = x[..., 0]
-    found = again(e, (sparse, *e.m.subject.inputs[1:]))
-    if found is None or not found.shaped or found.right:
-        return None
-    A, G = found.A[:, 1:], found.G[:, 1:]
-    if ratio(G, found.douts[:, None, None] * found.value[1:], 1e-3, found.noise):
-        return None  # a penalty's part
-    if np.abs(G).max() > 1e-3 * np.abs(found.G).max() and (
-        close(A, G, 1e-5, found.noise) or not np.any(A)
-    ):
-        return (
-            ["lost-branch"],
-            "with one feature of x alone, only that feature's row is wrong: one use of a shared "
-            "weight is incomplete",
-        )
     return None
 
 

@@ -5,7 +5,8 @@ import contextlib
 import numpy as np
 
 from .conduct import finding
-from .evidence import TOLERANCE, close, measure
+from .evidence import agree, close, measure
+from .styles import innermost
 from .subject import Subject
 
 
@@ -90,7 +91,7 @@ def precision(check, m):
                     "precision",
                     e.where,
                     f"in {sorted(map(str, dtypes))[0]} it is off by {np.abs(a - b).max():.3g}, "
-                    f"in float64 it is right to {TOLERANCE:g}",
+                    f"in float64 it is right to {m.tolerance:g}",
                 )
             )
 
@@ -133,10 +134,16 @@ def contract(check, m):
     subject, raw = m.subject, m.backwards[0].raw
     if isinstance(raw, tuple) and len(raw) != max(len(subject.inputs), 2):
         yield f"backward returned a tuple of {len(raw)} for {len(subject.inputs)} inputs: a model wants one array for one input"
+    subject.restart()
+    d = np.ones(m.y.shape)
+    one, two = subject.gradients(d), subject.backward(d)
+    if not one.error and not two.error and not all(
+            map(agree, one.inputs + one.params, two.inputs + two.params)):
+        yield "a second backward after one forward gives another answer: backward changes what forward kept"
     if not subject.takes_dout and not m.y.ndim:
         yield "backward takes no argument: a model calls backward(1.0); write backward(self, dout=1.0)"
     if not type(check.layer).__module__.startswith("chainrule.") and (
-        names := list(outside_params(check.layer, subject))
+        names := list(outside_params(innermost(check.layer), subject))
     ):
         yield f"the output depends on {', '.join(names)}, not in params: no gradient was checked there"
 
@@ -144,8 +151,8 @@ def contract(check, m):
 def outside_params(layer, subject):
     """The float arrays among a layer's attributes that matter to the output and are no
     parameters."""
-    known = [*(getattr(layer, "params", None) or ()), *(getattr(layer, "grads", None) or ())]
-    for name, value in list(getattr(subject.pristine, "__dict__", {}).items()):
+    known = [*subject.originals, *(getattr(layer, "grads", None) or ())]
+    for name, value in list(getattr(innermost(subject.pristine), "__dict__", {}).items()):
         mine = getattr(layer, name, None)
         if (
             not isinstance(value, np.ndarray)
@@ -157,7 +164,7 @@ def outside_params(layer, subject):
             continue
         y = subject.output()
         subject.restart()
-        getattr(subject.work, name)[...] += 0.1 + 0.1 * np.abs(value)
+        getattr(innermost(subject.work), name)[...] += 0.1 + 0.1 * np.abs(value)
         with contextlib.suppress(Exception):
             moved = subject.output()
             if moved.shape != y.shape or not close(moved, y, 1e-9):

@@ -8,7 +8,7 @@ heals is the evidence: it names the line.
 import ast
 import contextlib
 import functools
-import time
+import itertools
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -16,12 +16,14 @@ import numpy as np
 
 from . import edits
 from .bounded import TimeUp
+from .copying import reachable
 from .evidence import agree, close
 from .scaling import named, ratio
-from .source import Function, all_bits, places_of, put, running, watched
+from .source import Function, all_bits, as_array, lines_run, places_of, put, running, watched
 from .subject import grads_of
 
-SECONDS = 3.0                                   # of computing, for all changes together
+MOST = 20_000                                   # changes tried on one layer
+LINES = 400_000                                 # of the layer's that may run for them
 
 
 @dataclass
@@ -33,6 +35,13 @@ class Repair:
     line: tuple
     heals: frozenset
     make: object                                # makes the change for good
+    name: bool = False                          # whether a bare name stands at the place
+    all: bool = False                           # whether nothing is wrong then
+
+    @property
+    def alters(self):
+        """Whether it changes what stands there, instead of adding to it."""
+        return self.words.startswith("with") and "statistics" not in self.words
 
 
 @dataclass
@@ -58,9 +67,21 @@ class Other:
 class Scope:
     """What the changes ask about the places of one function."""
 
-    def __init__(self, function, places, locals_, counts):
-        self.function, self.places, self.sizes = function, places, counts
+    def __init__(self, function, places, locals_, counts, inputs):
+        self.function, self.places, self.sizes, self.inputs = function, places, counts, inputs
         self.survey()
+        self.scalars = {
+            ast.unparse(p.node): p.values[0]
+            for p in places
+            if p.simple and not p.upstream and np.ndim(p.values[0]) == 0
+            and isinstance(p.values[0], (int, float, np.number)) and not self.index(p)
+        }
+        self.counters = {
+            ast.unparse(p.node): None
+            for p in places
+            if isinstance(p.node, ast.Name) and len(p.values) > 1
+            and all(isinstance(v, (int, np.integer)) for v in p.values)
+        }
         self.arrays = {}
         for p in places:
             if (
@@ -69,12 +90,21 @@ class Scope:
                 and not self.index(p)
             ):
                 self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
+        steps = [f"{t}{more}" for t in self.counters for more in ("", " + 1", " - 1")]
         for name, values, upstream in locals_:
+            for step in steps if "{t}" in name else ():
+                at = ast.parse(name.replace("{t}", step), mode="eval").body
+                self.arrays.setdefault(ast.unparse(at), Other(at, values, upstream))
+            if "{t}" in name:
+                continue
+            if not np.ndim(values[0]):
+                self.scalars.setdefault(name, values[0])
+                continue
             self.arrays.setdefault(name, Other(ast.parse(name, mode="eval").body, values, upstream))
 
     def survey(self):
         """Where each node of the tree, as it now stands, hangs."""
-        self.of = {id(p.node): p for p in self.places}
+        self.of = {id(p.node): p for p in self.places if not isinstance(p.node, (ast.Tuple, ast.List))}
         self.parents = {
             id(child): (parent, field)
             for parent in ast.walk(self.function.tree)
@@ -166,12 +196,11 @@ class Scope:
 class Search:
     """All changes tried on one measurement."""
 
-    def __init__(self, m, e):
+    def __init__(self, m):
         self.m, self.subject, self.found = m, m.subject, []
         self.fixed = frozenset()                # what a change made for good has healed
-        self.end = time.process_time() + SECONDS
-        self.targets = m.targets
-        self.wrong = [t for t in m.targets if not (t.right or t.facts.get("right"))]
+        self.targets = m.targets or m.failed
+        self.wrong = [t for t in self.targets if not (t.right or t.facts.get("right"))]
         self.draws = self.draws_of(self.wrong[0])
         self.y = self.subject.output()
         one, two = (
@@ -182,10 +211,13 @@ class Search:
             and two.error is None
             and all(
                 p is q or p is not None and np.array_equal(p, q)
-                for p, q in zip(one.inputs, two.inputs)
+                for p, q in zip(one.inputs + one.params, two.inputs + two.params)
             )
         )
         self.stale = True
+        lines = lines_run(lambda: self.subject.gradients(self.draws[0]))
+        weight = sum(t.value.size for t in self.targets) // 1000
+        self.left = int(np.clip(LINES / (lines + weight + 1), 100, MOST))
         x = next((x for x in self.subject.inputs if isinstance(x, np.ndarray) and x.ndim), self.y)
         self.counts = sorted(
             {2, m.batch, *x.shape[1:2], int(np.prod(x.shape[:2])), *self.y.shape[:1]} - {0, 1}
@@ -198,12 +230,13 @@ class Search:
     def run(self):
         """Look for the change that heals most, make it, and look on for what is still wrong."""
         scopes = [
-            Scope(function, places, locals_, self.counts)
+            Scope(function, places, locals_, self.counts, self.subject.inputs)
             for function, places, locals_ in self.functions()
         ]
+        self.arrays_at = {n: o.values[0] for s in scopes for n, o in s.arrays.items()}
         with contextlib.ExitStack() as stack:
             while len(self.fixed) < len(self.wrong) and (found := self.first(scopes)):
-                best = max(found, key=lambda r: len(r.heals))
+                best = likeliest(found)
                 best.make()
                 stack.enter_context(best.function.replaced(best.function.compiled()))
                 self.found.append(best)
@@ -211,18 +244,134 @@ class Search:
         return self
 
     def first(self, scopes):
-        """What the first family of changes in which one heals has to offer."""
-        found = [r for scope in scopes for r in self.statements(scope.function)]
-        for family in edits.FAMILIES:
+        """What heals: the search ends with the first family in which a change heals all. Places
+        that seem to reach what is right as well, as a mask does, come last."""
+        found, rest = [], range(len(self.wrong))
+        for scope in scopes:
+            found += self.statements(scope.function)
+        near = [(scope, self.telling(scope)) for scope in scopes]
+        far = [(scope, [p for p in scope.places if p not in places]) for scope, places in near]
+        for places in (near, far):
+            for family in edits.FAMILIES:
+                if any(len(self.fixed | r.heals) == len(rest) for r in found):
+                    return found
+                for scope, some in places:
+                    for place in some:
+                        found += self.changes(scope, place, family)
             if found:
-                break
-            for scope in scopes:
-                for place in scope.places:
-                    for code, node, words in family(place, scope):
-                        if time.process_time() > self.end:
-                            return found
-                        found += self.attempt(scope, place, code, node, words)
+                return found
+            self.left = min(self.left, MOST // 8)
         return found
+
+    def telling(self, scope):
+        """The places at which a change can heal: one there reaches wrong entries, and no others."""
+        self.base = self.gradients(self.draws[0])
+        if self.base is None:
+            return scope.places
+        off = [self.off(e, self.base) for e in self.targets]
+        return [place for place in scope.places if self.reaches(scope, place, off)]
+
+    def reaches(self, scope, place, off):
+        v = place.values[0]
+        if np.asarray(v).dtype.kind in "iu":
+            return True
+        # in a loop, one turn of it: in the others a change may do nothing
+        turns = {0, len(place.values) // 2, len(place.values) - 1}
+        return any(self.moves_wrong(self.shaken(scope.function, place, k), off) for k in turns)
+
+    def shaken(self, function, place, turn):
+        """What backward gives with another value at a place in one turn of its loop; None if it
+        fails."""
+        with self.shaking(function, place, turn) as works:
+            return self.gradients(self.draws[0], again=False) if works else None
+
+    @staticmethod
+    def shaking(function, place, turn):
+        """Another value at a place in one turn of its loop, for the length of a ``with`` block."""
+        rng, count = np.random.default_rng(31), itertools.count()
+
+        def other(_, value):
+            if next(count) != turn:
+                return value
+            a = np.asarray(as_array(value))
+            if a.dtype.kind == "b":
+                new = a ^ (rng.random(a.shape) < 0.5)
+            else:
+                new = a * rng.uniform(0.5, 1.5, a.shape) if np.any(a) else rng.normal(size=a.shape)
+            return value.new_tensor(new) if hasattr(value, "new_tensor") else new
+
+        return function.looked_at(place, other)
+
+    def moves_wrong(self, got, off):
+        """Whether wrong entries change, and no others; taken to be so where nothing is known."""
+        if got is None:
+            return True
+        touched = False
+        for e, wrong in zip(self.targets, off):
+            p, q = (self.of(e, b) for b in (self.base, got))
+            if p is None or q is None or p.shape != q.shape or wrong is None:
+                touched |= p is not q
+                continue
+            moved = ~(np.abs(p - q) <= 1e-9 * np.abs(p).max(initial=0))
+            if (moved & ~wrong).any():
+                return False
+            touched |= moved.any()
+        return touched
+
+    def off(self, e, got):
+        """The entries that a change may move, for the first draw: all but those in slices that are
+        right throughout. None where the shape is wrong."""
+        P, G = self.of(e, got), e.facts.get("random", (e.A, e.G))[1][0]
+        if P is None or P.shape != G.shape:
+            return None
+        scale = max(np.nanmax(np.abs(G), initial=0), np.abs(P).max(initial=0))
+        wrong = ~(np.abs(P - G) <= 1e-6 * scale + e.noise + e.slack)
+        still = np.zeros(wrong.shape, bool)
+        for axis in range(wrong.ndim):
+            others = tuple(a for a in range(wrong.ndim) if a != axis)
+            still |= ~wrong.any(axis=others, keepdims=True)
+        return ~still
+
+    @staticmethod
+    def of(e, got):
+        found = got.params if e.param else got.inputs
+        return found[e.index] if e.index < len(found) else None
+
+    def tell_upstream(self, function, places):
+        """Where dout does not come in, or elsewhere: an upstream gradient is what moves the
+        gradients, leaves the output as it is, and is no array that forward has kept."""
+        self.subject.output()
+        kept = [a for a in reachable(self.subject.work) if isinstance(a, np.ndarray)]
+        base, floats = self.gradients(self.draws[0]), []
+        for place in places:
+            place.upstream = False
+            if not place.is_array or place.values[0].dtype.kind != "f" or base is None:
+                continue
+            with self.shaking(function, place, 0):
+                y = self.subject.output(watch=False)
+            self.subject.output(watch=False)
+            got = self.shaken(function, place, 0)
+            if not np.array_equal(y, self.y):
+                kept.append(place.values[0])
+            elif got is not None and not all(
+                    map(agree, got.inputs + got.params, base.inputs + base.params)):
+                floats.append(place)
+        for place in floats:
+            place.upstream = not any(
+                a.shape == place.shape and np.array_equal(a, place.values[0]) for a in kept
+            )
+
+    def changes(self, scope, place, family):
+        """The Repairs that a family has for a place."""
+        found = []
+        with scope.function.open(place) as trial:
+            for code, node, words in family(place, scope):
+                if self.left <= 0:
+                    break
+                self.left -= 1
+                if trial.put(node) and (healed := self.healed()):
+                    found.append((code, node, words, healed))
+        return [r for change in found for r in self.repair(scope, place, *change)]
 
     def functions(self):
         """Each function of backward, with the values its places had, and whether they depend on
@@ -256,36 +405,38 @@ class Search:
             for i, place in enumerate(places):
                 place.values = seen[0].get(i, [])
                 place.upstream = not subject.takes_dout or differ(place.values, seen[1].get(i, []))
-            # dout comes in elsewhere
-            if not any(p.upstream for p in places) and len(codes) == 1:
-                for p in places:
-                    p.upstream = True
+                # a sum that begins with the number 0 is an array all the same
+                place.values = [v for v in place.values if np.ndim(v)] or place.values
+            if not any(p.upstream for p in places) or not subject.takes_dout:
+                self.tell_upstream(function, places)
+            # a while loop may never end once a number that it counts with is changed
+            endless = any(isinstance(node, ast.While) for node in ast.walk(function.tree))
             yield (
                 function,
-                [p for p in places if p.values],
+                [p for p in places if p.values and (p.is_array or not endless)],
                 list(hidden_arrays(locals_, again.get(code, {}))),
             )
 
-    def attempt(self, scope, place, code, node, words):
-        """The Repair that a change is, in a list; [] if it heals nothing."""
+    def repair(self, scope, place, code, node, words, healed):
+        """The Repair that a change is, in a list; [] for what may be chance."""
         function, spot, old = scope.function, (place.parent, place.field, place.index), place.node
-        healed = self.tried(function, spot, old, node)
-        by_chance = code in SPECULATIVE and len(healed or ()) < 2 <= len(self.wrong)
-        if not healed or by_chance and all(self.wrong[i].param for i in healed):
+        by_chance = code in SPECULATIVE and len(healed) < 2 <= len(self.wrong)
+        if by_chance and all(self.wrong[i].param for i in healed):
             return []
+        located(node, old)
         codes = self.meaning(code, function, spot, old, node, place, scope)
 
         def make():
             place.put(node)
             place.node = node
             scope.survey()
-        return [Repair(codes, words, function, function.line(old), healed, make)]
+        name = isinstance(old, ast.Name)
+        return [Repair(codes, words, function, function.line(old), healed, make, name)]
 
     def statements(self, function):
         """The Repairs that an assignment is which adds."""
         for code, *spot, statement, words in edits.statements(function.tree):
-            if time.process_time() > self.end:
-                return
+            self.left -= 1
             old = getattr(*spot[:2])[spot[2]]
             if healed := self.tried(function, spot, old, statement):
                 yield Repair(
@@ -303,27 +454,33 @@ class Search:
         put(*spot, node)
         try:
             code = function.compiled()
-            return code and self.healed(function, code)
+            if code is None:
+                return None
+            with function.replaced(code):
+                return self.healed()
         except (Exception, TimeUp):
             return None
         finally:
             put(*spot, old)
 
-    def healed(self, function, changed):
-        """The wrong arrays that are right with this code; None if there are none, or if others
-        suffer."""
-        with function.replaced(changed):
-            healed = set(range(len(self.wrong)))
-            for k in (None, *range(len(self.draws))):
+    def healed(self):
+        """The wrong arrays that are right with the function as it now runs; None if there are none,
+        or if others suffer."""
+        healed = set(range(len(self.wrong)))
+        for k in (None, *range(len(self.draws))):
+            try:
                 got = self.gradients(self.draws[k or 0], again=k is not None)
-                if got is None:
-                    return None
-                k = k or 0
-                healed = {i for i in healed if self.agrees(self.wrong[i], got, k)}
-                if not healed > self.fixed:
-                    return None
-            if not all(self.agrees(t, got, k) for t in self.targets if t not in self.wrong):
+            except (Exception, TimeUp):
+                self.subject.restart()
+                self.stale, got = True, None
+            if got is None:
                 return None
+            k = k or 0
+            healed = {i for i in healed if self.agrees(self.wrong[i], got, k)}
+            if not healed > self.fixed:
+                return None
+        if not all(self.agrees(t, got, k) for t in self.targets if t not in self.wrong):
+            return None
         return frozenset(healed - self.fixed)
 
     def gradients(self, dout, again=True):
@@ -349,12 +506,16 @@ class Search:
     @staticmethod
     def agrees(e, got, k):
         _, G, _ = e.facts.get("random", (e.A, e.G, e.douts))
-        P = (got.params if e.param else got.inputs)[e.index]
+        P = Search.of(e, got)
         return P is not None and P.shape == G[k].shape and close(P, G[k], 1e-5, e.noise)
 
     def meaning(self, code, function, spot, old, node, place, scope):
         """The codes of a change that heals: by what it does to the value at its place, or by its
         family."""
+        parent = scope.parent(place)[0]
+        if code == "missing-transpose" and (
+                edits.method(old, "reshape") or getattr(parent, "attr", "") == "reshape"):
+            return ["wrong-reshape"]
         if code in (
             "missing-transpose",
             "wrong-reshape",
@@ -363,6 +524,26 @@ class Search:
             "lost-branch",
         ):
             return [code]
+        if code == "lost-branch" and self.is_target(node):
+            return ["missing-label-subtraction"]
+        if isinstance(old, ast.Constant) and old.value == 1 and code == "factor":
+            after = self.values(function, spot, old, node, SimpleNamespace(node=old))
+            if after and np.ndim(after[0]):
+                return ["missing-mask" if all_bits(after) else "missing-local-derivative"]
+        if code == "order":
+            return ["not-returned" if isinstance(place.parent, ast.Return) else "wrong-reshape"]
+        if code == "step":
+            return ["stale-cache"]
+        if code == "index":
+            mirrored = "-" in ast.unparse(old) and "-" not in ast.unparse(node)
+            return ["flipped-kernel" if mirrored else "stale-cache"]
+        if code == "term":
+            code = "lost-branch"
+            before, after = place.values, self.values(function, spot, old, node, place)
+            if after and len(after) == len(before) and any(
+                    self.of_a_parameter(b - a) for b, a in zip(before, after)):
+                return ["wrong-penalty"]
+            return ["factor-2" if constant(before, after or []) else "wrong-local-derivative"]
         root = scope.outermost(place)
         before, after = root.values, self.values(function, spot, old, node, root)
         if not after or len(before) != len(after):
@@ -411,6 +592,16 @@ class Search:
             )
             return ["wrong-local-derivative" if monotone else "stale-cache"]
         return ["wrong-local-derivative"]
+
+    def is_target(self, node):
+        """Whether a change subtracts an array that is a loss's target."""
+        if self.y.ndim or not edits.operator(node, ast.Sub):
+            return False
+        values = self.arrays_at.get(ast.unparse(node.right))
+        targets = [x for x in self.subject.inputs[1:] if isinstance(x, np.ndarray)]
+        return values is not None and any(
+            t.shape == values.shape and np.array_equal(t, values) for t in targets
+        )
 
     def of_a_parameter(self, v):
         """Whether it is a multiple of a parameter, or of its sign."""
@@ -466,6 +657,16 @@ FINAL = {
 }
 
 
+def likeliest(found):
+    """The Repair that heals most; of several, what alters what stands there, before what adds to
+    it. What is added would do at any place on the way, and is likeliest missing at the last where
+    something is computed."""
+    most = max(len(r.heals) for r in found)
+    best = [r for r in found if len(r.heals) == most]
+    computed = [r for r in best if not r.name]
+    return next((r for r in best if r.alters), (computed or best)[-1])
+
+
 def located(node, old):
     """Give the new nodes of a change the place of the old one in the text."""
     place = {
@@ -501,32 +702,35 @@ def differ(p, q):
 def hidden_arrays(one, two):
     """The arrays at hand in a function that its text may not read: locals that nobody uses,
     attributes of self."""
+    number = (int, float, np.number)
     for name, v in one.items():
         if isinstance(v, np.ndarray) and v.ndim:
             yield name, [v.copy()], not np.array_equal(v, two.get(name, v))
+        elif isinstance(v, number) and not isinstance(v, bool) and v == two.get(name, v):
+            yield name, [v], False
     for name, v in vars(one["self"]).items() if hasattr(one.get("self"), "__dict__") else ():
         if isinstance(v, np.ndarray) and v.ndim:
             yield f"self.{name}", [v.copy()], False
+            if v.ndim == 3:
+                yield f"self.{name}[:, {{t}}]", [v[:, 0].copy()], False
+        elif isinstance(v, number) and not isinstance(v, bool):
+            yield f"self.{name}", [v], False
+        if isinstance(v, list) and len({np.shape(part) for part in v if np.ndim(part)}) == 1:
+            yield f"self.{name}[{{t}}]", [np.array(v[-1])], False
         if isinstance(v, (tuple, list)) and len(v) < 12:
             for i, part in enumerate(v):
                 if isinstance(part, np.ndarray) and part.ndim:
                     yield f"self.{name}[{i}]", [part.copy()], name == "grads"
 
 
-def one_place(e):
-    """Experiment: with one place of backward's text changed it is right."""
-    m = e.m
-    if m.error is not None or m.sampled:
-        return None
-    if not hasattr(m, "search"):
-        try:
-            m.search = Search(m, e).run()
-        finally:
-            m.subject.restart()
-    found = [r for r in m.search.found if m.search.wrong.index(e) in r.heals]
-    if not found:
-        return None
-    best = max(found, key=lambda r: len(r.heals))
-    number, text = best.line
-    # which change is left to the reader
-    return best.codes, f"one change in line {number} makes it right: `{text}`"
+def search(m):
+    """All changes that heal, by array: {where: Repair}, the one that heals most."""
+    done = Search(m)
+    try:
+        done.run()
+    finally:
+        m.subject.restart()
+    for r in done.found:
+        r.all = len(r.heals) == len(done.wrong)
+    return {e.where: max((r for r in done.found if i in r.heals), key=lambda r: len(r.heals))
+            for i, e in enumerate(done.wrong) if any(i in r.heals for r in done.found)}

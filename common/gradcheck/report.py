@@ -2,6 +2,7 @@
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,23 @@ NOTES = ("kink", "precision")          # no mistakes: said only where no mistake
 class Finding:
     """One thing found: ``code`` (which mistake), ``where`` (``"x"``, ``"inputs[1]"``,
     ``"params[0]"``, …), ``evidence`` (the numbers) and ``hint`` (what to look at). ``picture``:
-    |backward - numerical| as a matrix, or None."""
+    |backward - numerical| as a matrix, or None. ``line``: the number of the line in which one
+    change makes the gradient right, and ``text`` what stands there now; None and "" if no such line
+    was found."""
     code: str
     where: str
     evidence: str
     hint: str
     picture: object = field(default=None, repr=False, compare=False)
+    line: int | None = None
+    text: str = ""
+
+    @property
+    def repair(self) -> str:
+        """The line in words; empty if no line is known."""
+        if self.line is None:
+            return ""
+        return f"line {self.line}, now `{self.text}`: one change there makes it right"
 
 
 class GradientReport:
@@ -31,7 +43,16 @@ class GradientReport:
     gradients were compared; ``name`` of the layer. As ``str`` it is a paragraph for each finding;
     its ``repr`` is one line, most important first, as the message of ``assert
     check_gradients(layer, x)``, which pytest cuts in the middle; in a notebook it is a table with a
-    picture of the wrong entries.
+    picture of the wrong entries. ``text(level)`` gives less away than ``str``, and ``to_dict()``
+    the same as data.
+
+    >>> report = GradientReport("Square", [Finding("factor-half", "x", "backward = 0.5 × numerical",
+    ...     "a factor 2 is missing", line=7, text="return dout * x")], checked=["x"])
+    >>> print(report.text(level=1))
+    Square: 1 finding
+      something is wrong in x
+    >>> report.to_dict()["findings"][0]["code"]
+    'factor-half'
     """
 
     def __init__(
@@ -70,25 +91,55 @@ class GradientReport:
             return f"{self.name}: {self.verdict}"
         found = ", ".join(f"{f.code} in {f.where}" for f in self.findings)
         hints = dict.fromkeys(f.hint for f in self.findings)
-        return f"{self.name}: {found}. {'; '.join(f.evidence for f in self.findings)}. look at: {'; '.join(hints)}"
+        lines = dict.fromkeys(filter(None, (f.repair for f in self.findings)))
+        evidence = "; ".join([*lines, *(f.evidence for f in self.findings)])
+        return f"{self.name}: {found}. {evidence}. look at: {'; '.join(hints)}"
 
     def __str__(self):
         return printable(self.text())
 
-    def text(self) -> str:
+    def text(self, level: int = 3) -> str:
+        """The verdict in words, for a homework that gives no more away than it should: 0 whether
+        all is right; 1 also where it is not; 2 also which mistake it is, the numbers and what to
+        look at; 3, as ``str`` has it, also the line to change, and the notes. Raises ValueError for
+        another level."""
+        if level not in (0, 1, 2, 3):
+            raise ValueError(f"GradientReport: level should be 0, 1, 2 or 3, got {level!r}")
         lines = [f"{self.name}: {self.verdict}"]
-        hinted = set()
+        if level == 0:
+            return f"{self.name}: {'gradients right' if self.ok else 'not right yet'}"
+        if level == 1 and not self.ok:
+            places = dict.fromkeys(f.where for f in self.findings)
+            return "\n".join(lines + [f"  something is wrong in {where}" for where in places])
+        told = set()
         for f in self.findings:
             lines += [f"  {f.code} in {f.where}", f"      {f.evidence}"]
-            if f.code not in hinted:
+            if level == 3 and f.repair and f.repair not in told:
+                lines.append(f"      {f.repair}")
+            if f.code not in told:
                 lines.append(f"      look at: {f.hint}")
-            hinted.add(f.code)
-        return "\n".join(lines + [f"  note: {note}" for note in self.notes])
+            told |= {f.code, f.repair}
+        return "\n".join(lines + [f"  note: {note}" for note in self.notes if level == 3])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data, for JSON: ``name``, ``ok``, ``checked``, ``notes`` and
+        ``findings``, each with ``code``, ``where``, ``evidence``, ``hint``, ``line`` (an int or
+        None) and ``text``. The codes are stable;
+        ``chainrule.gradcheck.rules.HINTS`` has them all."""
+        names = ("code", "where", "evidence", "hint", "line", "text")
+        return {
+            "name": self.name,
+            "ok": self.ok,
+            "checked": list(self.checked),
+            "findings": [{name: getattr(f, name) for name in names} for f in self.findings],
+            "notes": list(self.notes),
+        }
 
     def _repr_html_(self):
         def row(f):
             cells = (f"<b>{html.escape(f.code)}</b>", f"<code>{html.escape(f.where)}</code>",
-                     f"{html.escape(f.evidence)}<br><i>{html.escape(f.hint)}</i>", svg(f.picture))
+                     "<br>".join(filter(None, (html.escape(f.evidence), code_html(f.repair),
+                                               f"<i>{html.escape(f.hint)}</i>"))), svg(f.picture))
             return (
                 "<tr>"
                 + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells)
@@ -106,6 +157,12 @@ class GradientReport:
         )
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         return f"<p><b>{html.escape(self.name)}</b>: {html.escape(self.verdict)}</p>{table}{notes}"
+
+
+def code_html(words):
+    """Words as HTML, with what stands between backticks as code."""
+    parts = html.escape(words).split("`")
+    return "`".join(parts) if len(parts) != 3 else f"{parts[0]}<code>{parts[1]}</code>{parts[2]}"
 
 
 def svg(picture, most=40):

@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 
 from .copying import reachable
+from .evidence import again
+from .styles import innermost
 
 
 def ratio(P, Q, tol=1e-5, noise=0.0):
@@ -39,8 +41,13 @@ def sizes(e):
 
 
 def attributes(layer):
-    """The whole numbers among a layer's attributes: window sizes, strides."""
-    for value in getattr(layer, "__dict__", {}).values():
+    """The whole numbers among a layer's attributes and in its closure: window sizes, strides."""
+    closures = [
+        cell.cell_contents
+        for f in vars(type(layer)).values()
+        for cell in getattr(f, "__closure__", None) or ()
+    ]
+    for value in (*getattr(innermost(layer), "__dict__", {}).values(), *closures):
         for v in value if isinstance(value, tuple) else (value,):
             if isinstance(v, (int, np.integer)) and not isinstance(v, bool) and 1 < v < 100:
                 yield int(v)
@@ -140,13 +147,17 @@ def named(c, e):
                 return [*codes, "divided-by-N", *extra], f"{words}, and {n} = {meaning(n, e)}"
     if kept_part(c, e):
         return [*codes, "dropout-scale"], f"{words}, the part that a mask keeps"
+    for n in sorted({n for a in (e.value, e.m.y) for n in a.shape} - {1}):
+        if near(np.sqrt(n)) or near(1 / np.sqrt(n)):
+            code = "scaled-by-N" if c > 1 else "divided-by-N"
+            return [*codes, code], f"{words}, the root of {n}, the length of an axis"
     # labels that do not count: a mean over the wrong number
-    for n in range(1, batch):
-        if near(n / batch) or near(batch / n):
-            return [
-                *codes,
-                "divided-by-N" if c < 1 else "scaled-by-N",
-            ], f"{words}: {n} of {batch} samples"
+    totals = {a.size for a in e.m.subject.inputs if isinstance(a, np.ndarray) and a.dtype.kind in "iub"}
+    for total in sorted({batch} | totals):
+        for n in range(1, total if total in totals or total == batch else 0):
+            if (near(n / total) or near(total / n)) and (total == batch or n in known):
+                code = "divided-by-N" if c < 1 else "scaled-by-N"
+                return [*codes, code], f"{words}: {n} of {total} count"
     return None
 
 
@@ -161,9 +172,26 @@ def meaning(n, e):
     return "the number of values in a group or window"
 
 
+def everywhere(e):
+    """The constant between backward and the numbers; of a single number, which is a multiple of any
+    other, only if it is the same at other inputs."""
+    c = e.shaped and ratio(e.A, e.G, noise=e.noise)
+    if not c or e.m.y.ndim or np.sum(np.abs(e.G[0]) > e.noise) > 1:
+        return c
+    rng = np.random.default_rng(17)
+    floats = [isinstance(x, np.ndarray) and x.dtype.kind == "f" for x in e.m.subject.inputs]
+    moved = tuple(
+        x * rng.uniform(0.8, 1.2, x.shape) if is_float else x
+        for x, is_float in zip(e.m.subject.inputs, floats)
+    )
+    other = again(e, moved)
+    d = other and other.shaped and ratio(other.A, other.G, noise=other.noise)
+    return c if d and abs(c - d) < 1e-4 * abs(c) else None
+
+
 def constant(e):
     """Signature: one constant over all entries."""
-    c = e.shaped and ratio(e.A, e.G, noise=e.noise)
+    c = everywhere(e)
     if not c:
         return None
     if passes_dout(e) and elementwise(e) and not (abs(c + 1) < 1e-4 or dropped(e)):
@@ -173,10 +201,10 @@ def constant(e):
 
 def odd_constant(e):
     """Signature: a constant over all entries that is no size of anything."""
-    c = e.shaped and ratio(e.A, e.G, noise=e.noise)
-    return (
-        (["wrong-local-derivative"], f"backward = {c:.6g} × numerical, everywhere") if c else None
-    )
+    c = everywhere(e)
+    if not c or abs(c - 1) < 1e-3:
+        return None
+    return ["wrong-local-derivative"], f"backward = {c:.6g} × numerical, everywhere"
 
 
 def passes_dout(e):

@@ -1,16 +1,12 @@
 """Signatures in a smaller case: the same mistake with one sample or with one or two time steps
 alone, where less is mixed."""
 import contextlib
-import time
 
 import numpy as np
 
-from . import local, probes
+from . import additive, local
 from .evidence import measure
-from .repair import one_place
-from .rules import RULES, Rule
-from .scaling import ratio
-from .tensors import cached
+from .rules import RULES, Rule, repaired
 
 
 @contextlib.contextmanager
@@ -18,9 +14,6 @@ def part(e, inputs):
     """The same array's evidence for other inputs, measured with all others beside it; None if there
     is none."""
     subject = e.m.subject
-    if time.process_time() > e.m.end:
-        yield None
-        return
     kept = subject.inputs, vars(subject).pop("cached", None)
     try:
         subject.inputs = inputs
@@ -42,64 +35,10 @@ def part(e, inputs):
 
 def named_there(there):
     """What the table says about the smaller case."""
-    signatures = [rule.signature for rule in RULES if rule.signature is not one_place]
+    signatures = [rule.signature for rule in RULES if rule.signature is not repaired]
     return next(
         (found for signature in signatures if (found := signature(there)) and found[0]), None
     )
-
-
-def one_sample(e):
-    """Experiment: one sample of a loss alone, where no hidden unit is both on and off."""
-    if e.m.y.ndim or e.m.batch < 2:
-        return None
-    for k in range(min(3, e.m.batch)):
-        with part(e, tuple(
-                x[k:k + 1] if isinstance(x, np.ndarray) and x.ndim and len(x) == e.m.batch else x
-                for x in e.m.subject.inputs)) as found:
-            if found is None or found.right or not found.shaped:
-                continue
-            result = named_there(found) or hidden(found)
-        if result and result[0][0] in SEEN_ALONE:
-            return result[0], f"with one sample alone: {result[1]}"
-    return None
-
-
-SEEN_ALONE = {
-    "missing-mask",
-    "inverted-mask",
-    "lost-branch",
-    "overlap-overwritten",
-    "wrong-sign",
-    "stale-cache",
-    "missing-local-derivative",
-}
-
-
-def hidden(e):
-    """For one sample: a bias off by 1/f' in each hidden unit; a weight's outer product with another
-    cached row."""
-    if not e.param or np.abs(e.G).max() <= 100 * e.noise:
-        return None
-    if e.value.ndim == 1 and np.all(np.abs(e.G) > 100 * e.noise):
-        c = (e.A / e.G)[0]
-        if np.all(c > 1 - 1e-6) and np.ptp(c) > 1e-4 and local.reciprocal_slope(e, c):
-            return [
-                "missing-local-derivative"
-            ], "each hidden unit is off by a factor of its own, which is 1 / f'"
-    if e.value.ndim == 2 and min(e.value.shape) > 1:
-        (u, s, v), (p, r, q) = np.linalg.svd(e.A[0]), np.linalg.svd(e.G[0])
-        if (
-            s[1] < 1e-5 * s[0]
-            and r[1] < 1e-4 * r[0]
-            and ratio(v[0], q[0], 1e-4)
-            and not ratio(u[:, 0], p[:, 0], 1e-3)
-        ):
-            for name, t in cached(e):
-                if t.size == u[:, 0].size and ratio(u[:, 0], t.reshape(-1), 1e-4):
-                    return [
-                        "stale-cache"
-                    ], f"the outer product is formed with {name} where another array belongs"
-    return None
 
 
 def few_steps(e):
@@ -144,12 +83,11 @@ def few_steps(e):
 # For arrays that no rule of the table names. Where another array is named, only a size or a
 # structure counts here: the rest may follow from what was named.
 LAST = [
-    Rule(one_sample, "missing-mask inverted-mask lost-branch", "named with one sample alone"),
     Rule(few_steps, "(any) lost-branch", "named with one or two time steps alone"),
     Rule(
-        probes.path_incomplete,
+        additive.own_multiple,
         "lost-branch",
-        "right once a weight is zero: what comes back through it is wrong",
+        "wrong by a multiple of the array itself in each row or column",
     ),
     Rule(
         local.same_signs,

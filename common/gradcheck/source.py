@@ -18,7 +18,7 @@ NUMPY, LOOK = "\0numpy", "\0look"
 SIGHTS = 40
 
 
-@dataclass
+@dataclass(eq=False)
 class Place:
     """An expression in a function: where it hangs in the tree, the values it had, and whether they
     change with dout."""
@@ -123,10 +123,60 @@ class Function:
             for f, kept in zip(self.holders, before):
                 f.__code__ = kept
 
+    @contextlib.contextmanager
+    def looked_at(self, place, look):
+        """What stands at a place is ``look(0, its value)`` for the length of a ``with`` block; gives
+        whether that could be done."""
+        at = ast.Attribute(ast.Constant(LOOK), "__call__", ast.Load())
+        code = self.with_node(place, ast.Call(at, [ast.Constant(0), place.node], []), look)
+        with self.replaced(code) if code is not None else contextlib.nullcontext():
+            yield code is not None
+
+    def with_node(self, place, node, look=None):
+        """The code with another node at a place."""
+        place.put(node)
+        try:
+            ast.fix_missing_locations(self.module)
+            return self.compiled(look)
+        finally:
+            place.put(place.node)
+
+    @contextlib.contextmanager
+    def open(self, place):
+        """A Trial of other expressions at a place, for the length of a ``with`` block."""
+        trial = Trial(self, place)
+        with self.replaced(trial.code) if trial.code is not None else contextlib.nullcontext():
+            yield trial
+
     def line(self, node):
         """The line of a node as the user wrote it, with its number in the file."""
         n = min(max(getattr(node, "lineno", 1), 1), len(self.lines))
         return self.first + n - 1, self.lines[n - 1].strip()
+
+
+class Trial:
+    """A function with a hole in the place of one expression: each expression put there is compiled
+    alone, which takes a tenth of the time of the whole function."""
+
+    def __init__(self, function, place):
+        self.expression = None
+        self.names = function.holders[0].__globals__
+        at = ast.Attribute(ast.Constant(LOOK), "__call__", ast.Load())
+        node = ast.Call(at, [ast.Call(ast.Name("locals", ast.Load()), [], [])], [])
+        self.code = function.with_node(place, node, self.value)
+
+    def put(self, node):
+        """Whether the expression could be put there."""
+        try:
+            expression = ast.fix_missing_locations(ast.Expression(node))
+            code = compile(expression, "<change>", "eval")
+        except (SyntaxError, TypeError, ValueError):
+            return False
+        self.expression = with_objects(code, {NUMPY: np})
+        return self.code is not None
+
+    def value(self, names):
+        return eval(self.expression, {**self.names, **names})
 
 
 def with_objects(code, objects):
@@ -158,10 +208,27 @@ def running(run):
     return found
 
 
+def lines_run(run):
+    """How many lines of the user's functions ``run()`` takes: what it costs, on any machine."""
+    count, before = 0, sys.gettrace()
+
+    def within(frame, event, _):
+        nonlocal count
+        count += event == "line"
+        return within
+
+    sys.settrace(lambda frame, *_: within if users(frame.f_code, frame) else None)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    return count
+
+
 def users(code, frame):
     """Whether a function is the user's own: not Python's, NumPy's or ours."""
     top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    theirs = {"numpy", "scipy", "chainrule", *sys.stdlib_module_names} - {"__main__"}
+    theirs = {"numpy", "scipy", "torch", "chainrule", *sys.stdlib_module_names} - {"__main__"}
     return top not in theirs and not code.co_name.startswith("<")
 
 
@@ -185,6 +252,8 @@ def places_of(function):
 
 
 def readable(node, parent, field):
+    if isinstance(node, ast.Tuple) and field == "slice":
+        return False
     if isinstance(parent, (ast.JoinedStr, ast.FormattedValue)) or isinstance(node, ast.Constant):
         return isinstance(node, ast.Constant) and type(node.value) in (int, float)
     return (
@@ -199,6 +268,8 @@ def readable(node, parent, field):
                 ast.Call,
                 ast.Compare,
                 ast.IfExp,
+                ast.Tuple,
+                ast.List,
             ),
         )
         and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
@@ -206,15 +277,23 @@ def readable(node, parent, field):
     )
 
 
+def as_array(value):
+    """A tensor of PyTorch's as an array; anything else as it is."""
+    return value.detach().numpy() if hasattr(value, "detach") else value
+
+
 def watched(function, places, run):
     """``run()`` with all values of the places noted: {number of the place: values}."""
     seen = {}
 
     def look(i, value):
-        if isinstance(value, (np.ndarray, np.number, int, float)) and np.size(value) < 100_000:
+        kept_as = as_array(value)
+        if isinstance(value, (tuple, list)):
+            seen.setdefault(i, [0])
+        elif isinstance(kept_as, (np.ndarray, np.number, int, float)) and np.size(kept_as) < 100_000:
             kept = seen.setdefault(i, [])
             if len(kept) < SIGHTS:
-                kept.append(np.array(value) if isinstance(value, np.ndarray) else value)
+                kept.append(np.array(kept_as) if isinstance(kept_as, np.ndarray) else kept_as)
         return value
 
     for i, place in reversed(list(enumerate(places))):

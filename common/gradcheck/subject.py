@@ -20,29 +20,6 @@ class Backward:
     raw: object = field(default=None, repr=False)       # what backward returned, untouched
 
 
-class FunctionLayer:
-    """A function f with its gradient function, as a layer.
-
-    ``gradient(*inputs)`` gives the gradient of a scalar f, or f'(x) of an elementwise f; with one
-    argument more than f, ``gradient(*inputs, dout)`` gives the gradient of Σ dout · f.
-    """
-
-    def __init__(self, f, gradient):
-        self.f, self.gradient, self.params, self.grads = f, gradient, [], []
-
-    def forward(self, *inputs):
-        self.inputs = inputs
-        return self.f(*inputs)
-
-    def backward(self, dout):
-        if not isinstance(self.gradient, np.ufunc) and required(self.gradient) > len(self.inputs):
-            return self.gradient(*self.inputs, dout)
-        slope = self.gradient(*self.inputs)
-        if isinstance(slope, tuple):
-            return tuple(None if g is None else np.asarray(g) * dout for g in slope)
-        return None if slope is None else np.asarray(slope) * dout
-
-
 class SamplesFirst:
     """A layer over (T, N, ...) as one over (N, T, ...); masks (T, N) among the inputs are turned as
     well."""
@@ -127,7 +104,8 @@ class Subject:
     """
 
     def __init__(self, layer, inputs, call=lambda f, *args: f(*args), cast=True):
-        self.call, self.cast = call, cast
+        self.call, self.cast, self.tolerance = call, cast, 1e-6
+        self.originals = list(getattr(layer, "params", None) or ())
         self.pristine, = float64_copy(layer, cast=cast)
         self.inputs = tuple(as_input(x, cast) for x in inputs)
         for g in grads_of(self.pristine):
@@ -143,6 +121,18 @@ class Subject:
         self.recording = False
         self.changed = set()                    # what a call changed that it should not have
         self.restart()
+
+    def name(self, i, param):
+        """What a report calls input or parameter i."""
+        if not param:
+            return "x" if i == 0 else f"inputs[{i}]"
+        names = getattr(self.work, "where", ())
+        return names[i] if i < len(names) else f"params[{i}]"
+
+    def named(self, found):
+        """(name, gradient) of all that one Backward gave."""
+        for param, gradients in ((False, found.inputs), (True, found.params)):
+            yield from ((self.name(i, param), g) for i, g in enumerate(gradients))
 
     def restart(self):
         """Throw the working copy away and take a fresh one."""
@@ -176,7 +166,7 @@ class Subject:
         given = [x.copy() if watch and isinstance(x, np.ndarray) else x for x in inputs]
         before = [p.copy() for p in self.params] if watch else ()
         y = self.call(self.work.forward, *given)
-        self.compare("params", before, self.params)
+        self.compare(before, self.params)
         self.given = (inputs, given) if watch else ((), ())
         self.compare_inputs()
         if isinstance(y, tuple):
@@ -194,12 +184,12 @@ class Subject:
     def compare_inputs(self):
         for i, (x, now) in enumerate(zip(*self.given)):
             if isinstance(x, np.ndarray) and not same(x, now):
-                self.changed.add("x" if i == 0 else f"inputs[{i}]")
+                self.changed.add(self.name(i, False))
 
-    def compare(self, name, before, now):
+    def compare(self, before, now):
         for i, (a, b) in enumerate(zip(before, now)):
             if not same(a, b):
-                self.changed.add(f"{name}[{i}]")
+                self.changed.add(self.name(i, True))
                 b[...] = a
 
     def backward(self, dout):
@@ -223,7 +213,7 @@ class Subject:
             )
         except Exception as e:
             error = e
-        self.compare("params", before, self.params)
+        self.compare(before, self.params)
         self.compare_inputs()
         if not all(map(same, *((kept, given) if self.parts is not None else ((kept,), (given,))))):
             self.changed.add("dout")
@@ -250,6 +240,12 @@ def is_layer(o):
     return not isinstance(o, type) and all(
         callable(getattr(o, name, None)) for name in ("forward", "backward")
     )
+
+
+def leaves(model):
+    """The layers inside a model that hold no layers themselves."""
+    inner = [o for o in reachable(model) if o is not model and is_layer(o)]
+    return [o for o in inner if not any(p is not o and is_layer(p) for p in reachable(o))]
 
 
 def grads_of(layer):

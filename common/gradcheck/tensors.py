@@ -3,7 +3,7 @@ paths that an array takes."""
 import numpy as np
 
 from .copying import reachable
-from .scaling import elementwise, ratio, rows
+from .scaling import ratio, rows
 
 
 def cached(e):
@@ -71,54 +71,6 @@ def other_tensor(e):
             should = f" where it should be {right[0][0]}" if right else ""
             sign = ["wrong-sign"] if right and right[0][1] * c < 0 else []
             return ["stale-cache", *sign], f"the factor is {name}{should}"
-    return None
-
-
-def times_itself(e):
-    """Signature: of several inputs, the gradient of one is the right one times that input: a
-    product that was cached stands where a factor of it belongs."""
-    if (
-        not e.unit
-        or not e.shaped
-        or e.param
-        or len(e.m.subject.inputs) < 2
-        or np.ptp(np.abs(e.value)) < 1e-9
-        or elementwise(e)
-    ):
-        return None
-    use = np.abs(e.A).reshape(len(e.A), -1).max(axis=1)
-    # of a quotient, rather: y where y / b belongs
-    if np.allclose(use, np.abs(e.m.y.reshape(-1))):
-        return None
-    if np.abs(e.A - e.G * e.value).max() < 1e-6 * np.abs(e.A).max() + e.noise:
-        return (
-            ["stale-cache"],
-            f"the right gradient times {e.where} itself: the product is read where its other "
-            f"factor belongs",
-        )
-    return None
-
-
-def scattered(e):
-    """Signature: each output sends its gradient to the right row of a table, but a row of another
-    array."""
-    if not e.unit or not e.shaped or not e.param or e.value.ndim != 2 or len(e.A) < 3:
-        return None
-    A, G = np.abs(e.A).max(axis=2) > 1e-9, np.abs(e.G).max(axis=2) > e.noise + 1e-9
-    if not np.array_equal(A, G) or not np.all(A.sum(axis=1) == 1):
-        return None
-    a, g = e.A[A], e.G[A]
-    for name, t in cached(e):
-        if (
-            t.size == a.size
-            and t.shape[-1:] == a.shape[-1:]
-            and not ratio(t.reshape(a.shape), g, noise=10 * e.noise)
-        ):
-            c = ratio(a, t.reshape(a.shape))
-            if c and abs(abs(c) - 1) < 1e-4 and np.ptp(t):
-                return [
-                    "stale-cache"
-                ], f"the right rows, filled with {name} instead of another array"
     return None
 
 
@@ -204,23 +156,6 @@ def lookup(e, t, n):
     return None
 
 
-def linear_path(e):
-    """Signature: for y = A(x) x, backward takes A as a constant (then its Jacobian times x is y),
-    or has all but that path."""
-    if not e.unit or not e.shaped or e.param or elementwise(e):
-        return None
-    B, J, x, y = e.A.reshape(e.J.shape), e.J, e.value.reshape(-1), e.m.y.reshape(-1)
-    if np.allclose(J @ x, y, rtol=1e-5, atol=1e-6 * np.abs(y).max()) or not np.any(y):
-        return None
-    for part, words in (
-        (B, "only the path that is linear in x is there"),
-        (J - B, "the path that is linear in x is missing"),
-    ):
-        if np.allclose(part @ x, y, rtol=1e-4, atol=1e-5 * np.abs(y).max()):
-            return ["lost-branch"], f"{words}, and the factor depends on x too"
-    return None
-
-
 def scores_transposed(e):
     """Signature: of an outer product of scores m and a row of another array Q, m Q stands where mᵀ
     Q belongs (attention's keys)."""
@@ -245,32 +180,4 @@ def scores_transposed(e):
             fits += 1
         if fits == y.size:
             return ["missing-transpose"], f"scores times {name} where the transposed scores belong"
-    return None
-
-
-def key_path(e):
-    """Signature: what is missing is, for each output of row i, an outer product with row i of some
-    array: attention's keys."""
-    if (
-        not e.unit
-        or not e.shaped
-        or e.param
-        or e.value.ndim != 3
-        or e.m.y.ndim != 3
-        or e.m.y.shape[:2] != e.value.shape[:2]
-    ):
-        return None
-    R, y = e.G - e.A, e.m.y
-    b, i = np.divmod(np.arange(y.size) // y.shape[2], y.shape[1])
-    R = R[np.arange(y.size), b]
-    for name, Q in cached(e):
-        if Q.shape == e.value.shape:
-            q = Q[b, i]
-            m = np.einsum("rtd,rd->rt", R, q) / (q * q).sum(1)[:, None]
-            if np.abs(R - m[:, :, None] * q[:, None]).max() < 1e-4 * np.abs(R).max() + 10 * e.noise:
-                return (
-                    ["lost-branch"],
-                    f"what is missing is an outer product with {name}: the path through the "
-                    f"scores' second factor",
-                )
     return None

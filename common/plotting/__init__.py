@@ -12,7 +12,9 @@ from .embedding import plot_embedding
 from .filters import plot_filters
 from .gradient_flow import plot_gradient_flow
 from .history import plot_history
+from .moving import slide
 from .search import plot_search
 
 __all__ = ["draw", "plot_activations", "plot_attention", "plot_confusion", "plot_decision_boundary",
-           "plot_embedding", "plot_filters", "plot_gradient_flow", "plot_history", "plot_search"]
+           "plot_embedding", "plot_filters", "plot_gradient_flow", "plot_history", "plot_search",
+           "slide"]

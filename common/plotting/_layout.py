@@ -18,7 +18,7 @@ GAP, LANE, GUTTER = 26, 16, 44      # between ranks; beside a passing edge; betw
 
 @dataclass
 class Box:
-    """A vertex to be placed: its ``length`` along the edges, with free space before and behind,
+    """A vertex to be placed: its ``length`` along the edges, with free space before and after,
     ``head`` and ``tail``, in which edges run straight; its ``face`` across; how far what belongs to
     it reaches from its middle to either side, if further than half the face; the radius of its
     corners."""
@@ -56,7 +56,7 @@ class Layout:
 def layout(boxes, edges, centred=True, gap=24, cost=None):
     """A Layout of boxes 0..n-1; edges are pairs (u, v) with u < v. ``centred``: boxes in the middle
     of their rank, else at its start. ``cost(along, across)`` says how unwelcome a picture of that
-    size is; where it helps, ranks go on in a next column.
+    size is; where it helps, ranks continue in another column.
 
     >>> square = [Box(20, 20) for _ in range(4)]
     >>> place = layout(square, [(0, 1), (0, 2), (1, 3), (2, 3)])
@@ -67,27 +67,15 @@ def layout(boxes, edges, centred=True, gap=24, cost=None):
     paths, rows, links = through_dummies(rank, edges)
     crossed = arrange(rows, links)
     boxes = dict(enumerate(boxes))
-    rooms = [
-        [
-            boxes.get(a, DUMMY).high
-            + boxes.get(b, DUMMY).low
-            + (gap if a in boxes and b in boxes else LANE)
-            for a, b in zip(row, row[1:])
-        ]
-        for row in rows
-    ]
+    rooms = [[boxes.get(a, DUMMY).high + boxes.get(b, DUMMY).low
+              + (gap if a in boxes and b in boxes else LANE) for a, b in zip(row, row[1:])]
+             for row in rows]
     across = straighten(rows, links, rooms, boxes)
     band = [max(boxes[v].unit for v in row if v in boxes) for row in rows]
-    space = [
-        GAP + min(40, 0.15 * max(abs(across[a] - across[b]) for a, b in pairs)) for pairs in links
-    ]
-    extent = [
-        (
-            min(across[v] - boxes.get(v, DUMMY).low for v in row),
-            max(across[v] + boxes.get(v, DUMMY).high for v in row),
-        )
-        for row in rows
-    ]
+    space = [GAP + min(40, 0.15 * max(abs(across[a] - across[b]) for a, b in pairs))
+             for pairs in links]
+    extent = [(min(across[v] - boxes.get(v, DUMMY).low for v in row),
+               max(across[v] + boxes.get(v, DUMMY).high for v in row)) for row in rows]
     cuts = [len({a for a, _ in pairs}) == 1 for pairs in links]
     columns = broken([b + s for b, s in zip(band, [*space, 0])], extent, cuts, cost)
 
@@ -105,10 +93,8 @@ def layout(boxes, edges, centred=True, gap=24, cost=None):
         right += GUTTER
     rank_of = {v: r for r, row in enumerate(rows) for v in row}
     middle = {v: across[v] + shift[r] for v, r in rank_of.items()}
-    start = [
-        begin[r] + boxes[v].head + centred * (band[r] - boxes[v].unit) / 2
-        for v, r in enumerate(rank)
-    ]
+    start = [begin[r] + boxes[v].head + centred * (band[r] - boxes[v].unit) / 2
+             for v, r in enumerate(rank)]
     ports = entries(boxes, edges, paths, middle)
 
     routes = []
@@ -123,9 +109,8 @@ def layout(boxes, edges, centred=True, gap=24, cost=None):
                 points += [(end, middle[a]), (end, gutter), (0, gutter), (0, place)]
             points.append((begin[r + 1], place))
         routes.append([*points, (start[v] + dent(boxes[v], port), middle[v] + port)])
-    return Layout(
-        start, [middle[v] for v in range(len(boxes))], routes, (max(ends), right - GUTTER), crossed
-    )
+    return Layout(start, [middle[v] for v in range(len(boxes))], routes,
+                  (max(ends), right - GUTTER), crossed)
 
 
 def broken(step, extent, cuts, cost):
@@ -133,9 +118,8 @@ def broken(step, extent, cuts, cost):
     whole = [list(range(len(step)))]
 
     def price(columns):
-        wide = sum(
-            max(extent[r][1] for r in c) - min(extent[r][0] for r in c) + GUTTER for c in columns
-        )
+        wide = sum(max(extent[r][1] for r in c) - min(extent[r][0] for r in c) + GUTTER
+                   for c in columns)
         return cost(max(sum(step[r] for r in c) for c in columns), wide)
 
     candidates = []
@@ -143,11 +127,8 @@ def broken(step, extent, cuts, cost):
         columns = [[]]
         for r in whole[0]:
             columns[-1].append(r)
-            if (
-                r + 2 < len(step)
-                and cuts[r]
-                and sum(step[: r + 1]) + step[r + 1] / 2 >= sum(step) / k * len(columns)
-            ):
+            if (r + 2 < len(step) and cuts[r]
+                and sum(step[: r + 1]) + step[r + 1] / 2 >= sum(step) / k * len(columns)):
                 columns.append([])
         candidates.append(columns)
     best = min(candidates, key=price, default=whole)
@@ -159,9 +140,8 @@ def entries(boxes, edges, paths, middle):
     too near the next."""
     ports = [0.0] * len(edges)
     for v, box in boxes.items():
-        coming = sorted(
-            (e for e, edge in enumerate(edges) if edge[1] == v), key=lambda e: middle[paths[e][-2]]
-        )
+        coming = sorted((e for e, edge in enumerate(edges) if edge[1] == v),
+                        key=lambda e: middle[paths[e][-2]])
         n, most = len(coming), max(0.35 * box.face, box.face / 2 - 10)
         pitch = min(18, 2 * most / max(n - 1, 2))
         wanted = [middle[paths[e][-2]] - middle[v] for e in coming] if n > 1 else [0] * n
@@ -171,7 +151,7 @@ def entries(boxes, edges, paths, middle):
 
 
 def dent(box, port):
-    """How far behind the start of a box with round corners its outline is, ``port`` from its
+    """How far after the start of a box with round corners its outline is, ``port`` from its
     middle."""
     over = max(0.0, abs(port) - box.face / 2 + box.corner)
     return box.corner - (box.corner ** 2 - over ** 2) ** 0.5

@@ -24,22 +24,15 @@ def straighten(rows, links, rooms, boxes):
         give way to it."""
         return u in boxes and v in boxes and (u in up or not any(w in up for w in boxes_of(up, v)))
 
-    heavy = {
-        (u, v)
-        for pairs in links
-        for u, v in pairs
-        if main(u, v) or u not in boxes and v not in boxes
-    }
+    heavy = {(u, v) for pairs in links for u, v in pairs
+             if main(u, v) or u not in boxes and v not in boxes}
 
     def move(order, *near):
         for r in order:
             wanted, weights = [], []
             for v in rows[r]:
-                pull = [
-                    (at[w], 4 if {(v, w), (w, v)} & heavy else 0.5)
-                    for side in near
-                    for w in side.get(v, ())
-                ]
+                pull = [(at[w], 4 if {(v, w), (w, v)} & heavy else 0.5) for side in near
+                        for w in side.get(v, ())]
                 weights.append(sum(k for _, k in pull) or 0.1)
                 wanted.append(sum(k * p for p, k in pull) / weights[-1] if pull else at[v])
             at.update(zip(rows[r], apart(wanted, weights, rooms[r])))
@@ -55,9 +48,8 @@ def straighten(rows, links, rooms, boxes):
     for v in at:
         ahead = [u for u in up.get(v, ()) if main(u, v)] or up.get(v, ())
         u = ahead[0] if len(ahead) == 1 else None
-        if u is not None and (
-            boxes_of(down, u) == [v] if v in boxes else u not in boxes or down[u] == [v]
-        ):
+        if u is not None and (boxes_of(down, u) == [v] if v in boxes
+                              else u not in boxes or down[u] == [v]):
             follows[v] = u
     return in_lines(rows, rooms, at, follows)
 
@@ -76,11 +68,8 @@ def in_lines(rows, rooms, at, follows):
             for a, b, r in zip(row, row[1:], room):
                 left[line[b]].append((line[a], r))
         try:
-            order = list(
-                TopologicalSorter(
-                    {b: {a for a, _ in near} for b, near in left.items()}
-                ).static_order()
-            )
+            before = {b: {a for a, _ in near} for b, near in left.items()}
+            order = list(TopologicalSorter(before).static_order())
             break
         except CycleError as error:                  # lines that cross cannot all be straight
             crossed = set(error.args[1])

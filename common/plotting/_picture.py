@@ -49,12 +49,11 @@ class Picture:
         """A rectangle with round corners."""
         r, k = radius, 0.4477 * radius
         right, low = x + w, y + h
-        self.shape([
-            ("M", (x + r, y)),
-            ("L", (right - r, y)), ("C", (right - k, y), (right, y + k), (right, y + r)),
-            ("L", (right, low - r)), ("C", (right, low - k), (right - k, low), (right - r, low)),
-            ("L", (x + r, low)), ("C", (x + k, low), (x, low - k), (x, low - r)),
-            ("L", (x, y + r)), ("C", (x, y + k), (x + k, y), (x + r, y)), ("Z",)], **paint)
+        self.shape([("M", (x + r, y)), ("L", (right - r, y)),
+                    ("C", (right - k, y), (right, y + k), (right, y + r)), ("L", (right, low - r)),
+                    ("C", (right, low - k), (right - k, low), (right - r, low)),
+                    ("L", (x + r, low)), ("C", (x + k, low), (x, low - k), (x, low - r)),
+                    ("L", (x, y + r)), ("C", (x, y + k), (x + k, y), (x + r, y)), ("Z",)], **paint)
 
     def paint(self, ax=None):
         """Draw on Axes; None makes a figure of the picture's size. Words are outlines too, so that

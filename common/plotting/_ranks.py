@@ -10,10 +10,8 @@ def ranks(n, edges):
     >>> ranks(4, [(0, 1), (1, 3), (2, 3)])
     [0, 1, 1, 2]
     """
-    before, after = (
-        [[u for u, w in edges if w == v] for v in range(n)],
-        [[w for u, w in edges if u == v] for v in range(n)],
-    )
+    before, after = ([[u for u, w in edges if w == v] for v in range(n)],
+                     [[w for u, w in edges if u == v] for v in range(n)])
     rank = [0] * n
     for v in range(n):
         rank[v] = max((rank[u] + 1 for u in before[v]), default=0)

@@ -1,5 +1,5 @@
-"""What all pictures share: colours for all eyes, and markers that tell classes apart in grey
-print."""
+"""What all pictures share: colours that colour-blind readers can tell apart, and markers
+that tell classes apart in grey print."""
 import numpy as np
 
 from ..common import checks
@@ -9,21 +9,11 @@ TRAIN, VALIDATION = "#0072B2", "#D55E00"
 
 # Petroff 2021, Accessible color sequences for data visualization. Ten colours and seven markers,
 # with no common divisor, make seventy classes that all look different.
-COLORS = (
-    "#3f90da",
-    "#ffa90e",
-    "#bd1f01",
-    "#94a4a2",
-    "#832db6",
-    "#a96b59",
-    "#e76300",
-    "#b9ac70",
-    "#717581",
-    "#92dadd",
-)
+COLORS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70",
+          "#717581", "#92dadd")
 MARKERS = "os^DvPX"
 
-# for texts that are not ours: a $ in them is a dollar, not the start of a formula
+# for texts of users: a $ in them is a dollar, not the start of a formula
 PLAIN = {"parse_math": False}
 
 
@@ -50,11 +40,8 @@ def axes_for(who, given, count=1, name="ax", each="", **size):
 
     panels = np.atleast_1d(np.asarray(given, object)).ravel()
     if not all(isinstance(panel, Axes) for panel in panels):
-        raise TypeError(
-            checks.wrong(
-                who, name, "be Axes of matplotlib or None", repr(given), "plt.subplots() makes them"
-            )
-        )
+        raise TypeError(checks.wrong(who, name, "be Axes of matplotlib or None", repr(given),
+                                     "plt.subplots() makes them"))
     if len(panels) < count:
         raise ValueError(checks.wrong(who, name, f"hold {count} Axes{each}", len(panels)))
     return panels[:count]

@@ -33,16 +33,8 @@ def show_tiles(who, tiles, ax=None, columns=None, captions=None, **look):
         ax.imshow(tile, extent=(left, left + W, top + H, top), interpolation="nearest", **look)
         ax.add_patch(Rectangle((left, top), W, H, fill=False, edgecolor="0.6", linewidth=0.5))
         if captions:
-            ax.text(
-                left + W / 2,
-                top - 0.03 * unit,
-                captions[i],
-                ha="center",
-                va="bottom",
-                fontsize=size,
-                linespacing=1,
-                **PLAIN,
-            )
+            ax.text(left + W / 2, top - 0.03 * unit, captions[i], ha="center", va="bottom",
+                    fontsize=size, linespacing=1, **PLAIN)
     edge = 0.02 * unit
     ax.set(xlim=(-edge, width - gap + edge), ylim=(height - head + edge, gap - head - edge),
            xticks=[], yticks=[])

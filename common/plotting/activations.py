@@ -28,15 +28,8 @@ def plot_activations(
     who = "plot_activations"
     checks.count(who, "most", most)
     if hasattr(y, "forward"):
-        raise TypeError(
-            checks.wrong(
-                who,
-                "y",
-                "be an array, the output of a layer",
-                type(y).__name__,
-                "layer.forward(x) gives one",
-            )
-        )
+        raise TypeError(checks.wrong(who, "y", "be an array, the output of a layer",
+                                     type(y).__name__, "layer.forward(x) gives one"))
     y = checks.as_array(y)
     y = checks.array(who, "y", y, y.dtype, ("C", "H", "W") if y.ndim == 3 else ("N", "C", "H", "W"))
     batch = y[None] if y.ndim == 3 else y
@@ -48,9 +41,8 @@ def plot_activations(
     top = np.abs(maps).max() or 1.0
     signed = maps.min() < 0
     look = {"cmap": "RdBu_r", "vmin": -top} if signed else {"cmap": "magma", "vmin": 0}
-    ax, _, _ = show_tiles(
-        who, maps, ax, captions=[str(c) for c in range(len(maps))], vmax=top, **look
-    )
+    ax, _, _ = show_tiles(who, maps, ax, captions=[str(c) for c in range(len(maps))], vmax=top,
+                          **look)
     title = number_of(len(maps), batch.shape[1], "channel")
     ax.set_title(title if y.ndim == 3 else f"Sample {sample}: {title}")
     color_bar(ax)

@@ -15,12 +15,8 @@ from ._tiles import color_bar
 VISIBLE = str.maketrans({" ": "␣", "\n": "↵", "\t": "→"})
 
 
-def plot_attention(
-    weights: ArrayLike,
-    queries: Iterable[str] | None = None,
-    keys: Iterable[str] | None = None,
-    ax: Axes | Array | None = None,
-) -> Any:
+def plot_attention(weights: ArrayLike, queries: Iterable[str] | None = None,
+                   keys: Iterable[str] | None = None, ax: Axes | Array | None = None) -> Any:
     """The weights (Tq, Tk) of attention: row i says how much query i looks at each key, white 0,
     dark blue 1.
 
@@ -29,8 +25,8 @@ def plot_attention(
     and line breaks are made visible); without them they are numbered. With ``keys`` left out and Tq
     = Tk, as in self-attention, the queries stand on both axes.
 
-    Of three axes the first is that of the heads of one sample: weights (heads, Tq, Tk) make a panel
-    for each head, and then ``ax`` is an array with at least one Axes each. Of a batch, (N, Tq, Tk)
+    With three axes, (heads, Tq, Tk), there is a panel for each head of one sample, and ``ax`` is an
+    array with at least one Axes each. From a batch, (N, Tq, Tk)
     or (N, heads, Tq, Tk), one sample is ``weights[0]``.
 
     Returns ``ax``, or for None the Axes of a new figure; for heads a flat array of them. A wrong
@@ -46,40 +42,25 @@ def plot_attention(
     weights = checks.array(who, "weights", weights, np.float64)
     if weights.ndim not in (2, 3):
         raise ValueError(
-            checks.wrong(
-                who,
-                "weights",
-                "have shape (Tq, Tk), or (heads, Tq, Tk) for the heads of one sample",
-                weights.shape,
-                "one sample of a batch is weights[0]" if weights.ndim > 3 else "",
-            )
-        )
+            checks.wrong(who, "weights",
+                         "have shape (Tq, Tk), or (heads, Tq, Tk) for the heads of one sample",
+                         weights.shape,
+                         "one sample of a batch is weights[0]" if weights.ndim > 3 else ""))
     checks.finite(who, "weights", weights)
     low, high = weights.min(), weights.max()
     if low < 0 or high > 1 + 1e-3:
-        raise ValueError(
-            checks.wrong(
-                who, "weights", "be in 0..1", f"{low:g} to {high:g}", "pass them behind the softmax"
-            )
-        )
+        raise ValueError(checks.wrong(who, "weights", "be in 0..1", f"{low:g} to {high:g}",
+                                      "pass them after the softmax"))
     Tq, Tk = weights.shape[-2:]
     if keys is None and Tq == Tk:
         keys = queries
-    names = [
-        _names(who, name, given, n)
-        for name, given, n in (("queries", queries, Tq), ("keys", keys, Tk))
-    ]
+    names = [_names(who, name, given, n)
+             for name, given, n in (("queries", queries, Tq), ("keys", keys, Tk))]
 
     heads = weights.reshape(-1, Tq, Tk)
     width, height = (min(max(0.22 * n, 2.5), 9) for n in (Tk, Tq))
-    panels = axes_for(
-        who,
-        ax,
-        len(heads),
-        each=", one for each head of one sample",
-        width=width + 1.7,
-        height=height + 1.2,
-    )
+    panels = axes_for(who, ax, len(heads), each=", one for each head of one sample",
+                      width=width + 1.7, height=height + 1.2)
     for panel, head in zip(panels, heads):
         panel.imshow(head, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
         panel.set(xlabel="key", ylabel="query")
@@ -89,17 +70,15 @@ def plot_attention(
         _name(panel, *names)
     color_bar(panels[-1])
     if ax is None:
-        # the layout needs two goes to find room for names and squares
+        # the layout takes two passes to find room for names and squares
         panels[0].figure.draw_without_rendering()
     return panels if weights.ndim == 3 else panels[0]
 
 
 def _names(who, name, tokens, n):
     what = f"{n} tokens, one for each {'row' if name == 'queries' else 'column'} of weights"
-    return [
-        token.translate(VISIBLE)
-        for token in names_of(who, name, range(n) if tokens is None else tokens, n, what)
-    ]
+    return [token.translate(VISIBLE)
+            for token in names_of(who, name, range(n) if tokens is None else tokens, n, what)]
 
 
 def _name(panel, queries, keys):
@@ -112,10 +91,6 @@ def _name(panel, queries, keys):
         # for a letter, in points
         room = extent / len(names) * 72 / panel.figure.dpi / (0.25 + 0.75 * letters)
         every = math.ceil(5 / room)
-        axis.set_ticks(
-            range(0, len(names), every),
-            names[::every],
-            fontsize=min(10, 0.9 * room * every),
-            **PLAIN,
-        )
+        axis.set_ticks(range(0, len(names), every), names[::every],
+                       fontsize=min(10, 0.9 * room * every), **PLAIN)
     panel.tick_params(axis="x", rotation=upright)

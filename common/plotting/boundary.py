@@ -10,13 +10,8 @@ from ..common.types import ArrayLike, Axes
 from ._style import COLORS, MARKERS, axes_for
 
 
-def plot_decision_boundary(
-    model: Any,
-    x: ArrayLike,
-    t: ArrayLike,
-    ax: Axes | None = None,
-    resolution: int = 200,
-) -> Axes:
+def plot_decision_boundary(model: Any, x: ArrayLike, t: ArrayLike, ax: Axes | None = None,
+                           resolution: int = 200) -> Axes:
     """The region of the plane that a model gives to each class, and the samples, each as its true
     class.
 
@@ -34,11 +29,8 @@ def plot_decision_boundary(
     """
     who = "plot_decision_boundary"
     if isinstance(model, type) or not callable(getattr(model, "predict", model)):
-        raise TypeError(
-            checks.wrong(
-                who, "model", "be an object with predict, or a function", checks.text(model)
-            )
-        )
+        raise TypeError(checks.wrong(who, "model", "be an object with predict, or a function",
+                                     checks.text(model)))
     x = checks.array(who, "x", x, shape=("N", 2))
     checks.finite(who, "x", x)
     checks.count(who, "resolution", resolution, least=2)
@@ -59,9 +51,8 @@ def plot_decision_boundary(
         scores = np.hstack([np.zeros_like(scores), scores])
     classes = scores.shape[1]
     t = checks.as_array(t)
-    t = checks.labels(
-        who, t.argmax(axis=1) if t.shape == (len(x), classes) else t, (len(x),), classes
-    )
+    t = checks.labels(who, t.argmax(axis=1) if t.shape == (len(x), classes) else t, (len(x),),
+                      classes)
 
     from matplotlib.colors import to_rgb
 
@@ -74,15 +65,8 @@ def plot_decision_boundary(
     if len(borders):
         ax.contour(regions, borders, colors="white", linewidths=1, **place)
     for c in range(classes):
-        ax.scatter(
-            *x[t == c].T,
-            s=22,
-            color=colors[c],
-            marker=MARKERS[c % len(MARKERS)],
-            edgecolor="black",
-            linewidth=0.6,
-            label=f"class {c}",
-        )
+        ax.scatter(*x[t == c].T, s=22, color=colors[c], marker=MARKERS[c % len(MARKERS)],
+                   edgecolor="black", linewidth=0.6, label=f"class {c}")
     ax.set(xlabel="$x_1$", ylabel="$x_2$")
     # a figure that lays itself out makes room outside
     if classes > 5 and ax.figure.get_layout_engine():

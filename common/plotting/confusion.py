@@ -1,4 +1,4 @@
-"""Which classes a model takes for which."""
+"""Which classes a model confuses."""
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -14,26 +14,21 @@ from ._style import PLAIN, axes_for, names_of
 from ._tiles import best_columns, color_bar, show_tiles
 
 
-def plot_confusion(
-    y_or_matrix: ArrayLike,
-    t: ArrayLike | None = None,
-    ax: Axes | None = None,
-    labels: Iterable[Any] | None = None,
-    x: ArrayLike | None = None,
-    most: int = 6,
-) -> Axes:
+def plot_confusion(y_or_matrix: ArrayLike, t: ArrayLike | None = None, ax: Axes | None = None,
+                   labels: Iterable[Any] | None = None, x: ArrayLike | None = None,
+                   most: int = 6) -> Axes:
     """The confusion matrix: how many samples of each true class (row) were taken for each class
     (column).
 
     Only errors are shaded, by their number, so that a few show beside many right answers; these
     stand on the pale blue diagonal. Cells without an error stay empty; where counts would be too
-    small to read, a colour bar says them.
+    small to read, a colour bar shows them.
 
     ``y_or_matrix``: scores y (N, C), logits or probabilities, with targets ``t`` as in metrics; or
     without t the matrix of counts (C, C). ``labels``: the names of the classes, 0, 1, … by default.
 
-    ``x``: the images (N, 1 or 3, H, W). With them, the ``most`` errors of which the model was
-    surest stand to the right, each with its true → predicted class and the probability that the
+    ``x``: the images (N, 1 or 3, H, W). With them, the ``most`` errors that the model was most
+    certain of stand to the right, each with its true → predicted class and the probability that the
     model gave to its answer. They have an inset Axes, ``ax.child_axes[0]``, for which a figure with
     ``layout="constrained"`` makes room by itself.
 
@@ -52,31 +47,20 @@ def plot_confusion(
     if t is None:
         if x is not None:
             raise ValueError(
-                f"{who}: x needs the scores y and the targets t of its samples, got only counts"
-            )
+                f"{who}: x needs the scores y and the targets t of its samples, got only counts")
         matrix = _counts(who, y_or_matrix)
     else:
         if checks.as_array(y_or_matrix).ndim == 1:
             raise ValueError(
                 checks.wrong(
-                    who,
-                    "y",
-                    "be scores (N, C)",
-                    f"shape {checks.as_array(y_or_matrix).shape}",
-                    "pass what the model gives, not its argmax, and the targets t after it",
-                )
-            )
+                    who, "y", "be scores (N, C)", f"shape {checks.as_array(y_or_matrix).shape}",
+                    "pass what the model gives, not its argmax, and the targets t after it"))
         y, t = _labelled(who, y_or_matrix, t)
         checks.finite(who, "y", y)
         matrix = confusion_matrix(y, t)
     classes = len(matrix)
-    labels = names_of(
-        who,
-        "labels",
-        range(classes) if labels is None else labels,
-        classes,
-        f"the {classes} classes",
-    )
+    labels = names_of(who, "labels", range(classes) if labels is None else labels, classes,
+                      f"the {classes} classes")
     checks.count(who, "most", most)
     if x is not None:
         x = checks.as_array(x)
@@ -102,13 +86,8 @@ def _counts(who, matrix):
                                       "of scores y, pass the targets t too"))
     if not ((matrix >= 0) & (matrix == np.rint(matrix))).all() or not matrix.any():
         raise ValueError(
-            checks.wrong(
-                who,
-                "matrix",
-                "hold counts: whole numbers, none negative, not all 0",
-                f"{matrix.min():g} to {matrix.max():g}",
-            )
-        )
+            checks.wrong(who, "matrix", "hold counts: whole numbers, none negative, not all 0",
+                         f"{matrix.min():g} to {matrix.max():g}"))
     return matrix.astype(np.int64)
 
 
@@ -143,7 +122,7 @@ def _long(labels):
 
 
 def _draw_samples(who, ax, x, y, t, labels, most):
-    """The errors of which the model was most sure, the surest first."""
+    """The errors that the model was most certain of, the most certain first."""
     probabilities = y if (y >= 0).all() and np.allclose(y.sum(axis=1), 1, atol=1e-3) else softmax(y)
     predicted, sure = y.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != t)
@@ -157,9 +136,8 @@ def _draw_samples(who, ax, x, y, t, labels, most):
     low, high = (0, 1) if images.min() >= 0 and images.max() <= 1 else (images.min(), images.max())
     images = (images - low) / ((high - low) or 1)
     arrow = "\n→ " if _long(labels) else " → "
-    captions = [
-        f"{labels[t[i]]}{arrow}{labels[predicted[i]]}\n{100 * sure[i]:.0f} %" for i in wrong
-    ]
+    captions = [f"{labels[t[i]]}{arrow}{labels[predicted[i]]}\n{100 * sure[i]:.0f} %"
+                for i in wrong]
     columns = best_columns(len(wrong), *x.shape[2:], shape=0.75)
     show_tiles(who, images[..., 0] if x.shape[1] == 1 else images, ax, columns, captions,
                cmap="gray", vmin=0, vmax=1)

@@ -14,17 +14,10 @@ MARGIN, PAGE, LARGEST = 14, 980, 250
 # of letters: first line, others, names of inputs
 SIZE, SMALL, TINY = 13, 11, 10
 LINE, INK, FAINT = "#555555", "#222222", "#666666"
-# blue and vermilion, told apart by all eyes
+# blue and vermilion, which colour-blind readers can tell apart
 VALUE, GRAD = "#0072B2", "#C44601"
-FILL = {
-    "input": "#e8e8e8",
-    "operation": "#ffffff",
-    "layer": "#f4f4f4",
-    "weights": "#dcebf7",
-    "loss": "#fbe3d3",
-    "model": "#ece6f5",
-    "end": "#ffffff",
-}
+FILL = {"input": "#e8e8e8", "operation": "#ffffff", "layer": "#f4f4f4", "weights": "#dcebf7",
+        "loss": "#fbe3d3", "model": "#ece6f5", "end": "#ffffff"}
 
 
 @dataclass
@@ -46,10 +39,8 @@ class Vertex:
 
     def text(self):
         """(text, size, bold) for each line."""
-        return [
-            (line, SMALL if i else SIZE, i == 0 and not self.round)
-            for i, line in enumerate(self.lines)
-        ]
+        return [(line, SMALL if i else SIZE, i == 0 and not self.round)
+                for i, line in enumerate(self.lines)]
 
     def box(self, rightwards):
         """The room it takes, edges running to the right or downwards."""
@@ -58,18 +49,14 @@ class Vertex:
         if self.round:
             w, h = max(28, wide + 14), 28
         if self.marks:
-            w, h = (
-                (w, max(h, 20 * len(self.marks)))
-                if rightwards
-                else (max(w, 24 * len(self.marks)), h)
-            )
+            w, h = ((w, max(h, 20 * len(self.marks))) if rightwards
+                    else (max(w, 24 * len(self.marks)), h))
         note = max(text_width(text, SMALL) for text in (self.note, self.value, self.grad))
         corner, head = min(w, h) / 2 if self.round else 6, 14 if self.marks else 0
         if rightwards:
             head += max((text_width(mark, TINY) for mark in self.marks), default=0)
-            return Box(
-                w, h, 17 if note else 0, 17 if note else 0, head, note + 8 if note else 0, corner
-            )
+            return Box(w, h, 17 if note else 0, 17 if note else 0, head, note + 8 if note else 0,
+                       corner)
         return Box(h, w, 0, note + 8, head, 18 if note else 0, corner)
 
 
@@ -83,10 +70,10 @@ def draw(
     size; returns the Axes. Any other model will do that has a method ``vertices_and_edges(values,
     x)``.
 
-    Layers are boxes with their names and numbers of parameters: blue with parameters, orange
-    losses, violet models inside the model. Operations are circles, a number that one takes in the
-    circle; grey are inputs. Networks run downwards, operations as on the board from left to right;
-    what is longer than a page goes on in a next column, or row.
+    Layers are boxes with their names and numbers of parameters, blue if they have any; losses are
+    orange, models inside the model violet, inputs grey. Operations are circles, with the number
+    that takes part, if there is one. Networks run downwards, operations from left to right as on
+    the board; what is longer than a page continues in another column, or row.
 
     - x: an input, or a tuple of all inputs and perhaps targets: the shape of each value is written
       at its edge. They are run through a copy of the model;
@@ -108,11 +95,8 @@ def draw(
 def to_svg(model, values=False, x=None):
     """The picture as the text of an SVG file; arguments as in ``draw``."""
     text = picture(model, values, x).file("svg").decode()
-    return (
-        text[text.index("<svg") :]
-        .replace("\n", "")
-        .replace("<svg", '<svg style="max-width: 100%"', 1)
-    )
+    text = text[text.index("<svg"):].replace("\n", "")
+    return text.replace("<svg", '<svg style="max-width: 100%"', 1)
 
 
 def for_notebook(model, kind):
@@ -135,48 +119,37 @@ def picture(model, values=False, x=None):
     layers = [v for v in vertices if v.kind not in ("input", "end")]
     rightwards = traced or 2 * sum(v.kind == "operation" for v in layers) > len(layers)
     boxes = [v.box(rightwards) for v in vertices]
-    place = layout(
-        boxes,
-        edges,
-        centred=not rightwards,
-        gap=14 if rightwards else 22,
-        cost=row_cost if rightwards else page_cost,
-    )
+    place = layout(boxes, edges, centred=not rightwards, gap=14 if rightwards else 22,
+                   cost=row_cost if rightwards else page_cost)
     width, height = place.size if rightwards else place.size[::-1]
     result = Picture(width + 2 * MARGIN, height + 2 * MARGIN, type(model).__name__)
 
     def at(along, across):
-        return (
-            (MARGIN + along, MARGIN + across) if rightwards else (MARGIN + across, MARGIN + along)
-        )
+        return ((MARGIN + along, MARGIN + across) if rightwards
+                else (MARGIN + across, MARGIN + along))
 
     for route in place.routes:
         draw_edge(result, route, at)
     for v, box, start, middle in zip(vertices, boxes, place.start, place.middle):
-        (x0, y0), (x1, y1) = (
-            at(start, middle - box.face / 2),
-            at(start + box.length, middle + box.face / 2),
-        )
+        (x0, y0), (x1, y1) = (at(start, middle - box.face / 2),
+                              at(start + box.length, middle + box.face / 2))
         line = "none" if v.kind == "end" else "#444444"
         result.box(x0, y0, x1 - x0, y1 - y0, box.corner, fill=FILL[v.kind], line=line)
         y = (y0 + y1 - sum(size + 5 for _, size, _ in v.text())) / 2
         for i, (text, size, bold) in enumerate(v.text()):
-            result.write(
-                (x0 + x1) / 2, y + size + 1, text, size, "center", FAINT if i else INK, bold
-            )
+            result.write((x0 + x1) / 2, y + size + 1, text, size, "center", FAINT if i else INK,
+                         bold)
             y += size + 5
         x0, y0 = at(start + box.length, middle)
         if rightwards:
-            result.write(
-                x0 + 4, y0 - 5, v.value or v.note, SMALL, "left", VALUE if v.value else FAINT
-            )
+            result.write(x0 + 4, y0 - 5, v.value or v.note, SMALL, "left",
+                         VALUE if v.value else FAINT)
             result.write(x0 + 4, y0 + 13, v.grad, SMALL, "left", GRAD)
         else:
             result.write(x0 + 6, y0 + 13, v.note, SMALL, "left", FAINT)
     for i, v in enumerate(vertices):
-        for route, mark in zip(
-            [route for route, edge in zip(place.routes, edges) if edge[1] == i], v.marks
-        ):
+        for route, mark in zip([route for route, edge in zip(place.routes, edges) if edge[1] == i],
+                               v.marks):
             x0, y0 = at(*route[-1])
             if rightwards:
                 result.write(x0 - 10, y0 - 3, mark, TINY, "right", FAINT)
@@ -201,21 +174,18 @@ def draw_edge(result, route, at):
     commands = [("M", at(*route[0]))]
     for (a, c), (b, d) in zip(route, route[1:]):
         half = (a + b) / 2
-        commands.append(
-            ("C", at(half, c), at(half, d), at(b, d)) if a != b and c != d else ("L", at(b, d))
-        )
+        commands.append(("C", at(half, c), at(half, d), at(b, d)) if a != b and c != d
+                        else ("L", at(b, d)))
     result.shape(commands, line=LINE)
     a, c = route[-1]
-    result.shape(
-        [("M", at(a, c)), ("L", at(a - 8, c - 3.5)), ("L", at(a - 8, c + 3.5)), ("Z",)], fill=LINE
-    )
+    result.shape([("M", at(a, c)), ("L", at(a - 8, c - 3.5)), ("L", at(a - 8, c + 3.5)), ("Z",)],
+                 fill=LINE)
 
 
 def add_legend(result, gradients):
     x = MARGIN
-    for text, colour in (("over the edge: value", VALUE), ("under the edge: gradient", GRAD))[
-        : 1 + gradients
-    ]:
+    for text, colour in (("over the edge: value", VALUE),
+                         ("under the edge: gradient", GRAD))[: 1 + gradients]:
         result.write(x, result.height + 12, text, SMALL, "left", colour)
         x += text_width(text, SMALL) + 12
     result.width, result.height = max(result.width, x), result.height + 26

@@ -43,16 +43,11 @@ def plot_embedding(
     V, D = vectors.shape
     if D < 2:
         raise ValueError(
-            checks.wrong(who, "vectors", "have two columns or more", f"shape {vectors.shape}")
-        )
-    names = names_of(
-        who, "names", [names] if isinstance(names, str) else names, V, f"the {V} rows of vectors"
-    )
-    points, axes = (
-        (vectors, ("$x_1$", "$x_2$"))
-        if D == 2
-        else _principal_components(vectors.astype(np.float64))
-    )
+            checks.wrong(who, "vectors", "have two columns or more", f"shape {vectors.shape}"))
+    names = names_of(who, "names", [names] if isinstance(names, str) else names, V,
+                     f"the {V} rows of vectors")
+    points, axes = ((vectors, ("$x_1$", "$x_2$")) if D == 2
+                    else _principal_components(vectors.astype(np.float64)))
 
     ax = axes_for(who, ax, width=7.5, height=6.0)[0]
     ax.scatter(*points.T, s=16, color=TRAIN, zorder=2)
@@ -74,10 +69,8 @@ def _principal_components(X):
     points = np.zeros((len(X), 2))
     points[:, :len(S)] = (U * S * signs)[:, :2]
     shares = 100 * (points ** 2).sum(axis=0) / max((X ** 2).sum(), np.finfo(float).tiny)
-    return points, [
-        f"principal component {i} ({share:.0f} % of the variance)"
-        for i, share in enumerate(shares, 1)
-    ]
+    return points, [f"principal component {i} ({share:.0f} % of the variance)"
+                    for i, share in enumerate(shares, 1)]
 
 
 # The places for a name, best first: the end of a line from its point (the shortest lines are not
@@ -102,10 +95,8 @@ def _line_meets_box(a, b):
     the same time."""
     (x0, y0, x1, y1), (left, low, right, top) = a.T[..., None], b.T
     dx, dy = x1 - x0 + 1e-9, y1 - y0 + 1e-9
-    across, up = (
-        np.sort([(left - x0) / dx, (right - x0) / dx], axis=0),
-        np.sort([(low - y0) / dy, (top - y0) / dy], axis=0),
-    )
+    across, up = (np.sort([(left - x0) / dx, (right - x0) / dx], axis=0),
+                  np.sort([(low - y0) / dy, (top - y0) / dy], axis=0))
     enter, leave = np.maximum(across[0], up[0]), np.minimum(across[1], up[1])
     return (enter < leave) & (enter < 1) & (leave > 0)
 
@@ -143,23 +134,15 @@ def _write_names(ax, points, names):
         half = np.array(ruler.get_window_extent().size) / 2 + (3 * pixel, pixel)
         ends = at[i] + pixel * _LINES
         centres = ends + _SIDES * half
-        box, line = (
-            np.hstack([centres - half, centres + half]),
-            np.hstack([np.broadcast_to(at[i], ends.shape), ends]),
-        )
+        box, line = (np.hstack([centres - half, centres + half]),
+                     np.hstack([np.broadcast_to(at[i], ends.shape), ends]))
         # marks that overlap cannot be avoided
         others = marks[np.abs(at - at[i]).max(axis=1) > 6 * pixel]
         free = np.flatnonzero(
-            (box[:, :2] > frame.p0).all(axis=1) & (box[:, 2:] < frame.p1).all(axis=1)
-        )
-        for meet, a, b in (
-            (_boxes_touch, box, marks),
-            (_boxes_touch, box, written),
-            (_line_meets_box, line, others),
-            (_line_meets_box, line, written),
-            (_box_meets_line, box, lines),
-            (_lines_cross, line, lines),
-        ):
+            (box[:, :2] > frame.p0).all(axis=1) & (box[:, 2:] < frame.p1).all(axis=1))
+        for meet, a, b in ((_boxes_touch, box, marks), (_boxes_touch, box, written),
+                           (_line_meets_box, line, others), (_line_meets_box, line, written),
+                           (_box_meets_line, box, lines), (_lines_cross, line, lines)):
             free = free[~meet(a[free], b).any(axis=1)]
         if not free.size:
             left_out += 1
@@ -168,25 +151,10 @@ def _write_names(ax, points, names):
         written = np.vstack([written, box[best]])
         if best >= len(_ANGLES):
             lines = np.vstack([lines, line[best]])
-            arrow = {
-                "arrowstyle": "-",
-                "linewidth": 0.6,
-                "color": "0.5",
-                "shrinkA": 1.5,
-                "shrinkB": 2.5,
-                "patchA": None,
-                "relpos": tuple(0.5 - _SIDES[best] / 2),
-            }
-        ax.annotate(
-            names[i],
-            points[i],
-            (centres[best] - at[i]) / pixel,
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize="small",
-            arrowprops=arrow,
-            **PLAIN,
-        )
+            arrow = {"arrowstyle": "-", "linewidth": 0.6, "color": "0.5", "shrinkA": 1.5,
+                     "shrinkB": 2.5, "patchA": None, "relpos": tuple(0.5 - _SIDES[best] / 2)}
+        ax.annotate(names[i], points[i], (centres[best] - at[i]) / pixel,
+                    textcoords="offset points", ha="center", va="center", fontsize="small",
+                    arrowprops=arrow, **PLAIN)
     ruler.remove()
     return left_out

@@ -42,14 +42,9 @@ def plot_filters(W: Any, ax: Axes | None = None, most: int = 64) -> Axes:
     if checks.as_array(W).ndim == 2:
         raise ValueError(
             checks.wrong(
-                who,
-                "W",
-                "have shape (F, C, KH, KW)",
-                np.shape(W),
+                who, "W", "have shape (F, C, KH, KW)", np.shape(W),
                 "the weights (C KH KW, F) of an Affine on flat images are W.T.reshape(F, C, KH, "
-                "KW)",
-            )
-        )
+                "KW)"))
     W = checks.array(who, "W", W, np.float64, ("F", "C", "KH", "KW"))
     checks.finite(who, "W", W)
     F, C, KH, KW = W.shape

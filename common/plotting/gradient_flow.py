@@ -11,8 +11,8 @@ from ._style import PLAIN, TRAIN, VALIDATION, axes_for
 
 
 def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
-    """Of each parameter array, layer by layer, mean |gradient| and its ratio to mean |weight|; log
-    axis.
+    """For each parameter array, layer by layer, the mean |gradient| and its ratio to the mean
+    |weight|, on a log axis.
 
     ``model``: any object with paired ``params`` and ``grads``, after a backward. Gradients that
     shrink by a factor from layer to layer towards the input vanish; those that grow explode. The
@@ -38,8 +38,7 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     for part in ("params", "grads"):
         if not hasattr(model, part):
             raise TypeError(
-                checks.wrong(who, "model", "have params and grads", type(model).__name__)
-            )
+                checks.wrong(who, "model", "have params and grads", type(model).__name__))
     count = len(model.params)
     if not count:
         raise ValueError(checks.wrong(who, "model", "have parameters", "none"))
@@ -50,8 +49,7 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
                         for arrays in (model.grads, model.params))
     if not gradient.any():
         raise RuntimeError(
-            f"{who}: all gradients are zero; call forward(x, t) and backward() first"
-        )
+            f"{who}: all gradients are zero; call forward(x, t) and backward() first")
 
     size = np.where(gradient > 0, gradient, np.nan)
     ratio = size / np.where(weight > 0, weight, np.nan)
@@ -66,17 +64,10 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
 
     for values, label, line, marker, color in (
         (size, "|gradient|", "-", "o", TRAIN),
-        (ratio, "|gradient| / |weight|", "--", "s", VALIDATION),
-    ):
+        (ratio, "|gradient| / |weight|", "--", "s", VALIDATION)):
         draw(is_weight, values, line + marker, color=color, label=label)
-        draw(
-            ~is_weight,
-            values,
-            marker,
-            color=color,
-            markerfacecolor="white",
-            label=f"{label}, biases",
-        )
+        draw(~is_weight, values, marker, color=color, markerfacecolor="white",
+             label=f"{label}, biases")
     ax.set(yscale="log", xlim=(-0.5, count - 0.5), title="Gradient flow",
            xlabel="parameters, first layer to last", ylabel="mean size, or ratio of means")
     low, high = ax.get_ylim()
@@ -84,9 +75,8 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     draw(gradient == 0, np.zeros(count), "x", color="black", markersize=8, clip_on=False,
          transform=ax.get_xaxis_transform(), label="gradient is zero")
     every = -(-count // 80)
-    ax.set_xticks(
-        at[::every], names[::every], rotation=90 if count > 8 else 0, fontsize="small", **PLAIN
-    )
+    ax.set_xticks(at[::every], names[::every], rotation=90 if count > 8 else 0, fontsize="small",
+                  **PLAIN)
     ax.grid(alpha=0.3)
     ax.legend(loc="upper center", ncols=2, fontsize="x-small")
     return ax

@@ -17,8 +17,9 @@ def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
 
     ``history.epochs`` and ``history.steps`` are dicts of equally long lists, as a Trainer's History
     has them: "epoch" holds 1, 2, … or, for each step, how many epochs are done by then; the other
-    keys name the quantities, those of validation with "val_" in front. The end of epoch k is at k.
-    Steps are drawn faint, behind the epochs.
+    keys name the quantities, those of validation with "val_" in front. The end of epoch k is at k,
+    where validation is measured; what training lost is a mean over the epoch, drawn in its middle,
+    at k - ½. Steps are drawn faint, behind the epochs.
 
     Several histories in one plot are a dict by their names, ``{"SGD": h, "Adam": k}``, or a list;
     of these, steps are drawn where there are no epochs.
@@ -49,8 +50,7 @@ def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
     names = sorted(named, key=lambda name: name != "loss")
     if not names:
         raise ValueError(
-            "plot_history: history should hold at least one step, got none; train first"
-        )
+            "plot_history: history should hold at least one step, got none; train first")
     panels = axes_for("plot_history", axes, len(names), "axes", f", for {', '.join(names)}")
     for panel, name in zip(panels, names):
         for i, (run, tables) in enumerate(runs.items()):
@@ -61,7 +61,7 @@ def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
 
 
 def _named(history):
-    """The histories by their names, None for the only one; TypeError for what is none."""
+    """The histories by their names, None for the only one; TypeError for anything else."""
     given = {None: history}
     if isinstance(history, Mapping) and history:
         given = {str(name): run for name, run in history.items()}
@@ -105,15 +105,8 @@ def _draw(panel, name, epochs, steps, each, train, validation):
     both = (name, "-", train), (f"val_{name}", "--", validation)
     for key, line, (label, color, marker) in both:
         if len(epochs.get(key, ())):
-            panel.plot(
-                epochs["epoch"],
-                epochs[key],
-                line,
-                marker=marker if few else None,
-                markersize=5,
-                color=color,
-                label=label,
-            )
+            panel.plot(epochs["epoch"] - 0.5 * (key == name), epochs[key], line,
+                       marker=marker if few else None, markersize=5, color=color, label=label)
 
 
 def _finish(panel, name, tables):

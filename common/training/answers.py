@@ -1,4 +1,4 @@
-"""What comes back while a model trains, from it and from functions of the user's, checked."""
+"""Checks of what the model and the user's functions return during training."""
 import warnings
 
 import numpy as np
@@ -28,7 +28,7 @@ def kind(value):
 
 
 def batches(function, epoch):
-    """The batches that a function of the user's yields for an epoch."""
+    """The batches that the user's function yields for an epoch."""
     made, i = function(), 0
     ask(hasattr(made, "__iter__") and getattr(made, "ndim", 1), FIT, "batches()",
         "return the batches of an epoch or yield them", made, BATCHES)

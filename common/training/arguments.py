@@ -1,4 +1,4 @@
-"""What a Trainer is given, checked before it trains: each mistake is a sentence with a remedy."""
+"""Checks of what a Trainer is given, before it trains: each error says what to do."""
 import inspect
 import math
 from contextlib import contextmanager
@@ -22,8 +22,8 @@ PAIR = "train_test_split makes it; several inputs are a tuple, as in ((x, t, x_m
 class Fit:
     """The arguments of ``Trainer.fit``, checked.
 
-    Of the data there is ``batches``, a function that yields the batches of an epoch, and
-    ``per_epoch``, how many these are; None where only their end will tell.
+    The data become ``batches``, a function that yields the batches of an epoch, and ``per_epoch``,
+    their number; None if it is not known in advance.
     """
     validation_weight = weight = augment = None
 
@@ -93,7 +93,7 @@ class Fit:
             yield batch if self.augment is None else self.augment(batch), named
 
     def groups(self, epoch):
-        """The batches of an epoch, ``accumulate`` at a time; none is drawn before its turn."""
+        """The batches of an epoch, ``accumulate`` at a time, each drawn when it is needed."""
         batches = self.prepared(islice(answers.batches(self.batches, epoch), self.per_epoch))
         if self.accumulate == 1:
             yield from zip(batches)
@@ -120,7 +120,7 @@ def weighable(who, model):
 
 
 def from_function(batches, steps_per_epoch):
-    """A function of the user's that yields batches; how many of them make an epoch, or None."""
+    """The user's function that yields batches, and how many of them make an epoch, or None."""
     called = callable(batches) and not hasattr(batches, "forward") and checks.fitting(batches, ())
     ask(called, FIT, "batches", "be a function of no arguments that yields an epoch's batches",
         batches, answers.BATCHES)
@@ -130,7 +130,7 @@ def from_function(batches, steps_per_epoch):
 
 
 def without(batch_size, **others):
-    """Refuse what belongs to x where batches stand in its place."""
+    """Refuse arguments that belong to x where ``batches`` replaces it."""
     if batch_size.__class__ is not int or batch_size != 32:
         others["batch_size"] = batch_size
     for name, value in others.items():
@@ -234,8 +234,8 @@ def name_of(function):
 
 
 def examined(who, trainer, x, t, options):
-    """Refuse what no training could be tried with. What is wrong with the data itself, such as NaN
-    or labels that do not fit, is for the doctor to find."""
+    """Refuse arguments with which no step can be made. Faults in the data, such as NaN or labels
+    that do not fit, are left for the doctor to find."""
     ask(all(hasattr(trainer, name) for name in ("model", "optimizer", "fit")), who, "trainer",
         "be a Trainer", trainer)
     takes = [name for name in inspect.signature(trainer.fit).parameters if name not in ("x", "t")]

@@ -26,11 +26,11 @@ def batches(
       order of its own; the same seed gives the same order every time.
 
     Returns a generator of tuples, one array (B, ...) per array given, B <= ``batch_size``; of the
-    bare array where only one is given. Batches are copies: whoever changes one leaves the data as
-    it was.
+    bare array where only one is given. Batches are copies: changing one leaves the data as they
+    were.
 
     Raises ValueError or TypeError for arrays that are empty or differ in length and for a batch
-    size that is no positive integer: here, at the call, not later in the loop.
+    size that is not a positive integer: when called, not later in the loop.
 
     Why shuffle: neighbours in a file resemble each other, and the gradient of a batch should
     resemble the gradient of the whole (Bottou 2012, Stochastic Gradient Descent Tricks).
@@ -75,20 +75,10 @@ def samples(who, *arrays, **named) -> tuple[Array, ...]:
 
 
 def as_array(who, name, given) -> Array:
-    """np.asarray; of a pandas DataFrame or Series, refused if a column does not hold numbers."""
+    """np.asarray; refused if ragged, or if a column of a pandas table does not hold numbers."""
     try:
         a = np.asarray(given)
     except ValueError:
         raise ValueError(checks.wrong(who, name, "have rows of one length", "a ragged list",
                                       "pad the short ones")) from None
-    table = given.to_frame() if hasattr(given, "to_frame") else given
-    if a.dtype.kind in "fiub" or not hasattr(table, "columns"):
-        return a
-    columns = [(label, np.asarray(column)) for label, column in table.items()]
-    for label, values in columns:
-        if values.dtype.kind not in "fiub":
-            raise TypeError(checks.wrong(
-                who, f"column {label!r} of {name}", "hold numbers",
-                checks.kind_text(values, values),
-                "np.unique(column, return_inverse=True)[1] numbers words; fill what is missing"))
-    return np.column_stack([values for _, values in columns]).astype(np.float64)
+    return checks.of_table(who, name, given, a)

@@ -1,4 +1,4 @@
-"""What follows from the curves after each epoch: an end, or a smaller learning rate.
+"""Callbacks that follow the curves: stop early, or lower the learning rate.
 
 A callback is a function that is called with the trainer after each epoch; True ends the training.
 It may also have ``begin(trainer)`` and ``end(trainer)``, called before the first epoch and after
@@ -75,7 +75,7 @@ class EarlyStopping(Patient):
     """Ends a training when ``monitor`` has not improved for ``patience`` epochs.
 
     With ``restore_best`` the model ends with the weights and running statistics of its best epoch
-    (number ``best_epoch``), also where the training ends for another reason.
+    (number ``best_epoch``), even if the training ends for another reason.
 
     ``maximize``: whether higher is better; None: as it is for the losses and metrics of chainrule.
 
@@ -119,7 +119,7 @@ class EarlyStopping(Patient):
 
 class ReduceOnPlateau(Patient):
     """Multiplies the learning rate by ``factor`` when ``monitor`` has not improved for ``patience``
-    epochs, and counts anew; the rate never falls below ``min_lr``.
+    epochs, then counts again from 0; the rate never falls below ``min_lr``.
 
     >>> ReduceOnPlateau("accuracy", factor=0.5).sign      # higher is better
     -1

@@ -1,12 +1,14 @@
-"""Checkpoints: a training in a file, from which it goes on bit for bit."""
+"""Checkpoints: a training saved to a file, and resumed from it bit for bit."""
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..common import checks
+from ..common.engine import compiled
 from ..common.files import naming, path_of, read_arrays, write_arrays, write_whole
 from ..common.layer import held
 from ..common.types import PathLike
@@ -30,7 +32,7 @@ class Checkpoint:
     - best: a name in the history, such as "val_loss": keep the best epoch's instead of the last
       one's; ``maximize``: whether higher is better (None: as it is for chainrule's own metrics).
 
-    The file holds the weights and buffers of the model, the states of its recurrent layers, the
+    The file contains the weights and buffers of the model, the states of its recurrent layers, the
     optimizer, the history, the place in the epoch, the callbacks that have a ``state``, and every
     numpy.random.Generator that can be reached from the model, the optimizer, the callbacks and
     what yields the batches.
@@ -62,11 +64,15 @@ class Checkpoint:
             self.write(trainer)
 
     def write(self, trainer: Any) -> None:
-        """Write the file, whatever ``every`` and ``best`` say; of several ranks the first does."""
-        if getattr(trainer, "comm", None) is not None and trainer.comm.rank:
-            return
+        """Write the file, whatever ``every`` and ``best`` say. Of several ranks all call it, and
+        the first writes."""
+        tree, comm = contents(trainer.run), getattr(trainer, "comm", None)
+        if comm is not None:
+            tree["ranks"] = comm.gather(of_rank(tree))
+            if comm.rank:
+                return
         arrays: dict[str, Any] = {}
-        tree = pack(contents(trainer.run), "training", arrays)
+        tree = pack(tree, "training", arrays)
         with naming("Checkpoint", self.path):
             if not self.path.parent.is_dir():
                 raise FileNotFoundError(2, "there is no such folder", str(self.path))
@@ -100,6 +106,7 @@ def contents(run):
     model, optimizer, history = run.trainer.model, run.trainer.optimizer, run.trainer.history
     lr = getattr(optimizer, "lr", None)
     return {
+        "floor": compiled.running(),
         "model": {
             "layers": layers(model),
             "weights": weights(model),
@@ -117,6 +124,25 @@ def contents(run):
                     "epochs": {name: column(c) for name, c in history.epochs.items()}},
         **run.place(),
     }
+
+
+def of_rank(tree):
+    """What differs from rank to rank: generators, the sums of its rows, recurrent states."""
+    own = {name: tree[name] for name in ("generators", "at_start", "measures")}
+    return own | {"states": tree["model"]["states"]}
+
+
+def take_part(trainer, tree, who):
+    """Put into the tree what this rank had. On another number of ranks that is possible only at the
+    end of an epoch; a rank that is new keeps its generators as they are."""
+    comm, ranks = getattr(trainer, "comm", None), tree.get("ranks") or [of_rank(tree)]
+    size, rank = (1, 0) if comm is None else (comm.size, comm.rank)
+    if tree["step"]:
+        same(who, {"number of ranks": size}, {"number of ranks": len(ranks)},
+             "this trainer")
+    mine = dict(ranks[rank]) if rank < len(ranks) else {"generators": None, "at_start": None}
+    tree["model"]["states"] = mine.pop("states", tree["model"]["states"])
+    tree |= mine
 
 
 def layers(model):
@@ -164,6 +190,7 @@ def resume(trainer, path):
     tree, model, optimizer = read(path), trainer.model, trainer.optimizer
     who = f"{WHO}: {path} does not fit this {type(model).__name__}:"
     try:
+        take_part(trainer, tree, who)
         saved = tree["model"]
         same(who, layers(model), saved["layers"])
         same(who, {name: words(p) for name, p in weights(model).items()},
@@ -182,6 +209,11 @@ def resume(trainer, path):
             put_back(optimizer, state)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{WHO}: {path} is damaged: {error!r}") from error
+    floors = tree.get("floor", compiled.running()), compiled.running()
+    if floors[0] != floors[1]:
+        warnings.warn(f"{WHO}: {path} was written where large arrays ran on the {floors[0]} floor, "
+                      f"and here they run on the {floors[1]} floor; from here on the last bits may "
+                      "differ from a training without a break", stacklevel=3)
     # All has been read and checked: from here on nothing can fail.
     if tree["optimizer"]["lr"] is not None and not callable(optimizer.lr):
         optimizer.lr = tree["optimizer"]["lr"]

@@ -1,4 +1,4 @@
-"""What ``Trainer.fit`` makes of its samples: some set aside, weights, new ones from old."""
+"""What ``Trainer.fit`` does with its samples: a validation split, weights, augmentation."""
 import inspect
 import math
 from collections.abc import Mapping
@@ -108,7 +108,7 @@ def product(weight, other):
 
 
 class Augment:
-    """A function of the user's that makes new inputs of a batch's: ``function(x, rng)``."""
+    """The user's function that makes new inputs from those of a batch: ``function(x, rng)``."""
 
     def __init__(self, function, rng):
         self.function, self.rng = function, rng

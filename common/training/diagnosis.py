@@ -14,11 +14,12 @@ def diagnose(history):
     findings = list(of_curves(loss, steps, epochs)) if len(loss) else []
     measured = {}
     if len(loss):
-        measured["loss"] = f"{loss[0]:.4g} at first, {loss[-1]:.4g} at last, in {len(loss)} epochs"
+        measured["loss"] = (f"{loss[0]:.4g} in the first epoch, {loss[-1]:.4g} in the last, of "
+                            f"{len(loss)}")
         if "val_loss" in epochs:
             low = int(epochs["val_loss"].argmin())
             measured["val_loss"] = (f"{epochs['val_loss'][low]:.4g} at its lowest, in epoch "
-                                    f"{low + 1}, {epochs['val_loss'][-1]:.4g} at last")
+                                    f"{low + 1}, {epochs['val_loss'][-1]:.4g} at the end")
     return Report("History", findings, measured)
 
 

@@ -152,10 +152,10 @@ class SharedStep(Step):
         parts = [part.reshape(a.shape) for part, a in zip(parts, arrays)]
         self.sums, self.running = parts[:len(grads)], parts[len(grads):]
 
-    def checked(self, loss, batch):
-        """The loss of this share; whether all are finite is seen when they are added up."""
+    def check(self, loss, batch):
+        """Keep the loss of this share; whether all are finite is seen when they are added up."""
         self.batch, self.seen = self.batch + 1, batch
-        return answers.loss(loss, answers.FIT)
+        self.latest = answers.loss(loss, answers.FIT)
 
     def add(self, loss, batch):
         if not self.shares.idle:
@@ -182,7 +182,7 @@ class SharedStep(Step):
             raise KeyboardInterrupt
         with everywhere():
             self.batch -= 1                                             # it is counted already
-            super().checked(self.loss.value(0.0), self.seen)
+            super().check(self.loss.value(0.0), self.seen)
             super().__enter__()
 
     def __exit__(self, kind, error, traceback):
@@ -207,12 +207,12 @@ class SharedMeasures(Measures):
 
     def __init__(self, trainer):
         super().__init__(trainer.model, trainer.metrics, answers.FIT)
-        self.comm = trainer.comm
+        self.allgather = trainer.comm.allgather        # a function: not part of a checkpoint
 
     def summary(self):
         mine = {name: (m.mean.sum, m.mean.count) if isinstance(m, AddedUp) else
                 (m.outputs, m.targets) for name, m in self.metrics.items()}
-        parts = self.comm.allgather((self.loss.sum, self.loss.count, mine))
+        parts = self.allgather((self.loss.sum, self.loss.count, mine))
         self.loss.sum = sum(part[0] for part in parts)
         self.loss.count = sum(part[1] for part in parts[:1 if self.summed() else None])
         self.metrics = {name: self.metrics[name] for name in parts[0][2]}    # rank 0 is never idle

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from ..common import checks
 from ..common.printing import printable
 
-# The causes that a training can fail from, the most important first: what is wrong in data or model
-# makes whatever is measured later look wrong, too.
-CODES = ("non-finite", "wrong-output", "wrong-loss", "labels-mismatch", "wrong-metric", "frozen",
-         "bad-initialisation", "missing-nonlinearity", "leakage", "not-shuffled",
-         "inputs-not-scaled", "dead-units", "saturated-units", "exploding-gradient",
+# Why a training can fail, the most important causes first: a fault in the data or the model makes
+# all later measurements look wrong as well.
+CODES = ("too-little-memory", "non-finite", "wrong-output", "wrong-loss", "labels-mismatch",
+         "wrong-metric", "frozen", "bad-initialisation", "missing-nonlinearity", "leakage",
+         "not-shuffled", "inputs-not-scaled", "dead-units", "saturated-units", "exploding-gradient",
          "vanishing-gradient", "dropout-too-high", "learning-rate-too-high", "batch-size",
          "learning-rate-too-low", "imbalanced-classes", "too-small-model", "too-few-epochs",
          "overfitting")
@@ -23,7 +23,7 @@ class Finding:
     """One thing found: its ``code``, one of CODES, ``where`` it is, the numbers and a hint.
 
     ``certain``: a fact about data or model, which holds however well the training ends; else it is
-    a measure out of the usual, which matters if the training ends badly.
+    an unusual measurement, which matters if the training ends badly.
     """
     code: str
     where: str

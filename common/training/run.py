@@ -1,4 +1,4 @@
-"""One ``fit`` of a trainer: its epochs, its place among them, and whom it tells."""
+"""One ``fit`` of a trainer: its epochs, its position, and its callbacks."""
 from itertools import chain, islice
 
 from ..common.rng import state_for
@@ -96,14 +96,15 @@ class Run:
         """Stand where the file stands. ValueError for a training of other parts."""
         who = f"{WHO}: {saved['path']} does not fit this fit:"
         place, here = self.place(), "this fit"
-        same(who, kinds(place["generators"]), kinds(saved["generators"]), here)
+        if saved["generators"] is not None:                  # they are, for a rank that is new
+            same(who, kinds(place["generators"]), kinds(saved["generators"]), here)
         same(who, *({f"callback {i}, of those with a state,": kept.get("class")
                      for i, kept in enumerate(side["callbacks"])} for side in (place, saved)), here)
         if saved["step"]:
             same(who, *({"batches per epoch": side["per_epoch"], "accumulate": side["accumulate"]}
                         for side in (place, saved)), here)
         for name in ("generators", "at_start")[:1 + (saved["step"] > 0)]:
-            for path, rng in self.generators.items():
+            for path, rng in self.generators.items() if saved[name] is not None else ():
                 state_for(who, path, rng, saved[name].get(path))
         self.draw_from(saved["at_start"] if saved["step"] else saved["generators"])
         for call, kept in zip(self.keepers, saved["callbacks"]):
@@ -116,8 +117,8 @@ class Run:
         self.step, self.ended, self.final = saved["step"], saved["ended"], saved["ended"]
 
     def draw_from(self, saved):
-        """Set every generator to its saved state."""
-        for path, rng in self.generators.items():
+        """Set every generator to its saved state; None: as they are."""
+        for path, rng in self.generators.items() if saved is not None else ():
             rng.bit_generator.state = saved[path]
 
     def close(self):

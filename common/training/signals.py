@@ -98,7 +98,7 @@ def units(a):
 
 
 def flat_units(signals, when):
-    """Units that never answer to their input, and those in the flat ends of their curve."""
+    """Dead units, whose slope is always 0, and units in the flat ends of their curve."""
     for path, share, two_sided in signals.hidden():
         layer = signals.watch.layers[path]
         shares = units(share)
@@ -152,7 +152,7 @@ def equal_columns(layer):
 
 
 def equal_units(before, after):
-    """Hidden layers whose units were equal and stay so, whatever steps are made."""
+    """Hidden layers whose units were equal and stay equal, however many steps are made."""
     for (path, layer), (_, later) in list(zip(before.weights, after.weights))[:-1]:
         if path not in before.tables and equal_columns(layer) and equal_columns(later):
             p = next(p for p in layer.params if p.ndim > 1)

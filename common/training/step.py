@@ -1,4 +1,4 @@
-"""What a training step needs beside its three lines: checks, accumulation, clipping, a record."""
+"""What a training step needs besides its three lines: checks, accumulation, clipping, a record."""
 import math
 
 import numpy as np
@@ -12,7 +12,7 @@ from .measures import Mean, Measures
 class Step:
     """The step being made: its loss and gradients so far; ``measures`` are those of the epoch.
 
-    ``with step:`` stands round the update.
+    ``with step:`` surrounds the update.
     """
 
     def __init__(self, trainer, fit, epoch, bar):
@@ -23,10 +23,16 @@ class Step:
         several = fit.accumulate > 1
         self.sums = [np.zeros_like(g) for g in self.model.grads] if several else []
 
-    def checked(self, loss, batch):
-        """The loss of a batch as a Python float; an error unless it is one finite number."""
+    def each(self, group):
+        """The batches of a group, one after the other; each is counted in after its backward."""
+        for batch, weight in group:
+            yield batch, weight
+            self.add(self.latest, batch)
+
+    def check(self, loss, batch):
+        """Keep the loss of a batch as a Python float; an error unless it is one finite number."""
         self.batch += 1
-        loss = answers.loss(loss, answers.FIT)
+        self.latest = loss = answers.loss(loss, answers.FIT)
         if not math.isfinite(loss):
             for j, a in enumerate(batch):
                 name = f"array {j} of batch {self.batch} in epoch {self.epoch}"
@@ -34,10 +40,9 @@ class Step:
             raise FloatingPointError(
                 f"{answers.FIT}: the loss became {loss} in epoch {self.epoch}, batch {self.batch}; "
                 f"try a smaller learning rate{self.or_clip()}")
-        return loss
 
     def add(self, loss, batch):
-        """Count in a batch after its backward: loss, metrics and, of several batches, gradients."""
+        """Count in a batch: its loss, metrics and, of several batches, gradients."""
         weight = self.measures.add(loss, batch)
         self.loss.add(weight * loss, weight)
         self.batches += 1

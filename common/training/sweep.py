@@ -1,4 +1,4 @@
-"""How the loss answers to the learning rate."""
+"""How the loss responds to the learning rate."""
 from __future__ import annotations
 
 import math
@@ -9,8 +9,10 @@ import numpy as np
 from ..common import checks
 from ..common.types import ArrayLike, Axes, Inputs
 from . import arguments
+from .report import Finding
 from .trial import Case
 
+SMALLER = "a tenth of the learning rate; lr_range(trainer, x, t).plot() shows which suits"
 FACTORS = tuple(10.0 ** k for k in np.arange(-4, 4.5, 0.5))
 
 
@@ -28,6 +30,16 @@ class LearningRates:
     @property
     def best(self) -> float:
         return float(self.rates[self.losses.argmin()])
+
+    @property
+    def middle(self) -> int:
+        """Which of the rates is the optimizer's own."""
+        return int(np.argmin(np.abs(np.log(self.rates / (self.current or 1.0)))))
+
+    @property
+    def factor(self) -> float:
+        """The best rate by the optimizer's own."""
+        return self.best / self.current if self.current else 1.0
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The losses over the rates; returns the Axes."""
@@ -53,8 +65,8 @@ def lr_range(trainer: Any, x: Inputs, t: ArrayLike, steps: int = 50, ax: Axes | 
     """Try learning rates from 10,000 times smaller to 10,000 times larger than the optimizer's.
 
     Each makes ``steps`` steps on a copy, all from the same start with the same batches; the model
-    and the optimizer stay as they are. The result is plotted on ``ax``; ``.best`` is the rate whose
-    loss fell most: a third of it is a cautious choice. (After Smith 2017, Cyclical learning rates
+    and the optimizer stay as they are. The result is plotted on ``ax``; ``.best`` is the rate with
+    the lowest loss: a third of it is a cautious choice. (After Smith 2017, Cyclical learning rates
     for training neural networks, whose test raises the rate within one run.)
 
     >>> from chainrule.datasets import make_spiral
@@ -93,3 +105,50 @@ def sweep(case, steps, seconds=math.inf, factors=FACTORS):
         if len(losses) == len(factors) and loss <= min(losses) < math.inf and factor < 1e9:
             factors.append(10 ** 0.5 * factor)
     return LearningRates(np.array(factors) * (lr or 1.0), losses, start, steps, lr)
+
+
+def rate_of(optimizer, step):
+    """The learning rate of a step; None of an optimizer that has none."""
+    lr = getattr(optimizer, "lr", None)
+    return float(lr(step)) if callable(lr) else lr
+
+
+def update_ratio(trial):
+    """The size of an update by that of the weights, over a few steps."""
+    before = [p.copy() for p in trial.model.params]
+    trial.run(5, 0.5)
+    moved = sum(float(np.square(p - q, dtype=float).sum())
+                for p, q in zip(trial.model.params, before))
+    size = sum(float(np.square(q, dtype=float).sum()) for q in before)
+    return math.sqrt(moved / size) / max(1, len(trial.losses)) if size else 0.0
+
+
+def of_schedule(plan):
+    """A learning rate that is next to nothing for most of the training."""
+    if plan[0] is not None and max(plan) > 0:
+        gone = sum(lr < 1e-4 * max(plan) for lr in plan) / len(plan)
+        if gone > 0.7:
+            yield Finding("learning-rate-too-low", "optimizer.lr", f"it falls from {max(plan):.3g} "
+                          f"to {plan[-1]:.3g}: for {gone:.0%} of the steps it is next to nothing",
+                          "a schedule that falls over the whole training, such as cosine_decay")
+
+
+def of_rates(rates, lr, ratio):
+    """A learning rate at which the same few steps achieve far less than at another. A low one is
+    reported only if updates are small compared with the weights: some losses fall slowly anyway."""
+    if lr == 0:
+        yield Finding("learning-rate-too-low", "optimizer.lr", "it is 0", "a positive rate")
+        return
+    now, start = rates.losses[rates.middle], rates.start
+    low, high = rates.losses[:rates.middle - 1], rates.losses[rates.middle + 2:]
+    where = f"optimizer.lr = {lr:.3g}"
+    text = f"after {rates.steps} steps the loss is {now:.4g}, from {start:.4g}; with {{}} {{}}"
+    if low.size and start - low.min() > max(0.01 * abs(start), 1.5 * (start - now)):
+        yield Finding("learning-rate-too-high", where, text.format(
+            f"{rates.rates[low.argmin()]:.2g} it is", f"{low.min():.4g}"), SMALLER)
+    elif high.size and ratio < 2e-4 and high.min() < 0.9 * start and (
+            start - high.min() > 3 * (start - now)):
+        at = rates.rates[rates.middle + 2 + high.argmin()]
+        yield Finding("learning-rate-too-low", where, text.format(
+            f"{at:.2g} it is", f"{high.min():.4g}") + f"; a step changes weights by {ratio:.1e} of "
+            "their size, 1e-3 is usual", f"about {at / 3:.1g}")

@@ -18,7 +18,7 @@ from .run import Run
 
 
 class Trainer:
-    """Trains a model: forward, backward and update for each mini-batch of each epoch, on record.
+    """Trains a model: forward, backward, update for each mini-batch of each epoch, and a history.
 
     - model: any object with ``forward(x, t)`` -> loss, ``backward()``, ``params`` and ``grads``;
     - optimizer: any object with ``update(params, grads)``;
@@ -80,7 +80,7 @@ class Trainer:
     ) -> History:
         """Train for ``epochs`` passes over the samples, each in a new order; returns the History.
 
-        A second call trains for ``epochs`` more, whose numbers go on from the first one's.
+        A second call trains for ``epochs`` more, numbered from where the first one ended.
 
         x: an array of samples or, for a model of several inputs, a tuple of them; t: their
             targets. Of several targets all but the last stand in x, after the inputs:
@@ -92,8 +92,8 @@ class Trainer:
         callbacks: functions called after each epoch with this trainer; one that returns True
             ends the training. EarlyStopping, ReduceOnPlateau and Checkpoint are such.
         rng: a Generator, a seed or None, for the shuffling.
-        batches: in place of x and t a function that yields an epoch's batches in order, each a
-            tuple (x, ..., t). It is called anew for each epoch:
+        batches: instead of x and t, a function that yields an epoch's batches in order, each a
+            tuple (x, ..., t). It is called once per epoch:
             ``batches=lambda: text_batches(ids)``.
         accumulate: batches per update. The gradient is Σ_b n_b g_b / Σ_b n_b, n_b being the rows
             that count in batch b, as of one large batch (of sums: Σ_b g_b); BatchNorm still
@@ -102,16 +102,16 @@ class Trainer:
         drop_last: leave out the last batch of an epoch where it would be smaller.
         steps_per_epoch: how many of the batches that ``batches`` yields make an epoch, where it
             yields them without end.
-        validation_split: in place of validation_data a share of the samples, the last ones as they
-            stand; of every class, if t holds class labels.
+        validation_split: instead of validation_data, a share of the samples: the last ones, before
+            shuffling; of every class, if t holds class labels.
         class_weight: how much a class counts in the loss, {class: weight} or a list; a class that
             a dict leaves out counts 1; "balanced" for N / (C N_c), so that all classes weigh alike.
-        sample_weight: how much a sample counts in the loss, (N,), or each row of its targets; of
-            the samples that validation_split takes, too. Metrics know no weights.
+        sample_weight: how much a sample counts in the loss, (N,), or each row of its targets; also
+            of the samples that validation_split takes. Metrics are not weighted.
         augment: a function of a batch's inputs and a Generator that returns new ones, as many;
             random_shifts is one.
-        freeze: layers of the model, or their names such as "0", that keep what they have learned
-            as long as this fit lasts, parameters and running statistics: see Model.freeze.
+        freeze: layers of the model, or their names such as "0", that keep their parameters and
+            running statistics during this fit: see Model.freeze.
 
         Raises ValueError for NaN or infinities in the data, for data of different lengths, for
         numbers that are not positive, for t, batch_size, rng or drop_last beside batches, for an
@@ -141,8 +141,9 @@ class Trainer:
     def _epoch(self, epoch, run, bar):
         """One pass over the batches, from fresh recurrent states; returns its loss and metrics.
 
-        A training step has three lines: forward, backward, update; with ``accumulate`` the update
-        waits for the gradients of several batches.
+        A training step has three lines: forward, backward, update. With ``accumulate`` a group has
+        several batches, and the update waits for the gradients of all. ``step`` refuses a loss that
+        is not a finite number, counts, clips and records.
         """
         model, optimizer = self.model, self.optimizer
         step = parallel.step(self, run.fit, epoch, bar)
@@ -150,10 +151,9 @@ class Trainer:
             layer.reset_state()
         with self.history.in_epoch(epoch):
             for group in run.groups(step):
-                for batch, weight in group:
-                    loss = step.checked(model.forward(*batch, **weight), batch)
+                for batch, weight in step.each(group):
+                    step.check(model.forward(*batch, **weight), batch)
                     model.backward()
-                    step.add(loss, batch)
                 with step:
                     optimizer.update(model.params, model.grads)
         return step.measures.summary()

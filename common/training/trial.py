@@ -2,48 +2,62 @@
 import copy
 import math
 import time
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 
-from ..common.layer import evaluation, held, reset_states
-from .batches import batches as minibatches
-from .clipping import clip_gradients
+from ..common.layer import evaluation, held
+from . import data
+from .history import History
+from .state import generators
+
+# Arguments of fit that a trial does without: it is judged from outside, and ends after its steps.
+OUTSIDE = {"epochs", "validation_data", "validation_split", "callbacks", "progress", "rng"}
 
 
 class Case:
     """A training before it begins: inputs, a tuple, targets, options of fit, and copies."""
 
     def __init__(self, trainer, x, t, options):
-        self.trainer, self.options = trainer, dict(options)
+        self.trainer, self.options, self.validation = trainer, dict(options), None
         self.function = self.options.get("batches")
         if x is None and self.function is not None:
             x, t = joined(self.function)
-        self.x = tuple(map(np.asarray, x)) if isinstance(x, tuple) else (np.asarray(x),)
-        self.t = np.asarray(t)
+        self.x, self.t = inputs_of(x), np.asarray(t)
+        weight = self.options.get("sample_weight")
+        self.weight = None if weight is None else np.asarray(weight)
         self.epochs = int(options.get("epochs", 10))
         self.batch_size = int(options.get("batch_size", 32))
-        self.origin = copy.deepcopy((trainer.model, trainer.optimizer))
-        self.validation = None
+        self.origin = copy.deepcopy((trainer.model, trainer.optimizer, options.get("freeze", ()),
+                                     options.get("rng")))
         if options.get("validation_data") is not None:
             x, t = options["validation_data"]
-            inputs = x if isinstance(x, tuple) else (x,)
-            self.validation = tuple(map(np.asarray, inputs)), np.asarray(t)
-        elif options.get("validation_split"):
-            last = last_share(self.t, options["validation_split"])
-            self.validation = tuple(a[last] for a in self.x), self.t[last]
-            self.x, self.t = tuple(a[~last] for a in self.x), self.t[~last]
+            self.validation = inputs_of(x), np.asarray(t)
+        elif options.get("validation_split") is not None:
+            aside = data.set_aside(self.t, options["validation_split"])
+            self.validation = tuple(a[aside] for a in self.x), self.t[aside]
+            self.x, self.t = tuple(a[~aside] for a in self.x), self.t[~aside]
+            self.weight = None if self.weight is None else self.weight[~aside]
 
     @property
     def steps_per_epoch(self):
+        """Updates in an epoch."""
+        batches = -(-len(self.t) // self.batch_size)
         if self.function is not None:
-            return max(1, self.options.get("steps_per_epoch") or self.counted)
-        return max(1, -(-len(self.t) // self.batch_size))
+            batches = self.options.get("steps_per_epoch") or sum(1 for _ in self.batches())
+        elif self.options.get("drop_last"):
+            batches = len(self.t) // self.batch_size
+        return max(1, -(-batches // int(self.options.get("accumulate", 1))))
 
     @property
-    def counted(self):
+    def steps(self):
+        """Updates in the whole training."""
+        return self.epochs * self.steps_per_epoch
+
+    def batches(self):
+        """The first batches that the user's function yields."""
         with unchanged(self.function):
-            return sum(1 for _ in islice(self.function(), 10_000))
+            yield from islice(self.function(), self.options.get("steps_per_epoch") or 10_000)
 
     def sample(self, n=256):
         """Inputs and targets of n samples at random, the same at each call."""
@@ -54,56 +68,59 @@ class Case:
         return Trial(self, **changes)
 
 
-class Trial:
-    """A training of a copy: ``rate`` times its learning rate, other data or batches if given."""
+def inputs_of(x):
+    """One input or several as a tuple of arrays."""
+    return tuple(map(np.asarray, x)) if isinstance(x, tuple) else (np.asarray(x),)
 
-    def __init__(self, case, rate=1.0, x=None, t=None, batch_size=None, prepare=None):
-        self.model, self.optimizer = copy.deepcopy(case.origin)
+
+class Trial:
+    """The training that ``fit`` would make, of a copy: its very steps, unless something is changed.
+
+    ``rate`` times the learning rate; other inputs x or targets t; only some ``rows``; a model that
+    ``prepare`` has changed; other ``options`` of fit.
+    """
+
+    def __init__(self, case, rate=1.0, x=None, t=None, rows=None, prepare=None, **options):
+        self.model, self.optimizer, frozen, self.rng = copy.deepcopy(case.origin)
         self.case, self.losses = case, []
-        self.x, self.t = case.x if x is None else x, case.t if t is None else t
-        self.function = case.function if x is None and batch_size is None else None
-        self.batch_size = batch_size or case.batch_size
+        given = {name: v for name, v in case.options.items() if name not in OUTSIDE}
+        if x is not None or rows is not None or "batch_size" in options:
+            given |= {"batches": None, "steps_per_epoch": None, "drop_last": False}
+        rows = slice(None) if rows is None else rows
+        self.x = tuple(a[rows] for a in (case.x if x is None else x))
+        self.t = (case.t if t is None else t)[rows]
+        if case.weight is not None:
+            given["sample_weight"] = case.weight[rows]
+        self.options = given | {"freeze": frozen} | options
         lr = getattr(self.optimizer, "lr", None)
         if rate != 1.0 and lr is not None:
             self.optimizer.lr = (lambda step: rate * lr(step)) if callable(lr) else rate * lr
         if prepare is not None:
             prepare(self.model)
 
-    def run(self, steps, seconds=math.inf, each=None):
+    def run(self, steps, seconds=math.inf):
         """The losses of steps, until the number or the time is over or one is not finite."""
-        end, bound = time.process_time() + seconds, self.case.options.get("max_grad_norm")
-        model, made = self.model, 0
-        with np.errstate(all="ignore"):
-            while made < steps and time.process_time() < end:
-                reset_states(model)
-                for batch in self.epoch():
-                    loss = float(model.forward(*batch))
-                    self.losses.append(loss)
-                    if not math.isfinite(loss):
-                        return self.losses
-                    model.backward()
-                    if bound is not None:
-                        clip_gradients(model.grads, bound)
-                    if each is not None:
-                        each(self)
-                    try:
-                        self.optimizer.update(model.params, model.grads)
-                    except FloatingPointError:
-                        self.losses.append(math.inf)
-                        return self.losses
-                    made += 1
-                    if made >= steps or time.process_time() >= end:
-                        break
+        trainer, options = copy.copy(self.case.trainer), self.options
+        trainer.model, trainer.optimizer, trainer.metrics = self.model, self.optimizer, {}
+        trainer.comm, trainer.resumed, trainer.history = None, None, History()
+        user = options.get("batches"), options.get("augment")
+        arrays = {} if user[0] is not None else {
+            "x": self.x if len(self.x) > 1 else self.x[0], "t": self.t}
+        if user[0] is None or user[1] is not None:
+            options = options | {"rng": 0 if self.rng is None else self.rng}
+        finite = True
+        try:
+            with np.errstate(all="ignore"), unchanged(*user):
+                trainer.fit(**arrays, **options, epochs=int(steps), progress=False,
+                            callbacks=[Until(steps, seconds)])
+        except Enough:
+            pass
+        except FloatingPointError:
+            finite = False
+        self.losses += trainer.history.steps.get("loss", [])
+        if not finite and (not self.losses or math.isfinite(self.losses[-1])):
+            self.losses.append(math.inf)
         return self.losses
-
-    def epoch(self):
-        """The batches of an epoch, in an order that is the same for every trial."""
-        if self.function is not None:
-            with unchanged(self.function):
-                yield from islice(self.function(), self.case.options.get("steps_per_epoch"))
-        else:
-            yield from minibatches(*self.x, self.t, batch_size=self.batch_size,
-                                   rng=len(self.losses))
 
     def loss(self, x, t):
         """The loss of samples in evaluation mode; infinite where it cannot be had."""
@@ -115,23 +132,31 @@ class Trial:
         return total / len(t) if math.isfinite(total) else math.inf
 
 
-def last_share(t, share):
-    """Which samples validation_split takes: the last ones, of labels the last of each class."""
-    last = np.zeros(len(t), bool)
-    labelled = t.ndim == 1 and t.dtype.kind in "iub"
-    for c in np.unique(t) if labelled else [None]:
-        rows = np.flatnonzero(t == c) if labelled else np.arange(len(t))
-        last[rows[len(rows) - round(share * len(rows)):]] = True
-    return last
+class Enough(Exception):
+    """Ends a trial."""
+
+
+class Until:
+    """A callback that ends a trial after so many steps or so much of the processor's time."""
+
+    def __init__(self, steps, seconds):
+        self.left, self.end = steps, time.process_time() + seconds
+
+    def __call__(self, trainer):
+        pass
+
+    def after_step(self, trainer):
+        self.left -= 1
+        if self.left <= 0 or time.process_time() >= self.end:
+            raise Enough
 
 
 class unchanged:
-    """``with unchanged(function):`` the random generators that a function of the user's holds
-    are afterwards as they were before."""
+    """``with unchanged(function):`` afterwards the random generators that the user's functions
+    hold are as they were before."""
 
     def __init__(self, *functions):
-        self.generators = [g for function in functions if function is not None
-                           for g in generators(function)]
+        self.generators = list(generators(dict(enumerate(functions))).values())
 
     def __enter__(self):
         self.before = [copy.deepcopy(g.bit_generator.state) for g in self.generators]
@@ -139,20 +164,6 @@ class unchanged:
     def __exit__(self, *error):
         for g, state in zip(self.generators, self.before):
             g.bit_generator.state = state
-
-
-def generators(function):
-    """The generators in a function's closure, defaults and globals, in a partial or an object."""
-    code = getattr(function, "__code__", None)
-    cells = (cell.cell_contents for cell in getattr(function, "__closure__", None) or ())
-    known = getattr(function, "__globals__", {})
-    named = (known[name] for name in (code.co_names if code else ()) if name in known)
-    inner = getattr(function, "func", None), getattr(function, "__self__", None)
-    kept = getattr(function, "args", ()), (getattr(function, "keywords", None) or {}).values()
-    for value in chain(cells, named, getattr(function, "__defaults__", None) or (), *kept, inner,
-                       vars(function).values() if hasattr(function, "__dict__") else ()):
-        if isinstance(value, np.random.Generator):
-            yield value
 
 
 def joined(function, most=2000):

@@ -10,6 +10,7 @@ COMMANDS = {
     "train": "train a model on real data, and keep its learning curves and weights",
     "evaluate": "how well a trained model does on test samples",
     "predict": "which digits a trained model sees in pictures of yours",
+    "export": "write a trained model for onnxruntime or PyTorch",
     "doctor": "say what the curves of a finished run tell",
     "data": "list the data there is, and fetch it by name",
     "notebooks": "copy the chapters, to read and to run",

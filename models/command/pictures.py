@@ -1,15 +1,20 @@
-"""Pictures of a user's own, made like the images that a model was trained on."""
+"""The user's pictures, made like the images that a model was trained on."""
+from itertools import product
+
 import numpy as np
 
 FINE = 8                      # a pixel of the model is drawn first as so many, in both directions
 LARGEST = 128                 # pixels of a picture, high and wide
-SLANTS = (-0.2, 0, 0.2)       # pixels to the left for each pixel downwards
+UPRIGHT = 0.75                # the share of a picture's slant that is taken away
+# The views: pixels to the left for each pixel downwards, ink and width as shares of the training's.
+SLANTS, INKS, WIDTHS = (0, -0.2, 0.2), (1, 0.82, 1.18), (0.98, 0.88, 1.09)
 
 
 def views(path, shape, height, widest, power, ink):
-    """The picture in a file as images (3, 1, H, W) for a model, which differ in slant.
+    """The picture in a file as images (27, 1, H, W) for a model, which differ a little in slant,
+    in thickness and in width; the first is the plainest.
 
-    Half of the picture's own slant is taken away: that makes up for a digit that is turned, and
+    Most of the picture's own slant is taken away: that makes up for a digit that is turned, and
     leaves something of a seven's. Its ``height`` is given in pixels, its width is ``widest``
     (w/h)^power, where w and h are those in the picture; strokes are made thicker or thinner until
     the mean is ``ink``: all as in the images of the training. ValueError or OSError for a file
@@ -17,9 +22,9 @@ def views(path, shape, height, widest, power, ink):
     """
     from PIL import Image
     ink_at = drawn(grey(path))
-    strokes, half = Image.fromarray(np.uint8(255 * ink_at)), slant(ink_at) / 2
-    images = [fitted(slanted(strokes, more - half), shape, height, widest, power, ink)
-              for more in SLANTS]
+    strokes, own = Image.fromarray(np.uint8(255 * ink_at)), UPRIGHT * slant(ink_at)
+    images = [fitted(slanted(strokes, more - own), shape, height, width * widest, power, part * ink)
+              for more, part, width in product(SLANTS, INKS, WIDTHS)]
     return np.array(images, np.float32)[:, np.newaxis]
 
 

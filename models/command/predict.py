@@ -1,4 +1,4 @@
-"""``chainrule predict``: what a run's model sees in pictures of a user's own."""
+"""``chainrule predict``: what a run's model sees in the user's pictures."""
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ def parser():
         description="Say which digit a picture shows. A photograph of a single digit will do: dark "
                     "on white paper, light on black, or on grey paper, upright or a little turned. "
                     "It is turned to grey, the digit cut out and made as large and as thick as "
-                    "those of the training; the probabilities are means over three views of it.")
+                    "those of the training; the probabilities are means over 27 views of it, a "
+                    "little more or less slanted, thick and wide.")
     result.add_argument("run", metavar="RUN", help="the model's folder, such as runs/mlp-digits")
     result.add_argument("pictures", metavar="PICTURE", nargs="+", help="PNG, JPEG, ...")
     result.add_argument("--out", metavar="FILE", help="where each picture is shown, as the model "
@@ -64,7 +65,7 @@ def show(paths, images, shown, out):
     try:
         for path, views, p, (left, middle, right) in zip(paths, images, shown, axes):
             left.imshow(pictures.grey(path), cmap="gray", vmin=0, vmax=1)
-            middle.imshow(views[1, 0], cmap="gray_r", vmin=0, vmax=1)
+            middle.imshow(views[0, 0], cmap="gray_r", vmin=0, vmax=1)
             left.set_title(Path(path).name, fontsize="small")
             for panel in (left, middle):
                 panel.set_axis_off()

@@ -174,7 +174,7 @@ def train(options, data, folder):
 
 
 def keep(trainer, folder):
-    """Write what a run leaves behind: weights, history and its curves."""
+    """Write what a run leaves: weights, history and curves."""
     history = trainer.history
     trainer.model.save(folder / runs.WEIGHTS)
     history.to_csv(folder / "history.csv", per="epoch" if len(history) else "step")

@@ -34,12 +34,8 @@ class AlexNet(Sequential):
         small = min(input_shape[1:]) < 63
         first: dict[str, Any] = dict(size=3, padding=1) if small else dict(size=11, stride=4)
         layers = [Convolution.init(input_shape[0], 96, **first, rng=rng), ReLU()]
-        for n_in, n_out, size, pool in (
-            (96, 256, 5, True),
-            (256, 384, 3, True),
-            (384, 384, 3, False),
-            (384, 256, 3, False),
-        ):
+        for n_in, n_out, size, pool in ((96, 256, 5, True), (256, 384, 3, True),
+                                        (384, 384, 3, False), (384, 256, 3, False)):
             if pool and fits(3, image_after(layers, input_shape)):
                 layers.append(MaxPool(3, stride=2))
             layers += [Convolution.init(n_in, n_out, size, padding="same", rng=rng), ReLU()]

@@ -8,10 +8,8 @@ def image_shape(who, shape, classes):
     sizes = checks.as_array(shape)
     if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(
-            checks.wrong(
-                who, "input_shape", "be (C, H, W), three whole numbers of at least 1", repr(shape)
-            )
-        )
+            checks.wrong(who, "input_shape", "be (C, H, W), three whole numbers of at least 1",
+                         repr(shape)))
     checks.counts(who, classes=classes)
     return tuple(sizes.tolist())
 

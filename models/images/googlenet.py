@@ -20,18 +20,13 @@ from ..sequential import Sequential
 from .features import fits, image_after, image_shape
 
 # For each stage its blocks; for each block the filters of 1x1 | 1x1 then 3x3 | 1x1 then 5x5 | 1x1
-# behind a pooling.
+# after a pooling.
 STAGES = (
     ((64, (96, 128), (16, 32), 32), (128, (128, 192), (32, 96), 64)),
-    (
-        (192, (96, 208), (16, 48), 64),
-        (160, (112, 224), (24, 64), 64),
-        (128, (128, 256), (24, 64), 64),
-        (112, (144, 288), (32, 64), 64),
-        (256, (160, 320), (32, 128), 128),
-    ),
-    ((256, (160, 320), (32, 128), 128), (384, (192, 384), (48, 128), 128)),
-)
+    ((192, (96, 208), (16, 48), 64), (160, (112, 224), (24, 64), 64),
+     (128, (128, 256), (24, 64), 64), (112, (144, 288), (32, 64), 64),
+     (256, (160, 320), (32, 128), 128)),
+    ((256, (160, 320), (32, 128), 128), (384, (192, 384), (48, 128), 128)))
 
 
 def convolution(n_in, n_out, size, rng, **options):
@@ -46,19 +41,17 @@ def inception(channels: int, filters: Sequence[Any], rng: Seed = None) -> Incept
     """A block (N, channels, H, W) -> (N, sum of the filters, H, W): four ways to look at the image,
     side by side.
 
-    ``filters`` = (a, (b, c), (d, e), f): a of 1 x 1; c of 3 x 3 behind b of 1 x 1; e of 5 x 5
-    behind d of 1 x 1; f of 1 x 1 behind a 3 x 3 maximum. The 1 x 1 convolutions in front thin the
+    ``filters`` = (a, (b, c), (d, e), f): a of 1 x 1; c of 3 x 3 after b of 1 x 1; e of 5 x 5
+    after d of 1 x 1; f of 1 x 1 after a 3 x 3 maximum. The 1 x 1 convolutions in front thin the
     channels out, which is what makes the larger ones affordable.
     """
     try:
         one, (three_in, three), (five_in, five), pooled = filters
     except (TypeError, ValueError):
-        raise ValueError(
-            checks.wrong("inception", "filters", "be (a, (b, c), (d, e), f)", repr(filters))
-        ) from None
-    checks.counts(
-        "inception", channels=channels, a=one, b=three_in, c=three, d=five_in, e=five, f=pooled
-    )
+        raise ValueError(checks.wrong("inception", "filters", "be (a, (b, c), (d, e), f)",
+                                      repr(filters))) from None
+    checks.counts("inception", channels=channels, a=one, b=three_in, c=three, d=five_in, e=five,
+                  f=pooled)
     x, rng = Input("x"), generator("inception", rng)
     branches = [
         convolution(channels, one, 1, rng),
@@ -76,7 +69,7 @@ class GoogLeNet(Graph):
     Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the stem is one 3 x
     3 convolution of stride 1, and a pooling that does not fit is left out.
 
-    ``auxiliary=True`` adds two more classifiers for training, behind the first and the fourth block
+    ``auxiliary=True`` adds two more classifiers for training, after the first and the fourth block
     of the second stage, whose losses count 0.3 each: gradients reach the lower layers by a shorter
     way. They take no part in ``forward(x)``. Source: Szegedy et al., Going deeper with convolutions
     (2014). Differs from the paper as the courses do: no local response normalisation and no
@@ -91,21 +84,16 @@ class GoogLeNet(Graph):
         self, input_shape: Sequence[int] = (3, 224, 224), classes: int = 1000,
         auxiliary: bool = False, rng: Seed = None,
     ) -> None:
-        input_shape, rng = (
-            image_shape("GoogLeNet", input_shape, classes),
-            generator("GoogLeNet", rng),
-        )
+        input_shape, rng = (image_shape("GoogLeNet", input_shape, classes),
+                            generator("GoogLeNet", rng))
         auxiliary = checks.flag("GoogLeNet", "auxiliary", auxiliary)
         x, t, channels, shape = Input("x"), Input("t"), 192, input_shape
         if min(input_shape[1:]) < 63:
             stem = convolution(input_shape[0], 192, 3, rng, padding=1)
         else:
-            stem = [
-                *convolution(input_shape[0], 64, 7, rng, stride=2, padding=3),
-                MaxPool(3, stride=2, padding=1),
-                *convolution(64, 64, 1, rng),
-                *convolution(64, 192, 3, rng, padding=1),
-            ]
+            stem = [*convolution(input_shape[0], 64, 7, rng, stride=2, padding=3),
+                    MaxPool(3, stride=2, padding=1), *convolution(64, 64, 1, rng),
+                    *convolution(64, 192, 3, rng, padding=1)]
         node, shape, branches = through(x, *stem), image_after(stem, shape), []
         for stage, blocks in enumerate(STAGES):
             if fits(4, shape):
@@ -115,11 +103,8 @@ class GoogLeNet(Graph):
                 node = inception(channels, filters, rng)(node)
                 channels = filters[0] + filters[1][1] + filters[2][1] + filters[3]
                 if auxiliary and stage == 1 and i in (0, 3):
-                    head = [
-                        *convolution(channels, 128, 1, rng),
-                        GlobalAveragePool(),
-                        Affine.init(128, classes, rng=rng),
-                    ]
+                    head = [*convolution(channels, 128, 1, rng), GlobalAveragePool(),
+                            Affine.init(128, classes, rng=rng)]
                     branches.append(through(node, *head))
         y = through(node, GlobalAveragePool(), Affine.init(channels, classes, rng=rng))
         if not auxiliary:
@@ -139,16 +124,9 @@ def small_inception(
     >>> sum(p.size for p in small_inception().params)
     35942
     """
-    input_shape, rng = (
-        image_shape("small_inception", input_shape, classes),
-        generator("small_inception", rng),
-    )
-    return Sequential(
-        *convolution(input_shape[0], 32, 3, rng, padding=1),
-        inception(32, (16, (16, 32), (4, 8), 8), rng),
-        MaxPool(2),
-        inception(64, (32, (32, 64), (8, 16), 16), rng),
-        GlobalAveragePool(),
-        Affine.init(128, classes, rng=rng),
-        loss=SoftmaxWithLoss(),
-    )
+    input_shape, rng = (image_shape("small_inception", input_shape, classes),
+                        generator("small_inception", rng))
+    return Sequential(*convolution(input_shape[0], 32, 3, rng, padding=1),
+                      inception(32, (16, (16, 32), (4, 8), 8), rng), MaxPool(2),
+                      inception(64, (32, (32, 64), (8, 16), 16), rng), GlobalAveragePool(),
+                      Affine.init(128, classes, rng=rng), loss=SoftmaxWithLoss())

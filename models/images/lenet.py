@@ -34,25 +34,12 @@ class LeNet(Sequential):
         input_shape, rng = image_shape("LeNet", input_shape, classes), generator("LeNet", rng)
         checks.kind_of("LeNet", "pool", pool, "MaxPool", given=(2,))
         checks.kind_of("LeNet", "activation", activation, "ReLU", given=())
-        features = [
-            Convolution.init(input_shape[0], 6, 5, padding=padding, rng=rng),
-            activation(),
-            pool(2),
-        ]
+        features = [Convolution.init(input_shape[0], 6, 5, padding=padding, rng=rng), activation(),
+                    pool(2)]
         small = min(image_after(features, input_shape)[1:]) < 6
-        features += [
-            Convolution.init(6, 16, 5, padding=2 if small else 0, rng=rng),
-            activation(),
-            pool(2),
-        ]
+        features += [Convolution.init(6, 16, 5, padding=2 if small else 0, rng=rng), activation(),
+                     pool(2)]
         n = math.prod(image_after(features, input_shape))
-        super().__init__(
-            *features,
-            Flatten(),
-            Affine.init(n, 120, rng=rng),
-            activation(),
-            Affine.init(120, 84, rng=rng),
-            activation(),
-            Affine.init(84, classes, rng=rng),
-            loss=SoftmaxWithLoss(),
-        )
+        super().__init__(*features, Flatten(), Affine.init(n, 120, rng=rng), activation(),
+                         Affine.init(120, 84, rng=rng), activation(),
+                         Affine.init(84, classes, rng=rng), loss=SoftmaxWithLoss())

@@ -32,31 +32,19 @@ class NiN(Sequential):
         small = min(input_shape[1:]) < 63
         first: dict[str, Any] = dict(size=3, padding=1) if small else dict(size=11, stride=4)
         channels, layers = input_shape[0], []
-        for filters, options in (
-            (96, first),
-            (256, dict(size=5, padding=2)),
-            (384, dict(size=3, padding=1)),
-        ):
+        for filters, options in ((96, first), (256, dict(size=5, padding=2)),
+                                 (384, dict(size=3, padding=1))):
             layers += block(channels, filters, rng, **options)
             if fits(3, image_after(layers, input_shape)):
                 layers.append(MaxPool(3, stride=2))
             channels = filters
-        super().__init__(
-            *layers,
-            Dropout(0.5, rng=rng),
-            *block(channels, classes, rng, size=3, padding=1),
-            GlobalAveragePool(),
-            loss=SoftmaxWithLoss(),
-        )
+        super().__init__(*layers, Dropout(0.5, rng=rng),
+                         *block(channels, classes, rng, size=3, padding=1), GlobalAveragePool(),
+                         loss=SoftmaxWithLoss())
 
 
 def block(n_in, n_out, rng, **options):
     """A convolution and two more of 1 x 1, each with its ReLU."""
-    return [
-        Convolution.init(n_in, n_out, **options, rng=rng),
-        ReLU(),
-        Convolution.init(n_out, n_out, 1, rng=rng),
-        ReLU(),
-        Convolution.init(n_out, n_out, 1, rng=rng),
-        ReLU(),
-    ]
+    return [Convolution.init(n_in, n_out, **options, rng=rng), ReLU(),
+            Convolution.init(n_out, n_out, 1, rng=rng), ReLU(),
+            Convolution.init(n_out, n_out, 1, rng=rng), ReLU()]

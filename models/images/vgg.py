@@ -12,11 +12,9 @@ from ..sequential import Sequential
 from .features import fits, image_after, image_shape
 
 # depth: for each block (number of convolutions, filters); units of the hidden affine layers
-BLOCKS = {
-    6: (((2, 32), (2, 64)), (256,)),
-    11: (((1, 64), (1, 128), (2, 256), (2, 512), (2, 512)), (4096, 4096)),
-    16: (((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)), (4096, 4096)),
-}
+BLOCKS = {6: (((2, 32), (2, 64)), (256,)),
+          11: (((1, 64), (1, 128), (2, 256), (2, 512), (2, 512)), (4096, 4096)),
+          16: (((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)), (4096, 4096))}
 
 
 class VGG(Sequential):
@@ -41,10 +39,8 @@ class VGG(Sequential):
     ) -> None:
         if not isinstance(depth, (int, np.integer)) or depth not in BLOCKS:
             raise ValueError(
-                checks.wrong(
-                    "VGG", "depth", f"be one of {', '.join(map(str, BLOCKS))}", checks.text(depth)
-                )
-            )
+                checks.wrong("VGG", "depth", f"be one of {', '.join(map(str, BLOCKS))}",
+                             checks.text(depth)))
         input_shape, rng = image_shape("VGG", input_shape, classes), generator("VGG", rng)
         (blocks, hidden), channels, layers = BLOCKS[depth], input_shape[0], []
         for convolutions, filters in blocks:

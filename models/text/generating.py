@@ -36,8 +36,7 @@ def sequences(model, name, ids, axes=2) -> Array:
     if ids.ndim != axes:
         shape = ("N", "T")[-axes:]
         raise ValueError(
-            checks.wrong(who, name, f"have shape {checks.shape_text(shape)}", ids.shape)
-        )
+            checks.wrong(who, name, f"have shape {checks.shape_text(shape)}", ids.shape))
     return ids
 
 
@@ -63,9 +62,8 @@ class TextModel:
         no trace in the model. ``rng`` is a numpy.random.Generator, a seed or None.
         """
         who = f"{type(self).__name__}.generate"
-        temperature = checks.number(
-            who, "temperature", temperature, 0, expected="be a number of at least 0"
-        )
+        temperature = checks.number(who, "temperature", temperature, 0,
+                                    expected="be a number of at least 0")
         rng, read = generator(who, rng), 0
         ids = sequences(self, "start", np.atleast_1d(checks.as_array(start)), axes=1)
         checks.room(who, "length", (checks.count(who, "length", length, least=0),))

@@ -27,7 +27,7 @@ class LanguageModel(TextModel, Sequential):
 
     - vocabulary: the number of words V; dimension: of a word's vector, D; hidden: of a state, H;
     - depth: recurrent layers one above the other; cell: RNN, LSTM or GRU;
-    - dropout: the share dropped before, between and behind the recurrent layers, never from a state
+    - dropout: the share dropped before, between and after the recurrent layers, never from a state
       to the next one;
     - tied: W_o is W_eᵀ, so the same vector stands for a word that is read and for one that is
       written. One array, listed once in ``params``; its gradient is the sum of both uses. Needs H =
@@ -39,7 +39,7 @@ class LanguageModel(TextModel, Sequential):
     Learning from Scratch 2, chapters 5 and 6.
 
     Raises ValueError for an id outside 0..V-1 and if the batch size changes while stateful,
-    TypeError for ids that are no integers.
+    TypeError for ids that are not integers.
 
     >>> from chainrule.training import Trainer
     >>> from chainrule.datasets import Vocabulary, text_batches
@@ -61,41 +61,27 @@ class LanguageModel(TextModel, Sequential):
         cell: type[Recurrent] = LSTM, dropout: float = 0.0, tied: bool = False,
         stateful: bool = True, rng: Seed = None, dtype: DType = np.float32,
     ) -> None:
-        checks.counts(
-            "LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden, depth=depth
-        )
+        checks.counts("LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden,
+                      depth=depth)
         checks.count("LanguageModel", "depth", depth, most=1000)
-        tied, stateful = (
-            checks.flag("LanguageModel", "tied", tied),
-            checks.flag("LanguageModel", "stateful", stateful),
-        )
-        dtype, dropout = (
-            checks.float_type("LanguageModel", "dtype", dtype),
-            share_of("LanguageModel", dropout),
-        )
+        tied, stateful = (checks.flag("LanguageModel", "tied", tied),
+                          checks.flag("LanguageModel", "stateful", stateful))
+        dtype, dropout = (checks.float_type("LanguageModel", "dtype", dtype),
+                          share_of("LanguageModel", dropout))
         checks.kind_of("LanguageModel", "cell", cell, "LSTM", "init", "reset_state")
         rng, self.vocabulary = generator("LanguageModel", rng), vocabulary
         if tied and hidden != dimension:
-            raise ValueError(
-                checks.wrong(
-                    "LanguageModel", "hidden", f"equal dimension={dimension} if tied", hidden
-                )
-            )
+            raise ValueError(checks.wrong("LanguageModel", "hidden",
+                                          f"equal dimension={dimension} if tied", hidden))
         embedding = Embedding.init(vocabulary, dimension, rng=rng, dtype=dtype)
         layers: list[Any] = [embedding]
         n = dimension
         for _ in range(depth):
-            layers += [
-                *dropouts(dropout, rng),
-                cell.init(n, hidden, rng=rng, dtype=dtype, stateful=stateful),
-            ]
+            layers += [*dropouts(dropout, rng),
+                       cell.init(n, hidden, rng=rng, dtype=dtype, stateful=stateful)]
             n = hidden
-        super().__init__(
-            *layers,
-            *dropouts(dropout, rng),
-            word_scores(embedding, hidden, tied, rng),
-            loss=SoftmaxWithLoss(),
-        )
+        super().__init__(*layers, *dropouts(dropout, rng),
+                         word_scores(embedding, hidden, tied, rng), loss=SoftmaxWithLoss())
 
     def forward(self, ids, t=None, *, weight=None):
         return super().forward(sequences(self, "ids", ids), t, weight=weight)
@@ -106,9 +92,8 @@ class LanguageModel(TextModel, Sequential):
 
 def share_of(who, dropout):
     """The share that a model's Dropout layers drop, as a float."""
-    return checks.number(
-        who, "dropout", dropout, 0, np.nextafter(1, 0), "be the share dropped, 0 <= dropout < 1"
-    )
+    return checks.number(who, "dropout", dropout, 0, np.nextafter(1, 0),
+                         "be the share dropped, 0 <= dropout < 1")
 
 
 def dropouts(p, rng):

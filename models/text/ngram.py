@@ -42,18 +42,14 @@ class NGram(TextModel):
 
     def __init__(self, vocabulary: int, n: int = 3) -> None:
         who = type(self).__name__
-        self.vocabulary, self.n = (
-            checks.count(who, "vocabulary", vocabulary),
-            checks.count(who, "n", n),
-        )
+        self.vocabulary, self.n = (checks.count(who, "vocabulary", vocabulary),
+                                   checks.count(who, "n", n))
         # a sequence is the number whose digits are its ids, V being "no token"
         self.base = self.vocabulary + 1
         if self.n > 62 or self.base ** self.n >= 2 ** 63:
             raise ValueError(
-                checks.wrong(
-                    who, "n", f"be smaller for a vocabulary of {vocabulary}: (V + 1)^n < 2^63", n
-                )
-            )
+                checks.wrong(who, "n",
+                             f"be smaller for a vocabulary of {vocabulary}: (V + 1)^n < 2^63", n))
         self.tables: Any = None
 
     def fit(self, ids: ArrayLike, held_out: float = 0.1) -> Self:
@@ -64,26 +60,20 @@ class NGram(TextModel):
         """
         who, ids = type(self).__name__, sequences(self, "ids", ids, axes=1)
         windows = self.windows(ids)
-        cut = len(ids) - round(
-            len(ids)
-            * checks.number(f"{who}.fit", "held_out", held_out, 0, 1, "be a number in 0..1")
-        )
+        cut = len(ids) - round(len(ids) * checks.number(f"{who}.fit", "held_out", held_out, 0, 1,
+                                                        "be a number in 0..1"))
         if not 0 < cut < len(ids):
             raise ValueError(
-                checks.wrong(
-                    f"{who}.fit",
-                    "held_out",
-                    f"leave some of {len(ids)} tokens to count and some to tune on",
-                    held_out,
-                )
-            )
+                checks.wrong(f"{who}.fit", "held_out",
+                             f"leave some of {len(ids)} tokens to count and some to tune on",
+                             held_out))
         self.count(windows[:cut])
         self.tune(windows[cut:])
         self.count(windows)
         return self
 
     def windows(self, ids: Array) -> Array:
-        """Each token behind the n - 1 before it, (M, n), "no token" in front of the first."""
+        """Each token after the n - 1 before it, (M, n), with "no token" before the first."""
         start = np.full(self.n - 1, self.vocabulary)
         return np.lib.stride_tricks.sliding_window_view(np.concatenate([start, ids]), self.n)
 
@@ -106,18 +96,15 @@ class NGram(TextModel):
         return np.bincount(at, c)
 
     def found(self, windows: Array) -> Iterator[tuple[Array, ...]]:
-        """For k = 1..n: c(h_k w), c(h_k) and the number of tokens seen behind h_k, an array (M,)
+        """For k = 1..n: c(h_k w), c(h_k) and the number of tokens seen after h_k, an array (M,)
         each."""
         if self.tables is None:
             raise RuntimeError(
-                f"{type(self).__name__}: nothing was counted yet; call fit(ids) first"
-            )
+                f"{type(self).__name__}: nothing was counted yet; call fit(ids) first")
         for k, (grams, c, contexts, total, kinds) in enumerate(self.tables):
             number = self.numbers(windows[:, self.n - 1 - k:])
-            yield (
-                looked_up(grams, number, c),
-                *looked_up(contexts, number // self.base, total, kinds),
-            )
+            yield (looked_up(grams, number, c),
+                   *looked_up(contexts, number // self.base, total, kinds))
 
     def parts(self, windows: Array) -> Array:
         """p_0 ... p_n of each window's last token, (M, n + 1)."""
@@ -145,19 +132,17 @@ class NGram(TextModel):
             checks.count(type(self).__name__, "steps", steps)
         if len(ids) < 2:
             raise ValueError(
-                checks.wrong(type(self).__name__, "ids", "hold at least two tokens", "one")
-            )
+                checks.wrong(type(self).__name__, "ids", "hold at least two tokens", "one"))
         return np.log(self.mixed(self.windows(ids)[1:]))
 
     def window(self, ids: Array, i: int, j: int) -> Array:
         return ids[:j]
 
     def forward(self, x):
-        """log p of every token behind x (1, T), as scores (1, 1, V)."""
+        """log p of every token after x (1, T), as scores (1, 1, V)."""
         every = np.arange(self.vocabulary)
-        before = np.broadcast_to(
-            self.windows(np.append(x[0], 0))[-1, :-1], (len(every), self.n - 1)
-        )
+        before = np.broadcast_to(self.windows(np.append(x[0], 0))[-1, :-1],
+                                 (len(every), self.n - 1))
         return np.log(self.mixed(np.column_stack([before, every])))[None, None]
 
 
@@ -168,12 +153,12 @@ class KneserNey(NGram):
         p_k(w | h) = max(c_k(h_k w) - d, 0) / c_k(h_k) + d · kinds(h_k) / c_k(h_k) · p_{k-1}(w | h)
 
     From every sequence seen d is taken off, and what is gained goes to the shorter context, all the
-    more of it the more different tokens follow h_k: who has met many must expect another. c_n
-    counts as before, but for k < n
+    more of it the more different tokens follow h_k: where many were met, another must be expected.
+    c_n counts as before, but for k < n
 
         c_k(v) = the number of different tokens seen in front of v:
 
-    "Francisco" is frequent, but only behind "San", so where the long context does not know it is
+    "Francisco" is frequent, but only after "San", so where the long context does not know it is
     unlikely. ``discount`` d is the one of 0.05, 0.1, ... 0.95 that makes the held-out text
     likeliest.
 
@@ -201,9 +186,8 @@ class KneserNey(NGram):
         p: Any = 1 / self.vocabulary
         d = self.discount
         for c, total, kinds in self.found(windows):
-            p = np.where(
-                total > 0, (np.maximum(c - d, 0) + d * kinds * p) / np.maximum(total, 1), p
-            )
+            p = np.where(total > 0, (np.maximum(c - d, 0) + d * kinds * p) / np.maximum(total, 1),
+                         p)
         return p
 
 

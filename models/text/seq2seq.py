@@ -45,8 +45,8 @@ class Seq2Seq(Model):
     peeky: Cho et al., Learning phrase representations using RNN encoder-decoder (2014); Saito, Deep
     Learning from Scratch 2, chapter 7.
 
-    Raises ValueError for an id outside 0..V-1 and for an answer without a token behind the first,
-    TypeError for ids that are no integers.
+    Raises ValueError for an id outside 0..V-1 and for an answer without a token after the first,
+    TypeError for ids that are not integers.
 
     >>> model = Seq2Seq(13, dimension=8, hidden=16, reverse=True, peeky=True, rng=0)
     >>> x, t = np.array([[3, 4, 1]]), np.array([[12, 7, 0]])
@@ -75,32 +75,26 @@ class Seq2Seq(Model):
         who = type(self).__name__
         checks.counts(who, vocabulary=vocabulary, dimension=dimension, hidden=hidden)
         checks.kind_of(who, "cell", cell, "LSTM", "init", "reset_state")
-        dtype, reverse = (
-            checks.float_type(who, "dtype", dtype),
-            checks.flag(who, "reverse", reverse),
-        )
+        dtype, reverse = (checks.float_type(who, "dtype", dtype),
+                          checks.flag(who, "reverse", reverse))
         rng, self.vocabulary = generator(who, rng), vocabulary
         options: dict[str, Any] = {"rng": rng, "dtype": dtype}
-        self.source, self.target = (
-            Embedding.init(vocabulary, dimension, **options) for _ in range(2)
-        )
+        self.source, self.target = (Embedding.init(vocabulary, dimension, **options)
+                                    for _ in range(2))
         self.encoder = cell.init(dimension, hidden, reverse=reverse, **options)
         self.decoder = cell.init(dimension + beside_input, hidden, **options)
         options["initializer"] = initializers.xavier
         self.scores = Affine.init(hidden + beside_state, vocabulary, **options)
-        super().__init__(
-            [self.source, self.encoder, self.target, self.decoder, *between, self.scores],
-            SoftmaxWithLoss(ignore_label=-1),
-        )
+        super().__init__([self.source, self.encoder, self.target, self.decoder, *between,
+                          self.scores], SoftmaxWithLoss(ignore_label=-1))
 
     def forward(self, x, t, x_mask=None, t_mask=None, *, weight=None):
         """The loss, a float; ``weight``: of each answer, or of each token of t but the first."""
         x, t = self.pair(x, t)
         wanted = t[:, 1:]
         if t_mask is not None:
-            wanted = np.where(
-                checks.boolean(type(self).__name__, "t_mask", t_mask, t.shape)[:, 1:], wanted, -1
-            )
+            wanted = np.where(checks.boolean(type(self).__name__, "t_mask", t_mask, t.shape)[:, 1:],
+                              wanted, -1)
         with Forward(self, targets=True):
             self.output = y = self.run(x, t, x_mask)
             return self.loss_of(y, wanted, weight)
@@ -117,14 +111,8 @@ class Seq2Seq(Model):
         x, t = sequences(self, "x", x), sequences(self, "t", t)
         if len(t) != len(x) or t.shape[1] < 2:
             raise ValueError(
-                checks.wrong(
-                    type(self).__name__,
-                    "t",
-                    f"have shape ({len(x)}, Tt) with Tt > 1",
-                    t.shape,
-                    "it starts with the token before the answer",
-                )
-            )
+                checks.wrong(type(self).__name__, "t", f"have shape ({len(x)}, Tt) with Tt > 1",
+                             t.shape, "it starts with the token before the answer"))
         return x, t
 
     def encode(self, x: ArrayLike, x_mask: ArrayLike | None) -> Array:
@@ -134,7 +122,7 @@ class Seq2Seq(Model):
         return hs
 
     def decode(self, t: Array, hs: Array, x_mask: ArrayLike | None) -> Array:
-        """The scores of the tokens behind each of t (N, T)."""
+        """The scores of the tokens that follow each of t (N, T)."""
         beside = []
         if self.peeky:
             h = hidden_part(self.decoder.initial_state)
@@ -158,9 +146,7 @@ class Seq2Seq(Model):
         if t is None:
             raise TypeError(
                 f"{type(self).__name__}: predict takes x and t, and scores each token of t; to "
-                f"write an answer "
-                "to x alone: generate(x, start_id, length)"
-            )
+                "write an answer to x alone: generate(x, start_id, length)")
         inputs = (*self.pair(x, t), *(() if x_mask is None else (x_mask,)))
         with predicting(self):
             return in_batches(self, self.run, inputs, batch_size)
@@ -189,8 +175,7 @@ class Seq2Seq(Model):
         checks.counts(who, length=length, batch_size=batch_size)
         if checks.count(who, "start_id", start_id, least=0) >= self.vocabulary:
             raise ValueError(
-                checks.wrong(who, "start_id", f"be in 0..{self.vocabulary - 1}", start_id)
-            )
+                checks.wrong(who, "start_id", f"be in 0..{self.vocabulary - 1}", start_id))
         if x_mask is not None:
             x_mask = checks.boolean(who, "x_mask", x_mask, x.shape)
         checks.room(who, "length", (len(x), length + 1), got=length)
@@ -233,7 +218,7 @@ class AttentionSeq2Seq(Seq2Seq):
 
     >>> model = AttentionSeq2Seq(13, dimension=8, hidden=16, rng=0)
     >>> x, t = np.array([[3, 4, 1]]), np.array([[12, 7, 0]])
-    >>> # for each of two tokens behind the first, three places to look at
+    >>> # for each of two tokens after the first, three places to look at
     >>> model.attention(x, t).shape
     (1, 2, 3)
     """
@@ -244,9 +229,8 @@ class AttentionSeq2Seq(Seq2Seq):
         cell: type[Recurrent] = LSTM, rng: Seed = None, dtype: DType = np.float32,
     ) -> None:
         self.looking = Attention()
-        self.build(
-            vocabulary, dimension, hidden, 0, hidden, reverse, cell, rng, dtype, self.looking
-        )
+        self.build(vocabulary, dimension, hidden, 0, hidden, reverse, cell, rng, dtype,
+                   self.looking)
 
     def decode(self, t: Array, hs: Array, x_mask: ArrayLike | None) -> Array:
         g = self.decoder.forward(self.target.forward(t))

@@ -33,7 +33,7 @@ class TransformerLM(TextModel, Graph):
 
     Each block adds to x, so the gradient of x runs undamped from the scores to the embedding; the
     norm stands before each sum's new part ("pre-norm"), which trains without a warm-up. A causal
-    mask keeps position t from the tokens behind it: one forward gives T predictions, none of which
+    mask keeps position t from the tokens after it: one forward gives T predictions, none of which
     knows its answer.
 
     Shapes: ids (N, T), T <= L; scores (N, T, V); targets t (N, T), the token after each. x (N, T,
@@ -57,7 +57,7 @@ class TransformerLM(TextModel, Graph):
     gradients clipped to 1, batches of 32.
 
     Raises ValueError for an id outside 0..V-1, for a text longer than L and for heads that do not
-    divide D; TypeError for ids that are no integers.
+    divide D; TypeError for ids that are not integers.
 
     >>> model = TransformerLM(vocabulary=11, dimension=8, heads=2, depth=1, length=6, rng=0)
     >>> ids = np.array([[3, 1, 4, 1, 5]])
@@ -75,23 +75,13 @@ class TransformerLM(TextModel, Graph):
         hidden: int | None = None, dropout: float = 0.0, tied: bool = False, rng: Seed = None,
         dtype: DType = np.float32,
     ) -> None:
-        hidden = (
-            4 * checks.count("TransformerLM", "dimension", dimension) if hidden is None else hidden
-        )
-        checks.counts(
-            "TransformerLM",
-            vocabulary=vocabulary,
-            dimension=dimension,
-            heads=heads,
-            depth=depth,
-            length=length,
-            hidden=hidden,
-        )
+        hidden = (4 * checks.count("TransformerLM", "dimension", dimension) if hidden is None
+                  else hidden)
+        checks.counts("TransformerLM", vocabulary=vocabulary, dimension=dimension, heads=heads,
+                      depth=depth, length=length, hidden=hidden)
         checks.count("TransformerLM", "depth", depth, most=1000)
-        dtype, dropout = (
-            checks.float_type("TransformerLM", "dtype", dtype),
-            share_of("TransformerLM", dropout),
-        )
+        dtype, dropout = (checks.float_type("TransformerLM", "dtype", dtype),
+                          share_of("TransformerLM", dropout))
         tied = checks.flag("TransformerLM", "tied", tied)
         rng, self.vocabulary, D = generator("TransformerLM", rng), vocabulary, dimension
         # perplexity: each token has at least half of L before it
@@ -112,15 +102,11 @@ class TransformerLM(TextModel, Graph):
         ids = Input("ids")
         x = through(ids, embedding, position, *dropouts(dropout, rng))
         for _ in range(depth):
-            x = x + through(
-                x,
-                norm(),
-                MultiHeadAttention.init(D, heads, causal=True, rng=rng, dtype=dtype),
-                *dropouts(dropout, rng),
-            )
-            x = x + through(
-                x, norm(), affine(D, hidden), GELU(), affine(hidden, D), *dropouts(dropout, rng)
-            )
+            x = x + through(x, norm(),
+                            MultiHeadAttention.init(D, heads, causal=True, rng=rng, dtype=dtype),
+                            *dropouts(dropout, rng))
+            x = x + through(x, norm(), affine(D, hidden), GELU(), affine(hidden, D),
+                            *dropouts(dropout, rng))
         scores = through(x, norm(), word_scores(embedding, D, tied, rng))
         super().__init__(ids, scores, loss=SoftmaxWithLoss())
 
@@ -128,11 +114,8 @@ class TransformerLM(TextModel, Graph):
         """The scores of ids (N, T) or, with targets t, the loss."""
         ids = sequences(self, "ids", ids)
         if ids.shape[1] > self.length:
-            raise ValueError(
-                checks.wrong(
-                    "TransformerLM", "ids", f"have at most length={self.length} steps", ids.shape[1]
-                )
-            )
+            raise ValueError(checks.wrong("TransformerLM", "ids",
+                                          f"have at most length={self.length} steps", ids.shape[1]))
         return super().forward(ids, *targets, weight=weight)
 
     def window(self, ids: Array, i: int, j: int) -> Array:

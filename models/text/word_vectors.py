@@ -43,15 +43,9 @@ class NegativeSampler(Layer):
         super().__init__()
         counts = checks.array("NegativeSampler", "counts", counts, np.float64, ("V",))
         if counts.min() < 0 or (counts > 0).sum() < 2:
-            raise ValueError(
-                checks.wrong(
-                    "NegativeSampler",
-                    "counts",
-                    "be at least 0, and above it for two words or more",
-                    counts,
-                    "Vocabulary.from_text counts",
-                )
-            )
+            raise ValueError(checks.wrong("NegativeSampler", "counts",
+                                          "be at least 0, and above it for two words or more",
+                                          counts, "Vocabulary.from_text counts"))
         self.negatives = checks.count("NegativeSampler", "negatives", negatives)
         p = np.where(counts > 0, counts, 1) ** power * (counts > 0)
         self.ends = np.cumsum(p / p.sum())                  # of the words' intervals
@@ -89,9 +83,8 @@ class Shares(Layer):
         checks.unmasked("SkipGram", "t", t)
         t, V = checks.row_numbers("SkipGram", "t", t, self.vocabulary), self.vocabulary
         rows = np.arange(0, len(t) * V, V).reshape(-1, *[1] * (t.ndim - 1))
-        return np.bincount((rows + t).ravel(), minlength=len(t) * V).reshape(len(t), V) / (
-            t.size / len(t)
-        )
+        counts = np.bincount((rows + t).ravel(), minlength=len(t) * V)
+        return counts.reshape(len(t), V) / (t.size / len(t))
 
     def backward(self, dout):
         return None
@@ -112,58 +105,36 @@ class WordVectors(Graph):
         h = self.hidden(Embedding.init(vocabulary, dimension, rng=rng, dtype=dtype)(x))
         if checks.count(who, "negatives", negatives, least=0):
             if checks.as_array(counts).shape != (vocabulary,) or hasattr(counts, "counts"):
-                got = (
-                    type(counts).__name__
-                    if hasattr(counts, "counts")
-                    else checks.as_array(counts).shape or checks.text(counts)
-                )
+                got = (type(counts).__name__ if hasattr(counts, "counts")
+                       else checks.as_array(counts).shape or checks.text(counts))
                 raise ValueError(
-                    checks.wrong(
-                        who,
-                        "counts",
-                        f"hold {vocabulary} numbers, how often each word "
-                        "occurs, for negative sampling",
-                        got,
-                        "Vocabulary.counts does",
-                    )
-                )
+                    checks.wrong(who, "counts", f"hold {vocabulary} numbers, how often each word "
+                                 "occurs, for negative sampling", got, "Vocabulary.counts does"))
             drawn = NegativeSampler(counts, negatives, rng=rng)(t)
             scores = EmbeddingDot.init(vocabulary, dimension, rng=rng, dtype=dtype)(h, drawn[0])
             super().__init__(x, h, t, loss=(1 + negatives) * SigmoidWithLoss()(scores, drawn[1]))
         else:
             draw = initializers.gaussian
             output = MatMul.init(dimension, vocabulary, rng=rng, initializer=draw, dtype=dtype)(h)
-            super().__init__(
-                x, output, t, loss=SoftmaxWithLoss()(output, self.wanted(t, vocabulary))
-            )
+            super().__init__(x, output, t,
+                             loss=SoftmaxWithLoss()(output, self.wanted(t, vocabulary)))
         self.negatives = negatives
 
     def forward(self, *arrays, weight=None):
         if len(arrays) == 2:
             x, t = (checks.as_array(a) for a in arrays)
             if x.ndim == len(self.axes) and t.shape[:1] != x.shape[:1]:
-                raise ValueError(
-                    checks.wrong(
-                        type(self).__name__, "t", f"have {len(x)} rows", len(t) if t.ndim else t
-                    )
-                )
+                raise ValueError(checks.wrong(type(self).__name__, "t", f"have {len(x)} rows",
+                                              len(t) if t.ndim else t))
         given = checks.as_array(arrays[0] if arrays else 0)
         # before negative words are drawn
         if weight is not None and given.ndim:
-            weight = checks.array(
-                type(self).__name__, "weight", weight, np.float32, given.shape[:1]
-            )
+            weight = checks.array(type(self).__name__, "weight", weight, np.float32,
+                                  given.shape[:1])
         if given.ndim != len(self.axes) and given.dtype.kind in "iu" and arrays:
             who, hint = type(self).__name__, "x, t" if len(self.axes) == 2 else "t, x"
-            raise ValueError(
-                checks.wrong(
-                    who,
-                    "x",
-                    f"have shape {checks.shape_text(self.axes)}",
-                    given.shape,
-                    f"as from {hint} = context_windows(ids)",
-                )
-            )
+            raise ValueError(checks.wrong(who, "x", f"have shape {checks.shape_text(self.axes)}",
+                                          given.shape, f"as from {hint} = context_windows(ids)"))
         result = super().forward(*arrays, weight=weight)
         if self.negatives:
             self.output = None                   # h, and not scores of words: no metric fits
@@ -208,7 +179,7 @@ class CBOW(WordVectors):
     compositionality (both 2013); Saito, Deep Learning from Scratch 2, chapters 3 and 4.
 
     Raises ValueError for an id outside 0..V-1 and for negatives without counts, TypeError for ids
-    that are no integers.
+    that are not integers.
 
     >>> from chainrule.training import Trainer
     >>> from chainrule.optimizers import Adam
@@ -239,7 +210,7 @@ class SkipGram(WordVectors):
 
     Shapes: x (N,) ids of words, t (N, C) ids around them, or (N,) one each: ``t, x =
     context_windows(ids)``. The loss is the mean over all N · C pairs. All else as in CBOW; slower,
-    for it has C times as many words to guess, and better for rare words.
+    because it has C times as many words to guess, and better for rare words.
 
     >>> model = SkipGram(10, dimension=4, rng=0)
     >>> # log 10: knows nothing yet
@@ -267,19 +238,12 @@ def context_windows(ids: ArrayLike, size: int = 2) -> tuple[Array, Array]:
     (array([[10, 12],
            [11, 13]]), array([11, 12]))
     """
-    ids, size = (
-        sequence("context_windows", "ids", ids),
-        checks.count("context_windows", "size", size),
-    )
+    ids, size = (sequence("context_windows", "ids", ids),
+                 checks.count("context_windows", "size", size))
     if len(ids) <= 2 * size:
         raise ValueError(
-            checks.wrong(
-                "context_windows",
-                "ids",
-                f"be a text of at least {2 * size + 1} words",
-                f"shape {ids.shape}",
-            )
-        )
+            checks.wrong("context_windows", "ids", f"be a text of at least {2 * size + 1} words",
+                         f"shape {ids.shape}"))
     windows = np.lib.stride_tricks.sliding_window_view(ids, 2 * size + 1)
     return np.delete(windows, size, axis=1), windows[:, size].copy()
 
@@ -296,28 +260,20 @@ def nearest(vectors: ArrayLike, ids: ArrayLike, k: int = 10) -> tuple[Array, Arr
     (array([[2, 1]]), array([[0.70710678, 0.        ]]))
     """
     vectors = checks.array("nearest", "vectors", vectors, shape=("V", "D"))
-    if (
-        checks.as_array(ids).shape[-1:] == vectors.shape[1:]
-        and checks.as_array(ids).dtype.kind == "f"
-    ):
+    if (checks.as_array(ids).shape[-1:] == vectors.shape[1:]
+        and checks.as_array(ids).dtype.kind == "f"):
         raise TypeError(
             checks.wrong(
-                "nearest",
-                "ids",
-                f"hold integers in 0..{len(vectors) - 1}",
-                "a vector",
-                "put it below the others: nearest(np.vstack([vectors, q]), [len(vectors)])",
-            )
-        )
+                "nearest", "ids", f"hold integers in 0..{len(vectors) - 1}", "a vector",
+                "put it below the others: nearest(np.vstack([vectors, q]), [len(vectors)])"))
     ids = checks.row_numbers("nearest", "ids", ids, len(vectors))
     if ids.ndim != 1:
         hint = "" if ids.ndim else "for one word, [id]"
         raise ValueError(checks.wrong("nearest", "ids", "have shape (n,)", ids.shape, hint))
     if not 0 < checks.count("nearest", "k", k) < len(vectors):
         raise ValueError(checks.wrong("nearest", "k", f"be in 1..{len(vectors) - 1}", k))
-    units = vectors / np.maximum(
-        np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(vectors.dtype).tiny
-    )
+    units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True),
+                                 np.finfo(vectors.dtype).tiny)
     cosines = units[ids].dot(units.T)
     cosines[np.arange(len(ids)), ids] = -np.inf
     order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chainrule.layers import Embedding
+from chainrule.models import MLP, Sequential
 from chainrule.training.batches import batches
 
 quickly = settings(derandomize=True, deadline=None, max_examples=60)
@@ -97,6 +99,18 @@ def test_a_column_that_does_not_hold_numbers_is_named(column, got):
     for data in table, table["name"]:
         with pytest.raises(TypeError, match=rf"{message}objects \({got}\); np.unique"):
             batches(data)
+
+
+def test_predict_takes_a_table_and_names_the_column_that_does_not_hold_numbers():
+    table = pandas.DataFrame({"age": [1, 2], "sex": [True, False], "name": ["a", "b"]})
+    model, ids = MLP([2, 3, 2], rng=0), Sequential(Embedding.init(3, 2, rng=0))
+    np.testing.assert_array_equal(model.predict(table[["age", "sex"]]),
+                                  model.predict([[1.0, 1.0], [2.0, 0.0]]))
+    for batch_size in None, 1:
+        for one, who in (model, "Flatten"), (ids, "Embedding"):
+            who = who if batch_size is None else "batches"
+            with pytest.raises(TypeError, match=f"{who}: column 'name' of .* got ndarray of objec"):
+                one.predict(table[["age", "name"]], batch_size=batch_size)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="address space is limited as Linux does it")

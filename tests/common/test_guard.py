@@ -142,3 +142,68 @@ def test_a_number_among_douts_of_several_outputs():
     for wrong in (x32.T, x32), [x32, x32.T]:
         with refused(ValueError, "Two: dout … (2, 3) … (3, 2)…"):
             layer.backward(wrong)
+
+
+class Joined(Layer):
+    """y = x1 + x2 + ..., of one shape."""
+    shapes = "*parts float -> y float"
+    looks = 0
+
+    def check_inputs(self, *parts):
+        self.looks += 1
+        if len({p.shape for p in parts}) > 1:
+            raise ValueError("Joined: parts should be alike")
+
+    def forward(self, *parts):
+        self.cache = len(parts)
+        return sum(parts)
+
+    def backward(self, dout):
+        return (dout,) * self.cache
+
+
+def test_any_number_of_inputs_each_under_its_own_name():
+    layer = Joined()
+    assert layer.forward(x32, x32, x32)[0, 0] == 3 and len(layer.backward(x32)) == 3
+    assert layer.forward(x32)[0, 0] == 1
+    with refused(TypeError, "Joined: forward … at least one input … none"):
+        layer.forward()
+    with refused(TypeError, "Joined: forward … Joined()(a, b) … list…"):
+        layer.forward([x32, x32])
+    with refused(TypeError, "Joined: parts[1] … array of floats … int64…"):
+        layer.forward(x32, np.ones((2, 3), int))
+
+
+def test_what_a_layer_checks_itself_is_checked_when_the_shapes_change():
+    layer = Joined()
+    for _ in range(3):
+        layer.forward(x32, x32)
+    assert layer.looks == 1
+    with refused(ValueError, "Joined: parts…"):
+        layer.forward(x32, x32.T)
+    layer.forward(x32, x32)
+    assert layer.looks == 3
+
+
+def test_a_number_takes_the_dtype_of_the_array_beside_it():
+    layer = Joined()
+    layer.check_inputs = lambda *parts: None
+    for parts in (x32, 2.0), (2, x32), (x32, np.float64(2)):
+        assert layer.forward(*parts).dtype == np.float32
+    assert layer.forward(x32.astype(np.float64), 2).dtype == np.float64
+    with refused(ValueError, "Joined: parts[0] … finite number … 603 digits"):
+        layer.forward(2**2000, x32)
+
+
+def test_parameters_have_the_shapes_of_the_line():
+    class Two(Layer):
+        shapes = "x (N, D), W (D, D), b (D), c (2) -> y (N, D)"
+
+    def made(W, b, c=(2,)):
+        return Two(W=np.ones(W), b=np.ones(b), c=np.ones(c))
+
+    made((3, 3), (3,))
+    for shapes, sentence in {((3,), (3,)): "W … (D, D) … (3,)", ((3, 4), (3,)): "W … (3, 3) … (3, 4)…",
+                             ((3, 3), (4,)): "b … (3,) … (4,)", ((3, 3), (3,), (3,)): "c … (2,) … (3,)"}.items():
+        with refused(ValueError, f"Two: {sentence}"):
+            made(*shapes)

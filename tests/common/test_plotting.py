@@ -56,7 +56,8 @@ class TestHistory:
         loss, accuracy = plot_history(h)
         steps, train, validation = loss.get_lines()
         np.testing.assert_array_equal(steps.get_xydata(), np.transpose([h.steps["epoch"], h.steps["loss"]]))
-        np.testing.assert_array_equal(train.get_xydata(), np.transpose([h.epochs["epoch"], h.epochs["loss"]]))
+        np.testing.assert_array_equal(train.get_xydata(),                      # a mean over the epoch: in its middle
+                                      np.transpose([np.array(h.epochs["epoch"]) - 0.5, h.epochs["loss"]]))
         np.testing.assert_array_equal(validation.get_ydata(), h.epochs["val_loss"])
         train, validation = accuracy.get_lines()
         np.testing.assert_array_equal(train.get_ydata(), h.epochs["accuracy"])
@@ -306,6 +307,7 @@ DRAW = {
     "plot_history": lambda ax: plot_history(history(), axes=ax),
     "plot_search": lambda ax: plotting.plot_search(
         random_search(lambda lr: lr, {"lr": Uniform(0, 1)}, 2, rng=0), axes=ax),
+    "slide": lambda ax: plotting.slide(lambda ax, value: None, [1, 2], axes=ax),
 }
 
 
@@ -316,10 +318,42 @@ def test_every_function_is_in_the_table():
 @pytest.mark.parametrize("who", DRAW)
 @pytest.mark.parametrize("wrong", [3, "ax", [None, 3]])
 def test_what_are_no_axes(who, wrong):
-    name = "axes" if who in ("plot_history", "plot_search") else "ax"
+    name = "axes" if who in ("plot_history", "plot_search", "slide") else "ax"
     with refused(TypeError, f"{who}: {name} should be Axes of matplotlib or None, got {wrong!r}; plt.subplots() makes them"):
         DRAW[who](ax=wrong)
     assert not plt.get_fignums()
+
+
+class TestSlide:
+    def test_without_a_notebook_it_is_a_still_picture(self):
+        seen = []
+        axes = plotting.slide(lambda ax, value: seen.append((ax, value)), "abc", start="b")
+        assert [value for _, value in seen] == ["b"] and seen[0][0] is axes[0]
+        panels = plotting.slide(lambda axes, value: seen.append((axes, value)), [1, 2], panels=2)
+        assert seen[-1][1] == 2 and [ax in panels for ax in seen[-1][0]] == [True, True]
+
+    def test_in_a_notebook_the_slider_paints_the_same_figure_anew(self, monkeypatch):
+        sliders, shown = [], []
+        slider = SimpleNamespace(observe=lambda call, name: sliders.append((call, name)))
+        monkeypatch.setattr("chainrule.training.live.in_notebook", lambda: True)
+        monkeypatch.setattr("chainrule.plotting.moving.slider_over", lambda choices, place, name: slider)
+        monkeypatch.setattr("IPython.display.display",
+                            lambda what, **options: shown.append(what) or SimpleNamespace(update=shown.append))
+        axes = plotting.slide(lambda ax, slope: ax.plot([0, 1], [0, slope]), [1, 2, 3], start=1)
+        (moved, what), = sliders
+        moved({"new": 2})
+        assert what == "index" and shown == [axes[0].figure, slider, axes[0].figure]
+        assert [line.get_ydata().tolist() for line in axes[0].lines] == [[0, 3]]        # the line of slope 1 is gone
+
+    @pytest.mark.parametrize("arguments, error, message", [
+        ((3, [1]), TypeError, "paint should be a function of Axes and a value, got 3"),
+        ((print, 3), TypeError, "values should be a list, got 3"),
+        ((print, []), ValueError, "values should hold at least one, got none"),
+        ((print, [1, 2], "", 3), ValueError, "start should be one of values, got 3")])
+    def test_errors(self, arguments, error, message):
+        with refused(error, f"slide: {message}"):
+            plotting.slide(*arguments)
+        assert not plt.get_fignums()
 
 
 NAMES = ["$x^$", "$\\foo$"]

@@ -204,15 +204,15 @@ def test_a_new_figure_and_a_given_axes():
 
 
 @pytest.mark.parametrize("x, words, error, message", [
-    (np.ones(3), names(3), ValueError, "vectors should have shape (V, D), got (3,)"),
-    (np.ones((3, 1)), names(3), ValueError, "vectors should have two columns or more, got shape (3, 1)"),
-    (np.ones((0, 2)), [], ValueError, "vectors should not be empty, got shape (0, 2)"),
-    (np.array([[1.0, np.inf]]), ["a"], ValueError, "vectors should hold finite numbers only, got inf at index (0, 1)"),
-    (np.ones((3, 2)), names(2), ValueError, "names should name the 3 rows of vectors, got 2 names"),
-    (np.ones((3, 2)), "abc", ValueError, "names should name the 3 rows of vectors, got 1 names"),
-    (np.ones((3, 2)), None, TypeError, "names should name the 3 rows of vectors, got None"),
+    (np.ones(3), names(3), ValueError, "vectors … shape (V, D) … (3,)"),
+    (np.ones((3, 1)), names(3), ValueError, "vectors … two columns or more … shape (3, 1)"),
+    (np.ones((0, 2)), [], ValueError, "vectors … empty … shape (0, 2)"),
+    (np.array([[1.0, np.inf]]), ["a"], ValueError, "vectors … finite numbers only … inf at index (0, 1)"),
+    (np.ones((3, 2)), names(2), ValueError, "names should name the 3 rows of vectors … 2 names"),
+    (np.ones((3, 2)), "abc", ValueError, "names should name the 3 rows of vectors … 1 names"),
+    (np.ones((3, 2)), None, TypeError, "names should name the 3 rows of vectors … None"),
     (np.ones((3, 2), int), names(3), TypeError,
-     "vectors should be an array of floats, got int64 ndarray; cast it first, for instance vectors.astype(np.float32)"),
+     "vectors … an array of floats … int64 ndarray; cast it first, for instance vectors.astype(np.float32)"),
 ])
 def test_errors_come_before_a_figure(x, words, error, message):
     with refused(error, f"plot_embedding: {message}"):

@@ -133,14 +133,14 @@ class TestFilters:
         np.testing.assert_array_equal(W, before)
 
     @pytest.mark.parametrize("W, most, error, message", [
-        (np.ones((3, 2)), 64, ValueError, "W should have shape (F, C, KH, KW), got (3, 2); " + AFFINE),
-        (Affine.init(3, 2), 64, ValueError, "W should have shape (F, C, KH, KW), got (3, 2); " + AFFINE),
-        (ReLU(), 64, ValueError, "W should be an array or a layer that has one, got ReLU without"),
-        (np.ones((2, 0, 3, 3)), 64, ValueError, "W should not be empty, got shape (2, 0, 3, 3)"),
-        ("filters", 64, TypeError, "W should be an array of floats, got <U7 str"),
+        (np.ones((3, 2)), 64, ValueError, "W … shape (F, C, KH, KW) … (3, 2); " + AFFINE),
+        (Affine.init(3, 2), 64, ValueError, "W … shape (F, C, KH, KW) … (3, 2); " + AFFINE),
+        (ReLU(), 64, ValueError, "W … an array or a layer that has one … ReLU without"),
+        (np.ones((2, 0, 3, 3)), 64, ValueError, "W … empty … shape (2, 0, 3, 3)"),
+        ("filters", 64, TypeError, "W … an array of floats … <U7 str"),
         (np.full((1, 1, 1, 1), np.nan), 64, ValueError,
-         "W should hold finite numbers only, got nan at index (0, 0, 0, 0)"),
-        (np.ones((1, 1, 1, 1)), 0, ValueError, "most should be at least 1, got 0"),
+         "W … finite numbers only … nan at index (0, 0, 0, 0)"),
+        (np.ones((1, 1, 1, 1)), 0, ValueError, "most … at least 1 … 0"),
     ])
     def test_errors_come_before_a_figure(self, W, most, error, message):
         with refused(error, f"plot_filters: {message}"):
@@ -193,14 +193,14 @@ class TestActivations:
         assert (len(ax.images), ax.get_title()) == (4, "4 of 9 channels")
 
     @pytest.mark.parametrize("y, options, error, message", [
-        (np.ones((3, 4)), {}, ValueError, "y should have shape (N, C, H, W), got (3, 4)"),
-        (ReLU(), {}, TypeError, "y should be an array, the output of a layer, got ReLU; layer.forward(x) gives one"),
-        (np.ones((2, 1, 3, 3)), {"sample": 2}, ValueError, "sample should be in 0..1, got 2"),
-        (np.ones((2, 3, 3)), {"sample": 1}, ValueError, "sample should be in 0..0, got 1"),
-        (np.ones((2, 3, 3)), {"sample": -1}, ValueError, "sample should be at least 0, got -1"),
-        (np.ones((2, 3, 3)), {"most": 1.5}, TypeError, "most should be a whole number, got 1.5"),
+        (np.ones((3, 4)), {}, ValueError, "y … shape (N, C, H, W) … (3, 4)"),
+        (ReLU(), {}, TypeError, "y … an array, the output of a layer … ReLU; layer.forward(x) gives one"),
+        (np.ones((2, 1, 3, 3)), {"sample": 2}, ValueError, "sample … in 0..1 … 2"),
+        (np.ones((2, 3, 3)), {"sample": 1}, ValueError, "sample … in 0..0 … 1"),
+        (np.ones((2, 3, 3)), {"sample": -1}, ValueError, "sample … at least 0 … -1"),
+        (np.ones((2, 3, 3)), {"most": 1.5}, TypeError, "most … a whole number … 1.5"),
         (np.full((1, 1, 1), np.inf), {}, ValueError,
-         "y should hold finite numbers only, got inf at index (0, 0, 0)"),
+         "y … finite numbers only … inf at index (0, 0, 0)"),
     ])
     def test_errors_come_before_a_figure(self, y, options, error, message):
         with refused(error, f"plot_activations: {message}"):
@@ -300,29 +300,29 @@ class TestConfusion:
 
     @pytest.mark.parametrize("arguments, error, message", [
         ({"y_or_matrix": np.ones((3, 2))}, ValueError,
-         "matrix should be square, (classes, classes), got (3, 2); of scores y, pass the targets t too"),
+         "matrix … square, (classes, classes) … (3, 2); of scores y, pass the targets t too"),
         ({"y_or_matrix": [[1, -1], [0, 2]]}, ValueError,
-         "matrix should hold counts: whole numbers, none negative, not all 0, got -1 to 2"),
+         "matrix … counts: whole numbers, none negative, not all 0 … -1 to 2"),
         ({"y_or_matrix": [[0.5, 0.5], [0, 1]]}, ValueError,
-         "matrix should hold counts: whole numbers, none negative, not all 0, got 0 to 1"),
+         "matrix … counts: whole numbers, none negative, not all 0 … 0 to 1"),
         ({"y_or_matrix": [[0, 0], [0, 0]]}, ValueError,
-         "matrix should hold counts: whole numbers, none negative, not all 0, got 0 to 0"),
+         "matrix … counts: whole numbers, none negative, not all 0 … 0 to 0"),
         ({"y_or_matrix": MATRIX, "x": X}, ValueError,
-         "x needs the scores y and the targets t of its samples, got only counts"),
-        ({"y_or_matrix": Y.argmax(axis=1), "t": T}, ValueError, f"y should be scores (N, C), got shape {T.shape}; "
+         "x needs the scores y and the targets t of its samples … only counts"),
+        ({"y_or_matrix": Y.argmax(axis=1), "t": T}, ValueError, f"y … scores (N, C) … shape {T.shape}; "
          "pass what the model gives, not its argmax, and the targets t after it"),
         ({"y_or_matrix": MATRIX, "labels": ["a"]}, ValueError,
-         "labels should name the 3 classes, got 1 names"),
-        ({"y_or_matrix": MATRIX, "labels": 3}, TypeError, "labels should name the 3 classes, got 3"),
+         "labels should name the 3 classes … 1 names"),
+        ({"y_or_matrix": MATRIX, "labels": 3}, TypeError, "labels should name the 3 classes … 3"),
         ({"y_or_matrix": Y, "t": [0, 1, 2, 3, 0]}, ValueError,
-         "t should hold labels in 0..2, got 3 at index 3"),
+         "t … labels in 0..2 … 3 at index 3"),
         ({"y_or_matrix": np.where(Y == 9, np.nan, Y), "t": T}, ValueError,
-         "y should hold finite numbers only, got nan at index (3, 1)"),
+         "y … finite numbers only … nan at index (3, 1)"),
         ({"y_or_matrix": Y, "t": T, "x": X[:4]}, ValueError,
-         "x should have shape (5, 1 or 3, H, W), got (4, 1, 2, 3)"),
+         "x … shape (5, 1 or 3, H, W) … (4, 1, 2, 3)"),
         ({"y_or_matrix": Y, "t": T, "x": np.ones((5, 2, 4, 4))}, ValueError,
-         "x should hold images of 1 or 3 channels, got 2"),
-        ({"y_or_matrix": Y, "t": T, "x": X, "most": 0}, ValueError, "most should be at least 1, got 0"),
+         "x … images of 1 or 3 channels … 2"),
+        ({"y_or_matrix": Y, "t": T, "x": X, "most": 0}, ValueError, "most … at least 1 … 0"),
     ])
     def test_errors_come_before_a_figure(self, arguments, error, message):
         with refused(error, f"plot_confusion: {message}"):
@@ -399,9 +399,9 @@ class TestGradientFlow:
         (parameters(((2,), 1.0, 0.0)), RuntimeError,
          "all gradients are zero; call forward(x, t) and backward() first"),
         (parameters(((2,), 1.0, 0.1), ((1, 1), 1.0, np.nan), names=["W", "b"]), ValueError,
-         "the gradient of b should hold finite numbers only, got nan at index (0, 0)"),
-        (parameters(), ValueError, "model should have parameters, got none"),
-        (np.ones(3), TypeError, "model should have params and grads, got ndarray"),
+         "the gradient of b … finite numbers only … nan at index (0, 0)"),
+        (parameters(), ValueError, "model … parameters … none"),
+        (np.ones(3), TypeError, "model … params and grads … ndarray"),
     ])
     def test_errors_come_before_a_figure(self, model, error, message):
         with refused(error, f"plot_gradient_flow: {message}"):
@@ -485,20 +485,20 @@ class TestAttention:
             assert not any(a.overlaps(b) for a, b in zip(boxes, boxes[1:]))
 
     @pytest.mark.parametrize("weights, options, error, message", [
-        (np.ones(3), {}, ValueError, "weights should have shape (Tq, Tk), or (heads, Tq, Tk) for the heads of one sample, "
+        (np.ones(3), {}, ValueError, "weights … shape (Tq, Tk), or (heads, Tq, Tk) for the heads of one sample, "
                                      "got (3,)"),
-        (np.ones((1, 2, 3, 4)), {}, ValueError, "weights should have shape (Tq, Tk), or (heads, Tq, Tk) for the heads of one "
-                                                "sample, got (1, 2, 3, 4); one sample of a batch is weights[0]"),
+        (np.ones((1, 2, 3, 4)), {}, ValueError, "weights … shape (Tq, Tk), or (heads, Tq, Tk) for the heads of one "
+                                                "sample … (1, 2, 3, 4); one sample of a batch is weights[0]"),
         (np.ones((2, 3)), {"queries": 4}, TypeError,
-         "queries should name 2 tokens, one for each row of weights, got 4"),
-        ("ab", {}, TypeError, "weights should be an array of floats, got <U2 str"),
-        (np.array([[0.5, np.nan]]), {}, ValueError, "weights should hold finite numbers only, got nan at index (0, 1)"),
-        (np.array([[0.5, -2.0]]), {}, ValueError, "weights should be in 0..1, got -2 to 0.5; pass them behind the softmax"),
-        (np.array([[0.5, 1.5]]), {}, ValueError, "weights should be in 0..1, got 0.5 to 1.5; pass them behind the softmax"),
+         "queries should name 2 tokens, one for each row of weights … 4"),
+        ("ab", {}, TypeError, "weights … an array of floats … <U2 str"),
+        (np.array([[0.5, np.nan]]), {}, ValueError, "weights … finite numbers only … nan at index (0, 1)"),
+        (np.array([[0.5, -2.0]]), {}, ValueError, "weights … in 0..1 … -2 to 0.5 … softmax"),
+        (np.array([[0.5, 1.5]]), {}, ValueError, "weights … in 0..1 … 0.5 to 1.5 … softmax"),
         (np.ones((2, 3)), {"queries": "abc"}, ValueError,
-         "queries should name 2 tokens, one for each row of weights, got 3 names"),
+         "queries should name 2 tokens, one for each row of weights … 3 names"),
         (np.ones((2, 3)), {"keys": "ab"}, ValueError,
-         "keys should name 3 tokens, one for each column of weights, got 2 names"),
+         "keys should name 3 tokens, one for each column of weights … 2 names"),
     ])
     def test_errors_come_before_a_figure(self, weights, options, error, message):
         with refused(error, f"plot_attention: {message}"):
@@ -507,7 +507,7 @@ class TestAttention:
 
     def test_too_few_axes(self):
         _, axes = plt.subplots(1, 2)
-        with refused(ValueError, "plot_attention: ax should hold 3 Axes, one for each head of one sample, got 2"):
+        with refused(ValueError, "plot_attention: ax … 3 Axes, one for each head of one sample … 2"):
             plot_attention(attention(3, 2, 2), ax=axes)
         assert not axes[0].images
 

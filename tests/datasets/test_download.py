@@ -26,6 +26,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.asked.append((self.path, self.headers["Accept-Encoding"]))
+        self.server.ranges.append((self.headers["Range"], self.headers["If-Range"]))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             getattr(self, self.path.split("/")[1])()
 
@@ -50,7 +51,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         time.sleep(1)
 
     def broken(self):
-        self.send(CONTENT[:1000], Content_Length=len(CONTENT))
+        self.send(CONTENT[:2000], Content_Length=len(CONTENT))
 
     def unsized(self):
         self.send_response(200)
@@ -60,6 +61,42 @@ class Server(http.server.BaseHTTPRequestHandler):
     def resuming(self):
         rest = f"bytes 1000-{len(CONTENT) - 1}/{len(CONTENT)}"
         self.send(CONTENT[1000:], 206, Content_Range=rest)
+
+    def breaking(self, content=CONTENT, **headers):
+        """Each connection breaks off after 409,600 bytes; parts are sent as they are asked for."""
+        start = int((self.headers["Range"] or "bytes=0-")[6:-1])
+        if start:
+            headers["Content_Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self.send(content[start:start + 409_600], 206 if start else 200,
+                  Content_Length=len(content) - start, **headers)
+
+    def named(self):
+        self.breaking(ETag='"first"')
+
+    def dated(self):
+        self.breaking(Last_Modified="Mon, 01 Jan 2024 00:00:00 GMT")
+
+    def changed(self):
+        """An older file, until the first connection is broken; If-Range knows it from today's."""
+        if self.headers["If-Range"] == '"old"':
+            self.send(CONTENT, ETag='"new"')
+        else:
+            self.breaking(CONTENT[::-1], ETag='"old"')
+
+    def forgetful(self):
+        """Ranges are ignored; the second connection holds."""
+        self.send(CONTENT if len(self.server.asked) > 1 else CONTENT[:409_600],
+                  Content_Length=len(CONTENT))
+
+    def misplaced(self):
+        """Another part than the one that was asked for."""
+        self.send(CONTENT[:409_600], Content_Length=len(CONTENT)) if len(self.server.asked) == 1 \
+            else self.resuming()
+
+    def dripping(self):
+        start = int((self.headers["Range"] or "bytes=0-")[6:-1])
+        self.send(CONTENT[start:start + 1000], 206, Content_Length=len(CONTENT) - start,
+                  Content_Range=f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
 
     def lying(self):
         self.send(CONTENT[:-1] + b"?")
@@ -93,7 +130,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
-        server.asked = []
+        server.asked, server.ranges = [], []
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         server.url = f"http://127.0.0.1:{server.server_port}"
@@ -132,6 +169,8 @@ def test_the_published_md5_will_do(server, tmp_path):
     ("unsized", "another file than the published one, by its checksum"),
     ("lying", "another file than the published one, by its checksum"),
     ("resuming", "another file than the published one, by its checksum"),
+    ("misplaced", "another file than the published one, by its checksum"),
+    ("dripping", "the connection broke off"),
     ("garbled", ".*many.*"), ("endless", "it sends more than the published file has"),
     ("silent", "no answer within 0.2 seconds"), ("round", "Exceeded 30 redirects."),
 ])
@@ -143,6 +182,21 @@ def test_what_a_mirror_that_fails_sent_is_not_kept_and_the_next_is_asked(
         fetch("load", published(server, mirror), tmp_path)
     assert not list(tmp_path.iterdir())
     assert fetch("load", published(server, mirror, "right"), tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("mirror, version", [
+    ("breaking", None), ("named", '"first"'), ("dated", "Mon, 01 Jan 2024 00:00:00 GMT")])
+def test_where_the_connection_breaks_off_the_download_goes_on(server, mirror, version, tmp_path):
+    assert fetch("load", published(server, mirror), tmp_path).read_bytes() == CONTENT
+    assert server.ranges == [
+        (None, None), ("bytes=409600-", version), ("bytes=819200-", version)]
+
+
+@pytest.mark.parametrize("mirror", ["changed", "forgetful"])
+def test_a_server_that_sends_the_whole_file_instead_of_a_part_begins_anew(
+        server, mirror, tmp_path):
+    assert fetch("load", published(server, mirror), tmp_path).read_bytes() == CONTENT
+    assert [of for of, _ in server.ranges] == [None, "bytes=409600-"]
 
 
 def test_a_server_without_end_fills_neither_disk_nor_memory(server, tmp_path, within):

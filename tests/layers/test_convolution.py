@@ -1,4 +1,5 @@
 """Convolution against its definition in plain loops. (PyTorch's values: test_parity.)"""
+import textwrap
 import threading
 
 import numpy as np
@@ -387,3 +388,17 @@ class TestTransposedConvolution:
     (TransposedConvolution(np.zeros((3, 4, 1, 2))), (7, 3, 1, 1), (7, 4, 1, 2))])
 def test_the_shape_of_the_output(layer, shape, expected):
     assert layer.output_shape(shape) == layer.forward(np.zeros(shape)).shape == expected
+
+
+def test_the_loops_of_the_docstring_are_the_layer():
+    text = Convolution.__doc__
+    loops = text[text.index("        for n, f, i, j"):text.index("    Source: LeCun")]
+    rng = np.random.default_rng(0)
+    x, W, b = rng.normal(size=(2, 3, 5, 6)), rng.normal(size=(4, 3, 2, 3)), rng.normal(size=4)
+    layer = Convolution(W, b)
+    dy = rng.normal(size=layer.forward(x).shape)
+    arrays = {"np": np, "x": x, "W": W, "b": b, "dy": dy, "KH": 2, "KW": 3,
+              "y": np.zeros_like(dy), "dx": np.zeros_like(x), "dW": np.zeros_like(W), "db": np.zeros(4)}
+    exec(textwrap.dedent(loops), arrays)
+    for name, expected in ("y", layer.forward(x)), ("dx", layer.backward(dy)), ("dW", layer.dW), ("db", layer.db):
+        np.testing.assert_allclose(arrays[name], expected, rtol=1e-12, atol=1e-12)

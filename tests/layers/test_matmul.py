@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from chainrule.common.initializers import constant
-from chainrule.layers import Affine, MatMul
+from chainrule.layers import Add, Affine, Divide, MatMul, Maximum, Multiply, Power
 from tests.errors import refused
 
 
@@ -101,3 +101,11 @@ class TestErrors:
         node.forward(np.ones((5, 2, 3)), np.ones((3, 4)))
         with refused(ValueError, "MatMul: dout … (5, 2, 4) … (2, 4)"):
             node.backward(np.ones((2, 4)))
+
+
+@pytest.mark.parametrize("node", [Add, Multiply, Divide, Maximum, Power])
+def test_the_gradients_of_arithmetic_have_their_inputs_dtypes(node):
+    node, a, b = node(), np.full((2, 3), 2, np.float32), np.full(3, 3.0)
+    y = node.forward(a, b)
+    da, db = node.backward(y)
+    assert (y.dtype, da.dtype, db.dtype) == (np.float64, np.float32, np.float64)

@@ -10,6 +10,7 @@ from chainrule.layers import Affine, BatchNorm, Dropout, Embedding, ReLU, Softma
 from chainrule.models import Graph, Input, LanguageModel, Seq2Seq, Sequential
 from chainrule.optimizers import SGD, Adam, AdamW, Momentum
 from chainrule.training import Trainer
+from tests.errors import refused
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((8, 4))
@@ -202,11 +203,10 @@ class TestFit:
         assert min(history.steps["grad_norm"]) > 1e-3
 
     @pytest.mark.parametrize("freeze, message", [
-        ("7", "^Sequential.freeze: what to freeze should be layers of this .* names, '0', "),
-        ([ReLU()], r"got ReLU\(\)"), (3, "got 3"), (["0", "1", "3", "4"], "no layer that learns")])
+        ("7", "layers … names, '0', …"), ([ReLU()], "ReLU()…"), (3, "3…"), (["0", "1", "3", "4"], "learns")])
     def test_what_cannot_be_frozen(self, freeze, message):
         model = chain()
-        with pytest.raises(ValueError, match=message):
+        with refused(ValueError, f"… freeze … {message}"):
             Trainer(model, SGD()).fit(X, T, freeze=freeze, progress=False)
         assert not model.params.frozen
 
@@ -219,5 +219,5 @@ class TestFit:
 
             def backward(self):
                 pass
-        with pytest.raises(TypeError, match="freeze should go with a model that .* the class Own"):
+        with refused(TypeError, "… freeze … model … the class Own…"):
             Trainer(Own(), SGD()).fit(X, T, freeze="0", progress=False)

@@ -197,7 +197,7 @@ def test_an_output_without_a_gradient_counts_as_zero(rng):
     dx = model.backward((dout, None))
     assert not unused.grads[0].any() and not unused.grads[1].any()
     np.testing.assert_allclose(dx, dout @ used.params[0].T)
-    with pytest.raises(ValueError, match="dout should be a tuple of 2 gradients"):
+    with refused(ValueError, "… dout … tuple of 2…"):
         model.backward(dout)
 
 
@@ -208,9 +208,9 @@ def test_several_outputs_of_a_layer_are_selected(rng):
     data = rng.standard_normal((4, 3))
     np.testing.assert_allclose(model.forward(data), data ** 2)
     np.testing.assert_allclose(model.backward(np.ones((4, 3))), 2 * data)
-    with pytest.raises(TypeError, match="select them one by one"):
+    with refused(TypeError, "… one by one…"):
         _, _ = parts
-    with pytest.raises(ValueError, match=r"node\[3\]: the layer has 3 outputs"):
+    with refused(ValueError, "… node[3]: … 3 outputs…"):
         Graph(x, parts[3]).forward(data)
 
 
@@ -286,7 +286,7 @@ def test_predict_leaves_no_trace(rng):
     data = rng.standard_normal((5, 3))
     np.testing.assert_allclose(model.predict(data), model.predict(data, batch_size=2), rtol=1e-5, atol=1e-6)
     assert model.training and all(layer.cache is None for layer in model.layers)
-    with pytest.raises(RuntimeError, match="backward was called before forward"):
+    with refused(RuntimeError, "… backward … forward…"):
         model.backward()
 
 
@@ -308,7 +308,7 @@ def test_a_graph_is_loaded_without_its_loss_or_with_another(tmp_path):
     make().load(tmp_path / "m")
     for loss in SquaredError(), lambda y, t: Mean(axis=None)(Mean(axis=0)(y - t)):
         make(loss).load(tmp_path / "m")
-    with pytest.raises(ValueError, match="layer 1 is Tanh in the model, ReLU in the file"):
+    with refused(ValueError, "… layer 1 … Tanh in the model … ReLU in the file…"):
         make(activation=Tanh).load(tmp_path / "m")
 
 
@@ -317,13 +317,13 @@ def test_a_graph_is_loaded_without_its_loss_or_with_another(tmp_path):
 def test_what_cannot_be_a_graph():
     x, y = Input("x"), Input("y")
     layer = affine(3, 3)
-    with pytest.raises(ValueError, match="one Affine object stands at two places.*To share weights"):
+    with refused(ValueError, "… one Affine … two places … share…"):
         Graph(x, layer(layer(x)))
-    with pytest.raises(ValueError, match=r"Input\(y\) leads to an output or the loss but is not listed"):
+    with refused(ValueError, "Graph: Input(y) … not listed…"):
         Graph(x, x + y)
-    with pytest.raises(ValueError, match=r"Input\(y\) is listed but leads to no output"):
+    with refused(ValueError, "Graph: Input(y) … output…"):
         Graph([x, y], x + 1)
-    with pytest.raises(TypeError, match="inputs and targets are nodes made by Input"):
+    with refused(TypeError, "Graph: inputs and targets … Input()…"):
         Graph([x + 1], x + 2)
     with refused(TypeError, "Graph: inputs and targets … Input() … SquaredError() … loss="):
         Graph(x, x + 1, SquaredError())
@@ -331,7 +331,7 @@ def test_what_cannot_be_a_graph():
         Graph(x, Tanh())
     with refused(TypeError, "Input: name … str … None … (3,)…"):
         Input((3,))
-    with pytest.raises(ValueError, match="a loss layer takes one output and one target"):
+    with refused(ValueError, "Graph: … loss … one output and one target…"):
         Graph(x, [x + 1, x + 2], loss=SquaredError())
 
 
@@ -339,14 +339,14 @@ def test_wrong_numbers_of_arrays_and_a_loss_that_is_no_number(rng):
     x, t = Input("x"), Input("t")
     model = Graph(x, affine(3, 2)(x), loss=SquaredError())
     data = rng.standard_normal((5, 3))
-    with pytest.raises(TypeError, match=r"forward takes the inputs \(x\), or these and the targets \(t\d?\), got 3 arrays$"):
+    with refused(TypeError, "Graph: forward … (x) … targets … 3 arrays"):
         model.forward(data, data, data)
-    with pytest.raises(TypeError, match="got 0 arrays"):
+    with refused(TypeError, "… 0 arrays…"):
         model.forward()
     with refused(TypeError, "Graph: forward … (x) … 2 … Graph(x, y, loss=SoftmaxWithLoss())"):
         Graph(x, affine(3, 2)(x)).forward(data, data)
     y = affine(3, 2)(x)
-    with pytest.raises(ValueError, match=r"the loss should be one number, got shape \(5, 2\)"):
+    with refused(ValueError, "Graph: … loss … one number … shape (5, 2)…"):
         Graph(x, y, targets=t, loss=y - t).forward(data, np.zeros((5, 2)))
     assert Graph(x, y, targets=t, loss=Mean(axis=None)((y - t) ** 2)).forward(data, np.zeros((5, 2))) > 0
 

@@ -144,17 +144,17 @@ def test_a_class_in_place_of_a_loss_or_a_penalty_is_refused():
 
 def test_calls_in_the_wrong_order_are_refused(data):
     model = network()
-    with pytest.raises(RuntimeError, match="backward was called before forward"):
+    with refused(RuntimeError, "Sequential: backward … forward…"):
         model.backward()
     model.forward(data[0])
-    with pytest.raises(RuntimeError, match=r"backward\(\) follows forward\(x, t\)"):
+    with refused(RuntimeError, "Sequential: … backward() … forward(x, t)…"):
         model.backward()
-    with pytest.raises(RuntimeError, match="needs a loss"):
+    with refused(RuntimeError, "Sequential: … loss…"):
         network(loss=None).forward(*data)
     model.forward(*data)
     with pytest.raises(ValueError):
         model.forward(data[0][:, :2], data[1])
-    with pytest.raises(RuntimeError, match="backward was called before forward"):
+    with refused(RuntimeError, "Sequential: backward … forward…"):
         model.backward()
 
 
@@ -227,7 +227,7 @@ def test_weights_shared_with_a_nested_model():
 
 def test_partial_overlap_is_an_error():
     W = np.ones((6, 4))
-    with pytest.raises(ValueError, match="0.W and 1.W overlap in part"):
+    with refused(ValueError, "… 0.W and 1.W overlap…"):
         Sequential(Affine(W[:4], None), Affine(W[2:6], None))
 
 
@@ -257,7 +257,7 @@ def test_a_scaled_loss_scales_its_penalty(data):
 
 
 def test_a_penalty_inside_another_model_is_refused():
-    with pytest.raises(ValueError, match="penalty of its own"):
+    with refused(ValueError, "… penalty…"):
         Sequential(network(penalty=L2(0.1)))
 
 
@@ -275,7 +275,7 @@ def test_predict_runs_in_evaluation_mode_and_leaves_no_trace(data):
     assert model.training and not frozen.training and model.layers[2].layers[1].training
     assert frozen.buffers["rng"].bit_generator.state == state
     assert all(layer.cache is None for layer in model.layers)
-    with pytest.raises(RuntimeError, match="predict keeps nothing for backward"):
+    with refused(RuntimeError, "… backward … forward … predict…"):
         model.backward()
 
 
@@ -285,7 +285,7 @@ def test_after_predict_there_is_nothing_to_go_back_from():
     model.forward(x, x)
     model.predict(x)
     assert model.output is None
-    with pytest.raises(RuntimeError, match="predict keeps nothing for backward"):
+    with refused(RuntimeError, "… backward … forward … predict…"):
         model.backward()
 
 
@@ -318,18 +318,18 @@ def test_predict_restores_the_mode_when_it_fails():
 
 def test_one_layer_at_two_places_is_refused_with_the_way_to_share():
     layer = affine(4, 4)
-    with pytest.raises(ValueError, match="one Affine object stands at two places, in layers 0 and 2.*Affine"):
+    with refused(ValueError, "… one Affine … two places … 0 and 2 … Affine…"):
         Sequential(layer, Tanh(), layer)
-    with pytest.raises(ValueError, match="one Affine object stands at two places"):
+    with refused(ValueError, "… one Affine … two places…"):
         Sequential(layer, Sequential(Tanh(), layer))
 
 
 def test_what_is_no_layer_is_refused():
-    with pytest.raises(TypeError, match=r"layer 1 is the class ReLU; a model takes objects: ReLU\(...\)"):
+    with refused(TypeError, "… layer 1 … class ReLU … ReLU(...)…"):
         Sequential(affine(4, 4), ReLU)
-    with pytest.raises(TypeError, match=r"layer 0 \(function\) has no forward, backward, params, grads"):
+    with refused(TypeError, "… layer 0 (function) … forward, backward, params, grads…"):
         Sequential(affine)
-    with pytest.raises(ValueError, match="at least one layer"):
+    with refused(ValueError, "Sequential: … at least one layer…"):
         Sequential()
     with refused(TypeError, "Sequential: … layers … list … Sequential(*layers)"):
         Sequential([affine(4, 4), Tanh()])
@@ -339,7 +339,7 @@ def test_what_is_no_layer_is_refused():
     class Forgetful(Layer):
         def __init__(self):
             pass
-    with pytest.raises(TypeError, match=r"has no params, grads.*super\(\).__init__\(\)"):
+    with refused(TypeError, "… params, grads … super().__init__()…"):
         Sequential(Forgetful())
 
     unpaired = Plain(np.ones((3, 3)))
@@ -347,7 +347,7 @@ def test_what_is_no_layer_is_refused():
     with refused(ValueError, "… layer 0 (Plain): grads[0] … params[0]…"):
         Sequential(unpaired)
     unpaired.grads = []
-    with pytest.raises(ValueError, match="1 params but 0 grads"):
+    with refused(ValueError, "… 1 params … 0 grads…"):
         Sequential(unpaired)
 
 
@@ -373,7 +373,7 @@ def test_a_rebound_list_or_array_is_found(rebind, name, data):
     model = network()
     model.forward(*data)
     rebind(model.layers[2])
-    with pytest.raises(RuntimeError, match=rf"layer 2 \(Affine\) replaced its {name} list .*self.{name}\[i\]\[...\]"):
+    with refused(RuntimeError, f"… layer 2 (Affine) … {name} … self.{name}[i][...]…"):
         model.backward()
 
 
@@ -424,7 +424,7 @@ def test_layers_changed_after_construction_are_refused(change, data, tmp_path):
     change(inner.layers)
     for call in (lambda: model.save(tmp_path / "m"),
                  lambda: model.forward(data[0], np.zeros_like(model.forward(data[0]))) and model.backward()):
-        with pytest.raises(RuntimeError, match="^Sequential: its layers are not those that it was made of.*; make a new model"):
+        with refused(RuntimeError, "Sequential: … layers … make a new model…"):
             call()
 
 
@@ -680,7 +680,7 @@ def test_an_array_that_a_layer_replaced_is_not_lost_without_a_word(nested, tmp_p
     model.save(tmp_path / "m")
     layer.params[0] = np.ones((3, 3))
     for call in model.save, model.load:
-        with pytest.raises(RuntimeError, match=r"layer 0 \(Affine\) replaced its params list or an array in it"):
+        with refused(RuntimeError, "… layer 0 (Affine) … params…"):
             call(tmp_path / "m")
 
 

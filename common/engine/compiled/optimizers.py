@@ -1,6 +1,6 @@
 """The optimizers' rules as loops: parameter, gradient and state are each read and written once.
 
-The letters are the pages': optimizers/sgd.py and optimizers/adaptive.py.
+The letters are the pages', optimizers/sgd.py and optimizers/adaptive.py; p is their W.
 """
 import numpy as np
 

@@ -1,4 +1,5 @@
 """The change of one place that heals: each family of changes finds its mistake, and nothing of the user's is left changed."""
+import ast
 import textwrap
 from pathlib import Path
 
@@ -153,10 +154,7 @@ class Rows:
 
 def searched(layer, *inputs):
     """All changes tried, whatever the rules say."""
-    m = measure(Subject(layer, inputs), np.random.default_rng(0))
-    search = Search(m, next(e for e in m.targets if not e.right))
-    search.end = np.inf
-    return search.run()
+    return Search(measure(Subject(layer, inputs), np.random.default_rng(0))).run()
 
 
 X = normal(6, 4)
@@ -247,10 +245,19 @@ def test_a_change_that_never_ends_is_given_up(monkeypatch):
     assert not report.ok and "endless" not in str(report)
 
 
-def test_the_search_ends_in_time(monkeypatch):
-    monkeypatch.setattr(repair, "SECONDS", -1.0)
-    m = measure(Subject(Bare(), (X,)), np.random.default_rng(0))
-    assert Search(m, m.targets[0]).run().found == []
+def test_the_search_ends_after_so_many_changes_whatever_they_take(monkeypatch):
+    monkeypatch.setattr(repair, "MOST", 5)
+    search = Search(measure(Subject(Bare(), (X,)), np.random.default_rng(0)))
+    assert search.run().found == [] and search.left <= 0
+
+
+def test_places_that_reach_what_is_right_are_passed_by():
+    search = Search(measure(Subject(Before(), (X,)), np.random.default_rng(0)))
+    search.subject.output()
+    (function, places, locals_), = search.functions()
+    scope = repair.Scope(function, places, locals_, search.counts, search.subject.inputs)
+    texts = [ast.unparse(place.node) for place in search.telling(scope)]
+    assert "self.z.T" in texts and "dout @ B.T" not in texts
 
 
 def test_functions_of_the_user_are_seen_and_no_others():
@@ -263,7 +270,6 @@ def test_functions_of_the_user_are_seen_and_no_others():
 
 
 def test_templates():
-    import ast
     node = edits.fill("E * (1 - A) + NP.ones(K)", E=ast.Name("p", ast.Load()), A=ast.Name("q", ast.Load()), K=(2, 3))
     assert ast.unparse(node) == "p * (1 - q) + '\\x00numpy'.ones((2, 3))"
     assert edits.said("NP.cos(A)", A="x") == "cos(x)"

@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from functools import partial
 
 import numpy as np
@@ -20,7 +21,7 @@ from chainrule.layers import (
 )
 from chainrule.models import Sequential
 from chainrule.optimizers import SGD, Adam
-from chainrule.training import Trainer
+from chainrule.training import Checkpoint, Trainer
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((22, 3))
@@ -121,6 +122,84 @@ def dropout(comm):
     trainer.fit(X, T, epochs=2, batch_size=8, rng=1, progress=False,
                 callbacks=[lambda trainer: drawn.append(rng.random())])
     return comm.allgather(drawn)
+
+
+class Breaking:
+    """Ends a training after so many steps on every rank."""
+    last = True
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def __call__(self, trainer):
+        pass
+
+    def after_step(self, trainer):
+        if len(trainer.history.steps["step"]) == self.steps:
+            raise KeyboardInterrupt
+
+
+def dropping(comm):
+    model = network(0, BatchNorm.init(8, dtype=np.float64), Dropout(0.5, rng=3))
+    return Trainer(model, Adam(0.05), comm=comm)
+
+
+def four_epochs(trainer, *callbacks):
+    trainer.fit(X, T, epochs=4, batch_size=6, rng=7, progress=False, callbacks=callbacks)
+
+
+def broken_off(path, comm, every, after):
+    """Write a checkpoint, and break the training off after so many steps, four to an epoch."""
+    try:
+        four_epochs(dropping(comm), Checkpoint(path, every=every), Breaking(after))
+    except KeyboardInterrupt:
+        comm.Barrier()
+
+
+def resumed(comm):
+    """What every rank has after a whole training, after one that was broken off within an epoch
+    and resumed, and after one that was broken off at the end of an epoch."""
+    def everything(trainer):
+        kept = [a.tolist() for a in trainer.model.layers[1].buffers.values()]
+        return comm.allgather({**answer(trainer), "statistics": kept})
+
+    def again(every, after):
+        with tempfile.TemporaryDirectory() as own:
+            path = comm.bcast(f"{own}/run.safetensors")
+            broken_off(path, comm, every, after)
+            trainer = dropping(comm).resume(path)
+            four_epochs(trainer, Checkpoint(path, every=every))
+            comm.Barrier()
+        return everything(trainer)
+    whole = dropping(comm)
+    four_epochs(whole)
+    return everything(whole), again(3, 7), again("epoch", 9)
+
+
+def other_number(comm):
+    """How many epochs there are after one process goes on with what all ranks began, and all ranks
+    with what one began; and what one process says to a checkpoint within an epoch of all."""
+    alone = comm.Split(comm.rank)
+    with tempfile.TemporaryDirectory() as own:
+        path = f"{comm.bcast(own)}/run.safetensors"
+        broken_off(path, comm, "epoch", 9)
+        fewer = dropping(alone).resume(path)
+        four_epochs(fewer)
+        comm.Barrier()
+        broken_off(path, comm, 3, 7)
+        try:
+            sentence = dropping(alone).resume(path) and None
+        except ValueError as error:
+            sentence = str(error).partition("fit ")[2]
+        comm.Barrier()
+        if comm.rank == 0:
+            broken_off(path, alone, "epoch", 9)
+        comm.Barrier()
+        more = dropping(comm).resume(path)
+        four_epochs(more, Checkpoint(path))
+        drawn = more.model.layers[2].buffers["rng"].random()
+        comm.Barrier()
+    return comm.allgather((len(fewer.history), len(more.history), sentence, drawn))
 
 
 def stop(comm):

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from chainrule.common import accuracy, r2
+from chainrule.common.engine import compiled
 from chainrule.datasets import batches, random_shifts, text_batches
 from chainrule.layers import Affine, BatchNorm, Dropout, ReLU, SoftmaxWithLoss, Tanh
 from chainrule.models import LanguageModel, Sequential
@@ -404,3 +406,17 @@ def test_killed_at_random_instants(tmp_path):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_killed_at_twenty_random_instants(tmp_path):
     killed_and_resumed(tmp_path, 20, 1)
+
+
+def test_another_floor_says_that_bits_may_differ(tmp_path, monkeypatch):
+    path = tmp_path / "run.safetensors"
+    monkeypatch.setattr(compiled, "running", lambda: "compiled")
+    trainer = Trainer(net(0), SGD(0.1))
+    trainer.fit(X, T, epochs=1, rng=0, progress=False, callbacks=[Checkpoint(path)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Trainer(net(0), SGD(0.1)).resume(path)
+    monkeypatch.setattr(compiled, "running", lambda: "numpy")
+    with pytest.warns(UserWarning, match="compiled floor, and here they run on the numpy floor"):
+        resumed = Trainer(net(0), SGD(0.1)).resume(path)
+    assert len(resumed.history) == 1

@@ -59,6 +59,20 @@ def test_each_rank_drops_units_of_its_own(tmp_path):
     assert len({*first, *second}) == 4
 
 
+def test_a_checkpoint_goes_on_on_all_ranks_bit_for_bit(tmp_path):
+    """Every rank drops units of its own and counts its own rows, before the break and after it."""
+    whole, midway, at_the_end = run("resumed", 2, tmp_path)[0]
+    assert midway == at_the_end == whole
+    assert whole[0] == whole[1]
+
+
+def test_a_checkpoint_goes_on_on_another_number_of_ranks_between_epochs(tmp_path):
+    first, second = run("other_number", 2, tmp_path)[0]
+    assert first[:3] == second[:3] == [4, 4, "this Sequential: number of ranks is 1 in this "
+                                       "trainer, 2 in the file"]
+    assert first[3] != second[3]                                 # each drops units of its own
+
+
 def test_rank_0_decides_when_to_stop_and_shows_the_bar(tmp_path):
     epochs, done = run("stop", 2, tmp_path)
     assert epochs == [2, 2]

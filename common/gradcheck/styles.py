@@ -1,0 +1,348 @@
+"""The styles in which learners write a layer, each turned into forward, backward, params, grads.
+
+``adapted`` knows a style by its names and by one trial on a copy. What is written as ours is given
+back as it is.
+"""
+import contextlib
+import inspect
+from typing import Any
+
+import numpy as np
+
+from .copying import float64_copy
+from .subject import parameters, required
+
+CACHES = ("cache", "ctx", "context", "saved", "tape")
+RATES = ("lr", "rate", "eta", "alpha", "step_size")
+
+
+class FunctionLayer:
+    """A function f with its gradient function, as a layer.
+
+    ``gradient(*inputs)`` gives the gradient of a scalar f, or f'(x) of an elementwise f; with one
+    argument more than f, ``gradient(*inputs, dout)`` gives the gradient of Σ dout · f.
+    """
+
+    def __init__(self, f, gradient):
+        self.f, self.gradient, self.params, self.grads = f, gradient, [], []
+
+    def forward(self, *inputs):
+        self.inputs = inputs
+        return self.f(*inputs)
+
+    def backward(self, dout):
+        if not isinstance(self.gradient, np.ufunc) and required(self.gradient) > len(self.inputs):
+            return self.gradient(*self.inputs, dout)
+        slope = self.gradient(*self.inputs)
+        if isinstance(slope, tuple):
+            return tuple(None if g is None else np.asarray(g) * dout for g in slope)
+        return None if slope is None else np.asarray(slope) * dout
+
+
+class Adapted:
+    """A layer of another style as one of ours; ``where``: the names of its parameters."""
+    params: Any = ()
+    grads: Any = ()
+    where: Any = ()
+    answers: int | None = None          # how many of the inputs get a gradient; None: all
+
+    def __init__(self, layer):
+        self.layer = layer
+
+
+class Bound(Adapted):
+    """A layer some of whose inputs are no arrays: a dict of settings, a word, a flag. ``given``:
+    all of them, with None in the place of an array."""
+
+    def __init__(self, layer, inputs):
+        super().__init__(layer)
+        self.given = [None if arraylike(x) else x for x in inputs]
+        self.arrays = [i for i, x in enumerate(inputs) if arraylike(x)]
+        self.where, self.answers = getattr(layer, "where", ()), getattr(layer, "answers", None)
+
+    params = property(lambda self: getattr(self.layer, "params", ()))
+    grads = property(lambda self: getattr(self.layer, "grads", ()))
+
+    def forward(self, *inputs):
+        given = list(self.given)
+        for i, x in zip(self.arrays, inputs):
+            given[i] = x
+        return self.layer.forward(*given)
+
+    def backward(self, dout):
+        found = self.layer.backward(dout)
+        if isinstance(found, tuple) and len(found) == len(self.given):
+            found = tuple(found[i] for i in self.arrays)
+        return found
+
+
+class CachePair(Adapted):
+    """``forward(*inputs) -> (out, cache)`` and ``backward(dout, cache)``: two functions."""
+
+    def __init__(self, f, gradient):
+        self.f, self.gradient = f, gradient
+
+    def forward(self, *inputs):
+        out, self.cache = self.f(*inputs)
+        return out
+
+    def backward(self, dout):
+        return self.gradient(dout, self.cache)
+
+
+class LossAndGradients(Adapted):
+    """``f(*inputs) -> (loss, gradients)``: of the net's ``params``, or of the first inputs."""
+
+    def __init__(self, f, layer=None):
+        super().__init__(layer)
+        self.f = f
+        self.keys = list(layer.params) if layer is not None else []
+        self.where = [f"params[{key!r}]" for key in self.keys]
+        self.answers = 0 if layer is not None else 1
+
+    @property
+    def params(self):
+        return [self.layer.params[key] for key in self.keys]
+
+    def forward(self, *inputs):
+        self.inputs = inputs
+        loss, found = self.f(*inputs)
+        self.answers = 0 if self.keys else len(found) if isinstance(found, tuple) else 1
+        return loss
+
+    def backward(self, dout=1.0):
+        _, self.found = self.f(*self.inputs)
+
+        def scaled(g):
+            return None if g is None else np.asarray(g) * dout
+
+        if self.keys:
+            self.grads = [scaled(partner(self.found, key)) for key in self.keys]
+            return None
+        return tuple(map(scaled, self.found)) if self.answers > 1 else scaled(self.found)
+
+
+class Held(Adapted):
+    """Parameters in a dict or as attributes, beside their gradients (``paths``); the cache handed
+    out by forward and in to backward (``cached``); a backward that makes the step (``rate``)."""
+
+    def __init__(self, layer, cached, rate):
+        super().__init__(layer)
+        self.cached, self.rate = cached, rate
+        self.paths, self.grads, self.returned = [], [], None
+
+    where = property(lambda self: [f"{p[0]}[{p[1]!r}]" if p[1:] else p[0] for p in self.paths])
+    params = property(lambda self: [read(self.layer, path) for path in self.paths])
+
+    def forward(self, *inputs):
+        y = self.layer.forward(*inputs)
+        if self.cached:
+            y, self.cache = y
+        return y
+
+    def backward(self, dout=1.0):
+        before = [np.array(p) for p in self.params] if self.rate else []
+        arrays = self.params
+        extra = ([self.cache] if self.cached else []) + ([1.0] if self.rate else [])
+        takes = bool(parameters(self.layer.backward))
+        found = self.layer.backward(*([dout, *extra] if takes else ()))
+        if self.rate:
+            self.grads = [p - q for p, q in zip(before, self.params)]
+            for path, array, value in zip(self.paths, arrays, before):
+                array[...] = value
+                put(self.layer, path, array)
+            return found
+        given = next((g for g in (found, *(found if isinstance(found, tuple) else ())) if isinstance(g, dict)), None)
+        self.grads = [
+            partner(given, path[-1]) if given is not None else gradient_of(self.layer, path)
+            for path in self.paths
+        ]
+        if given is not None:
+            rest = tuple(g for g in found if g is not given) if isinstance(found, tuple) else ()
+            return rest[0] if len(rest) == 1 else rest or None
+        return found
+
+
+def read(layer, path):
+    found = getattr(layer, path[0])
+    return found[path[1]] if path[1:] else found
+
+
+def put(layer, path, value):
+    if path[1:]:
+        getattr(layer, path[0])[path[1]] = value
+    else:
+        setattr(layer, path[0], value)
+
+
+def partner(named, key):
+    """The gradient of ``key`` in a dict, under one of the usual names; None if there is none."""
+    if not isinstance(named, dict):
+        return None
+    for name in (key, f"d{key}", f"grad_{key}", f"{key}_grad", f"d_{key}", f"g{key}"):
+        if name in named:
+            return named[name]
+    return {str(k).lower(): v for k, v in named.items()}.get(f"d{key}".lower())
+
+
+def gradient_of(layer, path):
+    """The gradient of a parameter: in a dict of gradients, or an attribute of the layer's."""
+    for holder in ("grads", "gradients", "grad"):
+        if (found := partner(getattr(layer, holder, None), path[-1])) is not None:
+            return found
+    attributes = {k: v for k, v in vars(layer).items() if k != path[-1]}
+    return partner(attributes, path[-1])
+
+
+def arraylike(x):
+    return x is None or not isinstance(x, (dict, str, bool)) and not callable(x)
+
+
+def is_cache(name, value):
+    """Whether the second thing that forward returns is what backward wants back, and no output."""
+    known = any(word in name.lower() for word in CACHES)
+    return known or not (isinstance(value, np.ndarray) and value.dtype.kind == "f")
+
+
+def tried(f, inputs):
+    """f at copies of the inputs, or None where it fails."""
+    with contextlib.suppress(Exception):
+        return f(*(x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else
+                   np.array(x) if isinstance(x, np.ndarray) else x for x in map(plain, inputs)))
+    return None
+
+
+def plain(x):
+    return np.asarray(x) if isinstance(x, (list, np.generic)) else dict(x) if isinstance(x, dict) else x
+
+
+def adapted(layer, gradient, inputs):
+    """The layer as an object with forward, backward, params and grads, and its inputs that are
+    arrays."""
+    from . import pytorch  # looks for torch among what is loaded
+    if (found := pytorch.adapted(layer)) is not None:
+        return found, tuple(map(pytorch.array, inputs))
+    layer = in_style(layer, gradient, inputs)
+    if not all(map(arraylike, inputs)):
+        return Bound(layer, inputs), tuple(filter(arraylike, inputs))
+    return layer, inputs
+
+
+def in_style(layer, gradient, inputs):
+    if isinstance(layer, tuple) and len(layer) == 2 and gradient is None:
+        layer, gradient = layer
+    if inspect.isclass(layer):
+        raise TypeError(
+            f"check_gradients: layer should be an object, got the class {layer.__name__}; make "
+            f"one: {layer.__name__}(...)"
+        )
+    if gradient is not None:
+        if not callable(layer) or not callable(gradient):
+            raise TypeError(
+                "check_gradients: with gradient=..., both should be functions: check_gradients(f, "
+                "x, gradient=df)"
+            )
+        names = [p.name for p in parameters(gradient)]
+        if len(names) == 2 and isinstance(y := tried(layer, inputs), tuple) and len(y) == 2 and (
+                is_cache(names[1], y[1])):
+            return CachePair(layer, gradient)
+        return FunctionLayer(layer, gradient)
+    if not callable(getattr(layer, "forward", None)):
+        if callable(getattr(layer, "loss", None)) and isinstance(getattr(layer, "params", None), dict):
+            return LossAndGradients(Net(layer), layer)
+        if inspect.isroutine(layer):
+            y = tried(layer, inputs)
+            if isinstance(y, tuple) and len(y) == 2 and np.ndim(y[0]) == 0:
+                return LossAndGradients(layer)
+        raise TypeError(
+            f"check_gradients: layer should have forward and backward, got {type(layer).__name__}; "
+            "a function goes with its derivative: check_gradients(f, x, gradient=df)"
+        )
+    return held(layer, inputs)
+
+
+class Net:
+    """A net's ``loss`` as a function; copied with the net, so that both see the same parameters."""
+
+    def __init__(self, net):
+        self.net = net
+        self.__name__ = type(net).__name__
+
+    def __call__(self, *inputs):
+        return self.net.loss(*inputs)
+
+
+def held(layer, inputs):
+    """A layer whose parameters lie in a dict or are attributes, or whose backward wants a cache or
+    a learning rate, as one with lists; any other as it is."""
+    params, grads = (getattr(layer, name, None) for name in ("params", "grads"))
+    if not callable(getattr(layer, "backward", None)):
+        return layer
+    names = [p.name for p in parameters(layer.backward)]
+    rate = any(n.lower() in RATES or n.lower().endswith(("_rate", "_lr")) for n in names[1:])
+    cached = False
+    if len(names) > 1 and not rate or len(names) > 2:
+        trial, = float64_copy(layer)
+        y = tried(trial.forward, inputs)
+        cached = isinstance(y, tuple) and len(y) == 2 and is_cache(names[1], y[1])
+    lists = isinstance(params, (list, tuple)) and (params or isinstance(grads, (list, tuple)))
+    if lists and not cached and not rate:
+        return layer
+    made = Held(layer, cached, rate)
+    if isinstance(params, dict):
+        made.paths = [("params", key) for key, p in params.items() if is_float(p)]
+    elif lists:
+        made.paths = [("params", i) for i, p in enumerate(params)]
+        if not rate:
+            return Lists(layer)
+    elif hasattr(layer, "__dict__"):
+        made.paths = [(name,) for name in attributes(layer, made, inputs)]
+    return made if made.paths or cached or rate else layer
+
+
+class Lists(Held):
+    """Lists of params and grads, with a cache that is handed round."""
+
+    def __init__(self, layer):
+        Adapted.__init__(self, layer)
+        self.cached, self.rate, self.paths = True, False, []
+
+    where = ()
+    params = property(lambda self: self.layer.params)
+    grads = property(lambda self: self.layer.grads, lambda self, value: None)
+
+
+def is_float(a):
+    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+
+
+def attributes(layer, made, inputs):
+    """The attributes that are parameters: float arrays from before the first forward that have a
+    gradient beside them after a backward, or that the backward has moved."""
+    names = [name for name, value in vars(layer).items() if is_float(value)]
+    with contextlib.suppress(Exception):
+        trial, = float64_copy(made)
+        y = tried(trial.forward, inputs)
+        before = {name: np.array(getattr(trial.layer, name)) for name in names}
+        one = np.ones(np.shape(y)) if not isinstance(y, tuple) else tuple(np.ones(np.shape(p)) for p in y)
+        trial.backward(one if np.ndim(y) or isinstance(y, tuple) else 1.0)
+        if made.rate:
+            return [n for n in names if not np.array_equal(before[n], getattr(trial.layer, n))]
+        beside = [n for n in names if gradient_of(trial.layer, (n,)) is not None]
+        return [n for n in beside if not any(gradient_of(trial.layer, (m,)) is getattr(trial.layer, n) for m in names)]
+    return []
+
+
+def innermost(layer):
+    while isinstance(layer, Adapted) and getattr(layer, "layer", None) is not None:
+        layer = layer.layer
+    return layer
+
+
+def name_of(layer):
+    """What a report calls the layer: its class, or its function."""
+    if isinstance(layer, tuple) and layer:
+        layer = layer[0]
+    f = getattr(layer, "f", layer)
+    return getattr(f, "__name__", None) or type(layer).__name__
+

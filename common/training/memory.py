@@ -1,0 +1,154 @@
+"""How much memory a training step takes, predicted and measured."""
+import contextlib
+import copy
+import math
+import os
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+
+from ..common.layer import held
+from .report import Finding
+
+UNITS = "bytes", "KB", "MB", "GB", "TB"
+CGROUPS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+
+
+class Step:
+    """The bytes of one training step with batches of B samples.
+
+    ``parts``: of the parameters, their gradients, the optimizer's state, what forward keeps for
+    backward, and temporary arrays. The last two grow by ``each`` with every sample,
+    which two small batches show. ``predicted``: the sum of all.
+    """
+
+    def __init__(self, case):
+        B = case.batch_size
+        if case.function is not None:
+            B = max((len(batch[-1]) for batch in case.batches()), default=B)
+        self.case, self.B = case, min(B, len(case.t))
+        small, large = min(2, self.B), min(8, self.B)
+        first, (fixed, kept, passing) = self.run(small), self.run(large)
+        more = (self.B - large) / max(1, large - small)
+        kept, passing = (max(n, n + more * (n - m)) for n, m in zip((kept, passing), first[1:]))
+        self.parts = fixed | {"kept for backward": round(kept), "temporary": round(passing)}
+        self.each = (kept + passing) / self.B
+        self.predicted = sum(self.parts.values())
+
+    def run(self, rows):
+        """A step of a copy with a few samples: the parts that do not depend on their number, the
+        bytes that forward keeps, and the temporary ones at the peak."""
+        model, optimizer, *_ = copy.deepcopy(self.case.origin)
+        batch = [a[:rows].copy() for a in (*self.case.x, self.case.t)]
+        known = [*model.params, *model.grads]
+        with np.errstate(all="ignore"), Traced() as forward:
+            model.forward(*batch)
+        kept = nbytes([*batch, *caches(model)], but=known)
+        with np.errstate(all="ignore"), Traced() as backward:
+            model.backward()
+        with np.errstate(all="ignore"), contextlib.suppress(FloatingPointError):
+            optimizer.update(model.params, model.grads)
+        state = nbytes(arrays(vars(optimizer)), but=known)
+        fixed = {"parameters": nbytes(model.params), "gradients": nbytes(model.grads),
+                 "optimizer": state}
+        return fixed, kept, max(backward.peak, forward.peak - kept)
+
+    def measured(self):
+        """The bytes of a real step: the parameters, the gradients, and all that it allocates at its
+        peak."""
+        model, optimizer, *_ = copy.deepcopy(self.case.origin)
+        with (np.errstate(all="ignore"), contextlib.suppress(FloatingPointError),
+              Traced() as traced):
+            model.forward(*(a[:self.B].copy() for a in (*self.case.x, self.case.t)))
+            model.backward()
+            optimizer.update(model.params, model.grads)
+        return traced.peak + self.parts["parameters"] + self.parts["gradients"]
+
+    def __str__(self):
+        parts = ", ".join(f"{name} {text(n)}" for name, n in self.parts.items())
+        return f"{text(self.predicted)} ({parts})"
+
+
+class Traced:
+    """``with Traced() as traced:`` the most bytes that were allocated at once: ``traced.peak``."""
+
+    def __enter__(self):
+        self.running = tracemalloc.is_tracing()
+        tracemalloc.start()
+        self.before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        return self
+
+    def __exit__(self, *error):
+        self.peak = tracemalloc.get_traced_memory()[1] - self.before
+        if not self.running:
+            tracemalloc.stop()
+
+
+def too_large(step, data, limit):
+    """A step that does not fit into the machine's memory beside the data."""
+    if limit is None or step.predicted + data <= limit:
+        return
+    room = limit - data - step.predicted + step.each * step.B
+    fits = max(0, int(0.8 * room / step.each)) if step.each else 0
+    yield Finding("too-little-memory", f"batch_size={step.B}", f"predicted: a step takes {step}, "
+                  f"the data {text(data)}; this machine has {text(limit)}",
+                  f"batch_size={fits} with accumulate={math.ceil(step.B / fits)} makes the same "
+                  "steps" if fits else "a smaller model, or float32 for float64", True)
+
+
+def machine_memory():
+    """How many bytes the machine, or the container, has; None if that is unknown."""
+    limits = []
+    with contextlib.suppress(AttributeError, ValueError, OSError):     # Windows has no sysconf
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for path in CGROUPS:
+        with contextlib.suppress(ValueError, OSError):       # "max", or not in a container
+            limits.append(int(Path(path).read_text()))
+    return min((n for n in limits if n > 0), default=None)
+
+
+def caches(model):
+    """All arrays that the layers keep from forward to backward."""
+    loss = getattr(model, "loss", None)
+    for layer in (*(layer for _, layer in held(model)), loss):
+        yield from arrays({name: value for name, value in getattr(layer, "__dict__", {}).items()
+                           if name not in ("params", "grads", "buffers", "layers", "loss")})
+
+
+def arrays(value, depth=4):
+    """The arrays within containers."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, (dict, list, tuple)) and depth:
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from arrays(item, depth - 1)
+
+
+def nbytes(found, but=()):
+    """The bytes of arrays; shared memory counts once, that of the arrays in ``but`` not at all."""
+    seen = {id(owner(a)) for a in but}
+    total = 0
+    for a in map(owner, found):
+        if id(a) not in seen:
+            seen.add(id(a))
+            total += a.nbytes
+    return total
+
+
+def owner(a):
+    """The array whose memory it is."""
+    while isinstance(a.base, np.ndarray):
+        a = a.base
+    return a
+
+
+def text(n):
+    """Bytes for people: three figures and a unit.
+
+    >>> text(1_234_567)
+    '1.23 MB'
+    """
+    k = min(len(UNITS) - 1, int(math.log10(n) // 3)) if n >= 1 else 0
+    return f"{n / 1000 ** k:.3g} {UNITS[k]}"

@@ -1,0 +1,73 @@
+"""``chainrule export``: a run's model for onnxruntime or PyTorch."""
+import argparse
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ...layers import Flatten
+from . import runs
+from .arguments import Parser, fail, known
+
+PROGRAM = "chainrule export"
+FORMATS = {         # name: what it is, how its files end
+    "onnx": ("an ONNX file, which onnxruntime and others run without chainrule", [".onnx"]),
+    "torch": ("the weights in PyTorch's names and layouts, a safetensors file",
+              [".safetensors"]),
+    "source": ("PyTorch code to read and change, with its weights", [".py", ".safetensors"]),
+}
+KEPT = """
+what each format keeps:
+  onnx    what predict computes: weights, running statistics, options; a batch of any size
+  torch   weights and running statistics; no options, they are those of the module that loads it
+  source  all of these: a class, its weights, and a function load() that puts them together
+and what is lost in all of them:
+  the optimizer and where the training stood, the loss and the penalty, random generators, the
+  state that recurrent layers carry on, what is frozen. A layer of your own comes along where
+  chainrule.models.export.register_exporter knows how it is written; elsewhere a sentence names it.
+"""
+
+
+def parser():
+    what = "\n".join(f"  {name:7} {text}" for name, (text, _) in FORMATS.items())
+    result = Parser(
+        prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Write a run's model as a file for other libraries.",
+        epilog=f"formats:\n{what}\n{KEPT}\nexample:\n"
+               "  chainrule export runs/lenet-digits --to onnx\n")
+    result.add_argument("run", metavar="RUN", help="its folder, such as runs/mlp-digits")
+    result.add_argument("--to", required=True, type=known("format", FORMATS), metavar="FORMAT",
+                        help=" or ".join(FORMATS))
+    result.add_argument("--out", metavar="FOLDER", help="where the files go (default: RUN)")
+    return result
+
+
+def main(arguments):
+    """Run the command; returns the exit code: 0, or 2 for a wrong call."""
+    options = parser().parse_args(arguments)
+    run = Path(options.run)
+    try:
+        model, _ = runs.trained(run)
+        stem = re.sub(r"\W+", "_", run.resolve().name)
+        paths = [Path(options.out or run) / f"{stem}{end}" for end in FORMATS[options.to][1]]
+        write(options.to, model, paths[0])
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        return fail(PROGRAM, str(error))
+    for path in paths:
+        print(path)
+    return 0
+
+
+def write(form, model, path):
+    """Write the first of the files, and what goes with it."""
+    from safetensors.numpy import save
+
+    from ...common.files import write_whole
+    from ..export import to_source, to_torch_state
+    images = [np.zeros((1, 1, 1, 1))] if isinstance(model.layers[0], Flatten) else []
+    if form == "onnx":
+        model.to_onnx(path, *images)
+    elif form == "source":
+        to_source(model, path, *images)
+    else:
+        write_whole(path, save(to_torch_state(model)))

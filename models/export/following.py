@@ -1,0 +1,215 @@
+"""How values run through a model, and how many axes they have on the way."""
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ...common import checks
+from ...common.guard import Argument, parameter_sizes, parsed, pattern_of
+from ...layers import (
+    Bidirectional,
+    Branch,
+    Dropout,
+    Embedding,
+    Last,
+    LogSumExp,
+    Reshape,
+    Sum,
+    Transpose,
+)
+from ...layers.losses import HingeLoss, Loss, SigmoidWithLoss, SoftmaxWithLoss
+from ...layers.recurrent import Recurrent
+from ..graph import Graph
+from ..node import Constant, Input, Node, Select, ordered
+from ..sequential import Sequential
+from ..text import AttentionSeq2Seq, LanguageModel, Seq2Seq, TransformerLM
+from ..text.word_vectors import WordVectors
+from .registry import known, named
+
+CHAINS: dict[type, Any] = dict.fromkeys((Sequential, LanguageModel), True)
+GRAPHS: dict[type, Any] = dict.fromkeys((Graph, TransformerLM, WordVectors), True)
+TRANSLATORS: dict[type, Any] = dict.fromkeys((Seq2Seq, AttentionSeq2Seq), True)
+
+
+def is_network(model: Any) -> bool:
+    """Whether it is a model in which values go from layer to layer, and nothing else happens."""
+    return bool(known(model, CHAINS) or known(model, GRAPHS))
+
+
+def inputs_of(model: Any) -> list[str]:
+    """The names of the inputs that ``predict`` takes."""
+    if known(model, GRAPHS):
+        names = [node.name for node in model.inputs]
+        return names if len(set(names)) == len(names) else [
+            f"{name}{i + 1}" for i, name in enumerate(names)]
+    return ["x", "t", "x_mask"] if known(model, TRANSLATORS) else ["x"]
+
+
+def follow(
+    model: Any, inputs: Sequence[Any], visit: Callable[..., Any], constant: Callable[..., Any],
+    loss: bool = False,
+) -> Any:
+    """What a network makes of the values ``inputs``, with ``loss`` the loss, of inputs and targets:
+    ``visit(number, layer, *values)`` is called for each layer on the way, ``constant(array)`` for
+    each constant."""
+    if known(model, CHAINS):
+        x, *targets = inputs
+        for i, layer in enumerate(model.layers):
+            x = visit(str(i), layer, x)
+        return visit("loss", model.loss, x, *targets) if loss else x
+    number = {id(layer): str(i) for i, layer in enumerate(model.layers)}
+    values: dict[Node, Any] = dict(zip([*model.inputs, *model.targets], inputs))
+    ends = [model.nodes[model._end]] if loss else model.outputs
+    for node in ordered(ends):
+        taken = [values[n] for n in node.inputs]
+        if isinstance(node, Constant):
+            values[node] = constant(node.constant)
+        elif isinstance(node.layer, Select):
+            values[node] = taken[0][node.layer.index]
+        elif not isinstance(node, Input):
+            values[node] = visit(number.get(id(node.layer), "loss"), node.layer, *taken)
+    outputs = tuple(values[node] for node in ends)
+    return outputs if len(outputs) > 1 else outputs[0]
+
+
+def first_use(model: Any, i: int) -> tuple[Any, int]:
+    """The layer that takes input ``i`` of a network, also in a model inside, and the number of the
+    input that it is there; else one that takes anything."""
+    found: list[tuple[Any, int]] = []
+
+    def visit(number, layer, *values):
+        found.extend((layer, at) for at, mine in enumerate(values) if mine is True)
+        return (False,) * getattr(layer, "n", 9)
+    follow(model, [k == i for k in range(len(inputs_of(model)))], visit, lambda array: False)
+    layer, at = found[0] if found else (Dropout(0), 0)
+    return first_use(layer, at) if is_network(layer) else (layer, at)
+
+
+def argument(layer: Any, at: int) -> Argument:
+    """What the layer's line ``shapes``, or its forward, says of an input."""
+    names = list(inspect.signature(layer.forward).parameters)
+    name = names[min(at, len(names) - 1)]
+    found = [a for a in getattr(layer, "_arguments", None) or () if a.name == name]
+    return found[0] if found else Argument(name, None, False)
+
+
+def sizes(layer: Any, at: int, axes: int) -> list[int | str]:
+    """For each axis of an input its size, where the parameters decide it, else its letter."""
+    pattern: Any = argument(layer, at).pattern
+    if not isinstance(pattern, tuple):
+        pattern = ("N", "T", "K", "L", "M")[:axes]
+    if ... in pattern:
+        k = pattern.index(...)
+        between = [f"D{j}" for j in range(axes - len(pattern) + 1)]
+        pattern = (*pattern[:k], *between, *pattern[k + 1:])
+    there = parameter_sizes(layer, layer._arguments) if getattr(layer, "_arguments", None) else {}
+    return [there.get(size, size) for size in pattern]
+
+
+def axes_after(path: str, layer: Any, *axes: int) -> Any:
+    """How many axes the output of a layer has, for inputs with so many; of several outputs a tuple.
+    ValueError where it does not take such inputs."""
+    if is_network(layer):
+        return axes_of_output(layer, axes)
+    first, line = axes[0], getattr(layer, "shapes", None)
+    patterns = {a.name: a.pattern for a in parsed(line)} if isinstance(line, str) else {}
+    more = 0                                        # axes that ... stands for
+    for name, have in zip(inspect.signature(layer.forward).parameters, axes):
+        pattern = patterns.get(name)
+        if name == "mask":
+            pattern = ("N", "T") if isinstance(layer, Recurrent | Bidirectional | Last) else \
+                ("N",) * first
+        if isinstance(pattern, tuple):
+            least = len(pattern) - (... in pattern)
+            if have < least or have > least and ... not in pattern:
+                raise ValueError(f"{named(path, layer)} takes {name} "
+                                 f"{checks.shape_text(pattern)}, no array of {have} axes")
+            more = more or have - least
+    least = 1 + max((a if a >= 0 else -a - 1 for a in axes_named(layer)), default=-1)
+    exactly = getattr(layer, "axes", None) if isinstance(layer, Transpose) else None
+    if first < least or exactly is not None and first != len(exactly):
+        raise ValueError(f"{named(path, layer)} takes no array of {first} axes")
+    if isinstance(layer, Loss):
+        return 0 if layer.reduction != "none" else first - (not isinstance(layer, SigmoidWithLoss))
+    if isinstance(layer, Embedding):
+        return first + 1
+    if isinstance(layer, Branch):
+        return (first,) * layer.n
+    if isinstance(layer, Reshape):
+        return len(layer.shape)
+    if isinstance(layer, Sum | LogSumExp):
+        return first if layer.keepdims else 0 if layer.axis is None else \
+            first - len(axes_named(layer))
+    outputs = map(pattern_of, re.findall(r"\([^)]*\)", (line or "").partition("->")[2]))
+    counted = [len(p) - 1 + more if ... in p else len(p) for p in outputs]
+    return max(axes) if not counted else counted[0] if len(counted) == 1 else tuple(counted)
+
+
+def targets_of(who: str, model: Any, axes: Sequence[int]) -> list[tuple[str, int, bool]]:
+    """(name, how many axes, whether it holds labels) of each target of a network whose inputs have
+    so many axes. ValueError where no loss says it."""
+    names = ["t"] if known(model, CHAINS) else [node.name for node in model.targets]
+    found: dict[str, tuple[int, bool]] = {}
+
+    def visit(number, layer, *values):
+        if isinstance(layer, Loss):
+            x, t = values
+            labelled = isinstance(layer, SoftmaxWithLoss | HingeLoss)
+            found.setdefault(t, (x - labelled, labelled))
+            return axes_after(number, layer, x, x)
+        if any(isinstance(value, str) for value in values):
+            raise ValueError(f"{who}: {named(number, layer)}, which the targets go into, cannot be "
+                             "exported; leave out loss=True")
+        return axes_after(number, layer, *values)
+    follow(model, [*axes, *names], visit, lambda array: getattr(array, "ndim", 0), loss=True)
+    return [(name, *found[name]) for name in names]
+
+
+def axes_named(layer: Any) -> tuple[int, ...]:
+    """The axes that the option ``axis`` of a layer names."""
+    axis = getattr(layer, "axis", None)
+    return axis if isinstance(axis, tuple) else () if axis is None else (axis,)
+
+
+def axes_of_output(model: Any, axes: Sequence[int]) -> Any:
+    """``axes_after`` of a network."""
+    def visit(number, layer, *values):
+        return axes_after(number, layer, *values)
+    return follow(model, axes, visit, lambda array: getattr(array, "ndim", 0))
+
+
+def axes_of_inputs(who: str, model: Any, examples: Sequence[Any] = ()) -> tuple[int, ...]:
+    """How many axes the inputs have: those of examples or, without, the fewest that every layer
+    takes, two first. Of a translator the mask is left out where there is no example of it."""
+    names = inputs_of(model)
+    translator = bool(known(model, TRANSLATORS))
+    if translator and len(examples) < 3:
+        names = names[:2]
+    if examples and len(examples) != len(names):
+        raise ValueError(checks.wrong(who, "the examples", f"be of {', '.join(names)}",
+                                      f"{len(examples)} of them"))
+    given = []
+    for name, example in zip(names, examples):
+        a = checks.as_array(example)
+        if a.dtype.kind not in "fiub":
+            raise TypeError(checks.wrong(who, f"the example of {name}", "be an array of numbers",
+                                         checks.kind_text(example, a)))
+        given.append(a.ndim)
+    if translator:
+        return (2,) * len(names)
+    if not given and getattr(model, "axes", None):                      # word vectors say it
+        return (len(model.axes),)
+    problem: Any = None
+    many = itertools.product((2, 3, 4, 1, 5), repeat=len(names))
+    for axes in [tuple(given)] if given else many:
+        try:
+            axes_of_output(model, axes)
+            return axes
+        except ValueError as error:
+            problem = problem or error
+    raise ValueError(f"{who}: {problem}" if given else
+                     f"{who}: how many axes the inputs have cannot be told from the layers "
+                     f"({problem}); give an example of each")

@@ -1,0 +1,574 @@
+"""Models as ONNX files: each layer as the operators that compute the same."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ... import __version__
+from ...common import checks
+from ...common.files import write_whole
+from ...layers import (
+    ELU,
+    GELU,
+    GRU,
+    LSTM,
+    RNN,
+    Add,
+    Affine,
+    Attention,
+    AveragePool,
+    BatchNorm,
+    Bidirectional,
+    Branch,
+    Concatenate,
+    Convolution,
+    Convolution1D,
+    Divide,
+    Dropout,
+    Embedding,
+    EmbeddingDot,
+    Exp,
+    Flatten,
+    GlobalAveragePool,
+    GroupNorm,
+    GRUCell,
+    Last,
+    LayerNorm,
+    LeakyReLU,
+    Log,
+    LogSumExp,
+    LSTMCell,
+    MatMul,
+    Maximum,
+    MaxPool,
+    Mean,
+    MultiHeadAttention,
+    Multiply,
+    PositionalEncoding,
+    Power,
+    ReLU,
+    Repeat,
+    Reshape,
+    RNNCell,
+    Sigmoid,
+    SiLU,
+    Sin,
+    Softmax,
+    Softplus,
+    Subtract,
+    Sum,
+    Tanh,
+    Transpose,
+    TransposedConvolution,
+)
+from ..saving import place
+from ..text import AttentionSeq2Seq, Seq2Seq
+from . import losses  # noqa: F401  which registers them
+from .following import (
+    TRANSLATORS,
+    argument,
+    axes_after,
+    axes_of_inputs,
+    first_use,
+    follow,
+    inputs_of,
+    is_network,
+    sizes,
+    targets_of,
+)
+from .registry import ONNX, foreign, known, unfit, writes
+
+OPSET, IR_VERSION = 18, 8           # of 2022: what reads ONNX today reads these
+INT32, INT64, BOOL, DOUBLE = 6, 7, 9, 11
+WHO = "to_onnx"
+
+
+class OnnxWriter:
+    """What the functions that write a layer are given: ``to.Mul(a, b, axis=1)`` adds the ONNX
+    operator Mul and returns its output, of several outputs a tuple with ``outputs=3``.
+
+    - ``array(a)``: the value of a NumPy array, or of a number as int64 or in the model's dtype;
+    - ``axes(x)``: how many axes an input of the layer has;
+    - ``path``: the number of the layer;
+    - ``dtype``: the model's.
+    """
+
+    def __init__(self, dtype: Any) -> None:
+        import onnx_ir as ir
+        self.ir, self.dtype, self.path = ir, np.dtype(dtype), ""
+        self.nodes: list[Any] = []
+        self.initializers: dict[Any, Any] = {}
+        self.known_axes: dict[Any, int] = {}
+        self.called: dict[int, str] = {}                  # arrays by id: their names, such as "0.W"
+        self.count = 0
+
+    def array(self, a: Any) -> Any:
+        given = np.asarray(a)
+        if given.dtype.kind == "f":
+            given = given.astype(self.dtype, copy=False)
+        elif given.dtype.kind in "iu":
+            given = given.astype(np.int64)
+        key = (given.dtype.str, given.shape, given.tobytes()) if given.size < 100 else id(a)
+        if key not in self.initializers:
+            name = self.called.get(id(a), f"/constant_{len(self.initializers)}")
+            tensor = self.ir.tensor(np.ascontiguousarray(given).reshape(given.shape), name=name)
+            self.initializers[key] = (a, self.ir.val(name, dtype=tensor.dtype, shape=given.shape,
+                                                     const_value=tensor))
+        return self.initializers[key][1]
+
+    def axes(self, x: Any) -> int:
+        return self.known_axes[x]
+
+    def op(self, kind: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
+        """The output of an operator, of several a tuple."""
+        values = [x if x is None or isinstance(x, self.ir.Value) else self.array(x)
+                  for x in inputs]
+        self.count += 1
+        node = self.ir.node(kind, values, attributes, num_outputs=outputs,
+                            name=f"{self.path or 'model'}/{kind}_{self.count}")
+        for i, value in enumerate(node.outputs):
+            value.name = f"/{kind}_{self.count}" + f"_{i}" * (outputs > 1)
+        self.nodes.append(node)
+        return node.outputs[0] if outputs == 1 else tuple(node.outputs)
+
+    def __getattr__(self, kind: str) -> Callable[..., Any]:
+        if not kind[0].isupper():
+            raise AttributeError(kind)
+        return lambda *inputs, **attributes: self.op(kind, *inputs, **attributes)
+
+    def size(self, x: Any, axis: int) -> Any:
+        """The size of an axis, as (1,)."""
+        return self.Shape(x, start=axis, **({"end": axis + 1} if axis != -1 else {}))
+
+    def layer(self, path: str, layer: Any, *values: Any) -> Any:
+        """What a layer, or a model inside, makes of values."""
+        if is_network(layer):
+            inside = f"{path}." if path else ""
+            return follow(layer, values, lambda number, inner, *taken: self.layer(
+                f"{inside}{number}", inner, *taken), self.constant)
+        write = known(layer, ONNX)
+        if write is None:
+            raise foreign(WHO, path, layer, "onnx")
+        self.path = path
+        self.called |= {id(p): f"{path}.{name}" for name, p in
+                        zip(getattr(layer, "names", ()), getattr(layer, "params", ()))}
+        made = write(self, layer, *values)
+        axes: Any = 3 if known(layer, TRANSLATORS) else axes_after(
+            path, layer, *(self.known_axes[x] for x in values))
+        for value, n in zip(made, axes) if isinstance(made, tuple) else ((made, axes),):
+            self.known_axes[value] = n
+        return made
+
+    def constant(self, array: Any) -> Any:
+        value = self.array(np.asarray(array, None if isinstance(array, bool) else self.dtype))
+        self.known_axes[value] = np.ndim(array)
+        return value
+
+
+def to_onnx(model: Any, path: Any, *examples: Any, loss: bool = False) -> None:
+    """See ``Model.to_onnx``."""
+    who = f"{type(model).__name__}.to_onnx"
+    path = place(who, path)
+    try:
+        import onnx_ir as ir
+    except ImportError as error:
+        raise ImportError(f"{who} needs onnx-ir ({error}); install it, for instance with "
+                          "pip install 'chainrule[onnx]'") from None
+    if not is_network(model) and known(model, ONNX) is None:
+        raise foreign(who, "", model, "onnx")
+    dtype = model.params[0].dtype if model.params else np.dtype(np.float32)
+    to = OnnxWriter(dtype)
+    if checks.flag(who, "loss", loss) and (model.loss is None or not is_network(model)):
+        raise ValueError(f"{who}: loss=True needs a " + (
+            "model with a loss" if is_network(model) else "network whose values go from layer to "
+            "layer; the scores of this one are exported, its loss is not"))
+    inputs = inputs_to(to, model, who, examples, loss)
+    if loss:
+        made = follow(model, inputs, to.layer, to.constant, loss=True)
+        if model.penalty is not None:
+            made = to.Add(made, model.penalty.loss(model.params))
+        to.known_axes.setdefault(made, 0)
+    else:
+        made = to.layer("", model, *inputs)
+    outputs = made if isinstance(made, tuple) else (made,)
+    for i, value in enumerate(outputs):
+        end = to.Identity(value)
+        end.name = "loss" if loss else "y" if len(outputs) == 1 else f"y{i + 1}"
+        while any(end.name == given.name for given in inputs):
+            end.name += "_"
+        end.dtype = value.dtype or ir.DataType.from_numpy(dtype)
+        end.shape = ir.Shape([None] * to.known_axes[value])         # a reader infers the sizes
+    ends = [node.outputs[0] for node in to.nodes[-len(outputs):]]
+    graph = ir.Graph(inputs, ends, nodes=to.nodes, name=type(model).__name__,
+                     initializers=[value for _, value in to.initializers.values()],
+                     opset_imports={"": OPSET})
+    whole = ir.Model(graph, ir_version=IR_VERSION, producer_name="chainrule",
+                     producer_version=__version__)
+    try:
+        write_whole(path, ir.to_proto(whole).SerializeToString())
+    except OSError as error:
+        raise type(error)(f"{who}: {error}") from error
+
+
+def inputs_to(
+    to: OnnxWriter, model: Any, who: str, examples: tuple[Any, ...], loss: bool
+) -> list[Any]:
+    """The values of a model's inputs: their dtypes from the layers that take them, how many axes
+    they have from these or from examples."""
+    axes, ir = axes_of_inputs(who, model, examples), to.ir
+    names, translator = inputs_of(model)[:len(axes)], known(model, TRANSLATORS)
+    inputs = []
+    shape: list[int | str]
+    for i, (name, n) in enumerate(zip(names, axes)):
+        if translator:
+            kind, shape = ("mask", ["N", "T"]) if i == 2 else ("ids", ["N", "T"])
+        else:
+            layer, at = first_use(model, i)
+            kind, shape = argument(layer, at).name, sizes(layer, at, n)
+        dtype = {"ids": np.int64, "mask": np.bool_}.get(kind, to.dtype)
+        shape = [size if isinstance(size, int) or size == "N" or len(names) == 1
+                 else f"{name.removesuffix('_mask')}_{size}" for size in shape]
+        if n:
+            shape[0] = "N"
+        value = ir.val(name, dtype=ir.DataType.from_numpy(np.dtype(dtype)), shape=shape)
+        to.known_axes[value] = n
+        inputs.append(value)
+    for name, n, labelled in targets_of(who, model, axes) if loss else ():
+        kind = ir.DataType.INT64 if labelled else ir.DataType.from_numpy(to.dtype)
+        value = ir.val(name, dtype=kind, shape=["N", *[f"{name}_{k}" for k in range(1, n)]])
+        to.known_axes[value] = n
+        inputs.append(value)
+    return inputs
+
+
+ONNX.update({
+    Sigmoid: lambda to, layer, x: to.Sigmoid(x),
+    Tanh: lambda to, layer, x: to.Tanh(x),
+    ReLU: lambda to, layer, x: to.Relu(x),
+    LeakyReLU: lambda to, layer, x: to.Where(to.Greater(x, 0.0), x, to.Mul(x, layer.slope)),
+    ELU: lambda to, layer, x: to.Elu(x, alpha=layer.alpha),
+    SiLU: lambda to, layer, x: to.Mul(x, to.Sigmoid(x)),
+    Softplus: lambda to, layer, x: to.Softplus(x),
+    Softmax: lambda to, layer, x: to.Softmax(x, axis=-1),
+    Add: lambda to, layer, a, b: to.Add(a, b),
+    Subtract: lambda to, layer, a, b: to.Sub(a, b),
+    Multiply: lambda to, layer, a, b: to.Mul(a, b),
+    Divide: lambda to, layer, a, b: to.Div(a, b),
+    Maximum: lambda to, layer, a, b: to.Max(a, b),
+    Power: lambda to, layer, a, b=None: to.Pow(a, layer.exponent if b is None else b),
+    Exp: lambda to, layer, x: to.Exp(x),
+    Log: lambda to, layer, x: to.Log(x),
+    Sin: lambda to, layer, x: to.Sin(x),
+    Dropout: lambda to, layer, x, mask=None: to.Identity(x),
+    Flatten: lambda to, layer, x: to.Flatten(x, axis=1),
+    Reshape: lambda to, layer, x: to.Reshape(x, list(layer.shape), allowzero=1),
+    Concatenate: lambda to, layer, *inputs: to.Concat(*inputs, axis=layer.axis),
+    Branch: lambda to, layer, x: tuple(to.Identity(x) for _ in range(layer.n)),
+    Embedding: lambda to, layer, ids: to.Gather(to.array(layer.W), ids),
+    GlobalAveragePool: lambda to, layer, x: to.ReduceMean(x, [2, 3], keepdims=0),
+    LayerNorm: lambda to, layer, x: to.LayerNormalization(
+        x, layer.gamma, layer.beta, axis=-1, epsilon=layer.eps),
+    BatchNorm: lambda to, layer, x: to.BatchNormalization(
+        x, layer.gamma, layer.beta, layer.running_mean, layer.running_var, epsilon=layer.eps),
+    MaxPool: lambda to, layer, x: to.MaxPool(x, **window(layer)),
+    AveragePool: lambda to, layer, x: to.AveragePool(x, **window(layer), count_include_pad=1),
+})
+
+
+@writes(Affine, MatMul)
+def affine(to, layer, a, b=None):
+    if not layer.params:
+        return to.MatMul(a, b)
+    W, *bias = layer.params
+    y = to.MatMul(a, to.array(W))
+    return to.Add(y, bias[0]) if bias else y
+
+
+@writes(GELU)
+def gelu(to, layer, x):
+    if layer.exact:
+        P = to.Add(to.Erf(to.Mul(x, 0.5**0.5)), 1.0)
+    else:
+        u = to.Mul(to.Add(x, to.Mul(to.Mul(to.Mul(x, x), x), 0.044715)), (2 / np.pi)**0.5)
+        P = to.Add(to.Tanh(u), 1.0)
+    return to.Mul(to.Mul(x, P), 0.5)
+
+
+@writes(Sum, Mean, LogSumExp)
+def reduced(to, layer, x):
+    kind = {Sum: "ReduceSum", Mean: "ReduceMean", LogSumExp: "ReduceLogSumExp"}
+    axes = () if layer.axis is None else (
+        [list(layer.axis) if isinstance(layer.axis, tuple) else [layer.axis]])
+    name = next(kind[cls] for cls in type(layer).__mro__ if cls in kind)
+    return to.op(name, x, *axes, keepdims=int(layer.keepdims))
+
+
+@writes(Repeat)
+def repeat(to, layer, x):
+    """Place i of the longer axis has what stands at i // n."""
+    size = to.Squeeze(to.Gather(to.Shape(x), [layer.axis]), [0])
+    return to.Gather(x, to.Div(to.Range(0, to.Mul(size, layer.n), 1), layer.n), axis=layer.axis)
+
+
+@writes(Transpose)
+def transpose(to, layer, x):
+    n = to.axes(x)
+    return to.Transpose(x, perm=[a % n for a in layer.axes or range(n)[::-1]])
+
+
+@writes(Last)
+def last(to, layer, x, mask=None):
+    if mask is None:
+        return to.Squeeze(to.Slice(x, [-1], [2**62], [1]), [1])
+    steps = to.Cast(mask, to=INT64)
+    at = to.ArgMax(steps, axis=1, keepdims=1, select_last_index=1)            # (N, 1)
+    at = to.Expand(to.Unsqueeze(at, [2]), to.Concat([1, 1], to.size(x, 2), axis=0))
+    some = to.Cast(to.ReduceMax(steps, [1], keepdims=1), to=BOOL)
+    return to.Where(some, to.Squeeze(to.GatherElements(x, at, axis=1), [1]), 0.0)
+
+
+@writes(EmbeddingDot)
+def embedding_dot(to, layer, h, ids):
+    y = to.Gather(layer.W, ids)
+    return to.Squeeze(to.MatMul(y, to.Unsqueeze(h, [-1])), [-1])
+
+
+@writes(GroupNorm)
+def group_norm(to, layer, x):
+    G, C, n = layer.groups, len(layer.gamma), to.axes(x)
+    u = to.InstanceNormalization(
+        to.Reshape(x, [0, G, -1]), np.ones(G), np.zeros(G), epsilon=layer.eps)
+    gamma, beta = (p.reshape(C, *[1] * (n - 2)) for p in layer.params)
+    return to.Add(to.Mul(to.Reshape(u, to.Shape(x)), gamma), beta)
+
+
+def window(layer):
+    return {"kernel_shape": layer.size, "strides": layer.stride, "pads": layer.padding * 2}
+
+
+@writes(Convolution, Convolution1D)
+def convolution(to, layer, x):
+    W, *b = layer.params
+    k = W.ndim - 2
+    stride, dilation = (n if isinstance(n, tuple) else (n,)
+                        for n in (layer.stride, layer.dilation))
+    options = {"strides": stride, "dilations": dilation, "group": layer.groups}
+    pads = (layer.padding,) * k if isinstance(layer.padding, int) else layer.padding
+    if layer.padding == "same":
+        pads = (0,) * k
+        x = padded_to_same(to, x, W.shape[2:], stride, dilation)
+    return to.Conv(x, to.array(W), *b, pads=[*pads, *pads], **options)
+
+
+def padded_to_same(to, x, size, stride, dilation):
+    """Zeros around images, for as many places as there are pixels, over the stride and rounded
+    up: (ceil(n / s) - 1) s + (k - 1) d + 1 - n in all, the odd one behind."""
+    n, s = to.Shape(x, start=2), np.array(stride)
+    places = to.Div(to.Add(n, s - 1), s)
+    span = (np.array(size) - 1) * np.array(dilation) + 1
+    total = to.Max(to.Sub(to.Add(to.Mul(to.Sub(places, 1), s), span), n), 0)
+    before = to.Div(total, 2)
+    return to.Pad(x, to.Concat([0, 0], before, [0, 0], to.Sub(total, before), axis=0))
+
+
+@writes(TransposedConvolution)
+def transposed_convolution(to, layer, x):
+    W, *b = layer.params
+    pads, rest = layer.options()["pads"], layer.output_padding
+    if layer.padding == "same":
+        rest = [max(s - span, 0) for span, s in zip(layer.spans(), layer.stride)]
+    return to.ConvTranspose(
+        x, W, *b, strides=layer.stride, dilations=layer.dilation, group=layer.groups,
+        output_padding=rest, pads=[p[0] for p in pads] + [p[1] for p in pads])
+
+
+@writes(PositionalEncoding)
+def positional_encoding(to, layer, x):
+    T = to.size(x, 1)
+    if layer.params:
+        return to.Add(x, to.Slice(layer.W, [0], T, [0]))
+    # sin(t / 10000^(2i/D)), a quarter of a turn further for odd places; counted in float64
+    D = to.Cast(to.Squeeze(to.size(x, 2), [0]), to=DOUBLE)
+    d = to.Range(wide(to, 0.0), D, wide(to, 1.0))
+    pairs = to.Floor(to.Div(d, wide(to, 2.0)))
+    slow = to.Pow(wide(to, 10000.0), to.Div(to.Mul(pairs, wide(to, 2.0)), D))
+    t = to.Range(wide(to, 0.0), to.Cast(to.Squeeze(T, [0]), to=DOUBLE), wide(to, 1.0))
+    odd = to.Mul(to.Sub(d, to.Mul(pairs, wide(to, 2.0))), wide(to, np.pi / 2))
+    waves = to.Sin(to.Add(to.Div(to.Unsqueeze(t, [1]), slow), odd))
+    return to.Add(x, to.CastLike(waves, x))
+
+
+def wide(to, number):
+    return to.Constant(value=to.ir.tensor(np.array(number, np.float64)))
+
+
+@writes(Attention)
+def attention(to, layer, q, k, v, mask=None):
+    n = to.axes(q)
+    turned = [*range(n - 2), n - 1, n - 2]
+    if mask is not None:
+        k, v = (seen(to, a, mask) for a in (k, v))
+    scale = to.Pow(to.CastLike(to.size(q, -1), q), -0.5)
+    return attended(to, to.Mul(q, scale), to.Transpose(k, perm=turned), v, mask)
+
+
+def seen(to, memory, mask):
+    """memory (..., Tk, D) with zeros where no query may look, whatever stands there."""
+    allowed = to.ReduceMax(to.Cast(mask, to=INT64), [-2], keepdims=0)
+    return to.Where(to.Unsqueeze(to.Cast(allowed, to=BOOL), [-1]), memory, 0.0)
+
+
+def attended(to, q, k, v, mask):
+    """softmax(q k) v, q scaled and k transposed; a query that may look at nothing gives zeros."""
+    s = to.MatMul(q, k)
+    if mask is not None:
+        s = to.Where(mask, s, np.finfo(to.dtype).min)
+    w = to.Softmax(s, axis=-1)
+    return to.MatMul(w if mask is None else to.Where(mask, w, 0.0), v)
+
+
+@writes(MultiHeadAttention)
+def multi_head_attention(to, layer, query, memory=None, mask=None):
+    source, H = query if memory is None else memory, layer.heads
+    if mask is not None:
+        source = seen(to, source, mask)
+        mask = to.Unsqueeze(mask, [1])
+    if layer.causal:
+        i, j = (to.Range(0, to.Squeeze(to.size(x, 1), [0]), 1) for x in (query, source))
+        past = to.GreaterOrEqual(to.Unsqueeze(i, [1]), j)
+        mask = past if mask is None else to.And(mask, past)
+
+    def heads(x, W, b, perm):
+        y = to.Reshape(to.Add(to.MatMul(x, W), b), [0, 0, H, -1])
+        return to.Transpose(y, perm=perm)
+    D = len(layer.Wq)
+    q = heads(query, layer.Wq, layer.bq, [0, 2, 1, 3])
+    k = heads(source, layer.Wk, layer.bk, [0, 2, 3, 1])
+    v = heads(source, layer.Wv, layer.bv, [0, 2, 1, 3])
+    y = attended(to, to.Mul(q, (D // H)**-0.5), k, v, mask)
+    y = to.Reshape(to.Transpose(y, perm=[0, 2, 1, 3]), [0, 0, D])
+    return to.Add(to.MatMul(y, layer.Wo), layer.bo)
+
+
+# Where ONNX has its gates: i, o, f, g of an LSTM; z, r, n of a GRU.
+GATES = {RNN: ("RNN", [0]), LSTM: ("LSTM", [0, 3, 1, 2]), GRU: ("GRU", [1, 0, 2])}
+
+
+def gates(cls, p):
+    """The gates of a matrix (D, G H) or a bias (G H,), one below the other in ONNX's order."""
+    order = GATES[cls][1]
+    parts = np.split(p.T, len(order))
+    return np.concatenate([parts[i] for i in order])
+
+
+@writes(RNN, LSTM, GRU)
+def recurrent(to, layer, x, mask=None):
+    return over_time(to, [layer], x, mask)[0]
+
+
+@writes(Bidirectional)
+def bidirectional(to, layer, x, mask=None):
+    both = [layer.ahead, layer.back]
+    if layer.ahead.params[1].shape == layer.back.params[1].shape and same_kind(both):
+        return over_time(to, both, x, mask)[0]
+    return to.Concat(*(over_time(to, [one], x, mask)[0] for one in both), axis=2)
+
+
+def same_kind(layers):
+    return len({kind_of(to) for to in layers}) == 1
+
+
+def kind_of(layer):
+    return next(cls for cls in type(layer).__mro__ if cls in GATES)
+
+
+def over_time(to, layers, x, mask=None, first=()):
+    """All h (N, T, H) of a recurrent layer, or of two side by side, and the last states.
+
+    A mask may have gaps, ONNX knows lengths alone: the steps that count are moved to the front, and
+    back afterwards."""
+    cls = kind_of(layers[0])
+    for layer in layers:
+        if layer.initial_state is not None:
+            raise unfit(WHO, to.path, layer, "its initial_state has a fixed number of samples; set "
+                        "it to None")
+    H = len(layers[0].Wh)
+    W, R = (np.stack([gates(cls, p) for p in ps]) for ps in
+            zip(*[layer.params[:2] for layer in layers]))
+    B = np.stack([np.concatenate([gates(cls, layer.params[2]),
+                                  gates(cls, layer.params[3]) if cls is GRU
+                                  else np.zeros(len(W[0]))]) for layer in layers])
+    lengths = order = some = None
+    if mask is not None:
+        steps = to.Cast(mask, to=INT64)
+        T = to.Squeeze(to.size(mask, 1), [0])
+        back = to.Range(0, to.Neg(T), -1)                                   # 0, -1, -2, ...
+        rank = to.Add(to.Mul(steps, to.Mul(T, 2)), back)
+        _, order = to.TopK(rank, to.size(mask, 1), axis=1, outputs=2)       # (N, T)
+        count = to.ReduceSum(steps, [1], keepdims=0)
+        some = to.Cast(count, to=BOOL)
+        lengths = to.Cast(to.Max(count, 1), to=INT32)
+        x = to.GatherElements(to.Where(to.Unsqueeze(mask, [2]), x, 0.0),
+                              across(to, order, x), axis=1)
+    kind = GATES[cls][0]
+    direction = ("bidirectional" if len(layers) > 1 else
+                 "reverse" if layers[0].reverse else "forward")
+    options = {"linear_before_reset": 1} if cls is GRU else {}
+    y, *last = to.op(kind, to.Transpose(x, perm=[1, 0, 2]), W, R, B, lengths,
+                     *[to.Unsqueeze(state, [0]) for state in first],
+                     hidden_size=H, direction=direction, outputs=3 if cls is LSTM else 2,
+                     **options)
+    y = to.Reshape(to.Transpose(y, perm=[2, 0, 1, 3]), [0, 0, -1])
+    last = [to.Squeeze(state, [0]) for state in last] if len(layers) == 1 else []
+    if mask is not None:
+        y = to.ScatterElements(to.Mul(y, 0.0), across(to, order, y), y, axis=1)
+        y = to.Where(to.Unsqueeze(mask, [2]), y, 0.0)
+        last = [to.Where(to.Unsqueeze(some, [1]), state, first[i] if first else 0.0)
+                for i, state in enumerate(last)]
+    return y, last
+
+
+def across(to, order, x):
+    """The numbers of steps (N, T) for each feature of x (N, T, D)."""
+    return to.Expand(to.Unsqueeze(order, [2]), to.Shape(x))
+
+
+@writes(RNNCell)
+def rnn_cell(to, layer, x, h):
+    return to.Tanh(to.Add(to.Add(to.MatMul(x, layer.Wx), to.MatMul(h, layer.Wh)), layer.b))
+
+
+@writes(LSTMCell)
+def lstm_cell(to, layer, x, h, c):
+    s = to.Add(to.Add(to.MatMul(x, layer.Wx), to.MatMul(h, layer.Wh)), layer.b)
+    i, f, g, o = to.Split(s, axis=1, num_outputs=4, outputs=4)
+    c = to.Add(to.Mul(to.Sigmoid(f), c), to.Mul(to.Sigmoid(i), to.Tanh(g)))
+    return to.Mul(to.Sigmoid(o), to.Tanh(c)), c
+
+
+@writes(GRUCell)
+def gru_cell(to, layer, x, h):
+    a = to.Split(to.Add(to.MatMul(x, layer.Wx), layer.bx), axis=1, num_outputs=3, outputs=3)
+    q = to.Split(to.Add(to.MatMul(h, layer.Wh), layer.bh), axis=1, num_outputs=3, outputs=3)
+    r, z = (to.Sigmoid(to.Add(a[k], q[k])) for k in (0, 1))
+    n = to.Tanh(to.Add(a[2], to.Mul(r, q[2])))
+    return to.Add(n, to.Mul(z, to.Sub(h, n)))
+
+
+@writes(Seq2Seq, AttentionSeq2Seq)
+def translator(to, model, x, t, x_mask=None):
+    """The scores of each token of t but the first."""
+    hs, state = over_time(to, [model.encoder], to.Gather(model.source.W, x), x_mask)
+    e = to.Gather(model.target.W, to.Slice(t, [0], [-1], [1]))
+    beside = []
+    if model.peeky:
+        steps = to.Concat([1], to.size(e, 1), [1], axis=0)
+        beside = [to.Expand(to.Unsqueeze(state[0], [1]), steps)]
+    g, _ = over_time(to, [model.decoder], to.Concat(e, *beside, axis=2), first=state)
+    if isinstance(model, AttentionSeq2Seq):
+        q = to.Mul(g, len(model.decoder.Wh)**-0.5)
+        seen = None if x_mask is None else to.Unsqueeze(x_mask, [1])
+        beside = [attended(to, q, to.Transpose(hs, perm=[0, 2, 1]), hs, seen)]
+    return affine(to, model.scores, to.Concat(g, *beside, axis=2))

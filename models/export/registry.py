@@ -1,0 +1,98 @@
+"""What each layer is elsewhere: under which names and in which layout PyTorch keeps its arrays, as
+which PyTorch expression and as which ONNX operators it is written."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ...common import checks
+from ...common.layer import is_model
+
+ONNX: dict[type, Callable[..., Any]] = {}
+SOURCE: dict[type, Callable[..., Any]] = {}
+LAYOUT: dict[type, dict[str, str]] = {}
+# The methods and attributes that say what a layer computes.
+FORMULAS = {"forward", "rule", "value", "scaled", "losses", "run", "encode", "decode"}
+
+
+class Torch(NamedTuple):
+    """A layer as PyTorch code: ``call`` with ``{0}``, ``{1}``, ... in the place of its inputs and
+    ``{m}`` in that of the module that ``module`` makes, if it needs one.
+
+    >>> Torch("{m}({0})", "nn.ReLU()").call.format("x", m="self.relu")
+    'self.relu(x)'
+    """
+    call: str
+    module: str = ""
+
+
+def register_exporter(
+    cls: type, onnx: Callable[..., Any] | None = None,
+    source: Callable[..., Any] | None = None,
+) -> None:
+    """Say how a layer of your own is exported.
+
+    - onnx: a function of an ``OnnxWriter``, the layer and a value for each input of ``forward``,
+      which returns the value of the output; ``to.Mul(a, b)`` adds the operator Mul, and
+      ``to.array(a)`` an array;
+    - source: a function of the layer that returns a ``Torch``.
+
+    Both are for layers of just this class, and of subclasses that compute the same.
+    ``to_torch_state`` needs nothing: it has the arrays under their own names.
+
+    Raises TypeError unless ``cls`` is a class and the others are functions.
+
+    >>> from chainrule.layers import Tanh
+    >>> class Shrink(Tanh):
+    ...     def forward(self, x):
+    ...         return x - super().forward(x)
+    >>> register_exporter(Shrink, onnx=lambda to, layer, x: to.Sub(x, to.Tanh(x)),
+    ...     source=lambda layer: Torch("{0} - torch.tanh({0})"))
+    """
+    who = "register_exporter"
+    if not isinstance(cls, type):
+        raise TypeError(checks.wrong(who, "cls", "be a class", checks.text(cls)))
+    for name, function, table in ("onnx", onnx, ONNX), ("source", source, SOURCE):
+        if function is not None:
+            if not callable(function):
+                raise TypeError(checks.wrong(who, name, "be a function", checks.text(function)))
+            table[cls] = function
+
+
+def writes(*classes: type) -> Callable[..., Any]:
+    """Register a function as what writes layers of these classes as ONNX operators."""
+    def register(function):
+        ONNX.update(dict.fromkeys(classes, function))
+        return function
+    return register
+
+
+def known(layer: Any, table: dict[type, Any]) -> Any:
+    """What the table says of the layer's class, or of one above it that computes the same; or
+    None."""
+    if any(callable(getattr(layer, "__dict__", {}).get(name)) for name in FORMULAS):
+        return None
+    for cls in type(layer).__mro__:
+        if cls in table:
+            return table[cls]
+        if not FORMULAS.isdisjoint(vars(cls)):
+            return None
+    return None
+
+
+def named(path: str, layer: Any) -> str:
+    return f"layer {path} ({type(layer).__name__})" if path else type(layer).__name__
+
+
+def foreign(who: str, path: str, layer: Any, option: str) -> TypeError:
+    """The error for a layer that nobody said how to write."""
+    what = "a model with a forward of its own" if is_model(layer) else "a layer of your own"
+    return TypeError(
+        f"{who}: {named(path, layer)} cannot be exported, it is {what}; to say how it is written, "
+        "call chainrule.models.export.register_exporter"
+        f"({type(layer).__name__}, {option}=...)")
+
+
+def unfit(who: str, path: str, layer: Any, why: str) -> ValueError:
+    """The error for a layer whose options the other side does not have."""
+    return ValueError(f"{who}: {named(path, layer)} cannot be exported: {why}")

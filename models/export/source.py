@@ -1,0 +1,622 @@
+"""Models as PyTorch code that reads as one would write it."""
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ... import __version__
+from ...common import checks
+from ...common.files import write_whole
+from ...common.types import ArrayLike, PathLike
+from ...layers import (
+    ELU,
+    GELU,
+    GRU,
+    LSTM,
+    RNN,
+    Add,
+    Affine,
+    Attention,
+    AveragePool,
+    BatchNorm,
+    Bidirectional,
+    Branch,
+    Concatenate,
+    Convolution,
+    Convolution1D,
+    Divide,
+    Dropout,
+    Embedding,
+    EmbeddingDot,
+    Exp,
+    Flatten,
+    GlobalAveragePool,
+    GroupNorm,
+    GRUCell,
+    Last,
+    LayerNorm,
+    LeakyReLU,
+    Log,
+    LogSumExp,
+    LSTMCell,
+    MatMul,
+    Maximum,
+    MaxPool,
+    Mean,
+    MultiHeadAttention,
+    Multiply,
+    PositionalEncoding,
+    Power,
+    ReLU,
+    Repeat,
+    Reshape,
+    RNNCell,
+    Sigmoid,
+    SiLU,
+    Sin,
+    Softmax,
+    Softplus,
+    Subtract,
+    Sum,
+    Tanh,
+    Transpose,
+    TransposedConvolution,
+)
+from ..saving import place
+from ..sharing import relation
+from ..text import AttentionSeq2Seq, Seq2Seq
+from .following import (
+    CHAINS,
+    TRANSLATORS,
+    axes_after,
+    axes_of_inputs,
+    follow,
+    inputs_of,
+    is_network,
+)
+from .helpers import HELPERS, needed
+from .registry import SOURCE, Torch, foreign, known, unfit
+from .state import layout_of, leaves, terms, to_torch_state
+
+WHO, WIDTH, SHORT = "to_source", 88, 48
+NUMBER = re.compile(r"(?<![\w.\"])\d+(?:\.\d+)?(?:e-?\d+)?\b")
+
+
+def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) -> str:
+    """The text of a Python file that makes the model in PyTorch, to be read and changed.
+
+    It has a class of the model's name, with a line for each layer, and ``load()``, which gives it
+    with its weights in evaluation mode. Blocks that differ in their sizes alone become one class.
+    Keys are those of ``to_torch_state``.
+
+    - path: the file to write, such as "lenet.py"; the weights go beside it, to "lenet.safetensors".
+      None: nothing is written; ``safetensors.numpy.save_file(to_torch_state(model), ...)`` writes
+      the weights;
+    - examples: inputs, where the number of their axes matters and the layers do not tell it, such
+      as images for a BatchNorm in front.
+
+    What is lost: the loss, the penalty, the state that recurrent layers carry on
+    (``stateful=True``), dropout within attention.
+
+    Raises TypeError or ValueError for a layer that cannot be written, with its number; see
+    ``register_exporter``.
+
+    >>> from chainrule.models import MLP
+    >>> print(to_source(MLP([4, 8, 3], rng=0)).split("\\n\\n\\n")[1])
+    class MLP(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Flatten(), nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    """
+    if not hasattr(model, "layers") or isinstance(model, type):
+        raise TypeError(checks.wrong(WHO, "model", "be a model", checks.text(model)))
+    place_of_text = None if path is None else place(WHO, path)
+    if place_of_text is not None and place_of_text.suffix != ".py":
+        raise ValueError(checks.wrong(WHO, "path", "end in .py", repr(str(path))))
+    stem = place_of_text.stem if place_of_text else identifier(type(model).__name__).lower()
+    text = whole_file(model, f"{stem}.safetensors", examples)
+    if place_of_text is not None:
+        from safetensors.numpy import save
+        try:
+            write_whole(place_of_text, text.encode())
+            write_whole(place_of_text.with_suffix(".safetensors"), save(to_torch_state(model)))
+        except OSError as error:
+            raise type(error)(f"{WHO}: {error}") from error
+    return text
+
+
+def identifier(name: str, otherwise: str = "Model") -> str:
+    fine = name.isidentifier() and not keyword.iskeyword(name)
+    return name if fine and name not in ("self", "torch", "nn", "F", *HELPERS) else otherwise
+
+
+@dataclass
+class Step:
+    """A line of forward to be: an expression, in which earlier steps are ``\\x01number\\x01``."""
+    text: str
+    axes: Any
+
+
+class Block:
+    """A network as a class to be: its modules, where a block inside is a Block, and the lines of
+    its forward (None: one module after the other)."""
+
+    def __init__(self, name: str, modules: dict[str, Any], forward: list[str] | None) -> None:
+        self.name, self.modules, self.forward = name, modules, forward
+        self.ties: list[str] = []
+        self.inside: list[Block] = [m for m in modules.values() if isinstance(m, Block)]
+        self.height: int = 1 + max((b.height for b in self.inside), default=0)
+        shape = [(key, m.key if isinstance(m, Block) else NUMBER.sub("#", m))
+                 for key, m in modules.items()]
+        self.key: str = repr((name, shape, forward))
+
+    def numbers(self, made: dict[str, Made]) -> list[str]:
+        """All the numbers in it, those that blocks inside are given among them."""
+        return [n for m in self.modules.values() for n in
+                (made[m.key].given(m, made) if isinstance(m, Block) else NUMBER.findall(m))]
+
+
+class Made(NamedTuple):
+    """A class that several blocks share: its text, the places of the numbers in which they differ,
+    one for each parameter."""
+    name: str
+    text: str
+    places: list[int]
+
+    def given(self, block: Block, made: dict[str, Made]) -> list[str]:
+        numbers = block.numbers(made)
+        return [numbers[i] for i in self.places]
+
+
+def whole_file(model: Any, weights: str, examples: Sequence[Any] = ()) -> str:
+    if known(model, TRANSLATORS):
+        name = identifier(type(model).__name__)
+        classes = [translator(model, name)]
+    elif is_network(model):
+        block = block_of("", model, axes_of_inputs(WHO, model, examples), top=True)
+        block.ties = tied(model)
+        classes = classes_of(block)
+        name = block.name
+    else:
+        raise foreign(WHO, "", model, "source")
+    body = "\n\n\n".join(classes)
+    helpers = needed(body)
+    body = "\n\n\n".join([*helpers, body])
+    imports = ["from safetensors.torch import load_file", "from torch import nn"]
+    if re.search(r"\btorch\.", body):
+        imports = ["import torch", *imports]
+    if re.search(r"\bF\.", body):
+        imports.append("from torch.nn import functional as F")
+    double = ".double()" * (bool(model.params) and model.params[0].dtype == np.float64)
+    return f'''"""{name}, as PyTorch code: exported from chainrule {__version__}."""
+from pathlib import Path
+
+{chr(10).join(imports)}
+
+
+{body}
+
+
+def load(path=None):
+    """The model with its weights: those beside this file, or another safetensors file."""
+    path = path or Path(__file__).with_name("{weights}")
+    model = {name}(){double}
+    model.load_state_dict(load_file(path))
+    return model.eval()
+'''
+
+
+def block_of(path: str, model: Any, axes: Sequence[int], top: bool = False) -> Any:
+    """A network as a Block; one of plain modules in a row as the text of an nn.Sequential."""
+    modules: dict[str, Any] = {}
+    steps: list[Step] = []
+    visited = set()
+    plain = bool(known(model, CHAINS))
+    inside = f"{path}." if path else ""
+
+    def visit(number, layer, *values):
+        nonlocal plain
+        after = axes_after(f"{inside}{number}", layer, *(value.axes for value in values))
+        made = written(f"{inside}{number}", layer, [value.axes for value in values])
+        visited.add(number)
+        if made.module:
+            modules[number] = made.module
+        plain = plain and made.call == "{m}({0})"
+        text = made.call.format(*(v.text for v in values), m=f'self["{number}"]',
+                                   inputs=", ".join(v.text for v in values))
+        steps.append(Step(text, after))
+        here = f"\x01{len(steps) - 1}\x01"
+        if isinstance(after, tuple):
+            return tuple(Step(f"{here}[{i}]", n) for i, n in enumerate(after))
+        return Step(here, after)
+
+    def constant(array):
+        listed = np.asarray(array).tolist()
+        return Step(repr(listed) if np.ndim(array) == 0 else
+                    f"torch.tensor({listed}, dtype=torch.{np.asarray(array).dtype})",
+                    np.ndim(array))
+    names = [identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))]
+    made: Any = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
+    for i, layer in enumerate(model.layers):              # what serves the loss alone
+        if str(i) not in visited and len(getattr(layer, "params", [])):
+            modules[str(i)] = written(f"{inside}{i}", layer, [2]).module
+    modules = {str(i): modules[str(i)] for i in range(len(model.layers)) if str(i) in modules}
+    if plain and not top and not any(isinstance(m, Block) for m in modules.values()):
+        return f"nn.Sequential({', '.join(modules.values())})"
+    lines = None
+    if not plain:
+        outputs = made if isinstance(made, tuple) else (made,)
+        lines = [f"def forward(self, {', '.join(names)}):",
+                 *forward(steps, [end.text for end in outputs], names)]
+    name = identifier(type(model).__name__)
+    if name in ("Sequential", "Graph"):
+        name = "Block" if path else "Model"
+    return Block(name, modules, lines)
+
+
+def written(path: str, layer: Any, axes: Sequence[int]) -> Torch:
+    if is_network(layer):
+        return Torch("{m}({inputs})" if len(axes) > 1 else "{m}({0})",
+                     block_of(path, layer, axes))          # type: ignore[arg-type]
+    write = known(layer, SOURCE)
+    if write is None:
+        raise foreign(WHO, path, layer, "source")
+    if write is batch_norm:
+        return batch_norm(layer, axes[0])
+    try:
+        made = write(layer, len(axes)) if write in BY_INPUTS else write(layer)
+    except NotImplementedError as error:
+        raise unfit(WHO, path, layer, str(error)) from None
+    return made
+
+
+def classes_of(top: Block) -> list[str]:
+    """The classes of a block and of all inside, those that others need first."""
+    alike: dict[str, list[Block]] = {}
+
+    def collect(block):
+        for inner in block.inside:
+            collect(inner)
+        alike.setdefault(block.key, []).append(block)
+    collect(top)
+    made: dict[str, Made] = {}
+    names: dict[str, int] = {}
+    for key, blocks in sorted(alike.items(), key=lambda item: item[1][0].height):
+        columns = list(zip(*(block.numbers(made) for block in blocks)))
+        varying = [i for i, column in enumerate(columns) if len(set(column)) > 1]
+        parameters = list(dict.fromkeys(columns[i] for i in varying))
+        places = [columns.index(column) for column in parameters]
+        letters = dict(zip(parameters, letters_for(len(parameters))))
+        words = [letters.get(column, column[0]) for column in columns]
+        first = blocks[0]
+        names[first.name] = n = names.get(first.name, 0) + 1
+        name = f"{first.name}{n}" if n > 1 else first.name
+        first_text = class_text(name, first, iter(words), list(letters.values()), made)
+        made[key] = Made(name, first_text, places)
+        for block in blocks:
+            block.name = name
+    return [one.text for one in made.values()]
+
+
+def letters_for(n: int) -> list[str]:
+    return [chr(ord("a") + i) for i in range(n)] if n <= 26 else [f"n{i + 1}" for i in range(n)]
+
+
+def class_text(
+    name: str, block: Block, words: Any, parameters: list[str], made: dict[str, Made]
+) -> str:
+    """A block's class, its numbers replaced by ``words``."""
+    def module(m):
+        if isinstance(m, Block):
+            return f"{made[m.key].name}({', '.join(next(words) for _ in made[m.key].places)})"
+        return NUMBER.sub(lambda _: next(words), m)
+    modules = {key: module(m) for key, m in block.modules.items()}
+    if block.forward is None:
+        base, inner = "nn.Sequential", ", ".join(modules.values())
+    else:
+        base = "nn.ModuleDict"
+        inner = "{" + ", ".join(f'"{key}": {m}' for key, m in modules.items()) + "}"
+    lines = [f"class {name}({base}):"]
+    if modules:
+        lines += [f"    def __init__({', '.join(['self', *parameters])}):",
+                  *wrapped(f"super().__init__({inner})", 8), *block.ties]
+    if block.forward is not None:
+        lines += [""] * bool(modules) + [f"    {line}" for line in block.forward]
+    return "\n".join(lines)
+
+
+def wrapped(text: str, indent: int) -> list[str]:
+    """An expression on lines of at most WIDTH columns, as far as its brackets allow it."""
+    fits = indent + len(text) <= WIDTH or not list(brackets(text))
+    return [" " * indent + text] if fits else broken(text, indent)
+
+
+def broken(text: str, indent: int) -> list[str]:
+    """An expression, broken at the commas of its longest brackets."""
+    start, *commas, end = max(brackets(text), key=lambda group: group[-1] - group[0])
+    if not commas and text[start + 1] == "{":                       # a dict as the only argument
+        first, *others = broken(text[start + 1:end], indent)
+        others[-1] += text[end:]
+        return [f"{' ' * indent}{text[:start + 1]}{first.strip()}", *others]
+    lines = [" " * indent + text[:start + 1]]
+    for i, j in pairwise([start, *commas, end]):
+        *head, tail = wrapped(text[i + 1:j].strip(), indent + 4)
+        lines += [*head, f"{tail},"]
+    return [*lines, f"{' ' * indent}{text[end:]}"]
+
+
+def brackets(text: str) -> Iterator[list[int]]:
+    """The places of each pair of outermost brackets, and of the commas right inside it.
+
+    >>> list(brackets("f()(a, (b, c))"))
+    [[1, 2], [3, 5, 13]]
+    """
+    depth, places = 0, []
+    for i, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 1 and (character == "," or character in "([{"):
+            places.append(i)
+        if not depth and character in ")]}":
+            yield [*places, i]
+            places = []
+
+
+def forward(steps: list[Step], outputs: list[str], names: list[str]) -> list[str]:
+    """The lines of a forward: a step that is used once stands where it is used, while the line
+    stays short."""
+    token = re.compile("\x01(\\d+)\x01")
+    texts = [step.text for step in steps] + [", ".join(outputs)]
+    count = [0] * len(texts)
+    for text in texts:
+        for i in token.findall(text):
+            count[int(i)] += 1
+    free = (f"h{k}" for k in range(1, 10**6) if f"h{k}" not in names)
+    lines: list[str] = []
+    values: dict[int, str] = {}
+    for k, text in enumerate(texts):
+        def put(match, text=text):
+            value = values[int(match[1])]
+            before, behind = text[:match.start()][-2:], text[match.end():][:1]
+            bare = (before.endswith("(") or before in (", ", "= ", "")) and behind in (",", ")", "")
+            alone = re.fullmatch(r"[\w.]+|self\[\"\w+\"\]\(.*\)|[\w.]+\(.*\)", value)
+            return value if bare or alone else f"({value})"
+        whole = token.sub(put, text)
+        last = k == len(steps)
+        if last:
+            lines += ["    return " + line.strip() if not i else line
+                      for i, line in enumerate(wrapped(whole, 8))]
+        elif count[k] == 1 and (len(whole) < SHORT or texts[-1] == f"\x01{k}\x01"):
+            values[k] = whole
+        elif count[k]:
+            values[k] = next(free)
+            lines += [line[4:] for line in wrapped(f"{values[k]} = {whole}", 8)]
+    return lines
+
+
+def tied(model: Any) -> list[str]:
+    """The lines that make one parameter of those that are one array here."""
+    seen: list[tuple[Any, bool, str]] = []
+    lines = []
+    for path, layer, arrays in leaves(model):
+        for theirs, ours in layout_of(layer).items():
+            for mine, turned in terms(ours) if ours != "0" else ():
+                if mine not in arrays or ours.startswith("+"):
+                    continue
+                array = arrays[mine].T if turned else arrays[mine]
+                here = f'self.get_submodule("{path}").{theirs}'
+                first = next((there for other, whole, there in seen
+                              if whole and relation(other, array) == "same"), None)
+                whole = len(ours.split()) == 1
+                if first and whole:
+                    lines.append(f"        {here} = {first}")
+                elif any(relation(other, array) for other, _, _ in seen):
+                    raise unfit(WHO, path, layer, f"its {mine} is shared with another layer, where "
+                                "PyTorch has it in another layout")
+                seen.append((array, whole, here))
+    return lines
+
+
+def module(name: str, *positional: Any, **options: Any) -> str:
+    """The text of a call, with pairs of equal numbers as one number.
+
+    >>> module("nn.Conv2d", 1, 6, (5, 5), padding=(2, 2))
+    'nn.Conv2d(1, 6, 5, padding=2)'
+    """
+    def short(value):
+        return repr(value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value)
+    named = [f"{key}={short(value)}" for key, value in options.items()]
+    return f"{name}({', '.join([*map(short, positional), *named])})"
+
+
+def without(options: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+    """The options that are not the defaults of PyTorch."""
+    return {name: value for name, value in options.items()
+            if value not in (defaults[name], (defaults[name],) * 2)}
+
+
+def plain(text: str) -> Callable[[Any], Torch]:
+    return lambda layer: Torch("{m}({0})", text)
+
+
+def calling(text: str) -> Callable[[Any], Torch]:
+    return lambda layer: Torch(text)
+
+
+SOURCE.update({
+    Sigmoid: plain("nn.Sigmoid()"), Tanh: plain("nn.Tanh()"), ReLU: plain("nn.ReLU()"),
+    SiLU: plain("nn.SiLU()"), Softplus: plain("nn.Softplus(threshold=1000)"),
+    Softmax: plain("nn.Softmax(dim=-1)"), Flatten: plain("nn.Flatten()"),
+    LeakyReLU: lambda layer: Torch("{m}({0})", f"nn.LeakyReLU({layer.slope!r})"),
+    ELU: lambda layer: Torch("{m}({0})", f"nn.ELU({layer.alpha!r})"),
+    GELU: lambda layer: Torch(
+        "{m}({0})", "nn.GELU()" if layer.exact else 'nn.GELU(approximate="tanh")'),
+    Dropout: lambda layer: Torch("{m}({0})", f"nn.Dropout({layer.p!r})"),
+    Add: calling("{0} + {1}"), Subtract: calling("{0} - {1}"), Multiply: calling("{0} * {1}"),
+    Divide: calling("{0} / {1}"), Maximum: calling("torch.maximum({0}, {1})"),
+    Exp: calling("torch.exp({0})"), Log: calling("torch.log({0})"), Sin: calling("torch.sin({0})"),
+    Power: lambda layer: Torch("{0} ** {1}" if layer.exponent is None
+                               else f"{{0}} ** {layer.exponent:.17g}"),
+    Repeat: lambda layer: Torch(f"{{0}}.repeat_interleave({layer.n}, dim={layer.axis})"),
+    Branch: lambda layer: Torch(f"[{{0}}] * {layer.n}"),
+    Reshape: lambda layer: Torch(f"{{0}}.reshape({layer.shape})"),
+    Transpose: lambda layer: Torch("{0}.permute(*range({0}.dim())[::-1])" if layer.axes is None
+                                   else f"{{0}}.permute{layer.axes}"),
+    Concatenate: lambda layer: Torch(f"torch.cat([{{inputs}}], dim={layer.axis})"),
+    GlobalAveragePool: calling("{0}.mean((2, 3))"),
+    Embedding: lambda layer: Torch("{m}({0})", module("nn.Embedding", *layer.W.shape)),
+    EmbeddingDot: lambda layer: Torch("({m}({1}) @ {0}[..., None])[..., 0]",
+                                      module("nn.Embedding", *layer.W.shape)),
+    LayerNorm: lambda layer: Torch("{m}({0})", module(
+        "nn.LayerNorm", len(layer.gamma), **without({"eps": layer.eps}, eps=1e-5))),
+    GroupNorm: lambda layer: Torch("{m}({0})", module(
+        "nn.GroupNorm", layer.groups, len(layer.gamma), **without({"eps": layer.eps}, eps=1e-5))),
+    MaxPool: lambda layer: pool("nn.MaxPool2d", layer),
+    AveragePool: lambda layer: pool("nn.AvgPool2d", layer),
+    RNNCell: lambda layer: Torch("{m}({0}, {1})", module("nn.RNNCell", *sizes_of(layer))),
+    LSTMCell: lambda layer: Torch("{m}({0}, ({1}, {2}))", module("nn.LSTMCell", *sizes_of(layer))),
+    GRUCell: lambda layer: Torch("{m}({0}, {1})", module("nn.GRUCell", *sizes_of(layer))),
+    PositionalEncoding: lambda layer: Torch(
+        "{m}({0})", module("Positions", *layer.W.shape) if layer.params else "Waves()"),
+})
+
+
+def affine(layer: Any) -> Torch:
+    if not layer.params:
+        return Torch("{0} @ {1}")
+    options = {} if len(layer.params) > 1 else {"bias": False}
+    return Torch("{m}({0})", module("nn.Linear", *layer.W.shape, **options))
+
+
+def reduced(layer: Any) -> Torch:
+    name = next(text for cls, text in ((Mean, "mean"), (Sum, "sum"), (LogSumExp, "logsumexp"))
+                if isinstance(layer, cls))
+    axis = "tuple(range({0}.dim()))" if layer.axis is None else repr(layer.axis)
+    return Torch(f"{{0}}.{name}({axis}{', keepdim=True' * layer.keepdims})")
+
+
+def last(layer: Any, inputs: int) -> Torch:
+    return Torch("{0}[:, -1]" if inputs == 1 else "last_step({0}, {1})")
+
+
+def pool(name: str, layer: Any) -> Torch:
+    options = without({"padding": layer.padding}, padding=0)
+    stride = {} if layer.stride == layer.size else {"stride": layer.stride}
+    return Torch("{m}({0})", module(name, layer.size, **stride, **options))
+
+
+def batch_norm(layer: Any, axes: int) -> Torch:
+    options = without({"eps": layer.eps, "momentum": layer.momentum}, eps=1e-5, momentum=0.1)
+    dimensions = {2: 1, 3: 1, 4: 2, 5: 3}.get(axes, 1)
+    return Torch("{m}({0})", module(f"nn.BatchNorm{dimensions}d", len(layer.gamma), **options))
+
+
+def convolution(layer: Any) -> Torch:
+    W, one = layer.params[0], isinstance(layer, Convolution1D)
+    options = without(
+        {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation,
+         "groups": layer.groups, "bias": len(layer.params) > 1},
+        stride=1, padding=0, dilation=1, groups=1, bias=True)
+    call = "{m}({0})"
+    odd = any((k - 1) * d % 2 for k, d in zip(W.shape[2:], np.atleast_1d(layer.dilation)))
+    if layer.padding == "same" and (odd or layer.stride not in (1, (1, 1))):
+        del options["padding"]
+        call = "same({m}, {0})"
+    name = "nn.Conv1d" if one else "nn.Conv2d"
+    kernel = W.shape[2] if one else W.shape[2:]
+    return Torch(call, module(name, W.shape[1] * layer.groups, len(W), kernel, **options))
+
+
+def transposed_convolution(layer: Any) -> Torch:
+    W, pads = layer.params[0], layer.options()["pads"]
+    rest = layer.output_padding
+    if layer.padding == "same":
+        rest = tuple(max(s - span, 0) for span, s in zip(layer.spans(), layer.stride))
+    if any(r >= max(s, d) for r, s, d in zip(rest, layer.stride, layer.dilation) if r):
+        raise NotImplementedError(f"PyTorch takes no output_padding of {rest} there")
+    options = without(
+        {"stride": layer.stride, "padding": tuple(p[0] for p in pads), "output_padding": rest,
+         "dilation": layer.dilation, "groups": layer.groups, "bias": len(layer.params) > 1},
+        stride=1, padding=0, output_padding=0, dilation=1, groups=1, bias=True)
+    odd = [":" if p == q else f":-{q - p}" for p, q in pads]          # more is cut off behind
+    cut = "" if odd == [":", ":"] else f"[..., {', '.join(odd)}]"
+    return Torch("{m}({0})" + cut, module(
+        "nn.ConvTranspose2d", len(W), W.shape[1] * layer.groups, W.shape[2:], **options))
+
+
+def sizes_of(layer: Any) -> tuple[int, int]:
+    return len(layer.params[0]), len(layer.params[1])
+
+
+def recurrent(layer: Any, inputs: int) -> Torch:
+    """nn.LSTM and its like return all h and the last state."""
+    parts = [layer.ahead, layer.back] if isinstance(layer, Bidirectional) else [layer]
+    if any(part.initial_state is not None for part in parts):
+        raise NotImplementedError("its initial_state has a fixed number of samples; set it to None")
+    kinds = {next(c for c in type(part).__mro__ if c in (RNN, LSTM, GRU)) for part in parts}
+    if len(kinds) > 1 or len({sizes_of(part) for part in parts}) > 1:
+        raise NotImplementedError("PyTorch's bidirectional layers have two halves of one kind and "
+                                  "size")
+    options = {"bidirectional": True} if len(parts) > 1 else {}
+    made = module(f"nn.{kinds.pop().__name__}", *sizes_of(parts[0]), batch_first=True, **options)
+    back = len(parts) == 1 and layer.reverse
+    if inputs > 1:
+        return Torch(f"over_time({{m}}, {{0}}, {{1}}{', reverse=True' * back})[0]", made)
+    return Torch("{m}({0}.flip(1))[0].flip(1)" if back else "{m}({0})[0]", made)
+
+
+def attention(layer: Any, inputs: int) -> Torch:
+    return Torch("attention({inputs})")
+
+
+def multi_head_attention(layer: Any, inputs: int) -> Torch:
+    options = without({"causal": layer.causal}, causal=False)
+    return Torch("{m}({0})" if inputs == 1 else "{m}({inputs})",
+                 module("SelfAttention" if inputs == 1 else "CrossAttention",
+                        len(layer.Wq), layer.heads, **options))
+
+
+BY_INPUTS = {last, recurrent, attention, multi_head_attention}
+SOURCE.update({Affine: affine, MatMul: affine, Last: last, BatchNorm: batch_norm,
+               TransposedConvolution: transposed_convolution, Attention: attention,
+               MultiHeadAttention: multi_head_attention})
+SOURCE.update(dict.fromkeys((Sum, Mean, LogSumExp), reduced))
+SOURCE.update(dict.fromkeys((Convolution, Convolution1D), convolution))
+SOURCE.update(dict.fromkeys((RNN, LSTM, GRU, Bidirectional), recurrent))
+
+
+def translator(model: Any, name: str) -> str:
+    """A Seq2Seq or an AttentionSeq2Seq as a class."""
+    looks, end = isinstance(model, AttentionSeq2Seq), str(len(model.layers) - 1)
+    layers = {"0": model.source, "1": model.encoder, "2": model.target, "3": model.decoder,
+              end: model.scores}
+    modules = ", ".join(f'"{key}": {known(layer, SOURCE)(layer, 1).module}'
+                        if known(layer, SOURCE) in BY_INPUTS else
+                        f'"{key}": {known(layer, SOURCE)(layer).module}'
+                        for key, layer in layers.items())
+    lines = [f"class {name}(nn.ModuleDict):", "    def __init__(self):",
+             *wrapped(f"super().__init__({{{modules}}})", 8), "",
+             "    def forward(self, x, t, x_mask=None):",
+             '        """The scores of each token of t but the first, which starts the answer."""',
+             f'        hs, state = over_time(self["1"], self["0"](x), x_mask'
+             f'{", reverse=True" * model.encoder.reverse})',
+             '        e = self["2"](t[:, :-1])']
+    if model.peeky:
+        lines += [f"        h = {'state[0]' if isinstance(model.encoder, LSTM) else 'state'}[0]",
+                  "        h = h[:, None].expand(-1, e.shape[1], -1)",
+                  "        e = torch.cat([e, h], dim=2)"]
+    lines += ['        g, _ = self["3"](e, state)']
+    if looks:
+        lines += ["        c = attention(g, hs, hs, None if x_mask is None else x_mask[:, None])",
+                  "        g = torch.cat([g, c], dim=2)"]
+    if model.peeky:
+        lines += ["        g = torch.cat([g, h], dim=2)"]
+    return "\n".join([*lines, f'        return self["{end}"](g)'])
+
+
+for kind in (Seq2Seq, AttentionSeq2Seq):
+    SOURCE[kind] = translator

@@ -1,0 +1,378 @@
+"""Weights in PyTorch's names and layout, and back."""
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...common import checks
+from ...common.files import read_arrays
+from ...common.layer import held, is_model
+from ...common.types import Array, PathLike
+from ...layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Affine,
+    BatchNorm,
+    Bidirectional,
+    Convolution,
+    Convolution1D,
+    Embedding,
+    EmbeddingDot,
+    GroupNorm,
+    GRUCell,
+    LayerNorm,
+    LSTMCell,
+    MatMul,
+    MultiHeadAttention,
+    PositionalEncoding,
+    RNNCell,
+    TransposedConvolution,
+)
+from ..saving import fitting, place
+from ..sharing import relation
+from .registry import LAYOUT, known, named
+
+# PyTorch's name: ours, .T for transposed; several stand below each other; the sum of two of
+# PyTorch's is one of ours where the second is called +b. "?" marks what may be missing.
+WEIGHT = {"weight": "W", "bias": "b"}
+CELL = {"weight_ih": "Wx.T", "weight_hh": "Wh.T", "bias_ih": "b", "bias_hh": "+b"}
+GRU_CELL = {**CELL, "bias_ih": "bx", "bias_hh": "bh"}
+STATISTICS = {"running_mean": "running_mean", "running_var": "running_var"}
+SCALE = {"weight": "gamma", "bias": "beta"}
+
+
+def sequence(cell: dict[str, str], end: str = "") -> dict[str, str]:
+    """The names of a cell in the first layer of a module such as nn.LSTM."""
+    return {f"{name}_l0{end}": ours for name, ours in cell.items()}
+
+
+LAYOUT.update({
+    Affine: {"weight": "W.T", "bias": "b"},
+    MatMul: {"weight": "W.T"},
+    **dict.fromkeys((Convolution, Convolution1D, TransposedConvolution), WEIGHT),
+    **dict.fromkeys((Embedding, EmbeddingDot, PositionalEncoding), {"weight": "W"}),
+    **dict.fromkeys((LayerNorm, GroupNorm), SCALE),
+    BatchNorm: {**SCALE, **STATISTICS, "num_batches_tracked": "0"},
+    RNNCell: CELL, LSTMCell: CELL, GRUCell: GRU_CELL,
+    RNN: sequence(CELL), LSTM: sequence(CELL), GRU: sequence(GRU_CELL),
+    MultiHeadAttention: {
+        "in_proj_weight": "Wq.T Wk.T Wv.T", "in_proj_bias": "bq bk bv",
+        "out_proj.weight": "Wo.T", "out_proj.bias": "bo"},
+})
+
+
+def layout_of(layer: Any) -> dict[str, str]:
+    """``{PyTorch's name: ours}`` of what a layer has; of a layer of a user's own its own names."""
+    if type(layer) is Bidirectional:
+        both = {f"{name}{end}": " ".join(re.sub(r"\w+", rf"\g<0>{end}", ours, count=1)
+                                         for ours in text.split())
+                for end in ("", "_reverse") for name, text in LAYOUT[type(layer.ahead)].items()}
+        return both
+    layout = known(layer, LAYOUT)
+    there = arrays_of(layer)
+    if layout is None:
+        return {name: name for name in there}
+    return {name: ours for name, ours in layout.items()
+            if ours == "0" or terms(ours)[0][0] in there}
+
+
+def terms(text: str) -> list[tuple[str, bool]]:
+    """(our name, whether it is transposed) of each part.
+
+    >>> terms("Wq.T Wk.T"), terms("+b")
+    ([('Wq', True), ('Wk', True)], [('b', False)])
+    """
+    return [(part.removeprefix("+").removesuffix(".T"), part.endswith(".T"))
+            for part in text.split()]
+
+
+def arrays_of(layer: Any) -> dict[str, Any]:
+    """A layer's parameters and buffers by name, without its random generators."""
+    params = list(getattr(layer, "params", ()))
+    names = list(getattr(layer, "names", None) or ())
+    names += [f"params.{j}" for j in range(len(names), len(params))]
+    kept = {name: a for name, a in getattr(layer, "buffers", {}).items()
+            if isinstance(a, np.ndarray)}
+    return dict(zip(names, params)) | kept
+
+
+def leaves(layer: Any, path: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """(number, layer, its own arrays) for each layer with arrays; a layer of a user's own that
+    holds others comes after these, with what is not theirs."""
+    if is_model(layer):
+        for i, inner in enumerate(layer.layers):
+            yield from leaves(inner, f"{path}.{i}" if path else str(i))
+        return
+    mine = arrays_of(layer)
+    theirs: list[Any] = []                                   # the arrays of layers inside
+    done: list[str] = []
+    if known(layer, LAYOUT) is None and type(layer) is not Bidirectional:
+        for inside, inner in list(held(layer, path))[1:]:
+            if not any(inside.startswith(f"{there}.") for there in done):
+                done.append(inside)
+                yield from leaves(inner, inside)
+                theirs += arrays_of(inner).values()
+    mine = {name: a for name, a in mine.items() if not any(a is b for b in theirs)}
+    if mine:
+        yield path, layer, mine
+
+
+def translated(layer: Any, arrays: Mapping[str, Any]) -> dict[str, Array]:
+    """Arrays of a layer, in the names and the layout that PyTorch has for them."""
+    made = {}
+    for name, ours in layout_of(layer).items():
+        if ours == "0":
+            made[name] = np.array(0)
+        elif all(mine in arrays for mine, _ in terms(ours)):
+            parts = [arrays[mine].T if turned else arrays[mine] for mine, turned in terms(ours)]
+            # in "C" order, which safetensors does not look at
+            joined = np.array(np.concatenate(parts) if len(parts) > 1 else parts[0], order="C")
+            made[name] = np.zeros_like(joined) if ours.startswith("+") else joined
+    return made
+
+
+def to_torch_state(model: Any) -> dict[str, Array]:
+    """The weights and running statistics of a model, or of a layer, as PyTorch has them: names as
+    in ``torch.nn.Sequential``, layouts as in its modules.
+
+    Keys are the layer's number and the name of the array in the PyTorch module that does the same:
+    ``"0.weight"``, ``"3.running_mean"``; of models inside ``"3.0.weight"``. An array that layers
+    share comes once for each. Layers of your own come under their own names. The arrays are copies
+    in the dtype of the model. Random generators, recurrent states and frozen layers are left out.
+
+    - Affine, MatMul: W transposed (nn.Linear);
+    - RNN, LSTM and their cells: Wx, Wh transposed; b is ``bias_ih``, with zeros as ``bias_hh``;
+    - MultiHeadAttention: Wq, Wk, Wv transposed and stacked as ``in_proj_weight``;
+    - BatchNorm: ``num_batches_tracked`` is 0;
+    - convolutions, norms, Embedding: as they are.
+
+    ``safetensors.numpy.save_file(state, path)`` writes a file that ``safetensors.torch.load_file``
+    reads, for ``module.load_state_dict``.
+
+    >>> from chainrule.models import LeNet
+    >>> state = to_torch_state(LeNet(rng=0))
+    >>> list(state)[:4], state["7.weight"].shape
+    (['0.weight', '0.bias', '3.weight', '3.bias'], (120, 400))
+    """
+    if not hasattr(model, "params") or isinstance(model, type):
+        raise TypeError(checks.wrong("to_torch_state", "model", "be a model or a layer",
+                                     checks.text(model)))
+    return {f"{part.start}{name}": array for part in entries(model)
+            for name, array in part.theirs.items()}
+
+
+class Entry(NamedTuple):
+    """A layer with arrays: its number, with a point behind (``start``), its arrays under our names
+    and, copied, under PyTorch's."""
+    path: str
+    start: str
+    layer: Any
+    ours: dict[str, Any]
+    theirs: dict[str, Array]
+
+
+def entries(model: Any) -> Iterator[Entry]:
+    for path, layer, arrays in leaves(model):
+        yield Entry(path, f"{path}." if path else "", layer, arrays, translated(layer, arrays))
+
+
+def load_torch_state(
+    model: Any, state: Mapping[str, Any] | PathLike, names: Mapping[str, str] | None = None
+) -> None:
+    """Read weights and running statistics of a PyTorch module into the model's own arrays.
+
+    - state: ``module.state_dict()``, with tensors or arrays, or the path of a safetensors file.
+      Files of ``torch.save`` are not read: they are pickles, which can run code;
+    - names: PyTorch's name of a module and the number of the layer here, such as ``{"conv1": "0",
+      "fc": "3"}``. None: the keys are those of ``to_torch_state``; if not one of them is, the
+      modules are taken in order, the first one with weights for the first layer with weights. That
+      holds for modules that are made in the order in which they are used.
+
+    Numbers are cast to the dtype of the model. Two biases of a recurrent module are added up; of
+    one without biases they are zeros.
+
+    Raises ValueError, with nothing changed, for a missing and for an unknown key, another shape,
+    numbers that are not finite, and different values for an array that layers share; TypeError for
+    what is not a state.
+
+    >>> from chainrule.models import MLP
+    >>> model, other = MLP([2, 3, 2], rng=0), MLP([2, 3, 2], rng=1)
+    >>> load_torch_state(model, to_torch_state(other))
+    >>> all((p == q).all() for p, q in zip(model.params, other.params))
+    True
+    """
+    who = "load_torch_state"
+    parts = list(entries(model))
+    wanted = {key: array for part in parts
+              for key, array in ((f"{part.start}{name}", a) for name, a in part.theirs.items())}
+    given = renamed(who, parts, read_state(who, state, wanted), names)
+    for key in wanted.keys() - given.keys() - missing_by_right(parts, given):
+        raise ValueError(f"{who}: {key} is missing, an array of shape {wanted[key].shape}; the "
+                         f"state has {some(given)}")
+    for key, array in given.items():
+        if key not in wanted:
+            raise ValueError(f"{who}: there is no place for {key}; the model has {some(wanted)}")
+        if array.shape != wanted[key].shape:
+            raise ValueError(checks.wrong(who, key, f"have shape {wanted[key].shape}",
+                                          array.shape))
+    writes: list[tuple[str, Any, Array]] = []
+    for part in parts:
+        for name, value in taken_back(part, given).items():
+            array, key = part.ours[name], f"{part.start}{name}"
+            if array.dtype.kind == "f":
+                value = fitting(f"{who}:", key, array, value)
+            writes.append((key, array, value))
+    agree(who, writes)
+    for _, array, value in writes:
+        array[...] = value
+
+
+def missing_by_right(parts: list[Entry], given: Mapping[str, Array]) -> set[str]:
+    """The keys that a state may lack: counts of batches, both biases of a recurrent layer."""
+    lacking = set()
+    for part in parts:
+        if known(part.layer, LAYOUT) is not None or type(part.layer) is Bidirectional:
+            biases = {f"{part.start}{name}" for name in part.theirs
+                      if name.startswith(("bias_ih", "bias_hh"))}
+            lacking |= biases if biases.isdisjoint(given) else set()
+            lacking |= {f"{part.start}num_batches_tracked"}
+    return lacking
+
+
+def taken_back(part: Entry, given: Mapping[str, Array]) -> dict[str, Array]:
+    """Our arrays of a layer, from PyTorch's; those that PyTorch's module lacks are zeros."""
+    made: dict[str, Array] = {}
+    for name, text in layout_of(part.layer).items():
+        if text == "0" or name not in part.theirs:
+            continue
+        key = f"{part.start}{name}"
+        value = given[key] if key in given else np.zeros_like(part.theirs[name])
+        pieces = terms(text)
+        for (mine, turned), piece in zip(pieces, np.split(value, len(pieces))):
+            if text.startswith("+"):
+                piece = made[mine] + piece if piece.any() else made[mine]         # keeps a -0
+            made[mine] = piece.T if turned else piece
+    return made
+
+
+def agree(who: str, writes: list[tuple[str, Any, Array]]) -> None:
+    """ValueError where two values are meant for one memory, and differ."""
+    for i, (key, array, value) in enumerate(writes):
+        for other, first, there in writes[:i]:
+            how = relation(first, array)
+            if how and not np.array_equal(there, value.T if how == "transposed" else value):
+                raise ValueError(f"{who}: {other} and {key} are one array here, and differ in the "
+                                 "state; train them tied there too, or make the model untied")
+
+
+def some(keys: Any) -> str:
+    keys = list(keys)
+    return ", ".join(keys[:8]) + ", ..." * (len(keys) > 8) if keys else "nothing"
+
+
+def read_state(who: str, state: Any, wanted: Mapping[str, Array]) -> dict[str, Array]:
+    """A state as arrays by name; nothing in it is ever run, and of a file nothing is read that
+    has more numbers than the model."""
+    if isinstance(state, (str, os.PathLike)):
+        path = place(who, state)
+        most = sum(array.size for array in wanted.values())
+        if (numbers := sum(math.prod(shape) for shape in file_shapes(who, path))) > most:
+            raise ValueError(checks.wrong(who, str(path), f"hold at most {most:,} numbers, as the "
+                                          "model does", f"{numbers:,}"))
+        state, _ = read_arrays(who, path, "safetensors.torch.save_file")
+    if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+        hint = "module.state_dict() makes one" if hasattr(state, "state_dict") else ""
+        raise TypeError(checks.wrong(who, "state", "be a dict of arrays by name, or a path",
+                                     checks.text(state), hint))
+    return {key: as_numbers(who, key, value) for key, value in state.items()}
+
+
+def file_shapes(who: str, path: Path) -> list[list[int]]:
+    """The shapes of all arrays of a safetensors file, from its head."""
+    from safetensors import SafetensorError, safe_open
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return [file.get_slice(name).get_shape() for name in file.keys()]   # noqa: SIM118
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{who}: there is no file {path}") from error
+    except (OSError, SafetensorError) as error:
+        raise ValueError(
+            f"{who}: {path} is not a whole safetensors file ({error}); a file of torch.save is a "
+            "pickle, which can run code: in PyTorch, safetensors.torch.save_file("
+            "module.state_dict(), path) writes one that cannot") from error
+
+
+def as_numbers(who: str, key: str, value: Any) -> Array:
+    if hasattr(value, "detach"):                              # a tensor
+        value = value.detach().cpu()
+        # NumPy knows no bfloat16
+        value = (value.float() if value.is_floating_point() and value.element_size() < 4
+                 else value).numpy()
+    array = checks.as_array(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(checks.wrong(who, key, "be an array of numbers",
+                                     checks.kind_text(value, array)))
+    return array
+
+
+def renamed(
+    who: str, parts: list[Entry], given: dict[str, Array], names: Mapping[str, str] | None
+) -> dict[str, Array]:
+    """The state with the keys that ``to_torch_state`` has."""
+    modules = grouped(given)
+    if names is not None:
+        if not isinstance(names, Mapping):
+            raise TypeError(checks.wrong(who, "names", "be a dict such as {'conv1': '0'}",
+                                         checks.text(names)))
+        for name in names:
+            if name not in modules:
+                raise ValueError(checks.wrong(who, "names", "name modules of the state, which are "
+                                              f"{some(modules)}", repr(name)))
+        return {f"{names.get(module, module)}.{name}": array
+                for module, arrays in modules.items() for name, array in arrays.items()}
+    if not parts or any(f"{part.start}{name}" in given for part in parts for name in part.theirs):
+        return given
+    layers = [named(part.path, part.layer) for part in parts]
+    if len(modules) != len(parts):
+        raise ValueError(f"{who}: the model has {len(parts)} layers with weights ({some(layers)}), "
+                         f"the state {len(modules)} modules ({some(modules)}); say which is which "
+                         "by names=")
+    found = {}
+    for (module, arrays), part, layer in zip(modules.items(), parts, layers):
+        for name, array in arrays.items():
+            mine = part.theirs.get(name)
+            if mine is None or mine.shape != array.shape:
+                raise ValueError(
+                    f"{who}: in order, {module} of the state is for {layer}, but its {name} "
+                    f"{array.shape} does not fit there"
+                    + (f", where {mine.shape} is expected" if mine is not None else "")
+                    + "; say which is which by names=")
+            found[f"{part.start}{name}"] = array
+    return found
+
+
+def grouped(given: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
+    """{module: {name: array}} of a state, in its order; each layer of a recurrent module of
+    several, a module of its own.
+
+    >>> state = dict.fromkeys(["a.b.weight", "rnn.weight_ih_l0", "rnn.weight_ih_l1"], np.ones(1))
+    >>> {module: list(names) for module, names in grouped(state).items()}
+    {'a.b': ['weight'], 'rnn': ['weight_ih_l0'], 'rnn.1': ['weight_ih_l0']}
+    """
+    modules: dict[str, dict[str, Array]] = {}
+    for key, array in given.items():
+        module, _, name = key.rpartition(".")
+        if module.rpartition(".")[2] == "out_proj":
+            module, name = module.rpartition(".")[0], f"out_proj.{name}"
+        layer = re.fullmatch(r"((?:weight|bias)_[ih]h)_l(\d+)(_reverse)?", name)
+        if layer and layer[2] != "0":
+            module, name = f"{module}.{layer[2]}", f"{layer[1]}_l0{layer[3] or ''}"
+        modules.setdefault(module, {})[name] = array
+    return modules
