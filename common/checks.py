@@ -505,7 +505,7 @@ def memory():
     with contextlib.suppress(AttributeError, ValueError, OSError):
         sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     with contextlib.suppress(OSError, ValueError):
-        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text("utf-8")))
     with contextlib.suppress(ImportError):                      # Windows has no such limits
         import resource
         sizes.append(resource.getrlimit(resource.RLIMIT_AS)[0] % 2**64)          # none is -1

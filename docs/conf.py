@@ -35,6 +35,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext
 exclude_patterns = ["_build", "jupyter_execute", "chapters/homework_*"]
 suppress_warnings = ["ref.python"]          # of two packages that have a Finding each
 nb_execution_mode = "off"
+nb_render_image_options = {"alt": "a figure that the text around it describes"}
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_heading_anchors = 3
 autodoc_typehints = "none"

@@ -24,7 +24,8 @@ def assemble(to, folder):
     for file in (*folder.iterdir(), *wheels):
         if file.is_file() and file.suffix != ".mjs":
             shutil.copyfile(file, to / file.name)
-    (to / "wheels.json").write_text(json.dumps([wheel.name for wheel in wheels]))
+    names = json.dumps([wheel.name for wheel in wheels])
+    (to / "wheels.json").write_text(names, encoding="utf-8")
     with zipfile.ZipFile(to / "chainrule.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for package, inside in packages("chainrule"):
             data = inside.glob("data/*") if package == "chainrule.datasets" else ()

@@ -109,7 +109,8 @@ def table():
             image = f'<br><img src="docs/_static/{name}" width="240" alt="a figure of the chapter">'
         cells.append(f"[{title}](notebooks/{path.name}){image}")
     rows = [cells[i:i + 3] + [""] * (3 - len(cells[i:i + 3])) for i in range(0, len(cells), 3)]
-    return "\n".join(["| | | |", "| --- | --- | --- |", *("| " + " | ".join(r) + " |" for r in rows)])
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(["| | | |", "| --- | --- | --- |", *lines])
 
 
 if __name__ == "__main__":

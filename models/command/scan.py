@@ -18,8 +18,9 @@ BUILTINS = ("__import__", "exec", "eval", "compile", "__builtins__", "__loader__
             "open", "breakpoint", "input")
 ATTRIBUTES = ("__globals__", "__subclasses__", "__builtins__", "__closure__", "__code__",
               "cell_contents", "f_back", "f_locals", "f_globals", "tb_frame", "gi_frame",
-              "cr_frame", "_getframe", "_current_frames", "__loader__", "modules", "meta_path",
-              "_exit", "system", "popen", "fork", "kill", "settrace", "setprofile")
+              "cr_frame", "_getframe", "_current_frames", "__loader__")
+OF_MODULES = ("modules", "meta_path", "_exit", "system", "popen", "fork", "kill", "settrace",
+              "setprofile")
 
 
 def within(name, packages):
@@ -111,7 +112,8 @@ class Module:
                     return f"{at} uses {name.split('.')[0]}: marking refuses it within a layer"
             if isinstance(node, ast.Name) and node.id in BUILTINS and node.id not in self.bound:
                 return f"{at} uses {node.id}: marking refuses it within a layer"
-            if isinstance(node, ast.Attribute) and node.attr in ATTRIBUTES:
+            if isinstance(node, ast.Attribute) and (
+                    node.attr in ATTRIBUTES or node.attr in OF_MODULES and self.imported(node)):
                 return f"{at} uses .{node.attr}: marking refuses it within a layer"
             if replaced := self.replaced(node):
                 return f"{at} replaces {replaced}: the judge is not to be touched"

@@ -284,3 +284,119 @@ def test_wrong_calls_are_one_line_and_code_2(tmp_path, capsys):
         assert call(*arguments) == 2
         error = capsys.readouterr().err
         assert words in error and error.startswith("chainrule grade: ") and error.count("\n") == 1
+
+
+HONEST = {
+    "the base class": """
+import numpy as np
+from chainrule.common import Layer, sigmoid
+class Affine(Layer):
+    shapes = "x (N, D), W (D, M), b (M) -> y (N, M)"
+    def __init__(self, W, b):
+        super().__init__(W=W, b=b)
+    def forward(self, x):
+        self.cache = x
+        return x @ self.W + self.b
+    def backward(self, dout):
+        self.dW[...] = self.cache.T @ dout
+        self.db[...] = dout.sum(axis=0)
+        return dout @ self.W.T
+class Sigmoid(Layer):
+    def forward(self, x):
+        self.cache = sigmoid(x)
+        return self.cache
+    def backward(self, dout):
+        return dout * self.cache * (1 - self.cache)
+""",
+    "imports for work at home": """
+import inspect, gc, os, sys, collections, dataclasses, functools, logging, typing, warnings, math
+import matplotlib.pyplot as plt
+import numpy as np
+import scipy.special
+from chainrule.gradcheck import check_gradients, numerical_gradient
+from chainrule.layers import *
+from chainrule.layers import Affine as Reference
+import chainrule.models
+warnings.filterwarnings("ignore")
+np.set_printoptions(precision=3)
+np.random.seed(0)
+plt.rcParams["figure.figsize"] = 4, 3
+logging.getLogger(__name__).info("ready")
+Point = collections.namedtuple("Point", "x y")
+@dataclasses.dataclass
+class Kept:
+    x: np.ndarray
+class Affine:
+    modules: list = []
+    def __init__(self, W, b):
+        self.params, self.grads, self.modules = [W, b], [np.zeros_like(W), np.zeros_like(b)], {}
+    def forward(self, x):
+        self.kept = Kept(x)
+        return np.dot(x, self.params[0]) + self.params[1]
+    def backward(self, dout):
+        dW, db = np.dot(self.kept.x.T, dout), np.einsum("nm->m", dout)
+        for mine, g in zip(self.grads, (dW, db)):
+            mine[:] = g
+        return np.dot(dout, self.params[0].T)
+class Sigmoid:
+    def __init__(self):
+        self.params, self.grads = [], []
+    def forward(self, x):
+        self.x = x
+        return scipy.special.expit(x)
+    def backward(self, dout):
+        return dout * self.forward(self.x) * (1 - self.forward(self.x))
+def test():
+    assert check_gradients(Affine(np.ones((2, 3)), np.ones(3)), np.ones((7, 2)))
+    np.testing.assert_allclose(Affine.forward, Reference.forward)
+if __name__ == "__main__":
+    Reference.forward = None
+    os.system("true")
+    test()
+""",
+}
+
+
+def test_honest_work_in_other_styles_gets_its_marks(tmp_path):
+    for name, text in HONEST.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    marks = grade(tmp_path)
+    for entry in marks.values():
+        assert [points(entry)[name] for name in ("Affine", "Sigmoid", "Embedding")] == [2, 2, 0], said(entry)
+    assert "there is no class Embedding" in said(marks["the base class"])
+
+
+def test_the_judge_compares_with_values_of_its_own():
+    import copy
+
+    import numpy as np
+
+    from chainrule.models.command import forwards, marking
+    _, tasks = marking.read_assignment(ROOT / "notebooks" / "homework_template" / "assignment.cfg")
+    for task in tasks:
+        trial = marking.Trial.drawn(task, np.random.default_rng(0))
+        once = {"dx": forwards.encoded(trial.dx[0]) if trial.dx[0] is not None else None,
+                "grads": [forwards.encoded(g) for g in trial.grads]}
+        right = {"y": forwards.encoded(trial.y), "first": once, "second": copy.deepcopy(once)}
+        assert marking.backward_right(trial, right)
+        for which in "first", "second":
+            for item in [right[which]["dx"], *right[which]["grads"]]:
+                if item is not None:
+                    changed = copy.deepcopy(right)
+                    target = (changed[which]["dx"] if item is right[which]["dx"] else
+                              changed[which]["grads"][right[which]["grads"].index(item)])
+                    target["values"][0] += 1e-6                          # what central differences may be off
+                    assert not marking.backward_right(trial, changed)
+        assert not marking.backward_right(trial, {**right, "second": None})
+        assert not marking.backward_right(trial, {**right, "first": {"dx": once["dx"], "grads": [None] * len(trial.grads)}}) \
+            or not trial.grads
+
+
+def test_each_marking_draws_other_sizes_and_a_seed_draws_them_again():
+    import numpy as np
+
+    from chainrule.models.command import marking
+    _, (affine, *_) = marking.read_assignment(ROOT / "notebooks" / "homework_template" / "assignment.cfg")
+    shapes = [affine.draw(np.random.default_rng(seed))[0][0].shape for seed in range(20)]
+    assert len(set(shapes)) > 5 and affine.draw(np.random.default_rng(3))[0][0].shape == shapes[3]
+    assert all(len({*p[0].shape, len(x[0])}) == 3 for p, x in map(affine.draw, map(np.random.default_rng, range(20))))
