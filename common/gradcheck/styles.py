@@ -5,7 +5,6 @@ back as it is.
 """
 import contextlib
 import inspect
-from typing import Any
 
 import numpy as np
 
