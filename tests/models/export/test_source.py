@@ -12,7 +12,10 @@ from chainrule.layers import (
     Bidirectional,
     Convolution,
     Embedding,
+    Exp,
     ReLU,
+    Sin,
+    Sum,
     Tanh,
     TransposedConvolution,
 )
@@ -87,6 +90,14 @@ def test_every_model(name, tmp_path):
     model = model.astype(np.float64)
     inputs = [a.astype(np.float64) if a.dtype == np.float32 else a for a in inputs]
     compare(model, inputs, to_source(model), tmp_path, 1e-8)
+
+
+def test_formulas_keep_their_brackets(tmp_path):
+    a, b = Input("a"), Input("b")
+    for y in ((Exp()(a) + Sin()(b)) * (a - b), -(a + b) ** 2 - (a - (b - 1)), 2 / (Exp()(a) + b ** 2) ** -1, (a @ (b - a)) @ b,
+              Exp()(a + b) ** 0.5 * Sin()(a) - Sum(axis=0, keepdims=True)(a * b)):
+        model = Graph([a, b], y)
+        compare(model, np.random.default_rng(0).standard_normal((2, 3, 3)), to_source(model), tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name in ZOO if "Seq2Seq" in name])
