@@ -16,4 +16,5 @@ from .moving import slide
 from .search import plot_search
 
 __all__ = ["draw", "plot_activations", "plot_attention", "plot_confusion", "plot_decision_boundary",
-           "plot_embedding", "plot_filters", "plot_gradient_flow", "plot_history", "plot_search", "slide"]
+           "plot_embedding", "plot_filters", "plot_gradient_flow", "plot_history", "plot_search",
+           "slide"]

@@ -337,7 +337,8 @@ class TestSlide:
         slider = SimpleNamespace(observe=lambda call, name: sliders.append((call, name)))
         monkeypatch.setattr("chainrule.training.live.in_notebook", lambda: True)
         monkeypatch.setattr("chainrule.plotting.moving.slider_over", lambda choices, place, name: slider)
-        monkeypatch.setattr("IPython.display.display", lambda what, **options: shown.append(what) or SimpleNamespace(update=shown.append))
+        monkeypatch.setattr("IPython.display.display",
+                            lambda what, **options: shown.append(what) or SimpleNamespace(update=shown.append))
         axes = plotting.slide(lambda ax, slope: ax.plot([0, 1], [0, slope]), [1, 2, 3], start=1)
         (moved, what), = sliders
         moved({"new": 2})

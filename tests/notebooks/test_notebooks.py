@@ -125,7 +125,8 @@ def test_a_fresh_run_shows_what_is_committed(path, tmp_path):
         assert not wrong, f"{wrong[0]}\nin the cell:\n{fresh.source}"
         assert [kind for kind, _ in now] == [kind for kind, _ in then], f"run {path.name} again; the cell:\n{fresh.source}"
         for (_, text), (_, before) in zip(now, then):
-            assert shortened or alike(text, before), f"now:\n{text}\ncommitted:\n{before}\nin the cell:\n{fresh.source}"
+            same = shortened and "check_gradients(" not in fresh.source or alike(text, before)
+            assert same, f"now:\n{text}\ncommitted:\n{before}\nin the cell:\n{fresh.source}"
 
 
 @chapters
@@ -135,7 +136,7 @@ def test_the_committed_file_is_clean(path):
     assert [cell.execution_count for cell in code_cells(chapter)] == list(range(1, len(code_cells(chapter)) + 1))
     assert chapter.metadata == METADATA
     assert all(cell.metadata in ({}, FOLDED) for cell in chapter.cells)
-    assert max(len(line) for cell in code_cells(chapter) for line in cell.source.splitlines()) <= 100
+    assert not [line for cell in code_cells(chapter) for line in cell.source.splitlines() if len(line) > 100]
     kinds = {kind for cell in code_cells(chapter) for kind, _ in shown(cell)}
     assert not [kind for kind in kinds if kind in ("error", "stderr") or "widget" in kind]
     texts = [cell.source for cell in chapter.cells] + [text for cell in code_cells(chapter) for _, text in shown(cell)]
