@@ -116,8 +116,7 @@ class Graph(Model):
         self.find_lowest()
 
     def find_lowest(self) -> None:
-        # Where the inputs' gradients are not wanted, backward stops at the lowest layers that
-        # learn.
+        # Without the inputs' gradients, backward stops at the lowest layers that learn.
         leads: set[Any] = set()           # slots below which there are such layers
         for layer, reads, out in self._back_all[::-1]:
             if leads.intersection(reads) or learns(layer):

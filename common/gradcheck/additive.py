@@ -147,8 +147,10 @@ def own_multiple(e):
         return None
     A, G, _ = draws(e)
     every = tuple(range(e.value.ndim))
-    if np.ptp(A - G) and in_span(A - G, [np.ones_like(e.value)], every):
-        return ["wrong-local-derivative"], "off by the same amount in every entry"
+    for axes in [every, *([every[1:], every[2:]] if e.value.ndim > 2 else [])]:
+        if axes and np.any(A - G) and in_span(A - G, [np.ones_like(e.value)], axes):
+            words = f"off by the same amount along axes {axes}: a path through a sum or mean is missing"
+            return ["lost-branch"], words
     for axis in every:
         if e.value.shape[axis] > 2 and np.any(e.value) and in_span(A - G, [e.value], (axis,)):
             words = f"wrong by a multiple of {e.where} itself along axis {axis}"

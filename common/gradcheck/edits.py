@@ -229,6 +229,7 @@ def transposes(place, scope):
             "with its last two axes exchanged",
         )
     if method(node, "transpose") and isinstance(node.func, ast.Attribute) and n <= 4:
+        yield "missing-transpose", node.func.value, "without the transpose"
         for order in itertools.permutations(range(n)):
             if order != tuple(range(n)):
                 new = fill("E.transpose(K)", E=node.func.value, K=order)
@@ -307,6 +308,50 @@ def crops(place, scope):
                 yield "wrong-reshape", fill("E[K]", E=node, K=ast.Tuple(
                     [ast.Slice(ast.Constant(c.start), ast.Constant(c.stop)) for c in cut],
                     ast.Load())), "with the border cut off"
+
+
+def slices(place, scope):
+    """A part of the same size, cut out elsewhere."""
+    node = place.node
+    inner = scope.at(node.value) if isinstance(node, ast.Subscript) else None
+    if not place.is_array or inner is None or len(inner.shape) != len(place.shape):
+        return
+    more = [a - b for a, b in zip(inner.shape, place.shape)]
+    if scope.index(place) or not 0 < sum(m > 0 for m in more) < 3:
+        return
+    starts = [range(m + 1) if m > 0 else [None] for m in more]
+    for start in itertools.islice(itertools.product(*starts), 40):
+        cut = [
+            ast.Slice() if s is None else ast.Slice(ast.Constant(s), ast.Constant(s + n))
+            for s, n in zip(start, place.shape)
+        ]
+        new = ast.Subscript(node.value, ast.Tuple(cut, ast.Load()), ast.Load())
+        yield "wrong-reshape", new, f"with the part that begins at {start}"
+
+
+def objects(place, scope):
+    """A method of another object of the same kind; or a backward that is not called."""
+    node = place.node
+    if isinstance(node, ast.Call) and isinstance(getattr(node.func, "value", None), ast.Name):
+        mine = node.func.value.id
+        for name, kind in scope.objects.items():
+            if name != mine and kind is scope.objects.get(mine):
+                func = ast.Attribute(ast.Name(name, ast.Load()), node.func.attr, ast.Load())
+                yield "stale-cache", ast.Call(func, node.args, node.keywords), f"with {name}"
+    if place.is_gradient and scope.whole(place):
+        for name, kind in scope.objects.items():
+            if callable(getattr(kind, "backward", None)):
+                new = fill("O.backward(E)", O=ast.Name(name, ast.Load()), E=node)
+                yield "array", new, f"through {name}.backward"
+
+
+def inner_factors(place, scope):
+    """A factor that is missing in one term of a sum."""
+    if place.is_array and not place.upstream and operator(scope.parent(place)[0], ast.Add, ast.Sub):
+        for name, other in scope.others(None, upstream=False):
+            if other.shape == place.shape or np.prod(other.shape) == 1:
+                for text in ("E * A", "E / A"):
+                    yield "factor", fill(text, E=place.node, A=other.node), f"times {name}"
 
 
 def orders(place, scope):
@@ -412,7 +457,7 @@ def factors(place, scope):
             yield "lost-branch", fill("E - A", E=node, A=other.node), f"less {name}"
             yield "lost-branch", fill("E + A", E=node, A=other.node), f"plus {name}"
     if place.simple and place.is_array and not place.upstream and not scope.index(place):
-        for text in ("2 * E", "E / 2", "E ** 2"):
+        for text in ("2 * E", "E / 2", "E ** 2", "NP.exp(E)", "NP.log(E)", "NP.sqrt(E)", "1 / E"):
             yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
     if place.is_array and not place.upstream and operator(node, ast.Add, ast.Sub, ast.Mult):
         yield "factor", node.left, "with its first part alone"
@@ -587,6 +632,7 @@ FAMILIES = [
     labels,
     orders,
     transposes,
+    slices,
     crops,
     flips,
     masks,
@@ -599,6 +645,8 @@ FAMILIES = [
     reshapes,
     slopes,
     gains,
+    objects,
+    inner_factors,
     other_slopes,
     inner_terms,
     numbers,
@@ -624,6 +672,12 @@ def statements(tree):
             if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
                 continue
             target = s.target if adds else s.targets[0]
+            if isinstance(target, ast.Tuple) and isinstance(s.value, ast.Tuple) and all(
+                    isinstance(t, ast.Name) for t in target.elts):
+                sums = [ast.BinOp(ast.Name(t.id, ast.Load()), ast.Add(), v)
+                        for t, v in zip(target.elts, s.value.elts)]
+                new = ast.Assign([target], ast.Tuple(sums, ast.Load()))
+                yield "lost-branch", parent, field, i, new, "with += for ="
             if not adds and isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
                 yield (
                     assigned(target),

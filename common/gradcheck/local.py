@@ -3,6 +3,7 @@ entry."""
 
 import numpy as np
 
+from .probes import heals, with_params
 from .scaling import elementwise, passes_dout, ratio
 from .tensors import cached
 
@@ -95,10 +96,13 @@ def bare(e):
 
 
 def unchanged(e):
-    """Signature: dout itself comes back."""
-    if e.shaped and passes_dout(e):
-        return ["missing-local-derivative"], "dout comes back unchanged"
-    return None
+    """Signature: dout itself comes back; with a weight at zero rightly so, for a skip connection."""
+    if not e.shaped or not passes_dout(e):
+        return None
+    for i, _, found in with_params(e, lambda p: 0 * p if p.ndim > 1 else None):
+        if heals(found):
+            return ["lost-branch"], f"dout comes back unchanged: the path through params[{i}] is missing"
+    return ["missing-local-derivative"], "dout comes back unchanged"
 
 
 def factor(e):

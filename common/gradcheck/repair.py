@@ -20,7 +20,7 @@ from .copying import reachable
 from .evidence import agree, close
 from .scaling import named, ratio
 from .source import Function, all_bits, as_array, lines_run, places_of, put, running, watched
-from .subject import grads_of
+from .subject import grads_of, is_layer
 
 MOST = 20_000                                   # changes tried on one layer
 LINES = 400_000                                 # of the layer's that may run for them
@@ -82,6 +82,7 @@ class Scope:
             if isinstance(p.node, ast.Name) and len(p.values) > 1
             and all(isinstance(v, (int, np.integer)) for v in p.values)
         }
+        self.objects = {}
         self.arrays = {}
         for p in places:
             if (
@@ -92,6 +93,9 @@ class Scope:
                 self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
         steps = [f"{t}{more}" for t in self.counters for more in ("", " + 1", " - 1")]
         for name, values, upstream in locals_:
+            if isinstance(values, type):
+                self.objects[name] = values
+                continue
             for step in steps if "{t}" in name else ():
                 at = ast.parse(name.replace("{t}", step), mode="eval").body
                 self.arrays.setdefault(ast.unparse(at), Other(at, values, upstream))
@@ -351,7 +355,7 @@ class Search:
                 y = self.subject.output(watch=False)
             self.subject.output(watch=False)
             got = self.shaken(function, place, 0)
-            if not np.array_equal(y, self.y):
+            if not close(y, self.y, 1e-12):
                 kept.append(place.values[0])
             elif got is not None and not all(
                     map(agree, got.inputs + got.params, base.inputs + base.params)):
@@ -491,7 +495,7 @@ class Search:
         if again or not self.kept or self.stale:
             y = subject.output(watch=False)
             self.stale = False
-            if y.shape != self.y.shape or not np.array_equal(y, self.y):
+            if y.shape != self.y.shape or not close(y, self.y, 1e-12):
                 return None
         for g in grads_of(subject.work):
             if isinstance(g, np.ndarray) and g.flags.writeable:
@@ -708,6 +712,8 @@ def hidden_arrays(one, two):
             yield name, [v.copy()], not np.array_equal(v, two.get(name, v))
         elif isinstance(v, number) and not isinstance(v, bool) and v == two.get(name, v):
             yield name, [v], False
+        elif is_layer(v) and name != "self":
+            yield name, type(v), False
     for name, v in vars(one["self"]).items() if hasattr(one.get("self"), "__dict__") else ():
         if isinstance(v, np.ndarray) and v.ndim:
             yield f"self.{name}", [v.copy()], False
@@ -715,8 +721,9 @@ def hidden_arrays(one, two):
                 yield f"self.{name}[:, {{t}}]", [v[:, 0].copy()], False
         elif isinstance(v, number) and not isinstance(v, bool):
             yield f"self.{name}", [v], False
-        if isinstance(v, list) and len({np.shape(part) for part in v if np.ndim(part)}) == 1:
-            yield f"self.{name}[{{t}}]", [np.array(v[-1])], False
+        arrays = [part for part in v if isinstance(part, np.ndarray)] if isinstance(v, list) else []
+        if len({part.shape for part in arrays}) == 1 and arrays[-1].ndim:
+            yield f"self.{name}[{{t}}]", [arrays[-1].copy()], False
         if isinstance(v, (tuple, list)) and len(v) < 12:
             for i, part in enumerate(v):
                 if isinstance(part, np.ndarray) and part.ndim:

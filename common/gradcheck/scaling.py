@@ -40,6 +40,15 @@ def sizes(e):
     return {n for n in found if n > 1}
 
 
+def counted(e):
+    """(size, how many count) of each mask and of labels some of which may not count."""
+    for a in e.m.subject.inputs:
+        if isinstance(a, np.ndarray) and a.size > 2 and (a.dtype.kind in "iub" or np.isin(a, (0, 1)).all()):
+            for ignored in (0, -1):
+                if 1 < (n := int(np.sum(a != ignored))) < a.size:
+                    yield a.size, n
+
+
 def attributes(layer):
     """The whole numbers among a layer's attributes and in its closure: window sizes, strides."""
     closures = [
@@ -133,12 +142,19 @@ def named(c, e):
     batch = e.m.batch
     if s and (near(s) and s != 1 or near(1 / s) and s != 1):
         return [*codes, "dropout-scale"], f"{words}, where the kept entries are scaled by {s:.4g}"
+    if s and s != 1 and not any(near(n) or near(1 / n) for n in (2, batch)):
+        return [*codes, "dropout-scale"], f"{words}, where the kept entries are scaled by {s:.4g}"
     if s == 1 and c != 1 and near(1 / np.mean(e.m.y != 0)):
         return [*codes, "dropout-scale"], words
     if near(2) or near(0.5):
         if 2 in {batch} | set(e.m.y.shape) and c > 1:
             words += " (an axis of length 2 would look the same)"
         return [*codes, "factor-2" if c > 1 else "factor-half"], words
+    # a mean over the wrong number: not all labels count, or not all that a mask covers
+    for total, n in counted(e):
+        if near(n / total) or near(total / n):
+            code = "divided-by-N" if c < 1 else "scaled-by-N"
+            return [*codes, code], f"{words}: {n} of {total} count"
     for extra, k in ((), 1), (("factor-2",), 2), (("factor-half",), 0.5):
         for n in sorted(known) if not extra or not elementwise(e) else ():
             if near(n * k):
@@ -151,13 +167,10 @@ def named(c, e):
         if near(np.sqrt(n)) or near(1 / np.sqrt(n)):
             code = "scaled-by-N" if c > 1 else "divided-by-N"
             return [*codes, code], f"{words}, the root of {n}, the length of an axis"
-    # labels that do not count: a mean over the wrong number
-    totals = {a.size for a in e.m.subject.inputs if isinstance(a, np.ndarray) and a.dtype.kind in "iub"}
-    for total in sorted({batch} | totals):
-        for n in range(1, total if total in totals or total == batch else 0):
-            if (near(n / total) or near(total / n)) and (total == batch or n in known):
-                code = "divided-by-N" if c < 1 else "scaled-by-N"
-                return [*codes, code], f"{words}: {n} of {total} count"
+    for n in range(1, batch):
+        if near(n / batch) or near(batch / n):
+            code = "divided-by-N" if c < 1 else "scaled-by-N"
+            return [*codes, code], f"{words}: {n} of {batch} samples"
     return None
 
 

@@ -208,8 +208,9 @@ def running(run):
     return found
 
 
-def lines_run(run):
-    """How many lines of the user's functions ``run()`` takes: what it costs, on any machine."""
+def lines_run(run, whose=None):
+    """How many lines of the user's functions (of those that ``whose`` says) ``run()`` takes: what
+    it costs, on any machine."""
     count, before = 0, sys.gettrace()
 
     def within(frame, event, _):
@@ -217,7 +218,8 @@ def lines_run(run):
         count += event == "line"
         return within
 
-    sys.settrace(lambda frame, *_: within if users(frame.f_code, frame) else None)
+    whose = whose or users
+    sys.settrace(lambda frame, *_: within if whose(frame.f_code, frame) else None)
     try:
         run()
     finally:

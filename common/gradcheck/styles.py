@@ -59,6 +59,7 @@ class Bound(Adapted):
         self.given = [None if arraylike(x) else x for x in inputs]
         self.arrays = [i for i, x in enumerate(inputs) if arraylike(x)]
         self.where, self.answers = getattr(layer, "where", ()), getattr(layer, "answers", None)
+        self.takes_dout = getattr(layer, "takes_dout", bool(parameters(layer.backward)))
 
     params = property(lambda self: getattr(self.layer, "params", ()))
     grads = property(lambda self: getattr(self.layer, "grads", ()))
@@ -69,8 +70,8 @@ class Bound(Adapted):
             given[i] = x
         return self.layer.forward(*given)
 
-    def backward(self, dout):
-        found = self.layer.backward(dout)
+    def backward(self, dout=1.0):
+        found = self.layer.backward(*([dout] if self.takes_dout else ()))
         if isinstance(found, tuple) and len(found) == len(self.given):
             found = tuple(found[i] for i in self.arrays)
         return found
@@ -131,6 +132,7 @@ class Held(Adapted):
         self.cached, self.rate = cached, rate
         self.paths, self.grads, self.returned = [], [], None
 
+    takes_dout = property(lambda self: bool(parameters(self.layer.backward)))
     where = property(lambda self: [f"{p[0]}[{p[1]!r}]" if p[1:] else p[0] for p in self.paths])
     params = property(lambda self: [read(self.layer, path) for path in self.paths])
 
@@ -144,8 +146,7 @@ class Held(Adapted):
         before = [np.array(p) for p in self.params] if self.rate else []
         arrays = self.params
         extra = ([self.cache] if self.cached else []) + ([1.0] if self.rate else [])
-        takes = bool(parameters(self.layer.backward))
-        found = self.layer.backward(*([dout, *extra] if takes else ()))
+        found = self.layer.backward(*([dout, *extra] if self.takes_dout else ()))
         if self.rate:
             self.grads = [p - q for p, q in zip(before, self.params)]
             for path, array, value in zip(self.paths, arrays, before):

@@ -105,6 +105,7 @@ class Subject:
 
     def __init__(self, layer, inputs, call=lambda f, *args: f(*args), cast=True):
         self.call, self.cast, self.tolerance = call, cast, 1e-6
+        self.efforts = {}                       # of a forward, by the shapes of the inputs
         self.originals = list(getattr(layer, "params", None) or ())
         self.pristine, = float64_copy(layer, cast=cast)
         self.inputs = tuple(as_input(x, cast) for x in inputs)
@@ -112,7 +113,8 @@ class Subject:
             if isinstance(g, np.ndarray) and g.flags.writeable:
                 g[...] = 0
         self.has_backward = callable(getattr(self.pristine, "backward", None))
-        self.takes_dout = not self.has_backward or bool(parameters(self.pristine.backward))
+        self.takes_dout = not self.has_backward or getattr(
+            self.pristine, "takes_dout", None) is not False and bool(parameters(self.pristine.backward))
         self.parts = None                       # the shapes of the outputs, where there are several
         # forward keeps state: take a fresh copy for every call
         self.fresh_each_time = False

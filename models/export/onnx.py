@@ -509,9 +509,8 @@ def over_time(to, layers, x, mask=None, first=()):
         _, order = to.TopK(rank, to.size(mask, 1), axis=1, outputs=2)       # (N, T)
         count = to.ReduceSum(steps, [1], keepdims=0)
         some = to.Cast(count, to=BOOL)
-        lengths = to.Cast(to.Max(count, 1), to=INT32)
-        x = to.GatherElements(to.Where(to.Unsqueeze(mask, [2]), x, 0.0),
-                              across(to, order, x), axis=1)
+        lengths = to.Cast(count, to=INT32)
+        x = to.GatherElements(x, across(to, order, x), axis=1)
     kind = GATES[cls][0]
     direction = ("bidirectional" if len(layers) > 1 else
                  "reverse" if layers[0].reverse else "forward")

@@ -449,7 +449,7 @@ def calling(text: str) -> Callable[[Any], Torch]:
 
 SOURCE.update({
     Sigmoid: plain("nn.Sigmoid()"), Tanh: plain("nn.Tanh()"), ReLU: plain("nn.ReLU()"),
-    SiLU: plain("nn.SiLU()"), Softplus: plain("nn.Softplus(threshold=1000)"),
+    SiLU: plain("nn.SiLU()"), Softplus: plain("nn.Softplus()"),
     Softmax: plain("nn.Softmax(dim=-1)"), Flatten: plain("nn.Flatten()"),
     LeakyReLU: lambda layer: Torch("{m}({0})", f"nn.LeakyReLU({layer.slope!r})"),
     ELU: lambda layer: Torch("{m}({0})", f"nn.ELU({layer.alpha!r})"),

@@ -39,18 +39,17 @@ from ..saving import fitting, place
 from ..sharing import relation
 from .registry import LAYOUT, known, named
 
-# PyTorch's name: ours, .T for transposed; several stand below each other; the sum of two of
-# PyTorch's is one of ours where the second is called +b. "?" marks what may be missing.
+# PyTorch's name: ours. W.T is transposed, "bq bk bv" stand below each other, +b is zeros that are
+# added to b on the way back, 0 is a number that nobody needs.
 WEIGHT = {"weight": "W", "bias": "b"}
 CELL = {"weight_ih": "Wx.T", "weight_hh": "Wh.T", "bias_ih": "b", "bias_hh": "+b"}
 GRU_CELL = {**CELL, "bias_ih": "bx", "bias_hh": "bh"}
-STATISTICS = {"running_mean": "running_mean", "running_var": "running_var"}
 SCALE = {"weight": "gamma", "bias": "beta"}
 
 
-def sequence(cell: dict[str, str], end: str = "") -> dict[str, str]:
+def sequence(cell: dict[str, str]) -> dict[str, str]:
     """The names of a cell in the first layer of a module such as nn.LSTM."""
-    return {f"{name}_l0{end}": ours for name, ours in cell.items()}
+    return {f"{name}_l0": ours for name, ours in cell.items()}
 
 
 LAYOUT.update({
@@ -59,26 +58,26 @@ LAYOUT.update({
     **dict.fromkeys((Convolution, Convolution1D, TransposedConvolution), WEIGHT),
     **dict.fromkeys((Embedding, EmbeddingDot, PositionalEncoding), {"weight": "W"}),
     **dict.fromkeys((LayerNorm, GroupNorm), SCALE),
-    BatchNorm: {**SCALE, **STATISTICS, "num_batches_tracked": "0"},
+    BatchNorm: {**SCALE, "running_mean": "running_mean", "running_var": "running_var",
+                "num_batches_tracked": "0"},
     RNNCell: CELL, LSTMCell: CELL, GRUCell: GRU_CELL,
     RNN: sequence(CELL), LSTM: sequence(CELL), GRU: sequence(GRU_CELL),
     MultiHeadAttention: {
         "in_proj_weight": "Wq.T Wk.T Wv.T", "in_proj_bias": "bq bk bv",
         "out_proj.weight": "Wo.T", "out_proj.bias": "bo"},
+    Bidirectional: {},                                           # those of its halves: layout_of
 })
 
 
 def layout_of(layer: Any) -> dict[str, str]:
     """``{PyTorch's name: ours}`` of what a layer has; of a layer of a user's own its own names."""
-    if type(layer) is Bidirectional:
-        both = {f"{name}{end}": " ".join(re.sub(r"\w+", rf"\g<0>{end}", ours, count=1)
-                                         for ours in text.split())
-                for end in ("", "_reverse") for name, text in LAYOUT[type(layer.ahead)].items()}
-        return both
-    layout = known(layer, LAYOUT)
-    there = arrays_of(layer)
+    layout, there = known(layer, LAYOUT), arrays_of(layer)
     if layout is None:
         return {name: name for name in there}
+    if isinstance(layer, Bidirectional):                   # Wx_reverse.T is weight_ih_l0_reverse
+        back = {f"{name}_reverse": re.sub(r"\w+", r"\g<0>_reverse", ours, count=1)
+                for name, ours in layout_of(layer.back).items()}
+        return layout_of(layer.ahead) | back
     return {name: ours for name, ours in layout.items()
             if ours == "0" or terms(ours)[0][0] in there}
 
@@ -113,7 +112,7 @@ def leaves(layer: Any, path: str = "") -> Iterator[tuple[str, Any, dict[str, Any
     mine = arrays_of(layer)
     theirs: list[Any] = []                                   # the arrays of layers inside
     done: list[str] = []
-    if known(layer, LAYOUT) is None and type(layer) is not Bidirectional:
+    if known(layer, LAYOUT) is None:
         for inside, inner in list(held(layer, path))[1:]:
             if not any(inside.startswith(f"{there}.") for there in done):
                 done.append(inside)
@@ -145,7 +144,7 @@ def to_torch_state(model: Any) -> dict[str, Array]:
     Keys are the layer's number and the name of the array in the PyTorch module that does the same:
     ``"0.weight"``, ``"3.running_mean"``; of models inside ``"3.0.weight"``. An array that layers
     share comes once for each. Layers of your own come under their own names. The arrays are copies
-    in the dtype of the model. Random generators, recurrent states and frozen layers are left out.
+    in the dtype of the model. Random generators, recurrent states and what is frozen are left out.
 
     - Affine, MatMul: W transposed (nn.Linear);
     - RNN, LSTM and their cells: Wx, Wh transposed; b is ``bias_ih``, with zeros as ``bias_hh``;
@@ -210,12 +209,13 @@ def load_torch_state(
     """
     who = "load_torch_state"
     parts = list(entries(model))
-    wanted = {key: array for part in parts
-              for key, array in ((f"{part.start}{name}", a) for name, a in part.theirs.items())}
+    wanted = {f"{part.start}{name}": a for part in parts for name, a in part.theirs.items()}
     given = renamed(who, parts, read_state(who, state, wanted), names)
-    for key in wanted.keys() - given.keys() - missing_by_right(parts, given):
-        raise ValueError(f"{who}: {key} is missing, an array of shape {wanted[key].shape}; the "
-                         f"state has {some(given)}")
+    optional = missing_by_right(parts, given)
+    for key, array in wanted.items():
+        if key not in given and key not in optional:
+            raise ValueError(f"{who}: {key} is missing, an array of shape {array.shape}; the state "
+                             f"has {some(given)}")
     for key, array in given.items():
         if key not in wanted:
             raise ValueError(f"{who}: there is no place for {key}; the model has {some(wanted)}")
@@ -228,6 +228,8 @@ def load_torch_state(
             array, key = part.ours[name], f"{part.start}{name}"
             if array.dtype.kind == "f":
                 value = fitting(f"{who}:", key, array, value)
+            elif not np.can_cast(value.dtype, array.dtype, "same_kind"):
+                raise ValueError(checks.wrong(who, key, f"hold {array.dtype}", value.dtype))
             writes.append((key, array, value))
     agree(who, writes)
     for _, array, value in writes:
@@ -238,7 +240,7 @@ def missing_by_right(parts: list[Entry], given: Mapping[str, Array]) -> set[str]
     """The keys that a state may lack: counts of batches, both biases of a recurrent layer."""
     lacking = set()
     for part in parts:
-        if known(part.layer, LAYOUT) is not None or type(part.layer) is Bidirectional:
+        if known(part.layer, LAYOUT) is not None:
             biases = {f"{part.start}{name}" for name in part.theirs
                       if name.startswith(("bias_ih", "bias_hh"))}
             lacking |= biases if biases.isdisjoint(given) else set()
@@ -299,7 +301,9 @@ def file_shapes(who: str, path: Path) -> list[list[int]]:
     from safetensors import SafetensorError, safe_open
     try:
         with safe_open(path, framework="numpy") as file:
-            return [file.get_slice(name).get_shape() for name in file.keys()]   # noqa: SIM118
+            slices = {name: file.get_slice(name) for name in file.keys()}   # noqa: SIM118
+            kinds = {name: one.get_dtype() for name, one in slices.items()}
+            shapes = [one.get_shape() for one in slices.values()]
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{who}: there is no file {path}") from error
     except (OSError, SafetensorError) as error:
@@ -307,6 +311,11 @@ def file_shapes(who: str, path: Path) -> list[list[int]]:
             f"{who}: {path} is not a whole safetensors file ({error}); a file of torch.save is a "
             "pickle, which can run code: in PyTorch, safetensors.torch.save_file("
             "module.state_dict(), path) writes one that cannot") from error
+    for name, kind in kinds.items():
+        if not re.fullmatch(r"[FIU](8|16|32|64)|BOOL", kind):
+            raise ValueError(checks.wrong(who, f"{name} of {path}", "hold numbers that NumPy knows",
+                                          kind, "in PyTorch, tensor.float() makes float32"))
+    return shapes
 
 
 def as_numbers(who: str, key: str, value: Any) -> Array:

@@ -274,3 +274,11 @@ class TestDropout:
         np.testing.assert_array_equal(layer.forward(x), layer.forward(x))
         with refused(ValueError, "MultiHeadAttention: dropout … 0 … 1 … 1.5"):
             MultiHeadAttention.init(6, heads=2, dropout=1.5)
+
+
+def test_keys_and_values_take_the_dtype_of_the_queries():
+    rng = np.random.default_rng(0)
+    q, k, v = rng.normal(size=(1, 2, 3)).astype(np.float32), rng.normal(size=(1, 4, 3)), rng.normal(size=(1, 4, 5))
+    layer = Attention()
+    y = layer.forward(q, k, v)
+    assert {a.dtype for a in (y, layer.weights, *layer.backward(y))} == {np.dtype(np.float32)}

@@ -20,7 +20,7 @@ from chainrule.models import MLP, Graph, Input, LeNet, Seq2Seq, Sequential, Skip
 from chainrule.models.export import register_exporter
 from chainrule.models.export.registry import ONNX, SOURCE
 from tests.errors import refused
-from tests.models.export.zoo import LAYERS, LOSSES, ZOO, network, zoo
+from tests.models.export.zoo import LAYERS, LOSSES, ZOO, network, unseen, zoo
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra onnx)")
 runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -75,6 +75,13 @@ def test_masks_with_gaps_with_padding_in_front_and_of_no_step(name, session):
     mask = np.array([[1, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0]], bool)
     x[~mask] = np.nan
     same(model, session(model, x, mask), x, mask)
+
+
+@pytest.mark.parametrize("name", ["Last, mask", "Attention, mask", "MultiHeadAttention, mask"])
+def test_masks_that_leave_nothing_to_see_and_hide_nan(name, session):
+    model, inputs = unseen(name, np.float32)
+    assert np.isfinite(model.predict(*inputs)).all()
+    same(model, session(model, *inputs), *inputs)
 
 
 def test_ids_masks_and_numbers_are_inputs_of_their_kind(session):

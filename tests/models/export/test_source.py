@@ -21,7 +21,7 @@ from chainrule.models.export import Torch, register_exporter
 from chainrule.models.export.registry import SOURCE
 from chainrule.models.export.state import entries, translated
 from tests.errors import refused
-from tests.models.export.zoo import LAYERS, ZOO, network, zoo
+from tests.models.export.zoo import LAYERS, ZOO, network, unseen, zoo
 
 
 def executed(text, model, tmp_path):
@@ -115,6 +115,12 @@ def test_masks_with_gaps_and_of_no_step(cell, tmp_path):
         inputs = np.random.default_rng(0).standard_normal((4, 4, 3)), np.array(
             [[1, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
         compare(model, inputs, to_source(model), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["Last, mask", "Attention, mask", "MultiHeadAttention, mask"])
+def test_masks_that_leave_nothing_to_see(name, tmp_path):
+    model, inputs = unseen(name, np.float64)
+    compare(model, [np.nan_to_num(a) if a.dtype.kind == "f" else a for a in inputs], to_source(model, None, *inputs), tmp_path)
 
 
 @pytest.mark.parametrize("options", [

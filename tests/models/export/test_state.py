@@ -277,6 +277,15 @@ def test_a_recurrent_module_without_biases_has_zeros_and_counts_of_batches_do_no
         load_torch_state(model, {**state, "0.bias_ih_l0": np.ones(12)})
 
 
+def test_a_count_of_ones_own_takes_whole_numbers():
+    layer = Scale(np.ones(2))
+    layer.buffers["seen"] = np.zeros(2, np.int64)
+    load_torch_state(layer, {"a": np.ones(2), "seen": np.arange(2)})
+    assert layer.buffers["seen"].tolist() == [0, 1]
+    with refused(ValueError, f"{WHO}: seen should hold int64, got float64"):
+        load_torch_state(layer, {"a": np.ones(2), "seen": np.ones(2)})
+
+
 def test_two_biases_are_added_up():
     layer = L.RNN.init(2, 3, rng=0)
     load_torch_state(layer, {**to_torch_state(layer), "bias_ih_l0": np.ones(3), "bias_hh_l0": np.arange(3.0)})
@@ -321,6 +330,9 @@ def test_tensors_of_torch_are_taken_both_ways(tmp_path):
     for dtype in torch.float16, torch.bfloat16, torch.float64:
         load_torch_state(other, {key: a.to(dtype) for key, a in net.state_dict().items()})
         np.testing.assert_allclose(other.params[0], model.params[0], rtol=1e-2)
+    save_tensors({key: a.bfloat16() for key, a in net.state_dict().items()}, tmp_path / "theirs.safetensors")
+    with pytest.raises(ValueError, match="hold numbers that NumPy knows, got BF16; in PyTorch, tensor.float"):
+        load_torch_state(other, tmp_path / "theirs.safetensors")
     save_tensors(net.state_dict(), tmp_path / "theirs.safetensors")
     load_torch_state(other, tmp_path / "theirs.safetensors")
     assert all(map(np.array_equal, model.params, other.params))

@@ -100,3 +100,16 @@ def network(name, dtype):
     nodes = [Input() for _ in inputs]
     y, n = layer(*nodes), {"LSTMCell": 2, "Branch": 3}.get(type(layer).__name__)
     return Graph(nodes, [y[i] for i in range(n)] if n else y), inputs
+
+
+def unseen(name, dtype):
+    """A row of the table with a mask, and inputs of which the first sample may see nothing, and the second not its first step,
+    where it holds NaN."""
+    model, inputs = network(name, dtype)
+    *arrays, mask = (a.copy() for a in inputs)
+    mask[0], mask[1, ..., 0], mask[1, ..., -1] = False, False, True
+    if mask.ndim == 3:
+        mask[1, 0] = False                                                  # one query of the second, too
+    for a in arrays[-2:] if name.startswith("A") else arrays[-1:]:          # keys and values, or what stands for both
+        a[1, 0] = np.nan
+    return model, (*arrays, mask)
