@@ -103,7 +103,8 @@ def confusion_matrix(y: ArrayLike, t: ArrayLike) -> Array:
     """
     y, t = _labelled("confusion_matrix", y, t)
     classes = y.shape[1]
-    counts = np.bincount(t * classes + y.argmax(axis=1), minlength=classes * classes)
+    cells = (t * classes + y.argmax(axis=1)).astype(np.intp)       # of 32 bits in a browser
+    counts = np.bincount(cells, minlength=classes * classes)
     return counts.reshape(classes, classes).astype(np.int64, copy=False)
 
 

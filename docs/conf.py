@@ -6,9 +6,11 @@
 Chapters are shown with the outputs that they hold; nothing is run. Nothing is asked of another
 host.
 """
+import base64
 import importlib
 import importlib.metadata
 import inspect
+import json
 import os
 import re
 import shutil
@@ -33,7 +35,10 @@ project, author, copyright = "chainrule", "chainrule's authors", "chainrule's au
 version = release = chainrule.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.doctest"]
 exclude_patterns = ["_build", "jupyter_execute", "chapters/homework_*"]
-suppress_warnings = ["ref.python"]          # of two packages that have a Finding each
+suppress_warnings = [
+    "ref.python",                   # two packages have a Finding each
+    "myst.header",                  # a chapter may go from # to ###
+]
 nb_execution_mode = "off"
 nb_render_image_options = {"alt": "a figure that the text around it describes"}
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
@@ -68,12 +73,31 @@ def chapters():
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(HERE.parent / "notebooks", to, ignore=shutil.ignore_patterns(
         "__*", ".*", "homework_*"))
+    for path in to.rglob("*.ipynb"):
+        readable(path)
     names = sorted(path.stem for path in to.glob("*.ipynb"))
     solved = sorted(f"solutions/{path.stem}" for path in to.glob("solutions/*.ipynb"))
     text = "# Chapters\n\nEach is a notebook: `chainrule notebooks` copies them, to run and to " \
            f"change.\n\n{tree(names)}"
     (to / "index.md").write_text(text + ("\n## Solutions\n\n" + tree(solved)) * bool(solved),
                                  encoding="utf-8")
+
+
+def readable(path):
+    """A notebook as Sphinx can read it: attached pictures become files, and a link to a notebook
+    that is not there becomes its text."""
+    book = json.loads(path.read_text(encoding="utf-8"))
+    for cell in book["cells"]:
+        text = "".join(cell["source"])
+        for name, kinds in cell.pop("attachments", {}).items():
+            (path.parent / f"{path.stem}_{name}").write_bytes(
+                base64.b64decode("".join(next(iter(kinds.values())))))
+            text = text.replace(f"attachment:{name}", f"{path.stem}_{name}")
+        if cell["cell_type"] == "markdown":
+            text = re.sub(r"\[([^]]*)\]\(([^):#]+\.ipynb)\)", lambda m: m[0] if (
+                path.parent / m[2]).exists() else m[1], text)
+        cell["source"] = text
+    path.write_text(json.dumps(book), encoding="utf-8")
 
 
 def tree(names):

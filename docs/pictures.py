@@ -21,9 +21,6 @@ from chainrule.training import Trainer
 
 ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "docs" / "_static"
-# Which of a chapter's figures stands for it; of a chapter that is not named, the last.
-CHOSEN = {"01": 1, "02": 1, "03": 0, "04": 7, "05": 1, "06": 5, "07": 8, "08": 2, "09": 1, "10": 1,
-          "11": 4}
 WIDTH, HEIGHT = 320, 200
 
 
@@ -80,12 +77,19 @@ def draw():
 
 
 def chapters():
-    """(path, title, the pictures in it) of each chapter."""
+    """(path, title, picture) of each chapter: the picture that the index has attached for it, else
+    its last figure, else None."""
+    attached = {}
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        if path.stem.startswith("00"):
+            attached = {Path(name).stem: kinds["image/png"] for cell in cells
+                        for name, kinds in cell.get("attachments", {}).items()}
+            continue
         shown = [output["data"]["image/png"] for cell in cells for output in cell.get("outputs", ())
                  if "image/png" in output.get("data", {})]
-        yield path, "".join(cells[0]["source"]).splitlines()[0].lstrip("# "), shown
+        yield path, "".join(cells[0]["source"]).splitlines()[0].lstrip("# "), attached.get(
+            path.stem, shown[-1] if shown else None)
 
 
 def small(png):
@@ -101,11 +105,11 @@ def small(png):
 def table():
     """README's table of chapters, three to a row; the pictures are written on the way."""
     cells = []
-    for path, title, shown in chapters():
+    for path, title, picture in chapters():
         number, image = path.name[:2], ""
-        if shown:
+        if picture:
             name = f"chapter_{number}.png"
-            small(shown[CHOSEN.get(number, -1)]).quantize(64).save(STATIC / name, optimize=True)
+            small(picture).quantize(64).save(STATIC / name, optimize=True)
             image = f'<br><img src="docs/_static/{name}" width="240" alt="a figure of the chapter">'
         cells.append(f"[{title}](notebooks/{path.name}){image}")
     rows = [cells[i:i + 3] + [""] * (3 - len(cells[i:i + 3])) for i in range(0, len(cells), 3)]

@@ -110,6 +110,7 @@ function chapterPage(article) {
     const runners = cells.map((cell) => liveCell(cell, status));
     bar.append(button("Run all", async () => { for (const run of runners) if (!(await run())) break; }),
                button("Stop", () => SITE.stop()), status);
+    status.textContent = "long trainings are shortened here";
   }));
   article.querySelector("h1").after(bar);
 }

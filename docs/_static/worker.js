@@ -52,6 +52,9 @@ logging.getLogger("matplotlib.font_manager").setLevel("ERROR")        # that it 
 session = Session()
 `;
 
+// Long chapters shorten their trainings where this is set: here is one thread, and that a slow one.
+const ENVIRONMENT = { MPLBACKEND: "Agg", HOME: "/home/pyodide", CHAINRULE_FAST: "1" };
+
 let python = null, id = 0, loaded = new Set();
 
 function say(kind, value) {
@@ -69,7 +72,7 @@ async function load(names) {
 }
 
 async function start() {
-  python = await loadPyodide({ indexURL: new URL("python/", location).href, env: { MPLBACKEND: "Agg", HOME: "/home/pyodide" } });
+  python = await loadPyodide({ indexURL: new URL("python/", location).href, env: ENVIRONMENT });
   const stream = (kind) => {
     const decoder = new TextDecoder();
     return { write: (bytes) => (say(kind, decoder.decode(bytes, { stream: true })), bytes.length) };

@@ -82,7 +82,7 @@ def test_a_chapter_by_number_or_name(text):
 
 def test_wrong_calls_are_one_line_and_code_2(tmp_path, capsys, monkeypatch):
     assert call("--run", "99") == 2
-    assert "no chapter is called '99'; there is 01_" in capsys.readouterr().err
+    assert "no chapter is called '99'; there is 0" in capsys.readouterr().err
     assert call("--run", "n") == 2
     assert "more than one chapter is called 'n'" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
