@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+from chainrule import __version__
 from chainrule.common import Layer
 from chainrule.layers import (
     GRU,
@@ -145,7 +146,7 @@ def test_options_of_convolutions(kind, options, tmp_path):
 
 
 def test_a_network_of_modules_reads_as_one_would_write_it():
-    assert to_source(LeNet((1, 12, 12), rng=0)) == '''"""LeNet, as PyTorch code: exported from chainrule 0.1.0."""
+    assert to_source(LeNet((1, 12, 12), rng=0)).replace(__version__, "VERSION") == '''"""LeNet, as PyTorch code: exported from chainrule VERSION."""
 from pathlib import Path
 
 from safetensors.torch import load_file
