@@ -146,7 +146,8 @@ def test_options_of_convolutions(kind, options, tmp_path):
 
 
 def test_a_network_of_modules_reads_as_one_would_write_it():
-    assert to_source(LeNet((1, 12, 12), rng=0)).replace(__version__, "VERSION") == '''"""LeNet, as PyTorch code: exported from chainrule VERSION."""
+    source = to_source(LeNet((1, 12, 12), rng=0)).replace(__version__, "VERSION")
+    assert source == '''"""LeNet, as PyTorch code: exported from chainrule VERSION."""
 from pathlib import Path
 
 from safetensors.torch import load_file
