@@ -10,18 +10,15 @@ from typing import Any
 from ...common import checks
 from ...common.guard import Argument, parameter_sizes, parsed, pattern_of
 from ...layers import (
-    Bidirectional,
     Branch,
     Dropout,
     Embedding,
-    Last,
     LogSumExp,
     Reshape,
     Sum,
     Transpose,
 )
 from ...layers.losses import HingeLoss, Loss, SigmoidWithLoss, SoftmaxWithLoss
-from ...layers.recurrent import Recurrent
 from ..graph import Graph
 from ..node import Constant, Input, Node, Select, ordered
 from ..sequential import Sequential
@@ -115,19 +112,19 @@ def axes_after(path: str, layer: Any, *axes: int) -> Any:
     if is_network(layer):
         return axes_of_output(layer, axes)
     first, line = axes[0], getattr(layer, "shapes", None)
-    patterns = {a.name: a.pattern for a in parsed(line)} if isinstance(line, str) else {}
-    more = 0                                        # axes that ... stands for
+    said = {a.name: a for a in parsed(line)} if isinstance(line, str) else {}
+    more = None                                     # how many axes ... stands for
     for name, have in zip(inspect.signature(layer.forward).parameters, axes):
-        pattern = patterns.get(name)
-        if name == "mask":
-            pattern = ("N", "T") if isinstance(layer, Recurrent | Bidirectional | Last) else \
-                ("N",) * first
+        pattern = said[name].pattern if name in said else None
+        if pattern is None and name in said and said[name].boolean:
+            pattern = ("N",) * first                          # an attention's, as long as a query
         if isinstance(pattern, tuple):
             least = len(pattern) - (... in pattern)
             if have < least or have > least and ... not in pattern:
                 raise ValueError(f"{named(path, layer)} takes {name} "
                                  f"{checks.shape_text(pattern)}, no array of {have} axes")
-            more = more or have - least
+            if ... in pattern:
+                more = have - least if more is None else max(more, have - least)
     least = 1 + max((a if a >= 0 else -a - 1 for a in axes_named(layer)), default=-1)
     exactly = getattr(layer, "axes", None) if isinstance(layer, Transpose) else None
     if first < least or exactly is not None and first != len(exactly):
@@ -144,7 +141,8 @@ def axes_after(path: str, layer: Any, *axes: int) -> Any:
         return first if layer.keepdims else 0 if layer.axis is None else \
             first - len(axes_named(layer))
     outputs = map(pattern_of, re.findall(r"\([^)]*\)", (line or "").partition("->")[2]))
-    counted = [len(p) - 1 + more if ... in p else len(p) for p in outputs]
+    counted = [len(p) if ... not in p else max(axes) if more is None else len(p) - 1 + more
+               for p in outputs]
     return max(axes) if not counted else counted[0] if len(counted) == 1 else tuple(counted)
 
 

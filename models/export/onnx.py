@@ -226,7 +226,8 @@ def inputs_to(
             kind, shape = ("mask", ["N", "T"]) if i == 2 else ("ids", ["N", "T"])
         else:
             layer, at = first_use(model, i)
-            kind, shape = argument(layer, at).name, sizes(layer, at, n)
+            taken, shape = argument(layer, at), sizes(layer, at, n)
+            kind = "mask" if taken.boolean else taken.name
         dtype = {"ids": np.int64, "mask": np.bool_}.get(kind, to.dtype)
         shape = [size if isinstance(size, int) or size == "N" or len(names) == 1
                  else f"{name.removesuffix('_mask')}_{size}" for size in shape]
