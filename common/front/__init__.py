@@ -9,7 +9,7 @@ ReLU()
 """
 import importlib
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["common", "layers", "models", "optimizers", "datasets", "training", "gradcheck",
            "plotting"]
 

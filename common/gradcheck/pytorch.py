@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from .styles import Adapted
+from .adapter import Adapted
 
 
 def adapted(layer):

@@ -5,10 +5,11 @@ back as it is.
 """
 import contextlib
 import inspect
-from typing import Any
 
 import numpy as np
 
+from . import pytorch
+from .adapter import Adapted
 from .copying import float64_copy
 from .subject import parameters, required
 
@@ -37,17 +38,6 @@ class FunctionLayer:
         if isinstance(slope, tuple):
             return tuple(None if g is None else np.asarray(g) * dout for g in slope)
         return None if slope is None else np.asarray(slope) * dout
-
-
-class Adapted:
-    """A layer of another style as one of ours; ``where``: the names of its parameters."""
-    params: Any = ()
-    grads: Any = ()
-    where: Any = ()
-    answers: int | None = None          # how many of the inputs get a gradient; None: all
-
-    def __init__(self, layer):
-        self.layer = layer
 
 
 class Bound(Adapted):
@@ -220,7 +210,6 @@ def plain(x):
 def adapted(layer, gradient, inputs):
     """The layer as an object with forward, backward, params and grads, and its inputs that are
     arrays."""
-    from . import pytorch  # looks for torch among what is loaded
     if (found := pytorch.adapted(layer)) is not None:
         return found, tuple(map(pytorch.array, inputs))
     layer = in_style(layer, gradient, inputs)

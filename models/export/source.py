@@ -70,7 +70,7 @@ from ...layers import (
 )
 from ..saving import place
 from ..sharing import relation
-from ..text import AttentionSeq2Seq, Seq2Seq
+from ..text import AttentionSeq2Seq
 from .following import (
     CHAINS,
     TRANSLATORS,
@@ -102,7 +102,8 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
       as images for a BatchNorm in front.
 
     What is lost: the loss, the penalty, the state that recurrent layers carry on
-    (``stateful=True``), dropout within attention.
+    (``stateful=True``), and in training dropout within attention and ``unbiased=False`` of a
+    BatchNorm.
 
     Raises TypeError or ValueError for a layer that cannot be written, with its number; see
     ``register_exporter``.
@@ -266,13 +267,10 @@ def written(path: str, layer: Any, axes: Sequence[int]) -> Torch:
     write = known(layer, SOURCE)
     if write is None:
         raise foreign(WHO, path, layer, "source")
-    if write is batch_norm:
-        return batch_norm(layer, axes[0])
     try:
-        made = write(layer, len(axes)) if write in BY_INPUTS else write(layer)
+        return write(layer, axes) if write in BY_AXES else write(layer)
     except NotImplementedError as error:
         raise unfit(WHO, path, layer, str(error)) from None
-    return made
 
 
 def classes_of(top: Block) -> list[str]:
@@ -366,6 +364,17 @@ def brackets(text: str) -> Iterator[list[int]]:
             places = []
 
 
+def alone(text: str) -> bool:
+    """Whether an expression needs no brackets around it, whatever stands beside it.
+
+    >>> alone('self["1"](x + y)[0].mean((2, 3))'), alone("exp(x) + exp(y)"), alone("-1.0")
+    (True, False, False)
+    """
+    for start, *_, end in reversed(list(brackets(text))):
+        text = text[:start] + text[end + 1:]
+    return bool(re.fullmatch(r"[\w.]+", text))
+
+
 def forward(steps: list[Step], outputs: list[str], names: list[str]) -> list[str]:
     """The lines of a forward: a step that is used once stands where it is used, while the line
     stays short."""
@@ -382,9 +391,8 @@ def forward(steps: list[Step], outputs: list[str], names: list[str]) -> list[str
         def put(match, text=text):
             value = values[int(match[1])]
             before, behind = text[:match.start()][-2:], text[match.end():][:1]
-            bare = (before.endswith("(") or before in (", ", "= ", "")) and behind in (",", ")", "")
-            alone = re.fullmatch(r"[\w.]+|self\[\"\w+\"\]\(.*\)|[\w.]+\(.*\)", value)
-            return value if bare or alone else f"({value})"
+            bare = (before.endswith("(") or before in (", ", "")) and behind in (",", ")", "")
+            return value if bare or alone(value) else f"({value})"
         whole = token.sub(put, text)
         last = k == len(steps)
         if last:
@@ -467,7 +475,7 @@ SOURCE.update({
     Transpose: lambda layer: Torch("{0}.permute(*range({0}.dim())[::-1])" if layer.axes is None
                                    else f"{{0}}.permute{layer.axes}"),
     Concatenate: lambda layer: Torch(f"torch.cat([{{inputs}}], dim={layer.axis})"),
-    GlobalAveragePool: calling("{0}.mean((2, 3))"),
+    GlobalAveragePool: calling("{0}.mean((2, 3))"), Attention: calling("attention({inputs})"),
     Embedding: lambda layer: Torch("{m}({0})", module("nn.Embedding", *layer.W.shape)),
     EmbeddingDot: lambda layer: Torch("({m}({1}) @ {0}[..., None])[..., 0]",
                                       module("nn.Embedding", *layer.W.shape)),
@@ -499,8 +507,8 @@ def reduced(layer: Any) -> Torch:
     return Torch(f"{{0}}.{name}({axis}{', keepdim=True' * layer.keepdims})")
 
 
-def last(layer: Any, inputs: int) -> Torch:
-    return Torch("{0}[:, -1]" if inputs == 1 else "last_step({0}, {1})")
+def last(layer: Any, axes: Sequence[int]) -> Torch:
+    return Torch("{0}[:, -1]" if len(axes) == 1 else "last_step({0}, {1})")
 
 
 def pool(name: str, layer: Any) -> Torch:
@@ -509,10 +517,10 @@ def pool(name: str, layer: Any) -> Torch:
     return Torch("{m}({0})", module(name, layer.size, **stride, **options))
 
 
-def batch_norm(layer: Any, axes: int) -> Torch:
+def batch_norm(layer: Any, axes: Sequence[int]) -> Torch:
     options = without({"eps": layer.eps, "momentum": layer.momentum}, eps=1e-5, momentum=0.1)
-    dimensions = {2: 1, 3: 1, 4: 2, 5: 3}.get(axes, 1)
-    return Torch("{m}({0})", module(f"nn.BatchNorm{dimensions}d", len(layer.gamma), **options))
+    name = f"nn.BatchNorm{max(1, axes[0] - 2)}d"
+    return Torch("{m}({0})", module(name, len(layer.gamma), **options))
 
 
 def convolution(layer: Any) -> Torch:
@@ -552,7 +560,7 @@ def sizes_of(layer: Any) -> tuple[int, int]:
     return len(layer.params[0]), len(layer.params[1])
 
 
-def recurrent(layer: Any, inputs: int) -> Torch:
+def recurrent(layer: Any, axes: Sequence[int]) -> Torch:
     """nn.LSTM and its like return all h and the last state."""
     parts = [layer.ahead, layer.back] if isinstance(layer, Bidirectional) else [layer]
     if any(part.initial_state is not None for part in parts):
@@ -564,25 +572,21 @@ def recurrent(layer: Any, inputs: int) -> Torch:
     options = {"bidirectional": True} if len(parts) > 1 else {}
     made = module(f"nn.{kinds.pop().__name__}", *sizes_of(parts[0]), batch_first=True, **options)
     back = len(parts) == 1 and layer.reverse
-    if inputs > 1:
+    if len(axes) > 1:
         return Torch(f"over_time({{m}}, {{0}}, {{1}}{', reverse=True' * back})[0]", made)
     return Torch("{m}({0}.flip(1))[0].flip(1)" if back else "{m}({0})[0]", made)
 
 
-def attention(layer: Any, inputs: int) -> Torch:
-    return Torch("attention({inputs})")
-
-
-def multi_head_attention(layer: Any, inputs: int) -> Torch:
-    options = without({"causal": layer.causal}, causal=False)
-    return Torch("{m}({0})" if inputs == 1 else "{m}({inputs})",
-                 module("SelfAttention" if inputs == 1 else "CrossAttention",
+def multi_head_attention(layer: Any, axes: Sequence[int]) -> Torch:
+    options, alone = without({"causal": layer.causal}, causal=False), len(axes) == 1
+    return Torch("{m}({0})" if alone else "{m}({inputs})",
+                 module("SelfAttention" if alone else "CrossAttention",
                         len(layer.Wq), layer.heads, **options))
 
 
-BY_INPUTS = {last, recurrent, attention, multi_head_attention}
+BY_AXES = {last, batch_norm, recurrent, multi_head_attention}       # (layer, axes of its inputs)
 SOURCE.update({Affine: affine, MatMul: affine, Last: last, BatchNorm: batch_norm,
-               TransposedConvolution: transposed_convolution, Attention: attention,
+               TransposedConvolution: transposed_convolution,
                MultiHeadAttention: multi_head_attention})
 SOURCE.update(dict.fromkeys((Sum, Mean, LogSumExp), reduced))
 SOURCE.update(dict.fromkeys((Convolution, Convolution1D), convolution))
@@ -594,9 +598,7 @@ def translator(model: Any, name: str) -> str:
     looks, end = isinstance(model, AttentionSeq2Seq), str(len(model.layers) - 1)
     layers = {"0": model.source, "1": model.encoder, "2": model.target, "3": model.decoder,
               end: model.scores}
-    modules = ", ".join(f'"{key}": {known(layer, SOURCE)(layer, 1).module}'
-                        if known(layer, SOURCE) in BY_INPUTS else
-                        f'"{key}": {known(layer, SOURCE)(layer).module}'
+    modules = ", ".join(f'"{key}": {written(key, layer, [3]).module}'
                         for key, layer in layers.items())
     lines = [f"class {name}(nn.ModuleDict):", "    def __init__(self):",
              *wrapped(f"super().__init__({{{modules}}})", 8), "",
@@ -616,7 +618,3 @@ def translator(model: Any, name: str) -> str:
     if model.peeky:
         lines += ["        g = torch.cat([g, h], dim=2)"]
     return "\n".join([*lines, f'        return self["{end}"](g)'])
-
-
-for kind in (Seq2Seq, AttentionSeq2Seq):
-    SOURCE[kind] = translator

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+from chainrule import __version__
 from chainrule.common import Layer
 from chainrule.layers import (
     GRU,
@@ -12,7 +13,10 @@ from chainrule.layers import (
     Bidirectional,
     Convolution,
     Embedding,
+    Exp,
     ReLU,
+    Sin,
+    Sum,
     Tanh,
     TransposedConvolution,
 )
@@ -89,6 +93,14 @@ def test_every_model(name, tmp_path):
     compare(model, inputs, to_source(model), tmp_path, 1e-8)
 
 
+def test_formulas_keep_their_brackets(tmp_path):
+    a, b = Input("a"), Input("b")
+    for y in ((Exp()(a) + Sin()(b)) * (a - b), -(a + b) ** 2 - (a - (b - 1)), 2 / (Exp()(a) + b ** 2) ** -1, (a @ (b - a)) @ b,
+              Exp()(a + b) ** 0.5 * Sin()(a) - Sum(axis=0, keepdims=True)(a * b)):
+        model = Graph([a, b], y)
+        compare(model, np.random.default_rng(0).standard_normal((2, 3, 3)), to_source(model), tmp_path)
+
+
 @pytest.mark.parametrize("name", [name for name in ZOO if "Seq2Seq" in name])
 def test_from_sequence_to_sequence(name, tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -134,7 +146,8 @@ def test_options_of_convolutions(kind, options, tmp_path):
 
 
 def test_a_network_of_modules_reads_as_one_would_write_it():
-    assert to_source(LeNet((1, 12, 12), rng=0)) == '''"""LeNet, as PyTorch code: exported from chainrule 0.1.0."""
+    source = to_source(LeNet((1, 12, 12), rng=0)).replace(__version__, "VERSION")
+    assert source == '''"""LeNet, as PyTorch code: exported from chainrule VERSION."""
 from pathlib import Path
 
 from safetensors.torch import load_file
