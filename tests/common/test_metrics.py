@@ -312,7 +312,7 @@ class TestPrecisionRecallAndF1:
             f1(np.eye(3), [0, 1, 2], average="mean")
         with refused(ValueError, "recall: y … binary … 3…"):
             recall(np.eye(3), [0, 1, 2], average="binary")
-        with refused(TypeError, "precision: y … (N, ..., C) … (3,)"):
+        with refused(TypeError, "precision: y … (N, ..., C) … (3,)…"):
             precision([0, 1, 1], [0, 1, 0])
 
 
