@@ -108,6 +108,78 @@ def confusion_matrix(y: ArrayLike, t: ArrayLike) -> Array:
     return counts.reshape(classes, classes).astype(np.int64, copy=False)
 
 
+def _of_classes(who, y, t, average, ignore_label, formula):
+    """``formula(hits, guessed, true)``, of each class the counts of right predictions, of all, and
+    of the samples, averaged over the classes that occur."""
+    if average is not None:
+        checks.one_of(who, "average", average, ("macro", "micro", "weighted", "binary"))
+    y, t = _labelled(who, y, t, ignore_label)
+    C, guess = y.shape[1], y.argmax(axis=1)
+    t = t.astype(np.intp)
+    guessed, true = (np.bincount(a, minlength=C) for a in (guess, t))
+    hits = np.bincount(t[guess == t], minlength=C)
+    if average == "micro":
+        return float(formula(hits.sum(), guessed.sum(), true.sum()))
+    each = formula(hits, guessed, true)
+    if average is None:
+        return each
+    if average == "binary":
+        if C != 2:
+            raise ValueError(checks.wrong(who, "y", 'have two classes for average="binary"', C,
+                                          'average="macro" is the mean over classes'))
+        return float(each[1])
+    weight = true if average == "weighted" else (guessed + true > 0).astype(float)
+    return float(each @ weight / weight.sum()) if weight.any() else np.nan
+
+
+def _share(a, b):
+    """a / b, 0 where b is 0."""
+    return np.divide(a, b, out=np.zeros(np.shape(b)), where=b != 0)
+
+
+def precision(y: ArrayLike, t: ArrayLike, average: str | None = "macro",
+              ignore_label: int | None = None) -> Any:
+    """Of the samples that were taken for a class, the share that are of it: TP / (TP + FP).
+
+    - average: "macro", the mean over the classes that occur in t or among the predictions;
+      "weighted", with the number of samples of each class as its weight; "micro", all classes
+      counted together, which is the accuracy; "binary", of class 1 of two; None, an array (C,).
+
+    A class that nothing was taken for has precision 0, as in scikit-learn. Source: van Rijsbergen,
+    Information Retrieval (1979), chapter 7.
+
+    >>> y, t = [[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6]], [1, 0, 0, 1]
+    >>> precision(y, t, average=None).round(3), recall(y, t, average=None)
+    (array([1.   , 0.667]), array([0.5, 1. ]))
+    """
+    return _of_classes("precision", y, t, average, ignore_label,
+                       lambda hits, guessed, true: _share(hits, guessed))
+
+
+def recall(y: ArrayLike, t: ArrayLike, average: str | None = "macro",
+           ignore_label: int | None = None) -> Any:
+    """Of the samples of a class, the share that was taken for it: TP / (TP + FN). ``average`` as in
+    ``precision``.
+
+    >>> recall([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 0, 0], average="binary")
+    1.0
+    """
+    return _of_classes("recall", y, t, average, ignore_label,
+                       lambda hits, guessed, true: _share(hits, true))
+
+
+def f1(y: ArrayLike, t: ArrayLike, average: str | None = "macro",
+       ignore_label: int | None = None) -> Any:
+    """The harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN). ``average`` as in
+    ``precision``.
+
+    >>> round(f1([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], [1, 0, 0]), 4)
+    0.6667
+    """
+    return _of_classes("f1", y, t, average, ignore_label,
+                       lambda hits, guessed, true: _share(2 * hits, guessed + true))
+
+
 def roc_auc(scores: ArrayLike, t: ArrayLike) -> float:
     """The area under the ROC curve: how often a 1 scores above a 0, a tie counting half.
 
@@ -157,6 +229,18 @@ def perplexity(y: ArrayLike, t: ArrayLike, ignore_label: int | None = None) -> A
     y, t = _flat("perplexity", y, t, ignore_label)
     log_p = log_softmax(y)
     return -log_p[np.arange(len(t)), t] if t.ndim == 1 else -(t * log_p).sum(axis=1)
+
+
+@averaged()
+def mean_absolute_error(y: ArrayLike, t: ArrayLike) -> Array:
+    """The mean of |y - t| over all elements, in the unit of t. y and t have one shape.
+
+    >>> mean_absolute_error([[1.0, 3.0]], [[0.0, 0.5]])
+    1.75
+    """
+    y = checks.array("mean_absolute_error", "y", y, np.float64, ("N", ...))
+    t = checks.array("mean_absolute_error", "t", t, np.float64, y.shape)
+    return np.abs(y - t).reshape(-1)
 
 
 def r2(y: ArrayLike, t: ArrayLike) -> float:

@@ -84,8 +84,8 @@ def chapters():
 
 
 def readable(path):
-    """A notebook as Sphinx can read it: attached pictures become files, and a link to a notebook
-    that is not there becomes its text."""
+    """A notebook as Sphinx can read it: attached pictures become files, a link to a notebook that
+    is not there becomes its text, and one to a heading is in small letters."""
     book = json.loads(path.read_text(encoding="utf-8"))
     for cell in book["cells"]:
         text = "".join(cell["source"])
@@ -94,8 +94,8 @@ def readable(path):
                 base64.b64decode("".join(next(iter(kinds.values())))))
             text = text.replace(f"attachment:{name}", f"{path.stem}_{name}")
         if cell["cell_type"] == "markdown":
-            text = re.sub(r"\[([^]]*)\]\(([^):#]+\.ipynb)\)", lambda m: m[0] if (
-                path.parent / m[2]).exists() else m[1], text)
+            text = re.sub(r"\[([^]]*)\]\(([^):#]+\.ipynb)(#[^)]*)?\)", lambda m: m[1] if not (
+                path.parent / m[2]).exists() else f"[{m[1]}]({m[2]}{(m[3] or '').lower()})", text)
         cell["source"] = text
     path.write_text(json.dumps(book), encoding="utf-8")
 

@@ -16,15 +16,15 @@ class Affine(Layer):
 
     Backward. Written out, y_nk = Σ_i x_ni W_ik + b_k. W_ik reaches the loss through column k of y,
     once per sample n, with factor x_ni; b_k once per sample; x_ni through row n, once per output k,
-    with factor W_ik:
+    with factor W_ik. Entry by entry, and as matrices:
 
-        dL/dW = xᵀ dL/dy
-        dL/db = Σ_n dL/dy_n
-        dL/dx = dL/dy Wᵀ
+        dL/dW_ik = Σ_n x_ni dL/dy_nk        dL/dW = xᵀ dL/dy
+        dL/db_k  = Σ_n dL/dy_nk             dL/db = Σ_n dL/dy_n
+        dL/dx_ni = Σ_k dL/dy_nk W_ik        dL/dx = dL/dy Wᵀ
 
-    each with the shape of what it is the gradient of, which leaves no other order of the factors. n
-    runs over all leading axes: ``rows(x)`` is x as a matrix with a sample in each row,
-    ``column_sums`` is Σ_n, ``product`` the matrix product. (dL/dx is left out where
+    Each gradient has the shape of its array: a quick check of the order of factors. n runs over all
+    leading axes: ``rows(x)`` is x as a matrix with a sample in each row, ``column_sums`` is Σ_n,
+    ``product`` the matrix product; ``*b`` is empty where there is no bias. (dL/dx is left out where
     ``input_gradient`` is False, in a model's first layer.) Source: Saito, Deep Learning from
     Scratch 2, chapter 1.
 
@@ -59,8 +59,10 @@ class Affine(Layer):
         dtype: np.float32 or np.float64, that of the parameters.
         """
         checks.counts("Affine", n_in=n_in, n_out=n_out)
+        checks.flag("Affine", "bias", bias)
         W = initializers.weights("Affine", initializer, (n_in, n_out), rng, dtype)
-        return cls(W, np.zeros(n_out, W.dtype) if checks.flag("Affine", "bias", bias) else None)
+        b = np.zeros(n_out, W.dtype) if bias else None
+        return cls(W, b)
 
     def forward(self, x):
         W, *b = self.params

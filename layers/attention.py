@@ -21,11 +21,11 @@ class Attention(Layer):
     Shapes: q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), y (N, Tq, E), or with more axes, the same
     ones, after N. mask (N, Tq, Tk), True where query i may look at key j; an axis of N or Tq may be
     1 and then counts for all. A query that may look at nothing gives zeros and gets no gradient; a
-    key that no query may look at may hold anything, NaN too.
+    key that no query may look at may hold anything, NaN too, and so may its value.
 
     The weights w (N, Tq, Tk), each row of sum 1 (or 0, see above), stay in ``weights`` for a plot.
-    A score is a sum of D products: for independent entries of variance 1 its standard deviation is
-    √D, and without the division the softmax would saturate.
+    A score is a sum of D products: for independent entries of mean 0 and variance 1 its standard
+    deviation is √D, and without the division the softmax would saturate.
 
     Backward. With s = q kᵀ / √D and w = softmax(s), y_i = Σ_j w_ij v_j gives
 
@@ -37,11 +37,16 @@ class Attention(Layer):
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
 
-    where ``row_sums`` is the product with y_i. backward returns (dL/dq, dL/dk, dL/dv), and None for
-    a mask if there was one. With ``dropout`` = p, in training, ``kept`` = Dropout(w) stands in
-    place of w in y and dL/dv, and dL/dw goes back through Dropout; dL/ds keeps w. ``seen`` puts
-    zeros in place of keys and values that no query may look at. Source: Vaswani et al., Attention
-    is all you need (2017), 3.2.1; Saito, Deep Learning from Scratch 2, chapter 8.
+    where ``row_sums`` is Σ_e in the product of dL/dy_i with y_i. backward returns (dL/dq, dL/dk,
+    dL/dv), and None for a mask if there was one. ``seen`` replaces keys and values that no query
+    may look at by zeros.
+
+    With ``dropout`` = p, in training, ``kept`` = Dropout(w) = w · m replaces w in y and dL/dv, and
+    dL/dw = dL/dkept · m. Because w m = kept, Σ_k dL/dw_ik w_ik is still dL/dy_i · y_i, so the
+    formula of dL/ds is unchanged.
+
+    Source: Vaswani et al., Attention is all you need (2017), 3.2.1; Saito, Deep Learning from
+    Scratch 2, chapter 8.
 
     Raises ValueError for shapes that do not fit, TypeError for a mask that is not boolean.
 
@@ -73,7 +78,9 @@ class Attention(Layer):
             attention_mask("Attention", mask, q.shape[:-2], q.shape[-2], k.shape[-2])
 
     def forward(self, q, k, v, mask=None):
-        k, v, scale = seen(k, mask), seen(v, mask), q.shape[-1] ** -0.5            # 1 / √D
+        k = seen(k, mask)
+        v = seen(v, mask)
+        scale = q.shape[-1] ** -0.5                        # 1 / √D
         s = np.matmul(q * scale, transposed(k))
         self.weights = w = softmax(s, mask, out=s)
         kept = self.dropout.forward(w) if self.dropout and self.training else w
@@ -85,8 +92,9 @@ class Attention(Layer):
         q, k, v, y, w, kept, mask = self.cache
         scale = q.shape[-1] ** -0.5
         dv = np.matmul(transposed(kept), dout)
-        dw = np.matmul(dout, transposed(v))
-        dw = dw if kept is w else self.dropout.backward(dw)
+        dkept = np.matmul(dout, transposed(v))
+        dw = dkept if kept is w else self.dropout.backward(dkept)
+        # ds = w * (dw - row_sums(dout * y)), in the memory of dw: no other arrays are as large
         dw -= row_sums(dout * y)
         ds = np.multiply(w, dw, out=dw)
         dq = np.matmul(ds, k) * scale
@@ -105,23 +113,24 @@ class MultiHeadAttention(Layer):
         q = query Wq + bq,  k = memory Wk + bk,  v = memory Wv + bv
         y = [Attention of head 1 | ... | of the last head] Wo + bo
 
-    Shapes: query (N, Tq, D), memory (N, Tk, D), all W (D, D), all b (D,), y (N, Tq, D), mask (N,
-    Tq, Tk) as in Attention. forward(x) is self-attention, memory = query = x. With ``causal=True``
-    step i sees the steps j <= i only, so that a model that predicts the next step cannot look it
-    up; ``dropout`` as in Attention. ``weights`` (N, heads, Tq, Tk) are there for a plot.
+    Shapes: query (N, Tq, D), memory (N, Tk, D), every W (D, D), every b (D,), y (N, Tq, D), mask
+    (N, Tq, Tk) as in Attention. forward(x) is self-attention, memory = query = x (there a masked
+    step is still a query, so it must hold finite numbers). With ``causal=True`` step i sees the
+    steps j <= i only, so that a model that predicts the next step cannot look it up; ``dropout`` as
+    in Attention. ``weights`` (N, heads, Tq, Tk) are there for a plot.
 
     Backward. The maps as in Affine, each head as in Attention:
 
         dq, dk, dv = Attention's backward of dL/dy Woᵀ
         dL/dquery = dq Wqᵀ        dL/dmemory = dk Wkᵀ + dv Wvᵀ
 
-    In self-attention x is used three times: dL/dx is the sum of both. (bk adds the same to all
-    scores of a query, which a softmax does not see: its gradient is 0 apart from rounding.)
+    In self-attention x is both query and memory: dL/dx = dL/dquery + dL/dmemory. (bk adds the same
+    to all scores of a query, which a softmax does not see: its gradient is 0 apart from rounding.)
     backward returns a gradient for each input that forward was given: dL/dx; or (dL/dquery,
     dL/dmemory); None for a mask. Source: Vaswani et al. (2017), 3.2.2.
 
-    Beside PyTorch's: Wq, Wk, Wv are the thirds of in_proj_weight.T, Wo is out_proj.weight.T; its
-    masks mean the opposite.
+    In PyTorch's layer Wq, Wk, Wv are the thirds of in_proj_weight.T and Wo is out_proj.weight.T;
+    its masks mean the opposite.
 
     Raises ValueError for shapes that do not fit, and if D cannot be divided by heads; TypeError for
     a mask that is not boolean.
@@ -151,6 +160,7 @@ class MultiHeadAttention(Layer):
         if len(Wq) % heads:
             expected = f"divide D = {len(Wq)}"
             raise ValueError(checks.wrong("MultiHeadAttention", "heads", expected, heads))
+        # each map is an Affine on this layer's own arrays, so its backward fills these grads
         self.q, self.k, self.v, self.out = (Affine(*self.params[i:i + 2]) for i in (0, 2, 4, 6))
         self.attention = Attention(share("MultiHeadAttention", dropout), rng)
         for i, affine in enumerate((self.q, self.k, self.v, self.out)):
@@ -167,7 +177,7 @@ class MultiHeadAttention(Layer):
         heads: how many subspaces, each of D / heads columns.
         causal: True: step i sees the steps j <= i only.
         dropout: the share of attention's weights dropped in training, 0 <= dropout < 1.
-        rng: a Generator, a seed or None, to draw all W with, and what is dropped.
+        rng: a Generator, a seed or None, to draw every W with, and what is dropped.
         initializer: a function such as ``xavier`` of common/initializers.py, called for
             shape (D, D), four times.
         dtype: np.float32 or np.float64, that of the parameters.
@@ -200,14 +210,18 @@ class MultiHeadAttention(Layer):
         return self.out.forward(self.join(y))
 
     def backward(self, dout):
-        two, masked = self.cache
         dy = self.out.backward(dout)
         dq, dk, dv, *_ = self.attention.backward(self.split(dy))
         dquery = self.q.backward(self.join(dq))
         dmemory = self.k.backward(self.join(dk)) + self.v.backward(self.join(dv))
-        dinputs = (dquery, dmemory) if two else (dquery + dmemory,)
-        dinputs += (None,) * masked
-        return dinputs if len(dinputs) > 1 else dinputs[0]
+        return self.for_inputs(dquery, dmemory)
+
+    def for_inputs(self, dquery: Array, dmemory: Array) -> Any:
+        """One gradient for each input that forward was given: their sum for x, None for a mask."""
+        two, masked = self.cache
+        gradients = (dquery, dmemory) if two else (dquery + dmemory,)
+        gradients += (None,) * masked
+        return gradients if len(gradients) > 1 else gradients[0]
 
     def allowed(self, mask: Array | None, T: int) -> Array | None:
         """The mask for all heads, (N or 1, 1, Tq or 1, Tk): the given one and, if causal, that of
@@ -291,7 +305,7 @@ class PositionalEncoding(Layer):
             (dW,), T = self.grads, self.cache
             np.sum(dout, axis=0, out=dW[:T])
             dW[T:] = 0
-        return dout.copy()
+        return dout.copy()                  # dL/dx = dL/dy, in an array of its own
 
 
 def sinusoids(T, D):

@@ -23,7 +23,7 @@ class Graph(Model):
     >>> f = Graph([x1, x2], x1 * x2 + Sin()(x2))
     >>> float(f.forward(2.0, 5.0).round(4))
     9.0411
-    >>> df_dx1, df_dx2 = f.backward(1.0)  # x2, and x1 + cos x2, for two paths lead from x2 to f
+    >>> df_dx1, df_dx2 = f.backward(1.0)  # x2 and x1 + cos x2: two paths lead from x2 to f
     >>> float(df_dx1), float(df_dx2.round(4))
     (5.0, 2.2837)
 
@@ -113,7 +113,6 @@ class Graph(Model):
         self._to_loss = [step[:4] for step in steps if not step[4]]
         forwards = [*self._to_outputs, *self._to_loss]
         self._back_all = [(layer, reads, out) for layer, reads, out, _ in forwards[::-1]]
-        self.find_lowest()
 
     def find_lowest(self) -> None:
         # Without the inputs' gradients, backward stops at the lowest layers that learn.

@@ -34,8 +34,8 @@ class Model(Layer):
     guarded = False
     loss: Any
     _training = True
-    # The places of frozen parameters when ``find_lowest`` looked.
-    _frozen: list[int] = []
+    # The places of frozen parameters when ``find_lowest`` last looked; before backward, None.
+    _frozen: list[int] | None = None
     # The layers below which gradients are not read, unless those of the inputs are wanted.
     _lowest: Sequence[Any] = ()
 
@@ -107,7 +107,8 @@ class Model(Layer):
         set_frozen(self, chosen(self, layers or (self,), f"{type(self).__name__}.unfreeze"), False)
 
     def find_lowest(self) -> None:
-        """Find out where backward may end; called after layers were frozen."""
+        """Find out where backward may end; called by the first backward, and by the next after
+        layers were frozen or unfrozen."""
 
     def loss_of(self, y: ArrayLike, t: ArrayLike, weight: ArrayLike | None = None) -> float:
         """The loss of outputs y, a float, penalty included; ``weight``: a number for each row."""

@@ -82,6 +82,11 @@ class Backward(Pass):
         if model._forward_only:
             trainable(model.layers)
 
+    @property
+    def layers(self):
+        """A chain's layers down to the first that learns; all of them if dL/dx is wanted."""
+        return self.model.layers[0 if self.full else self.model._first:]
+
     def finish(self):
         model = self.model
         model._parameters.check(model)

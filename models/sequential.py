@@ -1,26 +1,25 @@
 """A chain of layers."""
 from typing import Any
 
-from ..common.layer import Layer
 from ..common.types import ArrayLike, Computes, Inputs, Penalty
-from .freezing import first_that_learns
+from .freezing import find_lowest
 from .model import Model
-from .node import Input, through
 from .passes import Backward, Forward, in_batches, predicting
 from .sharing import in_a_row
 
 
 class Sequential(Model):
-    """Layers in a row: y = f_n(... f_2(f_1(x))).
+    """Layers one after another: y = f_n(... f_2(f_1(x))).
 
     Backward is the chain rule. With f_0 = x and the Jacobians J_i = ∂f_i/∂f_{i-1},
 
         dL/dx = (((dL/dy J_n) J_{n-1}) ... ) J_1
 
     a row vector times one Jacobian at a time, the last layer's first. Layer i's ``backward(dout)``
-    returns dout J_i, without making J_i, and fills in its parameters' gradients on the way.
-    ``Forward`` and ``Backward`` (passes.py) see to the order of calls, the penalty, and weights
-    that layers share.
+    returns dout J_i, without making J_i, and fills in its parameters' gradients on the way. With
+    targets, L is the loss layer's value plus the penalty (``loss_of``), and dL/dy is what the loss
+    layer's backward returns. ``Forward`` and ``Backward`` (passes.py) see to everything else: order
+    of calls, gradients of the penalty, shared and frozen weights, threads, error messages.
 
     Sequential(*layers, loss=None, penalty=None); loss is a loss layer, penalty an L1 or L2. Any
     object with forward, backward, params and grads will do as a layer, a Sequential too. One
@@ -56,7 +55,6 @@ class Sequential(Model):
         self, *layers: Computes, loss: Computes | None = None, penalty: Penalty | None = None
     ) -> None:
         super().__init__(in_a_row(type(self).__name__, layers), loss, penalty)
-        self.find_lowest()
 
     def forward(self, x, t=None, *, weight=None):
         """The output of x or, with targets t, the loss: a float, penalty included; ``weight``: how
@@ -68,15 +66,15 @@ class Sequential(Model):
             return x if t is None else self.loss_of(x, t, weight)
 
     def backward(self, dout=None, input_gradient=False):
-        """Fill ``grads``: after ``forward(x, t)`` with the loss's gradients, after ``forward(x)``
-        with those of Σ dout · y. The penalty's are added.
+        """Fill ``grads``: after ``forward(x, t)`` with the gradients of the loss, penalty included,
+        times ``dout`` (a number, by default 1), after ``forward(x)`` with those of Σ dout · y.
 
         Returns dL/dx if ``dout`` is given or ``input_gradient`` is true, else None (and does not
         compute it).
         """
         with Backward(self, dout, input_gradient) as run:
             dout = self.output_gradient(dout)
-            for layer in reversed(self.layers if run.full else self.layers[self._first:]):
+            for layer in reversed(run.layers):  # down to the first that learns, or all for dL/dx
                 dout = layer.backward(dout)
         return dout if run.wanted else None
 
@@ -87,18 +85,11 @@ class Sequential(Model):
         with predicting(self):
             return in_batches(self, self.forward, (x,), batch_size)
 
-    def find_lowest(self) -> None:
-        """Backward ends at the first layer that learns, unless dL/dx is wanted."""
-        self._first = first_that_learns(self.layers)
-        lowest = self.layers[self._first:self._first + 1]
-        self._lowest = [layer for layer in lowest if isinstance(layer, Layer)]
+    find_lowest = find_lowest
 
     def vertices_and_edges(
         self, values: bool = False, x: Inputs | None = None
     ) -> tuple[list[Any], list[tuple[int, int]]]:
         """What ``plotting.draw`` draws."""
-        from .vertices import vertices_and_edges
-        a, t = Input("x"), Input("t")
-        y = through(a, *self.layers)
-        end = None if self.loss is None else y.connect(self.loss, y, t)
-        return vertices_and_edges(self, [a, t], [y], end, values, x)
+        from .vertices import of_chain
+        return of_chain(self, values, x)

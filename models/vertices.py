@@ -21,7 +21,7 @@ from ..layers import (
 )
 from ..layers.losses import Loss
 from ..plotting.drawing import Vertex
-from .node import Constant, Select, ordered
+from .node import Constant, Input, Select, ordered, through
 from .summary import observe
 
 SIGNS = {Add: "+", Subtract: "−", Multiply: "×", Divide: "/", MatMul: "@", Power: "^",
@@ -62,6 +62,14 @@ def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
         edges.append((index[n], len(vertices)))
         vertices.append(Vertex("end", [name]))
     return vertices, edges
+
+
+def of_chain(model, values=False, x=None):
+    """The vertices and edges of a Sequential."""
+    first, t = Input("x"), Input("t")
+    y = through(first, *model.layers)
+    end = None if model.loss is None else y.connect(model.loss, y, t)
+    return vertices_and_edges(model, [first, t], [y], end, values, x)
 
 
 def folded(n, i):

@@ -1,11 +1,12 @@
-"""Rules that give every parameter a rate of its own, by the size of its gradients so far."""
-from typing import Any
+"""Rules that give every parameter a rate of its own, by the size of its gradients so far.
 
+``Optimizer.update`` calls ``rule`` for each parameter W with its gradient g and the arrays that
+``names`` lists, zeros at first, which it keeps from step to step; it also counts ``step``.
+"""
 import numpy as np
 
 from ..common import checks
-from ..common.engine import lazy
-from ..common.types import Array, Rate
+from ..common.types import Rate
 from .optimizer import AT_LEAST_0, FRACTION, POSITIVE, Optimizer
 
 
@@ -40,11 +41,13 @@ class RMSProp(Optimizer):
     h is a running mean of g², so that rates can rise again. It starts at zero, which makes the
     first steps long: the very first is lr / √(1 - decay), by default ten times lr.
 
-    With ``centered=True`` the variance of g stands in place of its square:
+    With ``centered=True`` the variance of g replaces the mean of its square:
 
         m <- decay m + (1 - decay) g          W <- W - lr g / (√(h - m²) + eps)
 
-    so that steps are long where gradients agree, and short where they only change their sign.
+    so that steps are long where gradients agree, and short where they only change their sign. Where
+    gradients hardly change, h - m² is nearly 0 and a step may be as long as lr g / eps: choose a
+    larger eps.
 
     Tieleman and Hinton 2012, Neural Networks for Machine Learning, lecture 6.5; centered: Graves
     2013, Generating Sequences With Recurrent Neural Networks.
@@ -86,8 +89,9 @@ class AdaDelta(Optimizer):
         E[Δ²] <- rho E[Δ²] + (1 - rho) Δ²
         W <- W - lr Δ
 
-    E stands for a running mean that starts at zero; the state is ``Eg2`` and ``Ed2``. From √eps, by
-    default a thousandth, the first steps grow slowly. The paper has no lr, which is 1.
+    E stands for a running mean; the state is ``Eg2`` and ``Ed2``. Both start at zero, so the first
+    step is √(eps / (1 - rho)), by default 0.003, for any gradient well above √eps; from there the
+    steps grow slowly. The paper has no lr, which is 1.
 
     Zeiler 2012, ADADELTA: An Adaptive Learning Rate Method.
 
@@ -124,8 +128,8 @@ class Adam(Optimizer):
     zero: after t steps the weights of all gradients so far sum to 1 - beta^t, and m̂ and v̂ are
     divided by that. A step is seldom longer than lr, whatever the scale of the gradients.
 
-    With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), stands in place of v in v̂:
-    a rare large gradient is not forgotten.
+    With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), replaces v in v̂: a rare
+    large gradient is not forgotten.
 
     Kingma and Ba 2015, Adam: A Method for Stochastic Optimization; amsgrad: Reddi, Kale and Kumar
     2018, On the Convergence of Adam and Beyond.
@@ -147,11 +151,6 @@ class Adam(Optimizer):
     @property
     def names(self) -> tuple[str, ...]:
         return ("m", "v", "v_max") if self.amsgrad else ("m", "v")
-
-    @property
-    def lazy(self) -> Any:
-        # for gradients that name their rows, such as an Embedding's; v_max is not a decayed sum
-        return None if self.amsgrad else lazy
 
     def rule(self, lr, W, g, m, v, v_max=None):
         beta1, beta2, t = self.beta1, self.beta2, self.step
@@ -185,15 +184,12 @@ class AdamW(Adam):
         self.weight_decay = self._number("weight_decay", weight_decay, **AT_LEAST_0)
 
     def rule(self, lr, W, g, *state):
-        self.decay(lr, W)
-        super().rule(lr, W, g, *state)
-
-    def decay(self, lr: float, W: Array) -> None:
         W *= 1 - lr * self.weight_decay
+        super().rule(lr, W, g, *state)
 
 
 class AdaMax(Optimizer):
-    """Adam by the largest gradient so far, slowly forgotten, in place of a mean of squares:
+    """Adam by the largest gradient so far, slowly forgotten, instead of a mean of squares:
 
         m <- beta1 m + (1 - beta1) g
         u <- max(beta2 u, |g| + eps)

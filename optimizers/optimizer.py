@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common import checks
-from ..common.engine import compiled
+from ..common.engine import compiled, lazy
 from ..common.engine.pieces import pieces
 from ..common.engine.rows import set_rows
 from ..common.types import Array, ArrayLike, Arrays, Rate
@@ -72,9 +72,6 @@ class Optimizer:
     names: Any = ()                 # of the state arrays that the rule keeps for each parameter
     # True: where g is 0 the rule changes nothing, so rows of zeros may be left out
     skips_zeros: Any = False
-    # else a module such as common.engine.lazy: how the rule works on gradients with rows
-    lazy: Any = None
-    decay: Any = None               # of a rule with ``lazy``: decay(lr, p), what comes before
     _twin: Any = None               # the rule's on the compiled floor, if there is one
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -153,9 +150,13 @@ class Optimizer:
         for (arrays, drifting), rows in zip(self._by_rows, taken):
             self._rule_on_rows(lr, rows, *arrays)
             for p, *kept in drifting:
-                if self.decay:
-                    self.decay(lr, p)
                 self.lazy.drift(self, lr, p, *kept)
+
+    @property
+    def lazy(self) -> Any:
+        """The module for gradients that name their rows, where the rule has such a form; else
+        None."""
+        return lazy if lazy.fits(self) else None
 
     @property
     def state(self) -> dict[str, Array]:

@@ -146,6 +146,9 @@ def of_common():
         right(name, getattr(common, name), y=x, t=common.one_hot(t, 4), **({"k": 2} if name == "top_k_accuracy" else {}))
     right("accuracy", common.accuracy, y=x[:, :1], t=np.array([[0], [1], [1], [0], [1]]))
     right("roc_auc", common.roc_auc, scores=x[:, 0], t=np.array([0, 1, 1, 0, 1]))
+    for name in "precision", "recall", "f1":
+        right(name, getattr(common, name), y=drawn(6, 3), t=np.arange(6) % 3, average="macro", ignore_label=2)
+    right("mean_absolute_error", common.mean_absolute_error, y=x, t=drawn(5, 4, seed=4))
     right("r2", common.r2, y=x, t=drawn(5, 4, seed=4))
     right("Layer", Layer, W=x)
     right("Layer.astype", method(partial(Layer, W=x), "astype"), np.float64)

@@ -8,8 +8,8 @@ moves every row, reads two arrays and writes one. k counts the steps since the p
 multiplied in, before they get small. Weighted sums stand for means: m̂ = m / (1 + beta1 + ... +
 beta1^(t-1)), which is the paper's m / (1 - beta1^t).
 
-``rule`` is an Adam: it has beta1, beta2, eps and the number of the step. The docstrings speak of
-the paper's m and v.
+``rule`` is an Adam: it has beta1, beta2, eps and the number of the step, an AdamW weight_decay too.
+The docstrings speak of the paper's m and v.
 """
 import math
 
@@ -18,6 +18,15 @@ import numpy as np
 from . import compiled
 
 NAMES = "m", "r"
+RULES = "Adam.rule", "AdamW.rule"
+
+
+def fits(optimizer):
+    """Whether the optimizer's rule is Adam's or AdamW's, and not a subclass's own; without amsgrad,
+    since v_max is not a decayed sum."""
+    rule = type(optimizer).rule
+    return (rule.__module__.startswith("chainrule.") and rule.__qualname__ in RULES
+            and not optimizer.amsgrad)
 
 
 def learn(rule, g, m, r):
@@ -35,10 +44,12 @@ def learn(rule, g, m, r):
 
 def drift(rule, lr, p, m, r):
     """``p -= lr * m / (1 - beta1 ** t) / (np.sqrt(v / (1 - beta2 ** t)) + eps)``, in all rows,
-    after the step's learn.
+    after the step's learn; with weight decay, ``p *= 1 - lr * weight_decay`` before that.
 
     With √v at hand, and in one temporary array.
     """
+    if hasattr(rule, "weight_decay"):
+        p *= 1 - lr * rule.weight_decay
     power1, power2, last = powers(rule, rule.step)
     mean = power1 / weights(rule.beta1, rule.step)                    # m̂ = mean · m
     root = math.sqrt(power2 / weights(rule.beta2, rule.step))         # √v̂ = root · r

@@ -7,6 +7,14 @@ from .numerical import jacobian, numerical_gradient
 from .report import Finding, GradientReport
 
 __all__ = [
-    "numerical_gradient", "jacobian", "check_gradients", "GradientReport", "Finding", "Numeric",
-    "locate", "example_inputs", "hessian_vector_product", "HessianOperator",
+    "numerical_gradient",
+    "jacobian",
+    "check_gradients",
+    "GradientReport",
+    "Finding",
+    "Numeric",
+    "locate",
+    "example_inputs",
+    "hessian_vector_product",
+    "HessianOperator",
 ]

@@ -43,8 +43,13 @@ def penalty(e):
         if np.ptp(np.abs(term)) == 0 and term is e.value:
             continue
         A, G, d = draws(e)
-        plain = not e.m.y.ndim and e.shaped and not np.isnan(G).any() and e.value.size > 1 and \
-            ratio(A - G, d.reshape(-1, *(1,) * e.value.ndim) * term, 1e-4, noise=e.noise)
+        plain = (
+            not e.m.y.ndim
+            and e.shaped
+            and not np.isnan(G).any()
+            and e.value.size > 1
+            and ratio(A - G, d.reshape(-1, *(1,) * e.value.ndim) * term, 1e-4, noise=e.noise)
+        )
         if plain:
             return ["wrong-penalty"], f"backward - numerical = {plain:.4g} × {name}"
         found = decompose(e, term, 4)
@@ -79,8 +84,13 @@ def label(e):
         live = np.any(np.abs(e.A) + np.abs(e.G) > e.noise, axis=0)
         wrong = weighted and e.wrong()
         beside = live & (t != 1)
-        if weighted and not wrong[t != 1].any() and wrong.sum() > 1 and beside.any() and np.mean(
-                wrong[(t == 1) & live]) > 0.5:
+        if (
+            weighted
+            and not wrong[t != 1].any()
+            and wrong.sum() > 1
+            and beside.any()
+            and np.mean(wrong[(t == 1) & live]) > 0.5
+        ):
             return ["missing-label-subtraction"], "right everywhere but at the labels"
     return None
 
@@ -96,7 +106,7 @@ def labels_ignored(e):
         if t.dtype.kind == "f" and not np.isin(t, (0, 1)).all():
             continue
         first = np.array([np.array_equal(row, t[0]) for row in t])
-        several, one = t.copy(), t.copy()        # not rolled along the batch: their sum would stay
+        several, one = t.copy(), t.copy()  # not rolled along the batch: their sum would stay
         # each label becomes the next one; those that do not count stay
         if t.dtype.kind in "iu":
             values = np.unique(t[t >= 0])
@@ -109,7 +119,7 @@ def labels_ignored(e):
         else:
             several[first], several[~first], one[0] = t[~first][0], t[0], t[~first][0]
         before = again(e)
-        others = [again(e, (*inputs[:i], changed, *inputs[i + 1:])) for changed in (several, one)]
+        others = [again(e, (*inputs[:i], changed, *inputs[i + 1 :])) for changed in (several, one)]
         if before is not None and all(
             o is not None
             and o.A.shape == before.A.shape
@@ -149,7 +159,9 @@ def own_multiple(e):
     every = tuple(range(e.value.ndim))
     for axes in [every, *([every[1:], every[2:]] if e.value.ndim > 2 else [])]:
         if axes and np.any(A - G) and in_span(A - G, [np.ones_like(e.value)], axes):
-            words = f"off by the same amount along axes {axes}: a path through a sum or mean is missing"
+            words = (
+                f"off by the same amount along axes {axes}: a path through a sum or mean is missing"
+            )
             return ["lost-branch"], words
     for axis in every:
         if e.value.shape[axis] > 2 and np.any(e.value) and in_span(A - G, [e.value], (axis,)):
@@ -278,7 +290,8 @@ def invariance_broken(e, shape, axes, shift=True):
     B = e.A.reshape(-1, *shape) if e.unit or not e.m.y.ndim else None
     if not np.any(J):
         return False
-    for direction in (np.ones(shape), x)[not shift:]:
+    for direction in (np.ones(shape), x)[not shift :]:
+
         def moves(M, direction=direction):
             return np.abs((M * direction).sum(axis=axes)).max() / max(
                 np.abs(M * direction).sum(axis=axes).max(), 1e-300
@@ -297,7 +310,7 @@ def in_span(R, basis, axes):
     def grouped(a):
         lead = a.ndim - len(rest) - len(axes)
         a = a.transpose(*range(lead), *(lead + r for r in rest), *(lead + s for s in axes))
-        return a.reshape(*a.shape[:lead], int(np.prod(a.shape[lead:lead + len(rest)])), -1)
+        return a.reshape(*a.shape[:lead], int(np.prod(a.shape[lead : lead + len(rest)])), -1)
 
     R, basis, off = grouped(R), [grouped(b) for b in basis], 0.0
     for g in range(R.shape[1]):
@@ -324,16 +337,20 @@ def no_samples_first(e):
     if e.J is None or x.ndim < 2 or y.ndim < 2:
         return False
     large = np.abs(e.J).reshape(*y.shape, *x.shape) > 1e-6 * np.abs(e.J).max() + e.noise
+
     def between(a, b):
         others = tuple(k for k in range(large.ndim) if k not in (a, y.ndim + b))
         return large.any(axis=others)
+
     columns = any(p.ndim == 2 and p.shape[1] in (len(x), 1) for p in e.m.subject.params)
     if y.shape[-1] == x.shape[-1] > 1 and x.ndim == 2 and columns:
         last = between(y.ndim - 1, x.ndim - 1)
         if not last[~np.eye(len(last), dtype=bool)].any() and not elementwise(e):
             return True
     first = between(0, 0)
-    return bool(len(y) == len(x) and x.ndim == 2 and np.triu(first, 1).any() != np.tril(first, -1).any())
+    return bool(
+        len(y) == len(x) and x.ndim == 2 and np.triu(first, 1).any() != np.tril(first, -1).any()
+    )
 
 
 def samples_alone(e):
@@ -349,16 +366,21 @@ def samples_alone(e):
         scale = 1e-6 * np.abs(J).max() + e.noise
         Bo, Jo = (M.swapaxes(1, 2)[other] for M in (B, J))
         own = [M.swapaxes(1, 2)[~other] for M in (B, J)]
-        if passes_dout(e) or y.shape == x.shape and elementwise_only(e) and any(
-                0 in axes and invariance_broken(e, shape, axes) for shape, axes in groups(x.shape)):
+        if (
+            passes_dout(e)
+            or y.shape == x.shape
+            and elementwise_only(e)
+            and any(
+                0 in axes and invariance_broken(e, shape, axes) for shape, axes in groups(x.shape)
+            )
+        ):
             # rather the statistics of the batch, or dout itself
             return None
         if np.abs(Jo).max() > scale and np.abs(Bo).max() <= scale:
             right = np.abs(own[0] - own[1]).max() <= 1e-5 * np.abs(own[1]).max() + e.noise
             return ["cross-sample"], (
                 "the output of a sample depends on the others, but backward sends nothing from one "
-                "to another"
-                + ("; within each sample it is right" if right else "")
+                "to another" + ("; within each sample it is right" if right else "")
             )
         if (
             np.abs(Jo).max() > scale

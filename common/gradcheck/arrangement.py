@@ -38,7 +38,7 @@ def not_summed(e):
                 )
                 if found:
                     return found
-    if A.ndim == e.G.ndim:                                   # copies in a row
+    if A.ndim == e.G.ndim:  # copies in a row
         counts = [a // n for a, n in zip(A.shape[1:], shape)]
         if all(a % n == 0 for a, n in zip(A.shape[1:], shape)):
             for split in itertools.product(
@@ -189,10 +189,14 @@ def reshaped(e):
                         "wrong-reshape",
                         *found[0],
                     ], "the right numbers, read in the wrong order"
-    if e.unit:                                       # a permutation that is none of these
+    if e.unit:  # a permutation that is none of these
         a, g = np.sort(e.A.reshape(K, -1), axis=1), np.sort(e.G.reshape(K, -1), axis=1)
-        if ratio(a, g, noise=e.noise) and abs(ratio(a, g, noise=e.noise) - 1) < 1e-4 and \
-                np.all(np.sort(e.A.reshape(K, -1), axis=0).sum(1) != 0) or moved(e):
+        if (
+            ratio(a, g, noise=e.noise)
+            and abs(ratio(a, g, noise=e.noise) - 1) < 1e-4
+            and np.all(np.sort(e.A.reshape(K, -1), axis=0).sum(1) != 0)
+            or moved(e)
+        ):
             return [
                 "wrong-reshape"
             ], "every number of the right gradient is there, at another place"

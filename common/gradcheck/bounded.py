@@ -65,7 +65,7 @@ class Watchdog:
                 self.deadline = None
                 if self.fired:
                     with self.lock:
-                        pass                     # the watch has seen that there is no deadline
+                        pass  # the watch has seen that there is no deadline
                     for _ in range(100):
                         pass
                     self.fired = False
@@ -77,4 +77,5 @@ class Watchdog:
 def raise_in(thread, exception):
     """Raise an exception class in another thread (CPython), at its next instruction."""
     import ctypes
+
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(exception))

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..common.rng import generator
 from ..common.types import Seed
-from . import conduct, inplace
+from . import conduct, inplace, pytorch
 from .bounded import TimeUp, Watchdog
 from .conduct import finding
 from .diagnosis import diagnose
@@ -26,7 +26,7 @@ from .styles import adapted, innermost, name_of
 from .subject import SamplesFirst, Subject, leaves, time_major
 
 MODEL = "a model of several layers: locate(model, ...) names the one that is wrong"
-LIMIT = 5.0           # seconds for one forward or backward
+LIMIT = 5.0  # seconds for one forward or backward
 
 
 def check_gradients(
@@ -56,7 +56,8 @@ def check_gradients(
     Checked is d(Σ dout · y) for random dout (never ones: a sum over a softmax is constant, and a
     backward that gives zeros would pass), by every float input and every parameter, in float64, on
     a copy: the layer and the inputs stay as they are. Integer inputs need no gradient, nor do the
-    targets of a loss. A backward is linear in dout, and may be called again. Returns a GradientReport, which is true if all is right, so that
+    targets of a loss. A backward is linear in dout. Returns a GradientReport, which is true if all
+    is right, so that
 
         assert check_gradients(MyAffine(W, b), x)
 
@@ -84,7 +85,7 @@ def check_gradients(
         raise ValueError(f"check_gradients: tolerance should be positive, got {tolerance!r}")
     with quiet(), Watchdog(LIMIT) as watchdog:
         try:
-            layer, inputs = watchdog.call(adapted, layer, gradient, inputs)
+            layer, inputs = watchdog.call(taken, layer, gradient, inputs)
             return Check(name, layer, inputs, watchdog.call, rng, tolerance).run()
         except TimeUp as e:
             return GradientReport(
@@ -92,16 +93,23 @@ def check_gradients(
             )
 
 
+def taken(layer, gradient, inputs):
+    """The layer and its inputs in our style, whoever's it is."""
+    if (found := pytorch.adapted(layer)) is not None:
+        return found, tuple(map(pytorch.array, inputs))
+    return adapted(layer, gradient, inputs)
+
+
 @contextlib.contextmanager
 def quiet():
     """No floating-point warnings, and NumPy's global generator as it was."""
-    state = np.random.get_state()              # noqa: NPY002
+    state = np.random.get_state()  # noqa: NPY002
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        np.random.set_state(state)             # noqa: NPY002
+        np.random.set_state(state)  # noqa: NPY002
 
 
 class Check:
@@ -150,6 +158,7 @@ class Check:
 
     def report(self, findings=(), checked=()):
         self.findings += findings
+
         # a parameter that changes under way spoils everything else
         def order(f):
             return (
@@ -157,6 +166,7 @@ class Check:
                 if f.code == "mutates-input" and f.where.startswith("params")
                 else ORDER.index(f.code)
             )
+
         self.findings.sort(key=lambda f: (order(f), f.line is None))
         return GradientReport(self.name, self.findings, self.notes, checked)
 
@@ -193,7 +203,11 @@ class Check:
         if m.right:
             return m
         # right but for a ten-thousandth: a bend of the function here, or a mistake
-        if all(e.shaped and close(e.A, e.G, 1e-4) for e in m.targets) and not m.missing and m.error is None:
+        if (
+            all(e.shaped and close(e.A, e.G, 1e-4) for e in m.targets)
+            and not m.missing
+            and m.error is None
+        ):
             beside = self.beside(1e-2, False, 11)
             if beside is not None and beside.right:
                 self.subject = beside.subject
@@ -218,10 +232,12 @@ class Check:
     def apart(self, m):
         """The measurement with arrays of its own for each inner layer, if that makes a difference;
         else the same."""
+
         def make(kind):
             subject = self.subject_of(self.layer, self.given, kind)
             subject.fresh_each_time = self.subject.fresh_each_time
             return subject
+
         for look in (inplace.apart, inplace.used_twice):
             found = None
             with contextlib.suppress(Exception):

@@ -26,9 +26,11 @@ def upstream(m):
     one, same = subject.gradients(d), subject.gradients(d)
     told = set()
     if not all(map(agree, one.inputs + one.params, same.inputs + same.params)):
-        return                                   # it changes with every call
+        return  # it changes with every call
     for factor, change, should in (
-        (2, "doubled", "double"), (-1, "negated", "change its sign"), (0, "zero", "be zero")
+        (2, "doubled", "double"),
+        (-1, "negated", "change its sign"),
+        (0, "zero", "be zero"),
     ):
         other = subject.gradients(factor * d)
         if one.error or other.error:
@@ -46,7 +48,9 @@ def upstream(m):
                 continue
             at = np.unravel_index(np.argmax(np.abs(q - factor * p)), p.shape)
             told.add(where)
-            words = "does not change" if close(q, p, 1e-7) else f"goes from {p[at]:.6g} to {q[at]:.6g}"
+            words = (
+                "does not change" if close(q, p, 1e-7) else f"goes from {p[at]:.6g} to {q[at]:.6g}"
+            )
             yield finding(
                 "ignores-upstream",
                 where,
@@ -83,7 +87,9 @@ def growing(m):
                 continue
             if any(close(q, k * p, 1e-7) for k in (2, added)):
                 told = True
-                words = f"a second backward with the same dout gives {ratio_text(p, q)} times the first"
+                words = (
+                    f"a second backward with the same dout gives {ratio_text(p, q)} times the first"
+                )
                 yield finding("accumulates", where, words)
         if told:
             return
@@ -153,7 +159,7 @@ def rebound(m):
     if not hasattr(layer, "grads") or isinstance(layer, Adapted):
         return
     if not grads_of(layer):
-        subject.output()                         # parameters made by the first forward
+        subject.output()  # parameters made by the first forward
     held, arrays = layer.grads, grads_of(layer)
     computed = isinstance(getattr(type(layer), "grads", None), property)
     d = np.random.default_rng(8).normal(size=m.y.shape) if m.y.ndim else np.float64(1.0)

@@ -33,7 +33,7 @@ def reachable(*objects):
         o = stack.pop()
         if id(o) in seen or isinstance(o, ATOMS):
             continue
-        seen[id(o)] = o                              # kept, so that no id is used twice
+        seen[id(o)] = o  # kept, so that no id is used twice
         yield o
         if isinstance(o, dict):
             stack.extend(o.values())
@@ -49,7 +49,7 @@ def reachable(*objects):
 
 
 def paths(root):
-    """{id: where it is found} of all that ``root`` holds, in words of Python: ``blocks[0].norm``."""
+    """{id: where it is found} of all that ``root`` holds, as Python says it: ``blocks[0].norm``."""
     found, queue = {}, [("", root)]
     for path, o in queue:
         if id(o) in found or isinstance(o, (*ATOMS, np.ndarray)):
@@ -138,7 +138,7 @@ def float64_copy(*objects, cast=True, recording=(), dtype=np.float64):
         memory = np.zeros((high - low) // old.itemsize + 1, wide)
         for a in members:
             if any(step % a.itemsize for step in a.strides) or (extent(a)[0] - low) % a.itemsize:
-                continue                             # a field of a record: copied alone
+                continue  # a field of a record: copied alone
             start = (a.__array_interface__["data"][0] - low) // a.itemsize
             strides = tuple(step // a.itemsize * wide.itemsize for step in a.strides)
             new = np.ndarray(a.shape, wide, memory, start * wide.itemsize, strides)

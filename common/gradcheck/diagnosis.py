@@ -26,7 +26,9 @@ def diagnose(m, known):
         if in_wrong_order(*pair)
     ]
     for e in [e for e in wrong if e.param]:
-        if (other := next((o for o in m.targets if o.param and o is not e and written_for(e, o)), None)):
+        if other := next(
+            (o for o in m.targets if o.param and o is not e and written_for(e, o)), None
+        ):
             words = f"it is the right gradient of {other.where}, not of {e.where}"
             found.append(Finding("not-written", e.where, words, HINTS["not-written"]))
             wrong = [o for o in wrong if o is not e]
@@ -97,13 +99,22 @@ def judge(e, rules):
             result = rule.signature(e)
         if result and result[0]:
             repair = e.m.repairs.get(e.where)
-            if repair and repair.all and rule.signature in SOFT and repair.codes != ["lost-branch"] and (
-                    len(repair.heals) > 1 or rule.signature is other_tensor):
+            if (
+                repair
+                and repair.all
+                and rule.signature in SOFT
+                and repair.codes != ["lost-branch"]
+                and (len(repair.heals) > 1 or rule.signature is other_tensor)
+            ):
                 return repair.codes, result[1]
             if rule.signature is reshaped:
                 return result
-            if repair and repair.words != "with += for =" and len(result[0]) == 1 and any(
-                    {*result[0], *repair.codes} <= alike for alike in ALIKE):
+            if (
+                repair
+                and repair.words != "with += for ="
+                and len(result[0]) == 1
+                and any({*result[0], *repair.codes} <= alike for alike in ALIKE)
+            ):
                 return repair.codes, result[1]
             return batch_of_one(e, result[0]), result[1]
     if not e.shaped:

@@ -88,6 +88,7 @@ def operator(node, *kinds):
 
 # Signs and sizes
 
+
 def signs(place, scope):
     node = place.node
     if scope.index(place):
@@ -145,7 +146,8 @@ def scalars(place, scope):
                 continue
             number = ast.parse(name, mode="eval").body
             for text in ("E * K", "E / K", "E * K ** 0.5", "E / K ** 0.5") + (
-                    ("E / (1 - K)", "E * (1 - K)") if 0 < value < 1 else ()):
+                ("E / (1 - K)", "E * (1 - K)") if 0 < value < 1 else ()
+            ):
                 yield "size", fill(text, E=place.node, K=number), said(text, E="it", K=name)
 
 
@@ -155,7 +157,8 @@ def numbers(place, scope):
     if place.is_array or isinstance(node, ast.Constant) or not place.values or scope.index(place):
         return
     if isinstance(node, (ast.Call, ast.Name, ast.Attribute, ast.Subscript)) and isinstance(
-            scope.parent(place)[0], (ast.BinOp, ast.AugAssign)):
+        scope.parent(place)[0], (ast.BinOp, ast.AugAssign)
+    ):
         for name, value in scope.scalars.items():
             if value != place.values[0]:
                 yield "size", ast.parse(name, mode="eval").body, f"with {name}"
@@ -208,6 +211,7 @@ def labels(place, scope):
 
 
 # Places
+
 
 def transposes(place, scope):
     node, n = place.node, len(place.shape or ())
@@ -305,9 +309,18 @@ def crops(place, scope):
                 continue
             for start in {tuple(m // 2 for m in more), tuple(0 for m in more)}:
                 cut = [slice(s, s + n) for s, n in zip(start, shape)]
-                yield "wrong-reshape", fill("E[K]", E=node, K=ast.Tuple(
-                    [ast.Slice(ast.Constant(c.start), ast.Constant(c.stop)) for c in cut],
-                    ast.Load())), "with the border cut off"
+                yield (
+                    "wrong-reshape",
+                    fill(
+                        "E[K]",
+                        E=node,
+                        K=ast.Tuple(
+                            [ast.Slice(ast.Constant(c.start), ast.Constant(c.stop)) for c in cut],
+                            ast.Load(),
+                        ),
+                    ),
+                    "with the border cut off",
+                )
 
 
 def slices(place, scope):
@@ -378,6 +391,7 @@ def orders(place, scope):
 
 # Masks and local derivatives
 
+
 def masks(place, scope):
     node = place.node
     if isinstance(node, ast.Compare) and type(node.ops[0]) in TURNED:
@@ -410,8 +424,10 @@ def gains(place, scope):
             wide = [("A", shape)]
             if len(shape) == 1:
                 after = len(place.shape) - 1
-                wide += [(f"A.reshape({(-1, *(1,) * k)})", (*shape, *(1,) * k))
-                         for k in range(1, after + 1)]
+                wide += [
+                    (f"A.reshape({(-1, *(1,) * k)})", (*shape, *(1,) * k))
+                    for k in range(1, after + 1)
+                ]
             for text, full in wide:
                 if all(a in (b, 1) for a, b in zip(full[::-1], place.shape[::-1])):
                     for sign, word in (("*", "times"), ("/", "divided by")):
@@ -422,10 +438,17 @@ def gains(place, scope):
 def slopes(place, scope, choice=SLOPES):
     """dout times a local derivative that is missing."""
     if place.is_gradient and scope.whole(place):
-        for (name, other), slope in itertools.product(scope.others(place.shape, upstream=False), choice):
+        for (name, other), slope in itertools.product(
+            scope.others(place.shape, upstream=False), choice
+        ):
             half = slope in ("A", "1 - A") and scope.other_half(place, other, slope)
-            code = ("missing-mask" if slope == "A > 0" or other.mask else
-                    "wrong-local-derivative" if half else "missing-local-derivative")
+            code = (
+                "missing-mask"
+                if slope == "A > 0" or other.mask
+                else "wrong-local-derivative"
+                if half
+                else "missing-local-derivative"
+            )
             yield (
                 code,
                 fill(f"E * ({slope})", E=place.node, A=other.node),
@@ -451,7 +474,16 @@ def factors(place, scope):
     """A factor that is wrong in itself, or lacks a term."""
     node = place.node
     if place.is_array and scope.beside_upstream(place):
-        for text in ("E - 1", "E + 1", "1 - E", "E / E", "E * E", "NP.sqrt(E)", "NP.exp(E)", "1 / E"):
+        for text in (
+            "E - 1",
+            "E + 1",
+            "1 - E",
+            "E / E",
+            "E * E",
+            "NP.sqrt(E)",
+            "NP.exp(E)",
+            "1 / E",
+        ):
             yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
         for name, other in scope.others(place.shape, upstream=False):
             yield "lost-branch", fill("E - A", E=node, A=other.node), f"less {name}"
@@ -520,6 +552,7 @@ def functions(place, scope):
 
 # The wrong array
 
+
 def swaps(place, scope):
     """Another array of the same shape."""
     if place.is_array and (place.simple or not place.upstream):
@@ -530,8 +563,11 @@ def swaps(place, scope):
 
 def steps(place, scope):
     """The same list or axis, one step earlier or later."""
-    if isinstance(place.node, (ast.Name, ast.BinOp)) and scope.index(place) and \
-            all(isinstance(v, (int, np.integer)) for v in place.values):
+    if (
+        isinstance(place.node, (ast.Name, ast.BinOp))
+        and scope.index(place)
+        and all(isinstance(v, (int, np.integer)) for v in place.values)
+    ):
         for name in scope.counters:
             if name != ast.unparse(place.node):
                 yield "index", ast.Name(name, ast.Load()), f"at {name}"
@@ -544,6 +580,7 @@ def steps(place, scope):
 
 
 # Sums
+
 
 def terms(place, scope):
     """A term that is missing, or one too many."""
@@ -672,10 +709,15 @@ def statements(tree):
             if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
                 continue
             target = s.target if adds else s.targets[0]
-            if isinstance(target, ast.Tuple) and isinstance(s.value, ast.Tuple) and all(
-                    isinstance(t, ast.Name) for t in target.elts):
-                sums = [ast.BinOp(ast.Name(t.id, ast.Load()), ast.Add(), v)
-                        for t, v in zip(target.elts, s.value.elts)]
+            if (
+                isinstance(target, ast.Tuple)
+                and isinstance(s.value, ast.Tuple)
+                and all(isinstance(t, ast.Name) for t in target.elts)
+            ):
+                sums = [
+                    ast.BinOp(ast.Name(t.id, ast.Load()), ast.Add(), v)
+                    for t, v in zip(target.elts, s.value.elts)
+                ]
                 new = ast.Assign([target], ast.Tuple(sums, ast.Load()))
                 yield "lost-branch", parent, field, i, new, "with += for ="
             if not adds and isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
@@ -689,8 +731,9 @@ def statements(tree):
                 )
             parts = getattr(getattr(target, "slice", None), "elts", ())
             if parts and isinstance(parts[0], ast.Slice) and parts[0].upper is None:
-                rows = fill("NP.arange(len(A))", A=ast.parse(
-                    ast.unparse(target.value), mode="eval").body)
+                rows = fill(
+                    "NP.arange(len(A))", A=ast.parse(ast.unparse(target.value), mode="eval").body
+                )
                 at = ast.Tuple([rows, *parts[1:]], ast.Load())
                 new = ast.Subscript(target.value, at, ast.Store())
                 yield (
@@ -714,7 +757,9 @@ def assigned(target):
     parts = getattr(getattr(target, "slice", None), "elts", [getattr(target, "slice", None)])
     window = any(
         isinstance(p, ast.BinOp)
-        or isinstance(p, ast.Slice) and p.upper is not None and not isinstance(p.upper, ast.Constant)
+        or isinstance(p, ast.Slice)
+        and p.upper is not None
+        and not isinstance(p.upper, ast.Constant)
         for p in parts
     )
     return "overlap-overwritten" if window else "lost-branch"

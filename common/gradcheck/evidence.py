@@ -9,9 +9,9 @@ from .numerical import STEP
 from .source import lines_run
 
 EPS = np.finfo(np.float64).eps
-TOLERANCE = 1e-6            # relative to the largest entry
-FULL = 400_000              # entries of all Jacobians together that are measured in full
-SAMPLE = 40                 # entries per array otherwise
+TOLERANCE = 1e-6  # relative to the largest entry
+FULL = 400_000  # entries of all Jacobians together that are measured in full
+SAMPLE = 40  # entries per array otherwise
 
 
 @dataclass
@@ -25,18 +25,18 @@ class Evidence:
     """
     where: str
     value: np.ndarray
-    A: np.ndarray                   # (K, *whatever shape came back)
-    G: np.ndarray                   # (K, *value.shape)
+    A: np.ndarray  # (K, *whatever shape came back)
+    G: np.ndarray  # (K, *value.shape)
     douts: np.ndarray
-    noise: float                    # the size of rounding errors in G
+    noise: float  # the size of rounding errors in G
     m: object = None
     kinked: np.ndarray | None = None  # (*value.shape) where the one-sided differences disagree
-    J: np.ndarray | None = None     # (y.size, value.size)
+    J: np.ndarray | None = None  # (y.size, value.size)
     index: int = 0
     param: bool = False
     unit: bool = False
     facts: dict = field(default_factory=dict)
-    slack: np.ndarray | float = 0.0 # as value: half what one-sided differences differ by, if tiny
+    slack: np.ndarray | float = 0.0  # as value: half what one-sided differences differ by, if tiny
 
     @property
     def weight(self):
@@ -63,7 +63,9 @@ class Evidence:
     def wrong(self):
         """Where the shapes agree: the entries that are wrong in any draw."""
         scale = max(np.nanmax(np.abs(self.G)), np.abs(self.A).max())
-        return np.any(np.abs(self.A - self.G) > self.m.tolerance * scale + self.noise + self.slack, axis=0)
+        return np.any(
+            np.abs(self.A - self.G) > self.m.tolerance * scale + self.noise + self.slack, axis=0
+        )
 
 
 @dataclass
@@ -74,13 +76,13 @@ class Measurement:
     targets: list
     # (where, largest numerical entry, is it a parameter) of gradients that did not come
     missing: list
-    error: object = None            # backward's exception
+    error: object = None  # backward's exception
     # what there is to know of the arrays where backward raised
     failed: list = field(default_factory=list)
     sampled: bool = False
-    backwards: list | None = None   # what came back for each random draw
-    tolerance: float = TOLERANCE    # relative to an array's largest entry
-    repairs: dict = field(default_factory=dict)     # {where: the Repair that makes it right}
+    backwards: list | None = None  # what came back for each random draw
+    tolerance: float = TOLERANCE  # relative to an array's largest entry
+    repairs: dict = field(default_factory=dict)  # {where: the Repair that makes it right}
 
     @property
     def right(self):
@@ -132,6 +134,7 @@ def suspect(f, x, y, dout, A, rng):
         down = f()
         x.flat[low:high] = before
         return abs(np.sum(dout * (up - down)) / (2 * h) - A.flat[low:high] @ part)
+
     low, high = 0, x.size
     if not off(low, high) > noise:
         return []
@@ -287,7 +290,7 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         )
         others = [g for k, g in enumerate(got[0]) if 0 < k != i and g is not None]
         if scalar and i > 0 and not param and A[0] is None and not others:
-            continue                            # a loss's targets
+            continue  # a loss's targets
         x = x if param else np.array(x)
 
         def f(i=i, param=param, x=x):
@@ -295,6 +298,7 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
             return subject.output(
                 inputs if param else inputs[:i] + (x,) + inputs[i + 1 :], watch=False
             )
+
         if sampled and A[0] is not None and A[0].shape == x.shape:
             entries = np.union1d(entries, suspect(f, x, y, douts[0], A[0], rng)).astype(int)
         J, K, noise = numeric(f, x, y, entries, eps)
@@ -316,14 +320,27 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         slack[list(entries)] = (np.abs(douts.reshape(len(douts), -1)) @ np.abs(K)).max(axis=0) / 2
         slack = np.where(slack < 1e-5 * np.nanmax(np.abs(G), initial=0), slack, 0).reshape(x.shape)
         level = noise
-        noise *= 3 * max(1, np.sqrt((douts ** 2).reshape(len(douts), -1).sum(axis=1)).max())
+        noise *= 3 * max(1, np.sqrt((douts**2).reshape(len(douts), -1).sum(axis=1)).max())
         rough = np.zeros(x.size, bool)
         rough[list(entries)] = np.any(
             np.abs(K) > 1e-3 * np.abs(J).max(initial=0) + 100 * noise, axis=0
         )
         if m.error is not None:
             nothing = np.empty((len(douts), 0))
-            m.failed.append(Evidence(where, np.array(x), nothing, G, douts, noise, m, index=i, param=param, slack=slack))
+            m.failed.append(
+                Evidence(
+                    where,
+                    np.array(x),
+                    nothing,
+                    G,
+                    douts,
+                    noise,
+                    m,
+                    index=i,
+                    param=param,
+                    slack=slack,
+                )
+            )
             continue
         zero = A[0] is not None and param and not np.any(np.array(A[0]))
         if (
@@ -337,8 +354,20 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
             continue
         if any(a is None or a.shape != A[0].shape for a in A):
             A = [A[0]] * len(A)
-        e = Evidence(where, np.array(x), np.array(A), G, douts, noise, m, rough.reshape(x.shape),
-                     None if sampled else J, i, param, slack=slack)
+        e = Evidence(
+            where,
+            np.array(x),
+            np.array(A),
+            G,
+            douts,
+            noise,
+            m,
+            rough.reshape(x.shape),
+            None if sampled else J,
+            i,
+            param,
+            slack=slack,
+        )
         e.facts["level"] = level
         m.targets.append(e)
     if (

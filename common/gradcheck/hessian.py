@@ -10,7 +10,7 @@ from ..common.types import Array, ArrayLike, Inputs, Model
 from .copying import float64_copy
 
 EPS = np.finfo(np.float64).eps
-FIRST, SHRINK, TRIALS = 3e-5, 8, 6          # steps from 3e-5 down to 1e-9 of the length of θ
+FIRST, SHRINK, TRIALS = 3e-5, 8, 6  # steps from 3e-5 down to 1e-9 of the length of θ
 # how well a step and its half agree, relative to the product
 AGREE, GIVE_UP = 1e-8, 1e-3
 
@@ -153,7 +153,7 @@ class Products:
     def gradient(self, theta):
         """g(θ), on a fresh copy: whatever a forward changes (generators, running means) is as it
         was."""
-        model, = float64_copy(self.model)
+        (model,) = float64_copy(self.model)
         ends = np.cumsum([p.size for p in model.params])
         for p, part in zip(model.params, np.split(theta, ends[:-1])):
             p[...] = part.reshape(p.shape)

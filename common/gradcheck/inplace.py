@@ -26,13 +26,17 @@ class Apart(Subject):
                     setattr(layer, way, self.around(layer, way, getattr(layer, way)))
 
     def inner(self):
-        return [o for o in reachable(self.work)
-                if o is not self.work and o is not innermost(self.work) and is_layer(o)]
+        return [
+            o
+            for o in reachable(self.work)
+            if o is not self.work and o is not innermost(self.work) and is_layer(o)
+        ]
 
     def around(self, layer, way, call):
         @functools.wraps(call)
         def alone(*given, **named):
             return copies(call(*map(copies, given), **named))
+
         return alone
 
 
@@ -74,6 +78,7 @@ class Watched(Apart):
                         )
                     )
             return result
+
         return heard
 
     def keep(self, layer):
@@ -138,6 +143,7 @@ class Stacked(Apart):
                 if len(stack) > 1:
                     self.twice[id(layer)] = layer
             return result
+
         return alone
 
 
@@ -147,8 +153,11 @@ def used_twice(m, rng, make):
     subject = make(Stacked)
     dout = np.random.default_rng(9).normal(size=m.y.shape)
     before, after = m.subject.gradients(dout), subject.gradients(dout)
-    if not subject.twice or after.error or all(
-            map(agree, before.inputs + before.params, after.inputs + after.params)):
+    if (
+        not subject.twice
+        or after.error
+        or all(map(agree, before.inputs + before.params, after.inputs + after.params))
+    ):
         return None
     layer = next(iter(subject.twice.values()))
     path = spoken(subject.names.get(id(layer), ""))
@@ -156,8 +165,8 @@ def used_twice(m, rng, make):
     if sum(e.right for e in found.targets) <= sum(e.right for e in m.targets):
         return None
     words = (
-        "one forward calls this layer twice, and it keeps what the last call left: make a layer for "
-        "each place"
+        "one forward calls this layer twice, and it keeps what the last call left: make a layer "
+        "for each place"
     )
     return found, [finding("stale-cache", f"{path} ({type(layer).__name__})", words)]
 

@@ -1,6 +1,5 @@
 """Signatures of local derivatives: the right structure times a factor that changes from entry to
 entry."""
-
 import numpy as np
 
 from .probes import heals, with_params
@@ -96,12 +95,14 @@ def bare(e):
 
 
 def unchanged(e):
-    """Signature: dout itself comes back; with a weight at zero rightly so, for a skip connection."""
+    """Signature: dout itself comes back; with a weight at zero rightly: a skip connection."""
     if not e.shaped or not passes_dout(e):
         return None
     for i, _, found in with_params(e, lambda p: 0 * p if p.ndim > 1 else None):
         if heals(found):
-            return ["lost-branch"], f"dout comes back unchanged: the path through params[{i}] is missing"
+            return [
+                "lost-branch"
+            ], f"dout comes back unchanged: the path through params[{i}] is missing"
     return ["missing-local-derivative"], "dout comes back unchanged"
 
 
@@ -115,8 +116,10 @@ def factor(e):
     signs = ""
     if np.all(b * j <= 0) and np.any(b * j < 0):
         signs = "; its sign is wrong everywhere, too"
-    return (["wrong-local-derivative", *(["wrong-sign"] if signs else [])],
-            f"at x = {x[i]:.4g} the derivative is {j[i]:.6g}, backward has {b[i]:.6g}{signs}")
+    return (
+        ["wrong-local-derivative", *(["wrong-sign"] if signs else [])],
+        f"at x = {x[i]:.4g} the derivative is {j[i]:.6g}, backward has {b[i]:.6g}{signs}",
+    )
 
 
 def row_factor(e):
@@ -159,7 +162,7 @@ def missing_or_wrong(e, c, A, what):
 def reciprocal_slope(e, c):
     """Whether all the factors are 1/(1 - s²) or 1/(s(1 - s)) of something that was cached."""
     values = np.unique(np.concatenate([t.reshape(-1) for _, t in cached(e)]).round(7))
-    for slope in (1 - values ** 2, values * (1 - values), 1 - np.tanh(values) ** 2):
+    for slope in (1 - values**2, values * (1 - values), 1 - np.tanh(values) ** 2):
         slope = np.sort(1 / slope[slope > 1e-6])
         if not slope.size:
             continue
@@ -207,3 +210,27 @@ def data_free(e):
             B = B.reshape(len(y), -1, *e.value.shape) / x[:, None, :, None]
         return bool(np.allclose(B, B[:1]))
     return False
+
+
+def unit_factor(e):
+    """Signature: each hidden unit of each sample has a factor of its own: f' of a hidden layer is
+    missing or wrong."""
+    if not e.unit or not e.shaped or not e.weight or e.m.y.ndim < 2 or e.value.ndim < 2:
+        return None
+    N = len(e.m.y)
+    units = [
+        M.reshape(N, -1, int(np.prod(e.value.shape[:-1])), e.value.shape[-1])
+        .transpose(0, 3, 1, 2)
+        .reshape(N * e.value.shape[-1], -1)
+        for M in (e.A, e.G)
+    ]  # a row per sample and hidden unit
+    c = np.array(
+        [
+            ratio(p, q, 1e-4, noise=10 * e.noise) or np.nan
+            for p, q in zip(*units)
+            if np.abs(q).max() > 1e-3 * np.abs(e.G).max()
+        ]
+    )
+    if not c.size or np.isnan(c).any() or np.ptp(c) < 1e-4:
+        return None
+    return missing_or_wrong(e, c, e.A, "hidden unit")

@@ -44,7 +44,7 @@ def locate(model: Computes, *inputs: Any, rng: Seed = None) -> GradientReport:
     rng = generator("locate", rng)
     originals = leaves(model)
     with quiet():
-        copy, = float64_copy(model)
+        (copy,) = float64_copy(model)
         calls: list[Any] = []
         for i, layer in enumerate(leaves(copy)):
             # an object with slots cannot be listened to
@@ -68,6 +68,7 @@ def listener(forward, i, calls):
     def listening(*inputs):
         calls.append((i, [np.array(x) if isinstance(x, np.ndarray) else x for x in inputs]))
         return forward(*inputs)
+
     return listening
 
 
@@ -110,7 +111,7 @@ def example_inputs(layer: Computes, rng: Seed = None) -> tuple[Array, ...]:
         "bits": lambda shape: rng.integers(0, 2, shape),
         "labels": lambda shape: np.resize(np.arange(min(3, shape[-1])), shape[:-1]),
     }
-    candidates: list[Any] = [       # what each input is, and its shape; a single one is that of all
+    candidates: list[Any] = [  # what each input is, and its shape; a single one is that of all
         *itertools.product(["normal"], usual),
         ("ids", (7, 3)),
         *itertools.product(["normal labels", "normal normal", "normal bits"], usual),
@@ -122,7 +123,7 @@ def example_inputs(layer: Computes, rng: Seed = None) -> tuple[Array, ...]:
         ("ids ids", (7, 3), (7, 5)),
         *itertools.product(["normal"], large),
     ]
-    copy, = float64_copy(layer)
+    (copy,) = float64_copy(layer)
     for kinds, *shapes in candidates:
         inputs = tuple(
             draws[kind](shape) for kind, shape in zip(kinds.split(), itertools.cycle(shapes))
@@ -131,7 +132,7 @@ def example_inputs(layer: Computes, rng: Seed = None) -> tuple[Array, ...]:
             reset_states(copy)
             if np.isfinite(np.asarray(copy.forward(*(x.copy() for x in inputs)), np.float64)).all():
                 return inputs
-            copy, = float64_copy(layer)         # the last one may have kept what is not finite
+            (copy,) = float64_copy(layer)  # the last one may have kept what is not finite
     raise ValueError(
         f"example_inputs: {type(layer).__name__} accepted none of the usual inputs; pass your own "
         f"to check_gradients"

@@ -55,6 +55,7 @@ class Numeric(Layer):
             return np.array([np.sum(weights * c.reshape(shape)) for c in columns(f, x)]).reshape(
                 x.shape
             )
+
         for g, p in zip(self.grads, subject.params):
             g[...] = gradient(lambda p: subject.output(), p)
         if not self.input_gradient:

@@ -12,7 +12,9 @@ STEP = np.finfo(np.float64).eps ** (1 / 3)
 
 
 def numerical_gradient(
-    f: Callable[[Array], ArrayLike], x: ArrayLike, dout: ArrayLike | None = None,
+    f: Callable[[Array], ArrayLike],
+    x: ArrayLike,
+    dout: ArrayLike | None = None,
     eps: float | None = None,
 ) -> Array:
     """The gradient of f at x, or of Σ dout · f(x) where f gives an array, by central differences in
@@ -63,7 +65,7 @@ def numerical_gradient(
         at = x.copy()
         given = f(x)
         y = np.array(checks.as_array(given))
-        x[...] = at                      # f may have written into it
+        x[...] = at  # f may have written into it
         if y.dtype.kind not in "fiub":
             raise TypeError(
                 checks.wrong(
@@ -152,6 +154,7 @@ def jacobian(layer: Computes, x: ArrayLike, numerical: bool = False) -> Array:
            [0., 6.]])
     """
     from .subject import Subject
+
     numerical = checks.flag("jacobian", "numerical", numerical)
     subject = Subject(
         forwarding("jacobian", layer, backward=not numerical),
@@ -182,7 +185,7 @@ def forwarding(who, layer, backward=False):
                 who, "layer", "be an object", f"the class {name}", f"make one: {name}(...)"
             )
         )
-    methods = ["forward", "backward"][:1 + backward]
+    methods = ["forward", "backward"][: 1 + backward]
     if not all(callable(getattr(layer, method, None)) for method in methods):
         raise TypeError(checks.wrong(who, "layer", f"have {' and '.join(methods)}", repr(layer)))
     return layer

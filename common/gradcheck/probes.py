@@ -83,6 +83,7 @@ def mirrored(e):
             ):
                 return None
             return (p + np.flip(p, axes)) / 2
+
         return image
 
     for axes in ((-1,), (-2, -1), (0,), (1,), (0, 1)):
@@ -123,17 +124,19 @@ def distinct(e):
                 fresh = np.resize(pool, ids[:n].shape)
                 codes = None
                 if (n > 1 or e.m.y.ndim or e.param) and fresh.size <= pool.size:
-                    codes = heals_but_size(again(
-                        e,
-                        tuple(
-                            fresh
-                            if k == i
-                            else x[:n]
-                            if isinstance(x, np.ndarray) and x.ndim and len(x) == len(ids)
-                            else x
-                            for k, x in enumerate(subject.inputs)
-                        ),
-                    ))
+                    codes = heals_but_size(
+                        again(
+                            e,
+                            tuple(
+                                fresh
+                                if k == i
+                                else x[:n]
+                                if isinstance(x, np.ndarray) and x.ndim and len(x) == len(ids)
+                                else x
+                                for k, x in enumerate(subject.inputs)
+                            ),
+                        )
+                    )
                 if codes is not None:
                     return ["repeated-index", *codes], but_size(
                         "with ids that do not repeat it is right", codes
@@ -150,7 +153,7 @@ def same_inputs(e):
             isinstance(v, np.ndarray) and v.dtype.kind == "f" and v.shape == np.shape(x)
             for v in (x, other)
         )
-        if alike and heals(again(e, (*inputs[:i], other, *inputs[i + 1:]))):
+        if alike and heals(again(e, (*inputs[:i], other, *inputs[i + 1 :]))):
             return (
                 ["stale-cache"],
                 f"with inputs {k} and {i} equal it is right: what one left stands where the "
@@ -231,7 +234,7 @@ def steps_masked(e):
             or mask.shape != inputs[0].shape[:2]
         ):
             continue
-        if not heals(again(e, (*inputs[:i], np.ones_like(mask), *inputs[i + 1:]))):
+        if not heals(again(e, (*inputs[:i], np.ones_like(mask), *inputs[i + 1 :]))):
             continue
         x = next((o for o in e.m.targets if o.where == "x" and o.shaped), None)
         if x is None:

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from .adapter import Adapted
+from .styles import Adapted
 
 
 def adapted(layer):
@@ -27,7 +27,7 @@ def tensor(x):
 
 
 def array(x):
-    return x.detach().cpu().numpy() if isinstance(x, sys.modules["torch"].Tensor) else x
+    return x.detach().cpu().numpy() if hasattr(x, "detach") else x
 
 
 def arrays(found):
@@ -56,7 +56,7 @@ class TorchFunction(Adapted):
         return arrays(found)
 
     def __deepcopy__(self, memo):
-        return TorchFunction(self.f)             # a graph that autograd holds is not copied
+        return TorchFunction(self.f)  # a graph that autograd holds is not copied
 
 
 class TorchModule(Adapted):
@@ -85,7 +85,9 @@ class TorchModule(Adapted):
             return arrays(self.layer.backward(*douts))
         for p in self.layer.parameters():
             p.grad = None
-        torch.autograd.backward(self.y if isinstance(self.y, tuple) else (self.y,), douts, retain_graph=True)
+        torch.autograd.backward(
+            self.y if isinstance(self.y, tuple) else (self.y,), douts, retain_graph=True
+        )
         found = tuple(array(x.grad) for x in self.given)
         for x in self.given:
             x.grad = None

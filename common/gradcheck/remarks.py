@@ -137,9 +137,15 @@ def contract(check, m):
     subject.restart()
     d = np.ones(m.y.shape)
     one, two = subject.gradients(d), subject.backward(d)
-    if not one.error and not two.error and not all(
-            map(agree, one.inputs + one.params, two.inputs + two.params)):
-        yield "a second backward after one forward gives another answer: backward changes what forward kept"
+    if (
+        not one.error
+        and not two.error
+        and not all(map(agree, one.inputs + one.params, two.inputs + two.params))
+    ):
+        yield (
+            "a second backward after one forward gives another answer: backward changes what "
+            "forward kept"
+        )
     if not subject.takes_dout and not m.y.ndim:
         yield "backward takes no argument: a model calls backward(1.0); write backward(self, dout=1.0)"
     if not type(check.layer).__module__.startswith("chainrule.") and (
@@ -195,7 +201,7 @@ def coarse(subject):
 def integers(check, i, m=None):
     """What to say of an input of integers for which backward has a gradient all the same, or
     nothing."""
-    x, raw = check.subject.inputs[i], m.backwards[0].inputs[i:i + 1] if m else [True]
+    x, raw = check.subject.inputs[i], m.backwards[0].inputs[i : i + 1] if m else [True]
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "iu" or not raw or raw[0] is None:
         return ""
     name = "x" if i == 0 else f"inputs[{i}]"

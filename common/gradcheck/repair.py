@@ -22,8 +22,8 @@ from .scaling import named, ratio
 from .source import Function, all_bits, as_array, lines_run, places_of, put, running, watched
 from .subject import grads_of, is_layer
 
-MOST = 20_000                                   # changes tried on one layer
-LINES = 400_000                                 # of the layer's that may run for them
+MOST = 12_000  # changes tried on one layer
+LINES = 400_000  # of the layer's that may run for them
 
 
 @dataclass
@@ -34,9 +34,9 @@ class Repair:
     function: object
     line: tuple
     heals: frozenset
-    make: object                                # makes the change for good
-    name: bool = False                          # whether a bare name stands at the place
-    all: bool = False                           # whether nothing is wrong then
+    make: object  # makes the change for good
+    name: bool = False  # whether a bare name stands at the place
+    all: bool = False  # whether nothing is wrong then
 
     @property
     def alters(self):
@@ -73,13 +73,17 @@ class Scope:
         self.scalars = {
             ast.unparse(p.node): p.values[0]
             for p in places
-            if p.simple and not p.upstream and np.ndim(p.values[0]) == 0
-            and isinstance(p.values[0], (int, float, np.number)) and not self.index(p)
+            if p.simple
+            and not p.upstream
+            and np.ndim(p.values[0]) == 0
+            and isinstance(p.values[0], (int, float, np.number))
+            and not self.index(p)
         }
         self.counters = {
             ast.unparse(p.node): None
             for p in places
-            if isinstance(p.node, ast.Name) and len(p.values) > 1
+            if isinstance(p.node, ast.Name)
+            and len(p.values) > 1
             and all(isinstance(v, (int, np.integer)) for v in p.values)
         }
         self.objects = {}
@@ -108,7 +112,9 @@ class Scope:
 
     def survey(self):
         """Where each node of the tree, as it now stands, hangs."""
-        self.of = {id(p.node): p for p in self.places if not isinstance(p.node, (ast.Tuple, ast.List))}
+        self.of = {
+            id(p.node): p for p in self.places if not isinstance(p.node, (ast.Tuple, ast.List))
+        }
         self.parents = {
             id(child): (parent, field)
             for parent in ast.walk(self.function.tree)
@@ -202,7 +208,7 @@ class Search:
 
     def __init__(self, m):
         self.m, self.subject, self.found = m, m.subject, []
-        self.fixed = frozenset()                # what a change made for good has healed
+        self.fixed = frozenset()  # what a change made for good has healed
         self.targets = m.targets or m.failed
         self.wrong = [t for t in self.targets if not (t.right or t.facts.get("right"))]
         self.draws = self.draws_of(self.wrong[0])
@@ -358,7 +364,8 @@ class Search:
             if not close(y, self.y, 1e-12):
                 kept.append(place.values[0])
             elif got is not None and not all(
-                    map(agree, got.inputs + got.params, base.inputs + base.params)):
+                map(agree, got.inputs + got.params, base.inputs + base.params)
+            ):
                 floats.append(place)
         for place in floats:
             place.upstream = not any(
@@ -400,7 +407,7 @@ class Search:
                     self.m.backwards[0].inputs + self.m.backwards[0].params,
                 )
             ):
-                continue                        # the text has changed since it was loaded
+                continue  # the text has changed since it was loaded
             places = places_of(function)
             seen = [
                 watched(function, places, lambda dout=dout: subject.gradients(dout))
@@ -434,6 +441,7 @@ class Search:
             place.put(node)
             place.node = node
             scope.survey()
+
         name = isinstance(old, ast.Name)
         return [Repair(codes, words, function, function.line(old), healed, make, name)]
 
@@ -518,7 +526,8 @@ class Search:
         family."""
         parent = scope.parent(place)[0]
         if code == "missing-transpose" and (
-                edits.method(old, "reshape") or getattr(parent, "attr", "") == "reshape"):
+            edits.method(old, "reshape") or getattr(parent, "attr", "") == "reshape"
+        ):
             return ["wrong-reshape"]
         if code in (
             "missing-transpose",
@@ -544,8 +553,11 @@ class Search:
         if code == "term":
             code = "lost-branch"
             before, after = place.values, self.values(function, spot, old, node, place)
-            if after and len(after) == len(before) and any(
-                    self.of_a_parameter(b - a) for b, a in zip(before, after)):
+            if (
+                after
+                and len(after) == len(before)
+                and any(self.of_a_parameter(b - a) for b, a in zip(before, after))
+            ):
                 return ["wrong-penalty"]
             return ["factor-2" if constant(before, after or []) else "wrong-local-derivative"]
         root = scope.outermost(place)
@@ -682,8 +694,12 @@ def located(node, old):
         n = stack.pop()
         if not hasattr(n, "lineno") and "lineno" in n._attributes:
             vars(n).update(place)
-        stack.extend(c for _, v in ast.iter_fields(n) for c in (v if isinstance(v, list) else [v])
-                     if isinstance(c, ast.AST) and not hasattr(c, "lineno"))
+        stack.extend(
+            c
+            for _, v in ast.iter_fields(n)
+            for c in (v if isinstance(v, list) else [v])
+            if isinstance(c, ast.AST) and not hasattr(c, "lineno")
+        )
 
 
 def constant(before, after):
@@ -739,5 +755,8 @@ def search(m):
         m.subject.restart()
     for r in done.found:
         r.all = len(r.heals) == len(done.wrong)
-    return {e.where: max((r for r in done.found if i in r.heals), key=lambda r: len(r.heals))
-            for i, e in enumerate(done.wrong) if any(i in r.heals for r in done.found)}
+    return {
+        e.where: max((r for r in done.found if i in r.heals), key=lambda r: len(r.heals))
+        for i, e in enumerate(done.wrong)
+        if any(i in r.heals for r in done.found)
+    }

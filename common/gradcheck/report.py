@@ -9,7 +9,7 @@ import numpy as np
 from ..common import checks
 from ..common.printing import printable
 
-NOTES = ("kink", "precision")          # no mistakes: said only where no mistake is found
+NOTES = ("kink", "precision")  # no mistakes: said only where no mistake is found
 
 
 @dataclass
@@ -56,7 +56,10 @@ class GradientReport:
     """
 
     def __init__(
-        self, name: str, findings: Iterable[Finding] = (), notes: Iterable[str] = (),
+        self,
+        name: str,
+        findings: Iterable[Finding] = (),
+        notes: Iterable[str] = (),
         checked: Iterable[str] = (),
     ) -> None:
         who, self.name = "GradientReport", name
@@ -137,9 +140,21 @@ class GradientReport:
 
     def _repr_html_(self):
         def row(f):
-            cells = (f"<b>{html.escape(f.code)}</b>", f"<code>{html.escape(f.where)}</code>",
-                     "<br>".join(filter(None, (html.escape(f.evidence), code_html(f.repair),
-                                               f"<i>{html.escape(f.hint)}</i>"))), svg(f.picture))
+            cells = (
+                f"<b>{html.escape(f.code)}</b>",
+                f"<code>{html.escape(f.where)}</code>",
+                "<br>".join(
+                    filter(
+                        None,
+                        (
+                            html.escape(f.evidence),
+                            code_html(f.repair),
+                            f"<i>{html.escape(f.hint)}</i>",
+                        ),
+                    )
+                ),
+                svg(f.picture),
+            )
             return (
                 "<tr>"
                 + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells)
@@ -174,9 +189,11 @@ def svg(picture, most=40):
     m = m.reshape(m.shape[0] // rows, rows, m.shape[1] // cols, cols).max(axis=(1, 3))
     m = m / m.max()
     side = max(3, min(12, 160 // max(m.shape)))
+
     def cell(i, j, v):
         red, other = 255 - int(100 * v), int(235 * (1 - v))
         return f"<rect x='{j * side}' y='{i * side}' width='{side}' height='{side}' fill='rgb({red},{other},{other})'/>"
+
     cells = "".join(cell(i, j, v) for (i, j), v in np.ndenumerate(m) if v > 1e-6)
     h, w = m.shape[0] * side, m.shape[1] * side
     frame = f"<rect width='{w}' height='{h}' fill='white' stroke='#888'/>"

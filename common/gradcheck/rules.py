@@ -25,7 +25,13 @@ ALIKE = (
     {"missing-transpose", "wrong-reshape", "flipped-kernel"},
 )
 # what several mistakes look like: a change of the text that makes several arrays right knows better
-SOFT = {tensors.other_tensor, additive.scale_free, additive.broken, support.part_missing, probes.mirrored}
+SOFT = {
+    tensors.other_tensor,
+    additive.scale_free,
+    additive.broken,
+    support.part_missing,
+    probes.mirrored,
+}
 
 
 def census(e):
@@ -138,6 +144,11 @@ RULES = [
     Rule(repaired, "(any)", "right with one place of backward's text changed"),
     # what is left fits these, too
     Rule(probes.same_inputs, "stale-cache", "right once two inputs are equal"),
+    Rule(
+        local.unit_factor,
+        "missing-local-derivative wrong-local-derivative",
+        "a factor per hidden unit",
+    ),
     Rule(
         local.row_factor, "missing-local-derivative wrong-local-derivative", "a factor per output"
     ),

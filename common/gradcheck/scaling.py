@@ -43,7 +43,11 @@ def sizes(e):
 def counted(e):
     """(size, how many count) of each mask and of labels some of which may not count."""
     for a in e.m.subject.inputs:
-        if isinstance(a, np.ndarray) and a.size > 2 and (a.dtype.kind in "iub" or np.isin(a, (0, 1)).all()):
+        if (
+            isinstance(a, np.ndarray)
+            and a.size > 2
+            and (a.dtype.kind in "iub" or np.isin(a, (0, 1)).all())
+        ):
             for ignored in (0, -1):
                 if 1 < (n := int(np.sum(a != ignored))) < a.size:
                     yield a.size, n
@@ -165,8 +169,8 @@ def named(c, e):
         return [*codes, "dropout-scale"], f"{words}, the part that a mask keeps"
     for n in sorted({n for a in (e.value, e.m.y) for n in a.shape} - {1}):
         if near(np.sqrt(n)) or near(1 / np.sqrt(n)):
-            code = "scaled-by-N" if c > 1 else "divided-by-N"
-            return [*codes, code], f"{words}, the root of {n}, the length of an axis"
+            words = f"{words}: the root of {n}, the length of an axis, is missing or one too many"
+            return [*codes, "wrong-local-derivative"], words
     for n in range(1, batch):
         if near(n / batch) or near(batch / n):
             code = "divided-by-N" if c < 1 else "scaled-by-N"

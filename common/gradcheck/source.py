@@ -81,7 +81,7 @@ class Function:
             if isinstance(f, types.FunctionType) and f.__code__ is code
         ]
         lines, self.first = inspect.getsourcelines(code)
-        self.tree, = ast.parse(textwrap.dedent("".join(lines))).body
+        (self.tree,) = ast.parse(textwrap.dedent("".join(lines))).body
         if not self.holders or not isinstance(self.tree, ast.FunctionDef):
             raise OSError("no function")
         self.tree.decorator_list = []
@@ -92,9 +92,17 @@ class Function:
         owner = owner[0] if owner and owner[0].isidentifier() else "_"
         names = [ast.Name(n, ast.Store()) for n in code.co_freevars if n != "__class__"]
         free = [ast.Assign([n], ast.Constant(None)) for n in names]
-        self.module = ast.Module([ast.FunctionDef(
-            "closure", ast.arguments([], [], None, [], [], None, []),
-            [*free, ast.ClassDef(owner, [], [], [self.tree], [])], [])], [])
+        self.module = ast.Module(
+            [
+                ast.FunctionDef(
+                    "closure",
+                    ast.arguments([], [], None, [], [], None, []),
+                    [*free, ast.ClassDef(owner, [], [], [self.tree], [])],
+                    [],
+                )
+            ],
+            [],
+        )
         ast.fix_missing_locations(self.module)
 
     def compiled(self, look=None):
@@ -125,8 +133,8 @@ class Function:
 
     @contextlib.contextmanager
     def looked_at(self, place, look):
-        """What stands at a place is ``look(0, its value)`` for the length of a ``with`` block; gives
-        whether that could be done."""
+        """At a place stands ``look(0, its value)`` for the length of a ``with`` block; gives whether
+        that could be done."""
         at = ast.Attribute(ast.Constant(LOOK), "__call__", ast.Load())
         code = self.with_node(place, ast.Call(at, [ast.Constant(0), place.node], []), look)
         with self.replaced(code) if code is not None else contextlib.nullcontext():
@@ -200,6 +208,7 @@ def running(run):
         code = frame.f_code
         if event == "return" and users(code, frame):
             found.setdefault(code, dict(frame.f_locals))
+
     sys.setprofile(watch)
     try:
         run()
@@ -292,7 +301,9 @@ def watched(function, places, run):
         kept_as = as_array(value)
         if isinstance(value, (tuple, list)):
             seen.setdefault(i, [0])
-        elif isinstance(kept_as, (np.ndarray, np.number, int, float)) and np.size(kept_as) < 100_000:
+        elif (
+            isinstance(kept_as, (np.ndarray, np.number, int, float)) and np.size(kept_as) < 100_000
+        ):
             kept = seen.setdefault(i, [])
             if len(kept) < SIGHTS:
                 kept.append(np.array(kept_as) if isinstance(kept_as, np.ndarray) else kept_as)

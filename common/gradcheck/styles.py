@@ -5,11 +5,10 @@ back as it is.
 """
 import contextlib
 import inspect
+from typing import Any
 
 import numpy as np
 
-from . import pytorch
-from .adapter import Adapted
 from .copying import float64_copy
 from .subject import parameters, required
 
@@ -38,6 +37,17 @@ class FunctionLayer:
         if isinstance(slope, tuple):
             return tuple(None if g is None else np.asarray(g) * dout for g in slope)
         return None if slope is None else np.asarray(slope) * dout
+
+
+class Adapted:
+    """A layer of another style as one of ours; ``where``: the names of its parameters."""
+    params: Any = ()
+    grads: Any = ()
+    where: Any = ()
+    answers: int | None = None  # how many of the inputs get a gradient; None: all
+
+    def __init__(self, layer):
+        self.layer = layer
 
 
 class Bound(Adapted):
@@ -143,7 +153,14 @@ class Held(Adapted):
                 array[...] = value
                 put(self.layer, path, array)
             return found
-        given = next((g for g in (found, *(found if isinstance(found, tuple) else ())) if isinstance(g, dict)), None)
+        given = next(
+            (
+                g
+                for g in (found, *(found if isinstance(found, tuple) else ()))
+                if isinstance(g, dict)
+            ),
+            None,
+        )
         self.grads = [
             partner(given, path[-1]) if given is not None else gradient_of(self.layer, path)
             for path in self.paths
@@ -198,20 +215,32 @@ def is_cache(name, value):
 def tried(f, inputs):
     """f at copies of the inputs, or None where it fails."""
     with contextlib.suppress(Exception):
-        return f(*(x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else
-                   np.array(x) if isinstance(x, np.ndarray) else x for x in map(plain, inputs)))
+        return f(
+            *(
+                x.astype(float)
+                if isinstance(x, np.ndarray) and x.dtype.kind == "f"
+                else np.array(x)
+                if isinstance(x, np.ndarray)
+                else x
+                for x in map(plain, inputs)
+            )
+        )
     return None
 
 
 def plain(x):
-    return np.asarray(x) if isinstance(x, (list, np.generic)) else dict(x) if isinstance(x, dict) else x
+    return (
+        np.asarray(x)
+        if isinstance(x, (list, np.generic))
+        else dict(x)
+        if isinstance(x, dict)
+        else x
+    )
 
 
 def adapted(layer, gradient, inputs):
     """The layer as an object with forward, backward, params and grads, and its inputs that are
     arrays."""
-    if (found := pytorch.adapted(layer)) is not None:
-        return found, tuple(map(pytorch.array, inputs))
     layer = in_style(layer, gradient, inputs)
     if not all(map(arraylike, inputs)):
         return Bound(layer, inputs), tuple(filter(arraylike, inputs))
@@ -233,12 +262,18 @@ def in_style(layer, gradient, inputs):
                 "x, gradient=df)"
             )
         names = [p.name for p in parameters(gradient)]
-        if len(names) == 2 and isinstance(y := tried(layer, inputs), tuple) and len(y) == 2 and (
-                is_cache(names[1], y[1])):
+        if (
+            len(names) == 2
+            and isinstance(y := tried(layer, inputs), tuple)
+            and len(y) == 2
+            and (is_cache(names[1], y[1]))
+        ):
             return CachePair(layer, gradient)
         return FunctionLayer(layer, gradient)
     if not callable(getattr(layer, "forward", None)):
-        if callable(getattr(layer, "loss", None)) and isinstance(getattr(layer, "params", None), dict):
+        if callable(getattr(layer, "loss", None)) and isinstance(
+            getattr(layer, "params", None), dict
+        ):
             return LossAndGradients(Net(layer), layer)
         if inspect.isroutine(layer):
             y = tried(layer, inputs)
@@ -272,7 +307,7 @@ def held(layer, inputs):
     rate = any(n.lower() in RATES or n.lower().endswith(("_rate", "_lr")) for n in names[1:])
     cached = False
     if len(names) > 1 and not rate or len(names) > 2:
-        trial, = float64_copy(layer)
+        (trial,) = float64_copy(layer)
         y = tried(trial.forward, inputs)
         cached = isinstance(y, tuple) and len(y) == 2 and is_cache(names[1], y[1])
     lists = isinstance(params, (list, tuple)) and (params or isinstance(grads, (list, tuple)))
@@ -311,15 +346,23 @@ def attributes(layer, made, inputs):
     gradient beside them after a backward, or that the backward has moved."""
     names = [name for name, value in vars(layer).items() if is_float(value)]
     with contextlib.suppress(Exception):
-        trial, = float64_copy(made)
+        (trial,) = float64_copy(made)
         y = tried(trial.forward, inputs)
         before = {name: np.array(getattr(trial.layer, name)) for name in names}
-        one = np.ones(np.shape(y)) if not isinstance(y, tuple) else tuple(np.ones(np.shape(p)) for p in y)
+        one = (
+            np.ones(np.shape(y))
+            if not isinstance(y, tuple)
+            else tuple(np.ones(np.shape(p)) for p in y)
+        )
         trial.backward(one if np.ndim(y) or isinstance(y, tuple) else 1.0)
         if made.rate:
             return [n for n in names if not np.array_equal(before[n], getattr(trial.layer, n))]
         beside = [n for n in names if gradient_of(trial.layer, (n,)) is not None]
-        return [n for n in beside if not any(gradient_of(trial.layer, (m,)) is getattr(trial.layer, n) for m in names)]
+        return [
+            n
+            for n in beside
+            if not any(gradient_of(trial.layer, (m,)) is getattr(trial.layer, n) for m in names)
+        ]
     return []
 
 
@@ -335,4 +378,3 @@ def name_of(layer):
         layer = layer[0]
     f = getattr(layer, "f", layer)
     return getattr(f, "__name__", None) or type(layer).__name__
-

@@ -16,8 +16,8 @@ class Backward:
     they came."""
     inputs: list
     params: list
-    error: object = None                                # the exception it ended with, or None
-    raw: object = field(default=None, repr=False)       # what backward returned, untouched
+    error: object = None  # the exception it ended with, or None
+    raw: object = field(default=None, repr=False)  # what backward returned, untouched
 
 
 class SamplesFirst:
@@ -105,23 +105,26 @@ class Subject:
 
     def __init__(self, layer, inputs, call=lambda f, *args: f(*args), cast=True):
         self.call, self.cast, self.tolerance = call, cast, 1e-6
-        self.efforts = {}                       # of a forward, by the shapes of the inputs
+        self.efforts = {}  # of a forward, by the shapes of the inputs
         self.originals = list(getattr(layer, "params", None) or ())
-        self.pristine, = float64_copy(layer, cast=cast)
+        (self.pristine,) = float64_copy(layer, cast=cast)
         self.inputs = tuple(as_input(x, cast) for x in inputs)
         for g in grads_of(self.pristine):
             if isinstance(g, np.ndarray) and g.flags.writeable:
                 g[...] = 0
         self.has_backward = callable(getattr(self.pristine, "backward", None))
-        self.takes_dout = not self.has_backward or getattr(
-            self.pristine, "takes_dout", None) is not False and bool(parameters(self.pristine.backward))
-        self.parts = None                       # the shapes of the outputs, where there are several
+        self.takes_dout = (
+            not self.has_backward
+            or getattr(self.pristine, "takes_dout", None) is not False
+            and bool(parameters(self.pristine.backward))
+        )
+        self.parts = None  # the shapes of the outputs, where there are several
         # forward keeps state: take a fresh copy for every call
         self.fresh_each_time = False
-        self.dtype = np.dtype(np.float64)       # of the last output, as it came
+        self.dtype = np.dtype(np.float64)  # of the last output, as it came
         # grads keep what did not fit into them, instead of raising
         self.recording = False
-        self.changed = set()                    # what a call changed that it should not have
+        self.changed = set()  # what a call changed that it should not have
         self.restart()
 
     def name(self, i, param):
@@ -139,7 +142,7 @@ class Subject:
     def restart(self):
         """Throw the working copy away and take a fresh one."""
         recording = [id(g) for g in grads_of(self.pristine)] if self.recording else ()
-        self.work, = float64_copy(self.pristine, cast=self.cast, recording=recording)
+        (self.work,) = float64_copy(self.pristine, cast=self.cast, recording=recording)
         self.params = list(getattr(self.work, "params", None) or ())
         self.generators = generators_of(self.work)
         self.states = [g.bit_generator.state for g in self.generators]
@@ -154,7 +157,7 @@ class Subject:
         if self.fresh_each_time:
             values = [p.copy() for p in self.params]
             self.restart()
-            np.random.seed(0)                   # noqa: NPY002  a student may draw from it
+            np.random.seed(0)  # noqa: NPY002  a student may draw from it
             for p, value in zip(self.params, values):
                 p[...] = value
         for g, state in zip(self.generators, self.states):
@@ -282,5 +285,10 @@ def copied(g):
 
 def generators_of(layer):
     """The random generators that Layer subclasses keep in ``buffers``, at any depth."""
-    return [b for o in reachable(layer) if isinstance(o, Layer)
-            for b in getattr(o, "buffers", {}).values() if isinstance(b, np.random.Generator)]
+    return [
+        b
+        for o in reachable(layer)
+        if isinstance(o, Layer)
+        for b in getattr(o, "buffers", {}).values()
+        if isinstance(b, np.random.Generator)
+    ]

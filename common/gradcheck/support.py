@@ -94,9 +94,10 @@ def part_missing(e):
             continue
         if not both.any():
             if A is e.A and not np.any(e.A) and not elementwise(e):
+                others = any(o.param and not o.right and np.any(o.A) for o in e.m.targets if o is not e)
                 return (
                     (["not-written"], "all zero")
-                    if e.param
+                    if e.param and not others
                     else (["lost-branch"], "all zero; no path leads back here")
                 )
             continue
@@ -122,7 +123,10 @@ def which_part(e, a, g):
     keeps_last = a[np.clip(last, 0, None), np.arange(a.shape[1])][torn].all()
     keeps_first = a[np.clip(first, 0, len(a) - 1), np.arange(a.shape[1])][torn].all()
     if (~torn & (uses > 0)).any() and keeps_last and not keeps_first and repeats(e):
-        return "repeated-index", "; only the last use of an id that occurs several times is answered"
+        return (
+            "repeated-index",
+            "; only the last use of an id that occurs several times is answered",
+        )
     if repeats(e) and e.param and keeps_last:
         return (
             "repeated-index",
@@ -161,7 +165,7 @@ def windows(e, first, last, uses):
     last of its outputs move on."""
     if e.value.ndim == 4 and e.m.y.ndim == 4:
         return True
-    inner = slice(0, e.value[0].size)                  # within the first sample
+    inner = slice(0, e.value[0].size)  # within the first sample
     used = uses[inner] > 0
     return (
         all(len(np.unique(ends[inner][used])) > 1 for ends in (first, last))

@@ -33,7 +33,7 @@ def other_tensor(e):
     if not e.unit or not e.shaped or not (e.m.subject.params or len(e.m.subject.inputs) > 1):
         return None
     axis = next((a for a in (-1, 1) if e.m.y.ndim > 1 and e.value.shape == (e.m.y.shape[a],)), None)
-    if e.param and axis is not None:             # a gain: per sample, before the sum
+    if e.param and axis is not None:  # a gain: per sample, before the sum
         alone = all(o.right or o.facts.get("right") for o in e.m.targets if not o.param)
         channel = np.moveaxis(
             np.broadcast_to(np.arange(len(e.value)), np.moveaxis(e.m.y, axis, -1).shape), -1, axis
@@ -42,7 +42,7 @@ def other_tensor(e):
         if np.any(np.abs(e.A[~own]) > 1e-9) or np.any(np.abs(e.G[~own]) > e.noise + 1e-9):
             return None
         b, j, shape = e.A[own], e.G[own], e.m.y.shape
-        if axis == 1 and len(shape) > 2:         # channels last, as many keep them
+        if axis == 1 and len(shape) > 2:  # channels last, as many keep them
             b, j = (np.moveaxis(v.reshape(shape), 1, -1).reshape(-1) for v in (b, j))
     elif not e.param:
         alone = True
@@ -67,7 +67,7 @@ def other_tensor(e):
                 # dx is wrong as well: no matter of this parameter alone
                 continue
             if not right and shape == e.m.y.shape and ratio(t, e.m.y.reshape(-1)):
-                continue                             # y itself: rather a wrong derivative
+                continue  # y itself: rather a wrong derivative
             should = f" where it should be {right[0][0]}" if right else ""
             sign = ["wrong-sign"] if right and right[0][1] * c < 0 else []
             return ["stale-cache", *sign], f"the factor is {name}{should}"
@@ -87,13 +87,17 @@ def outer(e):
     if not e.unit or not e.shaped or not e.weight or e.value.ndim != 2:
         return None
     A, G = list(rows(e))[-1]
-    if not np.any(np.abs(G) > 100 * e.noise) and e.m.y.ndim == 3 and e.m.y.shape[1] > 1 \
-            and bias_rows(e, len(A)) is None:  # no state came before the first step: the second
+    if (
+        not np.any(np.abs(G) > 100 * e.noise)
+        and e.m.y.ndim == 3
+        and e.m.y.shape[1] > 1
+        and bias_rows(e, len(A)) is None
+    ):  # no state came before the first step: the second
         A, G = (
             M.reshape(*e.m.y.shape, *e.value.shape)[:, 1].reshape(-1, *e.value.shape)
             for M in (e.A, e.G)
         )
-    columns = e.wrong().any(axis=0)              # one gate of several, side by side
+    columns = e.wrong().any(axis=0)  # one gate of several, side by side
     A, G = A[:, :, columns], G[:, :, columns]
     N = len(e.m.y)
     per = A.shape[0] // N

@@ -105,7 +105,7 @@ def machine_memory():
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     for path in CGROUPS:
         with contextlib.suppress(ValueError, OSError):       # "max", or not in a container
-            limits.append(int(Path(path).read_text()))
+            limits.append(int(Path(path).read_text("utf-8")))
     return min((n for n in limits if n > 0), default=None)
 
 

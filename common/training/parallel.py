@@ -10,6 +10,7 @@ adds up what the update needs.
 """
 import contextlib
 import itertools
+import math
 import os
 import signal
 import sys
@@ -21,8 +22,8 @@ import numpy as np
 from ..common import checks
 from ..common.layer import walk
 from . import answers
+from .accumulator import Accumulator
 from .measures import AddedUp, Measures
-from .step import Step
 
 LAUNCHED = "PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"
 
@@ -46,9 +47,9 @@ def communicator(comm):
     return comm
 
 
-def step(trainer, fit, epoch, bar):
-    """The step of an epoch, shared or not."""
-    kind = Step if trainer.comm is None else SharedStep
+def accumulator(trainer, fit, epoch, bar):
+    """The Accumulator of an epoch, shared or not."""
+    kind = Accumulator if trainer.comm is None else SharedAccumulator
     return kind(trainer, fit, epoch, bar)
 
 
@@ -136,8 +137,8 @@ def cut(batch, ranks):
             for share in shares]
 
 
-class SharedStep(Step):
-    """A step of which each rank makes its share: the sums over all ranks are in ``flat``."""
+class SharedAccumulator(Accumulator):
+    """Adds up what each rank has of its share: the sums over all ranks are in ``flat``."""
 
     def __init__(self, trainer, fit, epoch, bar):
         super().__init__(trainer, fit, epoch, bar)
@@ -157,17 +158,16 @@ class SharedStep(Step):
         self.batch, self.seen = self.batch + 1, batch
         self.latest = answers.loss(loss, answers.FIT)
 
-    def add(self, loss, batch):
+    def add(self, batch):
         if not self.shares.idle:
-            super().add(loss, batch)
+            super().add(batch)
             self.rows += len(batch[0])
 
-    def __enter__(self):
+    def prepare(self):
         """Add up the gradients, statistics and losses of all ranks: now each does the same."""
-        summed, penalty = self.measures.summed(), getattr(self.model, "penalty", None)
-        if summed and penalty is not None and self.batches > 1:         # rank 0 has one for each
-            penalty.add_gradients(self.model.params, self.sums, 1 - self.batches)
-            self.loss.sum -= (self.batches - 1) * penalty.loss(self.model.params)
+        summed = self.measures.summed()
+        if summed:                                          # rank 0 has a penalty for each batch
+            self.penalize_once()
         for total, mine in zip(self.running, self.statistics):
             total[...] = self.rows * mine
         count = self.loss.count if self.comm.rank == 0 or not summed else 0
@@ -181,15 +181,15 @@ class SharedStep(Step):
             self.interrupted.clear()
             raise KeyboardInterrupt
         with everywhere():
-            self.batch -= 1                                             # it is counted already
-            super().check(self.loss.value(0.0), self.seen)
-            super().__enter__()
+            loss = self.loss.value(0.0)
+            if not math.isfinite(loss):
+                self.refuse(loss, self.seen)
+            super().prepare()
 
-    def __exit__(self, kind, error, traceback):
-        with everywhere():
-            super().__exit__(kind, error, traceback)
-        if error is not None:
-            error.everywhere = True
+    @contextlib.contextmanager
+    def refusing(self):
+        with everywhere(), super().refusing():
+            yield
 
 
 @contextlib.contextmanager

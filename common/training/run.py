@@ -43,15 +43,15 @@ class Run:
             yield self.epoch + 1
         self.tell("end")
 
-    def groups(self, step):
+    def groups(self, total):
         """The batches of the epoch that begins, or goes on where the file broke it off, a group for
         each update; when the next one is asked for, an update has been made."""
         groups, saved, self.saved = self.fit.groups(self.epoch + 1), self.saved, None
-        self.measures = step.measures
+        self.measures = total.measures
         if saved and self.step:
-            step.batch = sum(1 for _ in chain.from_iterable(islice(groups, self.step)))
+            total.batch = sum(1 for _ in chain.from_iterable(islice(groups, self.step)))
             self.draw_from(saved["generators"])
-            put_back(step.measures, saved["measures"])
+            put_back(total.measures, saved["measures"])
             for path, layer in recurrent(self.trainer.model).items():
                 layer.state = saved["model"]["states"][path]
         else:

@@ -90,7 +90,7 @@ class Trainer:
             ((x, t, x_mask), t_mask).
         max_grad_norm: gradients are clipped to this norm (see clip_gradients).
         callbacks: functions called after each epoch with this trainer; one that returns True
-            ends the training. EarlyStopping, ReduceOnPlateau and Checkpoint are such.
+            ends the training; for example EarlyStopping, ReduceOnPlateau or Checkpoint.
         rng: a Generator, a seed or None, for the shuffling.
         batches: instead of x and t, a function that yields an epoch's batches in order, each a
             tuple (x, ..., t). It is called once per epoch:
@@ -99,7 +99,7 @@ class Trainer:
             that count in batch b, as of one large batch (of sums: Σ_b g_b); BatchNorm still
             normalises each batch by itself.
         progress: show a progress bar.
-        drop_last: leave out the last batch of an epoch where it would be smaller.
+        drop_last: leave out the last batch of an epoch if it is smaller.
         steps_per_epoch: how many of the batches that ``batches`` yields make an epoch, where it
             yields them without end.
         validation_split: instead of validation_data, a share of the samples: the last ones, before
@@ -114,9 +114,9 @@ class Trainer:
             running statistics during this fit: see Model.freeze.
 
         Raises ValueError for NaN or infinities in the data, for data of different lengths, for
-        numbers that are not positive, for t, batch_size, rng or drop_last beside batches, for an
-        epoch without batches and for metrics that do not suit the model's output; TypeError for
-        arguments of another kind and for a metric that does not return a number;
+        numbers that are not positive, for t, batch_size, rng or drop_last together with batches,
+        for an epoch without batches and for metrics that do not suit the model's output; TypeError
+        for arguments of another kind and for a metric that does not return a number;
         FloatingPointError if the loss or a gradient becomes NaN or infinite. The record so far
         stays in ``self.history``, even after an error or Ctrl-C.
         """
@@ -141,22 +141,26 @@ class Trainer:
     def _epoch(self, epoch, run, bar):
         """One pass over the batches, from fresh recurrent states; returns its loss and metrics.
 
-        A training step has three lines: forward, backward, update. With ``accumulate`` a group has
-        several batches, and the update waits for the gradients of all. ``step`` refuses a loss that
-        is not a finite number, counts, clips and records.
+        A training step is forward, backward, update; the other lines check, add up, clip, record.
+        With ``accumulate`` a group has several batches, and the update takes their gradients as
+        those of one large batch: see accumulator.py for the formula.
         """
         model, optimizer = self.model, self.optimizer
-        step = parallel.step(self, run.fit, epoch, bar)
-        for layer in run.fit.recurrent:
+        total = parallel.accumulator(self, run.fit, epoch, bar)
+        for layer in run.fit.recurrent:     # not at each batch: those of a text continue each other
             layer.reset_state()
         with self.history.in_epoch(epoch):
-            for group in run.groups(step):
-                for batch, weight in step.each(group):
-                    step.check(model.forward(*batch, **weight), batch)
+            for group in run.groups(total):
+                for batch, weight in group:
+                    loss = model.forward(*batch, **weight)
+                    total.check(loss, batch)                # a finite number?
                     model.backward()
-                with step:
+                    total.add(batch)                        # loss, metrics, gradients
+                total.prepare()                             # the group's gradients, clipped
+                with total.refusing():                      # names the layer of a NaN
                     optimizer.update(model.params, model.grads)
-        return step.measures.summary()
+                total.record()
+        return total.measures.summary()
 
     def resume(self, path: PathLike) -> Trainer:
         """Go back to where a ``Checkpoint`` was written: weights, optimizer and history at once,
@@ -182,7 +186,7 @@ class Trainer:
         measures = Measures(self.model, self.metrics, "Trainer.evaluate")
         with evaluation(self.model):
             for batch in minibatches(*data, batch_size=batch_size, shuffle=False):
-                reset_states(self.model)
+                reset_states(self.model)    # batches of samples do not continue each other
                 weight = {"weight": batch[-1]} if weighs else {}
                 batch = batch[:-1] if weighs else batch
                 loss = self.model.forward(*batch, **weight)

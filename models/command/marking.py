@@ -96,22 +96,21 @@ class Trial:
     task: Task
     parameters: list
     inputs: list
-    y: np.ndarray = None
-    dout: np.ndarray = None
-    dx: list = None
-    grads: list = None
-    names: tuple = ()
+    y: np.ndarray
+    dout: np.ndarray
+    dx: list
+    grads: list
+    names: tuple                                              # of the parameters, in the formula
 
     @classmethod
     def drawn(cls, task, rng):
-        trial = cls(task, *task.draw(rng))
-        layer = task.reference(trial.parameters)
-        trial.y = np.asarray(layer.forward(*(x.copy() for x in trial.inputs)), float)
-        trial.dout = upstream(trial.y, rng)
-        dx = layer.backward(trial.dout.copy() if trial.dout.ndim else float(trial.dout))
-        trial.dx = list(dx) if isinstance(dx, tuple) else [dx]
-        trial.grads, trial.names = [g.copy() for g in layer.grads], layer.names
-        return trial
+        parameters, inputs = task.draw(rng)
+        layer = task.reference(parameters)
+        y = np.asarray(layer.forward(*(x.copy() for x in inputs)), float)
+        dout = np.asarray(upstream(y, rng))
+        dx = layer.backward(dout.copy() if dout.ndim else float(dout))
+        return cls(task, parameters, inputs, y, dout, list(dx) if isinstance(dx, tuple) else [dx],
+                   [g.copy() for g in layer.grads], layer.names)
 
 
 class Ended(Exception):

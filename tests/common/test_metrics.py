@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.common.metrics import accuracy, confusion_matrix, perplexity, r2, roc_auc, top_k_accuracy
+from chainrule.common.metrics import (
+    accuracy,
+    confusion_matrix,
+    f1,
+    mean_absolute_error,
+    perplexity,
+    precision,
+    r2,
+    recall,
+    roc_auc,
+    top_k_accuracy,
+)
 from tests.errors import refused
 
 Y = np.array([[0.1, 0.7, 0.2],      # rows ranked 1 2 0 | 0 1 2 | 2 0 1 | 0 2 1
@@ -267,3 +278,46 @@ class TestAllMetricsOfClasses:
     @pytest.mark.parametrize("metric", [accuracy, perplexity])
     def test_nothing_left_to_measure_is_nan(self, metric):
         assert math.isnan(metric(Y, [-1, -1, -1, -1], ignore_label=-1))
+
+
+class TestPrecisionRecallAndF1:
+    @pytest.mark.parametrize("average", ["macro", "micro", "weighted", None])
+    @pytest.mark.parametrize("name", ["precision", "recall", "f1"])
+    def test_scikit_learn_agrees(self, name, average):
+        metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is the reference here")
+        theirs = getattr(metrics, f"{name}_score")
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            y, t = rng.standard_normal((12, 5)), rng.integers(0, 4, 12)          # class 4 may occur among predictions, or not
+            labels = None if average else range(5)
+            expected = theirs(t, y.argmax(axis=1), labels=labels, average=average, zero_division=0)
+            np.testing.assert_allclose({"precision": precision, "recall": recall, "f1": f1}[name](y, t, average=average),
+                                       expected, rtol=1e-12)
+
+    def test_a_rare_class_counts_as_much_as_the_other(self):
+        """Nine right of ten, and not one of the rare class: what accuracy does not see."""
+        y, t = np.tile([1.0, 0.0], (10, 1)), np.array([0] * 9 + [1])
+        assert accuracy(y, t) == 0.9 and recall(y, t) == 0.5 and recall(y, t, average="binary") == 0.0
+        assert precision(y, t, average="binary") == 0.0 and f1(y, t, average="weighted") == pytest.approx(0.9 * 18 / 19)
+
+    def test_binary_logits_and_ignored_labels(self):
+        y, t = np.array([[2.0], [-1.0], [3.0]]), np.array([[1], [1], [0]])
+        assert precision(y, t, average="binary") == recall(y, t, average="binary") == 0.5
+        scores, labels = np.eye(3)[[0, 1, 2, 2]], np.array([0, 1, -1, 1])
+        assert precision(scores, labels, average=None, ignore_label=-1).tolist() == [1.0, 1.0, 0.0]
+        assert np.isnan(f1(scores, [-1] * 4, ignore_label=-1))
+
+    def test_arguments(self):
+        with refused(ValueError, "f1: average … 'mean'"):
+            f1(np.eye(3), [0, 1, 2], average="mean")
+        with refused(ValueError, "recall: y … binary … 3…"):
+            recall(np.eye(3), [0, 1, 2], average="binary")
+        with refused(TypeError, "precision: y … (N, ..., C) … (3,)…"):
+            precision([0, 1, 1], [0, 1, 0])
+
+
+def test_mean_absolute_error():
+    assert mean_absolute_error([[1.0, -3.0]], [[0.0, 0.5]]) == 2.25
+    assert mean_absolute_error(np.float32([1, 2, 4]), [1, 2, 3]) == pytest.approx(1 / 3)
+    with refused(ValueError, "mean_absolute_error: t … (2,) … (3,)"):
+        mean_absolute_error([1.0, 2.0], [1.0, 2.0, 3.0])

@@ -1,13 +1,15 @@
 """How the sets of mistakes whose source can be read are written down, and marked.
 
+    python -m tests.exam.reading public_one          # prints what is missed
+    python -m tests.exam.reading public_one lstm_step:1     # prints one layer and the report on it
+
 ``right(name, make, source)`` states a right layer and an expression that makes it with its inputs; ``wrong(codes, old, new)``
 changes one place of the layer above. Any of ``codes`` ("a|b") is a right first answer. ``odd`` is a right layer of an unusual
 make. The line that was changed is known, so the line that the checker names can be marked too.
 """
 import difflib
-import inspect
 import linecache
-import re
+import sys
 import zlib
 
 import numpy as np
@@ -63,21 +65,39 @@ def changed_lines(text, changed):
     return frozenset(lines)
 
 
-def line_of(finding):
-    if getattr(finding, "line", None):
-        return finding.line
-    told = re.search(r"line (\d+)", finding.evidence)
-    return int(told[1]) if told else None
-
-
 def mark(case, check):
     """(first answer right, the codes found, the line named or None, line right)."""
     layer, inputs = case.make()
     report = check(layer, *inputs, rng=0)
     if not case.codes:
         return report.ok, report.codes, None, None
-    line = next((n for f in report.findings if (n := line_of(f))), None)
+    line = next((f.line for f in report.findings if f.line), None)
     return report.codes[:1] and report.codes[0] in case.codes, report.codes, line, line and line in case.lines
 
 
-assert inspect        # the checker reads the text through it
+def marked(cases, check):
+    """(marks, those missed): how many there are, right at first, with a line, with the right line; right layers and those
+    passed."""
+    marks, missed = dict.fromkeys(("wrong", "first", "line", "right line", "right", "passed"), 0), []
+    for case in cases:
+        ok, codes, line, rightly = mark(case, check)
+        for name, more in (("wrong", bool(case.codes)), ("right", not case.codes), ("first" if case.codes else "passed", ok),
+                           ("line", line), ("right line", rightly)):
+            marks[name] += bool(more)
+        if not ok or line and not rightly:
+            missed.append((case.name, case.codes, codes, line, sorted(case.lines)))
+    return marks, missed
+
+
+if __name__ == "__main__":
+    from importlib import import_module
+
+    from chainrule.gradcheck import check_gradients
+
+    name, *only = sys.argv[1:]
+    cases = [case for case in import_module(f"tests.exam.{name}").CASES if not only or case.name in only]
+    for case in cases if only else ():
+        layer, inputs = case.make()
+        print(case.text, check_gradients(layer, *inputs, rng=0), sep="\n")
+    marks, missed = marked(cases, check_gradients)
+    print(*missed, marks, sep="\n")

@@ -101,3 +101,21 @@ def test_which_rules_read_the_named_rows_only(rule):
 
 def settings(rule):
     return {name: value for name, value in vars(rule).items() if name[0] != "_" and name != "step"}
+
+
+class Halved(optimizers.Adam):
+    """Adam by half of each gradient."""
+
+    def rule(self, lr, W, g, *state):
+        super().rule(lr, W, g / 2, *state)
+
+
+def test_a_subclass_runs_its_own_rule_on_rows():
+    rule, plain, (W, dW, *_) = Halved(lr=0.1, eps=1.0), Halved(lr=0.1, eps=1.0), start()
+    V, dV = W.copy(), np.zeros((6, 3))
+    for ids in ([1, 4], [4, 0], [2]):
+        dW.write(np.array(ids), np.ones((len(ids), 3)))
+        dV[...] = dW
+        rule.update([W], [dW])
+        plain.update([V], [dV])
+    np.testing.assert_array_equal(W, V)

@@ -76,6 +76,8 @@ SAME = {
     "ignored": (lambda seed: network(seed, loss=SoftmaxWithLoss(ignore_label=-1)), rate(0.3),
                 (X, ignored()), {"metrics": ()}, {}),
     "sum": (summed, rate(0.03), (X, T), {}, {}),
+    "sum-frozen-clipped": (summed, rate(0.03), (X, T), {},
+                           {"accumulate": 2, "freeze": ("0",), "max_grad_norm": 0.1}),
     "embedding": (embedding, rate(0.3), (IDS, T), {}, {}),
     "metrics": (lambda seed: Sequential(affine(3, 1, seed), loss=SigmoidWithLoss()), rate(0.3),
                 (X, T[:, None] % 2), {"metrics": [auc]}, {}),

@@ -1,0 +1,122 @@
+"""A training step besides forward, backward, update: checks, sums, clipping, a record."""
+import contextlib
+import math
+
+import numpy as np
+
+from ..common import checks
+from . import answers
+from .clipping import clip_gradients
+from .measures import Mean, Measures
+
+
+class Accumulator:
+    """Makes of the gradients of a group of batches those of one large batch, for one update.
+
+    With the loss L_b and the gradients g_b of batch b, and n_b rows that count in it,
+
+        loss Σ_b n_b L_b / Σ_b n_b,  gradient Σ_b n_b g_b / Σ_b n_b     where losses are means
+        loss Σ_b L_b − (B − 1) R,    gradient Σ_b g_b − (B − 1) dR/dW   where they are sums
+
+    because each L_b includes the penalty R, and one large batch of all B would include it once.
+    ``measures`` are those of the epoch.
+    """
+
+    def __init__(self, trainer, fit, epoch, bar):
+        self.model, self.optimizer, self.history = trainer.model, trainer.optimizer, trainer.history
+        self.measures = Measures(trainer.model, trainer.metrics, answers.FIT)
+        self.epoch, self.batch, self.bar, self.max_norm = epoch, 0, bar, fit.max_grad_norm
+        self.loss, self.batches = Mean(), 0                  # of this group
+        several = fit.accumulate > 1
+        self.sums = [np.zeros_like(g) for g in self.model.grads] if several else []
+
+    def check(self, loss, batch):
+        """Keep the loss of a batch as a Python float; an error unless it is one finite number."""
+        self.batch += 1
+        self.latest = loss = answers.loss(loss, answers.FIT)
+        if not math.isfinite(loss):
+            self.refuse(loss, batch)
+
+    def refuse(self, loss, batch):
+        """Raise the error for a loss that is not finite: of the data if they are to blame."""
+        for j, a in enumerate(batch):
+            name = f"array {j} of batch {self.batch} in epoch {self.epoch}"
+            checks.finite(answers.FIT, name, a)
+        raise FloatingPointError(
+            f"{answers.FIT}: the loss became {loss} in epoch {self.epoch}, batch {self.batch}; "
+            f"try a smaller learning rate{self.or_clip()}")
+
+    def add(self, batch):
+        """Count in a batch: its loss, metrics and, of several batches, gradients."""
+        n = self.measures.add(self.latest, batch)            # 1 where losses are sums
+        self.loss.add(n * self.latest, n)
+        self.batches += 1
+        for s, g in zip(self.sums, self.model.grads):
+            s += n * g
+        self.bar.batch(self.latest)
+
+    def prepare(self):
+        """Put the gradients of the whole group into ``grads``, and clip them."""
+        if self.sums:
+            self.join()
+        self.row = {"step": len(self.history.steps.get("step", ())) + 1,
+                    "loss": self.loss.value(0.0)}
+        if self.max_norm is not None:
+            self.row["grad_norm"] = clip_gradients(self.model.grads, self.max_norm)
+        lr = getattr(self.optimizer, "lr", None)
+        self.row["lr"] = lr(self.optimizer.step) if callable(lr) else lr
+
+    def join(self):
+        """Make of sums over the batches what one large batch would have."""
+        if self.measures.summed():
+            self.penalize_once()
+            self.loss.count = 1
+        for s, g in zip(self.sums, self.model.grads):
+            if self.loss.count:     # if no row counts, keep the last batch's: only the penalty's
+                g[...] = s / self.loss.count
+            s[...] = 0
+
+    def penalize_once(self):
+        """Take B - 1 of the B penalties out of the sums."""
+        model, penalty = self.model, getattr(self.model, "penalty", None)
+        if penalty is not None and self.batches > 1:
+            frozen = getattr(model.params, "frozen", ())
+            learning = [k for k in range(len(model.params)) if k not in frozen]
+            penalty.add_gradients([model.params[k] for k in learning],
+                                  [self.sums[k] for k in learning], 1 - self.batches)
+            self.loss.sum -= (self.batches - 1) * penalty.loss(model.params)
+
+    @contextlib.contextmanager
+    def refusing(self):
+        """Around an update: what is said of a gradient that is not finite names its layer."""
+        try:
+            yield
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"{answers.FIT}: step {self.row['step']} has a gradient that is not finite"
+                f"{where(self.model)}. {error}. The loss, {self.row['loss']:.4g}, is finite: a "
+                "backward of that layer or of one after it divides by zero or overflows where its "
+                "forward does not (check_gradients shows which), or the weights have grown too "
+                f"large: try a smaller learning rate{self.or_clip()}") from error
+
+    def record(self):
+        """Write the update down, and begin the next group."""
+        self.history.add_step(**self.row)
+        self.loss, self.batches = Mean(), 0
+
+    def or_clip(self):
+        """The advice to clip, or the bound that was not small enough."""
+        return (", or clip the gradients with max_grad_norm=1.0" if self.max_norm is None else
+                f" (max_grad_norm is {self.max_norm:g})")
+
+
+def where(model):
+    """Which gradient is not finite, and of which layer, if the model names its parameters."""
+    i = next((i for i, g in enumerate(model.grads) if not np.isfinite(g).all()), None)
+    names, layers = getattr(model, "names", ()), getattr(model, "layers", ())
+    if i is None or i >= len(names):
+        return ""
+    number = names[i].partition(".")[0]
+    known = number.isdecimal() and int(number) < len(layers)
+    kind = f" ({type(layers[int(number)]).__name__})" if known else ""
+    return f", the gradient of {names[i]}: layer {number}{kind}"
