@@ -50,7 +50,8 @@ def slide(
         raise ValueError(checks.wrong("slide", "values", "hold at least one", "none"))
     panels = checks.count("slide", "panels", panels)
     place = len(choices) - 1 if start is None else next(
-        (i for i, value in enumerate(choices) if value is start or value == start), -1)
+        (i for i, value in enumerate(choices) if value is start or np.array_equal(value, start)),
+        -1)
     if place < 0:
         raise ValueError(checks.wrong("slide", "start", "be one of values", repr(start)))
     drawn = new_axes(panels) if axes is None else axes_for("slide", axes, panels, "axes")

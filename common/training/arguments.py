@@ -252,6 +252,7 @@ def examined(who, trainer, x, t, options):
         return
     for part, (inputs, targets) in {"": (x, t), "validation_data's ": pair or (x, t)}.items():
         arrays = list(inputs) if isinstance(inputs, tuple) else [inputs]
+        ask(arrays, who, f"{part}x", "hold at least one input", inputs)
         for name, a in [*((f"{part}x", a) for a in arrays), (f"{part}t", targets)]:
             a = checks.as_array(a)
             ask(a.dtype.kind in "fiub" and a.ndim and a.size, who, name,
