@@ -537,6 +537,10 @@ class Search:
             "lost-branch",
         ):
             return [code]
+        if code == "lost-branch" and not place.upstream and edits.operator(node, ast.Sub):
+            after = self.values(function, spot, old, node, SimpleNamespace(node=old)) or []
+            if any(is_half(place.values, after, o.values) for o in scope.arrays.values()):
+                return ["wrong-local-derivative"]
         if code == "lost-branch" and self.is_target(node):
             return ["missing-label-subtraction"]
         if isinstance(old, ast.Constant) and old.value == 1 and code == "factor":
@@ -711,6 +715,15 @@ def constant(before, after):
     except (TypeError, ValueError):
         return None
     return ratio(b, a) if b.shape == a.shape and b.size else None
+
+
+def is_half(before, after, others):
+    """Whether ``after`` is ``before`` times 1 - s, for the s of each turn: half of a slope, no
+    path."""
+    return len(before) == len(after) == len(others) and all(
+        np.shape(b) == np.shape(s) and np.allclose(a, b * (1 - s))
+        for b, a, s in zip(before, after, others)
+    )
 
 
 def differ(p, q):
