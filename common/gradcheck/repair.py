@@ -534,7 +534,6 @@ class Search:
             "wrong-reshape",
             "constant-statistics",
             "flipped-kernel",
-            "lost-branch",
         ):
             return [code]
         if code == "lost-branch" and not place.upstream and edits.operator(node, ast.Sub):
@@ -543,6 +542,8 @@ class Search:
                 return ["wrong-local-derivative"]
         if code == "lost-branch" and self.is_target(node):
             return ["missing-label-subtraction"]
+        if code == "lost-branch":
+            return [code]
         if isinstance(old, ast.Constant) and old.value == 1 and code == "factor":
             after = self.values(function, spot, old, node, SimpleNamespace(node=old))
             if after and np.ndim(after[0]):
@@ -555,7 +556,6 @@ class Search:
             mirrored = "-" in ast.unparse(old) and "-" not in ast.unparse(node)
             return ["flipped-kernel" if mirrored else "stale-cache"]
         if code == "term":
-            code = "lost-branch"
             before, after = place.values, self.values(function, spot, old, node, place)
             if (
                 after
