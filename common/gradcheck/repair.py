@@ -22,7 +22,7 @@ from .scaling import named, ratio
 from .source import Function, all_bits, as_array, lines_run, places_of, put, running, watched
 from .subject import grads_of, is_layer
 
-MOST = 12_000  # changes tried on one layer
+MOST = 20_000  # changes tried on one layer
 LINES = 400_000  # of the layer's that may run for them
 
 
