@@ -103,7 +103,7 @@ def judge(e, rules):
                 repair
                 and repair.all
                 and rule.signature in SOFT
-                and repair.codes != ["lost-branch"]
+                and repair.codes[0] not in ("lost-branch", "wrong-reshape", "not-returned")
                 and (len(repair.heals) > 1 or rule.signature is other_tensor)
             ):
                 return repair.codes, result[1]

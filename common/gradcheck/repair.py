@@ -22,7 +22,7 @@ from .scaling import named, ratio
 from .source import Function, all_bits, as_array, lines_run, places_of, put, running, watched
 from .subject import grads_of, is_layer
 
-MOST = 12_000  # changes tried on one layer
+MOST = 20_000  # changes tried on one layer
 LINES = 400_000  # of the layer's that may run for them
 
 
@@ -534,11 +534,16 @@ class Search:
             "wrong-reshape",
             "constant-statistics",
             "flipped-kernel",
-            "lost-branch",
         ):
             return [code]
+        if code == "lost-branch" and not place.upstream and edits.operator(node, ast.Sub):
+            after = self.values(function, spot, old, node, SimpleNamespace(node=old)) or []
+            if any(is_half(place.values, after, o.values) for o in scope.arrays.values()):
+                return ["wrong-local-derivative"]
         if code == "lost-branch" and self.is_target(node):
             return ["missing-label-subtraction"]
+        if code == "lost-branch":
+            return [code]
         if isinstance(old, ast.Constant) and old.value == 1 and code == "factor":
             after = self.values(function, spot, old, node, SimpleNamespace(node=old))
             if after and np.ndim(after[0]):
@@ -551,7 +556,6 @@ class Search:
             mirrored = "-" in ast.unparse(old) and "-" not in ast.unparse(node)
             return ["flipped-kernel" if mirrored else "stale-cache"]
         if code == "term":
-            code = "lost-branch"
             before, after = place.values, self.values(function, spot, old, node, place)
             if (
                 after
@@ -711,6 +715,15 @@ def constant(before, after):
     except (TypeError, ValueError):
         return None
     return ratio(b, a) if b.shape == a.shape and b.size else None
+
+
+def is_half(before, after, others):
+    """Whether ``after`` is ``before`` times 1 - s, for the s of each turn: half of a slope, no
+    path."""
+    return len(before) == len(after) == len(others) and all(
+        np.shape(b) == np.shape(s) and np.allclose(a, b * (1 - s))
+        for b, a, s in zip(before, after, others)
+    )
 
 
 def differ(p, q):
