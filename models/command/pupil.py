@@ -293,7 +293,7 @@ def diagnosis(made):
     report = check(made.layer(), *made.inputs, rng=0)
     return {"ok": bool(report), "findings": [
         {"code": str(f.code), "where": str(f.where), "evidence": str(f.evidence),
-         "line": getattr(f, "line", None), "text": getattr(f, "text", "")}
+         "line": f.line, "text": str(f.text)}
         for f in report.findings if f.code not in ("kink", "precision")]}
 
 

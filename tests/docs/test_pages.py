@@ -71,3 +71,8 @@ def test_the_readme_shows_chapters_that_there_are():
     table = readme[readme.index("<!-- chapters -->"):readme.index("<!-- -->")]
     paths = re.findall(r"(?<=\()notebooks/\S+?(?=\))|(?<=src=\")docs/\S+?(?=\")", table)
     assert len(paths) >= 20 and all((DOCS.parent / path).exists() for path in paths)
+
+
+def test_the_citation_names_this_version():
+    import chainrule
+    assert f"\nversion: {chainrule.__version__}\n" in (DOCS.parent / "CITATION.cff").read_text(encoding="utf-8")
