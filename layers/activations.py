@@ -19,8 +19,8 @@ class Sigmoid(Layer):
 
         dL/dx = dL/dy · y (1 - y)
 
-    at most a quarter: ten of these in a row divide the gradient by a million. Source: Saito, Deep
-    Learning from Scratch, 5.5.2.
+    at most a quarter: ten of these one after another divide the gradient by a million. Source:
+    Saito, Deep Learning from Scratch, 5.5.2.
 
     >>> layer = Sigmoid()
     >>> layer.forward(np.array([[0.0, -1000.0]]))

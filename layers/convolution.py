@@ -1,14 +1,11 @@
 """Convolution: one small set of weights, used at every place of an image."""
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-import numpy as np
-
-from ..common import checks, initializers
+from ..common import checks
 from ..common.engine.channels import channel_sums
 from ..common.engine.convolution import convolve, convolve_back, transposed_convolve
-from ..common.engine.windows import pair
-from ..common.types import Array, DType, Initializer, Padding, Seed, Shape, Size
-from .filters import Filters
+from ..common.types import Array, Padding, Size
+from .filters import Filters, TransposedFilters
 
 
 class Convolution(Filters):
@@ -34,8 +31,9 @@ class Convolution(Filters):
         dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
 
     The minus signs say that dx is again a convolution: of dy, padded, with the filters flipped and
-    F and C exchanged. What ``convolve``, ``convolve_back`` and ``channel_sums`` compute, for any
-    options and about a thousand times faster (common/engine/convolution.py says how), as loops:
+    F and C exchanged. ``convolve``, ``convolve_back`` and ``channel_sums`` compute this for any
+    options and about a thousand times faster; as loops for s = d = 1 and P = 0, dx, dW and db
+    starting at zeros:
 
         for n, f, i, j in np.ndindex(y.shape):
             window, dwindow = (a[n, :, i:i + KH, j:j + KW] for a in (x, dx))
@@ -43,6 +41,11 @@ class Convolution(Filters):
             dwindow += W[f] * dy[n, f, i, j]
             dW[f] += window * dy[n, f, i, j]
             db[f] += dy[n, f, i, j]
+
+    A faster way is *im2col*: with the N OH OW windows as rows of a matrix X, C KH KW values in
+    each, and the filters as columns of a matrix, Y = X W + b is the whole convolution at once.
+    Backward is then Affine's, and each entry of dL/dX is added to the pixel that it was copied
+    from. common/engine/convolution.py does so, a few windows at a time.
 
     Source: LeCun et al., Gradient-based learning applied to document recognition (1998); Dumoulin
     and Visin, A guide to convolution arithmetic for deep learning (2016).
@@ -72,7 +75,7 @@ class Convolution(Filters):
         (W, *_), (dW, *db), x = self.params, self.grads, self.cache
         dx, dW[...] = convolve_back(dout, x, W, **self.options(x.shape), dx=self.input_gradient)
         if db:
-            db[0][...] = channel_sums(dout)
+            channel_sums(dout, out=db[0])
         return dx
 
 
@@ -111,25 +114,32 @@ class Convolution1D(Convolution):
         return checks.count(cls.__name__, name, value, least)
 
 
-class TransposedConvolution(Filters):
+class TransposedConvolution(TransposedFilters):
     """The way back of a Convolution as a layer, which makes small images large: every pixel x_ncpq
     puts the filter W_c, times its value, onto y, ``stride`` apart; what overlaps adds up.
 
-        y_nf,ps+kd-P,qs+ld-P  gets  x_ncpq W_cfkl  for all n, c, p, q, k, l (and is cut off outside
-        of y),  and b_f once
+        y_nf,ps+kd-P,qs+ld-P += x_ncpq W_cfkl        for all n, c, f, p, q, k, l
+
+    What falls outside y is dropped; b_f is added once to each pixel. As loops, for d = 1 and P = 0,
+    y starting at zeros:
+
+        for n, c, p, q in np.ndindex(x.shape):
+            y[n, :, p * s:p * s + KH, q * s:q * s + KW] += x[n, c, p, q] * W[c]
+        y += b[:, None, None]
 
     Shapes: x (N, C, H, W), W (C, F, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H - 1)
     stride + (KH - 1) dilation + 1 - 2 padding + output_padding: a Convolution with the same options
-    makes H of OH again. ``padding`` cuts rows and columns off, ``"same"`` as many as make OH = H ·
-    stride; ``output_padding`` (less than the stride) adds at the bottom and the right; with
-    ``groups`` = G, W is (C, F / G, KH, KW). Beside PyTorch's ConvTranspose2d the weights are the
-    same.
+    restores H from OH. ``padding`` cuts rows and columns off, ``"same"`` as many as make OH = H ·
+    stride (and adds rows and columns where the filter is narrower than the stride);
+    ``output_padding`` (less than the stride) adds at the bottom and the right; with ``groups`` = G,
+    W is (C, F / G, KH, KW). The weights are those of PyTorch's ConvTranspose2d.
 
     Backward. What was scattered is gathered, so dx is a convolution, and x and dy change places in
     dW:
 
         dL/dx_ncpq = Σ_f Σ_k Σ_l W_cfkl dL/dy_nf,ps+kd-P,qs+ld-P
-        dL/dW_cfkl = Σ_n Σ_p Σ_q x_ncpq dL/dy_nf,ps+kd-P,qs+ld-P   dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
+        dL/dW_cfkl = Σ_n Σ_p Σ_q x_ncpq dL/dy_nf,ps+kd-P,qs+ld-P
+        dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
 
     Source: Zeiler et al., Deconvolutional networks (2010); Dumoulin and Visin, A guide to
     convolution arithmetic for deep learning (2016), chapter 4.
@@ -146,37 +156,7 @@ class TransposedConvolution(Filters):
         self, W: Array, b: Array | None = None, stride: Size = 1, padding: Padding = 0,
         output_padding: Size = 0, dilation: Size = 1, groups: int = 1,
     ) -> None:
-        super().__init__(W, b, stride, padding, dilation, groups)
-        self.output_padding = self.sizes("output_padding", output_padding, least=0)
-        if any(p >= s for p, s in zip(self.output_padding, self.stride)):
-            raise ValueError(checks.wrong("TransposedConvolution", "output_padding",
-                                          f"be less than the stride {self.stride}", output_padding))
-
-    @classmethod
-    def init(
-        cls, n_in: int, n_out: int, size: Size, stride: Size = 1, padding: Padding = 0,
-        output_padding: Size = 0, dilation: Size = 1, groups: int = 1, bias: bool = True,
-        rng: Seed = None, initializer: Initializer = initializers.he, dtype: DType = np.float32,
-    ) -> Self:
-        """A layer with fresh filters and a bias of zeros.
-
-        n_in, n_out: the numbers of channels, C of x and F of y.
-        size: of a filter, in pixels: an int or a pair (KH, KW).
-        stride, padding, output_padding, dilation, groups: as in the class's docstring.
-        bias: False leaves b out.
-        rng: a Generator, a seed or None, to draw W with.
-        initializer: a function such as ``he`` of common/initializers.py, called for the shape of W.
-        dtype: np.float32 or np.float64, that of the parameters.
-        """
-        who = "TransposedConvolution"
-        checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
-        if n_out % groups:
-            raise ValueError(checks.wrong(who, "groups",
-                                          f"divide the number of output channels, {n_out}", groups))
-        W = initializers.weights(who, initializer,
-                                 (n_in, n_out // groups, *pair(who, "size", size)), rng, dtype)
-        b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
-        return cls(W, b, stride, padding, output_padding, dilation, groups)
+        super().__init__(W, b, stride, padding, output_padding, dilation, groups)
 
     def forward(self, x):
         (W, *b), self.cache = self.params, x
@@ -187,31 +167,8 @@ class TransposedConvolution(Filters):
 
     def backward(self, dout):
         (W, *_), (dW, *db), x = self.params, self.grads, self.cache
+        # x and dout change places, as in the formula
         _, dW[...] = convolve_back(x, dout, W, **self.options(), dx=False)
         if db:
-            db[0][...] = channel_sums(dout)
+            channel_sums(dout, out=db[0])
         return convolve(dout, W, **self.options()) if self.input_gradient else None
-
-    def options(self, shape: Shape = ()) -> dict[str, Any]:
-        """The engine's options of the convolution whose way back this is."""
-        if self.padding != "same":
-            return super().options(shape)
-        cut = (max(span - s, 0) for span, s in zip(self.spans(), self.stride))
-        return dict(stride=self.stride, pads=tuple((n // 2, n - n // 2) for n in cut),
-                    dilation=self.dilation, groups=self.groups)
-
-    def spans(self) -> list[int]:
-        """How many rows and columns a filter covers."""
-        return [(k - 1) * d + 1 for k, d in zip(self.params[0].shape[2:], self.dilation)]
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """The shape of y for x of ``shape`` (N, C, H, W); ValueError if nothing is left of it."""
-        pads, rest = self.options()["pads"], self.output_padding
-        if self.padding == "same":
-            rest = [max(s - span, 0) for span, s in zip(self.spans(), self.stride)]
-        size = [(n - 1) * s + span - sum(p) + more
-                for n, s, span, p, more in zip(shape[2:], self.stride, self.spans(), pads, rest)]
-        if min(size) < 1:
-            raise ValueError(checks.wrong("TransposedConvolution", "padding",
-                                          "leave something of y", f"{size[0]} x {size[1]}"))
-        return (shape[0], self.params[0].shape[1] * self.groups, *size)

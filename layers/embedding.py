@@ -83,7 +83,7 @@ class Embedding(Lookup):
 
 
 class EmbeddingDot(Lookup):
-    """s_k = h · W[ids_k]: the scores of a few words only, in place of the product of h with all of
+    """s_k = h · W[ids_k]: the scores of a few words only, instead of the product of h with all of
     Wᵀ.
 
     Shapes: h (..., D), ids (..., K) with the same leading axes, integers in 0..V-1, W (V, D), s

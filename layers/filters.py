@@ -82,3 +82,68 @@ class Filters(Layer):
         W = initializers.weights(who, initializer, (n_out, n_in // groups, *kernel), rng, dtype)
         b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
         return cls(W, b, stride, padding, dilation, groups)
+
+
+class TransposedFilters(Filters):
+    """What transposed convolutions have besides: weights (C, F / groups, ...), and sizes the other
+    way round."""
+
+    def __init__(
+        self, W: Array, b: Array | None, stride: Size, padding: Padding, output_padding: Size,
+        dilation: Size, groups: int,
+    ) -> None:
+        super().__init__(W, b, stride, padding, dilation, groups)
+        self.output_padding = self.sizes("output_padding", output_padding, least=0)
+        if any(p >= s for p, s in zip(self.output_padding, self.stride)):
+            raise ValueError(checks.wrong(type(self).__name__, "output_padding",
+                                          f"be less than the stride {self.stride}", output_padding))
+
+    @classmethod
+    def init(
+        cls, n_in: int, n_out: int, size: Size, stride: Size = 1, padding: Padding = 0,
+        output_padding: Size = 0, dilation: Size = 1, groups: int = 1, bias: bool = True,
+        rng: Seed = None, initializer: Initializer = initializers.he, dtype: DType = np.float32,
+    ) -> Self:
+        """A layer with fresh filters and a bias of zeros.
+
+        n_in, n_out: the numbers of channels, C of x and F of y.
+        size: of a filter, in pixels: an int or a pair (KH, KW).
+        stride, padding, output_padding, dilation, groups: as in the class's docstring.
+        bias: False leaves b out.
+        rng: a Generator, a seed or None, to draw W with.
+        initializer: a function such as ``he`` of common/initializers.py, called for the shape of W.
+        dtype: np.float32 or np.float64, that of the parameters.
+        """
+        who = cls.__name__
+        checks.counts(who, n_in=n_in, n_out=n_out, groups=groups)
+        if n_out % groups:
+            raise ValueError(checks.wrong(who, "groups",
+                                          f"divide the number of output channels, {n_out}", groups))
+        W = initializers.weights(who, initializer,
+                                 (n_in, n_out // groups, *pair(who, "size", size)), rng, dtype)
+        b = np.zeros(n_out, W.dtype) if checks.flag(who, "bias", bias) else None
+        return cls(W, b, stride, padding, output_padding, dilation, groups)
+
+    def options(self, shape: Shape = ()) -> dict[str, Any]:
+        """The engine's options of the convolution whose way back this is."""
+        if self.padding != "same":
+            return super().options(shape)
+        cut = (max(span - s, 0) for span, s in zip(self.spans(), self.stride))
+        return dict(stride=self.stride, pads=tuple((n // 2, n - n // 2) for n in cut),
+                    dilation=self.dilation, groups=self.groups)
+
+    def spans(self) -> list[int]:
+        """How many rows and columns a filter covers."""
+        return [(k - 1) * d + 1 for k, d in zip(self.params[0].shape[2:], self.dilation)]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape of y for x of ``shape`` (N, C, H, W); ValueError if nothing is left of it."""
+        pads, rest = self.options()["pads"], self.output_padding
+        if self.padding == "same":
+            rest = [max(s - span, 0) for span, s in zip(self.spans(), self.stride)]
+        size = [(n - 1) * s + span - sum(p) + more
+                for n, s, span, p, more in zip(shape[2:], self.stride, self.spans(), pads, rest)]
+        if min(size) < 1:
+            raise ValueError(checks.wrong(type(self).__name__, "padding",
+                                          "leave something of y", f"{size[0]} x {size[1]}"))
+        return (shape[0], self.params[0].shape[1] * self.groups, *size)

@@ -1,4 +1,4 @@
-"""What recurrent layers share beside their formulas: weights of several gates, and states."""
+"""What recurrent layers share besides their formulas: weights of several gates, and states."""
 from typing import Any, Self
 
 import numpy as np
@@ -10,8 +10,8 @@ from ..common.types import Array, DType, Initializer, Seed, State
 
 
 class Gates(Layer):
-    """Wx (D, G H), Wh (H, G H) and biases (G H,) for G gates, side by side; and a state of one part
-    h (N, H) or more."""
+    """Wx (D, G), Wh (H, G) and biases (G,), where G = gates · H columns hold the gates side by
+    side; and a state of one part h (N, H) or more."""
     gates = 1
     biases: tuple[str, ...] = ("b",)
     state_names: tuple[str, ...] = ("h",)

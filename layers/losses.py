@@ -2,11 +2,10 @@
 over samples; ``backward(dout=1.0)`` gives dL/dx · dout alone: targets are data and have no
 gradient.
 
-With leading axes, for example x (N, T, D), every row is a sample and M below is the number of rows,
-N · T.
+With leading axes, for example x (N, T, D), every row is a sample. Below, M is the number of rows,
+here N · T; in code ``scale`` stands for dout / M (with weights dout · w_n / Σ_n w_n).
 """
 import math
-from typing import Any
 
 import numpy as np
 
@@ -14,112 +13,8 @@ from ..common import checks
 from ..common.engine.products import rows
 from ..common.engine.softmax import exponentials
 from ..common.functions import sigmoid
-from ..common.layer import Layer
 from ..common.types import Array, ArrayLike, Reduction
-
-
-class Loss(Layer):
-    """The mean over rows, L = Σ_n w_n ℓ_n / Σ_n w_n, so that
-
-        dL/dx_n = dℓ_n/dx_n · scale_n        scale_n = dout · w_n / Σ_n w_n
-
-    A subclass states ℓ, the loss of one row, and its derivative:
-
-    - ``losses(x, t)`` returns the losses of all rows (N, ...), and a tuple of what the derivative
-      needs;
-    - ``gradient(scale, *needed)`` returns dℓ/dx · scale, where scale is a number or has one for
-      each row.
-
-    Options of every loss:
-
-    - ``reduction``: ``"mean"``, ``"sum"`` for Σ_n w_n ℓ_n, or ``"none"`` for the array of all w_n
-      ℓ_n, whose backward takes an array of gradients, by default ones;
-    - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it
-      all are 1. If all weights are 0 the loss is 0, and so is its gradient.
-
-    After forward ``count`` is Σ_n w_n: by it the Trainer weighs the losses of batches.
-    """
-    count, ignore_label = 0, None
-
-    def __init__(self, reduction: Reduction = "mean") -> None:
-        super().__init__()
-        self.reduction = checks.one_of(type(self).__name__, "reduction", reduction,
-                                       ("mean", "sum", "none"))
-
-    def forward(self, x, t, weight=None):
-        if self.ignore_label is not None:
-            t, weight = self.without_ignored(x, t, weight)
-        with np.errstate(over="ignore", invalid="ignore"):
-            losses, needed = self.losses(x, t)
-            weight = None if weight is None else self.weights(weight, losses, x.dtype)
-            self.cache = weight, *needed
-            self.count = losses.size if weight is None else float(weight.sum())
-            if self.reduction == "none":
-                return weighted(losses, weight).astype(x.dtype, copy=False)
-            total = self.total(weighted(losses, weight), weight, x, t)
-        return total / (self.count or 1) if self.reduction == "mean" else total
-
-    def backward(self, dout=1.0):
-        weight, *needed = self.cache
-        scale = dout if self.reduction == "none" else self.number(dout)
-        if self.reduction == "mean":
-            scale /= self.count or 1
-        return self.gradient(weighted(scale, weight), *needed)
-
-    def total(self, losses: Array, weight: Array | None, x: Array, t: ArrayLike) -> float:
-        """Σ_n w_n ℓ_n; in float64 where the way to it leads past float32's range."""
-        total = float(np.add.reduce(losses, axis=None))
-        if not math.isfinite(total) and x.dtype == np.float32:
-            losses, _ = self.losses(x.astype(np.float64), t)
-            total = float(np.add.reduce(weighted(losses, weight), axis=None))
-        return total
-
-    def number(self, dout: Any) -> float:
-        expected = "be one finite number, as the loss is"
-        return checks.number(type(self).__name__, "dout", dout, expected=expected)
-
-    def without_ignored(self, x: Array, t: ArrayLike, weight: ArrayLike | None) -> tuple[Any, Any]:
-        """Targets and weights in which rows with the label to ignore have the weight 0."""
-        labels = checks.as_array(t)
-        if labels.dtype.kind not in "iu" or labels.shape != x.shape[:-1]:
-            return t, weight                     # no labels: rows of probabilities, or a mistake
-        kept = labels != self.ignore_label
-        weight = kept if weight is None else kept * self.weights(weight, kept, x.dtype)
-        return np.where(kept, labels, 0), weight
-
-    def weights(self, weight: ArrayLike, losses: Array, dtype: Any) -> Array:
-        """The weights of the rows, in the shape of their losses."""
-        who = type(self).__name__
-        weight = checks.array(who, "weight", weight, dtype)
-        if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:      # of elements
-            weight = np.broadcast_to(weight[..., None], losses.shape)
-        checks.array(who, "weight", weight, dtype, losses.shape)
-        if weight.min() < 0:
-            raise ValueError(checks.wrong(who, "weight", "hold no negative numbers", weight.min()))
-        return weight
-
-    def labels(self, t: ArrayLike, x: Array) -> Array:
-        """Integer labels, one for each row of x."""
-        if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
-            raise ValueError(
-                checks.wrong(
-                    type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample",
-                    x.shape,
-                    "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"))
-        return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1])
-
-    def __repr__(self):
-        return super().__repr__().replace(", reduction='mean'", "").replace("reduction='mean'", "")
-
-
-def weighted(values, weight):
-    """``values * weight``, of rows without weights the values."""
-    return values if weight is None else weight * values
-
-
-def column(scale):
-    """One number for each row as a column beside the row's entries; a number as it is."""
-    return scale[..., None] if isinstance(scale, np.ndarray) else scale
+from .loss import Loss, column
 
 
 class SoftmaxWithLoss(Loss):
@@ -137,7 +32,8 @@ class SoftmaxWithLoss(Loss):
 
     where Σ_c t_c = 1 and Σ_c t_c z_c = z_t if t is a label.
 
-    Backward. From ∂ log y_c / ∂x_j = [c = j] - y_j follows
+    Backward. From ∂ log y_c / ∂x_j = [c = j] - y_j, where [c = j] is 1 if c = j and 0 otherwise,
+    follows
 
         dL/dx_nj = dout · ((Σ_c t_nc) y_nj - t_nj) / M
 
@@ -162,12 +58,12 @@ class SoftmaxWithLoss(Loss):
                              else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label))
 
     def losses(self, x, t):
-        t, shape, x = self.targets(x, t), x.shape, rows(x)
+        shape, x = x.shape, rows(x)
         e, top, total = exponentials(x)                    # exp z, max x, Σ exp z; y = e / total
-        if t.ndim == 1:
-            at = t + np.arange(0, x.size, x.shape[1])      # each label's place in the flat array
+        if t.ndim == 1:                                    # labels
+            at = t + np.arange(0, x.size, x.shape[1])      # x.take(at) is x[n, t_n] for all n
             t_sum, tz = 1, x.take(at) - top
-        else:
+        else:                                              # rows of probabilities
             at, t_sum, tz = None, t.sum(axis=1), np.einsum("nc,nc->n", t, x - top[:, None])
         losses = t_sum * np.log(total) - tz
         return losses.reshape(shape[:-1]), (e, total, t, t_sum, at, shape)
@@ -175,9 +71,9 @@ class SoftmaxWithLoss(Loss):
     def gradient(self, scale, e, total, t, t_sum, at, shape):
         scale = scale.reshape(-1) if isinstance(scale, np.ndarray) else scale
         dx = e * (t_sum * scale / total)[:, None]                          # y · scale
-        if at is None:
+        if at is None:                                                     # rows of probabilities
             dx -= t * column(scale)
-        else:
+        else:                                              # labels: dx[n, t_n] -= scale for all n
             dx.reshape(-1)[at] -= scale
         return dx.reshape(shape)
 
@@ -207,7 +103,7 @@ class SigmoidWithLoss(Loss):
 
         dL/dx = dout · (y - t) / M
 
-    Source: Saito, Deep Learning from Scratch 2, 4.2.4.
+    Source: Saito, Deep Learning from Scratch 2, 4.2.
 
     >>> loss = SigmoidWithLoss()
     >>> round(loss.forward(np.array([[0.0, 1000.0]]), np.array([[1, 1]])), 4)      # ½ (log 2 + 0)
@@ -218,13 +114,16 @@ class SigmoidWithLoss(Loss):
     shapes = "x (N, ...), t like x, weight? any -> L"
 
     def losses(self, x, t):
-        if t.min() < 0 or t.max() > 1:
-            raise ValueError(
-                checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}"))
         return np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x))), (x, t)
 
     def gradient(self, scale, x, t):
         return (sigmoid(x) - t) * scale
+
+    def targets(self, x: Array, t: Array) -> Array:
+        if t.min() < 0 or t.max() > 1:
+            raise ValueError(
+                checks.wrong("SigmoidWithLoss", "t", "lie in 0..1", f"{t.min()} to {t.max()}"))
+        return t
 
 
 class SquaredError(Loss):
@@ -256,8 +155,10 @@ class Huber(Loss):
     """L = 1/M Σ_n Σ_d h(x_nd - t_nd), for regression with outliers: square for small errors,
     straight for large ones.
 
-        h(d) = ½ d²  if |d| <= delta,  delta (|d| - ½ delta)  else;  with c = clip(d, -delta, delta)
-        h(d) = c (d - ½ c)
+        h(d) = ½ d²                         if |d| <= delta
+        h(d) = delta (|d| - ½ delta)        otherwise
+
+    in one expression, with c = clip(d, -delta, delta): h(d) = c (d - ½ c).
 
     Shapes: x (N, ..., D), t the same. Backward. The slope of the square is d, that of the lines
     ±delta:
@@ -368,15 +269,19 @@ class HingeLoss(Loss):
                                     expected="be a number of at least 0")
 
     def losses(self, x, t):
-        t = self.labels(t, x)[..., None]
+        t = t[..., None]
         slack = np.maximum(x - np.take_along_axis(x, t, -1) + self.margin, 0)
         np.put_along_axis(slack, t, 0, -1)
         return slack.sum(axis=-1), (slack > 0, t, x.dtype)
 
     def gradient(self, scale, violated, t, dtype):
+        # in x's dtype, since booleans times a Python float are float64
         dx = violated * np.asarray(column(scale), dtype)
         np.put_along_axis(dx, t, -dx.sum(axis=-1, keepdims=True), -1)
         return dx
+
+    def targets(self, x: Array, t: ArrayLike) -> Array:
+        return self.labels(t, x)
 
 
 class KLDivergence(Loss):
@@ -400,17 +305,20 @@ class KLDivergence(Loss):
     shapes = "x (N, ..., C), t like x, weight? any -> L"
 
     def losses(self, x, t):
-        for name, p in (("x", x), ("t", t)):
-            if p.min() < 0:
-                raise ValueError(
-                    checks.wrong("KLDivergence", name, "hold probabilities", f"{p.min()}",
-                                 "put a Softmax() in front" if name == "x" else ""))
         tiny = np.finfo(x.dtype).tiny
         x = np.maximum(x, tiny)
         return np.sum(t * (np.log(np.maximum(t, tiny)) - np.log(x)), axis=-1), (x, t)
 
     def gradient(self, scale, x, t):
         return -t / x * column(scale)
+
+    def targets(self, x: Array, t: Array) -> Array:
+        for name, p in (("x", x), ("t", t)):
+            if p.min() < 0:
+                raise ValueError(
+                    checks.wrong("KLDivergence", name, "hold probabilities", f"{p.min()}",
+                                 "put a Softmax() in front" if name == "x" else ""))
+        return t
 
 
 class CosineLoss(Loss):
@@ -439,4 +347,4 @@ class CosineLoss(Loss):
         return 1 - cos[..., 0], (u, v, cos, np.where(norm == 0, np.inf, norm))
 
     def gradient(self, scale, u, v, cos, norm):
-        return (cos * u - v) * (column(scale) / norm).astype(u.dtype)
+        return (cos * u - v) * (column(scale) / norm).astype(u.dtype)      # lengths are float64

@@ -2,8 +2,8 @@
 step's input.
 
 A class with "Cell" in its name is one step; without, the same over a sequence. In every formula x
-is (N, D), h and c are (N, H), and Wx, Wh hold the gates side by side, each H columns wide. Beside
-the weights of PyTorch's layers, which are transposed, Wx = weight_ih.T and Wh = weight_hh.T.
+is (N, D), h and c are (N, H), and Wx, Wh hold the gates side by side, each H columns wide,
+together G columns. PyTorch stores the transposes: Wx = weight_ih.T and Wh = weight_hh.T.
 """
 from typing import Any, Self
 
@@ -50,7 +50,7 @@ class RNNCell(Cell):
 
         dL/ds = dL/dh' · (1 - h'²)
 
-    and from there as in Cell. Over T steps dL/dh goes through T such products with tanh' and Whᵀ:
+    The rest is as in Cell. Over T steps dL/dh goes through T such products with tanh' and Whᵀ:
     it tends to vanish or to explode. LSTM and GRU were made against that. Source: Elman, Finding
     structure in time (1990); Saito, Deep Learning from Scratch 2, chapter 5.
 
@@ -89,7 +89,7 @@ class LSTMCell(Cell):
     (D, 4H), Wh (H, 4H), b (4H,), the gates in PyTorch's order (b is PyTorch's bias_ih + bias_hh).
     forward(x, h, c) returns (h', c'); backward((dL/dh', dL/dc')) returns (dL/dx, dL/dh, dL/dc).
 
-    Backward. c' is used twice, by h' and by the next step, so what comes from above adds up to
+    Backward. c' is used twice, by h' and by the next step, so the upstream gradients add up to
 
         dc' = dL/dc' + dL/dh' · o (1 - tanh² c')
 
@@ -98,15 +98,14 @@ class LSTMCell(Cell):
         dL/ds_i = dc' · g i (1 - i)      dL/ds_g = dc' · i (1 - g²)      dL/dc = dc' · f
         dL/ds_f = dc' · c f (1 - f)      dL/ds_o = dL/dh' · tanh c' · o (1 - o)
 
-    and from the four side by side as in Cell. Source: Hochreiter and Schmidhuber, Long
-    short-term memory (1997), with the forget gate of Gers, Schmidhuber and Cummins (2000); Saito,
-    Deep Learning from Scratch 2, chapter 6.
+    The rest is as in Cell, with the four side by side as dL/ds. Source: Hochreiter and Schmidhuber,
+    Long short-term memory (1997), with the forget gate of Gers, Schmidhuber and Cummins (2000);
+    Saito, Deep Learning from Scratch 2, chapter 6.
 
     >>> cell = LSTMCell(Wx=np.zeros((1, 4)), Wh=np.zeros((1, 4)), b=np.array([0.0, 1000.0, 0.0,
     ...     1000.0]))
-    >>> # f = 1: keeps its memory
     >>> h, c = cell.forward(np.ones((1, 1)), np.zeros((1, 1)), np.array([[0.5]]))
-    >>> c, h.round(4)  # o = 1: h = tanh 0.5
+    >>> c, h.round(4)                                      # f = 1: c' = c; o = 1: h' = tanh 0.5
     (array([[0.5]]), array([[0.4621]]))
     >>> cell.backward((None, np.ones((1, 1))))[2]
     array([[1.]])
@@ -178,15 +177,15 @@ class GRUCell(Cell):
         dL/da_n = dL/dh' · (1 - z) (1 - n²)      dL/da_r = dL/da_n · q_n r (1 - r)
         dL/da_z = dL/dh' · (h - n) z (1 - z)     dL/dq_n = dL/da_n · r
 
-    and dL/dq_r = dL/da_r, dL/dq_z = dL/da_z. From da and dq, three blocks each, on as in Cell; h is
-    also used for h' itself, so dL/dh = dL/dq Whᵀ + dL/dh' · z.
+    and dL/dq_r = dL/da_r, dL/dq_z = dL/da_z. The rest is as in Cell, with three blocks each in da
+    and dq; h is also used for h' itself, so dL/dh = dL/dq Whᵀ + dL/dh' · z.
 
     Source: Cho et al., Learning phrase representations using RNN encoder-decoder (2014), with r
     after the product.
 
     >>> cell = GRUCell(Wx=np.zeros((1, 3)), Wh=np.zeros((1, 3)), bx=np.array([0.0, 1000.0, 0.0]),
     ...     bh=np.zeros(3))
-    >>> cell.forward(np.ones((1, 1)), np.array([[0.5]]))  # z = 1: the state stays
+    >>> cell.forward(np.ones((1, 1)), np.array([[0.5]]))   # z = 1: the state stays
     array([[0.5]])
     >>> cell.backward(np.ones((1, 1)))
     (array([[0.]]), array([[1.]]))
@@ -220,13 +219,27 @@ class GRUCell(Cell):
 
 
 class Recurrent(Sequences):
-    """A cell over a sequence, x (N, T, D) to all its h (N, T, H). RNN's docstring explains options,
-    mask and states."""
+    """A cell over a sequence, x (N, T, D) to all its h (N, T, H). With a state as the list of its
+    parts, [h] or, of an LSTM, [h, c]:
+
+        for t in range(T):
+            state = cell.forward(x[:, t], *state)
+            y[:, t] = state[0]
+
+    Backward through time. h_t is an output and goes into step t + 1 as well, so its gradient is the
+    sum of both; each step's gradients of Wx, Wh and the biases are added up:
+
+        for t in reversed(range(T)):
+            dstate[0] += dy[:, t]
+            dx[:, t], *dstate = cell.backward(dstate)
+
+    ``recurrence`` computes this, with x Wx, dx and the gradients of the parameters for all steps at
+    once. RNN's docstring explains options, mask and states.
+    """
     shapes = "x (N, T, D), mask? bool (N, T), Wx (D, G), Wh (H, G) -> y (N, T, H)"
 
     def forward(self, x, mask=None):
         first = self.first_state(len(x))
-        # For t = 1 ... T: h_t = cell.forward(x_t, h_{t-1}), and y_t = h_t
         y, last, steps = recurrence.forward(self.rule, x, first, self.params, mask, self.reverse)
         self.cache, self.state = (len(x), mask is not None, *steps), single(last)
         return y
@@ -234,7 +247,6 @@ class Recurrent(Sequences):
     def backward(self, dout, dstate=None):
         N, masked, *steps = self.cache
         dlast = self.stacked("dstate", dstate, N)
-        # For t = T ... 1: dx_t, dh_{t-1} = cell.backward(dy_t + dh_t)
         dx, dfirst = recurrence.backward(steps, dout, dlast, self.params, self.grads,
                                          self.input_gradient)
         self.dstate = single(dfirst)
@@ -247,13 +259,11 @@ class RNN(Recurrent):
 
     Shapes: x (N, T, D), y (N, T, H), Wx (D, H), Wh (H, H), b (H,); mask (N, T).
 
-    Backward through time. h_t is an output and goes into step t + 1 as well, so its gradient is the
-    sum of both,
+    Backward through time, from the last step to the first, as in Recurrent:
 
         dL/dh_t = dL/dy_t + dL/ds_{t+1} Whᵀ
 
-    from the last step to the first, each by the cell's formula; dL/dWx, dL/dWh and dL/db are the
-    sums over the steps.
+    and from dL/dh_t on by the cell's formula; dL/dWx, dL/dWh and dL/db are the sums over the steps.
 
     Options of RNN, LSTM and GRU, which may also be set as attributes between two calls:
 
@@ -261,8 +271,8 @@ class RNN(Recurrent):
     - ``stateful``: True: go on from the last call's state until ``reset_state()``. No gradient
       flows back into the call before: this is truncated back-propagation through time. The batch
       size must then stay the same;
-    - ``reverse``: True: from the last step to the first. Beside one that runs forward, a
-      bidirectional layer.
+    - ``reverse``: True: from the last step to the first. ``Bidirectional`` puts such a layer beside
+      one that runs forward.
 
     ``state`` is the state after the last forward, ``dstate`` after backward the gradient of the
     first state.
@@ -283,8 +293,7 @@ class RNN(Recurrent):
     array([[[0.    ],
             [0.7616],
             [0.3634]]])
-    >>> # the last output's gradient, on its way back
-    >>> layer.backward(np.array([[[0.0], [0.0], [1.0]]])).round(4)
+    >>> layer.backward(np.array([[[0.0], [0.0], [1.0]]])).round(4)       # of the last output alone
     array([[[0.0911],
             [0.1823],
             [0.8679]]])
@@ -306,9 +315,13 @@ class LSTM(Recurrent):
 
     Shapes: Wx (D, 4H), Wh (H, 4H), b (4H,), the gates in the order i, f, g, o.
 
-    Backward through time. dL/dh_t is the sum of dL/dy_t and what reaches h_t through the gates of
-    step t + 1. dL/dc_t is what h_t sends back, dL/dh_t · o (1 - tanh² c_t), and dL/dc_{t+1} · f,
-    with no matrix in between: where f is near 1 the second neither vanishes nor explodes.
+    Backward through time. Both parts of the state are used twice, in step t and in step t + 1:
+
+        dL/dh_t = dL/dy_t + dL/ds_{t+1} Whᵀ
+        dL/dc_t = dL/dh_t · o_t (1 - tanh² c_t) + dL/dc_{t+1} · f_{t+1}
+
+    On its way along c a gradient meets no matrix: where f is near 1 it neither vanishes nor
+    explodes.
 
     >>> layer = LSTM.init(3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
@@ -351,13 +364,17 @@ class GRU(Recurrent):
 
     Shapes: Wx (D, 3H), Wh (H, 3H), bx and bh (3H,), the gates in the order r, z, n.
 
-    Backward through time. dL/dh_t is the sum of dL/dy_t, what reaches h_t through the gates of step
-    t + 1, and dL/dh_{t+1} times z, with no matrix in between: where z is near 1 it neither vanishes
-    nor explodes.
+    Backward through time. h_t is used three times: as y_t, by the gates of step t + 1 and for
+    h_{t+1} itself:
+
+        dL/dh_t = dL/dy_t + dL/dq_{t+1} Whᵀ + dL/dh_{t+1} · z_{t+1}
+
+    On the last of these ways a gradient meets no matrix: where z is near 1 it neither vanishes nor
+    explodes.
 
     >>> layer = GRU.init(3, 5, rng=0)
-    >>> # the second: 4 steps long
-    >>> y = layer.forward(np.ones((2, 7, 3)), np.arange(7) < np.array([[7], [4]]))
+    >>> mask = np.arange(7) < np.array([[7], [4]])         # the second sequence has 4 steps
+    >>> y = layer.forward(np.ones((2, 7, 3)), mask)
     >>> np.array_equal(y[1, 3], layer.state[1]), np.array_equal(y[1, 4:], np.zeros((3, 5)))
     (True, True)
     """
@@ -440,14 +457,14 @@ class Bidirectional(Layer):
         return cls(ahead, back)
 
     def forward(self, x, mask=None):
-        self.cache = mask is not None,
+        self.cache = (mask is not None,)
         return np.concatenate([self.ahead.forward(x, mask), self.back.forward(x, mask)], axis=-1)
 
     def backward(self, dout):
         (masked,), H = self.cache, len(self.ahead.params[1])
         self.ahead.input_gradient = self.back.input_gradient = self.input_gradient
-        da, db = self.ahead.backward(dout[..., :H]), self.back.backward(dout[..., H:])
+        dx_ahead, dx_back = self.ahead.backward(dout[..., :H]), self.back.backward(dout[..., H:])
         if masked:
-            (da, _), (db, _) = da, db
-        dx = da + db if self.input_gradient else None
+            (dx_ahead, _), (dx_back, _) = dx_ahead, dx_back
+        dx = dx_ahead + dx_back if self.input_gradient else None
         return (dx, None) if masked else dx

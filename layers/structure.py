@@ -11,7 +11,8 @@ from ..common.types import Array, Axis
 
 
 class Repeat(Layer):
-    """Each slice of an axis n times in a row, as ``np.repeat(x, n, axis)``: (1, D) becomes (n, D).
+    """Each slice of an axis n times, one after another, as ``np.repeat(x, n, axis)``: (1, D)
+    becomes (n, D).
 
     Backward. A value that is used n times collects the gradient of each use:
 

@@ -30,20 +30,20 @@ def from_lines(lines, shape):
     return np.moveaxis(lines.reshape(N, *rest, C), -1, 1)
 
 
-def channel_sums(x):
-    """``x.sum(axis=(0, 2, ...))`` of x (N, C, ...): (C,).
+def channel_sums(x, out=None):
+    """``x.sum(axis=(0, 2, ...))`` of x (N, C, ...): (C,), written to ``out`` if there is one.
 
     As a product of ones with the lines: 2-3 times faster for few channels.
 
     >>> channel_sums(np.ones((2, 3, 4, 5)))
     array([40., 40., 40.])
     """
-    return sums_in_lines(as_lines(x), x.shape[1])
+    return sums_in_lines(as_lines(x), x.shape[1], out)
 
 
-def sums_in_lines(lines, C):
+def sums_in_lines(lines, C, out=None):
     """The sum of each of C channels in lines (M, W C)."""
-    return column_sums(lines).reshape(-1, C).sum(axis=0)
+    return column_sums(lines).reshape(-1, C).sum(axis=0, out=out)
 
 
 def tiled(values, lines):

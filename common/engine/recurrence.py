@@ -119,7 +119,7 @@ def run_back(cache, dout, dstate, params, grads, dx=True):
 class Elman:
     """The rule of RNNCell, in three parts:
 
-    - ``step(a, q, memo, old, new)``: given a = x Wx + b and q = h Wh (N, G H), write the new state,
+    - ``step(a, q, memo, old, new)``: given a = x Wx + b and q = h Wh (N, G), write the new state,
       overwrite ``a`` by the gates, and keep in ``memo`` (N, H) one value more if the way back needs
       it;
     - ``slopes(gates, memo, old, new)``: all factors of the gradients that are known beforehand, a

@@ -390,15 +390,29 @@ def test_the_shape_of_the_output(layer, shape, expected):
     assert layer.output_shape(shape) == layer.forward(np.zeros(shape)).shape == expected
 
 
+def loops(layer, first):
+    """The paragraph of a docstring that begins with ``first``, as code."""
+    text = layer.__doc__[layer.__doc__.index(f"        {first}"):]
+    return textwrap.dedent(text[:text.index("\n\n")])
+
+
 def test_the_loops_of_the_docstring_are_the_layer():
-    text = Convolution.__doc__
-    loops = text[text.index("        for n, f, i, j"):text.index("    Source: LeCun")]
     rng = np.random.default_rng(0)
     x, W, b = rng.normal(size=(2, 3, 5, 6)), rng.normal(size=(4, 3, 2, 3)), rng.normal(size=4)
     layer = Convolution(W, b)
     dy = rng.normal(size=layer.forward(x).shape)
     arrays = {"np": np, "x": x, "W": W, "b": b, "dy": dy, "KH": 2, "KW": 3,
               "y": np.zeros_like(dy), "dx": np.zeros_like(x), "dW": np.zeros_like(W), "db": np.zeros(4)}
-    exec(textwrap.dedent(loops), arrays)
+    exec(loops(Convolution, "for n, f, i, j"), arrays)
     for name, expected in ("y", layer.forward(x)), ("dx", layer.backward(dy)), ("dW", layer.dW), ("db", layer.db):
         np.testing.assert_allclose(arrays[name], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("s", [1, 2, 4])
+def test_the_loops_of_the_transposed_convolution(s):
+    rng = np.random.default_rng(0)
+    x, W, b = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 2, 2, 3)), rng.normal(size=2)
+    expected = TransposedConvolution(W, b, stride=s).forward(x)
+    arrays = {"np": np, "x": x, "W": W, "b": b, "s": s, "KH": 2, "KW": 3, "y": np.zeros_like(expected)}
+    exec(loops(TransposedConvolution, "for n, c, p, q"), arrays)
+    np.testing.assert_allclose(arrays["y"], expected, rtol=1e-12, atol=1e-12)

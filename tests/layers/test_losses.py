@@ -158,6 +158,13 @@ class TestSigmoidWithLoss:
         with refused(ValueError, f"SigmoidWithLoss: t … 0..1 … {got}"):
             SigmoidWithLoss().forward(np.zeros((1, 2)), np.array(t))
 
+    @pytest.mark.parametrize("loss", [SigmoidWithLoss(), KLDivergence(), SoftmaxWithLoss()])
+    def test_the_second_batch_is_checked_as_the_first(self, loss):
+        x, t = np.full((1, 2), 0.5), np.full((1, 2), 0.5)
+        loss.forward(x, t)
+        with refused(ValueError, f"{type(loss).__name__}: t … -0.5"):
+            loss.forward(x, -t)
+
 
 def test_squared_error():
     check(SquaredError(), [[1, 2], [0, 0]], [[0, 4], [3, 0]], (1 + 4 + 9) / 2 / 2, [[0.5, -1], [-1.5, 0]])

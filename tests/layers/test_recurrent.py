@@ -1,4 +1,5 @@
 """RNN, LSTM and GRU: PyTorch's values over a sweep of sizes, a plain loop, masks, carried states, construction and errors."""
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from chainrule.common import initializers
 from chainrule.layers import Sum
-from chainrule.layers.recurrent import GRU, LSTM, RNN, Bidirectional, GRUCell, LSTMCell, RNNCell
+from chainrule.layers.recurrent import GRU, LSTM, RNN, Bidirectional, GRUCell, LSTMCell, Recurrent, RNNCell
 from tests.errors import refused
 
 PATH = Path(__file__).parent / "sequences.npz"         # made by tests/make_torch_sequences.py
@@ -463,3 +464,38 @@ class TestBidirectional:
                 call()
         with refused(TypeError, "Bidirectional: back … RNN … LSTM … GRU … RNNCell(Wx (3, 4), Wh (4, 4), b (4,))"):
             Bidirectional(RNN.init(3, 4), RNNCell.init(3, 4))
+
+
+class Steps:
+    """A cell as Recurrent's docstring calls it: states are lists, and the parameters' gradients are added up."""
+
+    def __init__(self, cell):
+        self.cell, self.caches, self.grads = cell, [], [np.zeros_like(p) for p in cell.params]
+
+    def forward(self, x, *state):
+        new = self.cell.forward(x, *state)
+        self.caches.append(self.cell.cache)
+        return list(new) if isinstance(new, tuple) else [new]
+
+    def backward(self, dstate):
+        self.cell.cache = self.caches.pop()
+        result = self.cell.backward(tuple(dstate) if len(dstate) > 1 else dstate[0])
+        for total, g in zip(self.grads, self.cell.grads):
+            total += g
+        return result
+
+
+@pytest.mark.parametrize("layer, cell", [(RNN, RNNCell), (LSTM, LSTMCell), (GRU, GRUCell)])
+def test_the_loops_of_the_docstring_are_the_layer(layer, cell):
+    rng = np.random.default_rng(0)
+    layer, x, dy = layer.init(3, 5, rng=0, dtype=np.float64), rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 4, 5))
+    text, steps, parts = Recurrent.__doc__, Steps(cell(*layer.params)), len(layer.state_names)
+    arrays = {"T": 4, "x": x, "dy": dy, "y": np.zeros_like(dy), "dx": np.zeros_like(x), "cell": steps,
+              "state": [np.zeros((2, 5))] * parts, "dstate": [np.zeros((2, 5)) for _ in range(parts)]}
+    for first in "for t in range(T)", "for t in reversed":
+        loop = text[text.index(f"        {first}"):]
+        exec(textwrap.dedent(loop[:loop.index("\n\n")]), arrays)
+    for name, expected in ("y", layer.forward(x)), ("dx", layer.backward(dy)):
+        np.testing.assert_allclose(arrays[name], expected, rtol=1e-12, atol=1e-12)
+    for total, expected in zip(steps.grads, layer.grads, strict=True):
+        np.testing.assert_allclose(total, expected, rtol=1e-12, atol=1e-12)

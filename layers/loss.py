@@ -1,0 +1,119 @@
+"""What losses share: a mean, sum or array over rows, weights, and what is checked."""
+import math
+from typing import Any
+
+import numpy as np
+
+from ..common import checks
+from ..common.layer import Layer
+from ..common.types import Array, ArrayLike, Reduction
+
+
+class Loss(Layer):
+    """The mean over rows, L = Σ_n w_n ℓ_n / Σ_n w_n, so that
+
+        dL/dx_n = dℓ_n/dx_n · scale_n        scale_n = dout · w_n / Σ_n w_n
+
+    A subclass states ℓ, the loss of one row, and its derivative:
+
+    - ``losses(x, t)`` returns the losses of all rows (N, ...), and a tuple of what the derivative
+      needs;
+    - ``gradient(scale, *needed)`` returns dℓ/dx · scale, where scale is a number or has one for
+      each row;
+    - ``targets(x, t)``, where t has to be checked or brought into shape, returns what ``losses``
+      takes for t.
+
+    Options of every loss:
+
+    - ``reduction``: ``"mean"``, ``"sum"`` for Σ_n w_n ℓ_n, or ``"none"`` for the array of all w_n
+      ℓ_n, whose backward takes an array of gradients, by default ones;
+    - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it
+      all are 1. If all weights are 0 the loss is 0, and so is its gradient.
+
+    After forward ``count`` is Σ_n w_n: by it the Trainer weighs the losses of batches.
+    """
+    count, ignore_label = 0, None
+
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        self.reduction = checks.one_of(type(self).__name__, "reduction", reduction,
+                                       ("mean", "sum", "none"))
+
+    def forward(self, x, t, weight=None):
+        if self.ignore_label is not None:
+            t, weight = self.without_ignored(x, t, weight)
+        with np.errstate(over="ignore", invalid="ignore"):
+            losses, needed = self.losses(x, self.targets(x, t))
+            weight = None if weight is None else self.weights(weight, losses, x.dtype)
+            self.cache = weight, *needed
+            self.count = losses.size if weight is None else float(weight.sum())
+            if self.reduction == "none":
+                return weighted(losses, weight).astype(x.dtype, copy=False)
+            total = self.total(weighted(losses, weight), weight, x, t)
+        return total / (self.count or 1) if self.reduction == "mean" else total
+
+    def backward(self, dout=1.0):
+        weight, *needed = self.cache
+        scale = dout if self.reduction == "none" else self.number(dout)
+        if self.reduction == "mean":
+            scale /= self.count or 1
+        return self.gradient(weighted(scale, weight), *needed)
+
+    def targets(self, x: Array, t: Any) -> Any:
+        return t
+
+    def total(self, losses: Array, weight: Array | None, x: Array, t: ArrayLike) -> float:
+        """Σ_n w_n ℓ_n; in float64 where the way to it leads past float32's range."""
+        total = float(np.add.reduce(losses, axis=None))
+        if not math.isfinite(total) and x.dtype == np.float32:
+            x = x.astype(np.float64)
+            losses, _ = self.losses(x, self.targets(x, t))
+            total = float(np.add.reduce(weighted(losses, weight), axis=None))
+        return total
+
+    def number(self, dout: Any) -> float:
+        expected = "be one finite number, as the loss is"
+        return checks.number(type(self).__name__, "dout", dout, expected=expected)
+
+    def without_ignored(self, x: Array, t: ArrayLike, weight: ArrayLike | None) -> tuple[Any, Any]:
+        """Targets and weights in which rows with the label to ignore have the weight 0."""
+        labels = checks.as_array(t)
+        if labels.dtype.kind not in "iu" or labels.shape != x.shape[:-1]:
+            return t, weight                     # no labels: rows of probabilities, or a mistake
+        kept = labels != self.ignore_label
+        weight = kept if weight is None else kept * self.weights(weight, kept, x.dtype)
+        return np.where(kept, labels, 0), weight
+
+    def weights(self, weight: ArrayLike, losses: Array, dtype: Any) -> Array:
+        """The weights of the rows, in the shape of their losses."""
+        who = type(self).__name__
+        weight = checks.array(who, "weight", weight, dtype)
+        if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:      # of elements
+            weight = np.broadcast_to(weight[..., None], losses.shape)
+        checks.array(who, "weight", weight, dtype, losses.shape)
+        if weight.min() < 0:
+            raise ValueError(checks.wrong(who, "weight", "hold no negative numbers", weight.min()))
+        return weight
+
+    def labels(self, t: ArrayLike, x: Array) -> Array:
+        """Integer labels, one for each row of x."""
+        if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
+            raise ValueError(
+                checks.wrong(
+                    type(self).__name__, "x", f"have shape ({len(x)}, C) for one label per sample",
+                    x.shape,
+                    "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"))
+        return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1])
+
+    def __repr__(self):
+        return super().__repr__().replace(", reduction='mean'", "").replace("reduction='mean'", "")
+
+
+def weighted(values, weight):
+    """``values * weight``, of rows without weights the values."""
+    return values if weight is None else weight * values
+
+
+def column(scale):
+    """One number for each row as a column beside the row's entries; a number as it is."""
+    return scale[..., None] if isinstance(scale, np.ndarray) else scale
