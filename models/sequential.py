@@ -85,7 +85,7 @@ class Sequential(Model):
         with predicting(self):
             return in_batches(self, self.forward, (x,), batch_size)
 
-    find_lowest = find_lowest
+    find_lowest = find_lowest      # where backward ends: see freezing.py
 
     def vertices_and_edges(
         self, values: bool = False, x: Inputs | None = None

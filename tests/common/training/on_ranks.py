@@ -225,6 +225,25 @@ def nan(comm):
         return comm.allgather(str(error))
 
 
+class Overflowing(ReLU):
+    """Its gradient is infinite on the last rank."""
+    last = False
+
+    def backward(self, dout):
+        return dout * np.inf if self.last else dout
+
+
+def gradient(comm):
+    """A gradient that is not finite, on one rank."""
+    model = network(0, Overflowing())
+    model.layers[1].last = comm.rank == comm.size - 1
+    try:
+        with np.errstate(all="ignore"):
+            Trainer(model, SGD(0.1), comm=comm).fit(X, T, epochs=1, rng=0, progress=False)
+    except FloatingPointError as error:
+        return comm.allgather(str(error))
+
+
 def interrupted(comm):
     """The epochs and steps that each rank has recorded when Ctrl-C reaches one of them."""
     def press(trainer):

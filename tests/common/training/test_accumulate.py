@@ -34,12 +34,12 @@ def test_every_loss_is_in_the_table():
 
 
 def steps(make, arrays, accumulate, **options):
-    """The model and the history of two epochs of one step each."""
+    """The model and the history of two epochs of two steps each."""
     model = make()
     cuts = CUTS if accumulate else [0, 33]
     batches = [tuple(a[i:j] for a in arrays) for i, j in itertools.pairwise(cuts)]
     trainer = Trainer(model, SGD(0.01), metrics=())
-    history = trainer.fit(batches=lambda: batches, accumulate=4 if accumulate else 1, epochs=2,
+    history = trainer.fit(batches=lambda: 2 * batches, accumulate=4 if accumulate else 1, epochs=2,
                           progress=False, **options)
     return model, history
 

@@ -86,6 +86,13 @@ def test_a_loss_that_is_not_finite_ends_in_the_same_error_everywhere(tmp_path):
     assert "batch 1 in epoch 1 should hold finite numbers only" in second
 
 
+def test_a_gradient_that_is_not_finite_ends_in_the_same_error_everywhere(tmp_path):
+    first, second = run("gradient", 2, tmp_path)[0]
+    assert first == second
+    assert first.startswith("Trainer.fit: step 1 has a gradient that is not finite, the gradient "
+                            "of 0.W: layer 0 (Affine). ")
+
+
 def test_ctrl_c_stops_all_ranks_after_the_same_step(tmp_path):
     assert run("interrupted", 2, tmp_path)[0] == [[1, 5], [1, 5]]
 
