@@ -1,5 +1,4 @@
 """A training step besides forward, backward, update: checks, sums, clipping, a record."""
-import contextlib
 import math
 
 import numpy as np
@@ -86,12 +85,15 @@ class Accumulator:
                                   [self.sums[k] for k in learning], 1 - self.batches)
             self.loss.sum -= (self.batches - 1) * penalty.loss(model.params)
 
-    @contextlib.contextmanager
     def refusing(self):
         """Around an update: what is said of a gradient that is not finite names its layer."""
-        try:
-            yield
-        except FloatingPointError as error:
+        return self
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, FloatingPointError):
             raise FloatingPointError(
                 f"{answers.FIT}: step {self.row['step']} has a gradient that is not finite"
                 f"{where(self.model)}. {error}. The loss, {self.row['loss']:.4g}, is finite: a "

@@ -186,10 +186,11 @@ class SharedAccumulator(Accumulator):
                 self.refuse(loss, self.seen)
             super().prepare()
 
-    @contextlib.contextmanager
-    def refusing(self):
-        with everywhere(), super().refusing():
-            yield
+    def __exit__(self, kind, error, traceback):
+        with everywhere():
+            super().__exit__(kind, error, traceback)
+        if error is not None:
+            error.everywhere = True
 
 
 @contextlib.contextmanager
