@@ -1,6 +1,8 @@
 """Convolution: one small set of weights, used at every place of an image."""
 from typing import Any, Literal
 
+import numpy as np  # noqa: F401 (for the examples)
+
 from ..common import checks
 from ..common.engine.channels import channel_sums
 from ..common.engine.convolution import convolve, convolve_back, transposed_convolve
