@@ -189,7 +189,9 @@ def test_several_threads_at_once_and_copies():
                 np.testing.assert_array_equal(y, expected)
 
 
-def test_a_long_compilation_says_so(monkeypatch, capsys):
+def test_a_long_compilation_says_so(monkeypatch, capsys, tmp_path):
+    from numba import config
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))              # nothing is on disk there
     monkeypatch.setattr(compiled, "SLOW", -1.0)
     loop = compiled.Loop(lambda x: x + 1)
     loop.__name__ = "plus_one"
