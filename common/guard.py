@@ -115,8 +115,7 @@ def guarded_forward(forward, several):
         if several and made[0].__class__ is tuple:
             self._seen = {*(self._seen or ()), made[0]}
         return y
-    guarded.guarded = True
-    return guarded
+    return of_its_own(guarded)
 
 
 def guarded_backward(backward):
@@ -135,7 +134,13 @@ def guarded_backward(backward):
         if more or named or dout is MISSING:
             return backward(self, *given(dout, more), **named)
         return backward(self, dout)
-    guarded.guarded = True
+    return of_its_own(guarded)
+
+
+def of_its_own(guarded):
+    """The wrapper with a copy of its code: Python adapts code to the classes that it meets, and
+    here it meets one: 3 % of the step of a small network."""
+    guarded.guarded, guarded.__code__ = True, guarded.__code__.replace()
     return guarded
 
 
