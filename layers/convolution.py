@@ -26,7 +26,8 @@ class Convolution(Filters):
     their own part only (G = C: "depthwise").
 
     Backward, for s = d = 1 and P = 0. x_ncpq reaches y_nfij with factor W_fckl where p = i + k and
-    q = j + l; the gradient of each is the sum over all places where it is used:
+    q = j + l; the gradient of each is the sum over all places where it is used
+    (dL/dy counts as 0 outside of its OH rows and OW columns):
 
         dL/dx_ncpq = Σ_f Σ_k Σ_l W_fckl dL/dy_nf,p-k,q-l
         dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,i+k,j+l dL/dy_nfij
@@ -34,7 +35,7 @@ class Convolution(Filters):
 
     The minus signs say that dx is again a convolution: of dy, padded, with the filters flipped and
     F and C exchanged. ``convolve``, ``convolve_back`` and ``channel_sums`` compute this for any
-    options and about a thousand times faster; as loops for s = d = 1 and P = 0, dx, dW and db
+    options, hundreds of times faster than these loops for s = d = 1 and P = 0, dx, dW and db
     starting at zeros:
 
         for n, f, i, j in np.ndindex(y.shape):

@@ -14,6 +14,8 @@ class Loss(Layer):
 
         dL/dx_n = dℓ_n/dx_n · scale_n        scale_n = dout · w_n / Σ_n w_n
 
+    (for ``"sum"`` and ``"none"`` scale_n = dout · w_n, where ``"none"`` has a dout for each row).
+
     A subclass states ℓ, the loss of one row, and its derivative:
 
     - ``losses(x, t)`` returns the losses of all rows (N, ...), and a tuple of what the derivative

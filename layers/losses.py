@@ -1,5 +1,5 @@
 """Losses: the last node of a network. ``forward(x, t)`` gives a Python float, by default the mean
-over samples; ``backward(dout=1.0)`` gives dL/dx · dout alone: targets are data and have no
+over samples (an array with ``reduction="none"``); ``backward(dout=1.0)`` gives dL/dx · dout alone: targets are data and have no
 gradient.
 
 With leading axes, for example x (N, T, D), every row is a sample. Below, M is the number of rows,
@@ -70,7 +70,7 @@ class SoftmaxWithLoss(Loss):
 
     def gradient(self, scale, e, total, t, t_sum, at, shape):
         scale = scale.reshape(-1) if isinstance(scale, np.ndarray) else scale
-        dx = e * (t_sum * scale / total)[:, None]                          # y · scale
+        dx = e * (t_sum * scale / total)[:, None]                          # y Σ_c t_c · scale
         if at is None:                                                     # rows of probabilities
             dx -= t * column(scale)
         else:                                              # labels: dx[n, t_n] -= scale for all n

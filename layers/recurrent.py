@@ -219,8 +219,9 @@ class GRUCell(Cell):
 
 
 class Recurrent(Sequences):
-    """A cell over a sequence, x (N, T, D) to all its h (N, T, H). With a state as the list of its
-    parts, [h] or, of an LSTM, [h, c]:
+    """A cell over a sequence, x (N, T, D) to every h_t (N, T, H). In these loops a cell takes and
+    returns its state as a list, [h] or, for an LSTM, [h, c] (RNNCell and GRUCell themselves take
+    and return h), and each step has a cell of its own, with its own cache:
 
         for t in range(T):
             state = cell.forward(x[:, t], *state)
@@ -233,8 +234,10 @@ class Recurrent(Sequences):
             dstate[0] += dy[:, t]
             dx[:, t], *dstate = cell.backward(dstate)
 
-    ``recurrence`` computes this, with x Wx, dx and the gradients of the parameters for all steps at
-    once. RNN's docstring explains options, mask and states.
+    ``recurrence.forward`` and ``recurrence.backward`` run these loops, with x Wx, dx and the
+    gradients of the parameters for all steps at once. ``rule`` is the cell's formula in the form
+    that they call, ``stacked`` a state as one array (S, N, H), ``single`` its inverse. RNN's
+    docstring explains options, mask and states.
     """
     shapes = "x (N, T, D), mask? bool (N, T), Wx (D, G), Wh (H, G) -> y (N, T, H)"
 

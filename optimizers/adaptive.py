@@ -24,7 +24,7 @@ class AdaGrad(Optimizer):
     array([0.9, 0.9])
     """
     names = ("h",)
-    skips_zeros = True
+    skips_zeros = True                   # where g = 0 neither h nor W changes
 
     def __init__(self, lr: Rate = 0.01, eps: float = 1e-8) -> None:
         super().__init__(lr)
@@ -124,9 +124,10 @@ class Adam(Optimizer):
         v <- beta2 v + (1 - beta2) g²          v̂ = v / (1 - beta2^t)
         W <- W - lr m̂ / (√v̂ + eps)
 
-    t being the number of the step, from 1. m and v are running means of g and g² that start at
-    zero: after t steps the weights of all gradients so far sum to 1 - beta^t, and m̂ and v̂ are
-    divided by that. A step is seldom longer than lr, whatever the scale of the gradients.
+    where t = 1, 2, ... is the number of the step. m and v are running means that start at zero:
+    after t steps the weights of the gradients so far sum to only 1 - beta^t, and dividing by that
+    sum gives the means m̂ and v̂. A step is seldom longer than lr, whatever the scale of the
+    gradients.
 
     With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), replaces v in v̂: a rare
     large gradient is not forgotten.
@@ -159,7 +160,7 @@ class Adam(Optimizer):
         v *= beta2
         v += (1 - beta2) * (g * g)
         if self.amsgrad:
-            v = np.maximum(v_max, v, out=v_max)
+            v = np.maximum(v_max, v, out=v_max)              # v itself, the running mean, stays
         m_hat = m / (1 - beta1**t)
         v_hat = v / (1 - beta2**t)
         W -= lr * m_hat / (np.sqrt(v_hat) + self.eps)

@@ -10,9 +10,10 @@ from .measures import Mean, Measures
 
 
 class Accumulator:
-    """Makes of the gradients of a group of batches those of one large batch, for one update.
+    """Combines the gradients of several batches into those of one large batch, for one update.
 
-    With the loss L_b and the gradients g_b of batch b, and n_b rows that count in it,
+    With the loss L_b and the gradients g_b of batch b, and n_b the sum of its rows' weights
+    (without weights, how many rows count),
 
         loss Σ_b n_b L_b / Σ_b n_b,  gradient Σ_b n_b g_b / Σ_b n_b     where losses are means
         loss Σ_b L_b − (B − 1) R,    gradient Σ_b g_b − (B − 1) dR/dW   where they are sums
@@ -37,7 +38,7 @@ class Accumulator:
             self.refuse(loss, batch)
 
     def refuse(self, loss, batch):
-        """Raise the error for a loss that is not finite: of the data if they are to blame."""
+        """Raise the error for a loss that is not finite: about the data if that is the cause."""
         for j, a in enumerate(batch):
             name = f"array {j} of batch {self.batch} in epoch {self.epoch}"
             checks.finite(answers.FIT, name, a)
@@ -46,7 +47,7 @@ class Accumulator:
             f"try a smaller learning rate{self.or_clip()}")
 
     def add(self, batch):
-        """Count in a batch: its loss, metrics and, of several batches, gradients."""
+        """Add a batch: its loss, metrics and, of several batches, gradients."""
         n = self.measures.add(self.latest, batch)            # 1 where losses are sums
         self.loss.add(n * self.latest, n)
         self.batches += 1
@@ -66,7 +67,7 @@ class Accumulator:
         self.row["lr"] = lr(self.optimizer.step) if callable(lr) else lr
 
     def join(self):
-        """Make of sums over the batches what one large batch would have."""
+        """Turn the sums over the batches into the gradients of one large batch."""
         if self.measures.summed():
             self.penalize_once()
             self.loss.count = 1
@@ -102,7 +103,7 @@ class Accumulator:
                 f"large: try a smaller learning rate{self.or_clip()}") from error
 
     def record(self):
-        """Write the update down, and begin the next group."""
+        """Record the update and start the next group."""
         self.history.add_step(**self.row)
         self.loss, self.batches = Mean(), 0
 

@@ -96,8 +96,8 @@ class Trainer:
             tuple (x, ..., t). It is called once per epoch:
             ``batches=lambda: text_batches(ids)``.
         accumulate: batches per update. The gradient is Σ_b n_b g_b / Σ_b n_b, n_b being the rows
-            that count in batch b, as of one large batch (of sums: Σ_b g_b); BatchNorm still
-            normalises each batch by itself.
+            that count in batch b, as of one large batch (where losses are sums: Σ_b g_b, with the
+            penalty counted once); BatchNorm still normalises each batch by itself.
         progress: show a progress bar.
         drop_last: leave out the last batch of an epoch if it is smaller.
         steps_per_epoch: how many of the batches that ``batches`` yields make an epoch, where it
@@ -177,7 +177,9 @@ class Trainer:
                  sample_weight: ArrayLike | None = None) -> dict[str, float]:
         """The loss and the metrics of samples x with targets t in evaluation mode, as a dict.
 
-        ``sample_weight``: how much each sample counts in the loss. The model stays as it is.
+        ``sample_weight``: how much each sample counts in the loss. Parameters, running
+        statistics, recurrent states and training mode stay as they are; caches are empty
+        afterwards, so a backward needs a new forward.
         """
         data, weighs = arguments.scanned(x, t, who="Trainer.evaluate"), sample_weight is not None
         if weighs:
