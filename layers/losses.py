@@ -1,6 +1,6 @@
 """Losses: the last node of a network. ``forward(x, t)`` gives a Python float, by default the mean
-over samples (an array with ``reduction="none"``); ``backward(dout=1.0)`` gives dL/dx · dout alone: targets are data and have no
-gradient.
+over samples (an array with ``reduction="none"``); ``backward(dout=1.0)`` gives dL/dx · dout alone:
+targets are data and have no gradient.
 
 With leading axes, for example x (N, T, D), every row is a sample. Below, M is the number of rows,
 here N · T; in code ``scale`` stands for dout / M (with weights dout · w_n / Σ_n w_n).
