@@ -80,9 +80,7 @@ def guard(cls):
     line = vars(cls).get("shapes")
     if line or "forward" in vars(cls):
         cls._arguments = parsed(line) if line else None
-    twin = compiled.twin(cls)
-    if twin:
-        cls.forward, cls.backward = twin.forward(cls.forward), twin.backward(cls.backward)
+    compiled.use_twin(cls)
     if wrappable(cls, "forward"):
         cls.forward = guarded_forward(cls.forward,
                                       several=not cls.__module__.startswith("chainrule."))

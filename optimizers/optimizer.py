@@ -271,7 +271,7 @@ class Optimizer:
         """[(rule, arrays), ...]: pieces that stay in the cache; a large array whole, if there is a
         compiled rule."""
         whole = compiled.whole(*arrays) if self._twin else None
-        rule = functools.partial(self._twin.code.rule, self) if whole else self.rule
+        rule = functools.partial(self._twin.rule, self) if whole else self.rule
         return [(rule, piece) for piece in whole or pieces(*arrays)]
 
     def _rule_on_rows(self, lr, taken, p, g, *kept):

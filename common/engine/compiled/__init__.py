@@ -19,7 +19,6 @@ Only a class of this package has one; a subclass with a method of its own runs t
 import contextlib
 import functools
 import importlib
-import importlib.util
 import os
 import sys
 import time
@@ -42,7 +41,11 @@ class Kept(tuple):
 
 @functools.cache
 def installed():
-    return importlib.util.find_spec("numba") is not None
+    """Whether there is a numba that can be imported: one that is too old for NumPy cannot."""
+    try:
+        return importlib.import_module("numba") is not None
+    except ImportError:
+        return False
 
 
 def running():
@@ -77,44 +80,40 @@ def whole(*arrays):
 def twin(cls):
     """The twin of a class of this package, or None."""
     module = TWINS.get(cls.__name__) if cls.__module__.startswith("chainrule.") else None
-    return module and Twin(cls, module)
+    return module and getattr(importlib.import_module(f"{__name__}.{module}"), cls.__name__)
 
 
-class Twin:
-    """A class's twin, imported when it is first needed."""
+def with_forward(page, twin, times):
+    """The page's forward, but the twin's for a large array."""
+    @functools.wraps(page)
+    def chosen(layer, x):
+        y = twin.forward(layer, x) if takes(x, times) else None
+        return page(layer, x) if y is None else y
+    return chosen
 
-    def __init__(self, cls, module):
-        self.cls, self.module, self.times = cls, module, SEVERAL.get(module, 1)
 
-    @functools.cached_property
-    def code(self):
-        return getattr(importlib.import_module(f"{__name__}.{self.module}"), self.cls.__name__)
+def with_backward(page, twin, times):
+    """The page's backward, but the twin's for what the twin's forward kept, or, if it has none,
+    for a large array."""
+    alone = not hasattr(twin, "forward")
 
-    def takes(self, a):
-        return takes(a, self.times)
+    @functools.wraps(page)
+    def chosen(layer, dout):
+        if layer.cache.__class__ is Kept:
+            return twin.backward(layer, dout)
+        dx = twin.backward(layer, dout) if alone and takes(dout, times) else None
+        return page(layer, dout) if dx is None else dx
+    return chosen
 
-    def forward(self, page):
-        """The page's forward, or the twin's for a large array."""
-        @functools.wraps(page)
-        def chosen(layer, x):
-            if x.size >= LARGE and self.takes(x) and hasattr(self.code, "forward"):
-                y = self.code.forward(layer, x)
-                if y is not None:
-                    return y
-            return page(layer, x)
-        return chosen
 
-    def backward(self, page):
-        @functools.wraps(page)
-        def chosen(layer, dout):
-            if layer.cache.__class__ is Kept:
-                return self.code.backward(layer, dout)
-            if dout.size >= LARGE and self.takes(dout) and not hasattr(self.code, "forward"):
-                dx = self.code.backward(layer, dout)
-                if dx is not None:
-                    return dx
-            return page(layer, dout)
-        return chosen
+def use_twin(cls):
+    """Let a layer's class run on its twin, if it has one."""
+    code = twin(cls)
+    if code:
+        times = SEVERAL.get(TWINS[cls.__name__], 1)
+        cls.backward = with_backward(cls.backward, code, times)
+        if hasattr(code, "forward"):
+            cls.forward = with_forward(cls.forward, code, times)
 
 
 class Loop:
@@ -133,8 +132,12 @@ class Loop:
     @functools.cached_property
     def compiled(self):
         import numba
-        return numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"},
-                          error_model="numpy")(self.function)
+        options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"},
+                   "error_model": "numpy"}
+        try:
+            return numba.njit(cache=True, **options)(self.function)
+        except RuntimeError:                     # there is no folder that it could write to
+            return numba.njit(**options)(self.function)
 
     def __call__(self, *arguments):
         kinds = tuple([getattr(a, "dtype", None) for a in arguments])

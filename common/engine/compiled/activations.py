@@ -84,12 +84,16 @@ class GELU:
     @staticmethod
     def backward(layer, dout):
         x, P = layer.cache
-        dx = np.empty_like(dout)
-        arrays = flat(x, P, dout, dx) or [np.ravel(a) for a in (x, P, dout, dx)]
         scale, cubic = x.dtype.type(2 * SCALE), x.dtype.type(6 * SCALE * CUBIC)
+        dx = np.empty_like(x)
+        arrays = flat(x, P, dout, dx)
+        if arrays is None:                       # dout lies in memory otherwise than x
+            turned = np.empty_like(x)
+            turned[...] = dout
+            arrays = flat(x, P, turned, dx)
         spread(lambda part: gelu_back(*[a[part] for a in arrays], scale, cubic), x.size,
                2 * WORK * x.size)
-        return dx if np.shares_memory(arrays[-1], dx) else arrays[-1].reshape(dx.shape)
+        return dx
 
 
 NEAR = 50.0          # beyond, Φ is 0 or 1 to the last bit, and x³ might overflow

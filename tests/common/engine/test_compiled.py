@@ -236,3 +236,42 @@ def test_steps_by_rows(rule):
         return layer.params[0], *map(np.asarray, optimizer.state.values())
 
     same(*both(run), 1e-12)
+
+
+def test_gelu_takes_dout_in_other_memory():
+    rng = np.random.default_rng(0)
+    x, dout = channels_last(rng.standard_normal((3, 2, 5, 4))), rng.standard_normal((3, 2, 5, 4))
+
+    def run():
+        layer = layers.GELU()
+        return layer.forward(x), layer.backward(dout)
+
+    same(*both(run), 1e-13)
+
+
+def test_a_numba_that_cannot_be_imported_is_as_none(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)                 # import numba: ImportError
+    compiled.installed.cache_clear()
+    try:
+        assert compiled.running() == "numpy"
+        with compiled.floor("compiled", large=1):
+            layer = layers.LayerNorm.init(4)
+            layer.forward(np.ones((2, 4), np.float32))
+        assert not isinstance(layer.cache, compiled.Kept)                # the page ran
+    finally:
+        monkeypatch.undo()
+        compiled.installed.cache_clear()
+
+
+def test_no_folder_to_keep_the_code_in(monkeypatch):
+    import numba
+    njit, asked = numba.njit, []
+
+    def refusing(**options):
+        asked.append(options.get("cache", False))
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return njit(**options)
+
+    monkeypatch.setattr(numba, "njit", refusing)
+    assert compiled.Loop(lambda x: x + 1)(1.0) == 2.0 and asked == [True, False]
