@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers, optimizers
-from chainrule.common.engine import compiled, rows, threads
+from chainrule.common.engine import compiled, convolution, rows, threads
 from chainrule.models import Sequential
 
 pytestmark = pytest.mark.skipif(not compiled.installed(), reason="numba is not installed: no loops to compile")
@@ -247,6 +247,51 @@ def test_gelu_takes_dout_in_other_memory():
         return layer.forward(x), layer.backward(dout)
 
     same(*both(run), 1e-13)
+
+
+CONVOLUTIONS = [   # channels, filters, size; stride, pads, dilation, groups
+    (5, 5, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 5), (4, 4, (3, 2), (2, 3), ((1, 0), (0, 2)), (1, 1), 4),
+    (3, 3, (2, 5), (1, 2), ((0, 1), (2, 2)), (3, 1), 3), (2, 2, (1, 1), (3, 2), ((0, 0), (0, 0)), (1, 1), 2),
+    (3, 3, (5, 4), (3, 3), ((2, 2), (4, 0)), (1, 2), 3), (3, 3, (4, 4), (1, 1), ((0, 3), (3, 1)), (2, 2), 3),
+    (3, 4, (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), 1), (2, 6, (7, 5), (2, 1), ((3, 3), (2, 2)), (1, 1), 1),
+    (4, 8, (3, 3), (1, 1), ((0, 0), (1, 2)), (2, 3), 2), (6, 2, (2, 3), (3, 2), ((4, 0), (0, 4)), (2, 1), 1),
+    (1, 6, (5, 5), (1, 1), ((2, 2), (2, 2)), (1, 1), 1), (4, 12, (3, 3), (2, 2), ((0, 1), (1, 0)), (1, 1), 4)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("memory", ["as it reads", "channels last", "every second"])
+@pytest.mark.parametrize("C, F, size, stride, pads, dilation, G", CONVOLUTIONS)
+def test_convolutions(C, F, size, stride, pads, dilation, G, memory, dtype, monkeypatch):
+    """Depthwise ones, and those whose gradient adds windows back."""
+    monkeypatch.setattr(threads, "WORTH", 16)
+    monkeypatch.setattr(threads, "LATE", 0)
+    rng, options = np.random.default_rng(0), dict(stride=stride, pads=pads, dilation=dilation, groups=G)
+    x = MEMORY[memory](rng.standard_normal((3, C, 13, 11)).astype(dtype))
+    W = rng.standard_normal((F, C // G, *size)).astype(dtype)
+
+    def run():
+        y = convolution.convolve(x, W, None, **options)
+        dy = MEMORY[memory](np.cos(np.arange(y.size)).reshape(y.shape).astype(dtype))
+        both = convolution.convolve_back(dy, x, W, **options)
+        for a, b in zip(both, convolution.convolve_back(dy, x, W, **options)):
+            np.testing.assert_array_equal(a, b)
+        back = convolution.transposed_convolve(dy, W, x.shape, **options)
+        return y, *both, convolution.convolve_back(dy, x, W, **options, dx=False)[1], back
+
+    same(*both(run), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("G, stride", [(4, (1, 1)), (4, (2, 2)), (1, (2, 2))])
+def test_nan_in_a_pixel_is_seen_where_a_window_has_it(G, stride):
+    x, W = np.ones((2, 4, 7, 7)), np.ones((4, 4 // G, 3, 3))
+    x[1, 2, 3, 3] = np.nan
+
+    def run():
+        y = convolution.convolve(x, W, None, stride, groups=G)
+        return y, *convolution.convolve_back(y, x, W, stride, groups=G)
+
+    for a, b in zip(*both(run)):
+        np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
 
 
 def test_a_numba_that_cannot_be_imported_is_as_none(monkeypatch):
