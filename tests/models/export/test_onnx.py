@@ -259,7 +259,7 @@ def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch, tmp_path
 @pytest.mark.parametrize("path, error", [(3, TypeError), ("no/folder/model.onnx", OSError), (".", OSError)])
 def test_paths_that_are_none(path, error, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with refused(error, "MLP.to_onnx:…"):
+    with refused(error, "… MLP.to_onnx: …"):
         MLP([2, 2]).to_onnx(path)
 
 
