@@ -103,7 +103,7 @@ def train(options, data, folder):
     """Train, keep curves, history and weights in ``folder``, and print the test accuracy."""
     import numpy as np
 
-    from ...datasets import random_shifts, train_test_split
+    from ...datasets import train_test_split
     from ...optimizers import Adam, cosine_decay
     from ...training import Checkpoint, Trainer
     from ...training.parallel import world
@@ -125,26 +125,34 @@ def train(options, data, folder):
         if not options.resume:
             checkpoint.path.unlink(missing_ok=True)           # another training's
         runs.describe(folder, name, arguments, {name: vars(options)[name] for name in KEPT})
+    try:
+        stopped = fit(trainer, options, checkpoint, (x, t), (x_val, t_val), rng,
+                      folder if speaks else None)
+    except FloatingPointError:
+        if speaks:
+            raise
+        return 2
+    if stopped and speaks:
+        print(f"stopped after {len(trainer.history)} of {options.epochs} epochs; history and "
+              f"weights so far are in {folder}, and --resume goes on from there", file=sys.stderr)
+    return stopped if stopped or not speaks else tell(trainer, test, options.lr, folder)
+
+
+def fit(trainer, options, checkpoint, data, validation_data, rng, folder):
+    """Train, and keep what has come of it in ``folder``; returns 0, or 128 + n after a signal n."""
+    from ...datasets import random_shifts
     augment = partial(random_shifts, most=options.shift) if options.shift else None
     with Stopping(checkpoint) as stopping:
         try:
-            trainer.fit(x, t, options.epochs, options.batch_size, (x_val, t_val), rng=rng,
+            trainer.fit(*data, options.epochs, options.batch_size, validation_data, rng=rng,
                         augment=augment, progress=not options.quiet,
                         callbacks=[checkpoint, stopping])
+            stopped = 0
         except KeyboardInterrupt:
-            if speaks:
-                keep(trainer, folder)
-                print(f"stopped after {len(trainer.history)} of {options.epochs} epochs; history "
-                      f"and weights so far are in {folder}, and --resume goes on from there",
-                      file=sys.stderr)
-            return 128 + (stopping.signal or 2)
-        except FloatingPointError:
-            if speaks:
-                raise
-            return 2
-        if speaks:
+            stopped = 128 + (stopping.signal or 2)
+        if folder is not None:
             keep(trainer, folder)
-    return tell(trainer, test, options.lr, folder) if speaks else 0
+    return stopped
 
 
 def begin(trainer, options, checkpoint):
