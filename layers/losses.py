@@ -62,10 +62,10 @@ class SoftmaxWithLoss(Loss):
         e, top, total = exponentials(x)                    # exp z, max x, Σ exp z; y = e / total
         if t.ndim == 1:                                    # labels
             at = t + np.arange(0, x.size, x.shape[1])      # x.take(at) is x[n, t_n] for all n
-            t_sum, tz = 1, x.take(at) - top
+            t_sum, losses = 1, np.log(total) - (x.take(at) - top)
         else:                                              # rows of probabilities
             at, t_sum, tz = None, t.sum(axis=1), np.einsum("nc,nc->n", t, x - top[:, None])
-        losses = t_sum * np.log(total) - tz
+            losses = t_sum * np.log(total) - tz
         return losses.reshape(shape[:-1]), (e, total, t, t_sum, at, shape)
 
     def gradient(self, scale, e, total, t, t_sum, at, shape):
