@@ -19,6 +19,7 @@ class Accumulator:
         loss Σ_b L_b − (B − 1) R,    gradient Σ_b g_b − (B − 1) dR/dW   where they are sums
 
     because each L_b includes the penalty R, and one large batch of all B would include it once.
+    If no row counts, loss and gradient are those of the penalty, which the last batch has.
     ``measures`` are those of the epoch.
     """
 
@@ -60,7 +61,7 @@ class Accumulator:
         if self.sums:
             self.join()
         self.row = {"step": len(self.history.steps.get("step", ())) + 1,
-                    "loss": self.loss.value(0.0)}
+                    "loss": self.loss.value(self.latest)}
         if self.max_norm is not None:
             self.row["grad_norm"] = clip_gradients(self.model.grads, self.max_norm)
         lr = getattr(self.optimizer, "lr", None)
@@ -72,7 +73,7 @@ class Accumulator:
             self.penalize_once()
             self.loss.count = 1
         for s, g in zip(self.sums, self.model.grads):
-            if self.loss.count:     # if no row counts, keep the last batch's: only the penalty's
+            if self.loss.count:
                 g[...] = s / self.loss.count
             s[...] = 0
 

@@ -181,7 +181,7 @@ class SharedAccumulator(Accumulator):
             self.interrupted.clear()
             raise KeyboardInterrupt
         with everywhere():
-            loss = self.loss.value(0.0)
+            loss = self.loss.value(self.latest)
             if not math.isfinite(loss):
                 self.refuse(loss, self.seen)
             super().prepare()

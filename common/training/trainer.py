@@ -123,8 +123,8 @@ class Trainer:
         fit = arguments.Fit(self.model, x, t, epochs, batch_size, validation_data,
                             max_grad_norm, callbacks, rng, batches, accumulate, progress, drop_last,
                             steps_per_epoch, validation_split, class_weight, sample_weight, augment)
-        with (arguments.frozen(self.model, freeze), parallel.together(self, fit),
-              closing(Run(self, fit)) as run, closing(Progress(fit, run.batches)) as bar):
+        with (arguments.frozen(self.model, freeze) as frozen, parallel.together(self, fit),
+              closing(Run(self, fit, frozen)) as run, closing(Progress(fit, run.batches)) as bar):
             for epoch in run.epochs():
                 bar.begin(epoch)
                 row = {"epoch": epoch} | self._epoch(epoch, run, bar)

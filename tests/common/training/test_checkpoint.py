@@ -16,6 +16,8 @@ from safetensors.numpy import load_file, save_file
 
 from chainrule.common import accuracy, r2
 from chainrule.common.engine import compiled
+from chainrule.common.files import read_arrays, write_arrays
+from chainrule.common.layer import held
 from chainrule.datasets import batches, random_shifts, text_batches
 from chainrule.layers import Affine, BatchNorm, Dropout, ReLU, SoftmaxWithLoss, Tanh
 from chainrule.models import LanguageModel, Sequential
@@ -91,6 +93,68 @@ def test_whatever_the_fit_is(tmp_path, options, optimizer):
         shared(tmp_path / "c", after(3), optimizer=optimizer(), every=1, **options)
     again = shared(tmp_path / "c", optimizer=optimizer(), start=True, every=1, **options)
     assert everything(again) == everything(whole)
+
+
+def paths(model):
+    return [path for path, layer in held(model) if getattr(layer, "frozen", False)]
+
+
+@pytest.mark.parametrize("steps", [5, 17])
+@pytest.mark.parametrize("before, freeze, also, thaw, after_it", [
+    ("0", "", "", "", "0"), ("", "01", "", "", ""), ("4", "0", "", "", "4"),
+    ("01", "", "", "1", "0"), ("", "01", "", "1", ""), ("3", "0", "4", "0", "3")])
+def test_what_is_frozen(tmp_path, before, freeze, also, thaw, after_it, steps):
+    def callback(trainer):
+        if trainer.run.epoch == 2:
+            trainer.model.freeze(*also)
+            for layer in thaw:
+                trainer.model.unfreeze(layer)
+
+    def train(path, *callbacks, start=False):
+        trainer = Trainer(net(2), Adam())
+        if start:
+            trainer.resume(path)
+        else:
+            trainer.model.freeze(*before)
+        trainer.fit(X, T, epochs=4, batch_size=8, rng=0, progress=False, freeze=list(freeze),
+                    callbacks=[callback, *callbacks, Checkpoint(path, every=4)])
+        return trainer
+    whole = train(tmp_path / "w")
+    with pytest.raises(Killed):
+        train(tmp_path / "c", after(steps))
+    again = train(tmp_path / "c", start=True)
+    assert everything(again) == everything(whole)
+    assert paths(again.model) == paths(whole.model) == list(after_it)
+
+
+def resumed(path, *frozen, **options):
+    """A training that goes on from the file, of a model with other layers frozen."""
+    rng = np.random.default_rng(5)
+    trainer = Trainer(net(rng), Adam(cosine_decay(0.05, 28)))
+    trainer.model.freeze(*frozen)
+    trainer.resume(path)
+    before = [p.copy() for p in trainer.model.params]
+    trainer.fit(X, T, epochs=4, batch_size=8, rng=rng, progress=False,
+                callbacks=[Checkpoint(path, every=3)], **options)
+    still = list(map(np.array_equal, trainer.model.params, before))
+    return [i for i, same in enumerate(still) if same], paths(trainer.model)
+
+
+def test_freeze_given_anew_counts(tmp_path):
+    with pytest.raises(Killed):
+        shared(tmp_path / "c", after(9), freeze=("0",))
+    assert resumed(tmp_path / "c", freeze=("4",)) == ([4, 5], [])
+
+
+def test_a_file_that_does_not_say_what_is_frozen_leaves_it(tmp_path):
+    with pytest.raises(Killed):
+        shared(tmp_path / "c", after(9))
+    arrays, text = read_arrays("test", tmp_path / "c", "Checkpoint")
+    assert text["training"].pop("frozen") == [[], []]
+    assert text["training"]["model"].pop("frozen") == []
+    write_arrays(tmp_path / "d", arrays, text)
+    assert resumed(tmp_path / "d", "0") == ([0, 1], ["0"])
+    assert resumed(tmp_path / "c", "0") == ([], [])
 
 
 def test_a_generator_without_a_seed_goes_on_too(tmp_path):
