@@ -133,7 +133,7 @@ class TransposedConvolution(TransposedFilters):
     Shapes: x (N, C, H, W), W (C, F, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H - 1)
     stride + (KH - 1) dilation + 1 - 2 padding + output_padding: a Convolution with the same options
     restores H from OH. ``padding`` cuts rows and columns off, ``"same"`` as many as make OH = H ·
-    stride (and adds rows and columns where the filter is narrower than the stride);
+    stride, or adds them where the filter is narrower than the stride;
     ``output_padding`` (less than the stride) adds at the bottom and the right; with ``groups`` = G,
     W is (C, F / G, KH, KW). The weights are those of PyTorch's ConvTranspose2d.
 

@@ -323,8 +323,8 @@ class LSTM(Recurrent):
         dL/dh_t = dL/dy_t + dL/ds_{t+1} Whᵀ
         dL/dc_t = dL/dh_t · o_t (1 - tanh² c_t) + dL/dc_{t+1} · f_{t+1}
 
-    On its way along c a gradient meets no matrix: where f is near 1 it neither vanishes nor
-    explodes.
+    Along c a gradient is multiplied by no matrix, only by f: where f is near 1 it neither vanishes
+    nor explodes.
 
     >>> layer = LSTM.init(3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
@@ -372,8 +372,8 @@ class GRU(Recurrent):
 
         dL/dh_t = dL/dy_t + dL/dq_{t+1} Whᵀ + dL/dh_{t+1} · z_{t+1}
 
-    On the last of these ways a gradient meets no matrix: where z is near 1 it neither vanishes nor
-    explodes.
+    In the last term a gradient is multiplied by no matrix, only by z: where z is near 1 it neither
+    vanishes nor explodes.
 
     >>> layer = GRU.init(3, 5, rng=0)
     >>> mask = np.arange(7) < np.array([[7], [4]])         # the second sequence has 4 steps

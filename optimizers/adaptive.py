@@ -1,7 +1,7 @@
-"""Rules that give every parameter a rate of its own, by the size of its gradients so far.
+"""Rules that give every entry of a parameter a rate of its own, by its gradients so far.
 
-``Optimizer.update`` calls ``rule`` for each parameter W with its gradient g and the arrays that
-``names`` lists, zeros at first, which it keeps from step to step; it also counts ``step``.
+``Optimizer.update`` counts ``step`` and calls ``rule`` for each parameter W with its gradient g and
+its state: the arrays that ``names`` lists, of W's shape, zeros at first, kept from step to step.
 """
 import numpy as np
 
@@ -11,10 +11,9 @@ from .optimizer import AT_LEAST_0, FRACTION, POSITIVE, Optimizer
 
 
 class AdaGrad(Optimizer):
-    """A rate that falls with all gradients so far: h <- h + g², W <- W - lr g / (√h + eps).
+    """A rate that falls with every gradient: h <- h + g², W <- W - lr g / (√h + eps).
 
-    A parameter that is rarely used (the vector of a rare word) keeps a large rate. All rates only
-    ever fall.
+    What is rarely used, such as the vector of a rare word, keeps a large rate. No rate ever rises.
 
     Duchi, Hazan and Singer 2011, Adaptive Subgradient Methods for Online Learning.
 

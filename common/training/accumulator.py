@@ -1,4 +1,5 @@
 """A training step besides forward, backward, update: checks, sums, clipping, a record."""
+import contextlib
 import math
 
 import numpy as np
@@ -37,15 +38,6 @@ class Accumulator:
         self.latest = loss = answers.loss(loss, answers.FIT)
         if not math.isfinite(loss):
             self.refuse(loss, batch)
-
-    def refuse(self, loss, batch):
-        """Raise the error for a loss that is not finite: about the data if that is the cause."""
-        for j, a in enumerate(batch):
-            name = f"array {j} of batch {self.batch} in epoch {self.epoch}"
-            checks.finite(answers.FIT, name, a)
-        raise FloatingPointError(
-            f"{answers.FIT}: the loss became {loss} in epoch {self.epoch}, batch {self.batch}; "
-            f"try a smaller learning rate{self.or_clip()}")
 
     def add(self, batch):
         """Add a batch: its loss, metrics and, of several batches, gradients."""
@@ -87,26 +79,34 @@ class Accumulator:
                                   [self.sums[k] for k in learning], 1 - self.batches)
             self.loss.sum -= (self.batches - 1) * penalty.loss(model.params)
 
-    def refusing(self):
-        """Around an update: what is said of a gradient that is not finite names its layer."""
-        return self
+    def record(self):
+        """Record the update and start the next group."""
+        self.history.add_step(**self.row)
+        self.loss, self.batches = Mean(), 0
 
-    def __enter__(self):
-        pass
+    # What is said of numbers that are not finite.
 
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, FloatingPointError):
+    def refuse(self, loss, batch):
+        """Raise the error for a loss that is not finite: about the data if that is the cause."""
+        for j, a in enumerate(batch):
+            name = f"array {j} of batch {self.batch} in epoch {self.epoch}"
+            checks.finite(answers.FIT, name, a)
+        raise FloatingPointError(
+            f"{answers.FIT}: the loss became {loss} in epoch {self.epoch}, batch {self.batch}; "
+            f"try a smaller learning rate{self.or_clip()}")
+
+    @contextlib.contextmanager
+    def naming_the_layer(self):
+        """Around an update: the error for a gradient that is not finite names its layer."""
+        try:
+            yield
+        except FloatingPointError as error:
             raise FloatingPointError(
                 f"{answers.FIT}: step {self.row['step']} has a gradient that is not finite"
                 f"{where(self.model)}. {error}. The loss, {self.row['loss']:.4g}, is finite: a "
                 "backward of that layer or of one after it divides by zero or overflows where its "
                 "forward does not (check_gradients shows which), or the weights have grown too "
                 f"large: try a smaller learning rate{self.or_clip()}") from error
-
-    def record(self):
-        """Record the update and start the next group."""
-        self.history.add_step(**self.row)
-        self.loss, self.batches = Mean(), 0
 
     def or_clip(self):
         """The advice to clip, or the bound that was not small enough."""

@@ -157,7 +157,7 @@ class Trainer:
                     model.backward()
                     total.add(batch)                        # loss, metrics, gradients
                 total.prepare()                             # the group's gradients, clipped
-                with total.refusing():                      # names the layer of a NaN
+                with total.naming_the_layer():              # of a NaN
                     optimizer.update(model.params, model.grads)
                 total.record()
         return total.measures.summary()
