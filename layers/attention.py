@@ -37,9 +37,9 @@ class Attention(Layer):
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
 
-    where dL/dy_i · y_i is a sum over the E entries, ``row_sums(dout * y)``. backward returns (dL/dq, dL/dk,
-    dL/dv), and None for a mask if there was one. ``seen`` replaces keys and values that no query
-    may look at by zeros.
+    where dL/dy_i · y_i is a sum over the E entries, ``row_sums(dout * y)``. backward returns
+    (dL/dq, dL/dk, dL/dv), and None for a mask if there was one. ``seen`` replaces keys and values
+    that no query may look at by zeros.
 
     With ``dropout`` = p, in training, ``kept`` = Dropout(w) = w ⊙ m, entry by entry, replaces w in
     y and dL/dv, and dL/dw = dL/dkept ⊙ m. Because w ⊙ m = kept, Σ_k dL/dw_ik w_ik is still
