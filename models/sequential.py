@@ -58,8 +58,8 @@ class Sequential(Model):
         super().__init__(in_a_row(type(self).__name__, layers), loss, penalty)
 
     def forward(self, x, t=None, *, weight=None):
-        """The output y or, with targets t, the loss: a float, penalty included; ``weight``: how much
-        each row counts in it."""
+        """The output y or, with targets t, the loss: a float, penalty included; ``weight``: how
+        much each row counts in it."""
         with Forward(self, t is not None):
             y = x
             for layer in self.layers:
