@@ -3,7 +3,8 @@ from typing import Any
 
 from ..common.types import ArrayLike, Computes, Penalty
 from .model import Model
-from .passes import Backward, Forward, in_batches, predicting
+from .passes import Backward, Forward
+from .predicting import in_batches, predicting
 from .sharing import in_a_row
 
 
@@ -48,8 +49,8 @@ class Sequential(Model):
     >>> model.predict(x).shape
     (5, 3)
 
-    Raises TypeError for anything but layers and for a loss among them, ValueError for one layer
-    used twice.
+    Raises TypeError for anything but layers and for a loss among them, ValueError for no layers and
+    for one used twice.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Sequential(Model):
         much each row counts in it."""
         with Forward(self, t is not None):
             y = x
-            for layer in self.layers:
+            for layer in self.layers:       # an error names the one that this loop calls ``layer``
                 y = layer.forward(y)
             self.output = y
             return y if t is None else self.loss_of(y, t, weight)
@@ -84,7 +85,8 @@ class Sequential(Model):
         """The output of x as after training: Dropout drops nothing, BatchNorm uses its running
         statistics. ``batch_size``: how many samples at a time, None for all.
 
-        Leaves no trace, even if it fails: caches are empty afterwards; flags, running statistics
-        and generators are as before."""
+        Recurrent layers start from fresh states. Afterwards flags, running statistics, states and
+        generators are as before, even if it fails; caches are empty, so that a backward needs
+        another forward."""
         with predicting(self):
             return in_batches(self, self.forward, (x,), batch_size)
