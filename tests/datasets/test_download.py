@@ -174,27 +174,26 @@ def test_a_file_is_fetched_once(server, mirror, tmp_path, monkeypatch):
 def test_the_published_md5_will_do(server, tmp_path):
     right, wrong = (f"md5:{hashlib.md5(content).hexdigest()}" for content in (CONTENT, b""))
     assert fetch("load", published(server, "right", checksum=right), tmp_path).exists()
-    with pytest.raises(FileNotFoundError, match="by its checksum"):
+    with refused(FileNotFoundError, f"load: file.gz … {server.url}/right/: … checksum…"):
         fetch("load", published(server, "right", checksum=wrong), tmp_path / "another")
 
 
 @pytest.mark.parametrize("mirror, why", [
     ("gone", "no connection"), ("missing", "404 Not Found"), ("ill", "503 Service Unavailable"),
     ("broken", "the connection broke off"),
-    ("unsized", "another file than the published one, by its checksum"),
-    ("lying", "another file than the published one, by its checksum"),
-    ("resuming", "another file than the published one, by its checksum"),
-    ("misplaced", "another file than the published one, by its checksum"),
+    ("unsized", "… checksum"), ("lying", "… checksum"), ("resuming", "… checksum"),
+    ("misplaced", "… checksum"),
     ("dripping", "the connection broke off"),
-    ("garbled", ".*many.*"), ("endless", "it sends more than the published file has"),
-    ("silent", "no answer within 0.2 seconds"), ("round", "Exceeded 30 redirects."),
+    ("garbled", "… many…"), ("endless", "… more"),
+    ("silent", "… 0.2 seconds"), ("round", "… 30 redirects."),
 ])
 def test_what_a_mirror_that_fails_sent_is_not_kept_and_the_next_is_asked(
         server, mirror, why, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "SECONDS", 0.2)
-    message = rf"could not be fetched \(http://127.0.0.1:\d+/({mirror}/)?: ({why})\); put it"
-    with pytest.raises(FileNotFoundError, match=message):
-        fetch("load", published(server, mirror), tmp_path)
+    if mirror == "silent":
+        monkeypatch.setattr(download, "SECONDS", 0.2)
+    file = published(server, mirror)
+    with refused(FileNotFoundError, f"load: file.gz … ({file.mirrors[0]}: {why}…"):
+        fetch("load", file, tmp_path)
     assert not list(tmp_path.iterdir())
     assert fetch("load", published(server, mirror, "right"), tmp_path).read_bytes() == CONTENT
 
@@ -256,7 +255,7 @@ def test_on_a_full_disk_what_came_is_kept_and_no_second_mirror_tried(server, tmp
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, limits[1]))
     try:
-        with pytest.raises(OSError, match="load: ") as caught:
+        with refused(OSError, f"[Errno 27] load: … '{tmp_path}'") as caught:
             fetch("load", published(server, "breaking", "right"), tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -318,8 +317,7 @@ def test_without_locks_each_call_has_a_file_of_its_own(server, tmp_path, monkeyp
 
 
 def test_a_server_without_end_fills_neither_disk_nor_memory(server, tmp_path, within):
-    message = "more than the published file has"
-    with within(16 << 20), pytest.raises(FileNotFoundError, match=message):
+    with within(16 << 20), refused(FileNotFoundError, f"load: file.gz … {server.url}/endless/: … more…"):
         fetch("load", published(server, "endless"), tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -334,14 +332,14 @@ def test_the_error_says_what_to_put_where_and_where_it_comes_from(server, tmp_pa
 
 def test_of_a_disk_that_cannot_be_written_no_second_mirror_is_tried(server, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="load: "):
+    with refused(OSError, f"… load: … '{tmp_path / 'file'}'"):
         fetch("load", published(server, "right", "right"), tmp_path / "file")
     assert not server.asked
 
 
 def test_a_named_folder_is_only_read(server, tmp_path):
-    message = r"load: there is no file.gz \(or file\) in .*; put it there, from http"
-    with pytest.raises(FileNotFoundError, match=message):
+    message = f"load: … file.gz (or file) … {tmp_path}; … {server.url}/right/file.gz…"
+    with refused(FileNotFoundError, message):
         obtain("load", published(server, "right"), tmp_path)
     assert not server.asked
     (tmp_path / "file").write_bytes(b"unpacked")

@@ -1,6 +1,5 @@
 """Sequential: the chain rule over layers, its three calls, sharing, prediction, and what it refuses."""
 import copy
-import re
 from pathlib import Path
 
 import numpy as np
@@ -618,7 +617,7 @@ def test_a_file_of_another_program_is_refused(texts, tmp_path):
     from safetensors.numpy import save_file
     model = Sequential(affine(4, 4))
     save_file({name: 0 * p for name, p in zip(model.names, model.params)}, tmp_path / "m", metadata=texts)
-    with pytest.raises(ValueError, match="^Sequential.load: .*m (should be a file that save wrote|is damaged)"):
+    with refused(ValueError, f"Sequential.load: {tmp_path / 'm'}…"):
         model.load(tmp_path / "m")
     assert model.params[0].any()
 
@@ -691,8 +690,7 @@ def test_what_is_no_whole_file_is_refused_in_words(tmp_path):
     (tmp_path / "text").write_text("a model should stand here")
     (tmp_path / "cut").write_bytes((tmp_path / "whole").read_bytes()[:-4])
     for name in "empty", "text", "cut", ".":
-        start = f"Sequential.load: {tmp_path / name} should be a file that save wrote, whole; reading it failed: "
-        with pytest.raises(ValueError, match=f"^{re.escape(start)}"):
+        with refused(ValueError, f"Sequential.load: {tmp_path / name} … save … whole…"):
             model.load(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         model.load(tmp_path / "nothing")

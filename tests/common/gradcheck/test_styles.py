@@ -6,6 +6,7 @@ import pytest
 
 from chainrule.gradcheck import check_gradients, locate
 from tests.common.gradcheck.faulty import normal
+from tests.errors import refused
 
 X, W, B, IDS = normal(6, 4), normal(4, 3), normal(3), np.array([0, 1, 2, 1, 0, 2])
 
@@ -148,11 +149,11 @@ def test_a_loss_that_gives_its_gradients():
 
 
 def test_what_is_no_style():
-    with pytest.raises(TypeError, match="should have forward and backward"):
+    with refused(TypeError, "check_gradients: layer … object…"):
         check_gradients(object(), X)
-    with pytest.raises(TypeError, match="a function goes with its derivative"):
+    with refused(TypeError, "check_gradients: layer … ufunc … check_gradients(f, x, gradient=df)"):
         check_gradients(np.tanh, X)
-    with pytest.raises(ValueError, match="tolerance should be positive"):
+    with refused(ValueError, "check_gradients: tolerance … 0"):
         check_gradients(Dicts(), X, tolerance=0)
 
 
@@ -292,7 +293,7 @@ def test_levels_of_hints():
     assert "wrong in b" in texts[1] and "divided-by-N" not in texts[1]
     assert "divided-by-N" in texts[2] and "now `" not in texts[2]
     assert texts[3] == str(report) and "now `self.db = dout.mean(axis=0) if self.fault else" in texts[3]
-    with pytest.raises(ValueError, match="level should be 0, 1, 2 or 3"):
+    with refused(ValueError, "GradientReport: level … 0, 1, 2 … 3 … 4"):
         report.text(4)
 
 

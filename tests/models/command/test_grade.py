@@ -93,6 +93,8 @@ MISTAKES = {
     "flat": ("return self.params[0][ids]", "return self.params[0][ids.ravel()]", "Embedding", "wrong-shape"),
     "sum": (", t]).mean()", ", t]).sum()", "SoftmaxWithLoss", "no-batch-mean"),
     "sample losses": (", t]).mean()", ", t])", "SoftmaxWithLoss", "no-batch-mean"),
+    "wrong sample losses": (", t]).mean()", ", t] + 1)", "SoftmaxWithLoss", "wrong-shape"),
+    "an entry": (", t]).mean()", ", t]).mean(keepdims=True)", "SoftmaxWithLoss", "wrong-shape"),
     "error": ("self.ids = ids", "self.ids = idz", "Embedding", "raises"),
     "db averaged": ("dout.sum(axis=0)", "dout.mean(axis=0)", "Affine", "divided-by-N"),
     "dW transposed": ("self.x.T @ dout", "(dout.T @ self.x)", "Affine", "missing-transpose"),
