@@ -94,7 +94,9 @@ def wrappable(cls, name):
 
 
 def guarded_forward(forward, several):
-    """``several``: a class of a user's, which may run forward more than once before backward."""
+    """``several``: a class of a user's, which may run forward more than once before backward. Of
+    another the cache of the call before goes before its own work begins, not after: what was kept
+    there is the first memory to be used again."""
     @functools.wraps(forward)
     def guarded(self, x=MISSING, /, *more, **named):
         __tracebackhide__ = True
@@ -102,12 +104,16 @@ def guarded_forward(forward, several):
             return forward(self, *given(x, more), **named)
         fits = self._fits
         if not (more or named or x is MISSING) and len(fits) == 1 and fitted(x, fits[0]):
+            if not several:
+                self.cache = self._made = None
             y = forward(self, x)
         else:
             inputs = given(x, more)
             if named or not inputs or len(inputs) != len(fits) or not all(
                 map(fitted, inputs, fits)):
                 inputs, named = admitted(self, self._arguments, forward, inputs, named)
+            if not several:
+                self.cache = self._made = None
             y = forward(self, *inputs, **named)
         self._made = made = (y.shape, y.dtype) if y.__class__ is np.ndarray else described(y)
         if several and made[0].__class__ is tuple:

@@ -30,7 +30,20 @@ class Binary(Layer):
         return sum_to(da, a.shape, a.dtype), sum_to(db, b.shape, b.dtype)
 
 
-class Add(Binary):
+class Additive(Binary):
+    """What sum and difference share: backward needs only the shapes of the inputs, so no array is
+    kept."""
+    shapes = Binary.shapes
+
+    def forward(self, a, b):
+        self.cache = (a.shape, a.dtype), (b.shape, b.dtype)
+        return self.value(a, b)
+
+    def backward(self, dout):
+        return tuple(sum_to(d, *like) for d, like in zip(self.gradients(dout), self.cache))
+
+
+class Add(Additive):
     """y = a + b. Backward: the gradient is copied to both,
 
         dL/da = dL/dy        dL/db = dL/dy
@@ -48,11 +61,11 @@ class Add(Binary):
     def value(self, a, b):
         return a + b
 
-    def gradients(self, dout, a, b):
+    def gradients(self, dout):
         return dout.copy(), dout.copy()
 
 
-class Subtract(Binary):
+class Subtract(Additive):
     """y = a - b. Backward:
 
         dL/da = dL/dy        dL/db = -dL/dy
@@ -67,7 +80,7 @@ class Subtract(Binary):
     def value(self, a, b):
         return a - b
 
-    def gradients(self, dout, a, b):
+    def gradients(self, dout):
         return dout.copy(), -dout
 
 

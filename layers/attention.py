@@ -18,12 +18,13 @@ from .dropout import Dropout
 class Attention(Layer):
     """Scaled dot-product attention: y = softmax(q kᵀ / √D) v.
 
-    Shapes: q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), y (N, Tq, E), or with more axes, the same
-    ones, after N. mask (N, Tq, Tk), True where query i may look at key j; an axis of N or Tq may be
-    1 and then counts for all. A query that may look at nothing gives zeros and gets no gradient; a
-    key that no query may look at may hold anything, NaN too, and so may its value.
+    Shapes: q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), y (N, ..., Tq, E). mask (N,
+    ..., Tq, Tk), True where query i may look at key j; every axis but the last may be 1 and then
+    counts for all. A query that may look at nothing gives zeros and has gradient 0, but it must be
+    finite; a key that no query may look at, and its value, may hold anything, even NaN.
 
-    The weights w (N, Tq, Tk), each row of sum 1 (or 0, see above), stay in ``weights`` for a plot.
+    The weights w (N, ..., Tq, Tk), each row of sum 1 (or 0, see above), stay in ``weights`` for a
+    plot.
     A score is a sum of D products: for independent entries of mean 0 and variance 1 its standard
     deviation is √D, and without the division the softmax would saturate.
 
@@ -37,13 +38,14 @@ class Attention(Layer):
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
 
-    where ``row_sums`` is Σ_e in the product of dL/dy_i with y_i. backward returns (dL/dq, dL/dk,
-    dL/dv), and None for a mask if there was one. ``seen`` replaces keys and values that no query
-    may look at by zeros.
+    where dL/dy_i · y_i is a sum over the E entries, ``row_sums(dout * y)``. backward returns
+    (dL/dq, dL/dk, dL/dv), and None for a mask if there was one. ``seen`` replaces keys and values
+    that no query may look at by zeros.
 
-    With ``dropout`` = p, in training, ``kept`` = Dropout(w) = w · m replaces w in y and dL/dv, and
-    dL/dw = dL/dkept · m. Because w m = kept, Σ_k dL/dw_ik w_ik is still dL/dy_i · y_i, so the
-    formula of dL/ds is unchanged.
+    With ``dropout`` = p, in training, ``kept`` = Dropout(w) = w ⊙ m, entry by entry, replaces w in
+    y and dL/dv, dL/dkept_ij = dL/dy_i · v_j takes the place of dL/dw_ij above, and dL/dw = dL/dkept
+    ⊙ m. Because w ⊙ m = kept, Σ_k dL/dw_ik w_ik is still dL/dy_i · y_i, so the formula of dL/ds is
+    unchanged.
 
     Source: Vaswani et al., Attention is all you need (2017), 3.2.1; Saito, Deep Learning from
     Scratch 2, chapter 8.
@@ -102,11 +104,6 @@ class Attention(Layer):
         return (dq, dk, dv) if mask is None else (dq, dk, dv, None)
 
 
-def transposed(x):
-    """The last two axes exchanged."""
-    return x.swapaxes(-1, -2)
-
-
 class MultiHeadAttention(Layer):
     """Attention in ``heads`` subspaces at once, each of D / heads columns, between affine maps.
 
@@ -117,7 +114,7 @@ class MultiHeadAttention(Layer):
     (N, Tq, Tk) as in Attention. forward(x) is self-attention, memory = query = x (there a masked
     step is still a query, so it must hold finite numbers). With ``causal=True`` step i sees the
     steps j <= i only, so that a model that predicts the next step cannot look it up; ``dropout`` as
-    in Attention. ``weights`` (N, heads, Tq, Tk) are there for a plot.
+    in Attention. ``weights`` (N, heads, Tq, Tk) holds those of the last forward.
 
     Backward. The maps as in Affine, each head as in Attention:
 
@@ -130,7 +127,7 @@ class MultiHeadAttention(Layer):
     dL/dmemory); None for a mask. Source: Vaswani et al. (2017), 3.2.2.
 
     In PyTorch's layer Wq, Wk, Wv are the thirds of in_proj_weight.T and Wo is out_proj.weight.T;
-    its masks mean the opposite.
+    its boolean masks are True where a query may *not* look.
 
     Raises ValueError for shapes that do not fit, and if D cannot be divided by heads; TypeError for
     a mask that is not boolean.
@@ -246,7 +243,7 @@ class PositionalEncoding(Layer):
     vector stands.
 
     Shapes: x (N, T, D), y (N, T, D). Without parameters p is fixed, waves of lengths from 2π to
-    nearly 10000 · 2π,
+    10000^(1 - 2/D) · 2π (for an even D),
 
         p_t,2i = sin(t / 10000^(2i/D))        p_t,2i+1 = cos(t / 10000^(2i/D))
 
@@ -306,6 +303,11 @@ class PositionalEncoding(Layer):
             np.sum(dout, axis=0, out=dW[:T])
             dW[T:] = 0
         return dout.copy()                  # dL/dx = dL/dy, in an array of its own
+
+
+def transposed(x):
+    """The last two axes exchanged."""
+    return x.swapaxes(-1, -2)
 
 
 def sinusoids(T, D):

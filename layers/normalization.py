@@ -1,5 +1,11 @@
 """Normalisation: values with mean 0 and variance 1, over the batch, over a sample's features, or
-over groups of channels."""
+over groups of channels.
+
+Images are worked on as *lines*: (N, C, H, W) as (N H, W C), with the C channels of each pixel side
+by side (engine/channels.py). Means are repeated along a line to fit it, W times: ``mu[:C]`` has
+that of each channel once. ``tiled`` repeats gamma and beta likewise, ``sums_in_lines`` adds up what
+belongs to one channel.
+"""
 from typing import Self
 
 import numpy as np
@@ -36,15 +42,16 @@ class Normalization(Layer):
         return np.ones(n, dtype), np.zeros(n, dtype)
 
     def scale_and_shift(self, u: Array) -> Array:
-        """y = gamma · u + beta along the last axis of u, which holds all features, perhaps several
-        times."""
+        """y = gamma · u + beta along the last axis of u, which holds all features, in a line
+        several times."""
         gamma, beta = self.params
         y = u * tiled(gamma, u)
         y += tiled(beta, u)
         return y
 
     def scale_and_shift_back(self, dout: Array, u: Array) -> Array:
-        """dL/du = gamma · dL/dy, and dL/dgamma = Σ dL/dy · u, dL/dbeta = Σ dL/dy."""
+        """dL/du = gamma · dL/dy, and dL/dgamma = Σ dL/dy · u, dL/dbeta = Σ dL/dy, with Σ over
+        everything but the features."""
         (gamma, _), (dgamma, dbeta) = self.params, self.grads
         dgamma[...] = sums_in_lines(dout * u, len(gamma))
         dbeta[...] = sums_in_lines(dout, len(gamma))
@@ -57,7 +64,8 @@ class LayerNorm(Normalization):
 
     Shapes: x and y (N, ..., D), gamma and beta (D,).
 
-    Backward. With u = (x - μ) s, s = 1 / √(σ² + eps), and means over the last axis,
+    Backward. With u = (x - μ) s, s = 1 / √(σ² + eps), means over the last axis, and Σ over all the
+    others,
 
         dL/dgamma = Σ dL/dy · u        dL/dbeta = Σ dL/dy        dL/du = gamma · dL/dy
         dL/dx = s · (dL/du - mean(dL/du) - u · mean(dL/du · u))
@@ -161,7 +169,8 @@ class BatchNorm(Normalization):
         running = (1 - momentum) · running + momentum · batch
 
     where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch, or with
-    ``unbiased=False`` as σ², as in Keras and in courses that grade it that way. In evaluation mode
+    ``unbiased=False`` as σ², as in Keras and in courses that grade it that way (Keras's momentum is
+    1 minus this one). In evaluation mode
     μ and σ² are the running ones, and samples no longer depend on each other. ``running_mean`` and
     ``running_var`` are kept in ``buffers``.
 
@@ -186,7 +195,7 @@ class BatchNorm(Normalization):
     """
     shapes = "x (N, C, ...), gamma (C), beta (C) -> y (N, C, ...)"
 
-    moving_mean, moving_var = Renamed("running_mean"), Renamed("running_var")
+    moving_mean, moving_var = Renamed("running_mean"), Renamed("running_var")    # in other books
 
     def __init__(
         self, gamma: Array, beta: Array, momentum: float = 0.1, eps: float = 1e-5,
@@ -250,7 +259,7 @@ class BatchNorm(Normalization):
                     "BatchNorm", "x", "have more than one value per channel in training", shape,
                     "make the batch larger, or predict; if it is what is left of the "
                     "data at the end of an epoch, fit(..., drop_last=True) or another batch_size"))
-        # else the batch is refused, and changes nothing
+        # a batch whose variance overflows leaves the running statistics alone
         if np.isfinite(var).all():
             for running, batch in ((self.running_mean, mu),
                                    (self.running_var, var * (M / (M - 1) if self.unbiased else 1))):

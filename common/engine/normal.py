@@ -88,11 +88,13 @@ def tanh_cdf(x):
 
 def tanh_density(x, y):
     """``2 * y * (1 - y) * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x ** 2)``: the derivative of y =
-    tanh_cdf(x)."""
-    slope = x * x
-    slope *= 6 * SCALE * CUBIC
-    slope += 2 * SCALE
-    rest = 1 - y
-    rest *= y
-    slope *= rest
-    return slope
+    tanh_cdf(x). In pieces, because the second temporary is then small."""
+    slopes = np.empty_like(x)
+    for part, P, slope in pieces(x, y, slopes):
+        np.multiply(part, part, out=slope)
+        slope *= 6 * SCALE * CUBIC
+        slope += 2 * SCALE
+        rest = 1 - P
+        rest *= P
+        slope *= rest
+    return slopes

@@ -358,7 +358,9 @@ class Check:
         for look in (conduct.upstream, conduct.growing, conduct.history, conduct.rebound):
             if not (self.subject.fresh_each_time and look in (conduct.growing, conduct.history)):
                 with contextlib.suppress(Exception):
-                    self.findings += look(m)
+                    known = {f.code for f in self.findings} & {"mutates-cache", "stale-cache"}
+                    found = list(look(m))
+                    self.findings += [f for f in found if f.code != "mutates-cache" or not known]
         self.subject.restart()
 
     def mistakes(self, m):

@@ -93,6 +93,14 @@ def growing(m):
                 yield finding("accumulates", where, words)
         if told:
             return
+    for where, p, q in zip(names, rounds[1].inputs + rounds[1].params, later.inputs + later.params):
+        if not later.error and not agree(p, q):
+            words = (
+                "a second backward after one forward gives another gradient: backward changes what "
+                "forward kept"
+            )
+            yield finding("mutates-cache", where, words)
+            return
 
 
 def ratio_text(p, q):

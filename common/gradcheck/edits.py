@@ -195,6 +195,22 @@ def means(place, scope):
                 yield "axes", ast.Call(node.func, kept, [axis, same]), f"with axis={chosen}, kept"
 
 
+def sums(place, scope):
+    """A sum that is missing, or of which one part is there."""
+    node = place.node
+    if not place.is_gradient or not scope.whole(place):
+        return
+    inner = scope.at(node.value) if isinstance(node, ast.Subscript) else None
+    for array, over in (inner, "summed"), (place, "summed"):
+        if array is None or not array.is_gradient:
+            continue
+        axes = range(len(array.shape))
+        for chosen in (c for r in (1, len(axes) - 1) for c in itertools.combinations(axes, r) if c):
+            words = f"{over} over axis {', '.join(map(str, chosen))}"
+            for text in ("E.sum(axis=K)", "E.sum(axis=K, keepdims=True)"):
+                yield "missing-batch-sum", fill(text, E=array.node, K=chosen), words
+
+
 def labels(place, scope):
     """The one-hot labels that softmax with cross-entropy subtracts."""
     if not place.is_array or not (
@@ -579,6 +595,21 @@ def steps(place, scope):
             )
 
 
+def indices(place, scope):
+    """Another count wherever it stands in one pair of brackets: another loop's, or a stride's
+    multiple."""
+    node = place.node
+    if not (place.is_array and isinstance(node, ast.Subscript)):
+        return
+    inside = {n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)} & set(scope.counters)
+    steps = [n for n, v in scope.scalars.items() if isinstance(v, (int, np.integer)) and 1 < v < 9]
+    for name in inside:
+        texts = [*(scope.counters.keys() - {name}), *(f"{name} * {n}" for n in ("2", *steps))]
+        for text in (*texts, f"{name} + 1", f"{name} - 1"):
+            at = filled(node.slice, {name: ast.parse(text, mode="eval").body})
+            yield "index", ast.Subscript(node.value, at, ast.Load()), f"at {text} for {name}"
+
+
 # Sums
 
 
@@ -666,6 +697,7 @@ def statistics(place, scope):
 FAMILIES = [
     signs,
     means,
+    sums,
     labels,
     orders,
     transposes,
@@ -690,13 +722,14 @@ FAMILIES = [
     scalars,
     sizes,
     products,
+    indices,
     statistics,
     rare_slopes,
     paths,
 ]
 
 
-def statements(tree):
+def statements(tree, at):
     """(code, parent, field, index, new statement, words) for assignments that should add."""
     fields = [
         (parent, field, body)
@@ -722,7 +755,7 @@ def statements(tree):
                 yield "lost-branch", parent, field, i, new, "with += for ="
             if not adds and isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
                 yield (
-                    assigned(target),
+                    assigned(target, at),
                     parent,
                     field,
                     i,
@@ -734,8 +767,8 @@ def statements(tree):
                 rows = fill(
                     "NP.arange(len(A))", A=ast.parse(ast.unparse(target.value), mode="eval").body
                 )
-                at = ast.Tuple([rows, *parts[1:]], ast.Load())
-                new = ast.Subscript(target.value, at, ast.Store())
+                entry = ast.Tuple([rows, *parts[1:]], ast.Load())
+                new = ast.Subscript(target.value, entry, ast.Store())
                 yield (
                     "missing-label-subtraction",
                     parent,
@@ -752,9 +785,12 @@ def statements(tree):
                 yield "repeated-index", parent, field, i, ast.Expr(new), "with np.add.at"
 
 
-def assigned(target):
-    """= for +=, by what stands on its left side: a window, or anything else."""
+def assigned(target, at):
+    """= for +=, by what stands on its left side: ids, a window, or anything else. ``at`` gives the
+    Place of a node, or None."""
     parts = getattr(getattr(target, "slice", None), "elts", [getattr(target, "slice", None)])
+    if any((place := at(p)) and place.is_array and place.values[0].dtype.kind in "iu" for p in parts):
+        return "repeated-index"
     window = any(
         isinstance(p, ast.BinOp)
         or isinstance(p, ast.Slice)

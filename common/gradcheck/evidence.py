@@ -426,3 +426,7 @@ def again(e, inputs=None, units=False):
         return None
     finally:
         subject.inputs = kept
+
+
+def arrays_in(objects):
+    return [o for o in objects if isinstance(o, np.ndarray)]

@@ -7,7 +7,6 @@ heals is the evidence: it names the line.
 """
 import ast
 import contextlib
-import functools
 import itertools
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -131,7 +130,9 @@ class Scope:
         return [
             (name, o)
             for name, o in self.arrays.items()
-            if (shape is None or o.shape == shape) and (upstream is None or o.upstream == upstream)
+            if (shape is None or o.shape == shape)
+            and o.upstream == upstream
+            and (upstream or "grads" not in name)  # what stood there before
         ]
 
     def parent(self, place):
@@ -258,7 +259,7 @@ class Search:
         that seem to reach what is right as well, as a mask does, come last."""
         found, rest = [], range(len(self.wrong))
         for scope in scopes:
-            found += self.statements(scope.function)
+            found += self.statements(scope)
         near = [(scope, self.telling(scope)) for scope in scopes]
         far = [(scope, [p for p in scope.places if p not in places]) for scope, places in near]
         for places in (near, far):
@@ -445,25 +446,31 @@ class Search:
         name = isinstance(old, ast.Name)
         return [Repair(codes, words, function, function.line(old), healed, make, name)]
 
-    def statements(self, function):
+    def statements(self, scope):
         """The Repairs that an assignment is which adds."""
-        for code, *spot, statement, words in edits.statements(function.tree):
+        function, changes = scope.function, list(edits.statements(scope.function.tree, scope.at))
+        # one change, or the same wherever ids stand on the left
+        at_ids = [
+            c for c in changes
+            if c[-1] == "with np.add.at" and isinstance(getattr(c[1], c[2])[c[3]], ast.AugAssign)
+        ]
+        for several in [*([c] for c in changes), *[at_ids] * (len(at_ids) > 1)]:
             self.left -= 1
-            old = getattr(*spot[:2])[spot[2]]
-            if healed := self.tried(function, spot, old, statement):
-                yield Repair(
-                    [code],
-                    words,
-                    function,
-                    function.line(old),
-                    healed,
-                    functools.partial(put, *spot, statement),
-                )
+            spots = [(*spot, getattr(*spot[:2])[spot[2]], new) for _, *spot, new, _ in several]
+            if healed := self.tried(function, spots):
+                code, words, old = several[0][0], several[0][-1], spots[0][-2]
 
-    def tried(self, function, spot, old, node):
-        """What heals with a node in the place of the old one."""
-        located(node, old)
-        put(*spot, node)
+                def make(spots=spots):
+                    for *spot, _, new in spots:
+                        put(*spot, new)
+
+                yield Repair([code], words, function, function.line(old), healed, make)
+
+    def tried(self, function, spots):
+        """What heals with nodes in the place of old ones: (parent, field, index, old, new)."""
+        for *spot, old, node in spots:
+            located(node, old)
+            put(*spot, node)
         try:
             code = function.compiled()
             if code is None:
@@ -473,7 +480,8 @@ class Search:
         except (Exception, TimeUp):
             return None
         finally:
-            put(*spot, old)
+            for *spot, old, _ in spots:
+                put(*spot, old)
 
     def healed(self):
         """The wrong arrays that are right with the function as it now runs; None if there are none,
@@ -534,6 +542,8 @@ class Search:
             "wrong-reshape",
             "constant-statistics",
             "flipped-kernel",
+            "missing-label-subtraction",
+            "missing-batch-sum",
         ):
             return [code]
         if code == "lost-branch" and not place.upstream and edits.operator(node, ast.Sub):
@@ -570,17 +580,26 @@ class Search:
             return [code] if code in FINAL else ["wrong-local-derivative"]
         if not any(map(np.any, before)):
             return ["lost-branch"]
+        if edits.method(old, "sum", "mean") and code in ("divided-by-N", "scaled-by-N"):
+            return [code]
+        above, field = scope.parent(root)
+        if (
+            not root.upstream
+            and edits.operator(above, ast.Add, ast.Sub)
+            and any(self.of_a_parameter(np.asarray(v, float)) for v in (before[0], after[0]))
+        ):
+            return ["wrong-penalty"]
         c = constant(before, after)
+        if c and divides(above, field):
+            c = 1 / c
         if c and (found := named(c, self.wrong[0])) and found[0]:
             return found[0]
-        if code in FINAL and (code != "wrong-sign" or root.upstream):
+        # in a sum with a number it is rather another function's derivative: 1 + y² for 1 - y²
+        if code in FINAL and (code != "wrong-sign" or root.upstream or not beside_a_number(old)):
             return [code]
         if code == "axes":
-            return (
-                ["summed-too-far"]
-                if np.size(after[0]) >= np.size(before[0])
-                else ["missing-batch-sum"]
-            )
+            fewer = np.size(after[0]) < np.size(before[0]) and not isinstance(above, ast.BinOp)
+            return ["missing-batch-sum" if fewer else "summed-too-far"]
         if not root.upstream and any(
             self.of_a_parameter(np.asarray(v, float)) for v in (before[0], after[0])
         ):
@@ -715,6 +734,16 @@ def constant(before, after):
     except (TypeError, ValueError):
         return None
     return ratio(b, a) if b.shape == a.shape and b.size else None
+
+
+def beside_a_number(node):
+    parts = (getattr(node, "left", node), getattr(node, "right", node))
+    return any(isinstance(p, ast.Constant) for p in parts)
+
+
+def divides(parent, field):
+    """Whether what hangs in this field of a node is a divisor."""
+    return isinstance(getattr(parent, "op", None), ast.Div) and field in ("right", "value")
 
 
 def is_half(before, after, others):

@@ -186,11 +186,10 @@ class SharedAccumulator(Accumulator):
                 self.refuse(loss, self.seen)
             super().prepare()
 
-    def __exit__(self, kind, error, traceback):
-        with everywhere():
-            super().__exit__(kind, error, traceback)
-        if error is not None:
-            error.everywhere = True
+    @contextlib.contextmanager
+    def naming_the_layer(self):
+        with everywhere(), super().naming_the_layer():
+            yield
 
 
 @contextlib.contextmanager

@@ -59,41 +59,47 @@ def relu_back(dy, y, dx):
 
 
 class GELU:
-    """The tanh form. The tanh is NumPy's, whose loop is made of vectors; the cache keeps x and
-    Φ(x)."""
+    """The tanh form. The tanh is NumPy's, whose loop is made of vectors. The cache keeps x alone, as
+    PyTorch does: Φ(x) is made again in backward, a piece at a time."""
 
     @staticmethod
     def forward(layer, x):
-        y, P = np.empty_like(x), np.empty_like(x)
-        arrays = None if layer.exact else flat(x, P, y)
+        y = np.empty_like(x)
+        arrays = None if layer.exact else flat(x, y)
         if arrays is None:
             return None
-        scale, cubic = x.dtype.type(SCALE), x.dtype.type(SCALE * CUBIC)
-
-        def job(part):
-            for piece in portions(part, x.itemsize, CACHE // 10):
-                a, b, c = (array[piece] for array in arrays)
-                gelu_inner(a, scale, cubic, b)
-                np.tanh(b, out=b)
-                gelu_outer(a, b, c)
-
-        spread(job, x.size, WORK_OF_TANH * x.size)
-        layer.cache = Kept((x, P))
+        in_pieces(gelu_outer, *arrays)
+        layer.cache = Kept((x,))
         return y
 
     @staticmethod
     def backward(layer, dout):
-        x, P = layer.cache
-        scale, cubic = x.dtype.type(2 * SCALE), x.dtype.type(6 * SCALE * CUBIC)
+        x, = layer.cache
         dx = np.empty_like(x)
-        arrays = flat(x, P, dout, dx)
+        arrays = flat(x, dout, dx)
         if arrays is None:                       # dout lies in memory otherwise than x
             turned = np.empty_like(x)
             turned[...] = dout
-            arrays = flat(x, P, turned, dx)
-        spread(lambda part: gelu_back(*[a[part] for a in arrays], scale, cubic), x.size,
-               2 * WORK * x.size)
+            arrays = flat(x, turned, dx)
+        in_pieces(gelu_back, *arrays)
         return dx
+
+
+def in_pieces(loop, x, *arrays):
+    """``loop(x, tanh u, *arrays, √(2/π), 0.044715 √(2/π))``, u = √(2/π) (x + 0.044715 x³), a piece
+    at a time."""
+    numbers = x.dtype.type(SCALE), x.dtype.type(SCALE * CUBIC)
+
+    def job(part):
+        pieces = portions(part, x.itemsize, CACHE // 10)
+        tanh = np.empty(pieces[0].stop - pieces[0].start, x.dtype)
+        for piece in pieces:
+            u = tanh[:piece.stop - piece.start]
+            gelu_inner(x[piece], *numbers, u)
+            np.tanh(u, out=u)
+            loop(x[piece], u, *[a[piece] for a in arrays], *numbers)
+
+    spread(job, x.size, WORK_OF_TANH * x.size)
 
 
 NEAR = 50.0          # beyond, Φ is 0 or 1 to the last bit, and x³ might overflow
@@ -109,18 +115,19 @@ def gelu_inner(x, scale, cubic, u):
 
 
 @Loop
-def gelu_outer(x, P, y):
-    """P becomes Φ = ½ (1 + P), and y = x Φ."""
+def gelu_outer(x, tanh, y, scale, cubic):
+    """y = x Φ, Φ = ½ (1 + tanh u)."""
     half = x.dtype.type(0.5)
     for i in range(len(x)):
-        P[i] = half * P[i] + half
-        y[i] = x[i] * P[i]
+        y[i] = x[i] * (half * tanh[i] + half)
 
 
 @Loop
-def gelu_back(x, P, dy, dx, scale, cubic):
-    """dx = dy (Φ + x · 2 Φ (1 - Φ) du/dx)."""
-    top, one = x.dtype.type(NEAR), x.dtype.type(1)
+def gelu_back(x, tanh, dy, dx, scale, cubic):
+    """dx = dy (Φ + x Φ'), Φ' = 2 Φ (1 - Φ) du/dx = ½ (1 - tanh² u) du/dx."""
+    top, one, half = x.dtype.type(NEAR), x.dtype.type(1), x.dtype.type(0.5)
+    cubic *= x.dtype.type(3)
     for i in range(len(x)):
         a = min(max(x[i], -top), top)
-        dx[i] = dy[i] * (P[i] + a * ((scale + cubic * (a * a)) * (P[i] * (one - P[i]))))
+        slope = a * (half * (one - tanh[i] * tanh[i])) * (scale + cubic * (a * a))
+        dx[i] = dy[i] * (half + half * tanh[i] + slope)
