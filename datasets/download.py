@@ -86,6 +86,7 @@ class Download:
     def __init__(self, file: Published) -> None:
         self.file = file
         self.version = ""              # what the server calls the version of the file that it has
+        self.refused = False           # whether it has refused a part
 
     def __call__(self, url: str, path: str, _: Any) -> None:
         part = Path(path).with_name(f"{self.file.name}.part")
@@ -132,7 +133,7 @@ class Download:
                 try:
                     return self.receive(url, to, bar)
                 except HTTPError:
-                    if not start or to.tell():
+                    if not start or to.tell():               # it was not about the part
                         raise
                 except (ChunkedEncodingError, ConnectionError, Timeout):
                     if to.tell() < start + enough:
@@ -148,7 +149,8 @@ class Download:
         if to.tell() and self.version:
             headers["If-Range"] = self.version
         with requests.get(url, headers=headers, stream=True, timeout=SECONDS) as answer:
-            if answer.status_code == 416:                    # it has no more than was there
+            if answer.status_code == 416 and not self.refused:     # it has no more than was there
+                self.refused = True
                 empty(to)
             answer.raise_for_status()
             part = answer.headers.get("Content-Range", "")

@@ -103,6 +103,13 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.send(CONTENT if len(self.server.asked) > 1 else CONTENT[:409_600],
                   Content_Length=len(CONTENT))
 
+    def partless(self):
+        """Each connection breaks off, and there are no parts."""
+        if self.headers["Range"]:
+            self.send(b"", 416)
+        else:
+            self.send(CONTENT[:409_600], Content_Length=len(CONTENT))
+
     def misplaced(self):
         """Another part than the one that was asked for."""
         self.send(CONTENT[:409_600], Content_Length=len(CONTENT)) if len(self.server.asked) == 1 \
@@ -306,6 +313,12 @@ def test_what_another_process_has_just_finished_is_not_written_to(tmp_path, monk
     part = tmp_path / "file.gz.part"
     monkeypatch.setattr(fcntl, "flock", lambda *_: os.replace(part, tmp_path / "file.gz"))
     assert download.taken(part) is None
+
+
+def test_a_server_that_refuses_parts_and_breaks_off_is_given_up(server, tmp_path):
+    assert fetch("load", published(server, "partless", "right"), tmp_path).read_bytes() == CONTENT
+    part = "bytes=409600-"
+    assert [of for of, _ in server.ranges] == [None, part, None, part, part]
 
 
 def test_without_locks_each_call_has_a_file_of_its_own(server, tmp_path, monkeypatch):
