@@ -137,10 +137,13 @@ def mark_all(found, name, tasks, options, folder):
     def mark(pair):
         student, path = pair
         source, helpers = files_of(path, name)
-        if source is None:
-            layers = [marking.LayerMark(task.name) for task in tasks]
-            return marking.Mark(student, layers, helpers)
-        return marking.mark(student, source, helpers, tasks, seed, limits, shut)
+        why = helpers
+        if source is not None:
+            try:
+                return marking.mark(student, source, helpers, tasks, seed, limits, shut)
+            except Exception as error:                # the others have their marks all the same
+                why = f"the judge failed at it, mark it by hand: {type(error).__name__}: {error}"
+        return marking.Mark(student, [marking.LayerMark(task.name) for task in tasks], why)
 
     with concurrent.futures.ThreadPoolExecutor(options.jobs or os.cpu_count()) as pool:
         pairs = list(zip(names, found))

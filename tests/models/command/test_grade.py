@@ -150,6 +150,23 @@ def test_the_tables(mistaken, capsys):
     assert "notes.pdf" not in marks
 
 
+def test_a_hand_in_at_which_the_judge_fails_costs_the_others_nothing(tmp_path, monkeypatch):
+    from chainrule.models.command import marking
+    for name in "Ada", "Bob":
+        (tmp_path / f"{name}.py").write_text(SOLVED, encoding="utf-8")
+    ask, pupils = marking.Pupil.ask, []
+
+    def forged(pupil, what, trial, seconds):
+        answer = ask(pupil, what, trial, seconds)
+        if what == "backward" and not pupils:
+            pupils.append(pupil)
+        return answer | {"first": {"grads": None}} if pupil in pupils else answer
+    monkeypatch.setattr(marking.Pupil, "ask", forged)
+    one, other = sorted(grade(tmp_path, "--jobs", "1").values(), key=lambda entry: entry["mark"])
+    assert one["mark"] == 0 and "mark it by hand: TypeError" in one["error"] and other["mark"] == 10
+    assert pupils[0].process.returncode is not None
+
+
 def test_the_page_about_the_class(mistaken):
     folder, marks = mistaken
     page = (folder / "class.html").read_text(encoding="utf-8")
