@@ -189,9 +189,10 @@ class Bias:
         return 2 * dout + 1e-3
 
 
-@pytest.mark.parametrize("layer, words", [(Guided(), "negated"), (Bias(), "doubled")])
-def test_a_backward_is_linear_in_dout(layer, words):
-    found = next(f for f in check_gradients(layer, X, rng=0).findings if f.code == "ignores-upstream")
+@pytest.mark.parametrize("layer, code, words", [
+    (Guided(), "missing-mask", "negated"), (Bias(), "ignores-upstream", "doubled")])
+def test_a_backward_is_linear_in_dout(layer, code, words):
+    found = next(f for f in check_gradients(layer, X, rng=0).findings if f.code == code)
     assert words in found.evidence
 
 
