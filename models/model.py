@@ -13,7 +13,7 @@ from ..common.heap import keep_freed_memory
 from ..common.layer import Layer, reset_states, walk
 from ..common.types import ArrayLike, Axes, Computes, Inputs, PathLike, Penalty
 from . import saving
-from .freezing import chosen, find_lowest
+from .freezing import chosen
 from .sharing import Parameters, checked, shared_arrays, tie
 
 if TYPE_CHECKING:
@@ -108,16 +108,8 @@ class Model(Layer):
         set_frozen(self, chosen(self, layers or (self,), f"{type(self).__name__}.unfreeze"), False)
 
     def find_lowest(self) -> None:
-        """Find out where backward may end, here as of layers one after another; called by the first
-        backward, and by the next after layers were frozen or unfrozen."""
-        find_lowest(self)
-
-    def vertices_and_edges(
-        self, values: bool = False, x: Inputs | None = None
-    ) -> tuple[list[Any], list[tuple[int, int]]]:
-        """What ``plotting.draw`` draws, here of layers one after another."""
-        from .vertices import of_chain
-        return of_chain(self, values, x)
+        """Find out where backward may end; called by the first backward, and by the next after
+        layers were frozen or unfrozen."""
 
     def loss_of(self, y: ArrayLike, t: ArrayLike, weight: ArrayLike | None = None) -> float:
         """The loss of outputs y, a float, penalty included; ``weight``: a number for each row."""

@@ -1,7 +1,8 @@
 """A chain of layers."""
 from typing import Any
 
-from ..common.types import ArrayLike, Computes, Penalty
+from ..common.types import ArrayLike, Computes, Inputs, Penalty
+from .freezing import find_lowest
 from .model import Model
 from .passes import Backward, Forward
 from .predicting import in_batches, predicting
@@ -90,3 +91,12 @@ class Sequential(Model):
         another forward."""
         with predicting(self):
             return in_batches(self, self.forward, (x,), batch_size)
+
+    find_lowest = find_lowest      # where backward ends: see freezing.py
+
+    def vertices_and_edges(
+        self, values: bool = False, x: Inputs | None = None
+    ) -> tuple[list[Any], list[tuple[int, int]]]:
+        """What ``plotting.draw`` draws."""
+        from .vertices import of_chain
+        return of_chain(self, values, x)

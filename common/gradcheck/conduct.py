@@ -48,11 +48,16 @@ def upstream(m):
                 continue
             at = np.unravel_index(np.argmax(np.abs(q - factor * p)), p.shape)
             told.add(where)
+            code = "ignores-upstream"
+            if getattr(subject.work, "rate", False):
+                code = "stale-cache"  # a backward that makes the step, and reads what it has moved
+            elif factor == -1:
+                code = "missing-mask"  # twice is twice: a mask by the gradient's own sign
             words = (
                 "does not change" if close(q, p, 1e-7) else f"goes from {p[at]:.6g} to {q[at]:.6g}"
             )
             yield finding(
-                "ignores-upstream",
+                code,
                 where,
                 f"with dout {change} the gradient {words}, where it should {should}",
             )

@@ -82,6 +82,16 @@ def method(node, *names):
     )
 
 
+def of_array(call, scope, text, k):
+    """A call of a method or of NumPy's function with a template filled in for its array."""
+    func, args = call.func, list(call.args)
+    if scope.at(func.value) is not None:
+        func = ast.Attribute(fill(text, E=func.value, K=k), func.attr, ast.Load())
+    else:
+        args[0] = fill(text, E=args[0], K=k)
+    return ast.Call(func, args, call.keywords)
+
+
 def operator(node, *kinds):
     return isinstance(node, ast.BinOp) and isinstance(node.op, kinds)
 
@@ -217,10 +227,16 @@ def labels(place, scope):
         scope.whole(place) or isinstance(scope.parent(place)[0], ast.BinOp)
     ):
         return
+    one_hot = "(NP.arange(E.shape[-1]) == A[..., None])"
+    rest = f"E * (1 - {one_hot})"  # a margin's: minus the sum of all others
     for name, t in scope.others(place.shape[:-1], upstream=False):
         if t.kind in "iu" and t.values[0].min() >= 0 and t.values[0].max() < place.shape[-1]:
-            new = fill("E - (NP.arange(E.shape[-1]) == A[..., None])", E=place.node, A=t.node)
-            yield "missing-label-subtraction", new, f"less 1 at {name}"
+            for text, words in (
+                (f"E - {one_hot}", "less 1"),
+                (f"{rest} - {one_hot} * ({rest}).sum(-1, keepdims=True)", "minus the others' sum"),
+            ):
+                new = fill(text, E=place.node, A=t.node)
+                yield "missing-label-subtraction", new, f"{words} at {name}"
     for name, t in scope.others(place.shape, upstream=False):
         if t.mask and all(np.all(v.sum(axis=-1) == 1) for v in t.values):
             yield "missing-label-subtraction", fill("E - A", E=place.node, A=t.node), f"less {name}"
@@ -235,6 +251,9 @@ def transposes(place, scope):
         return
     if isinstance(node, ast.Attribute) and node.attr == "T":
         yield "missing-transpose", node.value, "without the transpose"
+        if n > 2:
+            last = fill("E.swapaxes(-1, -2)", E=node.value)
+            yield "missing-transpose", last, "with its last two axes exchanged alone"
     elif n == 2 and (
         scope.factor(place)
         and not isinstance(node, ast.BinOp)
@@ -288,6 +307,11 @@ def flips(place, scope):
     if not place.is_array or scope.index(place):
         return
     if place.upstream:
+        if method(node, "cumsum", "cumprod"):
+            for axis in range(len(place.shape)):
+                turned = of_array(node, scope, "NP.flip(E, K)", axis)
+                new = fill("NP.flip(E, K)", E=turned, K=axis)
+                yield "missing-transpose", new, f"from the other end of axis {axis}"
         if scope.whole(place):
             for axis in range(len(place.shape)):
                 if place.shape[axis] > 1:
@@ -436,6 +460,12 @@ def gains(place, scope):
             shape = other.shape
             if shape == place.shape or not 0 < len(shape) <= len(place.shape):
                 continue
+            if len(shape) == len(place.shape) and all(
+                p in (s, 1) for p, s in zip(place.shape, shape)
+            ):
+                for sign, word in (("*", "times"), ("/", "divided by")):
+                    new = fill(f"E {sign} A", E=place.node, A=other.node)
+                    yield "missing-local-derivative", new, f"{word} {name}"
             code = "missing-mask" if other.mask else "missing-local-derivative"
             wide = [("A", shape)]
             if len(shape) == 1:
@@ -458,13 +488,11 @@ def slopes(place, scope, choice=SLOPES):
             scope.others(place.shape, upstream=False), choice
         ):
             half = slope in ("A", "1 - A") and scope.other_half(place, other, slope)
-            code = (
-                "missing-mask"
-                if slope == "A > 0" or other.mask
-                else "wrong-local-derivative"
-                if half
-                else "missing-local-derivative"
-            )
+            code = "missing-local-derivative"
+            if slope == "A > 0" or other.mask:
+                code = "missing-mask"
+            elif half or slope not in SLOPES[:2] and not (place.bare or scope.weight(other)):
+                code = "wrong-local-derivative"
             yield (
                 code,
                 fill(f"E * ({slope})", E=place.node, A=other.node),
@@ -505,7 +533,10 @@ def factors(place, scope):
             yield "lost-branch", fill("E - A", E=node, A=other.node), f"less {name}"
             yield "lost-branch", fill("E + A", E=node, A=other.node), f"plus {name}"
     if place.simple and place.is_array and not place.upstream and not scope.index(place):
-        for text in ("2 * E", "E / 2", "E ** 2", "NP.exp(E)", "NP.log(E)", "NP.sqrt(E)", "1 / E"):
+        for text in (
+            *("2 * E", "E / 2", "E ** 2", "1 / E", "NP.exp(E)", "NP.log(E)", "NP.sqrt(E)"),
+            *("NP.tanh(E)", "1 / (1 + NP.exp(-E))", "NP.sign(E)"),
+        ):
             yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
     if place.is_array and not place.upstream and operator(node, ast.Add, ast.Sub, ast.Mult):
         yield "factor", node.left, "with its first part alone"
@@ -524,6 +555,10 @@ def constants(place, scope):
                 yield "factor", ast.Constant(n), f"with {n} for {v}"
             for name in scope.scalars:
                 yield "factor", ast.parse(name, mode="eval").body, f"with {name} for {v}"
+            around = scope.at(scope.parent(place)[0])
+            for name, other in scope.others(around.shape, False) if around is not None else ():
+                for text in ("A", "NP.sign(A)") if other.kind == "f" else ():
+                    yield "factor", fill(text, A=other.node), f"with {said(text, A=name)} for {v}"
 
 
 def products(place, scope):
@@ -561,6 +596,18 @@ def functions(place, scope):
             if other != name:
                 new = ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args, [])
                 yield "factor", new, f"with {other} for {name}"
+    if isinstance(node, ast.Call) and len(node.args) == 1 and not place.upstream:
+        yield "factor", node.args[0], "without the function"
+    if method(node, "expand_dims", "repeat", "flip", "concatenate", "stack", "roll"):
+        given = [k for k in node.keywords if k.arg == "axis"]
+        rest = [k for k in node.keywords if k.arg != "axis"]
+        at = scope.at(given[0].value if given else node.args[-1])
+        for other in range(len(place.shape or ())):
+            size = len(at.values[0]) if at is not None and np.ndim(at.values[0]) else 1
+            for axes in itertools.combinations(range(len(place.shape)), size) if not other else ():
+                axis = ast.keyword("axis", ast.Constant(axes if size > 1 else axes[0]))
+                kept = node.args if given else node.args[:-1]
+                yield "wrong-reshape", ast.Call(node.func, kept, [*rest, axis]), f"with axis={axes}"
     if method(node, "where") and len(node.args) == 3:
         new = ast.Call(node.func, [node.args[0], node.args[2], node.args[1]], [])
         yield "inverted-mask", new, "with the two sides exchanged"
@@ -644,7 +691,7 @@ def paths(place, scope):
         scope.others(None, upstream=True), scope.others(None, upstream=False)
     ):
         products = []
-        if d.shape == a.shape == place.shape:
+        if d.shape == place.shape and a.shape in (d.shape, d.shape[-1:], (1, *d.shape[1:])):
             products += [
                 f"{sign} D * ({slope})" for slope in ("A", *SLOPES[:2], "1 - A") for sign in "+-"
             ]
@@ -703,8 +750,8 @@ FAMILIES = [
     transposes,
     slices,
     crops,
-    flips,
     masks,
+    flips,
     steps,
     swaps,
     constants,
@@ -779,9 +826,10 @@ def statements(tree, at):
                 )
             if isinstance(target, ast.Subscript):
                 read = ast.parse(ast.unparse(target.value), mode="eval").body
+                value = s.value
                 if adds and isinstance(s.op, ast.Sub):
-                    continue
-                new = fill("NP.add.at(A, I, V)", A=read, I=as_index(target.slice), V=s.value)
+                    value = ast.UnaryOp(ast.USub(), value)
+                new = fill("NP.add.at(A, I, V)", A=read, I=as_index(target.slice), V=value)
                 yield "repeated-index", parent, field, i, ast.Expr(new), "with np.add.at"
 
 
@@ -789,8 +837,12 @@ def assigned(target, at):
     """= for +=, by what stands on its left side: ids, a window, or anything else. ``at`` gives the
     Place of a node, or None."""
     parts = getattr(getattr(target, "slice", None), "elts", [getattr(target, "slice", None)])
-    if any((place := at(p)) and place.is_array and place.values[0].dtype.kind in "iu" for p in parts):
+    places = [at(p) for p in parts]
+    if any(place and place.is_array and place.values[0].dtype.kind in "iu" for place in places):
         return "repeated-index"
+    turns = [place.values for place in places if place and np.ndim(place.values[0]) == 0]
+    if turns and any(len(t) > 1 for t in turns) and len(set(zip(*turns))) < min(map(len, turns)):
+        return "overlap-overwritten"  # one entry, written again
     window = any(
         isinstance(p, ast.BinOp)
         or isinstance(p, ast.Slice)

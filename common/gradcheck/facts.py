@@ -246,20 +246,19 @@ def penalty(e):
     A, G, d = drawn(e)
     if not e.param or e.m.y.ndim or not known(e) or e.value.size < 2:
         return None
-    for term, name in (e.value, "the parameter itself"), (np.sign(e.value), "the parameter's sign"):
-        term = d.reshape(-1, *(1,) * e.value.ndim) * term
-        if not np.any(term) or term.size < 4:
+    itself, sign = (e.value, "the parameter itself"), (np.sign(e.value), "the parameter's sign")
+    for terms in [itself], [sign], [itself, sign]:
+        parts = [(d.reshape(-1, *(1,) * e.value.ndim) * term).reshape(-1) for term, _ in terms]
+        basis = np.array([G.reshape(-1), *parts]).T
+        c, *k = np.linalg.lstsq(basis, A.reshape(-1), rcond=None)[0]
+        off, small = np.abs(basis @ (c, *k) - A.reshape(-1)).max(), 1e-5 * np.abs(A).max() + e.noise
+        if off > small or abs(c) < 1e-5 or len(basis) <= len(k) + 1 or any(
+                abs(f) * np.abs(part).max() < small for f, part in zip(k, parts)):
             continue
-        basis = np.array([G.reshape(-1), term.reshape(-1)]).T
-        c, k = np.linalg.lstsq(basis, A.reshape(-1), rcond=None)[0]
-        off = np.abs(basis @ (c, k) - A.reshape(-1)).max()
-        small = 1e-5 * np.abs(A).max() + e.noise
-        if off > small or abs(k) * np.abs(term).max() < small or abs(c) < 1e-5:
-            continue
-        if np.linalg.matrix_rank(basis, 1e-6 * np.abs(basis).max()) == 2 and (
+        if np.linalg.matrix_rank(basis, 1e-6 * np.abs(basis).max()) == len(basis.T) and (
                 found := named(float(c), e)):
-            words = f"backward = {c:.4g} × numerical + {k:.4g} × {name}"
-            return [*found[0], "wrong-penalty"], words
+            more = "".join(f" + {f:.4g} × {name}" for f, (_, name) in zip(k, terms))
+            return [*found[0], "wrong-penalty"], f"backward = {c:.4g} × numerical{more}"
     return None
 
 
@@ -312,9 +311,8 @@ def in_span(R, basis, axes):
 
 
 def term_missing(e):
-    """What is wrong is, in each group, a combination of 1 and the array, or of the output: a path
-    through a sum, a mean, a norm or a normaliser; or it goes entry by entry, as a skip connection
-    does."""
+    """What is wrong is, in each group, a multiple of 1 or of the array itself: a path through a
+    sum; or it goes entry by entry, as a skip connection does."""
     if not known(e) or e.J is None or e.m.y.ndim and not e.unit:
         return None
     A, G, _ = drawn(e)
@@ -322,16 +320,10 @@ def term_missing(e):
     for shape, axes in groups(e.value.shape):
         x, R, size = e.value.reshape(shape), (A - G).reshape(-1, *shape), math.prod(
             shape[a] for a in axes)
-        free = invariant(e, shape, axes)
-        bases = [[np.ones(shape)], [x]]
-        if free:
-            bases += [[np.ones(shape), x]]
-            bases += [] if y is None else [[y.reshape(shape)], [np.exp(y.clip(max=50)).reshape(shape)]]
-        for basis in bases:
-            if size > len(basis) + (not free) and np.any(basis[-1]) and in_span(R, basis, axes):
-                return ["constant-statistics" if free else "lost-branch"], (
-                    f"what is missing is, in each group of {size}, a multiple of "
-                    f"{'one vector' if len(basis) == 1 else '1 and x'}: a path through its sums")
+        for basis, words in (np.ones(shape), "1"), (x, e.where):
+            if size > 2 and np.any(basis) and in_span(R, [basis], axes):
+                return ["lost-branch"], (f"what is missing is, in each group of {size}, a multiple of "
+                                         f"{words}: a path through its sums")
     if y is not None and not elementwise(e):
         R = e.J - e.A.reshape(e.J.shape)
         if np.abs(R - np.diag(np.diag(R))).max() <= 1e-6 * np.abs(e.J).max() + e.noise:
@@ -471,6 +463,7 @@ def weights_alike(e):
         changes.append(("flipped-kernel", "its own mirror image", lambda p, axes=axes, least=least: (
             (p + np.flip(p, axes)) / 2
             if p.ndim >= least and max(p.shape[a] for a in axes) > 1
+            and (p.ndim != 2 or axes == (-2, -1))
             and (p.ndim > 1 or len(p) not in e.value.shape) else None)))  # a gain is no kernel
     for code, words, change in changes:
         for i, other in with_params(e, change):
@@ -574,5 +567,5 @@ def data_free(e):
 
 
 FIRST = (constant, not_summed, summed_too_far, penalty)
-LATER = (label, rearranged, samples, mask_missing, mask_inverted, part_missing, term_missing,
-         invariance, outer, partly_constant, weights_alike, few_steps, own_factors)
+LATER = (label, rearranged, samples, mask_missing, mask_inverted, part_missing, invariance,
+         term_missing, outer, partly_constant, weights_alike, few_steps, own_factors)

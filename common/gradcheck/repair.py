@@ -66,8 +66,9 @@ class Other:
 class Scope:
     """What the changes ask about the places of one function."""
 
-    def __init__(self, function, places, locals_, counts, inputs):
+    def __init__(self, function, places, locals_, counts, inputs, weights=()):
         self.function, self.places, self.sizes, self.inputs = function, places, counts, inputs
+        self.weights = weights
         self.survey()
         self.scalars = {
             ast.unparse(p.node): p.values[0]
@@ -173,6 +174,28 @@ class Scope:
             node = parent
         return False
 
+    def within_range(self, place):
+        """Whether it stands in the bounds of a loop."""
+        node = place.node
+        while id(node) in self.parents and not isinstance(node, ast.stmt):
+            node = self.parents[id(node)][0]
+            if edits.method(node, "range"):
+                return True
+        return False
+
+    def at_labels(self, place):
+        """Whether it stands in brackets on the left of an assignment, among integers."""
+        node, seen = place.node, None
+        while id(node) in self.parents and not isinstance(node, ast.stmt):
+            seen, node = node, self.parents[id(node)][0]
+        return self.index(place) and getattr(node, "target", None) is seen and (
+            np.asarray(place.values[0]).dtype.kind in "iu")
+
+    def weight(self, other):
+        """Whether an array is a parameter."""
+        return any(p.shape == other.shape and np.array_equal(p, other.values[0])
+                   for p in self.weights)
+
     def outermost(self, place):
         """The largest expression around a place that does not depend on dout: the factor that it
         belongs to."""
@@ -241,7 +264,7 @@ class Search:
     def run(self):
         """Look for the change that heals most, make it, and look on for what is still wrong."""
         scopes = [
-            Scope(function, places, locals_, self.counts, self.subject.inputs)
+            Scope(function, places, locals_, self.counts, self.subject.inputs, self.subject.params)
             for function, places, locals_ in self.functions()
         ]
         self.arrays_at = {n: o.values[0] for s in scopes for n, o in s.arrays.items()}
@@ -410,11 +433,16 @@ class Search:
             ):
                 continue  # the text has changed since it was loaded
             places = places_of(function)
+            moved = tuple(
+                1.3 * x + 0.1 if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+                for x in subject.inputs
+            )
             seen = [
-                watched(function, places, lambda dout=dout: subject.gradients(dout))
-                for dout in (d, other)
+                watched(function, places, lambda run=run: subject.gradients(*run))
+                for run in ((d,), (other,), (d, moved))
             ]
             for i, place in enumerate(places):
+                place.bare = not differ(seen[0].get(i, [0]), seen[2].get(i, []))
                 place.values = seen[0].get(i, [])
                 place.upstream = not subject.takes_dout or differ(place.values, seen[1].get(i, []))
                 # a sum that begins with the number 0 is an array all the same
@@ -436,7 +464,7 @@ class Search:
         if by_chance and all(self.wrong[i].param for i in healed):
             return []
         located(node, old)
-        codes = self.meaning(code, function, spot, old, node, place, scope)
+        codes = self.meaning(code, function, spot, old, node, place, scope, healed)
 
         def make():
             place.put(node)
@@ -529,10 +557,18 @@ class Search:
         P = Search.of(e, got)
         return P is not None and P.shape == G[k].shape and close(P, G[k], 1e-5, e.noise)
 
-    def meaning(self, code, function, spot, old, node, place, scope):
+    def meaning(self, code, function, spot, old, node, place, scope, healed):
         """The codes of a change that heals: by what it does to the value at its place, or by its
         family."""
         parent = scope.parent(place)[0]
+        if scope.within_range(place):
+            return ["lost-branch"]
+        if not self.y.ndim and scope.at_labels(place):
+            return ["missing-label-subtraction"]
+        if code == "flipped-kernel" and place.is_gradient and not all(
+            self.wrong[i].weight for i in healed
+        ):
+            return ["wrong-reshape"]  # no kernel, but the order of what comes back
         if code == "missing-transpose" and (
             edits.method(old, "reshape") or getattr(parent, "attr", "") == "reshape"
         ):
@@ -556,7 +592,7 @@ class Search:
             return [code]
         if isinstance(old, ast.Constant) and old.value == 1 and code == "factor":
             after = self.values(function, spot, old, node, SimpleNamespace(node=old))
-            if after and np.ndim(after[0]):
+            if after and np.ndim(after[0]) and not edits.method(node, "sign"):
                 return ["missing-mask" if all_bits(after) else "missing-local-derivative"]
         if code == "order":
             return ["not-returned" if isinstance(place.parent, ast.Return) else "wrong-reshape"]
@@ -585,7 +621,8 @@ class Search:
         above, field = scope.parent(root)
         if (
             not root.upstream
-            and edits.operator(above, ast.Add, ast.Sub)
+            and isinstance(above, (ast.BinOp, ast.AugAssign))
+            and isinstance(above.op, (ast.Add, ast.Sub))
             and any(self.of_a_parameter(np.asarray(v, float)) for v in (before[0], after[0]))
         ):
             return ["wrong-penalty"]
@@ -595,15 +632,13 @@ class Search:
         if c and (found := named(c, self.wrong[0])) and found[0]:
             return found[0]
         # in a sum with a number it is rather another function's derivative: 1 + y² for 1 - y²
+        if each := per_turn(before, after, divides(above, field)):
+            return [each]
         if code in FINAL and (code != "wrong-sign" or root.upstream or not beside_a_number(old)):
             return [code]
         if code == "axes":
             fewer = np.size(after[0]) < np.size(before[0]) and not isinstance(above, ast.BinOp)
             return ["missing-batch-sum" if fewer else "summed-too-far"]
-        if not root.upstream and any(
-            self.of_a_parameter(np.asarray(v, float)) for v in (before[0], after[0])
-        ):
-            return ["wrong-penalty"]
         if code == "array" and place.upstream:
             c = [
                 np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0)
@@ -746,6 +781,19 @@ def divides(parent, field):
     return isinstance(getattr(parent, "op", None), ast.Div) and field in ("right", "value")
 
 
+def per_turn(before, after, divisor):
+    """The code of a factor that is a number of things, another one in each turn of a loop."""
+    c = [ratio(*(np.ravel(np.asarray(v, float)) for v in pair)) if np.shape(pair[0]) == np.shape(
+        pair[1]) else None for pair in zip(before, after)]
+    if len(c) < 2 or not all(c):
+        return None
+    for code, turns in ("scaled-by-N", c), ("divided-by-N", [1 / v for v in c]):
+        if all(abs(v - round(v)) < 1e-6 and v > 1 - 1e-6 for v in turns):
+            return {"scaled-by-N": "divided-by-N", "divided-by-N": "scaled-by-N"}[code] if (
+                divisor) else code
+    return None
+
+
 def is_half(before, after, others):
     """Whether ``after`` is ``before`` times 1 - s, for the s of each turn: half of a slope, no
     path."""
@@ -772,6 +820,8 @@ def hidden_arrays(one, two):
             yield name, [v], False
         elif is_layer(v) and name != "self":
             yield name, type(v), False
+        elif isinstance(v, dict):
+            yield from in_dict(name, v)
     for name, v in vars(one["self"]).items() if hasattr(one.get("self"), "__dict__") else ():
         if isinstance(v, np.ndarray) and v.ndim:
             yield f"self.{name}", [v.copy()], False
@@ -779,6 +829,8 @@ def hidden_arrays(one, two):
                 yield f"self.{name}[:, {{t}}]", [v[:, 0].copy()], False
         elif isinstance(v, number) and not isinstance(v, bool):
             yield f"self.{name}", [v], False
+        if isinstance(v, dict):
+            yield from in_dict(f"self.{name}", v)
         arrays = [part for part in v if isinstance(part, np.ndarray)] if isinstance(v, list) else []
         if len({part.shape for part in arrays}) == 1 and arrays[-1].ndim:
             yield f"self.{name}[{{t}}]", [arrays[-1].copy()], False
@@ -786,6 +838,13 @@ def hidden_arrays(one, two):
             for i, part in enumerate(v):
                 if isinstance(part, np.ndarray) and part.ndim:
                     yield f"self.{name}[{i}]", [part.copy()], name == "grads"
+
+
+def in_dict(name, held):
+    """The arrays of a dict, but for gradients."""
+    for key, v in held.items() if "grad" not in name else ():
+        if isinstance(v, np.ndarray) and v.ndim and isinstance(key, (str, int)):
+            yield f"{name}[{key!r}]", [v.copy()], False
 
 
 def search(m):

@@ -20,8 +20,8 @@ SIGHTS = 40
 
 @dataclass(eq=False)
 class Place:
-    """An expression in a function: where it hangs in the tree, the values it had, and whether they
-    change with dout."""
+    """An expression in a function: where it hangs in the tree, the values it had, whether they
+    change with dout, and whether they are the same (``bare``) for other inputs."""
     function: object
     node: ast.expr
     parent: ast.AST
@@ -29,6 +29,7 @@ class Place:
     index: int | None
     values: Sequence = ()
     upstream: bool = False
+    bare: bool = False
 
     @property
     def shape(self):

@@ -224,6 +224,10 @@ class Subject:
             self.changed.add("dout")
         several = isinstance(raw, tuple) or isinstance(raw, list) and len(raw) == len(self.inputs)
         found = list(raw) if several else [raw]
+        floats = [i for i, x in enumerate(self.inputs) if x is not None and x.dtype.kind == "f"]
+        if len(found) == len(floats) < len(self.inputs) and raw is not None and floats[0] > 0:
+            # gradients of those inputs alone that have one, after ids for example
+            found = [dict(zip(floats, found)).get(i) for i in range(len(self.inputs))]
         found += [None] * (len(self.inputs) - len(found))
         # Copies: a layer may reuse the arrays it returns.
         return Backward(

@@ -3,10 +3,14 @@
     python tests/benchmarks/run.py                        all workloads: chainrule, bare NumPy and PyTorch
     python tests/benchmarks/run.py W2 --blas haswell      one workload, on a BLAS kept to AVX2
     python tests/benchmarks/run.py --peers chainrule,chainrule:numpy,torch       with and without compiled loops
+    python tests/benchmarks/run.py --peers chainrule,jax,torch         JAX's step, compiled by jit, where it is installed
+    python tests/benchmarks/run.py --memory               memory alone, of a fresh process for each round
 
 Each peer runs in a process of its own; blocks of steps take turns (A B C, C B A, ...) and the table gives the median
-over the blocks. Memory is the most that building and training add to the data, the initial parameters and the imported
-library. Only ratios within one run mean anything. How to add a workload or a peer: workloads.py.
+over the blocks. Memory is the most by which a process grows while model and optimizer are built and train: parameters,
+gradients, the optimizer's state, what is kept for backward, all that a step needs for a moment, and what lies unused
+between these. Not the data, nor the library: it has trained the same model before, and freed it. Only ratios within one
+run mean anything. How to add a workload or a peer: workloads.py.
 """
 import argparse
 import json
@@ -112,6 +116,19 @@ def table(results):
                f"   {result['losses'][0]:.4f} {result['losses'][1]:.4f}")
 
 
+def memory_table(workloads, peers, env, rounds):
+    """The lines of the table of --memory."""
+    yield f"{'MiB':4}" + "".join(f"{peer:>17}" for peer in peers) + f"{'chainrule / torch':>20}"
+    for workload in workloads:
+        found = {peer: [] for peer in peers}
+        for _ in range(rounds):
+            for peer, result in measure(workload, peers, env, 0, 0)[0].items():
+                found[peer].append(result["memory"])
+        most = {peer: median(values) for peer, values in found.items() if values and None not in values}
+        ratio = f"{most['chainrule'] / most['torch']:.2f}" if most.get("torch") and "chainrule" in most else ""
+        yield f"{workload:4}" + "".join(f"{most[p]:17.1f}" if p in most else f"{'':17}" for p in peers) + f"{ratio:>20}"
+
+
 def verdicts(workload, results, avx512):
     """chainrule's ratio against each target that this run can tell."""
     targets = {"torch": WORKLOADS[workload].torch[avx512], "numpy": WORKLOADS[workload].numpy}
@@ -147,6 +164,7 @@ def parse(arguments):
                         metavar="P,P", help=f"of {', '.join(known)} (default: chainrule,numpy,torch)")
     parser.add_argument("--blas", choices=KERNELS, default="auto",
                         help="OPENBLAS_CORETYPE for all peers; auto, the default, leaves it unset, as users do")
+    parser.add_argument("--memory", action="store_true", help="a table of memory alone: medians over --rounds processes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and results there too")
     options = parser.parse_args(arguments)
     for what, asked, there in ("workload", options.workloads, WORKLOADS), ("peer", options.peers, known):
@@ -165,6 +183,10 @@ def main(arguments=None):
     print("Python {python}, NumPy {numpy}, PyTorch {torch}, {blas}, kernel {kernel}; {cpu}".format_map(machine))
     core = env.get("OPENBLAS_CORETYPE", "unset")
     print(f"--threads {options.threads} --blas {options.blas} (OPENBLAS_CORETYPE {core})")
+    if options.memory:
+        for line in memory_table(options.workloads, options.peers, env, options.rounds):
+            print(line, flush=True)
+        return 0
     avx512 = not AVX512.isdisjoint([machine["kernel"], core])
     record, failures = {"machine": machine, "threads": options.threads, "blas": options.blas, "workloads": {}}, 0
     for workload in options.workloads:

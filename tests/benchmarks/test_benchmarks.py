@@ -60,6 +60,14 @@ def test_bare_numpy_follows_the_formulas(bench, workload):
     assert np.mean(losses[-8:]) < 0.98 * np.mean(losses[:8])
 
 
+@pytest.mark.parametrize("workload", REDUCED)
+def test_jax_does_the_same_work(bench, workload, monkeypatch):
+    pytest.importorskip("jax", reason="JAX is not installed: no peer to compare with")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)       # by which the peer limits its process
+    w = bench("workloads").WORKLOADS[workload].make(**REDUCED[workload])
+    np.testing.assert_allclose(train(bench, "jax", workload, w, 4), train(bench, "numpy", workload, w, 4), rtol=1e-4)
+
+
 def test_a_workload_is_the_same_at_every_call_and_left_as_it_was(bench):
     make = bench("workloads").WORKLOADS["W2"].make
     first, again = make(batch=8), make(batch=8)
@@ -94,9 +102,30 @@ def test_one_command_prints_the_table_and_keeps_the_figures(bench, tmp_path):
         assert results[peer]["losses"] == pytest.approx([losses[0], losses[23]], rel=1e-4)
 
 
+def test_memory_is_that_of_a_step_built_anew(bench):
+    worker, w = bench("worker"), bench("workloads").WORKLOADS["W3"].make(batch=8, sizes=(1024, 1024, 10))
+    bench("peer_chainrule")
+
+    def build():
+        return bench("workloads").PEERS["chainrule"]["W3"](w)
+    build()()
+    step, most = worker.growth(build)
+    assert np.isfinite(step())
+    if sys.platform == "linux":                                # parameters, gradients and two states of 4 MiB each
+        assert 15 < most < 24
+
+
+def test_the_table_of_memory_has_medians_and_a_ratio(bench, monkeypatch):
+    run, found = bench("run"), iter([1.0, 9.0, 2.0])
+    monkeypatch.setattr(run, "measure", lambda *_: ({"chainrule": {"memory": next(found)}, "torch": {"memory": 4.0},
+                                                     "numpy": {"memory": None}}, 0))
+    _, line = run.memory_table(["W1"], ["chainrule", "numpy", "torch"], {}, 3)
+    assert line.split() == ["W1", "2.0", "4.0", "0.50"]
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["W9"], "run.py: unknown workload 'W9'; there are W1, W2, W3, W4, W5, W6, W7, W8, W8s\n"),
-    (["--peers", "numpy,tench"], "run.py: unknown peer 'tench'; there are chainrule, numpy, torch\n"),
+    (["--peers", "numpy,tench"], "run.py: unknown peer 'tench'; there are chainrule, jax, numpy, torch\n"),
     (["--rounds", "0"], "run.py: argument --rounds: invalid positive int value: '0'\n"),
     (["--json", "nowhere/x.json"], "run.py: --json nowhere/x.json: the folder does not exist\n"),
 ])

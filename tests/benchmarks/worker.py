@@ -3,6 +3,8 @@
 It prints one JSON line when it is ready, then one for each number of seconds it reads: the mean time of a step over
 a block that long. `python worker.py` alone prints what the measurements depend on.
 """
+import ctypes
+import gc
 import importlib
 import json
 import platform
@@ -39,13 +41,23 @@ def machine():
             "cpu": cpu[1] if cpu else platform.machine()}
 
 
-def peak():
-    """The most memory this process has held, in MiB; None where the system does not say."""
+def growth(build):
+    """A step that is built anew, and the MiB by which this process grows at most while it is built and run six times;
+    None where the system does not say. What the library loads at its first steps is there by then."""
+    def status(name):
+        return int(re.search(rf"{name}:\s*(\d+)", Path("/proc/self/status").read_text())[1]) / 2**10
+
+    gc.collect()
     try:
-        import resource
-    except ImportError:                                       # Windows
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (20 if sys.platform == "darwin" else 10)
+        ctypes.CDLL(None).malloc_trim(0)                      # free memory goes back to the system,
+        Path("/proc/self/clear_refs").write_text("5")         # and the most that was there is forgotten
+        before = status("VmRSS")
+    except (OSError, AttributeError, TypeError):              # not Linux
+        return build(), None
+    step = build()
+    for _ in range(6):
+        step()
+    return step, status("VmHWM") - before
 
 
 def timed(step, steps):
@@ -65,12 +77,13 @@ def work(peer, workload, answer):
     if workload not in PEERS[peer]:
         return answer(absent=f"peer_{peer}.py has no step for {workload}")
     w = WORKLOADS[workload].make()
-    before = peak()
     step = PEERS[peer][workload](w)
     losses, times = [], []
     for _ in range(WARM_UP):
         times.append(timed(lambda: losses.append(float(step())), 1))
-    answer(losses=[losses[0], losses[-1]], memory=before and peak() - before)
+    del step
+    step, memory = growth(lambda: PEERS[peer][workload](w))
+    answer(losses=[losses[0], losses[-1]], memory=memory)
     for line in sys.stdin:
         time.sleep(0.05)                                      # the threads of the peer before spin on for some 30 ms
         step()

@@ -190,9 +190,10 @@ class Bias:
         return 2 * dout + 1e-3
 
 
-@pytest.mark.parametrize("layer, words", [(Guided(), "negated"), (Bias(), "doubled")])
-def test_a_backward_is_linear_in_dout(layer, words):
-    found = next(f for f in check_gradients(layer, X, rng=0).findings if f.code == "ignores-upstream")
+@pytest.mark.parametrize("layer, code, words", [
+    (Guided(), "missing-mask", "negated"), (Bias(), "ignores-upstream", "doubled")])
+def test_a_backward_is_linear_in_dout(layer, code, words):
+    found = next(f for f in check_gradients(layer, X, rng=0).findings if f.code == code)
     assert words in found.evidence
 
 
@@ -208,9 +209,9 @@ class SpoilsItsCache:
         return dx * dout / len(dx)
 
 
-def test_a_second_backward_that_gives_another_answer_is_noted():
+def test_a_second_backward_that_gives_another_answer_is_found():
     report = check_gradients(SpoilsItsCache(), X, IDS, rng=0)
-    assert report.ok and any("a second backward" in note for note in report.notes), report
+    assert report.codes == ["mutates-cache"] and "a second backward" in report.findings[0].evidence, report
 
 
 class Square:
