@@ -21,7 +21,7 @@ Images are shared out among threads (threads.py). Filters that see one channel e
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from . import depthwise, threads
+from . import compiled, depthwise, threads
 from .channels import channels_first, channels_last, tiled
 from .pieces import CACHE, portions
 from .windows import places
@@ -328,6 +328,10 @@ class Windows:
         """The transpose of cutting: each entry of a window matrix is added to the pixel of
         ``padded`` that it would be cut from. Windows that overlap cannot be added at once; in a row
         of windows every ``apart``-th can."""
+        if compiled.takes(matrix):
+            from .compiled.windows import add_back
+            add_back(self, matrix, rows, padded)
+            return
         windows = self._cut(padded, rows)
         matrix = matrix.reshape(windows.shape)
         apart = -(-((self.width - 1) * self.dilation[1] + 1) // (self.block * self.stride[1]))

@@ -8,6 +8,7 @@ way there and dq Whᵀ on the way back, for all gates together.
 import numpy as np
 
 from ..functions import sigmoid
+from . import compiled
 from .products import column_sums, product, rows
 
 
@@ -70,6 +71,9 @@ def run(kind, x, first, params, mask=None):
     memo = np.empty((T, N, H), a.dtype)
     states = np.empty((len(first), T + 1, N, H), a.dtype)
     states[:, 0] = first
+    if compiled.takes(a):
+        from .compiled.recurrence import TWINS
+        kind = TWINS.get(kind, kind)
     rule = kind(H, a.dtype)
     for t in range(T):
         old, new = states[:, t], states[:, t + 1]
@@ -97,7 +101,6 @@ def run_back(cache, dout, dstate, params, grads, dx=True):
     slopes = rule.slopes(a, memo, states[:, :-1], states[:, 1:])
     da = np.empty_like(a)
     dq = np.empty_like(a) if dbh else da
-    WhT = Wh.T.copy()
     for t in reversed(range(len(x))):
         if dout is not None:
             dstate[0] += dout[t]
@@ -107,7 +110,7 @@ def run_back(cache, dout, dstate, params, grads, dx=True):
         if mask is not None:
             da[t, ~mask[t]] = dq[t, ~mask[t]] = 0
             dstate[:, ~mask[t]] = kept
-        dstate[0] += dq[t].dot(WhT)
+        dstate[0] += dq[t].dot(Wh.T)
     product(rows(x).T, rows(da), out=dWx)
     product(rows(states[0, :-1]).T, rows(dq), out=dWh)
     column_sums(da, out=db)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers, optimizers
-from chainrule.common.engine import compiled, rows, threads
+from chainrule.common.engine import compiled, convolution, rows, threads
 from chainrule.models import Sequential
 
 pytestmark = pytest.mark.skipif(not compiled.installed(), reason="numba is not installed: no loops to compile")
@@ -247,6 +247,91 @@ def test_gelu_takes_dout_in_other_memory():
         return layer.forward(x), layer.backward(dout)
 
     same(*both(run), 1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("options", [{}, {"reverse": True}, {"stateful": True}, {"masked": True}])
+@pytest.mark.parametrize("kind", [layers.RNN, layers.LSTM, layers.GRU])
+def test_recurrent_layers(kind, options, dtype):
+    rng, options = np.random.default_rng(0), dict(options)
+    x, dout = (rng.standard_normal((3, 7, D)).astype(dtype) for D in (5, 6))
+    mask = rng.random((3, 7)) < 0.7 if options.pop("masked", False) else None
+
+    def run():
+        layer = learned(kind.init(5, 6, rng=0, dtype=dtype), 1)
+        for name, value in options.items():
+            setattr(layer, name, value)
+        layer.forward(x)
+        y = layer.forward(x, mask)                              # if stateful from another state than zeros
+        state = layer.state if isinstance(layer.state, tuple) else (layer.state,)
+        dstate = tuple(np.cos(s) for s in state)
+        dstate = dstate if len(dstate) > 1 else dstate[0]
+        first, grads = layer.backward(dout, dstate), [g.copy() for g in layer.grads]
+        again = layer.backward(dout, dstate)
+        for a, b in zip((*grads, *[first[0] if mask is not None else first]),
+                        (*layer.grads, *[again[0] if mask is not None else again])):
+            np.testing.assert_array_equal(a, b)
+        dfirst = layer.dstate if isinstance(layer.dstate, tuple) else (layer.dstate,)
+        return y, *state, *dfirst, first[0] if mask is not None else first, *grads
+
+    same(*both(run), TOLERANCE[dtype] * 10)
+
+
+def test_a_gates_nan_stays_where_it_is():
+    x = np.zeros((2, 4, 5))
+    x[1, 2, 3] = np.nan
+    for kind in layers.LSTM, layers.GRU:
+        def run(kind=kind):
+            layer = kind.init(5, 6, rng=0, dtype=np.float64)
+            y = layer.forward(x)
+            return y, layer.backward(np.ones_like(y))
+        for a, b in zip(*both(run)):
+            np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
+
+
+CONVOLUTIONS = [   # channels, filters, size; stride, pads, dilation, groups
+    (5, 5, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 5), (4, 4, (3, 2), (2, 3), ((1, 0), (0, 2)), (1, 1), 4),
+    (3, 3, (2, 5), (1, 2), ((0, 1), (2, 2)), (3, 1), 3), (2, 2, (1, 1), (3, 2), ((0, 0), (0, 0)), (1, 1), 2),
+    (3, 3, (5, 4), (3, 3), ((2, 2), (4, 0)), (1, 2), 3), (3, 3, (4, 4), (1, 1), ((0, 3), (3, 1)), (2, 2), 3),
+    (3, 4, (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), 1), (2, 6, (7, 5), (2, 1), ((3, 3), (2, 2)), (1, 1), 1),
+    (4, 8, (3, 3), (1, 1), ((0, 0), (1, 2)), (2, 3), 2), (6, 2, (2, 3), (3, 2), ((4, 0), (0, 4)), (2, 1), 1),
+    (1, 6, (5, 5), (1, 1), ((2, 2), (2, 2)), (1, 1), 1), (4, 12, (3, 3), (2, 2), ((0, 1), (1, 0)), (1, 1), 4)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("memory", ["as it reads", "channels last", "every second"])
+@pytest.mark.parametrize("C, F, size, stride, pads, dilation, G", CONVOLUTIONS)
+def test_convolutions(C, F, size, stride, pads, dilation, G, memory, dtype, monkeypatch):
+    """Depthwise ones, and those whose gradient adds windows back."""
+    monkeypatch.setattr(threads, "WORTH", 16)
+    monkeypatch.setattr(threads, "LATE", 0)
+    rng, options = np.random.default_rng(0), dict(stride=stride, pads=pads, dilation=dilation, groups=G)
+    x = MEMORY[memory](rng.standard_normal((3, C, 13, 11)).astype(dtype))
+    W = rng.standard_normal((F, C // G, *size)).astype(dtype)
+
+    def run():
+        y = convolution.convolve(x, W, None, **options)
+        dy = MEMORY[memory](np.cos(np.arange(y.size)).reshape(y.shape).astype(dtype))
+        both = convolution.convolve_back(dy, x, W, **options)
+        for a, b in zip(both, convolution.convolve_back(dy, x, W, **options)):
+            np.testing.assert_array_equal(a, b)
+        back = convolution.transposed_convolve(dy, W, x.shape, **options)
+        return y, *both, convolution.convolve_back(dy, x, W, **options, dx=False)[1], back
+
+    same(*both(run), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("G, stride", [(4, (1, 1)), (4, (2, 2)), (1, (2, 2))])
+def test_nan_in_a_pixel_is_seen_where_a_window_has_it(G, stride):
+    x, W = np.ones((2, 4, 7, 7)), np.ones((4, 4 // G, 3, 3))
+    x[1, 2, 3, 3] = np.nan
+
+    def run():
+        y = convolution.convolve(x, W, None, stride, groups=G)
+        return y, *convolution.convolve_back(y, x, W, stride, groups=G)
+
+    for a, b in zip(*both(run)):
+        np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
 
 
 def test_a_numba_that_cannot_be_imported_is_as_none(monkeypatch):
