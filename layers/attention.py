@@ -32,8 +32,8 @@ class Attention(Layer):
 
         dL/dv_j = Σ_i w_ij dL/dy_i        dL/dw_ij = dL/dy_i · v_j
 
-    then through the softmax, dL/ds_ij = w_ij (dL/dw_ij - Σ_k dL/dw_ik w_ik), where the sum is
-    dL/dy_i · Σ_k w_ik v_k, so
+    then through the softmax, whose derivative is ∂w_il/∂s_ij = w_il ([j = l] - w_ij), dL/ds_ij =
+    w_ij (dL/dw_ij - Σ_l dL/dw_il w_il), where the sum is dL/dy_i · Σ_l w_il v_l, so
 
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
@@ -43,9 +43,8 @@ class Attention(Layer):
     that no query may look at by zeros.
 
     With ``dropout`` = p, in training, ``kept`` = Dropout(w) = w ⊙ m, entry by entry, replaces w in
-    y and dL/dv, dL/dkept_ij = dL/dy_i · v_j takes the place of dL/dw_ij above, and dL/dw = dL/dkept
-    ⊙ m. Because w ⊙ m = kept, Σ_k dL/dw_ik w_ik is still dL/dy_i · y_i, so the formula of dL/ds is
-    unchanged.
+    y and dL/dv. The product dL/dy_i · v_j is then dL/dkept_ij, and dL/dw = dL/dkept ⊙ m. The
+    formula of dL/ds stays: Σ_l dL/dw_il w_il = Σ_l dL/dkept_il kept_il = dL/dy_i · y_i.
 
     Source: Vaswani et al., Attention is all you need (2017), 3.2.1; Saito, Deep Learning from
     Scratch 2, chapter 8.
@@ -96,7 +95,7 @@ class Attention(Layer):
         dv = np.matmul(transposed(kept), dout)
         dkept = np.matmul(dout, transposed(v))
         dw = dkept if kept is w else self.dropout.backward(dkept)
-        # ds = w * (dw - row_sums(dout * y)), in the memory of dw: no other arrays are as large
+        # ds = w * (dw - row_sums(dout * y)), written over dw: one array (Tq, Tk) less
         dw -= row_sums(dout * y)
         ds = np.multiply(w, dw, out=dw)
         dq = np.matmul(ds, k) * scale
@@ -157,9 +156,9 @@ class MultiHeadAttention(Layer):
         if len(Wq) % heads:
             expected = f"divide D = {len(Wq)}"
             raise ValueError(checks.wrong("MultiHeadAttention", "heads", expected, heads))
-        # each map is an Affine on this layer's own arrays, so its backward fills these grads
-        self.q, self.k, self.v, self.out = (Affine(*self.params[i:i + 2]) for i in (0, 2, 4, 6))
         self.attention = Attention(share("MultiHeadAttention", dropout), rng)
+        # each map is an Affine on this layer's own arrays, whose backward fills this layer's grads
+        self.q, self.k, self.v, self.out = (Affine(*self.params[i:i + 2]) for i in (0, 2, 4, 6))
         for i, affine in enumerate((self.q, self.k, self.v, self.out)):
             affine.grads[:] = self.grads[2 * i:2 * i + 2]
 
@@ -198,11 +197,12 @@ class MultiHeadAttention(Layer):
 
     def forward(self, query, memory=None, mask=None):
         self.cache = memory is not None, mask is not None
-        memory = seen(query if memory is None else memory, mask)
+        allowed = self.allowed(mask, query.shape[1])
+        memory = seen(query if memory is None else memory,
+                      None if allowed is None else allowed[:, 0])
         q, k, v = self.q.forward(query), self.k.forward(memory), self.v.forward(memory)
         self.attention.training = self.training
-        y = self.attention.forward(self.split(q), self.split(k), self.split(v),
-                                   self.allowed(mask, query.shape[1]))
+        y = self.attention.forward(self.split(q), self.split(k), self.split(v), allowed)
         self.weights = self.attention.weights
         return self.out.forward(self.join(y))
 

@@ -13,7 +13,8 @@ from .filters import Filters, TransposedFilters
 class Convolution(Filters):
     """y_nfij = b_f + Σ_c Σ_k Σ_l W_fckl x_nc,i+k,j+l: filter f laid over every place (i, j) of the
     image, all channels c at once (strictly a cross-correlation: the filter is not flipped). With
-    stride s, dilation d and padding P the pixel is x_nc,is+kd-P,js+ld-P, and 0 outside the image.
+    stride s, dilation d and padding P the pixel is x[n, c, i s + k d - P, j s + l d - P], and 0
+    outside the image.
 
     Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 P -
     (KH - 1) d - 1) // s + 1, OW likewise.
@@ -34,9 +35,10 @@ class Convolution(Filters):
         dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,i+k,j+l dL/dy_nfij
         dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
 
-    The minus signs say that dx is again a convolution: of dy, padded, with the filters flipped and
-    F and C exchanged. For s = d = 1, P = 0 and one group all of it is these loops, where dx, dW and
-    db start at zeros:
+    The minus signs say that dx is again a convolution: of dy, in a frame of KH - 1 rows and KW - 1
+    columns of zeros, with the filters flipped and F and C exchanged. For s = d = 1, P = 0 and one
+    group all of it is these loops, forward and backward in one to show them side by side (dy is
+    known only after y; dx, dW and db start at zeros):
 
         for n, f, i, j in np.ndindex(y.shape):
             window, dwindow = (a[n, :, i:i + KH, j:j + KW] for a in (x, dx))
@@ -49,8 +51,7 @@ class Convolution(Filters):
     of times faster, by *im2col*: with the N OH OW windows as rows of a matrix X, C KH KW values in
     each, and the filters as columns of a matrix, Y = X W + b is the whole convolution. Backward can
     then be Affine's, with each entry of dL/dX added to the pixel that it was copied from.
-    common/engine/convolution.py works so, a few windows at a time, and takes shorter ways where
-    there are any.
+    common/engine/convolution.py does so, a few windows at a time, with shortcuts for special cases.
 
     Source: LeCun et al., Gradient-based learning applied to document recognition (1998); Dumoulin
     and Visin, A guide to convolution arithmetic for deep learning (2016).

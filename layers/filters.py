@@ -25,6 +25,7 @@ class Filters(Layer):
         self.padding = padding
         if not isinstance(padding, str):
             self.padding = self.sizes("padding", padding, least=0)
+            # one pixel with its padding must fit into memory
             margins = [2 * p + 1 for p in np.atleast_1d(self.padding).tolist()]
             checks.room(who, "padding", (W.shape[1], *margins), W.itemsize, got=padding)
         elif padding != "same":
@@ -41,7 +42,7 @@ class Filters(Layer):
         return pair(cls.__name__, name, value, least)
 
     def check_inputs(self, x: Array) -> None:
-        self.output_shape(x.shape)
+        self.output_shape(x.shape)                          # raises if no filter fits
 
     def options(self, shape: Shape) -> dict[str, Any]:
         """The engine's options for x of this shape: a number for each axis of the filter; ``pads``

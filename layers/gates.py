@@ -48,14 +48,16 @@ class Gates(Layer):
         return cls(**fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype))
 
     def stacked(self, name: str, state: Any, N: int) -> Array:
-        """A state, h or the tuple (h, c), as one new array (S, N, H); None stands for zeros."""
+        """A state, h or the tuple (h, c), as one new array (S, N, H), S the number of its parts;
+        None stands for zeros."""
         who, names, (Wx, Wh) = type(self).__name__, self.state_names, self.params[:2]
         array = np.zeros((len(names), N, len(Wh)), Wx.dtype)
         several = isinstance(state, (tuple, list))
         if len(names) > 1 and state is not None and not (several and len(state) == len(names)):
             got = type(state).__name__ + (f" of length {len(state)}" if several else "")
             raise TypeError(checks.wrong(who, name, f"be a tuple ({', '.join(names)})", got))
-        for row, part in zip(array, (state,) if len(names) == 1 else state or ()):
+        parts = (state,) if len(names) == 1 else state or ()
+        for row, part in zip(array, parts):
             if part is not None:
                 row[...] = checks.array(who, name, part, Wx.dtype, row.shape)
         return array
@@ -118,7 +120,7 @@ class Sequences(Gates):
             return self.stacked("initial_state", self.initial_state, N)
         h = (self.state if len(self.state_names) == 1 or not isinstance(self.state, (tuple, list))
              else self.state[0])
-        carried = len(h) if np.ndim(h) == 2 else N          # other numbers of axes stacked refuses
+        carried = len(h) if np.ndim(h) == 2 else N       # ``stacked`` refuses other numbers of axes
         if carried != N:
             raise ValueError(
                 checks.wrong(type(self).__name__, "x",

@@ -43,7 +43,7 @@ class Loss(Layer):
                                        ("mean", "sum", "none"))
 
     def forward(self, x, t, weight=None):
-        with np.errstate(over="ignore", invalid="ignore"):             # ``total`` sees to these
+        with np.errstate(over="ignore", invalid="ignore"):   # ``total`` sums anew in float64
             losses, needed = self.losses(x, self.targets(x, t))
             weight = None if weight is None else self.weights(weight, losses, x.dtype)
             self.cache = weight, *needed
@@ -61,6 +61,7 @@ class Loss(Layer):
         return self.gradient(weighted(scale, weight), *needed)
 
     def targets(self, x: Array, t: Any) -> Any:
+        """The targets as ``losses`` takes them."""
         return t
 
     def total(self, losses: Array, weight: Array | None, x: Array, t: ArrayLike) -> float:
@@ -73,6 +74,7 @@ class Loss(Layer):
         return total
 
     def number(self, dout: Any) -> float:
+        """dout, the gradient of a loss that is one number."""
         expected = "be one finite number, as the loss is"
         return checks.number(type(self).__name__, "dout", dout, expected=expected)
 

@@ -3,7 +3,8 @@ over samples (an array with ``reduction="none"``); ``backward(dout=1.0)`` gives 
 formula below times dout, and nothing else: targets are data and have no gradient.
 
 With leading axes, for example x (N, T, D), every row is a sample. Below, M is the number of rows,
-here N · T; in code ``scale`` stands for dout / M (with weights dout · w_n / Σ_n w_n).
+here N · T; in code ``scale`` stands for dout / M, with weights for dout · w_n / Σ_n w_n (without
+the division where losses are summed or kept apart: see loss.py).
 """
 import math
 
@@ -37,8 +38,8 @@ class SoftmaxWithLoss(Loss):
 
         dL/dx_nj = ((Σ_c t_nc) y_nj - t_nj) / M
 
-    the difference of what was predicted and what was true. Source: Saito, Deep Learning from
-    Scratch, appendix A.
+    with t_nj = [j = t_n] if t is a label; where Σ_c t_nc = 1 it is the difference of what was
+    predicted and what was true. Source: Saito, Deep Learning from Scratch, appendix A.
 
     Raises TypeError for labels that are not integers, ValueError for a label outside 0..C-1, a
     negative weight or a wrong shape.
@@ -69,7 +70,8 @@ class SoftmaxWithLoss(Loss):
             at = t + np.arange(0, x.size, x.shape[1])      # x.take(at) is x[n, t_n] for all n
             t_sum, losses = 1, np.log(total) - (x.take(at) - top)
         else:                                              # rows of weights
-            at, t_sum, tz = None, t.sum(axis=1), np.einsum("nc,nc->n", t, x - top[:, None])
+            z = np.maximum(x - top[:, None], np.finfo(x.dtype).min)        # so that 0 · z is 0
+            at, t_sum, tz = None, t.sum(axis=1), np.einsum("nc,nc->n", t, z)
             losses = t_sum * np.log(total) - tz
         return losses.reshape(shape[:-1]), (e, total, t, t_sum, at, shape)
 
@@ -114,8 +116,9 @@ class SigmoidWithLoss(Loss):
 
     Shapes: x any, t the same, in 0..1 (0 and 1 for labels).
 
-    Forward, without overflow or log 0: -t log y - (1 - t) log(1 - y) = max(x, 0) - x t + log(1 +
-    exp(-|x|)). Backward, with M elements: the derivative of log(1 + exp(x)) - x t is y - t, so
+    Forward. -log y = log(1 + e⁻ˣ) and -log(1 - y) = log(1 + eˣ), so that one element has the loss
+    ℓ = log(1 + eˣ) - x t, and without overflow log(1 + eˣ) = max(x, 0) + log(1 + exp(-|x|)).
+    Backward, with M elements: the derivative of ℓ is y - t, so
 
         dL/dx = (y - t) / M
 
@@ -168,8 +171,8 @@ class SquaredError(Loss):
 
 
 class Huber(Loss):
-    """L = 1/M Σ_n Σ_d h(x_nd - t_nd), for regression with outliers: square for small errors,
-    straight for large ones.
+    """L = 1/M Σ_n Σ_j h(d_nj) with d = x - t, for regression with outliers: square for small
+    errors, straight for large ones.
 
         h(d) = ½ d²                         if |d| <= delta
         h(d) = delta (|d| - ½ delta)        otherwise
@@ -179,7 +182,7 @@ class Huber(Loss):
     Shapes: x (N, ..., D), t the same. Backward. The slope of ½ d² is d, that of the lines
     ±delta:
 
-        dL/dx_nd = clip(d_nd, -delta, delta) / M
+        dL/dx_nj = clip(d_nj, -delta, delta) / M
 
     so that an outlier pulls no harder than an error of delta does. Source: Huber, Robust estimation
     of a location parameter (1964).
@@ -215,8 +218,8 @@ class NormLoss(Loss):
         p = 2:  dL/dx = d / ‖d‖ / M
         p = ∞:  dL/dx = sign(d) / M at the largest |d|, 0 elsewhere; ties share evenly
 
-    times dout. Where the norm has no derivative, at p = 1 where d_j = 0, at p = 2 where d = 0, at p
-    = ∞ in ties and where d = 0, this is one of its subgradients.
+    Where the norm has no derivative, at p = 1 where d_j = 0, at p = 2 where d = 0, at p = ∞ in ties
+    and where d = 0, this is one of its subgradients.
 
     >>> loss = NormLoss(2)
     >>> loss.forward(np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]]))
@@ -249,9 +252,9 @@ class NormLoss(Loss):
 
 
 def directions(a):
-    """The rows of a as vectors of length 1 (one of zeros stays so), and their lengths (N, ..., 1)
-    in float64. Divided by its largest absolute value first, a vector's squares stay in the range of
-    float32 wherever its entries are."""
+    """The rows of a as vectors of length 1 (a vector of zeros stays zeros), and their lengths
+    (N, ..., 1) in float64. Divided by its largest absolute value first, a vector's squares stay in
+    the range of float32 whatever size its entries have."""
     top = np.abs(a).max(axis=-1, keepdims=True)
     unit = a / np.where(top == 0, top.dtype.type(1), top)
     norm = np.sqrt(np.square(unit).sum(axis=-1, keepdims=True))
@@ -305,9 +308,8 @@ class KLDivergence(Loss):
     ones t; 0 where they agree.
 
     Shapes: x (N, ..., C), the output of a Softmax; t the same. A class with t = 0 adds nothing (0
-    log 0 = 0); an x below the smallest normal number of its dtype counts as that number, so the
-    loss stays finite.
-    Backward:
+    log 0 = 0); an x below the smallest normal number of its dtype counts as that number, in the
+    gradient too, so both stay finite. Backward:
 
         dL/dx_nc = (-t_nc / x_nc) / M
 

@@ -2,8 +2,8 @@
 step's input.
 
 A class with "Cell" in its name is one step; without, the same over a sequence. In every formula x
-is (N, D), h and c are (N, H), and Wx, Wh hold the gates side by side, each H columns wide,
-together G columns. PyTorch stores the transposes: Wx = weight_ih.T and Wh = weight_hh.T.
+is (N, D), h and c are (N, H), and Wx, Wh hold the gates side by side, each H columns wide, G in
+all. PyTorch stores the transposes: Wx = weight_ih.T and Wh = weight_hh.T.
 """
 from typing import Any, Self
 
@@ -51,7 +51,7 @@ class RNNCell(Cell):
 
         dL/ds = dL/dh' · (1 - h'²)
 
-    The rest is as in Cell. Over T steps dL/dh goes through T such products with tanh' and Whᵀ:
+    The rest is as in Cell. On the way through T steps dL/dh is multiplied T times by tanh' and Whᵀ:
     it tends to vanish or to explode. LSTM and GRU were designed to keep it from vanishing;
     clipping bounds it where it explodes. Source: Elman, Finding structure in time (1990); Saito,
     Deep Learning from Scratch 2, chapter 5.
@@ -91,8 +91,8 @@ class LSTMCell(Cell):
     (D, 4H), Wh (H, 4H), b (4H,), the gates in PyTorch's order (b is PyTorch's bias_ih + bias_hh).
     forward(x, h, c) returns (h', c'); backward((dL/dh', dL/dc')) returns (dL/dx, dL/dh, dL/dc).
 
-    Backward. c' is used twice, by h' and by the next step. With dL/dc' for what the next step sends
-    back, the whole gradient is
+    Backward. c' is used twice, by h' and by the next step. backward is given what the next step
+    sends back, here dL/dc'; with what comes through h' the whole gradient is
 
         dc' = dL/dc' + dL/dh' · o (1 - tanh² c')
 
@@ -154,7 +154,7 @@ class LSTMCell(Cell):
     def backward(self, dout):
         x, h, c, i, f, g, o, tanh_c = self.cache
         dh, dc = self.stacked("dout", dout, len(c))               # with zeros for a None
-        dc = dc + dh * o * (1 - tanh_c * tanh_c)
+        dc = dc + dh * o * (1 - tanh_c * tanh_c)                  # from here on dc'
         ds_i = dc * g * i * (1 - i)
         ds_f = dc * c * f * (1 - f)
         ds_g = dc * i * (1 - g * g)
@@ -222,12 +222,13 @@ class GRUCell(Cell):
 
 
 class Recurrent(Sequences):
-    """Runs a cell over a sequence: from x (N, T, D) to all h_t (N, T, H). In these loops a cell
-    takes and returns its state as a list, [h] or, for an LSTM, [h, c] (RNNCell and GRUCell
-    themselves take and return h), and each step has a cell of its own, with its own cache:
+    """Runs a cell over a sequence: from x (N, T, D) to all h_t (N, T, H). Every step has a cell of
+    its own, ``cells[t]``, with the same parameters and its own cache; ``state`` is a list, [h] or,
+    for an LSTM, [h, c], and so is ``dstate``. (The forward of RNNCell and GRUCell returns h itself,
+    and their backward takes its gradient: there read [h] and dstate[0].)
 
         for t in range(T):
-            state = cell.forward(x[:, t], *state)
+            state = cells[t].forward(x[:, t], *state)
             y[:, t] = state[0]
 
     Backward through time. h_t is an output and goes into step t + 1 as well, so its gradient is the
@@ -236,7 +237,7 @@ class Recurrent(Sequences):
 
         for t in reversed(range(T)):
             dstate[0] += dy[:, t]
-            dx[:, t], *dstate = cell.backward(dstate)
+            dx[:, t], *dstate = cells[t].backward(dstate)
 
     ``recurrence.forward`` and ``recurrence.backward`` run these loops, with x Wx, dx and the
     gradients of the parameters for all steps at once. ``rule`` is the cell's formula in the form
@@ -281,8 +282,8 @@ class RNN(Recurrent):
     - ``reverse``: True: from the last step to the first. ``Bidirectional`` puts such a layer beside
       one that runs forward.
 
-    ``state`` is the state after the last forward; ``dstate``, after backward, the gradient of the
-    state that forward started from.
+    ``state`` is the state in which the latest forward ended; ``dstate``, after backward, the
+    gradient of the state that forward started from.
 
     A mask is False at padding steps, for example after a short sequence: there the state stays as
     it was, so its gradient passes through unchanged; the output and dL/dx are 0, whatever x holds.
@@ -328,8 +329,9 @@ class LSTM(Recurrent):
         dL/dh_t = dL/dy_t + dL/ds_{t+1} Whᵀ
         dL/dc_t = dL/dh_t · o_t (1 - tanh² c_t) + dL/dc_{t+1} · f_{t+1}
 
-    Along c a gradient is multiplied by no matrix, only by f: where f is near 1 it neither vanishes
-    nor explodes.
+    both the whole gradients, LSTMCell's dc'; at t = T ``dstate`` stands for the terms of step
+    t + 1. Along c a gradient is multiplied by no matrix, only by f: where f is near 1 it neither
+    vanishes nor explodes.
 
     >>> layer = LSTM.init(3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
@@ -372,8 +374,8 @@ class GRU(Recurrent):
 
     Shapes: Wx (D, 3H), Wh (H, 3H), bx and bh (3H,), the gates in the order r, z, n.
 
-    Backward through time. h_t is used three times: as y_t, by the gates of step t + 1 and for
-    h_{t+1} itself:
+    Backward through time. h_t is used three times: as y_t, in q_{t+1} by r, z and n of the next
+    step, and for h_{t+1} itself:
 
         dL/dh_t = dL/dy_t + dL/dq_{t+1} Whᵀ + dL/dh_{t+1} · z_{t+1}
 
@@ -448,8 +450,9 @@ class Bidirectional(Layer):
         n_in, n_hidden: the sizes D of x (N, T, D) and H = H1 = H2 of either half of y (N, T, 2H).
         rng, initializer, recurrent_initializer, dtype: as in ``kind.init``.
         forget_bias: each of the forget gate's biases, for an LSTM only; None: zeros.
-        stateful, initial_state: as in RNN's docstring, for both. (Of pieces of a long text the
-            second begins each one with its state from the piece before, which it read backwards.)
+        stateful, initial_state: as in RNN's docstring, for both. (With ``stateful`` the second
+            starts a piece of a long text from its state at the first step of the piece before,
+            which is no continuation: reading backwards, it should have read the piece after.)
         """
         checks.kind_of("Bidirectional", "kind", kind, "LSTM", "init")
         rng = generator("Bidirectional", rng)

@@ -3,8 +3,8 @@ from types import TracebackType
 
 
 def note(error, model, traceback):
-    """Add to an error in which layer of the model it arose: the one that the model's loop calls
-    ``layer``, and was running."""
+    """Add a note to an error that says in which layer of the model it arose: the one that the
+    model's loop calls ``layer`` and that was running."""
     while traceback is not None:
         here, traceback = traceback.tb_frame.f_locals, traceback.tb_next
         below = traceback.tb_frame.f_locals.get("self") if traceback else None
@@ -17,8 +17,8 @@ def note(error, model, traceback):
 
 
 def plainly(error):
-    """Take this package's frames out of an error's traceback: what is left is the user's lines,
-    those of a layer of their own too, and the sentence."""
+    """Take this package's frames out of an error's traceback. What is left is the message and the
+    frames of other code: the user's, that of layers they wrote, NumPy's."""
     kept, frames, traceback = None, [], error.__traceback__
     while traceback is not None:
         frames.append(traceback)

@@ -163,7 +163,7 @@ class Graph(Model):
             self._refuse(n)
         if weight is not None and not self.losses:
             raise TypeError("Graph: weight is for the rows of loss layers, and this graph has none")
-        with Forward(self, n > k):
+        with Forward(self, n > k, weight):
             values = self._constants.copy()
             for i, x in zip((*self._in, *self._t), arrays):
                 values[i] = x

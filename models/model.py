@@ -48,6 +48,10 @@ class Model(Layer):
             raise ValueError(f"{type(self).__name__}: a model needs at least one layer")
         self._check_part("loss", loss, "SoftmaxWithLoss()", "forward", "connect")
         self._check_part("penalty", penalty, "L2(0.01)", "add_gradients")
+        if penalty is not None and getattr(loss, "reduction", None) == "none":
+            raise ValueError(checks.wrong(
+                type(self).__name__, "penalty", 'be None with a loss of reduction="none"',
+                repr(penalty), "a loss for each row has no place for it"))
         self.layers, self.loss, self.penalty = checked(layers), loss, penalty
         self._parameters = Parameters(self.layers)
         self.params, self.grads = self._parameters.params, self._parameters.grads
@@ -120,7 +124,11 @@ class Model(Layer):
 
     def output_gradient(self, dout: Any) -> Any:
         """dL/dy: after ``forward(x, t)`` the loss layer's, else what the caller gave."""
-        return self.loss.backward(1.0 if dout is None else dout) if self._ready == "loss" else dout
+        if self._ready != "loss":
+            return dout
+        if dout is None and getattr(self.loss, "reduction", None) == "none":
+            return self.loss.backward()
+        return self.loss.backward(1.0 if dout is None else dout)
 
     def reset_states(self) -> None:
         """Let every recurrent layer inside begin anew, as at the start of a text."""

@@ -18,6 +18,7 @@ class Pass:
     told = ()          # the layers that are told that the gradients of their inputs are not wanted
 
     def __enter__(self):
+        self.told = [layer for layer in self.told if layer.input_gradient]
         for layer in self.told:
             layer.input_gradient = False
         if self.model._own_threads:
@@ -40,8 +41,11 @@ class Pass:
 class Forward(Pass):
     """A forward, with targets or without; afterwards the model knows which backward may follow."""
 
-    def __init__(self, model, targets):
+    def __init__(self, model, targets, weight=None):
         self.model, self.targets = model, targets
+        if weight is not None and not targets:
+            raise TypeError(checks.wrong(type(model).__name__, "weight", "be None without targets",
+                                         "one", "it is for the rows of the loss"))
         if targets and model.loss is None:
             who = type(model).__name__
             raise RuntimeError(f"{who}: forward(x, t) needs a loss, as in "
@@ -53,7 +57,8 @@ class Forward(Pass):
 
 
 class Backward(Pass):
-    """A backward. ``wanted``: it returns the inputs' gradients; ``full``: it computes them."""
+    """A backward. ``wanted``: it returns the inputs' gradients; ``full``: it computes them, too,
+    which a model inside another may be told not to."""
 
     def __init__(self, model, dout, input_gradient):
         self.model, self.dout = model, dout

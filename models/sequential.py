@@ -50,8 +50,8 @@ class Sequential(Model):
     >>> model.predict(x).shape
     (5, 3)
 
-    Raises TypeError for anything but layers and for a loss among them, ValueError for no layers and
-    for one used twice.
+    Raises TypeError for anything but layers and for a loss among them, ValueError for no layers,
+    for one used twice, and for a penalty beside a loss for each row.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class Sequential(Model):
         super().__init__(in_a_row(type(self).__name__, layers), loss, penalty)
 
     def forward(self, x, t=None, *, weight=None):
-        """The output y or, with targets t, the loss: a float, penalty included; ``weight``: how
-        much each row counts in it."""
-        with Forward(self, t is not None):
+        """The output y or, with targets t, the loss: a float, penalty included (an array if the
+        loss has ``reduction="none"``); ``weight``, with targets: how much each row counts in it."""
+        with Forward(self, t is not None, weight):
             y = x
             for layer in self.layers:       # an error names the one that this loop calls ``layer``
                 y = layer.forward(y)
@@ -71,7 +71,8 @@ class Sequential(Model):
 
     def backward(self, dout=None, input_gradient=False):
         """Fill ``grads``: after ``forward(x, t)`` with the gradients of the loss, penalty included,
-        times ``dout`` (a number, by default 1), after ``forward(x)`` with those of Σ dout · y.
+        times ``dout`` (by default 1; a number, or an array as the loss is), after ``forward(x)``
+        with those of Σ dout · y.
 
         Returns dL/dx if ``dout`` is given or ``input_gradient`` is true, else None (and does not
         compute it).
@@ -83,7 +84,7 @@ class Sequential(Model):
         return dout if run.wanted else None
 
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> Any:
-        """The output of x as after training: Dropout drops nothing, BatchNorm uses its running
+        """The output for x in evaluation mode: Dropout drops nothing, BatchNorm uses its running
         statistics. ``batch_size``: how many samples at a time, None for all.
 
         Recurrent layers start from fresh states. Afterwards flags, running statistics, states and

@@ -1,8 +1,8 @@
 """Rules that give every entry of a parameter a rate of its own, by its gradients so far.
 
-``Optimizer.update`` counts ``step`` and calls ``rule`` for each parameter W, a large one piece by
-piece or in compiled form, with its gradient g and its state: the arrays that ``names`` lists, of
-W's shape, zeros at first, kept from step to step.
+``Optimizer.update`` advances ``step`` and calls ``rule`` for each parameter W (a large one in
+pieces, or compiled) with its gradient g and its state: the arrays that ``names`` lists, of W's
+shape, zeros at first, kept from step to step.
 """
 import numpy as np
 
@@ -50,7 +50,7 @@ class RMSProp(Optimizer):
     larger eps.
 
     Tieleman and Hinton 2012, Neural Networks for Machine Learning, lecture 6.5; centered: Graves
-    2013, Generating Sequences With Recurrent Neural Networks.
+    2013, Generating Sequences With Recurrent Neural Networks (there eps stands under the root).
 
     >>> W, dW = np.array([1.0, 1.0]), np.array([0.001, 100.0])
     >>> RMSProp(lr=0.01).update([W], [dW])
@@ -77,7 +77,7 @@ class RMSProp(Optimizer):
         if self.centered:
             m *= decay
             m += (1 - decay) * g
-            h = np.maximum(h - m * m, 0)                  # rounding may leave a little less than 0
+            h = np.maximum(h - m * m, 0)      # h itself stays; rounding may leave less than 0
         W -= lr * g / (np.sqrt(h) + self.eps)
 
 
@@ -89,9 +89,10 @@ class AdaDelta(Optimizer):
         E[Δ²] <- rho E[Δ²] + (1 - rho) Δ²
         W <- W - lr Δ
 
-    E stands for a running mean; the state is ``Eg2`` and ``Ed2``. Both start at zero, so the first
-    step is √(eps / (1 - rho)), by default 0.003, for any gradient well above that number; from
-    there the steps grow slowly. The paper has no lr; lr = 1 is its rule.
+    E stands for a running mean, d in the code for Δ; the state is ``Eg2`` and ``Ed2``. Both start
+    at zero, so the first step is √(eps / (1 - rho)), by default 0.003, for any gradient well above
+    that number; from there the steps grow slowly as long as the gradients keep their size. The
+    paper has no lr; lr = 1 is its rule.
 
     Zeiler 2012, ADADELTA: An Adaptive Learning Rate Method.
 
@@ -125,12 +126,12 @@ class Adam(Optimizer):
         W <- W - lr m̂ / (√v̂ + eps)
 
     where t = 1, 2, ... is the number of the step. m and v are running means that start at zero:
-    after t steps the weights of the gradients so far sum to only 1 - beta^t, and dividing by that
-    sum gives the means m̂ and v̂. A step is seldom longer than lr, whatever the scale of the
-    gradients.
+    after t steps the factors with which the gradients so far enter sum to only 1 - beta^t, and
+    dividing by that sum gives the means m̂ and v̂. A step is seldom longer than lr, whatever the
+    scale of the gradients.
 
     With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), replaces v in v̂, as in
-    PyTorch (the paper does not divide by 1 - beta2^t): a rare large gradient is not forgotten.
+    PyTorch (the paper corrects neither m nor v): a rare large gradient is not forgotten.
 
     Kingma and Ba 2015, Adam: A Method for Stochastic Optimization; amsgrad: Reddi, Kale and Kumar
     2018, On the Convergence of Adam and Beyond.
@@ -170,7 +171,8 @@ class AdamW(Adam):
     """Adam with decoupled weight decay: W <- (1 - lr weight_decay) W - lr m̂ / (√v̂ + eps).
 
     The gradient of a penalty λ/2 ΣW² would be divided by √v̂ with the rest, so that weights with
-    large gradients hardly decay. Here every parameter, biases too, decays at the same rate.
+    large gradients hardly decay. Here every parameter, biases too, decays at the same rate (times
+    lr, as in PyTorch; in the paper times its schedule alone).
 
     Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization.
 

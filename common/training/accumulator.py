@@ -1,4 +1,4 @@
-"""A training step besides forward, backward, update: checks, sums, clipping, a record."""
+"""What a training step does besides forward, backward and update."""
 import math
 
 import numpy as np
@@ -11,9 +11,9 @@ from .measures import Mean, Measures
 class Accumulator:
     """What surrounds an update: checks losses, adds up batches, clips, records.
 
-    Of several batches the gradients become those of one large batch. With the loss L_b and the
-    gradients g_b of batch b, and n_b the sum of its rows' weights (without weights, how many rows
-    count),
+    Of several batches the gradients become those of one large batch. With the losses L_b and
+    gradients g_b of B batches, n_b the sum of batch b's row weights (without weights, how many rows
+    count), and the penalty R,
 
         loss Σ_b n_b L_b / Σ_b n_b,  gradient Σ_b n_b g_b / Σ_b n_b     where losses are means
         loss Σ_b L_b - (B - 1) R,    gradient Σ_b g_b - (B - 1) dR/dW   where they are sums
@@ -41,7 +41,7 @@ class Accumulator:
 
     def add(self, batch):
         """Add a batch: its loss, metrics and, of several batches, gradients."""
-        n = self.measures.add(self.latest, batch)            # 1 where losses are sums
+        n = self.measures.add(self.latest, batch)            # n_b; 1 where losses are sums
         self.loss.add(n * self.latest, n)
         self.batches += 1
         for s, g in zip(self.sums, self.model.grads):

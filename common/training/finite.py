@@ -23,6 +23,8 @@ def naming_the_layer(model, row, max_norm):
     try:
         yield
     except FloatingPointError as error:
+        if all(np.isfinite(g).all() for g in model.grads):
+            raise                               # of NumPy, under np.seterr(all="raise")
         raise FloatingPointError(
             f"{FIT}: step {row['step']} has a gradient that is not finite{where(model)}. {error}. "
             f"The loss, {row['loss']:.4g}, is finite: a backward of that layer or of one after it "

@@ -306,6 +306,35 @@ def test_a_model_that_is_told_that_nobody_wants_its_input_gradient_calculates_no
     assert seen == [False, True]
 
 
+def test_a_layer_told_by_its_user_to_calculate_none_stays_so(data):
+    first = affine(4, 6)
+    model, first.input_gradient = Sequential(first, affine(6, 3, 1), loss=SoftmaxWithLoss()), False
+    model.forward(*data)
+    model.backward()
+    assert not first.input_gradient and model.layers[1].input_gradient
+
+
+def test_a_loss_for_each_row(data):
+    (x, t), apart, mean = data, network(loss=SoftmaxWithLoss(reduction="none")), network()
+    losses = apart.forward(x, t)
+    assert losses.shape == (5,) and losses.mean() == pytest.approx(mean.forward(x, t), rel=1e-14)
+    apart.backward()                                         # of the sum
+    mean.backward(5.0)
+    for g, expected in zip(apart.grads, mean.grads):
+        np.testing.assert_allclose(g, expected, rtol=1e-12, atol=1e-15)
+    apart.backward(np.full(5, 0.2))
+    mean.backward()
+    for g, expected in zip(apart.grads, mean.grads):
+        np.testing.assert_allclose(g, expected, rtol=1e-12, atol=1e-15)
+    with refused(ValueError, "Sequential: penalty … None … L2(lam=0.1)…"):
+        network(loss=SoftmaxWithLoss(reduction="none"), penalty=L2(0.1))
+
+
+def test_weights_of_rows_without_a_loss_are_refused(data):
+    with refused(TypeError, "Sequential: weight … None … one…"):
+        network().forward(data[0], weight=np.ones(5))
+
+
 def test_predict_restores_the_mode_when_it_fails():
     model = network()
     with pytest.raises(ValueError):

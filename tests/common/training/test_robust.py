@@ -262,3 +262,14 @@ def test_a_metric_beside_a_loss_that_ignores_a_label_is_told_so():
         Trainer(net(loss=SoftmaxWithLoss(ignore_label=-1)), SGD()).fit(X, t, epochs=1, progress=False)
     trainer = Trainer(net(loss=SoftmaxWithLoss(ignore_label=-1)), SGD(), metrics={"accuracy": partial(accuracy, ignore_label=-1)})
     assert 0 <= trainer.fit(X, t, epochs=1, progress=False)["accuracy"][0] <= 1
+
+
+def test_an_underflow_that_numpy_was_told_to_raise_is_not_called_a_gradient():
+    class Tiny(Affine):
+        def backward(self, dout):
+            self.grads[0][...] = self.grads[1][...] = 1e-170
+
+    model = Sequential(Tiny.init(2, 2, rng=0, dtype=np.float64), loss=SoftmaxWithLoss())
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError) as error:
+        Trainer(model, Adam(), metrics=()).fit(np.ones((2, 2)), np.array([0, 1]), epochs=1, progress=False)
+    assert "underflow" in str(error.value) and "not finite" not in str(error.value)
