@@ -10,6 +10,7 @@ from itertools import repeat
 
 import numpy as np
 
+from . import compiled
 from .channels import channels_first, channels_last
 from .pieces import CACHE, portions
 from .windows import places, taps
@@ -25,6 +26,9 @@ def max_pool(x, size, stride, padding):
     for each value but the first, in a row of the window and among the maxima of the rows, a byte:
     whether it is larger than all before it.
     """
+    if compiled.takes(x) and overlapping(size, stride) and size[0] * size[1] < 256:
+        from .compiled import pooling as loops
+        return loops.max_pool(x, size, stride, padding)
     pooling = Pooling(x.shape, size, stride, padding)
     y, notes = pooling.join(x, -np.inf, largest, noting=True)
     if any(padding) and y.min() == -np.inf:
@@ -43,6 +47,9 @@ def max_pool_back(dy, notes, shape, size, stride, padding):
             window, dwindow = (a[n, c, i * SH:i * SH + KH, j * SW:j * SW + KW] for a in (x, dx))
             dwindow.flat[window.argmax()] += dy[n, c, i, j]   # argmax: the first of several
     """
+    if len(notes) == 1:                                   # made by a loop
+        from .compiled import pooling as loops
+        return loops.max_pool_back(dy, *notes, shape, size, stride, padding)
     return Pooling(shape, size, stride, padding).share(dy, to_the_largest, notes)
 
 
@@ -55,6 +62,10 @@ def average_pool(x, size, stride, padding):
 def average_pool_back(dy, shape, size, stride, padding):
     """dL/dx: ``dwindow += dy[n, c, i, j] / (KH * KW)``, the loops as in ``max_pool_back``."""
     return Pooling(shape, size, stride, padding).share(dy, evenly)
+
+
+def overlapping(size, stride):
+    return any(s < k for s, k in zip(stride, size))
 
 
 def largest(values, larger):

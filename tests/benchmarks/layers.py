@@ -3,7 +3,8 @@
     python tests/benchmarks/layers.py                        one thread
     OMP_NUM_THREADS=2 python tests/benchmarks/layers.py Norm         two threads; those with "Norm" in their name
 
-The three take turns; the table gives the first fifth of the times of each, over PyTorch's. Needs torch; without numba the
+The three take turns; the table gives the first fifth of the times of each, over PyTorch's: with one thread the processor's
+time, which other programs change little. Needs torch; without numba the
 columns of the two floors are the same.
 """
 import argparse
@@ -25,6 +26,7 @@ parser.add_argument("part", nargs="?", default="")
 parser.add_argument("--rounds", type=int, default=25)
 options = parser.parse_args()
 THREADS = int(os.environ["OMP_NUM_THREADS"])
+clock = time.process_time if THREADS == 1 else time.perf_counter
 torch.set_num_threads(THREADS)
 rng = np.random.default_rng(0)
 
@@ -94,7 +96,10 @@ def cases():
         yield lambda name=name, channels=channels, size=size, how=how: layer(
             f"Convolution {name}", layers.Convolution.init(channels, channels, size, rng=0, **how),
             nn.Conv2d(channels, channels, size, **how), floats(32, channels, 32, 32, last=True))
-    yield lambda: layer("MaxPool 2", layers.MaxPool(2), nn.MaxPool2d(2), floats(32, 32, 32, 32, last=True))
+    for name, ours, theirs in (("MaxPool 2", layers.MaxPool(2), nn.MaxPool2d(2)),
+                               ("MaxPool 3, stride 2", layers.MaxPool(3, 2, 1), nn.MaxPool2d(3, 2, 1)),
+                               ("AveragePool 2", layers.AveragePool(2), nn.AvgPool2d(2))):
+        yield lambda name=name, ours=ours, theirs=theirs: layer(name, ours, theirs, floats(32, 32, 32, 32, last=True))
     for name, ours, theirs in (("RNN", layers.RNN, nn.RNN), ("LSTM", layers.LSTM, nn.LSTM), ("GRU", layers.GRU, nn.GRU)):
         for units in 100, 512:
             yield lambda name=name, ours=ours, theirs=theirs, units=units: layer(
@@ -112,9 +117,9 @@ def measured(runs):
         run()
     for _ in range(options.rounds):
         for name, run in runs.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
     return {name: float(np.percentile(t, 20)) for name, t in times.items()}
 
 

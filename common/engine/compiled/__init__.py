@@ -15,6 +15,9 @@ A twin is a class of static methods in one of the modules below, named like the 
 - ``rule(optimizer, lr, p, g, *state)`` of an optimizer, on flat arrays.
 
 Only a class of this package has one; a subclass with a method of its own runs that.
+
+Functions of the engine, such as the gradient of a convolution, ask ``takes`` and go to a loop
+themselves.
 """
 import contextlib
 import functools

@@ -321,6 +321,44 @@ def test_convolutions(C, F, size, stride, pads, dilation, G, memory, dtype, monk
     same(*both(run), TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("memory", ["as it reads", "channels last", "every second"])
+@pytest.mark.parametrize("size, stride, padding", [
+    ((3, 3), (2, 2), (1, 1)), ((3, 2), (1, 1), (0, 1)), ((2, 5), (2, 3), (1, 2)), ((4, 3), (3, 4), (2, 0)),
+    ((11, 9), (1, 1), (0, 0)), ((2, 2), (2, 2), (0, 0))])
+def test_maximum_pooling(size, stride, padding, memory, dtype, monkeypatch):
+    """With ties, which go to the first of the window, and windows of nothing but -∞."""
+    monkeypatch.setattr(threads, "WORTH", 16)
+    monkeypatch.setattr(threads, "LATE", 0)
+    x = MEMORY[memory](np.random.default_rng(0).integers(-2, 3, (3, 4, 11, 9)).astype(dtype))
+    x[0, :, :6, :6] = -np.inf
+
+    def run():
+        layer = layers.MaxPool(size, stride, padding)
+        y = layer.forward(x)
+        dx = layer.backward(MEMORY[memory](1.0 + np.arange(y.size, dtype=dtype).reshape(y.shape)))
+        assert (layer.cache[1].dtype == np.uint8) == (compiled.running() == "compiled" and stride != size)
+        return y, dx
+
+    for a, b in zip(*both(run)):
+        np.testing.assert_array_equal(b, a)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (0, 10), (10, 0), (5, 5)])
+def test_maximum_pooling_shows_nan(corner):
+    x = np.random.default_rng(0).standard_normal((2, 3, 11, 11))
+    x[1, 2][corner] = np.nan
+
+    def run():
+        layer = layers.MaxPool(3, 2, 1)
+        return layer.forward(x), layer.backward(np.ones((2, 3, 6, 6)))
+
+    (y, dx), (z, dz) = both(run)
+    np.testing.assert_array_equal(z, y)
+    np.testing.assert_array_equal(dz[0], dx[0])
+    assert dz.sum() == y.size                                  # each window's gradient lands in the image, once
+
+
 @pytest.mark.parametrize("G, stride", [(4, (1, 1)), (4, (2, 2)), (1, (2, 2))])
 def test_nan_in_a_pixel_is_seen_where_a_window_has_it(G, stride):
     x, W = np.ones((2, 4, 7, 7)), np.ones((4, 4 // G, 3, 3))
