@@ -399,7 +399,11 @@ def objects(place, scope):
 
 
 def inner_factors(place, scope):
-    """A factor that is missing in one term of a sum."""
+    """A factor that is missing in one term of a sum, or in one side of a matrix product."""
+    if place.is_array and not place.upstream and scope.factor(place) and not scope.index(place):
+        for name, other in scope.others(place.shape, upstream=False):
+            if name != ast.unparse(place.node):
+                yield "stale-cache", fill("E * A", E=place.node, A=other.node), f"times {name}"
     if place.is_array and not place.upstream and operator(scope.parent(place)[0], ast.Add, ast.Sub):
         for name, other in scope.others(None, upstream=False):
             if other.shape == place.shape or np.prod(other.shape) == 1:
@@ -491,8 +495,10 @@ def slopes(place, scope, choice=SLOPES):
             code = "missing-local-derivative"
             if slope == "A > 0" or other.mask:
                 code = "missing-mask"
-            elif half or slope not in SLOPES[:2] and not (place.bare or scope.weight(other)):
+            elif half or slope in RARE and not place.bare:
                 code = "wrong-local-derivative"
+            elif slope == "A" and not (place.bare or scope.weight(other)):
+                code = "plain factor"
             yield (
                 code,
                 fill(f"E * ({slope})", E=place.node, A=other.node),
@@ -551,6 +557,10 @@ def constants(place, scope):
                 yield "step", ast.Constant(n), f"with {n} for {node.value}"
         else:
             v = node.value
+            if isinstance(place.parent, ast.Tuple) and isinstance(v, int):
+                axes = [n for n in range(5) if n != v]  # of a shape's, or an order's
+                yield from (("wrong-reshape", ast.Constant(n), f"with {n} for {v}") for n in axes)
+                return
             for n in {0, 1, 2, 3, 0.5, -1, v + 1, v - 1, 2 * v, 3 * v, v / 2, v / 3, -v} - {v}:
                 yield "factor", ast.Constant(n), f"with {n} for {v}"
             for name in scope.scalars:
@@ -682,41 +692,46 @@ def inner_terms(place, scope):
                 yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
 
 
-def paths(place, scope):
-    """A term that is missing and is a product: of an upstream gradient with another array, or
-    through a weight."""
-    if not (place.is_gradient and scope.whole(place)):
-        return
-    for (name, d), (other, a) in itertools.product(
-        scope.others(None, upstream=True), scope.others(None, upstream=False)
-    ):
-        products = []
+def pairs(place, scope):
+    """Each upstream gradient with each other array, by their names, at a gradient that is handed
+    on."""
+    if place.is_gradient and scope.whole(place):
+        yield from itertools.product(
+            scope.others(None, upstream=True), scope.others(None, upstream=False)
+        )
+
+
+def added(place, name, d, other, a, product):
+    new = fill(f"E {product}", E=place.node, D=d.node, A=a.node)
+    return "lost-branch", new, said(product, D=name, A=other)
+
+
+def products_of_matrices(place, scope):
+    """A term that is missing and goes through a weight."""
+    for (name, d), (other, a) in pairs(place, scope):
+        if len(a.shape) == 2 <= len(d.shape):
+            rows = len(d.shape) == 2
+            for product, shape, fits in (
+                ("+ D @ A.T", (*d.shape[:-1], a.shape[0]), d.shape[-1] == a.shape[1]),
+                ("+ D @ A", (*d.shape[:-1], a.shape[1]), d.shape[-1] == a.shape[0]),
+                ("+ A.T @ D", (a.shape[1], d.shape[-1]), rows and d.shape[0] == a.shape[0]),
+                ("+ A @ D", (a.shape[0], d.shape[-1]), rows and d.shape[0] == a.shape[1]),
+                ("+ D.T @ A", (d.shape[-1], a.shape[1]), rows and d.shape[0] == a.shape[0]),
+            ):
+                if fits and shape == place.shape:
+                    yield added(place, name, d, other, a, product)
+
+
+def products_of_arrays(place, scope, slopes=("A",)):
+    """A term that is missing and is an upstream gradient times an array."""
+    for (name, d), (other, a) in pairs(place, scope):
         if d.shape == place.shape and a.shape in (d.shape, d.shape[-1:], (1, *d.shape[1:])):
-            products += [
-                f"{sign} D * ({slope})" for slope in ("A", *SLOPES[:2], "1 - A") for sign in "+-"
-            ]
-        if len(d.shape) > 1 and len(a.shape) == 2:
-            products += ["+ D @ A.T"] * (d.shape[-1] == a.shape[1]) + ["+ D @ A"] * (
-                d.shape[-1] == a.shape[0]
-            )
-        if (
-            len(d.shape) == len(a.shape) == 2
-            and d.shape[0] == a.shape[0]
-            and place.shape == (a.shape[1], d.shape[1])
-        ):
-            products.append("+ A.T @ D")
-        if (
-            len(d.shape) == len(a.shape) == 2
-            and d.shape[0] == a.shape[0]
-            and place.shape == (d.shape[1], a.shape[1])
-        ):
-            products.append("+ D.T @ A")
-        for product in products:
-            yield (
-                "lost-branch",
-                fill(f"E {product}", E=place.node, D=d.node, A=a.node),
-                said(product, D=name, A=other),
-            )
+            for slope, sign in itertools.product(slopes, "+-"):
+                yield added(place, name, d, other, a, f"{sign} D * ({slope})")
+
+
+def paths(place, scope):
+    yield from products_of_arrays(place, scope, (*SLOPES[:2], "1 - A"))
 
 
 def statistics(place, scope):
@@ -759,15 +774,17 @@ FAMILIES = [
     factors,
     terms,
     reshapes,
+    inner_factors,
     slopes,
     gains,
     objects,
-    inner_factors,
+    products_of_matrices,
     other_slopes,
     inner_terms,
     numbers,
     scalars,
     sizes,
+    products_of_arrays,
     products,
     indices,
     statistics,

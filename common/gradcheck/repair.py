@@ -17,7 +17,7 @@ from . import edits
 from .bounded import TimeUp
 from .copying import reachable
 from .evidence import agree, close
-from .scaling import named, ratio
+from .scaling import elementwise, named, ratio
 from .source import Function, all_bits, as_array, lines_run, places_of, put, running, watched
 from .subject import grads_of, is_layer
 
@@ -540,6 +540,8 @@ class Search:
             y = subject.output(watch=False)
             self.stale = False
             if y.shape != self.y.shape or not close(y, self.y, 1e-12):
+                subject.restart()  # a change may have spoilt the parameters
+                self.stale = True
                 return None
         for g in grads_of(subject.work):
             if isinstance(g, np.ndarray) and g.flags.writeable:
@@ -590,6 +592,9 @@ class Search:
             return ["missing-label-subtraction"]
         if code == "lost-branch":
             return [code]
+        if code == "plain factor":
+            alone = all(elementwise(self.wrong[i]) or not self.y.ndim for i in healed)
+            return ["wrong-local-derivative" if alone else "missing-local-derivative"]
         if isinstance(old, ast.Constant) and old.value == 1 and code == "factor":
             after = self.values(function, spot, old, node, SimpleNamespace(node=old))
             if after and np.ndim(after[0]) and not edits.method(node, "sign"):
@@ -609,6 +614,12 @@ class Search:
                 and any(self.of_a_parameter(b - a) for b, a in zip(before, after))
             ):
                 return ["wrong-penalty"]
+            if any(
+                p.is_gradient and p.node is not old and len(p.values) == len(before)
+                and all(np.allclose(b - a, v) for b, a, v in zip(before, after, p.values))
+                for n in ast.walk(node) if (p := scope.at(n))
+            ):
+                return ["factor-2"]  # the same term twice
             return ["factor-2" if constant(before, after or []) else "wrong-local-derivative"]
         root = scope.outermost(place)
         before, after = root.values, self.values(function, spot, old, node, root)
@@ -680,7 +691,12 @@ class Search:
     def of_a_parameter(self, v):
         """Whether it is a multiple of a parameter, or of its sign."""
         same = [p for p in self.subject.params if p.shape == v.shape]
-        return v.size > 1 and any(ratio(v, f) for p in same for f in (p, np.sign(p)) if np.ptp(f))
+        for p in (p for p in same if v.size > 2):
+            basis = np.array([p.reshape(-1), np.sign(p).reshape(-1)]).T
+            off = np.abs(basis @ np.linalg.lstsq(basis, v.reshape(-1), rcond=None)[0] - v.reshape(-1))
+            if np.any(v) and np.ptp(p) and off.max() < 1e-6 * np.abs(v).max():
+                return True
+        return False
 
     def a_factor(self, function, spot, old, node, c):
         """Whether what the change multiplies a gradient with, c, is the same for another dout."""
