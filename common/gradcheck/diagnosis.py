@@ -28,8 +28,9 @@ def diagnose(m, known):
     if wrong and "nondeterministic" not in known:
         with contextlib.suppress(Exception):
             m.repairs = search(m)
-    for e in [e for e in wrong if e.param and e.where not in m.repairs]:
-        others = (o for o in m.targets if o.param and o is not e and written_for(e, o))
+    for e in [e for e in wrong if e.param]:
+        others = (o for o in m.targets if o.param and o is not e and written_for(e, o)
+                  and (e.where not in m.repairs or written_for(o, e)))  # copied, or exchanged
         if other := next(others, None):
             words = f"it is the right gradient of {other.where}, not of {e.where}"
             found.append(Finding("not-written", e.where, words, HINTS["not-written"]))
@@ -104,8 +105,10 @@ def refined(e, repair):
         codes = ["missing-local-derivative"]
     elif codes == ["missing-local-derivative"] and not e.param and not passes_dout(e):
         questions = (facts.invariance,)
-    elif repair.words == "with += for =" and codes == ["lost-branch"]:
-        questions = (facts.part_missing,)
+    elif repair.words == "with += for =" and codes[0] in ("lost-branch", "overlap-overwritten"):
+        part = first(e, (facts.part_missing,))
+        if part and part[0] != ["lost-branch"]:
+            return part
     elif codes[0] in ("summed-too-far", "missing-batch-sum"):
         questions = (facts.samples, facts.invariance)
     return first(e, questions) or (codes, census(e) if e.shaped else "")

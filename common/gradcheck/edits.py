@@ -211,12 +211,12 @@ def sums(place, scope):
     if not place.is_gradient or not scope.whole(place):
         return
     inner = scope.at(node.value) if isinstance(node, ast.Subscript) else None
-    for array, over in (inner, "summed"), (place, "summed"):
+    for array in (inner, place if scope.unshaped else None):
         if array is None or not array.is_gradient:
             continue
         axes = range(len(array.shape))
         for chosen in (c for r in (1, len(axes) - 1) for c in itertools.combinations(axes, r) if c):
-            words = f"{over} over axis {', '.join(map(str, chosen))}"
+            words = f"summed over axis {', '.join(map(str, chosen))}"
             for text in ("E.sum(axis=K)", "E.sum(axis=K, keepdims=True)"):
                 yield "missing-batch-sum", fill(text, E=array.node, K=chosen), words
 
@@ -565,7 +565,8 @@ def constants(place, scope):
                 yield "factor", ast.Constant(n), f"with {n} for {v}"
             for name in scope.scalars:
                 yield "factor", ast.parse(name, mode="eval").body, f"with {name} for {v}"
-            around = scope.at(scope.parent(place)[0])
+            parent = scope.parent(place)[0]
+            around = scope.at(parent) if method(parent, "where") else None
             for name, other in scope.others(around.shape, False) if around is not None else ():
                 for text in ("A", "NP.sign(A)") if other.kind == "f" else ():
                     yield "factor", fill(text, A=other.node), f"with {said(text, A=name)} for {v}"

@@ -533,7 +533,7 @@ def own_factors(e):
                       for p, q in zip(*(M[large > 1e-3 * large.max()] for M in flat))])
         if c.size > 2 and not np.isnan(c).any():
             for code, n in ("scaled-by-N", c), ("divided-by-N", 1 / c):
-                if np.all(np.abs(n - n.round()) < 1e-4) and n.min() > 0.5 and np.ptp(n) > 0.5:
+                if not passes_dout(e) and np.all(np.abs(n - n.round()) < 1e-4) and n.min() > 0.5 and np.ptp(n) > 0.5:
                     return [code], "off by a number of things, another one from part to part"
             if data_free(e):
                 return ["missing-local-derivative"], (

@@ -16,7 +16,7 @@ import numpy as np
 from . import edits
 from .bounded import TimeUp
 from .copying import reachable
-from .evidence import agree, close
+from .evidence import agree, close, effort
 from .scaling import elementwise, named, ratio
 from .source import Function, all_bits, as_array, lines_run, places_of, put, running, watched
 from .subject import grads_of, is_layer
@@ -35,6 +35,7 @@ class Repair:
     heals: frozenset
     make: object  # makes the change for good
     name: bool = False  # whether a bare name stands at the place
+    lone: bool = False  # whether it is all that is assigned, or that is reshaped
     all: bool = False  # whether nothing is wrong then
 
     @property
@@ -69,6 +70,7 @@ class Scope:
     def __init__(self, function, places, locals_, counts, inputs, weights=()):
         self.function, self.places, self.sizes, self.inputs = function, places, counts, inputs
         self.weights = weights
+        self.unshaped = False  # whether a gradient has not its array's shape
         self.survey()
         self.scalars = {
             ast.unparse(p.node): p.values[0]
@@ -133,7 +135,7 @@ class Scope:
             for name, o in self.arrays.items()
             if (shape is None or o.shape == shape)
             and o.upstream == upstream
-            and (upstream or "grads" not in name)  # what stood there before
+            and "grads" not in name  # what stood there before
         ]
 
     def parent(self, place):
@@ -190,6 +192,24 @@ class Scope:
             seen, node = node, self.parents[id(node)][0]
         return self.index(place) and getattr(node, "target", None) is seen and (
             np.asarray(place.values[0]).dtype.kind in "iu")
+
+    def product(self, place):
+        """The whole product that a place is a factor of."""
+        while edits.operator(self.parent(place)[0], ast.Mult, ast.Div) and (
+            above := self.at(self.parent(place)[0])
+        ):
+            place = above
+        return place
+
+    def made_of(self, new, old):
+        """Whether what a node stands for is computed from the names in another one, by the
+        assignments of the function."""
+        names, sought = names_in(new), names_in(old)
+        for _ in range(9):
+            for s in ast.walk(self.function.tree):
+                if isinstance(s, ast.Assign) and names & set().union(*map(names_in, s.targets)):
+                    names = names | names_in(s.value)
+        return bool(names & sought) or not names_in(new)
 
     def weight(self, other):
         """Whether an array is a parameter."""
@@ -267,6 +287,8 @@ class Search:
             Scope(function, places, locals_, self.counts, self.subject.inputs, self.subject.params)
             for function, places, locals_ in self.functions()
         ]
+        for scope in scopes:
+            scope.unshaped = any(not e.shaped for e in self.wrong)
         self.arrays_at = {n: o.values[0] for s in scopes for n, o in s.arrays.items()}
         with contextlib.ExitStack() as stack:
             while len(self.fixed) < len(self.wrong) and (found := self.first(scopes)):
@@ -374,6 +396,7 @@ class Search:
     def tell_upstream(self, function, places):
         """Where dout does not come in, or elsewhere: an upstream gradient is what moves the
         gradients, leaves the output as it is, and is no array that forward has kept."""
+        self.subject.restart()
         self.subject.output()
         kept = [a for a in reachable(self.subject.work) if isinstance(a, np.ndarray)]
         base, floats = self.gradients(self.draws[0]), []
@@ -472,7 +495,10 @@ class Search:
             scope.survey()
 
         name = isinstance(old, ast.Name)
-        return [Repair(codes, words, function, function.line(old), healed, make, name)]
+        above, field = scope.parent(place)
+        reshaped = codes == ["wrong-reshape"] and getattr(above, "attr", "") == "reshape"
+        lone = name and (isinstance(above, ast.Assign) or reshaped)
+        return [Repair(codes, words, function, function.line(old), healed, make, name, lone)]
 
     def statements(self, scope):
         """The Repairs that an assignment is which adds."""
@@ -547,7 +573,9 @@ class Search:
             if isinstance(g, np.ndarray) and g.flags.writeable:
                 g[...] = 0
         got = subject.backward(np.asarray(dout).reshape(self.y.shape))
-        if got.error is not None:
+        moved = any(p is not q for p, q in zip(subject.params, subject.work.params)) if (
+            subject.params) else False
+        if got.error is not None or moved:
             subject.restart()
             self.stale = True
             return None
@@ -629,14 +657,15 @@ class Search:
             return ["lost-branch"]
         if edits.method(old, "sum", "mean") and code in ("divided-by-N", "scaled-by-N"):
             return [code]
-        above, field = scope.parent(root)
-        if (
-            not root.upstream
-            and isinstance(above, (ast.BinOp, ast.AugAssign))
-            and isinstance(above.op, (ast.Add, ast.Sub))
-            and any(self.of_a_parameter(np.asarray(v, float)) for v in (before[0], after[0]))
+        term = scope.product(root)
+        above = scope.parent(term)[0]
+        if isinstance(above, (ast.BinOp, ast.AugAssign)) and isinstance(
+            above.op, (ast.Add, ast.Sub)
         ):
-            return ["wrong-penalty"]
+            changed = self.values(function, spot, old, node, term) or [np.zeros(0)]
+            if any(self.of_a_parameter(np.asarray(v[0], float)) for v in (term.values, changed)):
+                return ["wrong-penalty"]
+        above, field = scope.parent(root)
         c = constant(before, after)
         if c and divides(above, field):
             c = 1 / c
@@ -657,6 +686,8 @@ class Search:
             ]
             if all(np.isin(v, (0, 1)).all() for v in c):
                 return ["missing-mask"]
+            if not scope.made_of(node, old):
+                return ["stale-cache"]
             return [
                 "missing-local-derivative"
                 if self.a_factor(function, spot, old, node, c)
@@ -749,12 +780,16 @@ FINAL = {
 
 def likeliest(found):
     """The Repair that heals most; of several, what alters what stands there, before what adds to
-    it. What is added would do at any place on the way, and is likeliest missing at the last where
-    something is computed."""
+    it. What is added would do at any place on the way, and is likeliest missing where one name is
+    given for another, as in dx = dout, or is only reshaped; then at the last place where something
+    is computed."""
     most = max(len(r.heals) for r in found)
     best = [r for r in found if len(r.heals) == most]
     computed = [r for r in best if not r.name]
-    return next((r for r in best if r.alters), (computed or best)[-1])
+    for likely in (lambda r: r.alters, lambda r: r.lone):
+        if some := [r for r in best if likely(r)]:
+            return some[0]
+    return (computed or best)[-1]
 
 
 def located(node, old):
@@ -795,6 +830,10 @@ def beside_a_number(node):
 def divides(parent, field):
     """Whether what hangs in this field of a node is a divisor."""
     return isinstance(getattr(parent, "op", None), ast.Div) and field in ("right", "value")
+
+
+def names_in(node):
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def per_turn(before, after, divisor):
@@ -866,9 +905,12 @@ def in_dict(name, held):
 def search(m):
     """All changes that heal, by array: {where: Repair}, the one that heals most."""
     done = Search(m)
+    clock = getattr(m.subject.call, "__self__", SimpleNamespace(seconds=0))
+    limit, clock.seconds = clock.seconds, min(clock.seconds, 0.3 + 20 * effort(m.subject))
     try:
         done.run()
     finally:
+        clock.seconds = limit  # a change may make a loop endless
         m.subject.restart()
     for r in done.found:
         r.all = len(r.heals) == len(done.wrong)
