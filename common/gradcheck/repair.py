@@ -16,6 +16,7 @@ import numpy as np
 from . import edits
 from .bounded import TimeUp
 from .copying import reachable
+from .correction import corrections
 from .evidence import agree, close, effort
 from .scaling import elementwise, named, ratio
 from .source import Function, all_bits, as_array, lines_run, places_of, put, running, watched
@@ -72,30 +73,17 @@ class Scope:
         self.weights = weights
         self.unshaped = False  # whether a gradient has not its array's shape
         self.survey()
-        self.scalars = {
-            ast.unparse(p.node): p.values[0]
-            for p in places
-            if p.simple
-            and not p.upstream
-            and np.ndim(p.values[0]) == 0
-            and isinstance(p.values[0], (int, float, np.number))
-            and not self.index(p)
-        }
-        self.counters = {
-            ast.unparse(p.node): None
-            for p in places
-            if isinstance(p.node, ast.Name)
-            and len(p.values) > 1
-            and all(isinstance(v, (int, np.integer)) for v in p.values)
-        }
+        self.scalars = {ast.unparse(p.node): p.values[0] for p in places if p.simple
+                        and not p.upstream and np.ndim(p.values[0]) == 0
+                        and isinstance(p.values[0], (int, float, np.number)) and not self.index(p)}
+        self.counters = {ast.unparse(p.node): None for p in places if isinstance(p.node, ast.Name)
+                         and len(p.values) > 1 and all(isinstance(v, (int, np.integer))
+                                                       for v in p.values)}
         self.objects = {}
         self.arrays = {}
         for p in places:
-            if (
-                p.is_array
-                and isinstance(p.node, (ast.Name, ast.Attribute, ast.Subscript))
-                and not self.index(p)
-            ):
+            if (p.is_array and isinstance(p.node, (ast.Name, ast.Attribute, ast.Subscript))
+                and not self.index(p)):
                 self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
         steps = [f"{t}{more}" for t in self.counters for more in ("", " + 1", " - 1")]
         for name, values, upstream in locals_:
@@ -114,16 +102,12 @@ class Scope:
 
     def survey(self):
         """Where each node of the tree, as it now stands, hangs."""
-        self.of = {
-            id(p.node): p for p in self.places if not isinstance(p.node, (ast.Tuple, ast.List))
-        }
-        self.parents = {
-            id(child): (parent, field)
-            for parent in ast.walk(self.function.tree)
-            for field, value in ast.iter_fields(parent)
-            for child in (value if isinstance(value, list) else [value])
-            if isinstance(child, ast.AST)
-        }
+        self.of = {id(p.node): p for p in self.places if not isinstance(p.node,
+                (ast.Tuple, ast.List))}
+        self.parents = {id(child): (parent, field) for parent in ast.walk(self.function.tree)
+                        for field, value in ast.iter_fields(parent)
+                        for child in (value if isinstance(value, list) else [value])
+                        if isinstance(child, ast.AST)}
         self.places = [p for p in self.places if id(p.node) in self.parents]
 
     def at(self, node):
@@ -145,24 +129,18 @@ class Scope:
         """Whether it is a gradient as it is handed on: assigned, returned, added, multiplied as a
         matrix, summed."""
         parent, field = self.parent(place)
-        return not self.index(place) and (
-            isinstance(
-                parent,
-                (ast.Assign, ast.AugAssign, ast.Return, ast.Tuple, ast.List, ast.Call, ast.Starred),
-            )
-            or edits.operator(parent, ast.Add, ast.Sub, ast.MatMult)
-            or getattr(parent, "attr", None) in ("sum", "mean", "T", "reshape", "transpose", "dot")
-        )
+        return not self.index(place) and (isinstance(parent,
+                                                     (ast.Assign, ast.AugAssign, ast.Return,
+                                                      ast.Tuple, ast.List, ast.Call, ast.Starred))
+                                          or edits.operator(parent, ast.Add, ast.Sub, ast.MatMult)
+                                          or getattr(parent, "attr", None) in ("sum", "mean", "T",
+                "reshape", "transpose", "dot"))
 
     def factor(self, place):
         """Whether it is a factor of a matrix product."""
         parent, field = self.parent(place)
-        return (
-            edits.operator(parent, ast.MatMult)
-            or isinstance(parent, ast.Call)
-            and field == "args"
-            or getattr(parent, "attr", None) == "dot"
-        )
+        return (edits.operator(parent, ast.MatMult) or isinstance(parent, ast.Call)
+                and field == "args" or getattr(parent, "attr", None) == "dot")
 
     def index(self, place):
         """Whether it stands inside square brackets."""
@@ -195,9 +173,8 @@ class Scope:
 
     def product(self, place):
         """The whole product that a place is a factor of."""
-        while edits.operator(self.parent(place)[0], ast.Mult, ast.Div) and (
-            above := self.at(self.parent(place)[0])
-        ):
+        while edits.operator(self.parent(place)[0], ast.Mult,
+                             ast.Div) and (above := self.at(self.parent(place)[0])):
             place = above
         return place
 
@@ -222,11 +199,8 @@ class Scope:
         while not place.upstream:
             parent = self.parent(place)[0]
             above = self.at(parent)
-            if (
-                isinstance(parent, (ast.Attribute, ast.keyword, ast.Tuple))
-                and above is None
-                and id(parent) in self.parents
-            ):
+            if (isinstance(parent, (ast.Attribute, ast.keyword, ast.Tuple)) and above is None
+                and id(parent) in self.parents):
                 above = self.at(self.parents[id(parent)][0])
             if above is None or above.upstream:
                 break
@@ -252,30 +226,25 @@ class Search:
 
     def __init__(self, m):
         self.m, self.subject, self.found = m, m.subject, []
+        self.corrections = []  # where no change heals
         self.fixed = frozenset()  # what a change made for good has healed
         self.targets = m.targets or m.failed
         self.wrong = [t for t in self.targets if not (t.right or t.facts.get("right"))]
         self.draws = self.draws_of(self.wrong[0])
         self.y = self.subject.output()
-        one, two = (
-            self.subject.backward(np.asarray(self.draws[0]).reshape(self.y.shape)) for _ in range(2)
-        )
-        self.kept = (
-            not self.subject.fresh_each_time
-            and two.error is None
-            and all(
-                p is q or p is not None and np.array_equal(p, q)
-                for p, q in zip(one.inputs + one.params, two.inputs + two.params)
-            )
-        )
+        one, two = (self.subject.backward(np.asarray(self.draws[0]).reshape(self.y.shape))
+                    for _ in range(2))
+        self.kept = (not self.subject.fresh_each_time and two.error is None
+                     and all(p is q or p is not None and np.array_equal(p, q)
+                             for p, q in zip(one.inputs + one.params, two.inputs + two.params)))
         self.stale = True
         lines = lines_run(lambda: self.subject.gradients(self.draws[0]))
         weight = sum(t.value.size for t in self.targets) // 1000
-        self.left = int(np.clip(LINES / (lines + weight + 1), 100, MOST))
+        self.cost = lines + weight + 1
+        self.left = int(np.clip(LINES / self.cost, 100, MOST))
         x = next((x for x in self.subject.inputs if isinstance(x, np.ndarray) and x.ndim), self.y)
-        self.counts = sorted(
-            {2, m.batch, *x.shape[1:2], int(np.prod(x.shape[:2])), *self.y.shape[:1]} - {0, 1}
-        )
+        self.counts = sorted({2, m.batch, *x.shape[1:2], int(np.prod(x.shape[:2])),
+                              *self.y.shape[:1]} - {0, 1})
 
     @staticmethod
     def draws_of(e):
@@ -283,10 +252,8 @@ class Search:
 
     def run(self):
         """Look for the change that heals most, make it, and look on for what is still wrong."""
-        scopes = [
-            Scope(function, places, locals_, self.counts, self.subject.inputs, self.subject.params)
-            for function, places, locals_ in self.functions()
-        ]
+        scopes = [Scope(function, places, locals_, self.counts, self.subject.inputs,
+                        self.subject.params) for function, places, locals_ in self.functions()]
         for scope in scopes:
             scope.unshaped = any(not e.shaped for e in self.wrong)
         self.arrays_at = {n: o.values[0] for s in scopes for n, o in s.arrays.items()}
@@ -297,6 +264,8 @@ class Search:
                 stack.enter_context(best.function.replaced(best.function.compiled()))
                 self.found.append(best)
                 self.fixed |= best.heals
+        if not self.found and self.subject.takes_dout and not self.subject.fresh_each_time:
+            self.corrections = list(corrections(self, scopes))
         return self
 
     def first(self, scopes):
@@ -410,14 +379,12 @@ class Search:
             got = self.shaken(function, place, 0)
             if not close(y, self.y, 1e-12):
                 kept.append(place.values[0])
-            elif got is not None and not all(
-                map(agree, got.inputs + got.params, base.inputs + base.params)
-            ):
+            elif got is not None and not all(map(agree, got.inputs + got.params,
+                                                 base.inputs + base.params)):
                 floats.append(place)
         for place in floats:
-            place.upstream = not any(
-                a.shape == place.shape and np.array_equal(a, place.values[0]) for a in kept
-            )
+            place.upstream = not any(a.shape == place.shape and np.array_equal(a, place.values[0])
+                                     for a in kept)
 
     def changes(self, scope, place, family):
         """The Repairs that a family has for a place."""
@@ -447,23 +414,14 @@ class Search:
                     same = self.subject.gradients(d)
             except (OSError, TypeError, SyntaxError, ValueError):
                 continue
-            if not all(
-                map(
-                    agree,
-                    same.inputs + same.params,
-                    self.m.backwards[0].inputs + self.m.backwards[0].params,
-                )
-            ):
+            if not all(map(agree, same.inputs + same.params,
+                           self.m.backwards[0].inputs + self.m.backwards[0].params)):
                 continue  # the text has changed since it was loaded
             places = places_of(function)
-            moved = tuple(
-                1.3 * x + 0.1 if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
-                for x in subject.inputs
-            )
-            seen = [
-                watched(function, places, lambda run=run: subject.gradients(*run))
-                for run in ((d,), (other,), (d, moved))
-            ]
+            moved = tuple(1.3 * x + 0.1 if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+                          for x in subject.inputs)
+            seen = [watched(function, places, lambda run=run: subject.gradients(*run))
+                    for run in ((d,), (other,), (d, moved))]
             for i, place in enumerate(places):
                 place.bare = not differ(seen[0].get(i, [0]), seen[2].get(i, []))
                 place.values = seen[0].get(i, [])
@@ -474,11 +432,8 @@ class Search:
                 self.tell_upstream(function, places)
             # a while loop may never end once a number that it counts with is changed
             endless = any(isinstance(node, ast.While) for node in ast.walk(function.tree))
-            yield (
-                function,
-                [p for p in places if p.values and (p.is_array or not endless)],
-                list(hidden_arrays(locals_, again.get(code, {}))),
-            )
+            yield (function, [p for p in places if p.values and (p.is_array or not endless)],
+                   list(hidden_arrays(locals_, again.get(code, {}))))
 
     def repair(self, scope, place, code, node, words, healed):
         """The Repair that a change is, in a list; [] for what may be chance."""
@@ -504,10 +459,8 @@ class Search:
         """The Repairs that an assignment is which adds."""
         function, changes = scope.function, list(edits.statements(scope.function.tree, scope.at))
         # one change, or the same wherever ids stand on the left
-        at_ids = [
-            c for c in changes
-            if c[-1] == "with np.add.at" and isinstance(getattr(c[1], c[2])[c[3]], ast.AugAssign)
-        ]
+        at_ids = [c for c in changes if c[-1] == "with np.add.at"
+                  and isinstance(getattr(c[1], c[2])[c[3]], ast.AugAssign)]
         for several in [*([c] for c in changes), *[at_ids] * (len(at_ids) > 1)]:
             self.left -= 1
             spots = [(*spot, getattr(*spot[:2])[spot[2]], new) for _, *spot, new, _ in several]
@@ -595,22 +548,14 @@ class Search:
             return ["lost-branch"]
         if not self.y.ndim and scope.at_labels(place):
             return ["missing-label-subtraction"]
-        if code == "flipped-kernel" and place.is_gradient and not all(
-            self.wrong[i].weight for i in healed
-        ):
+        if code == "flipped-kernel" and place.is_gradient and not all(self.wrong[i].weight
+                for i in healed):
             return ["wrong-reshape"]  # no kernel, but the order of what comes back
-        if code == "missing-transpose" and (
-            edits.method(old, "reshape") or getattr(parent, "attr", "") == "reshape"
-        ):
+        if code == "missing-transpose" and (edits.method(old, "reshape")
+                                            or getattr(parent, "attr", "") == "reshape"):
             return ["wrong-reshape"]
-        if code in (
-            "missing-transpose",
-            "wrong-reshape",
-            "constant-statistics",
-            "flipped-kernel",
-            "missing-label-subtraction",
-            "missing-batch-sum",
-        ):
+        if code in ("missing-transpose", "wrong-reshape", "constant-statistics", "flipped-kernel",
+                    "missing-label-subtraction", "missing-batch-sum"):
             return [code]
         if code == "lost-branch" and not place.upstream and edits.operator(node, ast.Sub):
             after = self.values(function, spot, old, node, SimpleNamespace(node=old)) or []
@@ -636,17 +581,12 @@ class Search:
             return ["flipped-kernel" if mirrored else "stale-cache"]
         if code == "term":
             before, after = place.values, self.values(function, spot, old, node, place)
-            if (
-                after
-                and len(after) == len(before)
-                and any(self.of_a_parameter(b - a) for b, a in zip(before, after))
-            ):
+            if (after and len(after) == len(before) and any(self.of_a_parameter(b - a)
+                    for b, a in zip(before, after))):
                 return ["wrong-penalty"]
-            if any(
-                p.is_gradient and p.node is not old and len(p.values) == len(before)
-                and all(np.allclose(b - a, v) for b, a, v in zip(before, after, p.values))
-                for n in ast.walk(node) if (p := scope.at(n))
-            ):
+            if any(p.is_gradient and p.node is not old and len(p.values) == len(before)
+                   and all(np.allclose(b - a, v) for b, a, v in zip(before, after, p.values))
+                   for n in ast.walk(node) if (p := scope.at(n))):
                 return ["factor-2"]  # the same term twice
             return ["factor-2" if constant(before, after or []) else "wrong-local-derivative"]
         root = scope.outermost(place)
@@ -659,9 +599,8 @@ class Search:
             return [code]
         term = scope.product(root)
         above = scope.parent(term)[0]
-        if isinstance(above, (ast.BinOp, ast.AugAssign)) and isinstance(
-            above.op, (ast.Add, ast.Sub)
-        ):
+        if isinstance(above, (ast.BinOp, ast.AugAssign)) and isinstance(above.op,
+                (ast.Add, ast.Sub)):
             changed = self.values(function, spot, old, node, term) or [np.zeros(0)]
             if any(self.of_a_parameter(np.asarray(v[0], float)) for v in (term.values, changed)):
                 return ["wrong-penalty"]
@@ -680,19 +619,14 @@ class Search:
             fewer = np.size(after[0]) < np.size(before[0]) and not isinstance(above, ast.BinOp)
             return ["missing-batch-sum" if fewer else "summed-too-far"]
         if code == "array" and place.upstream:
-            c = [
-                np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0)
-                for a, b in zip(before, after)
-            ]
+            c = [np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0)
+                 for a, b in zip(before, after)]
             if all(np.isin(v, (0, 1)).all() for v in c):
                 return ["missing-mask"]
             if not scope.made_of(node, old):
                 return ["stale-cache"]
-            return [
-                "missing-local-derivative"
-                if self.a_factor(function, spot, old, node, c)
-                else "lost-branch"
-            ]
+            return ["missing-local-derivative" if self.a_factor(function, spot, old, node, c)
+                    else "lost-branch"]
         if all(np.size(v) > 1 and np.isin(v, (0, 1)).all() for v in [*before, *after]):
             inverted = all(np.array_equal(b * 1, 1 - a * 1) for b, a in zip(before, after))
             return ["inverted-mask"] if inverted else ["missing-mask"]
@@ -703,9 +637,8 @@ class Search:
         # inside a function: its derivative at another place, or another array
         if code == "array":
             old, new = place.values[0], self.values(function, spot, place.node, node, place)
-            monotone = new and np.array_equal(
-                np.argsort(old, axis=None), np.argsort(new[0], axis=None)
-            )
+            monotone = new and np.array_equal(np.argsort(old, axis=None),
+                                              np.argsort(new[0], axis=None))
             return ["wrong-local-derivative" if monotone else "stale-cache"]
         return ["wrong-local-derivative"]
 
@@ -715,9 +648,8 @@ class Search:
             return False
         values = self.arrays_at.get(ast.unparse(node.right))
         targets = [x for x in self.subject.inputs[1:] if isinstance(x, np.ndarray)]
-        return values is not None and any(
-            t.shape == values.shape and np.array_equal(t, values) for t in targets
-        )
+        return values is not None and any(t.shape == values.shape and np.array_equal(t, values)
+                                          for t in targets)
 
     def of_a_parameter(self, v):
         """Whether it is a multiple of a parameter, or of its sign."""
@@ -734,14 +666,12 @@ class Search:
         place = SimpleNamespace(node=old)
         if len(self.draws) < 2 or not self.subject.takes_dout:
             return False
-        before, after = (
-            self.values(function, spot, old, n, place, self.draws[1]) for n in (old, node)
-        )
+        before, after = (self.values(function, spot, old, n, place, self.draws[1])
+                         for n in (old, node))
         if not before or not after or len(before) != len(c):
             return False
-        other = [
-            np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0) for a, b in zip(before, after)
-        ]
+        other = [np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0)
+                 for a, b in zip(before, after)]
         return all(np.allclose(p, q) for p, q in zip(c, other))
 
     def values(self, function, spot, old, node, root, dout=None):
@@ -753,11 +683,8 @@ class Search:
             parent, field, index, node = root.parent, root.field, root.index, root.node
         place = SimpleNamespace(put=lambda n: put(parent, field, index, n), node=node)
         try:
-            return watched(
-                function,
-                [place],
-                lambda: self.subject.gradients(self.draws[0] if dout is None else dout),
-            ).get(0)
+            return watched(function, [place], lambda: self.subject.gradients(self.draws[0]
+                    if dout is None else dout)).get(0)
         except (Exception, TimeUp):
             return None
         finally:
@@ -766,16 +693,8 @@ class Search:
 
 # changes with much freedom: one parameter healed may be chance
 SPECULATIVE = {"constant-statistics", "lost-branch"}
-FINAL = {
-    "wrong-sign",
-    "divided-by-N",
-    "scaled-by-N",
-    "missing-mask",
-    "missing-local-derivative",
-    "wrong-local-derivative",
-    "stale-cache",
-    "inverted-mask",
-}
+FINAL = {"wrong-sign", "divided-by-N", "scaled-by-N", "missing-mask", "missing-local-derivative",
+         "wrong-local-derivative", "stale-cache", "inverted-mask"}
 
 
 def likeliest(found):
@@ -794,29 +713,22 @@ def likeliest(found):
 
 def located(node, old):
     """Give the new nodes of a change the place of the old one in the text."""
-    place = {
-        name: getattr(old, name)
-        for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")
-    }
+    place = {name: getattr(old, name) for name in ("lineno", "col_offset", "end_lineno",
+                                                   "end_col_offset")}
     stack = [node]
     while stack:
         n = stack.pop()
         if not hasattr(n, "lineno") and "lineno" in n._attributes:
             vars(n).update(place)
-        stack.extend(
-            c
-            for _, v in ast.iter_fields(n)
-            for c in (v if isinstance(v, list) else [v])
-            if isinstance(c, ast.AST) and not hasattr(c, "lineno")
-        )
+        stack.extend(c for _, v in ast.iter_fields(n) for c in (v if isinstance(v, list) else [v])
+                     if isinstance(c, ast.AST) and not hasattr(c, "lineno"))
 
 
 def constant(before, after):
     """c with before = c after, everywhere, or None."""
     try:
-        b, a = (
-            np.concatenate([np.ravel(np.asarray(v, float)) for v in vs]) for vs in (before, after)
-        )
+        b, a = (np.concatenate([np.ravel(np.asarray(v, float)) for v in vs])
+                for vs in (before, after))
     except (TypeError, ValueError):
         return None
     return ratio(b, a) if b.shape == a.shape and b.size else None
@@ -852,16 +764,13 @@ def per_turn(before, after, divisor):
 def is_half(before, after, others):
     """Whether ``after`` is ``before`` times 1 - s, for the s of each turn: half of a slope, no
     path."""
-    return len(before) == len(after) == len(others) and all(
-        np.shape(b) == np.shape(s) and np.allclose(a, b * (1 - s))
-        for b, a, s in zip(before, after, others)
-    )
+    return len(before) == len(after) == len(others) and all(np.shape(b) == np.shape(s)
+            and np.allclose(a, b * (1 - s)) for b, a, s in zip(before, after, others))
 
 
 def differ(p, q):
-    return len(p) != len(q) or any(
-        np.shape(a) != np.shape(b) or not np.array_equal(a, b) for a, b in zip(p, q)
-    )
+    return len(p) != len(q) or any(np.shape(a) != np.shape(b) or not np.array_equal(a, b)
+                                   for a, b in zip(p, q))
 
 
 def hidden_arrays(one, two):
@@ -912,10 +821,8 @@ def search(m):
     finally:
         clock.seconds = limit  # a change may make a loop endless
         m.subject.restart()
+    m.corrections = done.corrections
     for r in done.found:
         r.all = len(r.heals) == len(done.wrong)
-    return {
-        e.where: max((r for r in done.found if i in r.heals), key=lambda r: len(r.heals))
-        for i, e in enumerate(done.wrong)
-        if any(i in r.heals for r in done.found)
-    }
+    return {e.where: max((r for r in done.found if i in r.heals), key=lambda r: len(r.heals))
+            for i, e in enumerate(done.wrong) if any(i in r.heals for r in done.found)}
