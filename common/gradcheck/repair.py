@@ -22,8 +22,8 @@ from .scaling import elementwise, named, ratio
 from .source import Function, all_bits, as_array, lines_run, places_of, put, running, watched
 from .subject import grads_of, is_layer
 
-MOST = 20_000  # changes tried on one layer
-LINES = 400_000  # of the layer's that may run for them
+MOST = 10_000  # changes tried on one layer
+LINES = 200_000  # of the layer's that may run for them
 
 
 @dataclass
