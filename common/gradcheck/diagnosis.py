@@ -20,12 +20,6 @@ def diagnose(m, known):
     already."""
     found = []
     wrong = [e for e in m.targets if not e.right and not e.facts.get("right")]
-    for e in [e for e in wrong if e.param]:
-        others = (o for o in m.targets if o.param and o is not e and written_for(e, o))
-        if other := next(others, None):
-            words = f"it is the right gradient of {other.where}, not of {e.where}"
-            found.append(Finding("not-written", e.where, words, HINTS["not-written"]))
-            wrong = [o for o in wrong if o is not e]
     for e, other in itertools.combinations([e for e in wrong if not e.param], 2):
         if in_wrong_order(e, other):
             words = f"it is right for {other.where}, and the other way round: returned in the wrong order"
@@ -34,6 +28,13 @@ def diagnose(m, known):
     if wrong and "nondeterministic" not in known:
         with contextlib.suppress(Exception):
             m.repairs = search(m)
+    for e in [e for e in wrong if e.param]:
+        others = (o for o in m.targets if o.param and o is not e and written_for(e, o)
+                  and (e.where not in m.repairs or written_for(o, e)))  # copied, or exchanged
+        if other := next(others, None):
+            words = f"it is the right gradient of {other.where}, not of {e.where}"
+            found.append(Finding("not-written", e.where, words, HINTS["not-written"]))
+            wrong = [o for o in wrong if o is not e]
     for e in wrong:
         codes, words = judge(e)
         line = getattr(m.repairs.get(e.where), "line", (None, ""))
@@ -69,11 +70,20 @@ def judge(e):
     if found := first(e, facts.FIRST):
         if repair and any({*found[0], *repair.codes} <= alike for alike in ALIKE):
             return repair.codes, found[1]
+        if repair and len(found[0]) > 1 and "wrong-penalty" not in found[0]:
+            return refined(e, repair)  # two mistakes that a single change undoes are one
         return batch_of_one(e, found[0]), found[1]
     if repair:
         return refined(e, repair)
     if found := first(e, facts.LATER):
         return batch_of_one(e, found[0]), found[1]
+    by_hand = sorted(e.m.corrections, key=lambda c: not c.telling)
+    for c in (c for c in by_hand if c.telling):
+        return c.codes, c.words
+    if found := first(e, facts.VAGUE):
+        return found
+    for c in by_hand:
+        return c.codes, c.words
     if not e.shaped:
         words = f"the gradient has shape {e.A.shape[1:]}, should have {e.value.shape}"
         return ["unrecognised"], words
@@ -100,8 +110,12 @@ def refined(e, repair):
         codes = ["lost-branch"]
     elif codes == ["constant-statistics"] and passes_dout(e) and not facts.term_missing(e):
         codes = ["missing-local-derivative"]
-    elif repair.words == "with += for =":
-        questions = (facts.part_missing,)
+    elif codes == ["missing-local-derivative"] and not e.param and not passes_dout(e):
+        questions = (facts.invariance,)
+    elif repair.words == "with += for =" and codes[0] in ("lost-branch", "overlap-overwritten"):
+        part = first(e, (facts.part_missing,))
+        if part and part[0] != ["lost-branch"]:
+            return part
     elif codes[0] in ("summed-too-far", "missing-batch-sum"):
         questions = (facts.samples, facts.invariance)
     return first(e, questions) or (codes, census(e) if e.shaped else "")

@@ -271,9 +271,8 @@ def label(e):
         if t.shape != e.value.shape or not np.isin(t, (0, 1)).all() or not np.any(t):
             continue
         at = t.astype(bool)
-        if e.wrong()[at].sum() > 1 and (found := with_scale(
-                "missing-label-subtraction", e.A[:, ~at], e.G[:, ~at], e,
-                "right everywhere but at the labels")):
+        if e.wrong()[at].sum() > 1 and (found := with_scale("missing-label-subtraction",
+                e.A[:, ~at], e.G[:, ~at], e, "right everywhere but at the labels")):
             return found
     return None
 
@@ -467,9 +466,8 @@ def weights_alike(e):
             and (p.ndim > 1 or len(p) not in e.value.shape) else None)))  # a gain is no kernel
     for code, words, change in changes:
         for i, other in with_params(e, change):
-            if other is not None and other.shaped and (
-                    found := with_scale(code, other.A, other.G, other,
-                                        f"with params[{i}] made {words} it is right")):
+            if other is not None and other.shaped and (found := with_scale(code, other.A, other.G,
+                    other, f"with params[{i}] made {words} it is right")):
                 return found
     return None
 
@@ -483,13 +481,12 @@ def few_steps(e):
         return None
     carried = False
     for T in (1, 2):
-        found = alone(e, tuple(
-            v[:, :T] if isinstance(v, np.ndarray) and v.ndim > 1 and v.shape[:2] == x.shape[:2]
-            else v for v in e.m.subject.inputs))
+        found = alone(e, tuple(v[:, :T] if isinstance(v, np.ndarray) and v.ndim > 1
+                               and v.shape[:2] == x.shape[:2] else v for v in e.m.subject.inputs))
         if found is None or not found.shaped:
             return None
         if not found.right and not found.facts.get("right"):
-            result = next(filter(None, (ask(found) for ask in FIRST + LATER[:-3])), None)
+            result = next(filter(None, (ask(found) for ask in FIRST + LATER[:-1])), None)
             if result:
                 return result[0], f"with {T} time step{'s' * (T > 1)} alone: {result[1]}"
             return (["lost-branch"], "with one time step it is right: what is carried from step to "
@@ -532,6 +529,9 @@ def own_factors(e):
         c = np.array([ratio(p, q, 1e-4, 10 * e.noise) or np.nan
                       for p, q in zip(*(M[large > 1e-3 * large.max()] for M in flat))])
         if c.size > 2 and not np.isnan(c).any():
+            for code, n in ("scaled-by-N", c), ("divided-by-N", 1 / c):
+                if not passes_dout(e) and np.all(np.abs(n - n.round()) < 1e-4) and n.min() > 0.5 and np.ptp(n) > 0.5:
+                    return [code], "off by a number of things, another one from part to part"
             if data_free(e):
                 return ["missing-local-derivative"], (
                     f"off by factors of {c.min():.4g} to {c.max():.4g}, and backward's own factors "
@@ -567,5 +567,7 @@ def data_free(e):
 
 
 FIRST = (constant, not_summed, summed_too_far, penalty)
+# asked where the numbers say nothing more certain
+VAGUE = (few_steps, own_factors)
 LATER = (label, rearranged, samples, mask_missing, mask_inverted, part_missing, invariance,
-         term_missing, outer, partly_constant, weights_alike, few_steps, own_factors)
+         term_missing, outer, partly_constant, weights_alike)

@@ -8,6 +8,9 @@ HINTS = {
     "mutates-cache":
         "between forward and backward an output belongs to its layer, and an input to all that "
         "read it: write y = y * 3 instead of y *= 3, or work on a copy",
+    "mutates-input":
+        "work on a copy (out = x.copy()), or write out-of-place (x * mask); forward and "
+        "backward leave what they are given as it is",
     "ignores-upstream":
         "every gradient is dout times something: multiply by dout where it is not yet used",
     "missing-batch-sum":
@@ -73,9 +76,6 @@ HINTS = {
         "return the gradient of every input, in order: one array for one input, a tuple for "
         "several",
     "not-written": "write the gradient into the array that is there: self.grads[i][...] = dW",
-    "mutates-input":
-        "work on a copy (out = x.copy()), or write out-of-place (x * mask); forward and "
-        "backward leave what they are given as it is",
     "accumulates":
         "overwrite, self.grads[i][...] = dW, instead of +=; or set the array to zero at the "
         "start of backward",

@@ -148,9 +148,8 @@ def everywhere(e):
     if not c or e.m.y.ndim or np.sum(np.abs(e.G[0]) > e.noise) > 1:
         return c
     rng = np.random.default_rng(17)
-    other = again(e, tuple(
-        x * rng.uniform(0.8, 1.2, x.shape) if isinstance(x, np.ndarray) and x.dtype.kind == "f"
-        else x for x in e.m.subject.inputs))
+    other = again(e, tuple(x * rng.uniform(0.8, 1.2, x.shape) if isinstance(x, np.ndarray)
+                           and x.dtype.kind == "f" else x for x in e.m.subject.inputs))
     d = other and other.shaped and ratio(other.A, other.G, noise=other.noise)
     return c if d and abs(c - d) < 1e-4 * abs(c) else None
 

@@ -161,18 +161,10 @@ class Held(Adapted):
                 array[...] = value
                 put(self.layer, path, array)
             return found
-        given = next(
-            (
-                g
-                for g in (found, *(found if isinstance(found, tuple) else ()))
-                if isinstance(g, dict)
-            ),
-            None,
-        )
-        self.grads = [
-            partner(given, path[-1]) if given is not None else gradient_of(self.layer, path)
-            for path in self.paths
-        ]
+        given = next((g for g in (found, *(found if isinstance(found, tuple) else ()))
+                      if isinstance(g, dict)), None)
+        self.grads = [partner(given, path[-1]) if given is not None
+                      else gradient_of(self.layer, path) for path in self.paths]
         if given is not None:
             rest = tuple(g for g in found if g is not given) if isinstance(found, tuple) else ()
             return rest[0] if len(rest) == 1 else rest or None
@@ -226,27 +218,15 @@ def hands_out_cache(y, names, sure=False):
 def tried(f, inputs):
     """f at copies of the inputs, or None where it fails."""
     with contextlib.suppress(Exception):
-        return f(
-            *(
-                x.astype(float)
-                if isinstance(x, np.ndarray) and x.dtype.kind == "f"
-                else np.array(x)
-                if isinstance(x, np.ndarray)
-                else x
-                for x in map(plain, inputs)
-            )
-        )
+        return f(*(x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind == "f"
+                   else np.array(x) if isinstance(x, np.ndarray) else x
+                   for x in map(plain, inputs)))
     return None
 
 
 def plain(x):
-    return (
-        np.asarray(x)
-        if isinstance(x, (list, np.generic))
-        else dict(x)
-        if isinstance(x, dict)
-        else x
-    )
+    return (np.asarray(x) if isinstance(x, (list, np.generic)) else dict(x) if isinstance(x, dict)
+            else x)
 
 
 def adapted(layer, gradient, inputs):
@@ -278,9 +258,8 @@ def in_style(layer, gradient, inputs):
             return CachePair(layer, gradient)
         return FunctionLayer(layer, gradient)
     if not callable(getattr(layer, "forward", None)):
-        if callable(getattr(layer, "loss", None)) and isinstance(
-            getattr(layer, "params", None), dict
-        ):
+        if callable(getattr(layer, "loss", None)) and isinstance(getattr(layer, "params", None),
+                dict):
             return LossAndGradients(Net(layer), layer)
         if inspect.isroutine(layer):
             y = tried(layer, inputs)
@@ -355,20 +334,14 @@ def attributes(layer, made, inputs):
         (trial,) = float64_copy(made)
         y = tried(trial.forward, inputs)
         before = {name: np.array(getattr(trial.layer, name)) for name in names}
-        one = (
-            np.ones(np.shape(y))
-            if not isinstance(y, tuple)
-            else tuple(np.ones(np.shape(p)) for p in y)
-        )
+        one = (np.ones(np.shape(y)) if not isinstance(y, tuple)
+               else tuple(np.ones(np.shape(p)) for p in y))
         trial.backward(one if np.ndim(y) or isinstance(y, tuple) else 1.0)
         if made.rate:
             return [n for n in names if not np.array_equal(before[n], getattr(trial.layer, n))]
         beside = [n for n in names if gradient_of(trial.layer, (n,)) is not None]
-        return [
-            n
-            for n in beside
-            if not any(gradient_of(trial.layer, (m,)) is getattr(trial.layer, n) for m in names)
-        ]
+        return [n for n in beside if not any(gradient_of(trial.layer, (m,)) is getattr(trial.layer,
+                n) for m in names)]
     return []
 
 
