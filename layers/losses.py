@@ -70,7 +70,7 @@ class SoftmaxWithLoss(Loss):
             at = t + np.arange(0, x.size, x.shape[1])      # x.take(at) is x[n, t_n] for all n
             t_sum, losses = 1, np.log(total) - (x.take(at) - top)
         else:                                              # rows of weights
-            z = np.maximum(x - top[:, None], np.finfo(x.dtype).min)        # so that 0 · z is 0
+            z = np.where(t == 0, 0, x - top[:, None])           # 0 · z is 0, even where z = -∞
             at, t_sum, tz = None, t.sum(axis=1), np.einsum("nc,nc->n", t, z)
             losses = t_sum * np.log(total) - tz
         return losses.reshape(shape[:-1]), (e, total, t, t_sum, at, shape)
