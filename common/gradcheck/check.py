@@ -43,7 +43,8 @@ def check_gradients(layer: Any, *inputs: Any, gradient: Callable[..., Any] | Non
 
     Other styles are known by their names: ``params`` and ``grads`` as dicts; arrays ``W`` and
     ``dW`` without lists; ``forward -> (out, cache)`` with ``backward(dout, cache)``, as a class or
-    as a pair ``check_gradients((affine_forward, affine_backward), x, w, b)``; a net's ``loss(x, y)
+    as a pair ``check_gradients((affine_forward, affine_backward), x, w, b)``, also with several
+    outputs before the cache, each with its dout (an LSTM's step); a net's ``loss(x, y)
     -> (loss, grads)`` or such a function, ``check_gradients(softmax_loss, x, y)``; ``backward(dout,
     learning_rate)`` that makes the step; a class ``torch.autograd.Function`` and a
     ``torch.nn.Module``. Inputs that are dicts, words or flags are passed on as they are.
@@ -70,8 +71,8 @@ def check_gradients(layer: Any, *inputs: Any, gradient: Callable[..., Any] | Non
     ...         self.grads[1][...] = dout.mean(axis=0)
     ...         return dout @ self.params[0].T
     >>> rng = np.random.default_rng(0)
-    >>> report = check_gradients(Affine(rng.normal(size=(3, 4)), np.zeros(4)), rng.normal(size=(7,
-    ...     3)), rng=0)
+    >>> layer, x = Affine(rng.normal(size=(3, 4)), np.zeros(4)), rng.normal(size=(7, 3))
+    >>> report = check_gradients(layer, x, rng=0)
     >>> report.ok, report.findings[0].code, report.findings[0].where
     (False, 'divided-by-N', 'params[1]')
     """

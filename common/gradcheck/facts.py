@@ -257,8 +257,10 @@ def penalty(e):
             continue
         if np.linalg.matrix_rank(basis, 1e-6 * np.abs(basis).max()) == len(basis.T) and (
                 found := named(float(c), e)):
-            more = "".join(f" + {f:.4g} × {name}" for f, (_, name) in zip(k, terms))
-            return [*found[0], "wrong-penalty"], f"backward = {c:.4g} × numerical{more}"
+            more = " + ".join(f"{f:.4g} × {name}" for f, (_, name) in zip(k, terms))
+            words = (f"backward - numerical = {more}" if abs(c - 1) < 1e-4
+                     else f"backward = {c:.4g} × numerical + {more}")
+            return [*found[0], "wrong-penalty"], words
     return None
 
 

@@ -127,16 +127,19 @@ class GradientReport:
                 "notes": list(self.notes)}
 
     def _repr_html_(self):
-        def row(f):
-            cells = (f"<b>{html.escape(f.code)}</b>", f"<code>{html.escape(f.where)}</code>",
-                     "<br>".join(filter(None, (html.escape(f.evidence), code_html(f.repair),
-                                               f"<i>{html.escape(f.hint)}</i>"))), svg(f.picture))
-            return ("<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>"
-                                     for cell in cells) + "</tr>")
+        told = set()
 
-        head = "".join(f"<th>{text}</th>" for text in ("mistake", "where",
-                                                       "evidence, what to look at",
-                                                       "wrong entries"))
+        def row(f):
+            words = [code_html(f.evidence), code_html(f.repair), f"<i>{html.escape(f.hint)}</i>"]
+            words = [w for w in words if w and w not in told]  # the line and the hint once
+            told.update(words)
+            cells = (f"<b>{html.escape(f.code)}</b>", f"<code>{html.escape(f.where)}</code>",
+                     "<br>".join(words), svg(f.picture))
+            style = "text-align:left;vertical-align:top"
+            return "<tr>" + "".join(f"<td style='{style}'>{cell}</td>" for cell in cells) + "</tr>"
+
+        titles = "mistake", "where", "evidence, what to look at", "wrong entries"
+        head = "".join(f"<th style='text-align:left'>{text}</th>" for text in titles)
         table = (f"<table><tr>{head}</tr>{''.join(map(row, self.findings))}</table>"
                  if self.findings else "")
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)

@@ -197,6 +197,45 @@ def test_a_backward_is_linear_in_dout(layer, code, words):
     assert words in found.evidence
 
 
+def lstm_like(x, c, w):
+    gate = 1 / (1 + np.exp(-x * w))
+    return gate, gate * c, (x, c, w, gate)
+
+
+def lstm_like_back(dgate, dstate, cache):
+    x, c, w, gate = cache
+    dz = (dgate + dstate * c) * gate * (1 - gate)
+    return dz * w, dstate * gate, (dz * x).sum(axis=0)
+
+
+class LstmLike:
+    forward = staticmethod(lstm_like)
+    backward = staticmethod(lambda dgate, dstate, cache: lstm_like_back(dgate, dstate, cache)[:2])
+
+
+def test_several_outputs_before_the_cache():
+    x, c, w = normal(4, 3), normal(4, 3, seed=1), normal(3)
+    assert check_gradients((lstm_like, lstm_like_back), x, c, w, rng=0).checked == ["x", "inputs[1]", "inputs[2]"]
+    report = check_gradients((lstm_like, lambda a, b, cache: lstm_like_back(a, -b, cache)), x, c, w, rng=0)
+    assert report.codes == ["wrong-sign"], report
+    assert check_gradients(LstmLike(), x, c, w, rng=0).codes == ["not-returned"]
+
+
+def rows(ids, table):
+    return table[ids], (ids, table.shape)
+
+
+def test_gradients_of_the_float_inputs_alone():
+    def back(dout, cache, scale=1.0):
+        g = np.zeros(cache[1])
+        np.add.at(g, cache[0], scale * dout)
+        return g
+    ids = np.array([2, 0, 2, 1])
+    assert check_gradients((rows, lambda dout, cache: back(dout, cache)), ids, normal(3, 5), rng=0).checked == ["inputs[1]"]
+    report = check_gradients((rows, lambda dout, cache: back(dout, cache, 2.0)), ids, normal(3, 5), rng=0)
+    assert report.codes == ["factor-2"], report
+
+
 class SpoilsItsCache:
     def forward(self, x, t):
         e = np.exp(x)
