@@ -1,5 +1,6 @@
 """Published files: those already in a folder are used as they are; a missing one is downloaded
 once."""
+import contextlib
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,7 +59,8 @@ def there(who: str, path: Path) -> bool:
 def fetch(who: str, file: Published, at: Path) -> Path:
     """Download a file into the folder ``at`` from the first mirror that has it as published.
 
-    Afterwards it is there whole, with the right checksum, or not at all.
+    Afterwards it is there whole, with the right checksum, or not at all; what came before a
+    connection broke off is kept beside its place, as a .part, for the next mirror or call.
     """
     import pooch
     from requests import RequestException
@@ -79,26 +81,63 @@ def fetch(who: str, file: Published, at: Path) -> Path:
 
 class Download:
     """What pooch calls to fetch a file: with a progress bar, never more bytes than the file has,
-    and, where the connection breaks off, on from there."""
+    and, where a connection broke off, in this call or an earlier one, on from there."""
 
     def __init__(self, file: Published) -> None:
         self.file = file
         self.version = ""              # what the server calls the version of the file that it has
+        self.refused = False           # whether it has refused a part
 
     def __call__(self, url: str, path: str, _: Any) -> None:
-        from requests import ConnectionError, Timeout
+        part = Path(path).with_name(f"{self.file.name}.part")
+        kept = taken(part)
+        with kept or open(path, "wb") as to:
+            if kept:
+                os.unlink(path)                              # a kill leaves nothing but the part
+            try:
+                self.fill(url, to)
+                to.flush()
+            except BaseException:
+                if kept and not to.tell():
+                    os.unlink(part)
+                raise
+            if kept:
+                os.replace(part, path)
+
+    def fill(self, url: str, to: Any) -> None:
+        """Receive what the file ``to`` lacks; where that does not make the published file of what
+        an earlier call had received, receive all of it."""
+        begun = to.tell()
+        if begun and self.complete(to):
+            return
+        self.go_on(url, to)
+        if begun and not self.complete(to):
+            empty(to)
+            self.go_on(url, to)
+
+    def complete(self, to: Any) -> bool:
+        from pooch.hashes import hash_matches
+        to.flush()
+        return hash_matches(to.name, self.file.checksum)
+
+    def go_on(self, url: str, to: Any) -> None:
+        """Receive what the file ``to`` lacks, over several connections if they break off."""
+        from requests import ConnectionError, HTTPError, Timeout
         from requests.exceptions import ChunkedEncodingError
         from tqdm.auto import tqdm
-        start, enough = 0, 1 + self.file.size // 1000        # so much each connection has to bring
-        with open(path, "wb") as to, tqdm(desc=self.file.name, unit="B", unit_scale=True,
-                                          leave=False) as bar:
+        enough = 1 + self.file.size // 1000                  # so much each connection has to bring
+        with tqdm(desc=self.file.name, unit="B", unit_scale=True, leave=False,
+                  initial=to.tell()) as bar:
             while True:
+                start = to.tell()
                 try:
                     return self.receive(url, to, bar)
+                except HTTPError:
+                    if not start or to.tell():               # it was not about the part
+                        raise
                 except (ChunkedEncodingError, ConnectionError, Timeout):
                     if to.tell() < start + enough:
                         raise
-                    start = to.tell()
 
     def receive(self, url: str, to: Any, bar: Any) -> None:
         """Write into the file ``to`` what it lacks. A server that has another version by now, or
@@ -110,20 +149,41 @@ class Download:
         if to.tell() and self.version:
             headers["If-Range"] = self.version
         with requests.get(url, headers=headers, stream=True, timeout=SECONDS) as answer:
+            if answer.status_code == 416 and not self.refused:     # it has no more than was there
+                self.refused = True
+                empty(to)
             answer.raise_for_status()
             part = answer.headers.get("Content-Range", "")
             if not part.startswith(f"bytes {to.tell()}-"):
-                to.seek(0)
-                to.truncate()
+                empty(to)
             self.version = answer.headers.get("ETag", answer.headers.get("Last-Modified", ""))
             bar.total = to.tell() + int(answer.headers.get("Content-Length", 0))
             for chunk in answer.iter_content(1 << 12):       # where it breaks off, a chunk is lost
                 if to.tell() + len(chunk) > self.file.size:
+                    empty(to)
                     raise ValueError("it sends more than the published file has")
                 to.write(chunk)
                 bar.update(to.tell() - bar.n)
             if to.tell() < bar.total:
                 raise requests.exceptions.ChunkedEncodingError("less than its head promised")
+
+
+def empty(to: Any) -> None:
+    to.seek(0)
+    to.truncate()
+
+
+def taken(part: Path) -> Any:
+    """The file ``part``, opened to write on at its end and locked; None while another process has
+    it, and where there are no such locks (Windows)."""
+    with contextlib.suppress(ImportError, OSError), contextlib.ExitStack() as stack:
+        import fcntl
+        to = stack.enter_context(open(part, "ab"))
+        fcntl.flock(to, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(to.fileno()), os.stat(part)):   # not renamed in between
+            stack.pop_all()
+            return to
+    return None
 
 
 def reason(error: Exception) -> str:

@@ -77,40 +77,41 @@ def draw():
 
 
 def chapters():
-    """(path, title, picture) of each chapter: the picture that the index has attached for it, else
-    its last figure, else None."""
-    attached = {}
+    """(path, title, picture, what is seen there) of each chapter, the last two as the index has
+    them; None where it has none."""
+    shown = {}
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         if path.stem.startswith("00"):
-            attached = {Path(name).stem: kinds["image/png"] for cell in cells
-                        for name, kinds in cell.get("attachments", {}).items()}
+            for cell in cells:
+                seen = re.search(r"!\[(.*?)\]\(attachment:", "".join(cell["source"]))
+                for name, kinds in cell.get("attachments", {}).items():
+                    shown[Path(name).stem] = kinds["image/png"], seen[1]
             continue
-        shown = [output["data"]["image/png"] for cell in cells for output in cell.get("outputs", ())
-                 if "image/png" in output.get("data", {})]
-        yield path, "".join(cells[0]["source"]).splitlines()[0].lstrip("# "), attached.get(
-            path.stem, shown[-1] if shown else None)
+        title = "".join(cells[0]["source"]).splitlines()[0].lstrip("# ")
+        yield path, title, *shown.get(path.stem, (None, None))
 
 
 def small(png):
-    """A picture, fitted into WIDTH x HEIGHT, on white."""
+    """A picture, fitted into WIDTH x HEIGHT, on white, in 64 colours."""
     from PIL import Image
     image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     image.thumbnail((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
     sheet = Image.new("RGB", (WIDTH, HEIGHT), "white")
     sheet.paste(image, ((WIDTH - image.width) // 2, (HEIGHT - image.height) // 2))
-    return sheet
+    return sheet.quantize(64)
+
+
+def place(path):
+    return STATIC / f"chapter_{path.name[:2]}.png"
 
 
 def table():
-    """README's table of chapters, three to a row; the pictures are written on the way."""
+    """README's table of chapters, three to a row."""
     cells = []
-    for path, title, picture in chapters():
-        number, image = path.name[:2], ""
-        if picture:
-            name = f"chapter_{number}.png"
-            small(picture).quantize(64).save(STATIC / name, optimize=True)
-            image = f'<br><img src="docs/_static/{name}" width="240" alt="a figure of the chapter">'
+    for path, title, picture, seen in chapters():
+        image = (f'<br><img src="docs/_static/{place(path).name}" width="240" alt="{seen}">'
+                 if picture else "")
         cells.append(f"[{title}](notebooks/{path.name}){image}")
     rows = [cells[i:i + 3] + [""] * (3 - len(cells[i:i + 3])) for i in range(0, len(cells), 3)]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
@@ -120,6 +121,9 @@ def table():
 if __name__ == "__main__":
     matplotlib.use("Agg")
     draw().savefig(STATIC / "first_picture.png", dpi=110, facecolor="white")
+    for path, _, picture, _ in chapters():
+        if picture:
+            small(picture).save(place(path), optimize=True)
     readme = ROOT / "README.md"
     text = re.sub(r"(?<=<!-- chapters -->\n).*(?=\n<!-- -->)", lambda _: table(),
                   readme.read_text(encoding="utf-8"), flags=re.S)

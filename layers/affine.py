@@ -22,11 +22,11 @@ class Affine(Layer):
         dL/db_k  = Σ_n dL/dy_nk             dL/db = Σ_n dL/dy_n
         dL/dx_ni = Σ_k dL/dy_nk W_ik        dL/dx = dL/dy Wᵀ
 
-    Each gradient has the shape of its array: a quick check of the order of factors. n runs over all
-    leading axes: ``rows(x)`` is x as a matrix with a sample in each row, ``column_sums`` is Σ_n,
-    ``product`` the matrix product; ``*b`` is empty where there is no bias. (dL/dx is left out where
-    ``input_gradient`` is False, in a model's first layer.) Source: Saito, Deep Learning from
-    Scratch 2, chapter 1.
+    Each gradient has the shape of its array, which is a quick check that the factors are in the
+    right order. n runs over all leading axes: ``rows(x)`` is x as a matrix with a sample in each
+    row, ``column_sums`` is Σ_n, ``product`` the matrix product; ``*b`` is empty where there is no
+    bias. (dL/dx is left out where ``input_gradient`` is False: in a model's lowest layer that
+    learns, since nothing below reads it.) Source: Saito, Deep Learning from Scratch 2, chapter 1.
 
     >>> layer = Affine(W=np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), b=np.zeros(3))
     >>> layer.forward(np.array([[1.0, 10.0]]))

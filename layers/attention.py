@@ -18,12 +18,13 @@ from .dropout import Dropout
 class Attention(Layer):
     """Scaled dot-product attention: y = softmax(q kᵀ / √D) v.
 
-    Shapes: q (N, Tq, D), k (N, Tk, D), v (N, Tk, E), y (N, Tq, E), or with more axes, the same
-    ones, after N. mask (N, Tq, Tk), True where query i may look at key j; an axis of N or Tq may be
-    1 and then counts for all. A query that may look at nothing gives zeros and gets no gradient; a
-    key that no query may look at may hold anything, NaN too, and so may its value.
+    Shapes: q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), y (N, ..., Tq, E). mask (N,
+    ..., Tq, Tk), True where query i may look at key j; every axis but the last may be 1 and then
+    counts for all. A query that may look at nothing gives zeros and has gradient 0, but it must be
+    finite; a key that no query may look at, and its value, may hold anything, even NaN.
 
-    The weights w (N, Tq, Tk), each row of sum 1 (or 0, see above), stay in ``weights`` for a plot.
+    The weights w (N, ..., Tq, Tk), each row of sum 1 (or 0, see above), stay in ``weights`` for a
+    plot.
     A score is a sum of D products: for independent entries of mean 0 and variance 1 its standard
     deviation is √D, and without the division the softmax would saturate.
 
@@ -31,19 +32,19 @@ class Attention(Layer):
 
         dL/dv_j = Σ_i w_ij dL/dy_i        dL/dw_ij = dL/dy_i · v_j
 
-    then through the softmax, dL/ds_ij = w_ij (dL/dw_ij - Σ_k dL/dw_ik w_ik), where the sum is
-    dL/dy_i · Σ_k w_ik v_k, so
+    then through the softmax, whose derivative is ∂w_il/∂s_ij = w_il ([j = l] - w_ij), dL/ds_ij =
+    w_ij (dL/dw_ij - Σ_l dL/dw_il w_il), where the sum is dL/dy_i · Σ_l w_il v_l, so
 
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
 
-    where ``row_sums`` is Σ_e in the product of dL/dy_i with y_i. backward returns (dL/dq, dL/dk,
-    dL/dv), and None for a mask if there was one. ``seen`` replaces keys and values that no query
-    may look at by zeros.
+    where dL/dy_i · y_i is a sum over the E entries, ``row_sums(dout * y)``. backward returns
+    (dL/dq, dL/dk, dL/dv), and None for a mask if there was one. ``seen`` replaces keys and values
+    that no query may look at by zeros.
 
-    With ``dropout`` = p, in training, ``kept`` = Dropout(w) = w · m replaces w in y and dL/dv, and
-    dL/dw = dL/dkept · m. Because w m = kept, Σ_k dL/dw_ik w_ik is still dL/dy_i · y_i, so the
-    formula of dL/ds is unchanged.
+    With ``dropout`` = p, in training, ``kept`` = Dropout(w) = w ⊙ m, entry by entry, replaces w in
+    y and dL/dv. The product dL/dy_i · v_j is then dL/dkept_ij, and dL/dw = dL/dkept ⊙ m. The
+    formula of dL/ds stays: Σ_l dL/dw_il w_il = Σ_l dL/dkept_il kept_il = dL/dy_i · y_i.
 
     Source: Vaswani et al., Attention is all you need (2017), 3.2.1; Saito, Deep Learning from
     Scratch 2, chapter 8.
@@ -94,17 +95,12 @@ class Attention(Layer):
         dv = np.matmul(transposed(kept), dout)
         dkept = np.matmul(dout, transposed(v))
         dw = dkept if kept is w else self.dropout.backward(dkept)
-        # ds = w * (dw - row_sums(dout * y)), in the memory of dw: no other arrays are as large
+        # ds = w * (dw - row_sums(dout * y)), written over dw: one array (Tq, Tk) less
         dw -= row_sums(dout * y)
         ds = np.multiply(w, dw, out=dw)
         dq = np.matmul(ds, k) * scale
         dk = np.matmul(transposed(ds), q) * scale
         return (dq, dk, dv) if mask is None else (dq, dk, dv, None)
-
-
-def transposed(x):
-    """The last two axes exchanged."""
-    return x.swapaxes(-1, -2)
 
 
 class MultiHeadAttention(Layer):
@@ -117,7 +113,7 @@ class MultiHeadAttention(Layer):
     (N, Tq, Tk) as in Attention. forward(x) is self-attention, memory = query = x (there a masked
     step is still a query, so it must hold finite numbers). With ``causal=True`` step i sees the
     steps j <= i only, so that a model that predicts the next step cannot look it up; ``dropout`` as
-    in Attention. ``weights`` (N, heads, Tq, Tk) are there for a plot.
+    in Attention. ``weights`` (N, heads, Tq, Tk) holds those of the last forward.
 
     Backward. The maps as in Affine, each head as in Attention:
 
@@ -130,7 +126,7 @@ class MultiHeadAttention(Layer):
     dL/dmemory); None for a mask. Source: Vaswani et al. (2017), 3.2.2.
 
     In PyTorch's layer Wq, Wk, Wv are the thirds of in_proj_weight.T and Wo is out_proj.weight.T;
-    its masks mean the opposite.
+    its boolean masks are True where a query may *not* look.
 
     Raises ValueError for shapes that do not fit, and if D cannot be divided by heads; TypeError for
     a mask that is not boolean.
@@ -160,9 +156,9 @@ class MultiHeadAttention(Layer):
         if len(Wq) % heads:
             expected = f"divide D = {len(Wq)}"
             raise ValueError(checks.wrong("MultiHeadAttention", "heads", expected, heads))
-        # each map is an Affine on this layer's own arrays, so its backward fills these grads
-        self.q, self.k, self.v, self.out = (Affine(*self.params[i:i + 2]) for i in (0, 2, 4, 6))
         self.attention = Attention(share("MultiHeadAttention", dropout), rng)
+        # each map is an Affine on this layer's own arrays, whose backward fills this layer's grads
+        self.q, self.k, self.v, self.out = (Affine(*self.params[i:i + 2]) for i in (0, 2, 4, 6))
         for i, affine in enumerate((self.q, self.k, self.v, self.out)):
             affine.grads[:] = self.grads[2 * i:2 * i + 2]
 
@@ -201,11 +197,12 @@ class MultiHeadAttention(Layer):
 
     def forward(self, query, memory=None, mask=None):
         self.cache = memory is not None, mask is not None
-        memory = seen(query if memory is None else memory, mask)
+        allowed = self.allowed(mask, query.shape[1])
+        memory = seen(query if memory is None else memory,
+                      None if allowed is None else allowed[:, 0])
         q, k, v = self.q.forward(query), self.k.forward(memory), self.v.forward(memory)
         self.attention.training = self.training
-        y = self.attention.forward(self.split(q), self.split(k), self.split(v),
-                                   self.allowed(mask, query.shape[1]))
+        y = self.attention.forward(self.split(q), self.split(k), self.split(v), allowed)
         self.weights = self.attention.weights
         return self.out.forward(self.join(y))
 
@@ -246,7 +243,7 @@ class PositionalEncoding(Layer):
     vector stands.
 
     Shapes: x (N, T, D), y (N, T, D). Without parameters p is fixed, waves of lengths from 2π to
-    nearly 10000 · 2π,
+    10000^(1 - 2/D) · 2π (for an even D),
 
         p_t,2i = sin(t / 10000^(2i/D))        p_t,2i+1 = cos(t / 10000^(2i/D))
 
@@ -306,6 +303,11 @@ class PositionalEncoding(Layer):
             np.sum(dout, axis=0, out=dW[:T])
             dW[T:] = 0
         return dout.copy()                  # dL/dx = dL/dy, in an array of its own
+
+
+def transposed(x):
+    """The last two axes exchanged."""
+    return x.swapaxes(-1, -2)
 
 
 def sinusoids(T, D):

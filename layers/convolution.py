@@ -13,14 +13,16 @@ from .filters import Filters, TransposedFilters
 class Convolution(Filters):
     """y_nfij = b_f + Σ_c Σ_k Σ_l W_fckl x_nc,i+k,j+l: filter f laid over every place (i, j) of the
     image, all channels c at once (strictly a cross-correlation: the filter is not flipped). With
-    stride s, dilation d and padding P the pixel is x_nc,is+kd-P,js+ld-P, and 0 outside the image.
+    stride s, dilation d and padding P the pixel is x[n, c, i s + k d - P, j s + l d - P], and 0
+    outside the image.
 
     Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 P -
     (KH - 1) d - 1) // s + 1, OW likewise.
 
     Options, each an int or a pair (height, width): ``stride``, the steps of the filter;
     ``padding``, rows and columns of zeros around x, or ``"same"`` for OH = H / stride and OW = W /
-    stride, rounded up, as in Keras (an odd row or column goes to the bottom or the right);
+    stride, rounded up, as in Keras (where the padding is odd, the extra row or column is at the
+    bottom or the right);
     ``dilation``, the distance of the pixels under neighbouring weights. With ``groups`` = G, W is
     (F, C / G, KH, KW): channels and filters fall into G parts, and filters see the channels of
     their own part only (G = C: "depthwise").
@@ -33,10 +35,10 @@ class Convolution(Filters):
         dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,i+k,j+l dL/dy_nfij
         dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
 
-    The minus signs say that dx is again a convolution: of dy, padded, with the filters flipped and
-    F and C exchanged. ``convolve``, ``convolve_back`` and ``channel_sums`` compute this for any
-    options, hundreds of times faster than these loops for s = d = 1 and P = 0, dx, dW and db
-    starting at zeros:
+    The minus signs say that dx is again a convolution: of dy, in a frame of KH - 1 rows and KW - 1
+    columns of zeros, with the filters flipped and F and C exchanged. For s = d = 1, P = 0 and one
+    group all of it is these loops, forward and backward in one to show them side by side (dy is
+    known only after y; dx, dW and db start at zeros):
 
         for n, f, i, j in np.ndindex(y.shape):
             window, dwindow = (a[n, :, i:i + KH, j:j + KW] for a in (x, dx))
@@ -45,10 +47,11 @@ class Convolution(Filters):
             dW[f] += window * dy[n, f, i, j]
             db[f] += dy[n, f, i, j]
 
-    A faster way is *im2col*: with the N OH OW windows as rows of a matrix X, C KH KW values in
-    each, and the filters as columns of a matrix, Y = X W + b is the whole convolution at once.
-    Backward is then Affine's, and each entry of dL/dX is added to the pixel that it was copied
-    from. common/engine/convolution.py does so, a few windows at a time.
+    ``convolve``, ``convolve_back`` and ``channel_sums`` compute the same for any options, hundreds
+    of times faster, by *im2col*: with the N OH OW windows as rows of a matrix X, C KH KW values in
+    each, and the filters as columns of a matrix, Y = X W + b is the whole convolution. Backward can
+    then be Affine's, with each entry of dL/dX added to the pixel that it was copied from.
+    common/engine/convolution.py does so, a few windows at a time, with shortcuts for special cases.
 
     Source: LeCun et al., Gradient-based learning applied to document recognition (1998); Dumoulin
     and Visin, A guide to convolution arithmetic for deep learning (2016).
@@ -90,7 +93,8 @@ class Convolution1D(Convolution):
     1) dilation - 1) // stride + 1. (Sequences (N, T, D) of other layers come in by ``Transpose((0,
     2, 1))``, and leave by the same.) Options as in Convolution, ints.
 
-    Forward and backward are a Convolution's with one axis less:
+    Forward and backward are a Convolution's with one axis less; here for stride = dilation = 1 and
+    padding = 0:
 
         dL/dx_ncp = Σ_f Σ_k W_fck dL/dy_nf,p-k
         dL/dW_fck = Σ_n Σ_t x_nc,t+k dL/dy_nft
@@ -118,7 +122,7 @@ class Convolution1D(Convolution):
 
 
 class TransposedConvolution(TransposedFilters):
-    """The way back of a Convolution as a layer, which makes small images large: every pixel x_ncpq
+    """A Convolution's dL/dx as a forward pass, which makes small images large: every pixel x_ncpq
     puts the filter W_c, times its value, onto y, ``stride`` apart; what overlaps adds up.
 
         y_nf,ps+kd-P,qs+ld-P += x_ncpq W_cfkl        for all n, c, f, p, q, k, l
@@ -133,8 +137,8 @@ class TransposedConvolution(TransposedFilters):
     Shapes: x (N, C, H, W), W (C, F, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H - 1)
     stride + (KH - 1) dilation + 1 - 2 padding + output_padding: a Convolution with the same options
     restores H from OH. ``padding`` cuts rows and columns off, ``"same"`` as many as make OH = H ·
-    stride (and adds rows and columns where the filter is narrower than the stride);
-    ``output_padding`` (less than the stride) adds at the bottom and the right; with ``groups`` = G,
+    stride, or adds them where the filter is narrower than the stride; ``output_padding`` (less than
+    the stride; not with ``"same"``) adds at the bottom and the right; with ``groups`` = G,
     W is (C, F / G, KH, KW). The weights are those of PyTorch's ConvTranspose2d.
 
     Backward. What was scattered is gathered, so dx is a convolution, and x and dy change places in

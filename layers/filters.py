@@ -11,6 +11,7 @@ from ..common.types import Array, DType, Initializer, Padding, Seed, Shape, Size
 
 class Filters(Layer):
     """What convolutions share: weights whose first two axes are channels, a bias, and options."""
+    first_axis = "filters"                                  # what W has along its first axis
 
     def __init__(
         self, W: Array, b: Array | None, stride: Size, padding: Padding, dilation: Size, groups: int
@@ -24,6 +25,7 @@ class Filters(Layer):
         self.padding = padding
         if not isinstance(padding, str):
             self.padding = self.sizes("padding", padding, least=0)
+            # one pixel with its padding must fit into memory
             margins = [2 * p + 1 for p in np.atleast_1d(self.padding).tolist()]
             checks.room(who, "padding", (W.shape[1], *margins), W.itemsize, got=padding)
         elif padding != "same":
@@ -31,7 +33,8 @@ class Filters(Layer):
                 checks.wrong(who, "padding", 'be a number, a pair or "same"', repr(padding)))
         if len(W) % groups:
             raise ValueError(
-                checks.wrong(who, "groups", f"divide the number of filters, {len(W)}", groups))
+                checks.wrong(who, "groups", f"divide the number of {self.first_axis}, {len(W)}",
+                             groups))
 
     @classmethod
     def sizes(cls, name: str, value: Any, least: int = 1) -> Any:
@@ -39,12 +42,12 @@ class Filters(Layer):
         return pair(cls.__name__, name, value, least)
 
     def check_inputs(self, x: Array) -> None:
-        self.output_shape(x.shape)
+        self.output_shape(x.shape)                          # raises if no filter fits
 
     def options(self, shape: Shape) -> dict[str, Any]:
         """The engine's options for x of this shape: a number for each axis of the filter; ``pads``
         has a pair (before, after) for each."""
-        size, axes = self.params[0].shape[2:], (lambda n: n if isinstance(n, tuple) else (n,))
+        size = self.params[0].shape[2:]
         stride, dilation = axes(self.stride), axes(self.dilation)
         pads = (same_pads(shape[2:], size, stride, dilation) if self.padding == "same"
                 else tuple((p, p) for p in axes(self.padding)))
@@ -87,6 +90,7 @@ class Filters(Layer):
 class TransposedFilters(Filters):
     """What transposed convolutions have besides: weights (C, F / groups, ...), and sizes the other
     way round."""
+    first_axis = "input channels"
 
     def __init__(
         self, W: Array, b: Array | None, stride: Size, padding: Padding, output_padding: Size,
@@ -97,6 +101,10 @@ class TransposedFilters(Filters):
         if any(p >= s for p, s in zip(self.output_padding, self.stride)):
             raise ValueError(checks.wrong(type(self).__name__, "output_padding",
                                           f"be less than the stride {self.stride}", output_padding))
+        if self.padding == "same" and any(self.output_padding):
+            raise ValueError(checks.wrong(type(self).__name__, "output_padding",
+                                          'be 0 with padding="same", which sets the size of y',
+                                          output_padding))
 
     @classmethod
     def init(
@@ -147,3 +155,8 @@ class TransposedFilters(Filters):
             raise ValueError(checks.wrong(type(self).__name__, "padding",
                                           "leave something of y", f"{size[0]} x {size[1]}"))
         return (shape[0], self.params[0].shape[1] * self.groups, *size)
+
+
+def axes(n: int | tuple[int, ...]) -> tuple[int, ...]:
+    """An option as a tuple, with a number for each axis of the filter."""
+    return n if isinstance(n, tuple) else (n,)

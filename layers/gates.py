@@ -47,21 +47,17 @@ class Gates(Layer):
         """
         return cls(**fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype))
 
-    def set_forget_bias(self, forget_bias: float) -> Self:
-        """Set the forget gate's biases, otherwise zero."""
-        H = len(self.params[1])
-        self.params[2][H:2 * H] = checks.number(type(self).__name__, "forget_bias", forget_bias)
-        return self
-
     def stacked(self, name: str, state: Any, N: int) -> Array:
-        """A state, h or the tuple (h, c), as one new array (S, N, H); None stands for zeros."""
+        """A state, h or the tuple (h, c), as one new array (S, N, H), S the number of its parts;
+        None stands for zeros."""
         who, names, (Wx, Wh) = type(self).__name__, self.state_names, self.params[:2]
         array = np.zeros((len(names), N, len(Wh)), Wx.dtype)
         several = isinstance(state, (tuple, list))
         if len(names) > 1 and state is not None and not (several and len(state) == len(names)):
             got = type(state).__name__ + (f" of length {len(state)}" if several else "")
             raise TypeError(checks.wrong(who, name, f"be a tuple ({', '.join(names)})", got))
-        for row, part in zip(array, (state,) if len(names) == 1 else state or ()):
+        parts = (state,) if len(names) == 1 else state or ()
+        for row, part in zip(array, parts):
             if part is not None:
                 row[...] = checks.array(who, name, part, Wx.dtype, row.shape)
         return array
@@ -118,12 +114,13 @@ class Sequences(Gates):
         self.state = None
 
     def first_state(self, N: int) -> Array:
+        """The state to start from, (S, N, H): the one carried on if stateful, else
+        ``initial_state``."""
         if not self.stateful or self.state is None:
             return self.stacked("initial_state", self.initial_state, N)
         h = (self.state if len(self.state_names) == 1 or not isinstance(self.state, (tuple, list))
              else self.state[0])
-        # else stacked raises the error
-        carried = len(h) if np.ndim(h) == 2 else N
+        carried = len(h) if np.ndim(h) == 2 else N       # ``stacked`` refuses other numbers of axes
         if carried != N:
             raise ValueError(
                 checks.wrong(type(self).__name__, "x",
@@ -132,6 +129,13 @@ class Sequences(Gates):
                              "all layers in a model; where batches do not follow each "
                              "other, stateful=False"))
         return self.stacked("state", self.state, N)
+
+
+def with_forget_bias(layer, forget_bias):
+    """The layer, an LSTM or its cell, with the forget gate's biases set."""
+    H = len(layer.params[1])
+    layer.params[2][H:2 * H] = checks.number(type(layer).__name__, "forget_bias", forget_bias)
+    return layer
 
 
 def single(state: Array) -> Any:

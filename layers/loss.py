@@ -12,7 +12,7 @@ from ..common.types import Array, ArrayLike, Reduction
 class Loss(Layer):
     """The mean over rows, L = Σ_n w_n ℓ_n / Σ_n w_n, so that
 
-        dL/dx_n = dℓ_n/dx_n · scale_n        scale_n = dout · w_n / Σ_n w_n
+        dout · dL/dx_n = dℓ_n/dx_n · scale_n        scale_n = dout · w_n / Σ_n w_n
 
     (for ``"sum"`` and ``"none"`` scale_n = dout · w_n, where ``"none"`` has a dout for each row).
 
@@ -32,9 +32,10 @@ class Loss(Layer):
     - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it
       all are 1. If all weights are 0 the loss is 0, and so is its gradient.
 
-    After forward ``count`` is Σ_n w_n: by it the Trainer weighs the losses of batches.
+    After forward ``count`` is Σ_n w_n (of SigmoidWithLoss over elements): by it the Trainer weighs
+    the losses of batches.
     """
-    count, ignore_label = 0, None
+    count = 0
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
@@ -42,9 +43,7 @@ class Loss(Layer):
                                        ("mean", "sum", "none"))
 
     def forward(self, x, t, weight=None):
-        if self.ignore_label is not None:
-            t, weight = self.without_ignored(x, t, weight)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):   # ``total`` sums anew in float64
             losses, needed = self.losses(x, self.targets(x, t))
             weight = None if weight is None else self.weights(weight, losses, x.dtype)
             self.cache = weight, *needed
@@ -62,10 +61,11 @@ class Loss(Layer):
         return self.gradient(weighted(scale, weight), *needed)
 
     def targets(self, x: Array, t: Any) -> Any:
+        """The targets as ``losses`` takes them."""
         return t
 
     def total(self, losses: Array, weight: Array | None, x: Array, t: ArrayLike) -> float:
-        """Σ_n w_n ℓ_n; in float64 where the way to it leads past float32's range."""
+        """Σ_n w_n ℓ_n, computed again in float64 where float32 overflowed on the way."""
         total = float(np.add.reduce(losses, axis=None))
         if not math.isfinite(total) and x.dtype == np.float32:
             x = x.astype(np.float64)
@@ -74,23 +74,16 @@ class Loss(Layer):
         return total
 
     def number(self, dout: Any) -> float:
+        """dout, the gradient of a loss that is one number."""
         expected = "be one finite number, as the loss is"
         return checks.number(type(self).__name__, "dout", dout, expected=expected)
 
-    def without_ignored(self, x: Array, t: ArrayLike, weight: ArrayLike | None) -> tuple[Any, Any]:
-        """Targets and weights in which rows with the label to ignore have the weight 0."""
-        labels = checks.as_array(t)
-        if labels.dtype.kind not in "iu" or labels.shape != x.shape[:-1]:
-            return t, weight                     # no labels: rows of probabilities, or a mistake
-        kept = labels != self.ignore_label
-        weight = kept if weight is None else kept * self.weights(weight, kept, x.dtype)
-        return np.where(kept, labels, 0), weight
-
     def weights(self, weight: ArrayLike, losses: Array, dtype: Any) -> Array:
-        """The weights of the rows, in the shape of their losses."""
+        """The weights of the rows, in the shape of their losses. SigmoidWithLoss has one for each
+        element: a row's weight counts for each of its elements."""
         who = type(self).__name__
         weight = checks.array(who, "weight", weight, dtype)
-        if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:      # of elements
+        if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:
             weight = np.broadcast_to(weight[..., None], losses.shape)
         checks.array(who, "weight", weight, dtype, losses.shape)
         if weight.min() < 0:

@@ -1,9 +1,10 @@
 """Losses: the last node of a network. ``forward(x, t)`` gives a Python float, by default the mean
-over samples (an array with ``reduction="none"``); ``backward(dout=1.0)`` gives dL/dx · dout alone:
-targets are data and have no gradient.
+over samples (an array with ``reduction="none"``); ``backward(dout=1.0)`` gives dout · dL/dx, each
+formula below times dout, and nothing else: targets are data and have no gradient.
 
 With leading axes, for example x (N, T, D), every row is a sample. Below, M is the number of rows,
-here N · T; in code ``scale`` stands for dout / M (with weights dout · w_n / Σ_n w_n).
+here N · T; in code ``scale`` stands for dout / M, with weights for dout · w_n / Σ_n w_n (without
+the division where losses are summed or kept apart: see loss.py).
 """
 import math
 
@@ -35,10 +36,10 @@ class SoftmaxWithLoss(Loss):
     Backward. From ∂ log y_c / ∂x_j = [c = j] - y_j, where [c = j] is 1 if c = j and 0 otherwise,
     follows
 
-        dL/dx_nj = dout · ((Σ_c t_nc) y_nj - t_nj) / M
+        dL/dx_nj = ((Σ_c t_nc) y_nj - t_nj) / M
 
-    the difference of what was predicted and what was true. Source: Saito, Deep Learning from
-    Scratch, appendix A.
+    with t_nj = [j = t_n] if t is a label; where Σ_c t_nc = 1 it is the difference of what was
+    predicted and what was true. Source: Saito, Deep Learning from Scratch, appendix A.
 
     Raises TypeError for labels that are not integers, ValueError for a label outside 0..C-1, a
     negative weight or a wrong shape.
@@ -57,21 +58,27 @@ class SoftmaxWithLoss(Loss):
         self.ignore_label = (None if ignore_label is None
                              else checks.whole("SoftmaxWithLoss", "ignore_label", ignore_label))
 
+    def forward(self, x, t, weight=None):
+        if self.ignore_label is not None:
+            t, weight = self.without_ignored(x, t, weight)
+        return super().forward(x, t, weight)
+
     def losses(self, x, t):
         shape, x = x.shape, rows(x)
         e, top, total = exponentials(x)                    # exp z, max x, Σ exp z; y = e / total
         if t.ndim == 1:                                    # labels
             at = t + np.arange(0, x.size, x.shape[1])      # x.take(at) is x[n, t_n] for all n
-            t_sum, tz = 1, x.take(at) - top
-        else:                                              # rows of probabilities
-            at, t_sum, tz = None, t.sum(axis=1), np.einsum("nc,nc->n", t, x - top[:, None])
-        losses = t_sum * np.log(total) - tz
+            t_sum, losses = 1, np.log(total) - (x.take(at) - top)
+        else:                                              # rows of weights
+            z = np.where(t == 0, 0, x - top[:, None])           # 0 · z is 0, even where z = -∞
+            at, t_sum, tz = None, t.sum(axis=1), np.einsum("nc,nc->n", t, z)
+            losses = t_sum * np.log(total) - tz
         return losses.reshape(shape[:-1]), (e, total, t, t_sum, at, shape)
 
     def gradient(self, scale, e, total, t, t_sum, at, shape):
         scale = scale.reshape(-1) if isinstance(scale, np.ndarray) else scale
         dx = e * (t_sum * scale / total)[:, None]                          # y Σ_c t_c · scale
-        if at is None:                                                     # rows of probabilities
+        if at is None:                                                     # rows of weights
             dx -= t * column(scale)
         else:                                              # labels: dx[n, t_n] -= scale for all n
             dx.reshape(-1)[at] -= scale
@@ -91,6 +98,17 @@ class SoftmaxWithLoss(Loss):
             raise ValueError(checks.wrong("SoftmaxWithLoss", "t", expected, shares.min()))
         return shares
 
+    def without_ignored(
+        self, x: Array, t: ArrayLike, weight: ArrayLike | None
+    ) -> tuple[ArrayLike, ArrayLike | None]:
+        """Targets and weights in which rows with the label to ignore have the weight 0."""
+        labels = checks.as_array(t)
+        if labels.dtype.kind not in "iu" or labels.shape != x.shape[:-1]:
+            return t, weight                     # no labels: rows of weights, or a mistake
+        kept = labels != self.ignore_label
+        weight = kept if weight is None else kept * self.weights(weight, kept, x.dtype)
+        return np.where(kept, labels, 0), weight
+
 
 class SigmoidWithLoss(Loss):
     """L = -mean [t log y + (1 - t) log(1 - y)] with y = σ(x): binary cross-entropy, the mean over
@@ -98,10 +116,11 @@ class SigmoidWithLoss(Loss):
 
     Shapes: x any, t the same, in 0..1 (0 and 1 for labels).
 
-    Forward, without overflow or log 0: -t log y - (1 - t) log(1 - y) = max(x, 0) - x t + log(1 +
-    exp(-|x|)). Backward, with M elements: the derivative of log(1 + exp(x)) - x t is y - t, so
+    Forward. -log y = log(1 + e⁻ˣ) and -log(1 - y) = log(1 + eˣ), so that one element has the loss
+    ℓ = log(1 + eˣ) - x t, and without overflow log(1 + eˣ) = max(x, 0) + log(1 + exp(-|x|)).
+    Backward, with M elements: the derivative of ℓ is y - t, so
 
-        dL/dx = dout · (y - t) / M
+        dL/dx = (y - t) / M
 
     Source: Saito, Deep Learning from Scratch 2, 4.2.
 
@@ -131,7 +150,7 @@ class SquaredError(Loss):
 
     Shapes: x (N, ..., D), t the same. The ½ is there for its derivative:
 
-        dL/dx_nd = dout · (x_nd - t_nd) / M
+        dL/dx_nd = (x_nd - t_nd) / M
 
     Source: Saito, Deep Learning from Scratch, 4.2.1.
 
@@ -152,18 +171,18 @@ class SquaredError(Loss):
 
 
 class Huber(Loss):
-    """L = 1/M Σ_n Σ_d h(x_nd - t_nd), for regression with outliers: square for small errors,
-    straight for large ones.
+    """L = 1/M Σ_n Σ_j h(d_nj) with d = x - t, for regression with outliers: square for small
+    errors, straight for large ones.
 
         h(d) = ½ d²                         if |d| <= delta
         h(d) = delta (|d| - ½ delta)        otherwise
 
     in one expression, with c = clip(d, -delta, delta): h(d) = c (d - ½ c).
 
-    Shapes: x (N, ..., D), t the same. Backward. The slope of the square is d, that of the lines
+    Shapes: x (N, ..., D), t the same. Backward. The slope of ½ d² is d, that of the lines
     ±delta:
 
-        dL/dx_nd = dout · clip(d_nd, -delta, delta) / M
+        dL/dx_nj = clip(d_nj, -delta, delta) / M
 
     so that an outlier pulls no harder than an error of delta does. Source: Huber, Robust estimation
     of a location parameter (1964).
@@ -199,8 +218,8 @@ class NormLoss(Loss):
         p = 2:  dL/dx = d / ‖d‖ / M
         p = ∞:  dL/dx = sign(d) / M at the largest |d|, 0 elsewhere; ties share evenly
 
-    times dout. Where the norm has no derivative, at p = 1 where d_j = 0, at p = 2 where d = 0, at p
-    = ∞ in ties and where d = 0, this is one of its subgradients.
+    Where the norm has no derivative, at p = 1 where d_j = 0, at p = 2 where d = 0, at p = ∞ in ties
+    and where d = 0, this is one of its subgradients.
 
     >>> loss = NormLoss(2)
     >>> loss.forward(np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]]))
@@ -233,9 +252,9 @@ class NormLoss(Loss):
 
 
 def directions(a):
-    """The rows of a as vectors of length 1 (one of zeros stays so), and their lengths (N, ..., 1)
-    in float64. Divided by its largest entry first, a vector's squares stay in the range of float32
-    wherever its entries are."""
+    """The rows of a as vectors of length 1 (a vector of zeros stays zeros), and their lengths
+    (N, ..., 1) in float64. Divided by its largest absolute value first, a vector's squares stay in
+    the range of float32 whatever size its entries have."""
     top = np.abs(a).max(axis=-1, keepdims=True)
     unit = a / np.where(top == 0, top.dtype.type(1), top)
     norm = np.sqrt(np.square(unit).sum(axis=-1, keepdims=True))
@@ -250,7 +269,7 @@ class HingeLoss(Loss):
     Shapes: x (N, ..., C), t integer labels (N, ...). Backward. Each violated margin pushes its
     class down and the right one up:
 
-        dL/dx_nj = dout · [x_nj - x_nt + margin > 0] / M      for j ≠ t
+        dL/dx_nj = [x_nj - x_nt + margin > 0] / M      for j ≠ t
         dL/dx_nt = -Σ_{j≠t} dL/dx_nj
 
     Source: Weston and Watkins, Support vector machines for multi-class pattern recognition (1999).
@@ -289,10 +308,10 @@ class KLDivergence(Loss):
     ones t; 0 where they agree.
 
     Shapes: x (N, ..., C), the output of a Softmax; t the same. A class with t = 0 adds nothing (0
-    log 0 = 0); x = 0 counts as the smallest normal number of its dtype, so the loss stays finite.
-    Backward:
+    log 0 = 0); an x below the smallest normal number of its dtype counts as that number, in the
+    gradient too, so both stay finite. Backward:
 
-        dL/dx_nc = dout · (-t_nc / x_nc) / M
+        dL/dx_nc = (-t_nc / x_nc) / M
 
     Raises ValueError for negative entries, which cannot be probabilities.
 
@@ -328,10 +347,10 @@ class CosineLoss(Loss):
     Shapes: x (N, ..., D), t the same. Backward. With the unit vectors u = x/‖x‖ and v = t/‖t‖,
     du/dx = (I - u uᵀ) / ‖x‖, so
 
-        dL/dx = dout · (cos(x, t) u - v) / ‖x‖ / M
+        dL/dx = (cos(x, t) u - v) / ‖x‖ / M
 
-    which is at right angles to x: its length does not matter. A vector of zeros has no direction;
-    its cosine and gradient are 0.
+    This is at right angles to x, because the loss does not depend on the length of x. A vector of
+    zeros has no direction: its cosine is taken as 0 (a loss of 1), and its gradient is 0.
 
     >>> loss = CosineLoss()
     >>> loss.forward(np.array([[2.0, 0.0]]), np.array([[0.0, 3.0]]))

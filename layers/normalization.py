@@ -1,5 +1,11 @@
 """Normalisation: values with mean 0 and variance 1, over the batch, over a sample's features, or
-over groups of channels."""
+over groups of channels.
+
+Images are worked on as *lines*: (N, C, H, W) as (N H, W C), with the C channels of each pixel side
+by side (common/engine/channels.py). Means are repeated along a line to fit it, W times: ``mu[:C]``
+has that of each channel once. ``tiled`` repeats gamma and beta likewise, ``sums_in_lines`` adds up
+what belongs to one channel.
+"""
 from typing import Self
 
 import numpy as np
@@ -14,7 +20,7 @@ from ..common.engine.normalization import (
     standardize_back,
 )
 from ..common.layer import Layer, Renamed
-from ..common.types import Array, DType, Shape
+from ..common.types import Array, DType
 
 
 class Normalization(Layer):
@@ -36,15 +42,16 @@ class Normalization(Layer):
         return np.ones(n, dtype), np.zeros(n, dtype)
 
     def scale_and_shift(self, u: Array) -> Array:
-        """y = gamma · u + beta along the last axis of u, which holds all features, perhaps several
-        times."""
+        """y = gamma · u + beta. The last axis of u holds the features once, in a line once for
+        every pixel, so gamma and beta are tiled."""
         gamma, beta = self.params
         y = u * tiled(gamma, u)
         y += tiled(beta, u)
         return y
 
     def scale_and_shift_back(self, dout: Array, u: Array) -> Array:
-        """dL/du = gamma · dL/dy, and dL/dgamma = Σ dL/dy · u, dL/dbeta = Σ dL/dy."""
+        """dL/du = gamma · dL/dy, and dL/dgamma = Σ dL/dy · u, dL/dbeta = Σ dL/dy, with Σ over
+        everything but the features."""
         (gamma, _), (dgamma, dbeta) = self.params, self.grads
         dgamma[...] = sums_in_lines(dout * u, len(gamma))
         dbeta[...] = sums_in_lines(dout, len(gamma))
@@ -57,7 +64,8 @@ class LayerNorm(Normalization):
 
     Shapes: x and y (N, ..., D), gamma and beta (D,).
 
-    Backward. With u = (x - μ) s, s = 1 / √(σ² + eps), and means over the last axis,
+    Backward. With u = (x - μ) s, s = 1 / √(σ² + eps), means over the last axis, and Σ over all the
+    others,
 
         dL/dgamma = Σ dL/dy · u        dL/dbeta = Σ dL/dy        dL/du = gamma · dL/dy
         dL/dx = s · (dL/du - mean(dL/du) - u · mean(dL/du · u))
@@ -160,17 +168,20 @@ class BatchNorm(Normalization):
 
         running = (1 - momentum) · running + momentum · batch
 
-    where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch, or with
-    ``unbiased=False`` as σ², as in Keras and in courses that grade it that way. In evaluation mode
-    μ and σ² are the running ones, and samples no longer depend on each other. ``running_mean`` and
+    (unless the batch's variance overflows), where the variance goes in as its unbiased estimate
+    σ² M / (M - 1), as in PyTorch, or with ``unbiased=False`` as σ², as in Keras 3 and in courses
+    that grade it that way (Keras's momentum is 1 minus this one). In evaluation mode μ and σ² are
+    the running ones, and samples no longer depend on each other. ``running_mean`` and
     ``running_var`` are kept in ``buffers``.
 
-    Backward, in training: as for LayerNorm, with means over the batch. In evaluation mode μ and s
-    are constants and
+    Backward, in training: as for LayerNorm, with means over the batch (and the image) in place of
+    the last axis, and Σ over all axes but the channels. In evaluation mode μ and s are constants
+    and
 
         dL/dx = gamma · s · dL/dy
 
-    Raises ValueError in training for a single value per feature: it has no variance.
+    Raises ValueError in training for a single value per channel: its variance is 0, and y would be
+    beta whatever x is.
     Source: Ioffe and Szegedy, Batch normalization (2015).
 
     >>> layer = BatchNorm(gamma=np.array([1.0, 2.0]), beta=np.array([0.0, 5.0]), eps=0)
@@ -186,7 +197,7 @@ class BatchNorm(Normalization):
     """
     shapes = "x (N, C, ...), gamma (C), beta (C) -> y (N, C, ...)"
 
-    moving_mean, moving_var = Renamed("running_mean"), Renamed("running_var")
+    moving_mean, moving_var = Renamed("running_mean"), Renamed("running_var")    # elsewhere
 
     def __init__(
         self, gamma: Array, beta: Array, momentum: float = 0.1, eps: float = 1e-5,
@@ -225,8 +236,9 @@ class BatchNorm(Normalization):
     def forward(self, x):
         lines, C = as_lines(x), x.shape[1]
         if self.training:
+            self.check_batch(x)
             u, s, mu, var = standardize(lines, channel_means(C), self.eps)
-            self.follow(mu[:C], var[:C], M=x.size // C, shape=x.shape)
+            self.follow(mu[:C], var[:C], M=x.size // C)
         else:
             s = tiled(1 / np.sqrt(self.running_var + self.eps), lines)
             u = (lines - tiled(self.running_mean, lines)) * s
@@ -241,16 +253,18 @@ class BatchNorm(Normalization):
         return from_lines(standardize_back(du, u, s, channel_means(shape[1])) if in_training
                           else du * s, shape)
 
-    def follow(self, mu: Array, var: Array, M: int, shape: Shape) -> None:
-        """Move the running mean and variance towards those of a batch, with M values for each
-        channel."""
-        if M == 1:
+    def check_batch(self, x: Array) -> None:
+        if x.size == x.shape[1]:
             raise ValueError(
                 checks.wrong(
-                    "BatchNorm", "x", "have more than one value per channel in training", shape,
+                    "BatchNorm", "x", "have more than one value per channel in training", x.shape,
                     "make the batch larger, or predict; if it is what is left of the "
                     "data at the end of an epoch, fit(..., drop_last=True) or another batch_size"))
-        # else the batch is refused, and changes nothing
+
+    def follow(self, mu: Array, var: Array, M: int) -> None:
+        """Move the running mean and variance towards those of a batch, with M values for each
+        channel."""
+        # a batch whose variance overflows leaves the running statistics alone
         if np.isfinite(var).all():
             for running, batch in ((self.running_mean, mu),
                                    (self.running_var, var * (M / (M - 1) if self.unbiased else 1))):

@@ -2,8 +2,8 @@
 step's input.
 
 A class with "Cell" in its name is one step; without, the same over a sequence. In every formula x
-is (N, D), h and c are (N, H), and Wx, Wh hold the gates side by side, each H columns wide,
-together G columns. PyTorch stores the transposes: Wx = weight_ih.T and Wh = weight_hh.T.
+is (N, D), h and c are (N, H), and Wx, Wh hold the gates side by side, each H columns wide, G in
+all. PyTorch stores the transposes: Wx = weight_ih.T and Wh = weight_hh.T.
 """
 from typing import Any, Self
 
@@ -17,15 +17,16 @@ from ..common.functions import sigmoid
 from ..common.layer import Layer
 from ..common.rng import generator
 from ..common.types import Array, DType, Initializer, Seed, State
-from .gates import Gates, Sequences, single
+from .gates import Gates, Sequences, single, with_forget_bias
 
 
 class Cell(Gates):
     """One step, from the state h to the next. A subclass states it, and how the loss reaches
-    a = x Wx + b and q = h Wh; the rest of its backward is that of two Affine layers:
+    a = x Wx + b and q = h Wh (of a GRU h Wh + bh); the rest of its backward is that of two Affine
+    layers, with Σ over the samples:
 
-        dL/dWx = xᵀ dL/da        dL/dWh = hᵀ dL/dq        dL/db = Σ_n dL/da_n
-        dL/dx = dL/da Wxᵀ        dL/dh = dL/dq Whᵀ
+        dL/dWx = xᵀ dL/da        dL/db = Σ dL/da         dL/dx = dL/da Wxᵀ
+        dL/dWh = hᵀ dL/dq        dL/dbh = Σ dL/dq        dL/dh = dL/dq Whᵀ
 
     Where only the sum s = a + q is used, dL/da = dL/dq = dL/ds.
     """
@@ -50,9 +51,10 @@ class RNNCell(Cell):
 
         dL/ds = dL/dh' · (1 - h'²)
 
-    The rest is as in Cell. Over T steps dL/dh goes through T such products with tanh' and Whᵀ:
-    it tends to vanish or to explode. LSTM and GRU were made against that. Source: Elman, Finding
-    structure in time (1990); Saito, Deep Learning from Scratch 2, chapter 5.
+    The rest is as in Cell. On the way through T steps dL/dh is multiplied T times by tanh' and Whᵀ:
+    it tends to vanish or to explode. LSTM and GRU were designed to keep it from vanishing;
+    clipping bounds it where it explodes. Source: Elman, Finding structure in time (1990); Saito,
+    Deep Learning from Scratch 2, chapter 5.
 
     >>> cell = RNNCell(Wx=np.array([[1.0]]), Wh=np.array([[0.5]]), b=np.zeros(1))
     >>> cell.forward(np.array([[1.0]]), np.array([[-2.0]]))
@@ -89,7 +91,8 @@ class LSTMCell(Cell):
     (D, 4H), Wh (H, 4H), b (4H,), the gates in PyTorch's order (b is PyTorch's bias_ih + bias_hh).
     forward(x, h, c) returns (h', c'); backward((dL/dh', dL/dc')) returns (dL/dx, dL/dh, dL/dc).
 
-    Backward. c' is used twice, by h' and by the next step, so the upstream gradients add up to
+    Backward. c' is used twice, by h' and by the next step. backward is given what the next step
+    sends back, here dL/dc'; with what comes through h' the whole gradient is
 
         dc' = dL/dc' + dL/dh' · o (1 - tanh² c')
 
@@ -137,7 +140,7 @@ class LSTMCell(Cell):
             (2015).
         """
         layer = super().init(n_in, n_hidden, rng, initializer, recurrent_initializer, dtype)
-        return layer.set_forget_bias(forget_bias)
+        return with_forget_bias(layer, forget_bias)
 
     def forward(self, x, h, c):
         Wx, Wh, b = self.params
@@ -151,7 +154,7 @@ class LSTMCell(Cell):
     def backward(self, dout):
         x, h, c, i, f, g, o, tanh_c = self.cache
         dh, dc = self.stacked("dout", dout, len(c))               # with zeros for a None
-        dc = dc + dh * o * (1 - tanh_c * tanh_c)
+        dc = dc + dh * o * (1 - tanh_c * tanh_c)                  # from here on dc'
         ds_i = dc * g * i * (1 - i)
         ds_f = dc * c * f * (1 - f)
         ds_g = dc * i * (1 - g * g)
@@ -180,8 +183,8 @@ class GRUCell(Cell):
     and dL/dq_r = dL/da_r, dL/dq_z = dL/da_z. The rest is as in Cell, with three blocks each in da
     and dq; h is also used for h' itself, so dL/dh = dL/dq Whᵀ + dL/dh' · z.
 
-    Source: Cho et al., Learning phrase representations using RNN encoder-decoder (2014), with r
-    after the product.
+    Source: Cho et al., Learning phrase representations using RNN encoder-decoder (2014); but r
+    multiplies h Wh + bh, after the product (as in PyTorch and cuDNN), not h before it.
 
     >>> cell = GRUCell(Wx=np.zeros((1, 3)), Wh=np.zeros((1, 3)), bx=np.array([0.0, 1000.0, 0.0]),
     ...     bh=np.zeros(3))
@@ -219,25 +222,27 @@ class GRUCell(Cell):
 
 
 class Recurrent(Sequences):
-    """A cell over a sequence, x (N, T, D) to every h_t (N, T, H). In these loops a cell takes and
-    returns its state as a list, [h] or, for an LSTM, [h, c] (RNNCell and GRUCell themselves take
-    and return h), and each step has a cell of its own, with its own cache:
+    """Runs a cell over a sequence: from x (N, T, D) to all h_t (N, T, H). Every step has a cell of
+    its own, ``cells[t]``, with the same parameters and its own cache; ``state`` is a list, [h] or,
+    for an LSTM, [h, c], and so is ``dstate``. (The forward of RNNCell and GRUCell returns h itself,
+    and their backward takes its gradient: there read [h] and dstate[0].)
 
         for t in range(T):
-            state = cell.forward(x[:, t], *state)
+            state = cells[t].forward(x[:, t], *state)
             y[:, t] = state[0]
 
     Backward through time. h_t is an output and goes into step t + 1 as well, so its gradient is the
-    sum of both; each step's gradients of Wx, Wh and the biases are added up:
+    sum of both; each step's gradients of Wx, Wh and the biases are added up. ``dstate`` starts as
+    the gradient of the last state, zeros unless given:
 
         for t in reversed(range(T)):
             dstate[0] += dy[:, t]
-            dx[:, t], *dstate = cell.backward(dstate)
+            dx[:, t], *dstate = cells[t].backward(dstate)
 
     ``recurrence.forward`` and ``recurrence.backward`` run these loops, with x Wx, dx and the
     gradients of the parameters for all steps at once. ``rule`` is the cell's formula in the form
-    that they call, ``stacked`` a state as one array (S, N, H), ``single`` its inverse. RNN's
-    docstring explains options, mask and states.
+    that they call, ``stacked`` a state as one array (S, N, H), S = 1 or, for an LSTM, 2, and
+    ``single`` its inverse. RNN's docstring explains options, mask and states.
     """
     shapes = "x (N, T, D), mask? bool (N, T), Wx (D, G), Wh (H, G) -> y (N, T, H)"
 
@@ -277,12 +282,13 @@ class RNN(Recurrent):
     - ``reverse``: True: from the last step to the first. ``Bidirectional`` puts such a layer beside
       one that runs forward.
 
-    ``state`` is the state after the last forward, ``dstate`` after backward the gradient of the
-    first state.
+    ``state`` is the state in which the latest forward ended; ``dstate``, after backward, the
+    gradient of the state that forward started from.
 
     A mask is False at padding steps, for example after a short sequence: there the state stays as
-    it was, the output is 0 and no gradient flows, whatever x holds there, so that ``state`` is the
-    one after the last real step. For one vector per sequence add ``Last()``, or ``Sum(axis=1)``;
+    it was, so its gradient passes through unchanged; the output and dL/dx are 0, whatever x holds.
+    So ``state`` is the one after the last real step. For one vector per sequence take ``Last()``
+    with the same mask (without it, it would take the zeros at the end), or ``Sum(axis=1)``;
     ``Mean(axis=1)`` would divide by the padding, too.
 
     backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into
@@ -313,7 +319,7 @@ class RNN(Recurrent):
 
 
 class LSTM(Recurrent):
-    """LSTMCell over a sequence: x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and
+    """LSTMCell over a sequence: from x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and
     ``dstate`` as in RNN; a state is the tuple (h, c), each (N, H).
 
     Shapes: Wx (D, 4H), Wh (H, 4H), b (4H,), the gates in the order i, f, g, o.
@@ -323,8 +329,9 @@ class LSTM(Recurrent):
         dL/dh_t = dL/dy_t + dL/ds_{t+1} Whᵀ
         dL/dc_t = dL/dh_t · o_t (1 - tanh² c_t) + dL/dc_{t+1} · f_{t+1}
 
-    On its way along c a gradient meets no matrix: where f is near 1 it neither vanishes nor
-    explodes.
+    both the whole gradients, LSTMCell's dc'; at t = T ``dstate`` stands for the terms of step
+    t + 1. Along c a gradient is multiplied by no matrix, only by f: where f is near 1 it neither
+    vanishes nor explodes.
 
     >>> layer = LSTM.init(3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
@@ -358,22 +365,22 @@ class LSTM(Recurrent):
         """
         layer = super().init(n_in, n_hidden, rng, initializer, recurrent_initializer, dtype,
                              stateful, initial_state, reverse)
-        return layer.set_forget_bias(forget_bias)
+        return with_forget_bias(layer, forget_bias)
 
 
 class GRU(Recurrent):
-    """GRUCell over a sequence: x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and
+    """GRUCell over a sequence: from x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and
     ``dstate`` as in RNN.
 
     Shapes: Wx (D, 3H), Wh (H, 3H), bx and bh (3H,), the gates in the order r, z, n.
 
-    Backward through time. h_t is used three times: as y_t, by the gates of step t + 1 and for
-    h_{t+1} itself:
+    Backward through time. h_t is used three times: as y_t, in q_{t+1} by r, z and n of the next
+    step, and for h_{t+1} itself:
 
         dL/dh_t = dL/dy_t + dL/dq_{t+1} Whᵀ + dL/dh_{t+1} · z_{t+1}
 
-    On the last of these ways a gradient meets no matrix: where z is near 1 it neither vanishes nor
-    explodes.
+    In the last term a gradient is multiplied by no matrix, only by z: where z is near 1 it neither
+    vanishes nor explodes.
 
     >>> layer = GRU.init(3, 5, rng=0)
     >>> mask = np.arange(7) < np.array([[7], [4]])         # the second sequence has 4 steps
@@ -432,8 +439,8 @@ class Bidirectional(Layer):
     @classmethod
     def init(
         cls, kind: type[Recurrent], n_in: int, n_hidden: int, rng: Seed = None,
-        dtype: DType = np.float32, initializer: Initializer = initializers.xavier,
-        recurrent_initializer: Initializer = initializers.orthogonal,
+        initializer: Initializer = initializers.xavier,
+        recurrent_initializer: Initializer = initializers.orthogonal, dtype: DType = np.float32,
         forget_bias: float | None = None, stateful: bool = False,
         initial_state: State | None = None,
     ) -> Self:
@@ -441,9 +448,11 @@ class Bidirectional(Layer):
 
         kind: RNN, LSTM or GRU.
         n_in, n_hidden: the sizes D of x (N, T, D) and H = H1 = H2 of either half of y (N, T, 2H).
-        rng, dtype, initializer, recurrent_initializer: as in ``kind.init``.
+        rng, initializer, recurrent_initializer, dtype: as in ``kind.init``.
         forget_bias: each of the forget gate's biases, for an LSTM only; None: zeros.
-        stateful, initial_state: as in RNN's docstring, for both.
+        stateful, initial_state: as in RNN's docstring, for both. (With ``stateful`` the second
+            starts a piece of a long text from its state at the first step of the piece before,
+            which is no continuation: reading backwards, it should have read the piece after.)
         """
         checks.kind_of("Bidirectional", "kind", kind, "LSTM", "init")
         rng = generator("Bidirectional", rng)

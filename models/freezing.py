@@ -71,12 +71,3 @@ def chosen(model, layers, who):
                 who, "what to freeze", f"be layers of this model or their names, {names}",
                 repr(given)))
         yield from walk(layer)
-
-
-def set_frozen(model, layers, flag):
-    """Freeze or unfreeze layers of a model, which are in training mode or not accordingly."""
-    for layer in layers:
-        layer.frozen = flag
-        if layer is not model and hasattr(layer, "training"):
-            layer.training = model.training and not flag
-    Frozen.changed = object()             # for layers without the base class

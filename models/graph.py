@@ -11,7 +11,8 @@ from ..layers.losses import Loss
 from .freezing import learns
 from .model import Model, weighed
 from .node import Constant, Input, Node, Select, ordered
-from .passes import Backward, Forward, in_batches, predicting
+from .passes import Backward, Forward
+from .predicting import in_batches, predicting
 
 
 class Graph(Model):
@@ -162,7 +163,7 @@ class Graph(Model):
             self._refuse(n)
         if weight is not None and not self.losses:
             raise TypeError("Graph: weight is for the rows of loss layers, and this graph has none")
-        with Forward(self, n > k):
+        with Forward(self, n > k, weight):
             values = self._constants.copy()
             for i, x in zip((*self._in, *self._t), arrays):
                 values[i] = x

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..common import checks
 from ..common.engine import threads
+from ..common.freezing import set_frozen
 from ..common.heap import keep_freed_memory
 from ..common.layer import Layer, reset_states, walk
 from ..common.types import ArrayLike, Axes, Computes, Inputs, PathLike, Penalty
 from . import saving
-from .freezing import chosen, set_frozen
+from .freezing import chosen
 from .sharing import Parameters, checked, shared_arrays, tie
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class Model(Layer):
             raise ValueError(f"{type(self).__name__}: a model needs at least one layer")
         self._check_part("loss", loss, "SoftmaxWithLoss()", "forward", "connect")
         self._check_part("penalty", penalty, "L2(0.01)", "add_gradients")
+        if penalty is not None and getattr(loss, "reduction", None) == "none":
+            raise ValueError(checks.wrong(
+                type(self).__name__, "penalty", 'be None with a loss of reduction="none"',
+                repr(penalty), "a loss for each row has no place for it"))
         self.layers, self.loss, self.penalty = checked(layers), loss, penalty
         self._parameters = Parameters(self.layers)
         self.params, self.grads = self._parameters.params, self._parameters.grads
@@ -119,7 +124,11 @@ class Model(Layer):
 
     def output_gradient(self, dout: Any) -> Any:
         """dL/dy: after ``forward(x, t)`` the loss layer's, else what the caller gave."""
-        return self.loss.backward(1.0 if dout is None else dout) if self._ready == "loss" else dout
+        if self._ready != "loss":
+            return dout
+        if dout is None and getattr(self.loss, "reduction", None) == "none":
+            return self.loss.backward()
+        return self.loss.backward(1.0 if dout is None else dout)
 
     def reset_states(self) -> None:
         """Let every recurrent layer inside begin anew, as at the start of a text."""
@@ -167,15 +176,17 @@ class Model(Layer):
     def save(self, path: PathLike) -> None:
         """Write parameters and buffers to a safetensors file: arrays as ``"3.W"`` (layer 3's W),
         ``"3.params.0"`` for a class that names none, ``"3.running_mean"`` for a buffer; beside
-        them, as text, a random generator's state, the layers' classes and options such as the
-        number of heads. OSError if ``path`` cannot be written, TypeError for a buffer that is not
-        an array, number or generator, RuntimeError if parameters or layers were replaced."""
+        them, as text, a random generator's state, which layers are frozen, the layers' classes and
+        options such as the number of heads. OSError if ``path`` cannot be written, TypeError for a
+        buffer that is not an array, number or generator, RuntimeError if parameters or layers were
+        replaced."""
         saving.save(self, path)
 
     def load(self, path: PathLike) -> None:
-        """Read what ``save`` wrote into this model's own arrays. ValueError, with nothing changed,
-        if that is not a whole file of ``save`` or if the layers' classes (by name), options, or
-        names and shapes of arrays differ."""
+        """Read what ``save`` wrote into this model's own arrays, and freeze the layers that were
+        frozen, and no others; an older file, which does not say, leaves that as it is. ValueError,
+        with nothing changed, if that is not a whole file of ``save`` or if the layers' classes (by
+        name), options, or names and shapes of arrays differ."""
         saving.load(self, path)
 
     def to_onnx(self, path: PathLike, *examples: ArrayLike, loss: bool = False) -> None:

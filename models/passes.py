@@ -1,28 +1,24 @@
 """What surrounds the loops of forward and backward: order of calls, BLAS's threads, short
 errors."""
-import contextlib
-from types import TracebackType
-
-import numpy as np
-
 from ..common import checks
 from ..common.engine import threads
-from ..common.layer import evaluation
+from .errors import note, plainly
 from .sharing import trainable
 
 
 class Pass:
-    """``with Pass(model):`` a run through a model.
+    """A run through a model: ``with Forward(model, ...):`` or ``with Backward(model, ...):``.
 
-    BLAS keeps to one thread, unless the model is small: see common/engine/threads.py. Which layers
-    there are decides, never what was seen before: a training that goes on tomorrow computes what it
-    would have computed today. An error leaves with the layer in which it arose, and without
-    this package's frames.
+    BLAS keeps to one thread unless the model is small (common/engine/threads.py). Only the model's
+    layers decide that, not earlier calls, so a training resumed tomorrow computes exactly what it
+    would have computed today. An error gets a note that names the layer in which it arose, and
+    loses this package's frames.
     """
     limit = None
     told = ()          # the layers that are told that the gradients of their inputs are not wanted
 
     def __enter__(self):
+        self.told = [layer for layer in self.told if layer.input_gradient]
         for layer in self.told:
             layer.input_gradient = False
         if self.model._own_threads:
@@ -45,8 +41,11 @@ class Pass:
 class Forward(Pass):
     """A forward, with targets or without; afterwards the model knows which backward may follow."""
 
-    def __init__(self, model, targets):
+    def __init__(self, model, targets, weight=None):
         self.model, self.targets = model, targets
+        if weight is not None and not targets:
+            raise TypeError(checks.wrong(type(model).__name__, "weight", "be None without targets",
+                                         "one", "it is for the rows of the loss"))
         if targets and model.loss is None:
             who = type(model).__name__
             raise RuntimeError(f"{who}: forward(x, t) needs a loss, as in "
@@ -58,7 +57,8 @@ class Forward(Pass):
 
 
 class Backward(Pass):
-    """A backward. ``wanted``: it returns the inputs' gradients; ``full``: it computes them."""
+    """A backward. ``wanted``: it returns the inputs' gradients; ``full``: it computes them, too,
+    which a model inside another may be told not to."""
 
     def __init__(self, model, dout, input_gradient):
         self.model, self.dout = model, dout
@@ -75,11 +75,11 @@ class Backward(Pass):
         self.wanted = input_gradient or dout is not None
         self.full = self.wanted and model.input_gradient
         self.frozen = model._parameters.params.frozen
-        if self.frozen != model._frozen:
+        if self.frozen != model._frozen:            # where backward ends is to be found anew
             model._frozen = self.frozen
             model.find_lowest()
         self.told = () if self.full else model._lowest
-        if model._forward_only:
+        if model._forward_only:                     # a layer without backward: say which
             trainable(model.layers)
 
     @property
@@ -96,56 +96,3 @@ class Backward(Pass):
             model.penalty.add_gradients(model.params, model.grads, scale)
         for k in self.frozen:
             model.grads[k][...] = 0
-
-
-@contextlib.contextmanager
-def predicting(model):
-    """Evaluation mode without a trace: afterwards caches are empty, and flags, running statistics
-    and generators as they were, also when it fails."""
-    try:
-        with evaluation(model):
-            yield
-    finally:
-        model._ready = model.output = None
-
-
-def in_batches(model, forward, inputs, batch_size):
-    """``forward`` of ``inputs``, ``batch_size`` samples at a time; the outputs joined, for several
-    outputs a tuple."""
-    from ..training.batches import batches
-    if batch_size is None:
-        return forward(*inputs)
-    parts = []
-    for part in batches(*inputs, batch_size=batch_size, shuffle=False):
-        model.reset_states()          # samples do not follow each other, wherever they are cut
-        parts.append(forward(*part) if isinstance(part, tuple) else forward(part))
-    if isinstance(parts[0], tuple):
-        return tuple(map(np.concatenate, zip(*parts)))
-    return np.concatenate(parts)
-
-
-def note(error, model, traceback):
-    """Add to an error in which layer of the model it arose: the one that the model's loop calls
-    ``layer``, and was running."""
-    while traceback is not None:
-        here, traceback = traceback.tb_frame.f_locals, traceback.tb_next
-        below = traceback.tb_frame.f_locals.get("self") if traceback else None
-        if here.get("self") is model and "layer" in here and below is not model:
-            for i, layer in enumerate(model.layers):
-                if layer is here["layer"]:
-                    kind = type(layer).__name__
-                    error.add_note(f"in layer {i} of {type(model).__name__}: {kind}")
-            return
-
-
-def plainly(error):
-    """Take this package's frames out of an error's traceback: what is left is the user's lines,
-    those of a layer of their own too, and the sentence."""
-    kept, frames, traceback = None, [], error.__traceback__
-    while traceback is not None:
-        frames.append(traceback)
-        traceback = traceback.tb_next
-    for one in reversed(frames):
-        if not one.tb_frame.f_globals.get("__name__", "").startswith("chainrule."):
-            kept = TracebackType(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
-    error.__traceback__ = kept

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.files import read_arrays, write_arrays
+from ..common.freezing import freeze_exactly, frozen
 from ..common.layer import held, is_model, walk
 from ..common.rng import state_for
 
@@ -21,7 +22,8 @@ def save(model, path):
     path = place(who, path)
     check(model)
     arrays = {name: np.array(p, order="C") for name, p in model._parameters.named.items()}
-    texts = {"layers": kinds(model), "options": options(model)}
+    texts = {"layers": kinds(model), "options": options(model),
+             "frozen": dict.fromkeys(frozen(model), True)}
     for name, layer, key in buffers(model):
         value = layer.buffers[key]
         if isinstance(value, np.random.Generator):
@@ -51,6 +53,7 @@ def load(model, path):
     texts.pop("trained", None)           # a note in the files of load_pretrained
     compare(f"{who} layer", kinds(model), texts.pop("layers"))
     compare(who, options(model), texts.pop("options"))
+    still = texts.pop("frozen", None)    # not in older files
     check(model)
     states = [(layer, state_of(who, name, layer, theirs)) for name, layer in stateful(model)]
     kept = {name: (layer, key) for name, layer, key in buffers(model)}
@@ -73,6 +76,8 @@ def load(model, path):
             layer.buffers[key] = news[name]
     for layer, state in states:
         layer.state = state
+    if still is not None:
+        freeze_exactly(model, still)
 
 
 def place(who, path):

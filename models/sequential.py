@@ -4,22 +4,25 @@ from typing import Any
 from ..common.types import ArrayLike, Computes, Inputs, Penalty
 from .freezing import find_lowest
 from .model import Model
-from .passes import Backward, Forward, in_batches, predicting
+from .passes import Backward, Forward
+from .predicting import in_batches, predicting
 from .sharing import in_a_row
 
 
 class Sequential(Model):
     """Layers one after another: y = f_n(... f_2(f_1(x))).
 
-    Backward is the chain rule. With f_0 = x and the Jacobians J_i = ∂f_i/∂f_{i-1},
+    Backward is the chain rule. With y_0 = x, y_i = f_i(y_{i-1}) and the Jacobians
+    J_i = ∂y_i/∂y_{i-1},
 
         dL/dx = (((dL/dy J_n) J_{n-1}) ... ) J_1
 
     a row vector times one Jacobian at a time, the last layer's first. Layer i's ``backward(dout)``
-    returns dout J_i, without making J_i, and fills in its parameters' gradients on the way. With
-    targets, L is the loss layer's value plus the penalty (``loss_of``), and dL/dy is what the loss
-    layer's backward returns. ``Forward`` and ``Backward`` (passes.py) see to everything else: order
-    of calls, gradients of the penalty, shared and frozen weights, threads, error messages.
+    is given dout = dL/dy_i and returns dL/dy_{i-1} = dout J_i, without making J_i; on the way it
+    fills in the gradients of its parameters. With targets, L is the loss layer's value plus the
+    penalty (``loss_of``), and dL/dy is what the loss layer's backward returns. ``Forward`` and
+    ``Backward`` (passes.py) see to everything else: order of calls, gradients of the penalty,
+    shared and frozen weights, threads, error messages.
 
     Sequential(*layers, loss=None, penalty=None); loss is a loss layer, penalty an L1 or L2. Any
     object with forward, backward, params and grads will do as a layer, a Sequential too. One
@@ -47,8 +50,8 @@ class Sequential(Model):
     >>> model.predict(x).shape
     (5, 3)
 
-    Raises TypeError for anything but layers and for a loss among them, ValueError for one layer
-    used twice.
+    Raises TypeError for anything but layers and for a loss among them, ValueError for no layers,
+    for one used twice, and for a penalty beside a loss for each row.
     """
 
     def __init__(
@@ -57,17 +60,19 @@ class Sequential(Model):
         super().__init__(in_a_row(type(self).__name__, layers), loss, penalty)
 
     def forward(self, x, t=None, *, weight=None):
-        """The output of x or, with targets t, the loss: a float, penalty included; ``weight``: how
-        much each row counts in it."""
-        with Forward(self, t is not None):
-            for layer in self.layers:
-                x = layer.forward(x)
-            self.output = x
-            return x if t is None else self.loss_of(x, t, weight)
+        """The output y or, with targets t, the loss: a float, penalty included (an array if the
+        loss has ``reduction="none"``); ``weight``, with targets: how much each row counts in it."""
+        with Forward(self, t is not None, weight):
+            y = x
+            for layer in self.layers:       # an error names the one that this loop calls ``layer``
+                y = layer.forward(y)
+            self.output = y
+            return y if t is None else self.loss_of(y, t, weight)
 
     def backward(self, dout=None, input_gradient=False):
         """Fill ``grads``: after ``forward(x, t)`` with the gradients of the loss, penalty included,
-        times ``dout`` (a number, by default 1), after ``forward(x)`` with those of Σ dout · y.
+        times ``dout`` (by default 1; a number, or an array as the loss is), after ``forward(x)``
+        with those of Σ dout · y.
 
         Returns dL/dx if ``dout`` is given or ``input_gradient`` is true, else None (and does not
         compute it).
@@ -79,9 +84,12 @@ class Sequential(Model):
         return dout if run.wanted else None
 
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> Any:
-        """The output in evaluation mode, ``batch_size`` samples at a time, without a trace: caches
-        are empty afterwards, flags, running statistics and generators as they were, also when it
-        fails."""
+        """The output for x in evaluation mode: Dropout drops nothing, BatchNorm uses its running
+        statistics. ``batch_size``: how many samples at a time, None for all.
+
+        Recurrent layers start from fresh states. Afterwards flags, running statistics, states and
+        generators are as before, even if it fails; caches are empty, so that a backward needs
+        another forward."""
         with predicting(self):
             return in_batches(self, self.forward, (x,), batch_size)
 

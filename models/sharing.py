@@ -74,6 +74,10 @@ class Parameters:
         self.layers, self.listed = (tuple(layers),
                                     {"params": tuple(self.params), "grads": tuple(self.grads)})
         self.named = dict(zip(self.names, self.params))
+        self.holding = [layer for _, layer, kind, *_ in self.held if kind == "params"]
+        self.all = [*layers, *self.params, *self.grads]
+        for layer in self.holding:
+            self.all += [*layer.params, *layer.grads]
 
     def gather(self):
         """Sum the gradients of each shared array over its holders."""
@@ -86,6 +90,12 @@ class Parameters:
         """RuntimeError if the layers of ``model`` are others by now, or if a layer or somebody who
         has the model's lists replaced an array in them instead of writing into it, so that the two
         do not agree."""
+        now = [*model.layers, *model.params, *model.grads]
+        for layer in self.holding:
+            now += layer.params or ()
+            now += layer.grads or ()
+        if len(now) == len(self.all) and all(map(is_, now, self.all)):
+            return
         who = type(model).__name__
         if len(model.layers) != len(self.layers) or not all(map(is_, model.layers, self.layers)):
             raise RuntimeError(

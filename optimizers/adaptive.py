@@ -1,7 +1,8 @@
-"""Rules that give every parameter a rate of its own, by the size of its gradients so far.
+"""Rules that give every entry of a parameter a rate of its own, by its gradients so far.
 
-``Optimizer.update`` calls ``rule`` for each parameter W with its gradient g and the arrays that
-``names`` lists, zeros at first, which it keeps from step to step; it also counts ``step``.
+``Optimizer.update`` advances ``step`` and calls ``rule`` for each parameter W (a large one in
+pieces, or compiled) with its gradient g and its state: the arrays that ``names`` lists, of W's
+shape, zeros at first, kept from step to step.
 """
 import numpy as np
 
@@ -11,10 +12,9 @@ from .optimizer import AT_LEAST_0, FRACTION, POSITIVE, Optimizer
 
 
 class AdaGrad(Optimizer):
-    """A rate that falls with all gradients so far: h <- h + g², W <- W - lr g / (√h + eps).
+    """A rate that falls with every gradient: h <- h + g², W <- W - lr g / (√h + eps).
 
-    A parameter that is rarely used (the vector of a rare word) keeps a large rate. All rates only
-    ever fall.
+    What is rarely used, such as the vector of a rare word, keeps a large rate. No rate ever rises.
 
     Duchi, Hazan and Singer 2011, Adaptive Subgradient Methods for Online Learning.
 
@@ -50,7 +50,7 @@ class RMSProp(Optimizer):
     larger eps.
 
     Tieleman and Hinton 2012, Neural Networks for Machine Learning, lecture 6.5; centered: Graves
-    2013, Generating Sequences With Recurrent Neural Networks.
+    2013, Generating Sequences With Recurrent Neural Networks (there eps stands under the root).
 
     >>> W, dW = np.array([1.0, 1.0]), np.array([0.001, 100.0])
     >>> RMSProp(lr=0.01).update([W], [dW])
@@ -77,21 +77,22 @@ class RMSProp(Optimizer):
         if self.centered:
             m *= decay
             m += (1 - decay) * g
-            h = np.maximum(h - m * m, 0)                  # rounding may leave a little less than 0
+            h = np.maximum(h - m * m, 0)      # h itself stays; rounding may leave less than 0
         W -= lr * g / (np.sqrt(h) + self.eps)
 
 
 class AdaDelta(Optimizer):
-    """Steps as long as the steps before, so that W keeps its unit and no rate has to be found:
+    """Steps as long as the steps before, measured in W's own unit, so that no rate has to be found:
 
         E[g²] <- rho E[g²] + (1 - rho) g²
         Δ = √(E[Δ²] + eps) / √(E[g²] + eps) · g
         E[Δ²] <- rho E[Δ²] + (1 - rho) Δ²
         W <- W - lr Δ
 
-    E stands for a running mean; the state is ``Eg2`` and ``Ed2``. Both start at zero, so the first
-    step is √(eps / (1 - rho)), by default 0.003, for any gradient well above √eps; from there the
-    steps grow slowly. The paper has no lr, which is 1.
+    E stands for a running mean, d in the code for Δ; the state is ``Eg2`` and ``Ed2``. Both start
+    at zero, so the first step is √(eps / (1 - rho)), by default 0.003, for any gradient well above
+    that number; from there the steps grow slowly as long as the gradients keep their size. The
+    paper has no lr; lr = 1 is its rule.
 
     Zeiler 2012, ADADELTA: An Adaptive Learning Rate Method.
 
@@ -118,19 +119,19 @@ class AdaDelta(Optimizer):
 
 
 class Adam(Optimizer):
-    """Momentum and RMSProp in one, with both means unbiased from the first step:
+    """Momentum and RMSProp in one, corrected for the start of both means at zero:
 
         m <- beta1 m + (1 - beta1) g           m̂ = m / (1 - beta1^t)
         v <- beta2 v + (1 - beta2) g²          v̂ = v / (1 - beta2^t)
         W <- W - lr m̂ / (√v̂ + eps)
 
     where t = 1, 2, ... is the number of the step. m and v are running means that start at zero:
-    after t steps the weights of the gradients so far sum to only 1 - beta^t, and dividing by that
-    sum gives the means m̂ and v̂. A step is seldom longer than lr, whatever the scale of the
-    gradients.
+    after t steps the factors with which the gradients so far enter sum to only 1 - beta^t, and
+    dividing by that sum gives the means m̂ and v̂. A step is seldom longer than lr, whatever the
+    scale of the gradients.
 
-    With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), replaces v in v̂: a rare
-    large gradient is not forgotten.
+    With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), replaces v in v̂, as in
+    PyTorch (the paper corrects neither m nor v): a rare large gradient is not forgotten.
 
     Kingma and Ba 2015, Adam: A Method for Stochastic Optimization; amsgrad: Reddi, Kale and Kumar
     2018, On the Convergence of Adam and Beyond.
@@ -170,7 +171,8 @@ class AdamW(Adam):
     """Adam with decoupled weight decay: W <- (1 - lr weight_decay) W - lr m̂ / (√v̂ + eps).
 
     The gradient of a penalty λ/2 ΣW² would be divided by √v̂ with the rest, so that weights with
-    large gradients hardly decay. Here every parameter, biases too, decays at the same rate.
+    large gradients hardly decay. Here every parameter, biases too, decays at the same rate (times
+    lr, as in PyTorch; in the paper times its schedule alone).
 
     Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization.
 
@@ -179,6 +181,7 @@ class AdamW(Adam):
     >>> W.round(3)
     array([0.95, 1.05])
     """
+
     def __init__(self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
                  weight_decay: float = 0.01, amsgrad: bool = False) -> None:
         super().__init__(lr, beta1, beta2, eps, amsgrad)
@@ -190,7 +193,7 @@ class AdamW(Adam):
 
 
 class AdaMax(Optimizer):
-    """Adam by the largest gradient so far, slowly forgotten, instead of a mean of squares:
+    """Adam with the largest |g| so far, slowly forgotten, for the root of a mean of squares:
 
         m <- beta1 m + (1 - beta1) g
         u <- max(beta2 u, |g| + eps)

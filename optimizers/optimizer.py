@@ -12,18 +12,13 @@ from ..common import checks
 from ..common.engine import compiled, lazy
 from ..common.engine.pieces import pieces
 from ..common.engine.rows import set_rows
+from ..common.engine.squares import SumOfSquares
 from ..common.types import Array, ArrayLike, Arrays, Rate
 
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
 AT_LEAST_0 = {"low": 0.0, "expected": "be a number of at least 0"}
-LONG = 10_000            # entries from which BLAS would use its threads for a sum of squares
 FRACTION = {"low": 0.0, "high": math.nextafter(1.0, 0.0),
             "expected": "be a number of at least 0 and below 1"}
-
-
-def short(flat):
-    """A vector cut up into views of at most LONG entries."""
-    return [flat[i:i + LONG] for i in range(0, len(flat), LONG)]
 
 
 class Whole:
@@ -90,8 +85,7 @@ class Optimizer:
         self._lazily: set[int] = set()
         # of the dicts of the first update, if dicts they were
         self._keys: Any = None
-        # the gradients to look through for NaN, as vectors of at most LONG entries
-        self._flat: Any = None
+        self._squares: Any = None                       # of the gradients: the look for NaN
         self._rowwise: Any = None                       # those that name their rows
         # (param, grad, *state) where the gradient names its rows; what drifts
         self._by_rows: Any = None
@@ -138,11 +132,7 @@ class Optimizer:
         ):
             self._bind(params, grads, frozen)
         taken = [rows_of(g) for g in self._rowwise]          # dense, but 0 outside of these rows
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = sum([g.dot(g) for g in self._flat])
-            if taken:
-                total += sum([g.dot(g) for rows in taken for g in short(rows.ravel())])
-        if not total < math.inf:
+        if not self._squares(taken) < math.inf:
             self._refuse(grads)
         self.step += 1
         for rule, piece in self._pieces:
@@ -230,7 +220,7 @@ class Optimizer:
     def __getstate__(self):
         """A copied or pickled optimizer is bound to no arrays: its pieces would be views of
         nothing."""
-        return {**vars(self), "_held": None, "_pieces": None, "_by_rows": None, "_flat": None,
+        return {**vars(self), "_held": None, "_pieces": None, "_by_rows": None, "_squares": None,
                 "_rowwise": None}
 
     def _number(self, name, value, **limits):
@@ -248,10 +238,9 @@ class Optimizer:
         learning = [g for i, g in enumerate(grads) if i not in frozen]
         self._rowwise = [g for g in learning if hasattr(g, "rows")]     # all in _by_rows, or none
         dense = [np.asarray(g) for g in learning if not hasattr(g, "rows")]
-        dense = [(g, g.ravel("K")) for g in dense]
-        whole = [flat for g, flat in dense if np.may_share_memory(g, flat)]
-        self._flat = [part for flat in whole for part in short(flat)]
-        self._rowwise += [Whole(g) for g, flat in dense if not np.may_share_memory(g, flat)]
+        in_one = [np.may_share_memory(g, g.ravel("K")) for g in dense]
+        self._squares = SumOfSquares([g for g, one in zip(dense, in_one) if one])
+        self._rowwise += [Whole(g) for g, one in zip(dense, in_one) if not one]
         for i, (p, g) in enumerate(zip(params, grads)):
             by_rows = i not in frozen and hasattr(g, "rows") and bool(self.skips_zeros or self.lazy)
             if self.lazy and by_rows != (i in self._lazily):

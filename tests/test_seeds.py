@@ -5,6 +5,7 @@ import pytest
 from chainrule import layers as L
 from chainrule import models as M
 from chainrule.gradcheck import check_gradients
+from tests.errors import refused
 
 TAKERS = {
     "Dropout": lambda rng: L.Dropout(rng=rng),
@@ -24,5 +25,5 @@ TAKERS = {
 @pytest.mark.parametrize("rng, error", [("a", TypeError), (1.5, TypeError), (-1, ValueError)])
 @pytest.mark.parametrize("name", TAKERS)
 def test_what_is_no_seed_is_refused(name, rng, error):
-    with pytest.raises(error, match=rf"^{name}: rng should be a numpy.random.Generator, a seed .* or None, got {rng!r}$"):
+    with refused(error, f"{name}: rng … numpy.random.Generator … {rng!r}"):
         TAKERS[name](rng)

@@ -37,7 +37,7 @@ def convolve(x, W, b=None, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1)
 
     x (N, C, H, W), W (F, D = C / groups, KH, KW), b (F,), y (N, F, OH, OW), channels last in
     memory; or, with one axis less, x (N, C, T), W (F, D, K), y (N, F, OT). One product of all
-    windows at once would take 2-3 times longer, the loops themselves a thousand times.
+    windows at once would take 2-3 times longer, the loops themselves some hundred times.
     """
     if x.ndim == 3:                                                    # images one pixel high
         options = in_a_row(stride, pads, dilation)

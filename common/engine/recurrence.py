@@ -72,8 +72,8 @@ def run(kind, x, first, params, mask=None):
     states = np.empty((len(first), T + 1, N, H), a.dtype)
     states[:, 0] = first
     if compiled.takes(a):
-        from .compiled.recurrence import TWINS
-        kind = TWINS.get(kind, kind)
+        from .compiled.recurrence import RULES
+        kind = RULES.get(kind.__name__, kind)
     rule = kind(H, a.dtype)
     for t in range(T):
         old, new = states[:, t], states[:, t + 1]

@@ -122,7 +122,8 @@ class one_thread:
         try:
             if self.limits:
                 allowed = blas().num_threads
-                blas().set_num_threads(1)
+                if allowed > 1:
+                    blas().set_num_threads(1)
         except BaseException:                               # Ctrl-C
             self.__exit__()
             raise
@@ -130,7 +131,7 @@ class one_thread:
     def __exit__(self, *_):
         global allowed
         try:
-            if self.limits and allowed:
+            if self.limits and allowed > 1:
                 blas().set_num_threads(allowed)
         finally:
             if self.limits:

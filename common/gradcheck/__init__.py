@@ -6,15 +6,5 @@ from .numeric import Numeric
 from .numerical import jacobian, numerical_gradient
 from .report import Finding, GradientReport
 
-__all__ = [
-    "numerical_gradient",
-    "jacobian",
-    "check_gradients",
-    "GradientReport",
-    "Finding",
-    "Numeric",
-    "locate",
-    "example_inputs",
-    "hessian_vector_product",
-    "HessianOperator",
-]
+__all__ = ["numerical_gradient", "jacobian", "check_gradients", "GradientReport", "Finding",
+           "Numeric", "locate", "example_inputs", "hessian_vector_product", "HessianOperator"]

@@ -21,11 +21,8 @@ class Watchdog:
 
     def __init__(self, seconds):
         self.seconds, self.deadline, self.fired = seconds, None, False
-        self.target, self.lock, self.done = (
-            threading.get_ident(),
-            threading.Lock(),
-            threading.Event(),
-        )
+        self.target, self.lock, self.done = (threading.get_ident(), threading.Lock(),
+                                             threading.Event())
 
     def __enter__(self):
         self.thread = threading.Thread(target=self.watch, daemon=True)

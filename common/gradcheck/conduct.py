@@ -18,44 +18,35 @@ def upstream(m):
     subject = m.subject
     if not subject.takes_dout:
         if m.y.ndim:
-            yield finding(
-                "ignores-upstream", "x", "backward takes no dout, though the output is an array"
-            )
+            yield finding("ignores-upstream", "x",
+                          "backward takes no dout, though the output is an array")
         return
     d = np.random.default_rng(5).normal(size=m.y.shape) if m.y.ndim else np.float64(0.7)
     one, same = subject.gradients(d), subject.gradients(d)
     told = set()
     if not all(map(agree, one.inputs + one.params, same.inputs + same.params)):
         return  # it changes with every call
-    for factor, change, should in (
-        (2, "doubled", "double"),
-        (-1, "negated", "change its sign"),
-        (0, "zero", "be zero"),
-    ):
+    for factor, change, should in ((2, "doubled", "double"), (-1, "negated", "change its sign"),
+                                   (0, "zero", "be zero")):
         other = subject.gradients(factor * d)
         if one.error or other.error:
             return
         for (where, p), q in zip(subject.named(one), other.inputs + other.params):
-            if (
-                where in told
-                or p is None
-                or q is None
-                or p.shape != q.shape
-                or not np.isfinite(p).all()
-                or not np.isfinite(q).all()
-                or np.abs(q - factor * p).max(initial=0) <= 1e-7 * np.abs(p).max(initial=0)
-            ):
+            if (where in told or p is None or q is None or p.shape != q.shape
+                or not np.isfinite(p).all() or not np.isfinite(q).all()
+                or np.abs(q - factor * p).max(initial=0) <= 1e-7 * np.abs(p).max(initial=0)):
                 continue
             at = np.unravel_index(np.argmax(np.abs(q - factor * p)), p.shape)
             told.add(where)
-            words = (
-                "does not change" if close(q, p, 1e-7) else f"goes from {p[at]:.6g} to {q[at]:.6g}"
-            )
-            yield finding(
-                "ignores-upstream",
-                where,
-                f"with dout {change} the gradient {words}, where it should {should}",
-            )
+            code = "ignores-upstream"
+            if getattr(subject.work, "rate", False):
+                code = "stale-cache"  # a backward that makes the step, and reads what it has moved
+            elif factor == -1:
+                code = "missing-mask"  # twice is twice: a mask by the gradient's own sign
+            words = ("does not change" if close(q, p, 1e-7)
+                     else f"goes from {p[at]:.6g} to {q[at]:.6g}")
+            yield finding(code, where,
+                          f"with dout {change} the gradient {words}, where it should {should}")
 
 
 def growing(m):
@@ -75,15 +66,8 @@ def growing(m):
     for added, later in ((2, rounds[1]), (3, rounds[2])):
         told = False
         for where, p, q in zip(names, first, later.inputs + later.params):
-            if (
-                later.error
-                or p is None
-                or q is None
-                or p.shape != q.shape
-                or not np.any(p)
-                or not np.isfinite(q).all()
-                or close(q, p, 1e-7)
-            ):
+            if (later.error or p is None or q is None or p.shape != q.shape or not np.any(p)
+                or not np.isfinite(q).all() or close(q, p, 1e-7)):
                 continue
             if any(close(q, k * p, 1e-7) for k in (2, added)):
                 told = True
@@ -92,6 +76,14 @@ def growing(m):
                 )
                 yield finding("accumulates", where, words)
         if told:
+            return
+    for where, p, q in zip(names, rounds[1].inputs + rounds[1].params, later.inputs + later.params):
+        if not later.error and not agree(p, q):
+            words = (
+                "a second backward after one forward gives another gradient: backward changes what "
+                "forward kept"
+            )
+            yield finding("mutates-cache", where, words)
             return
 
 
@@ -114,16 +106,10 @@ def history(m):
     if before.error:
         return
     batch = m.batch
-    cut = tuple(
-        x[: batch - 1]
-        if isinstance(x, np.ndarray) and x.ndim and len(x) == batch and batch > 1
-        else x
-        for x in subject.inputs
-    )
-    for inputs, words in (
-        (tuple(map(other, subject.inputs)), "other inputs"),
-        (cut, "a smaller batch"),
-    ):
+    cut = tuple(x[: batch - 1] if isinstance(x, np.ndarray) and x.ndim and len(x) == batch
+                and batch > 1 else x for x in subject.inputs)
+    for inputs, words in ((tuple(map(other, subject.inputs)), "other inputs"),
+                          (cut, "a smaller batch")):
         subject.restart()
         try:
             y = subject.output(inputs)
@@ -168,14 +154,10 @@ def rebound(m):
         return
     now = grads_of(layer)
     if layer.grads is not held and not computed and (arrays or now):
-        yield finding(
-            "rebound-grads", "params[0]", "after backward, layer.grads is another list than before"
-        )
+        yield finding("rebound-grads", "params[0]",
+                      "after backward, layer.grads is another list than before")
         return
     for i, g in enumerate(now):
         if i >= len(arrays) or g is not arrays[i]:
-            yield finding(
-                "rebound-grads",
-                f"params[{i}]",
-                f"after backward, grads[{i}] is another array than before",
-            )
+            yield finding("rebound-grads", f"params[{i}]",
+                          f"after backward, grads[{i}] is another array than before")

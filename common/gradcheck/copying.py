@@ -6,23 +6,9 @@ import types
 
 import numpy as np
 
-ATOMS = (
-    str,
-    bytes,
-    int,
-    float,
-    complex,
-    bool,
-    type(None),
-    type,
-    types.ModuleType,
-    types.FunctionType,
-    types.BuiltinFunctionType,
-    np.random.Generator,
-    np.random.RandomState,
-    np.generic,
-    np.dtype,
-)
+ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType,
+         types.FunctionType, types.BuiltinFunctionType, np.random.Generator, np.random.RandomState,
+         np.generic, np.dtype)
 
 
 def reachable(*objects):
@@ -43,9 +29,8 @@ def reachable(*objects):
             stack.append(o.__self__)
         else:
             stack.extend(vars(o).values() if hasattr(o, "__dict__") else ())
-            stack.extend(
-                getattr(o, name) for c in type(o).__mro__ for name in slots(c) if hasattr(o, name)
-            )
+            stack.extend(getattr(o, name) for c in type(o).__mro__ for name in slots(c)
+                         if hasattr(o, name))
 
 
 def paths(root):
@@ -61,9 +46,8 @@ def paths(root):
             queue.extend((f"{path}[{i}]", v) for i, v in enumerate(o))
         else:
             names = [*getattr(o, "__dict__", ()), *(n for c in type(o).__mro__ for n in slots(c))]
-            queue.extend(
-                (f"{path}.{n}" if path else n, getattr(o, n)) for n in names if hasattr(o, n)
-            )
+            queue.extend((f"{path}.{n}" if path else n, getattr(o, n)) for n in names
+                         if hasattr(o, n))
     return found
 
 
@@ -120,9 +104,8 @@ def float64_copy(*objects, cast=True, recording=(), dtype=np.float64):
     ...     holder["W"])
     (dtype('float64'), True, True)
     """
-    found = [
-        a for a in reachable(*objects) if isinstance(a, np.ndarray) and a.dtype.kind in "fiubc"
-    ]
+    found = [a for a in reachable(*objects) if isinstance(a, np.ndarray)
+             and a.dtype.kind in "fiubc"]
     memo, goal = {}, np.dtype(dtype)
     # arrays whose memory overlaps, with the block's extent
     blocks = []
@@ -143,13 +126,8 @@ def float64_copy(*objects, cast=True, recording=(), dtype=np.float64):
             strides = tuple(step // a.itemsize * wide.itemsize for step in a.strides)
             new = np.ndarray(a.shape, wide, memory, start * wide.itemsize, strides)
             new[...] = a
-            memo[id(a)] = (
-                new.view(Recording)
-                if id(a) in recording
-                else new
-                if type(a) is np.ndarray
-                else dressed(new, a)
-            )
+            memo[id(a)] = (new.view(Recording) if id(a) in recording else new
+                           if type(a) is np.ndarray else dressed(new, a))
     for a in found:
         if id(a) not in memo:
             memo[id(a)] = np.array(a, goal if cast and a.dtype.kind == "f" else a.dtype, subok=True)

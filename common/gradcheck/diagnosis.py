@@ -1,18 +1,18 @@
-"""From evidence to findings: the first signature of the table that fits each wrong array."""
+"""From evidence to findings: what is wrong with each array that is wrong."""
 import contextlib
 import itertools
 
 import numpy as np
 
-from .arrangement import reshaped
-from .evidence import close
-from .probes import batch_of_one
+from . import facts
+from .evidence import again, close
 from .repair import search
 from .report import Finding
-from .rules import ALIKE, HINTS, RULES, SOFT, census
-from .scaling import elementwise
-from .smaller import BESIDES, LAST
-from .tensors import other_tensor
+from .rules import HINTS
+from .scaling import elementwise, passes_dout, ratio
+
+# what is the same to the numbers, and not to the text
+ALIKE = ({"factor-2", "scaled-by-N"}, {"factor-half", "divided-by-N"})
 
 
 def diagnose(m, known):
@@ -20,55 +20,30 @@ def diagnose(m, known):
     already."""
     found = []
     wrong = [e for e in m.targets if not e.right and not e.facts.get("right")]
-    exchanged = [
-        pair
-        for pair in itertools.combinations([e for e in wrong if not e.param], 2)
-        if in_wrong_order(*pair)
-    ]
-    for e in [e for e in wrong if e.param]:
-        if other := next(
-            (o for o in m.targets if o.param and o is not e and written_for(e, o)), None
-        ):
-            words = f"it is the right gradient of {other.where}, not of {e.where}"
-            found.append(Finding("not-written", e.where, words, HINTS["not-written"]))
-            wrong = [o for o in wrong if o is not e]
-    for e, other in exchanged:
-        words = (
-            f"it is right for {other.where}, and the other way round: returned in the wrong order"
-        )
-        found += [Finding("not-returned", e.where, words, HINTS["not-returned"])]
-        wrong = [o for o in wrong if o is not e and o is not other]
+    for e, other in itertools.combinations([e for e in wrong if not e.param], 2):
+        if in_wrong_order(e, other):
+            words = f"it is right for {other.where}, and the other way round: returned in the wrong order"
+            found.append(Finding("not-returned", e.where, words, HINTS["not-returned"]))
+            wrong = [o for o in wrong if o is not e and o is not other]
     if wrong and "nondeterministic" not in known:
         with contextlib.suppress(Exception):
             m.repairs = search(m)
-    verdicts = [judge(e, RULES) for e in wrong]
-    alone = all(codes == ["unrecognised"] for codes, _ in verdicts)
-    for e, (codes, words) in zip(wrong, verdicts):
-        if codes == ["unrecognised"]:
-            later, why = judge(e, LAST)
-            codes, words = (later, why) if alone or set(later) <= BESIDES else (codes, words)
-        for code in dict.fromkeys(codes):
-            if code not in known or code != "ignores-upstream":
-                found.append(
-                    Finding(
-                        code,
-                        e.where,
-                        f"{words} ({worst(e)})" if words else worst(e),
-                        HINTS[code],
-                        picture(e),
-                        *getattr(m.repairs.get(e.where), "line", (None, "")),
-                    )
-                )
+    for e in [e for e in wrong if e.param]:
+        others = (o for o in m.targets if o.param and o is not e and written_for(e, o)
+                  and (e.where not in m.repairs or written_for(o, e)))  # copied, or exchanged
+        if other := next(others, None):
+            words = f"it is the right gradient of {other.where}, not of {e.where}"
+            found.append(Finding("not-written", e.where, words, HINTS["not-written"]))
+            wrong = [o for o in wrong if o is not e]
+    for e in wrong:
+        codes, words = judge(e)
+        line = getattr(m.repairs.get(e.where), "line", (None, ""))
+        words = f"{words} ({worst(e)})" if words else worst(e)
+        found += [Finding(code, e.where, words, HINTS[code], picture(e), *line)
+                  for code in dict.fromkeys(codes) if code not in known or code != "ignores-upstream"]
     # Where a mistake is named, the arrays that it spoils further down are no news.
     named = [f for f in found if f.code != "unrecognised"]
-    if (
-        named
-        or "ignores-upstream" in known
-        or "stale-cache" in known
-        or "nondeterministic" in known
-    ):
-        found = named
-    return found
+    return named if named or known & {"ignores-upstream", "stale-cache", "nondeterministic"} else found
 
 
 def in_wrong_order(e, other):
@@ -76,57 +51,104 @@ def in_wrong_order(e, other):
     factor)."""
     if elementwise(e) or e.A[0].shape != other.value.shape or other.A[0].shape != e.value.shape:
         return False
-    (A, G), (B, H) = (
-        (draws[0][0], draws[1][0])
-        for draws in (o.facts.get("random", (o.A, o.G)) for o in (e, other))
-    )
-    return close(A, H) and close(B, G)
+    (A, G, _), (B, H, _) = map(facts.drawn, (e, other))
+    return close(A[0], H[0]) and close(B[0], G[0])
 
 
 def written_for(e, other):
     """Whether what stands in a parameter's gradient is that of another one of its shape."""
-    (A, G), (_, H) = (o.facts.get("random", (o.A, o.G))[:2] for o in (e, other))
+    (A, G, _), (_, H, _) = map(facts.drawn, (e, other))
     return A.shape == H.shape and not close(G, H, 1e-3) and close(A, H)
 
 
-def judge(e, rules):
+def judge(e):
+    """The codes of one array, with words: a constant, a sum or a penalty is told by the numbers, all
+    else by the change of the text that heals; where none does, by what the numbers look like."""
     if not np.isfinite(e.A).all():
         return ["unrecognised"], "backward gives NaN or infinity"
-    for rule in rules:
-        result = None
-        # a signature may fail on a strange layer; the check may not
-        with contextlib.suppress(Exception):
-            result = rule.signature(e)
-        if result and result[0]:
-            repair = e.m.repairs.get(e.where)
-            if (
-                repair
-                and repair.all
-                and rule.signature in SOFT
-                and repair.codes[0] not in ("lost-branch", "wrong-reshape", "not-returned")
-                and (len(repair.heals) > 1 or rule.signature is other_tensor)
-            ):
-                return repair.codes, result[1]
-            if rule.signature is reshaped:
-                return result
-            if (
-                repair
-                and repair.words != "with += for ="
-                and len(result[0]) == 1
-                and any({*result[0], *repair.codes} <= alike for alike in ALIKE)
-            ):
-                return repair.codes, result[1]
-            return batch_of_one(e, result[0]), result[1]
+    repair = e.m.repairs.get(e.where)
+    if found := first(e, facts.FIRST):
+        if repair and any({*found[0], *repair.codes} <= alike for alike in ALIKE):
+            return repair.codes, found[1]
+        if repair and len(found[0]) > 1 and "wrong-penalty" not in found[0]:
+            return refined(e, repair)  # two mistakes that a single change undoes are one
+        return batch_of_one(e, found[0]), found[1]
+    if repair:
+        return refined(e, repair)
+    if found := first(e, facts.LATER):
+        return batch_of_one(e, found[0]), found[1]
+    by_hand = sorted(e.m.corrections, key=lambda c: not c.telling)
+    for c in (c for c in by_hand if c.telling):
+        return c.codes, c.words
+    if found := first(e, facts.VAGUE):
+        return found
+    for c in by_hand:
+        return c.codes, c.words
     if not e.shaped:
-        return [
-            "unrecognised"
-        ], f"the gradient has shape {e.A.shape[1:]}, should have {e.value.shape}"
+        words = f"the gradient has shape {e.A.shape[1:]}, should have {e.value.shape}"
+        return ["unrecognised"], words
     return ["unrecognised"], census(e)
+
+
+def first(e, questions):
+    for ask in questions:
+        with contextlib.suppress(Exception):  # a question may fail on a strange layer; the check not
+            if (found := ask(e)) and found[0]:
+                return found
+    return None
+
+
+def refined(e, repair):
+    """What a change says, but where the numbers know better: whether a sum goes over ids, windows or
+    paths; what a sum over other axes is part of."""
+    questions, codes = (), repair.codes
+    if e.param and codes == ["wrong-local-derivative"] and e.value.ndim == 2:
+        questions = (facts.outer,)
+    elif codes == ["stale-cache"] and elementwise(e) and len(e.m.targets) == 1:
+        codes = ["wrong-local-derivative"]  # f'(x) written in y, or f'(y) in x
+    elif codes == ["missing-batch-sum"] and e.shaped and not e.weight and "axis=" not in repair.words:
+        codes = ["lost-branch"]
+    elif codes == ["constant-statistics"] and passes_dout(e) and not facts.term_missing(e):
+        codes = ["missing-local-derivative"]
+    elif codes == ["missing-local-derivative"] and not e.param and not passes_dout(e):
+        questions = (facts.invariance,)
+    elif repair.words == "with += for =" and codes[0] in ("lost-branch", "overlap-overwritten"):
+        part = first(e, (facts.part_missing,))
+        if part and part[0] != ["lost-branch"]:
+            return part
+    elif codes[0] in ("summed-too-far", "missing-batch-sum"):
+        questions = (facts.samples, facts.invariance)
+    return first(e, questions) or (codes, census(e) if e.shaped else "")
+
+
+def batch_of_one(e, codes):
+    """Two samples: is a factor 2 that of N? With one sample alone it would be gone."""
+    if e.m.batch != 2 or not {"factor-2", "factor-half"} & set(codes):
+        return codes
+    alone = again(e, tuple(x[:1] if isinstance(x, np.ndarray) and x.ndim and len(x) == 2 else x
+                           for x in e.m.subject.inputs))
+    if alone is None or not alone.right or np.abs(alone.G).max() <= 10 * alone.noise:
+        return codes
+    named = {"factor-2": "scaled-by-N", "factor-half": "divided-by-N"}
+    return [named.get(code, code) for code in codes]
+
+
+def census(e):
+    """How many entries are wrong, and in which slices of an axis, if not in all."""
+    wrong = e.wrong()
+    text = f"{int(wrong.sum())} of {int(np.sum(~np.isnan(e.G[0])))} entries are wrong"
+    if (c := ratio(e.A, e.G, noise=e.noise)) and f"{c:.6g}" != "1":
+        text += f", backward = {c:.6g} × numerical"
+    for axis in range(wrong.ndim):
+        lines = wrong.any(axis=tuple(a for a in range(wrong.ndim) if a != axis))
+        if lines.any() and not lines.all():
+            text += f", only in slices {np.flatnonzero(lines).tolist()} of axis {axis}"
+    return text
 
 
 def worst(e):
     """The entry that is furthest off, both values."""
-    A, G, _ = e.facts.get("random", (e.A, e.G, None))
+    A, G, _ = facts.drawn(e)
     if A.shape != G.shape:
         return f"shape {A.shape[1:]}, should be {G.shape[1:]}"
     error = np.where(np.isfinite(A[0]), np.abs(A[0] - G[0]), np.inf)
@@ -138,7 +160,7 @@ def worst(e):
 
 def picture(e):
     """|backward - numerical| for a random upstream gradient as a matrix, or None."""
-    A, G, _ = e.facts.get("random", (e.A, e.G, None))
+    A, G, _ = facts.drawn(e)
     if A.shape != G.shape or not G[0].size:
         return None
     d = np.abs(A[0] - G[0])

@@ -15,32 +15,15 @@ from .source import NUMPY
 
 # of what was cached: tanh, sigmoid, ReLU, parts
 SLOPES = ("1 - A ** 2", "A * (1 - A)", "A > 0", "1 - A", "A")
-RARE = (
-    "1 + A",
-    "1 - NP.tanh(A) ** 2",
-    "NP.cos(A)",
-    "NP.exp(A)",
-    "2 * A",
-    "1 / A",
-    "-1 / A ** 2",
-    "NP.sign(A)",
-    "3 * A ** 2",
-    "NP.exp(-A) / (1 + NP.exp(-A)) ** 2",
-    "1 / (1 + NP.exp(-A))",
-    "-NP.sin(A)",
-    "1 / A ** 2",
-    "A ** 2",
-)
+RARE = ("1 + A", "1 - NP.tanh(A) ** 2", "NP.cos(A)", "NP.exp(A)", "2 * A", "1 / A", "-1 / A ** 2",
+        "NP.sign(A)", "3 * A ** 2", "NP.exp(-A) / (1 + NP.exp(-A)) ** 2", "1 / (1 + NP.exp(-A))",
+        "-NP.sin(A)", "1 / A ** 2", "A ** 2")
 TURNED = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE}
 UNARY = ("sin", "cos", "exp", "tanh", "log", "sqrt", "sign", "abs", "sinh", "cosh", "square")
-STATISTICS = (
-    "E - A * (E * A).sum(X, keepdims=True)",
-    "E - A * (E * A).mean(X, keepdims=True)",
-    "E - E.mean(X, keepdims=True) - A * (E * A).mean(X, keepdims=True)",
-    "A * (E - (E * A).sum(X, keepdims=True))",
-    "E - (E * A).sum(X, keepdims=True)",
-    "E - A * E.sum(X, keepdims=True)",
-)
+STATISTICS = ("E - A * (E * A).sum(X, keepdims=True)", "E - A * (E * A).mean(X, keepdims=True)",
+              "E - E.mean(X, keepdims=True) - A * (E * A).mean(X, keepdims=True)",
+              "A * (E - (E * A).sum(X, keepdims=True))", "E - (E * A).sum(X, keepdims=True)",
+              "E - A * E.sum(X, keepdims=True)")
 
 
 @functools.lru_cache(1000)
@@ -50,10 +33,8 @@ def template(text):
 
 def fill(text, **nodes):
     """The expression of a template, with nodes, or constants, in the place of its names."""
-    return filled(
-        template(text),
-        {k: v if isinstance(v, ast.AST) else ast.Constant(v) for k, v in nodes.items()},
-    )
+    return filled(template(text), {k: v if isinstance(v, ast.AST) else ast.Constant(v)
+                                   for k, v in nodes.items()})
 
 
 def filled(tree, nodes):
@@ -76,10 +57,18 @@ def said(text, **names):
 
 def method(node, *names):
     """Whether a node is the call of a method or NumPy function of one of these names."""
-    return (
-        isinstance(node, ast.Call)
-        and getattr(node.func, "attr", getattr(node.func, "id", None)) in names
-    )
+    return (isinstance(node, ast.Call) and getattr(node.func, "attr",
+                                                   getattr(node.func, "id", None)) in names)
+
+
+def of_array(call, scope, text, k):
+    """A call of a method or of NumPy's function with a template filled in for its array."""
+    func, args = call.func, list(call.args)
+    if scope.at(func.value) is not None:
+        func = ast.Attribute(fill(text, E=func.value, K=k), func.attr, ast.Load())
+    else:
+        args[0] = fill(text, E=args[0], K=k)
+    return ast.Call(func, args, call.keywords)
 
 
 def operator(node, *kinds):
@@ -96,22 +85,13 @@ def signs(place, scope):
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield "wrong-sign", node.operand, "without the minus sign"
     elif operator(node, ast.Add):
-        yield (
-            "wrong-sign",
-            fill("A - D", A=node.left, D=node.right),
-            "with the other sign of the second term",
-        )
-        yield (
-            "wrong-sign",
-            fill("D - A", A=node.left, D=node.right),
-            "with the other sign of the first term",
-        )
+        yield ("wrong-sign", fill("A - D", A=node.left, D=node.right),
+               "with the other sign of the second term")
+        yield ("wrong-sign", fill("D - A", A=node.left, D=node.right),
+               "with the other sign of the first term")
     elif operator(node, ast.Sub):
-        yield (
-            "wrong-sign",
-            fill("A + D", A=node.left, D=node.right),
-            "with the other sign of the second term",
-        )
+        yield ("wrong-sign", fill("A + D", A=node.left, D=node.right),
+               "with the other sign of the second term")
         yield "wrong-sign", fill("D - A", A=node.left, D=node.right), "with the two terms exchanged"
     elif place.is_gradient and scope.whole(place):
         yield "wrong-sign", fill("-E", E=node), "with a minus sign"
@@ -126,12 +106,8 @@ def sizes(place, scope):
         ]:
             of = scope.at(factor)
             if of is not None and not of.is_array and of.values[0] not in (0, 1):
-                yield (
-                    "size",
-                    kept,
-                    f"without the factor "
-                    f"{'' if isinstance(node.op, ast.Mult) else '1/'}{of.values[0]:.4g}",
-                )
+                yield ("size", kept, f"without the factor "
+                       f"{'' if isinstance(node.op, ast.Mult) else '1/'}{of.values[0]:.4g}")
     if place.is_gradient and scope.whole(place):
         for n in scope.sizes:
             yield "size", fill("E * K", E=node, K=n), f"times {n}"
@@ -170,17 +146,13 @@ def numbers(place, scope):
 def means(place, scope):
     """Sums that should be means, and the reverse; sums over other axes."""
     node = place.node
-    if not (
-        method(node, "sum", "mean") and isinstance(node.func, ast.Attribute) and place.upstream
-    ):
+    if not (method(node, "sum", "mean") and isinstance(node.func, ast.Attribute)
+            and place.upstream):
         return
     name, other = node.func.attr, "mean" if node.func.attr == "sum" else "sum"
     code = "divided-by-N" if name == "mean" else "scaled-by-N"
-    yield (
-        code,
-        ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args, node.keywords),
-        f"with {other} for {name}",
-    )
+    yield (code, ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args,
+                          node.keywords), f"with {other} for {name}")
     inner = scope.at(node.func.value)
     array = inner or scope.at(node.args[0] if node.args else None)
     axes = range(len(array.shape)) if array is not None else ()
@@ -195,16 +167,36 @@ def means(place, scope):
                 yield "axes", ast.Call(node.func, kept, [axis, same]), f"with axis={chosen}, kept"
 
 
+def sums(place, scope):
+    """A sum that is missing, or of which one part is there."""
+    node = place.node
+    if not place.is_gradient or not scope.whole(place):
+        return
+    inner = scope.at(node.value) if isinstance(node, ast.Subscript) else None
+    for array in (inner, place if scope.unshaped else None):
+        if array is None or not array.is_gradient:
+            continue
+        axes = range(len(array.shape))
+        for chosen in (c for r in (1, len(axes) - 1) for c in itertools.combinations(axes, r) if c):
+            words = f"summed over axis {', '.join(map(str, chosen))}"
+            for text in ("E.sum(axis=K)", "E.sum(axis=K, keepdims=True)"):
+                yield "missing-batch-sum", fill(text, E=array.node, K=chosen), words
+
+
 def labels(place, scope):
     """The one-hot labels that softmax with cross-entropy subtracts."""
-    if not place.is_array or not (
-        scope.whole(place) or isinstance(scope.parent(place)[0], ast.BinOp)
-    ):
+    if not place.is_array or not (scope.whole(place) or isinstance(scope.parent(place)[0],
+            ast.BinOp)):
         return
+    one_hot = "(NP.arange(E.shape[-1]) == A[..., None])"
+    rest = f"E * (1 - {one_hot})"  # a margin's: minus the sum of all others
     for name, t in scope.others(place.shape[:-1], upstream=False):
         if t.kind in "iu" and t.values[0].min() >= 0 and t.values[0].max() < place.shape[-1]:
-            new = fill("E - (NP.arange(E.shape[-1]) == A[..., None])", E=place.node, A=t.node)
-            yield "missing-label-subtraction", new, f"less 1 at {name}"
+            for text, words in ((f"E - {one_hot}", "less 1"),
+                                (f"{rest} - {one_hot} * ({rest}).sum(-1, keepdims=True)",
+                                 "minus the others' sum")):
+                new = fill(text, E=place.node, A=t.node)
+                yield "missing-label-subtraction", new, f"{words} at {name}"
     for name, t in scope.others(place.shape, upstream=False):
         if t.mask and all(np.all(v.sum(axis=-1) == 1) for v in t.values):
             yield "missing-label-subtraction", fill("E - A", E=place.node, A=t.node), f"less {name}"
@@ -219,19 +211,15 @@ def transposes(place, scope):
         return
     if isinstance(node, ast.Attribute) and node.attr == "T":
         yield "missing-transpose", node.value, "without the transpose"
-    elif n == 2 and (
-        scope.factor(place)
-        and not isinstance(node, ast.BinOp)
-        or place.is_gradient
-        and scope.whole(place)
-    ):
+        if n > 2:
+            last = fill("E.swapaxes(-1, -2)", E=node.value)
+            yield "missing-transpose", last, "with its last two axes exchanged alone"
+    elif n == 2 and (scope.factor(place) and not isinstance(node, ast.BinOp) or place.is_gradient
+                     and scope.whole(place)):
         yield "missing-transpose", fill("E.T", E=node), "transposed"
     elif n in (3, 4) and scope.factor(place):
-        yield (
-            "missing-transpose",
-            fill("E.swapaxes(-1, -2)", E=node),
-            "with its last two axes exchanged",
-        )
+        yield ("missing-transpose", fill("E.swapaxes(-1, -2)", E=node),
+               "with its last two axes exchanged")
     if method(node, "transpose") and isinstance(node.func, ast.Attribute) and n <= 4:
         yield "missing-transpose", node.func.value, "without the transpose"
         for order in itertools.permutations(range(n)):
@@ -260,11 +248,8 @@ def reshapes(place, scope):
         if order != tuple(range(len(shape))):
             first, back = tuple(shape[i] for i in order), tuple(map(int, np.argsort(order)))
             new = fill("E.reshape(S).transpose(K)", E=inner, S=first, K=back)
-            yield (
-                "wrong-reshape",
-                new,
-                f"reshaped to {first}, then with the axes in the order {back}",
-            )
+            yield ("wrong-reshape", new,
+                   f"reshaped to {first}, then with the axes in the order {back}")
 
 
 def flips(place, scope):
@@ -272,6 +257,11 @@ def flips(place, scope):
     if not place.is_array or scope.index(place):
         return
     if place.upstream:
+        if method(node, "cumsum", "cumprod"):
+            for axis in range(len(place.shape)):
+                turned = of_array(node, scope, "NP.flip(E, K)", axis)
+                new = fill("NP.flip(E, K)", E=turned, K=axis)
+                yield "missing-transpose", new, f"from the other end of axis {axis}"
         if scope.whole(place):
             for axis in range(len(place.shape)):
                 if place.shape[axis] > 1:
@@ -279,18 +269,13 @@ def flips(place, scope):
                     yield "flipped-kernel", fill(text, E=node), f"reversed along axis {axis}"
         return
     parts = getattr(node, "slice", None)
-    if any(
-        isinstance(p, ast.Slice) and isinstance(p.step, ast.UnaryOp)
-        for p in getattr(parts, "elts", [parts])
-    ):
+    if any(isinstance(p, ast.Slice) and isinstance(p.step, ast.UnaryOp)
+           for p in getattr(parts, "elts", [parts])):
         yield "flipped-kernel", node.value, "not reversed"
     elif place.simple:
         if len(place.shape) > 1:
-            yield (
-                "flipped-kernel",
-                fill("E[..., ::-1, ::-1]", E=node),
-                "reversed along its last two axes",
-            )
+            yield ("flipped-kernel", fill("E[..., ::-1, ::-1]", E=node),
+                   "reversed along its last two axes")
         if not isinstance(place.parent, ast.Attribute):
             yield "flipped-kernel", fill("E[..., ::-1]", E=node), "reversed along its last axis"
             yield "flipped-kernel", fill("E[::-1]", E=node), "reversed along its first axis"
@@ -309,18 +294,10 @@ def crops(place, scope):
                 continue
             for start in {tuple(m // 2 for m in more), tuple(0 for m in more)}:
                 cut = [slice(s, s + n) for s, n in zip(start, shape)]
-                yield (
-                    "wrong-reshape",
-                    fill(
-                        "E[K]",
-                        E=node,
-                        K=ast.Tuple(
-                            [ast.Slice(ast.Constant(c.start), ast.Constant(c.stop)) for c in cut],
-                            ast.Load(),
-                        ),
-                    ),
-                    "with the border cut off",
-                )
+                yield ("wrong-reshape", fill("E[K]", E=node,
+                                             K=ast.Tuple([ast.Slice(ast.Constant(c.start),
+                        ast.Constant(c.stop)) for c in cut], ast.Load())),
+                       "with the border cut off")
 
 
 def slices(place, scope):
@@ -334,10 +311,8 @@ def slices(place, scope):
         return
     starts = [range(m + 1) if m > 0 else [None] for m in more]
     for start in itertools.islice(itertools.product(*starts), 40):
-        cut = [
-            ast.Slice() if s is None else ast.Slice(ast.Constant(s), ast.Constant(s + n))
-            for s, n in zip(start, place.shape)
-        ]
+        cut = [ast.Slice() if s is None else ast.Slice(ast.Constant(s), ast.Constant(s + n))
+               for s, n in zip(start, place.shape)]
         new = ast.Subscript(node.value, ast.Tuple(cut, ast.Load()), ast.Load())
         yield "wrong-reshape", new, f"with the part that begins at {start}"
 
@@ -359,7 +334,11 @@ def objects(place, scope):
 
 
 def inner_factors(place, scope):
-    """A factor that is missing in one term of a sum."""
+    """A factor that is missing in one term of a sum, or in one side of a matrix product."""
+    if place.is_array and not place.upstream and scope.factor(place) and not scope.index(place):
+        for name, other in scope.others(place.shape, upstream=False):
+            if name != ast.unparse(place.node):
+                yield "stale-cache", fill("E * A", E=place.node, A=other.node), f"times {name}"
     if place.is_array and not place.upstream and operator(scope.parent(place)[0], ast.Add, ast.Sub):
         for name, other in scope.others(None, upstream=False):
             if other.shape == place.shape or np.prod(other.shape) == 1:
@@ -402,11 +381,8 @@ def masks(place, scope):
             if other.kind == "f":
                 yield "missing-mask", fill("A > 0", A=other.node), f"with {name} > 0"
     if place.mask and not place.upstream:
-        yield (
-            "inverted-mask",
-            fill("~E" if place.values[0].dtype.kind == "b" else "1 - E", E=place.node),
-            "inverted",
-        )
+        yield ("inverted-mask", fill("~E" if place.values[0].dtype.kind == "b" else "1 - E",
+                                     E=place.node), "inverted")
     if place.is_gradient and scope.whole(place):
         for name, other in scope.others(place.shape, upstream=False):
             if other.mask:
@@ -420,14 +396,17 @@ def gains(place, scope):
             shape = other.shape
             if shape == place.shape or not 0 < len(shape) <= len(place.shape):
                 continue
+            if len(shape) == len(place.shape) and all(p in (s, 1)
+                                                      for p, s in zip(place.shape, shape)):
+                for sign, word in (("*", "times"), ("/", "divided by")):
+                    new = fill(f"E {sign} A", E=place.node, A=other.node)
+                    yield "missing-local-derivative", new, f"{word} {name}"
             code = "missing-mask" if other.mask else "missing-local-derivative"
             wide = [("A", shape)]
             if len(shape) == 1:
                 after = len(place.shape) - 1
-                wide += [
-                    (f"A.reshape({(-1, *(1,) * k)})", (*shape, *(1,) * k))
-                    for k in range(1, after + 1)
-                ]
+                wide += [(f"A.reshape({(-1, *(1,) * k)})", (*shape, *(1,) * k))
+                         for k in range(1, after + 1)]
             for text, full in wide:
                 if all(a in (b, 1) for a, b in zip(full[::-1], place.shape[::-1])):
                     for sign, word in (("*", "times"), ("/", "divided by")):
@@ -438,30 +417,25 @@ def gains(place, scope):
 def slopes(place, scope, choice=SLOPES):
     """dout times a local derivative that is missing."""
     if place.is_gradient and scope.whole(place):
-        for (name, other), slope in itertools.product(
-            scope.others(place.shape, upstream=False), choice
-        ):
+        for (name, other), slope in itertools.product(scope.others(place.shape, upstream=False),
+                                                      choice):
             half = slope in ("A", "1 - A") and scope.other_half(place, other, slope)
-            code = (
-                "missing-mask"
-                if slope == "A > 0" or other.mask
-                else "wrong-local-derivative"
-                if half
-                else "missing-local-derivative"
-            )
-            yield (
-                code,
-                fill(f"E * ({slope})", E=place.node, A=other.node),
-                f"times {said(slope, A=name)}",
-            )
+            code = "missing-local-derivative"
+            if slope == "A > 0" or other.mask:
+                code = "missing-mask"
+            elif half or slope in RARE and not place.bare:
+                code = "wrong-local-derivative"
+            elif slope == "A" and not (place.bare or scope.weight(other)):
+                code = "plain factor"
+            yield (code, fill(f"E * ({slope})", E=place.node, A=other.node),
+                   f"times {said(slope, A=name)}")
 
 
 def other_slopes(place, scope, choice=SLOPES):
     """A factor that is another function of what is at hand."""
     if place.is_array and scope.beside_upstream(place):
-        for (name, other), slope in itertools.product(
-            scope.others(place.shape, upstream=False), choice
-        ):
+        for (name, other), slope in itertools.product(scope.others(place.shape, upstream=False),
+                                                      choice):
             yield "factor", fill(slope, A=other.node), f"with {said(slope, A=name)}"
 
 
@@ -474,22 +448,15 @@ def factors(place, scope):
     """A factor that is wrong in itself, or lacks a term."""
     node = place.node
     if place.is_array and scope.beside_upstream(place):
-        for text in (
-            "E - 1",
-            "E + 1",
-            "1 - E",
-            "E / E",
-            "E * E",
-            "NP.sqrt(E)",
-            "NP.exp(E)",
-            "1 / E",
-        ):
+        for text in ("E - 1", "E + 1", "1 - E", "E / E", "E * E", "NP.sqrt(E)", "NP.exp(E)",
+                     "1 / E"):
             yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
         for name, other in scope.others(place.shape, upstream=False):
             yield "lost-branch", fill("E - A", E=node, A=other.node), f"less {name}"
             yield "lost-branch", fill("E + A", E=node, A=other.node), f"plus {name}"
     if place.simple and place.is_array and not place.upstream and not scope.index(place):
-        for text in ("2 * E", "E / 2", "E ** 2", "NP.exp(E)", "NP.log(E)", "NP.sqrt(E)", "1 / E"):
+        for text in (*("2 * E", "E / 2", "E ** 2", "1 / E", "NP.exp(E)", "NP.log(E)", "NP.sqrt(E)"),
+                     *("NP.tanh(E)", "1 / (1 + NP.exp(-E))", "NP.sign(E)")):
             yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
     if place.is_array and not place.upstream and operator(node, ast.Add, ast.Sub, ast.Mult):
         yield "factor", node.left, "with its first part alone"
@@ -504,10 +471,19 @@ def constants(place, scope):
                 yield "step", ast.Constant(n), f"with {n} for {node.value}"
         else:
             v = node.value
+            if isinstance(place.parent, ast.Tuple) and isinstance(v, int):
+                axes = [n for n in range(5) if n != v]  # of a shape's, or an order's
+                yield from (("wrong-reshape", ast.Constant(n), f"with {n} for {v}") for n in axes)
+                return
             for n in {0, 1, 2, 3, 0.5, -1, v + 1, v - 1, 2 * v, 3 * v, v / 2, v / 3, -v} - {v}:
                 yield "factor", ast.Constant(n), f"with {n} for {v}"
             for name in scope.scalars:
                 yield "factor", ast.parse(name, mode="eval").body, f"with {name} for {v}"
+            parent = scope.parent(place)[0]
+            around = scope.at(parent) if method(parent, "where") else None
+            for name, other in scope.others(around.shape, False) if around is not None else ():
+                for text in ("A", "NP.sign(A)") if other.kind == "f" else ():
+                    yield "factor", fill(text, A=other.node), f"with {said(text, A=name)} for {v}"
 
 
 def products(place, scope):
@@ -521,9 +497,8 @@ def products(place, scope):
         if not rest:
             continue
         start = functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), rest)
-        for (name, other), slope in itertools.product(
-            scope.others(place.shape, upstream=False), (*SLOPES, *RARE)
-        ):
+        for (name, other), slope in itertools.product(scope.others(place.shape, upstream=False),
+                                                      (*SLOPES, *RARE)):
             new = fill(f"E * ({slope})", E=start, A=other.node)
             yield "wrong-local-derivative", new, f"with {said(slope, A=name)} for two factors"
 
@@ -545,6 +520,18 @@ def functions(place, scope):
             if other != name:
                 new = ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args, [])
                 yield "factor", new, f"with {other} for {name}"
+    if isinstance(node, ast.Call) and len(node.args) == 1 and not place.upstream:
+        yield "factor", node.args[0], "without the function"
+    if method(node, "expand_dims", "repeat", "flip", "concatenate", "stack", "roll"):
+        given = [k for k in node.keywords if k.arg == "axis"]
+        rest = [k for k in node.keywords if k.arg != "axis"]
+        at = scope.at(given[0].value if given else node.args[-1])
+        for other in range(len(place.shape or ())):
+            size = len(at.values[0]) if at is not None and np.ndim(at.values[0]) else 1
+            for axes in itertools.combinations(range(len(place.shape)), size) if not other else ():
+                axis = ast.keyword("axis", ast.Constant(axes if size > 1 else axes[0]))
+                kept = node.args if given else node.args[:-1]
+                yield "wrong-reshape", ast.Call(node.func, kept, [*rest, axis]), f"with axis={axes}"
     if method(node, "where") and len(node.args) == 3:
         new = ast.Call(node.func, [node.args[0], node.args[2], node.args[1]], [])
         yield "inverted-mask", new, "with the two sides exchanged"
@@ -563,20 +550,29 @@ def swaps(place, scope):
 
 def steps(place, scope):
     """The same list or axis, one step earlier or later."""
-    if (
-        isinstance(place.node, (ast.Name, ast.BinOp))
-        and scope.index(place)
-        and all(isinstance(v, (int, np.integer)) for v in place.values)
-    ):
+    if (isinstance(place.node, (ast.Name, ast.BinOp)) and scope.index(place)
+        and all(isinstance(v, (int, np.integer)) for v in place.values)):
         for name in scope.counters:
             if name != ast.unparse(place.node):
                 yield "index", ast.Name(name, ast.Load()), f"at {name}"
         for text in ("E - 1", "E + 1"):
-            yield (
-                "stale-cache",
-                fill(text, E=place.node),
-                f"at {said(text, E=ast.unparse(place.node))}",
-            )
+            yield ("stale-cache", fill(text, E=place.node),
+                   f"at {said(text, E=ast.unparse(place.node))}")
+
+
+def indices(place, scope):
+    """Another count wherever it stands in one pair of brackets: another loop's, or a stride's
+    multiple."""
+    node = place.node
+    if not (place.is_array and isinstance(node, ast.Subscript)):
+        return
+    inside = {n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)} & set(scope.counters)
+    steps = [n for n, v in scope.scalars.items() if isinstance(v, (int, np.integer)) and 1 < v < 9]
+    for name in inside:
+        texts = [*(scope.counters.keys() - {name}), *(f"{name} * {n}" for n in ("2", *steps))]
+        for text in (*texts, f"{name} + 1", f"{name} - 1"):
+            at = filled(node.slice, {name: ast.parse(text, mode="eval").body})
+            yield "index", ast.Subscript(node.value, at, ast.Load()), f"at {text} for {name}"
 
 
 # Sums
@@ -604,41 +600,45 @@ def inner_terms(place, scope):
                 yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
 
 
+def pairs(place, scope):
+    """Each upstream gradient with each other array, by their names, at a gradient that is handed
+    on."""
+    if place.is_gradient and scope.whole(place):
+        yield from itertools.product(scope.others(None, upstream=True),
+                                     scope.others(None, upstream=False))
+
+
+def added(place, name, d, other, a, product):
+    new = fill(f"E {product}", E=place.node, D=d.node, A=a.node)
+    return "lost-branch", new, said(product, D=name, A=other)
+
+
+def products_of_matrices(place, scope):
+    """A term that is missing and goes through a weight."""
+    for (name, d), (other, a) in pairs(place, scope):
+        if len(a.shape) == 2 <= len(d.shape):
+            rows = len(d.shape) == 2
+            for product, shape, fits in (
+                ("+ D @ A.T", (*d.shape[:-1], a.shape[0]), d.shape[-1] == a.shape[1]),
+                ("+ D @ A", (*d.shape[:-1], a.shape[1]), d.shape[-1] == a.shape[0]),
+                ("+ A.T @ D", (a.shape[1], d.shape[-1]), rows and d.shape[0] == a.shape[0]),
+                ("+ A @ D", (a.shape[0], d.shape[-1]), rows and d.shape[0] == a.shape[1]),
+                ("+ D.T @ A", (d.shape[-1], a.shape[1]), rows and d.shape[0] == a.shape[0]),
+            ):
+                if fits and shape == place.shape:
+                    yield added(place, name, d, other, a, product)
+
+
+def products_of_arrays(place, scope, slopes=("A",)):
+    """A term that is missing and is an upstream gradient times an array."""
+    for (name, d), (other, a) in pairs(place, scope):
+        if d.shape == place.shape and a.shape in (d.shape, d.shape[-1:], (1, *d.shape[1:])):
+            for slope, sign in itertools.product(slopes, "+-"):
+                yield added(place, name, d, other, a, f"{sign} D * ({slope})")
+
+
 def paths(place, scope):
-    """A term that is missing and is a product: of an upstream gradient with another array, or
-    through a weight."""
-    if not (place.is_gradient and scope.whole(place)):
-        return
-    for (name, d), (other, a) in itertools.product(
-        scope.others(None, upstream=True), scope.others(None, upstream=False)
-    ):
-        products = []
-        if d.shape == a.shape == place.shape:
-            products += [
-                f"{sign} D * ({slope})" for slope in ("A", *SLOPES[:2], "1 - A") for sign in "+-"
-            ]
-        if len(d.shape) > 1 and len(a.shape) == 2:
-            products += ["+ D @ A.T"] * (d.shape[-1] == a.shape[1]) + ["+ D @ A"] * (
-                d.shape[-1] == a.shape[0]
-            )
-        if (
-            len(d.shape) == len(a.shape) == 2
-            and d.shape[0] == a.shape[0]
-            and place.shape == (a.shape[1], d.shape[1])
-        ):
-            products.append("+ A.T @ D")
-        if (
-            len(d.shape) == len(a.shape) == 2
-            and d.shape[0] == a.shape[0]
-            and place.shape == (d.shape[1], a.shape[1])
-        ):
-            products.append("+ D.T @ A")
-        for product in products:
-            yield (
-                "lost-branch",
-                fill(f"E {product}", E=place.node, D=d.node, A=a.node),
-                said(product, D=name, A=other),
-            )
+    yield from products_of_arrays(place, scope, (*SLOPES[:2], "1 - A"))
 
 
 def statistics(place, scope):
@@ -647,14 +647,10 @@ def statistics(place, scope):
         return
     n = len(place.shape)
     for axes in [(n - 1,), (0,), tuple(range(1, n)), (0, *range(2, n))]:
-        yield (
-            "constant-statistics",
-            fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes),
-            f"less its mean over axis {axes}",
-        )
-        for (name, other), text in itertools.product(
-            scope.others(place.shape, upstream=False), STATISTICS
-        ):
+        yield ("constant-statistics", fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes),
+               f"less its mean over axis {axes}")
+        for (name, other), text in itertools.product(scope.others(place.shape, upstream=False),
+                                                     STATISTICS):
             new = fill(text, E=place.node, A=other.node, X=axes)
             yield "constant-statistics", new, f"with a path through the statistics of {name}"
             for _, d in scope.others(place.shape, upstream=True):
@@ -663,114 +659,69 @@ def statistics(place, scope):
 
 
 # In this order: the first family in which something heals has found it.
-FAMILIES = [
-    signs,
-    means,
-    labels,
-    orders,
-    transposes,
-    slices,
-    crops,
-    flips,
-    masks,
-    steps,
-    swaps,
-    constants,
-    functions,
-    factors,
-    terms,
-    reshapes,
-    slopes,
-    gains,
-    objects,
-    inner_factors,
-    other_slopes,
-    inner_terms,
-    numbers,
-    scalars,
-    sizes,
-    products,
-    statistics,
-    rare_slopes,
-    paths,
-]
+FAMILIES = [signs, means, sums, labels, orders, transposes, slices, crops, masks, flips, steps,
+            swaps, constants, functions, factors, terms, reshapes, inner_factors, slopes, gains,
+            objects, products_of_matrices, other_slopes, inner_terms, numbers, scalars, sizes,
+            products_of_arrays, products, indices, statistics, rare_slopes, paths]
 
 
-def statements(tree):
+def statements(tree, at):
     """(code, parent, field, index, new statement, words) for assignments that should add."""
-    fields = [
-        (parent, field, body)
-        for parent in ast.walk(tree)
-        for field, body in ast.iter_fields(parent)
-    ]
+    fields = [(parent, field, body) for parent in ast.walk(tree)
+              for field, body in ast.iter_fields(parent)]
     for parent, field, body in (f for f in fields if isinstance(f[2], list)):
         for i, s in enumerate(body):
             adds = isinstance(s, ast.AugAssign) and isinstance(s.op, (ast.Add, ast.Sub))
             if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
                 continue
             target = s.target if adds else s.targets[0]
-            if (
-                isinstance(target, ast.Tuple)
-                and isinstance(s.value, ast.Tuple)
-                and all(isinstance(t, ast.Name) for t in target.elts)
-            ):
-                sums = [
-                    ast.BinOp(ast.Name(t.id, ast.Load()), ast.Add(), v)
-                    for t, v in zip(target.elts, s.value.elts)
-                ]
+            if (isinstance(target, ast.Tuple) and isinstance(s.value, ast.Tuple)
+                and all(isinstance(t, ast.Name) for t in target.elts)):
+                sums = [ast.BinOp(ast.Name(t.id, ast.Load()), ast.Add(), v)
+                        for t, v in zip(target.elts, s.value.elts)]
                 new = ast.Assign([target], ast.Tuple(sums, ast.Load()))
                 yield "lost-branch", parent, field, i, new, "with += for ="
             if not adds and isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
-                yield (
-                    assigned(target),
-                    parent,
-                    field,
-                    i,
-                    ast.AugAssign(target, ast.Add(), s.value),
-                    "with += for =",
-                )
+                yield (assigned(target, at), parent, field, i,
+                       ast.AugAssign(target, ast.Add(), s.value), "with += for =")
             parts = getattr(getattr(target, "slice", None), "elts", ())
             if parts and isinstance(parts[0], ast.Slice) and parts[0].upper is None:
-                rows = fill(
-                    "NP.arange(len(A))", A=ast.parse(ast.unparse(target.value), mode="eval").body
-                )
-                at = ast.Tuple([rows, *parts[1:]], ast.Load())
-                new = ast.Subscript(target.value, at, ast.Store())
-                yield (
-                    "missing-label-subtraction",
-                    parent,
-                    field,
-                    i,
-                    ast.AugAssign(new, s.op, s.value) if adds else ast.Assign([new], s.value),
-                    "at one entry of each row",
-                )
+                rows = fill("NP.arange(len(A))", A=ast.parse(ast.unparse(target.value),
+                        mode="eval").body)
+                entry = ast.Tuple([rows, *parts[1:]], ast.Load())
+                new = ast.Subscript(target.value, entry, ast.Store())
+                yield ("missing-label-subtraction", parent, field, i,
+                       ast.AugAssign(new, s.op, s.value) if adds else ast.Assign([new], s.value),
+                       "at one entry of each row")
             if isinstance(target, ast.Subscript):
                 read = ast.parse(ast.unparse(target.value), mode="eval").body
+                value = s.value
                 if adds and isinstance(s.op, ast.Sub):
-                    continue
-                new = fill("NP.add.at(A, I, V)", A=read, I=as_index(target.slice), V=s.value)
+                    value = ast.UnaryOp(ast.USub(), value)
+                new = fill("NP.add.at(A, I, V)", A=read, I=as_index(target.slice), V=value)
                 yield "repeated-index", parent, field, i, ast.Expr(new), "with np.add.at"
 
 
-def assigned(target):
-    """= for +=, by what stands on its left side: a window, or anything else."""
+def assigned(target, at):
+    """= for +=, by what stands on its left side: ids, a window, or anything else. ``at`` gives the
+    Place of a node, or None."""
     parts = getattr(getattr(target, "slice", None), "elts", [getattr(target, "slice", None)])
-    window = any(
-        isinstance(p, ast.BinOp)
-        or isinstance(p, ast.Slice)
-        and p.upper is not None
-        and not isinstance(p.upper, ast.Constant)
-        for p in parts
-    )
+    places = [at(p) for p in parts]
+    if any(place and place.is_array and place.values[0].dtype.kind in "iu" for place in places):
+        return "repeated-index"
+    turns = [place.values for place in places if place and np.ndim(place.values[0]) == 0]
+    if turns and any(len(t) > 1 for t in turns) and len(set(zip(*turns))) < min(map(len, turns)):
+        return "overlap-overwritten"  # one entry, written again
+    window = any(isinstance(p, ast.BinOp) or isinstance(p, ast.Slice) and p.upper is not None
+                 and not isinstance(p.upper, ast.Constant) for p in parts)
     return "overlap-overwritten" if window else "lost-branch"
 
 
 def as_index(node):
     """A subscript's inside as an expression of its own."""
     if isinstance(node, ast.Slice):
-        parts = [
-            p if p is not None else ast.Constant(None) for p in (node.lower, node.upper, node.step)
-        ]
+        parts = [p if p is not None else ast.Constant(None)
+                 for p in (node.lower, node.upper, node.step)]
         return ast.Call(ast.Name("slice", ast.Load()), parts, [])
     if isinstance(node, ast.Tuple):
         return ast.Tuple([as_index(n) for n in node.elts], ast.Load())

@@ -41,9 +41,8 @@ class Evidence:
     @property
     def weight(self):
         """Whether it is a parameter, kept or given: an input that has no axis of samples."""
-        return (
-            self.param or self.index > 0 and self.value.ndim > 0 and len(self.value) != self.m.batch
-        )
+        return (self.param or self.index > 0 and self.value.ndim > 0
+                and len(self.value) != self.m.batch)
 
     @property
     def shaped(self):
@@ -56,16 +55,14 @@ class Evidence:
         # Tiny gradients of saturated layers: rounding inside the layer, at values about 1, that its
         # output does not show.
         vanishes = np.abs(self.m.y).max(initial=0) < 1e-10 * np.abs(self.value).max(initial=0)
-        return bool(np.nanmax(np.abs(self.A - self.G)) < 1e-9) and (
-            vanishes or close(self.A, self.G, 1e-2)
-        )
+        return bool(np.nanmax(np.abs(self.A - self.G)) < 1e-9) and (vanishes
+                or close(self.A, self.G, 1e-2))
 
     def wrong(self):
         """Where the shapes agree: the entries that are wrong in any draw."""
         scale = max(np.nanmax(np.abs(self.G)), np.abs(self.A).max())
-        return np.any(
-            np.abs(self.A - self.G) > self.m.tolerance * scale + self.noise + self.slack, axis=0
-        )
+        return np.any(np.abs(self.A - self.G) > self.m.tolerance * scale + self.noise + self.slack,
+                      axis=0)
 
 
 @dataclass
@@ -83,6 +80,7 @@ class Measurement:
     backwards: list | None = None  # what came back for each random draw
     tolerance: float = TOLERANCE  # relative to an array's largest entry
     repairs: dict = field(default_factory=dict)  # {where: the Repair that makes it right}
+    corrections: list = field(default_factory=list)  # of all of it, where no change heals
 
     @property
     def right(self):
@@ -101,10 +99,8 @@ def close(P, Q, tol=1e-5, noise=0.0, slack=0.0):
     if not np.isfinite(P).all():
         return False
     P, Q, slack = P[known], Q[known], np.broadcast_to(slack, Q.shape)[known]
-    return bool(
-        P.size == 0
-        or (np.abs(P - Q) - slack).max() <= tol * max(np.abs(P).max(), np.abs(Q).max()) + noise
-    )
+    return bool(P.size == 0 or (np.abs(P - Q) - slack).max() <= tol * max(np.abs(P).max(),
+            np.abs(Q).max()) + noise)
 
 
 def agree(p, q):
@@ -150,11 +146,8 @@ def rightly(A, J, douts, noise):
     G = douts[0].reshape(-1) @ J
     if np.any(A[0]) and noise > 1e-4 * np.abs(J).max(initial=0):
         return False
-    return (
-        A[0].size == G.size
-        and np.isfinite(J).all()
-        and close(A[0].reshape(-1), G, TOLERANCE / 10, noise)
-    )
+    return (A[0].size == G.size and np.isfinite(J).all()
+            and close(A[0].reshape(-1), G, TOLERANCE / 10, noise))
 
 
 def steadier(f, x, y, J, K, noise):
@@ -171,25 +164,12 @@ def steadier(f, x, y, J, K, noise):
     ):
         return J, K, noise
     tried, doubts = [], []
-    for factor, floor in (
-        (STEP, None),
-        (STEP, 1.0),
-        (1e-4, 1.0),
-        (1e-3, 1.0),
-        (STEP, 1e-2),
-        (STEP, 1e-4),
-        (STEP, 1e-6),
-        (1e-4, 0.0),
-    ):
+    for factor, floor in ((STEP, None), (STEP, 1.0), (1e-4, 1.0), (1e-3, 1.0), (STEP, 1e-2),
+                          (STEP, 1e-4), (STEP, 1e-6), (1e-4, 0.0)):
         one, two = (numeric(f, x, y, range(x.size), k * factor, floor) for k in (1, 2))
         tried.append(one)
-        doubts.append(
-            np.where(
-                np.isfinite(two[0] + one[0]).all(axis=0),
-                np.abs(two[0] - one[0]).max(axis=0) / 3 + one[2],
-                np.inf,
-            )
-        )
+        doubts.append(np.where(np.isfinite(two[0] + one[0]).all(axis=0),
+                               np.abs(two[0] - one[0]).max(axis=0) / 3 + one[2], np.inf))
     doubts = np.array(doubts)
     # the usual step, unless another one is clearly better
     doubts[0] /= 5
@@ -235,11 +215,9 @@ def numeric(f, x, y, entries, eps=None, floor=None):
 
 def arrays_of(subject, only=None):
     """(where, index, is it a parameter, the array) for each float input and each parameter."""
-    arrays = [
-        (subject.name(i, False), i, False, x)
-        for i, x in enumerate(subject.inputs[: getattr(subject.work, "answers", None)])
-        if x is not None and x.dtype.kind == "f" and x.size
-    ]
+    arrays = [(subject.name(i, False), i, False, x)
+              for i, x in enumerate(subject.inputs[: getattr(subject.work, "answers", None)])
+              if x is not None and x.dtype.kind == "f" and x.size]
     arrays += [(subject.name(i, True), i, True, p) for i, p in enumerate(subject.params)]
     return [a for a in arrays if only is None or a[0] in only]
 
@@ -285,9 +263,8 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         got = [(b.params if param else b.inputs) for b in m.backwards]
         A = [g[i] if i < len(g) else None for g in got]
         n = int(np.clip(0.5 / max(seconds, 1e-9) / len(arrays), 4, SAMPLE))
-        entries = (
-            np.unique(rng.integers(x.size, size=n)) if sampled and x.size > n else range(x.size)
-        )
+        entries = (np.unique(rng.integers(x.size, size=n)) if sampled and x.size > n
+                   else range(x.size))
         others = [g for k, g in enumerate(got[0]) if 0 < k != i and g is not None]
         if scalar and i > 0 and not param and A[0] is None and not others:
             continue  # a loss's targets
@@ -295,21 +272,15 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
 
         def f(i=i, param=param, x=x):
             inputs = subject.inputs
-            return subject.output(
-                inputs if param else inputs[:i] + (x,) + inputs[i + 1 :], watch=False
-            )
+            return subject.output(inputs if param else inputs[:i] + (x,) + inputs[i + 1 :],
+                                  watch=False)
 
         if sampled and A[0] is not None and A[0].shape == x.shape:
             entries = np.union1d(entries, suspect(f, x, y, douts[0], A[0], rng)).astype(int)
         J, K, noise = numeric(f, x, y, entries, eps)
         quick = 16 * x.size * seconds < 2.0
-        if (
-            A[0] is not None
-            and quick
-            and not sampled
-            and eps is None
-            and not rightly(A, J, douts, noise)
-        ):
+        if (A[0] is not None and quick and not sampled and eps is None
+            and not rightly(A, J, douts, noise)):
             J, K, noise = steadier(f, x, y, J, K, noise)
         G = np.full((len(douts), x.size), np.nan)
         G[:, list(entries)] = douts.reshape(len(douts), -1) @ J
@@ -322,62 +293,27 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         level = noise
         noise *= 3 * max(1, np.sqrt((douts**2).reshape(len(douts), -1).sum(axis=1)).max())
         rough = np.zeros(x.size, bool)
-        rough[list(entries)] = np.any(
-            np.abs(K) > 1e-3 * np.abs(J).max(initial=0) + 100 * noise, axis=0
-        )
+        rough[list(entries)] = np.any(np.abs(K) > 1e-3 * np.abs(J).max(initial=0) + 100 * noise,
+                                      axis=0)
         if m.error is not None:
             nothing = np.empty((len(douts), 0))
-            m.failed.append(
-                Evidence(
-                    where,
-                    np.array(x),
-                    nothing,
-                    G,
-                    douts,
-                    noise,
-                    m,
-                    index=i,
-                    param=param,
-                    slack=slack,
-                )
-            )
+            m.failed.append(Evidence(where, np.array(x), nothing, G, douts, noise, m, index=i,
+                                     param=param, slack=slack))
             continue
         zero = A[0] is not None and param and not np.any(np.array(A[0]))
-        if (
-            A[0] is None
-            or zero
-            and np.nanmax(np.abs(G), initial=0) > noise
-            and untouched(subject, i, douts[0])
-        ):
+        if (A[0] is None or zero and np.nanmax(np.abs(G), initial=0) > noise
+            and untouched(subject, i, douts[0])):
             if np.nanmax(np.abs(G), initial=0) > 10 * noise or A[0] is None and param:
                 m.missing.append((where, float(np.nanmax(np.abs(G), initial=0)), param))
             continue
         if any(a is None or a.shape != A[0].shape for a in A):
             A = [A[0]] * len(A)
-        e = Evidence(
-            where,
-            np.array(x),
-            np.array(A),
-            G,
-            douts,
-            noise,
-            m,
-            rough.reshape(x.shape),
-            None if sampled else J,
-            i,
-            param,
-            slack=slack,
-        )
+        e = Evidence(where, np.array(x), np.array(A), G, douts, noise, m, rough.reshape(x.shape),
+                     None if sampled else J, i, param, slack=slack)
         e.facts["level"] = level
         m.targets.append(e)
-    if (
-        units
-        and not sampled
-        and m.error is None
-        and not scalar
-        and subject.takes_dout
-        and any(not e.right for e in m.targets)
-    ):
+    if (units and not sampled and m.error is None and not scalar and subject.takes_dout
+        and any(not e.right for e in m.targets)):
         unit_draws(subject, m)
     return m
 
@@ -426,3 +362,7 @@ def again(e, inputs=None, units=False):
         return None
     finally:
         subject.inputs = kept
+
+
+def arrays_in(objects):
+    return [o for o in objects if isinstance(o, np.ndarray)]

@@ -99,31 +99,26 @@ def HessianOperator(model: Model, x: Inputs, t: Inputs | None) -> Any:
     def matvec(v):
         return product(np.reshape(v, -1))
 
-    return LinearOperator(
-        (product.theta.size,) * 2, matvec=matvec, rmatvec=matvec, dtype=np.float64
-    )
+    return LinearOperator((product.theta.size,) * 2, matvec=matvec, rmatvec=matvec,
+                          dtype=np.float64)
 
 
 class Products:
     """v -> H v at one θ."""
 
     def __init__(self, who, model, x, t):
-        missing = [
-            name for name in ("forward", "backward", "params", "grads") if not hasattr(model, name)
-        ]
+        missing = [name for name in ("forward", "backward", "params", "grads")
+                   if not hasattr(model, name)]
         if missing:
             got = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
-            raise TypeError(
-                checks.wrong(
-                    who, "model", "be an object with forward, backward, params and grads", got
-                )
-            )
+            raise TypeError(checks.wrong(who, "model",
+                                         "be an object with forward, backward, params and grads",
+                                         got))
         if not model.params:
             raise ValueError(f"{who}: the model has no parameters to differentiate by")
         self.who = who
-        arrays = [
-            array for name, given in (("x", x), ("t", t)) for array in several(who, name, given)
-        ]
+        arrays = [array for name, given in (("x", x), ("t", t))
+                  for array in several(who, name, given)]
         if not checks.fitting(model.forward, arrays):
             raise TypeError(
                 checks.wrong(
@@ -159,14 +154,8 @@ class Products:
             p[...] = part.reshape(p.shape)
         loss = model.forward(*self.arrays)
         if np.ndim(loss):
-            raise ValueError(
-                checks.wrong(
-                    self.who,
-                    "model.forward(x, t)",
-                    "give a loss, one number",
-                    f"shape {np.shape(loss)}",
-                )
-            )
+            raise ValueError(checks.wrong(self.who, "model.forward(x, t)",
+                                          "give a loss, one number", f"shape {np.shape(loss)}"))
         model.backward()
         return flat(model.grads)
 
@@ -205,9 +194,8 @@ def several(who, name, given):
         a = checks.as_array(x)
         if x is not None and a.dtype.kind not in "fiub":
             place = f"{name}[{i}]" if isinstance(given, tuple) else name
-            raise TypeError(
-                checks.wrong(who, place, "be an array of numbers", checks.kind_text(x, a))
-            )
+            raise TypeError(checks.wrong(who, place, "be an array of numbers",
+                                         checks.kind_text(x, a)))
         if x is not None:
             yield a
 

@@ -26,11 +26,8 @@ class Apart(Subject):
                     setattr(layer, way, self.around(layer, way, getattr(layer, way)))
 
     def inner(self):
-        return [
-            o
-            for o in reachable(self.work)
-            if o is not self.work and o is not innermost(self.work) and is_layer(o)
-        ]
+        return [o for o in reachable(self.work) if o is not self.work
+                and o is not innermost(self.work) and is_layer(o)]
 
     def around(self, layer, way, call):
         @functools.wraps(call)
@@ -51,12 +48,8 @@ class Watched(Apart):
         super().restart()
         layers = [self.work, *self.inner()]
         self.names = paths(self.work)
-        self.known = [
-            a
-            for o in layers
-            for a in (*(getattr(o, "params", None) or ()), *grads_of(o))
-            if isinstance(a, np.ndarray)
-        ]
+        self.known = [a for o in layers for a in (*(getattr(o, "params", None) or ()), *grads_of(o))
+                      if isinstance(a, np.ndarray)]
 
     def around(self, layer, way, call):
         @functools.wraps(call)
@@ -87,12 +80,9 @@ class Watched(Apart):
         inside = {id(o) for o in reachable(layer) if o is not layer and is_layer(o)}
         theirs = {array for owner, array in self.kept if owner in inside}
         for a in reachable(layer):
-            if (
-                isinstance(a, np.ndarray)
-                and id(a) not in theirs
+            if (isinstance(a, np.ndarray) and id(a) not in theirs
                 and (key := (id(layer), id(a))) not in self.kept
-                and not any(np.may_share_memory(a, b) for b in self.known)
-            ):
+                and not any(np.may_share_memory(a, b) for b in self.known)):
                 self.kept[key] = layer, a, a.copy()
 
     def look(self, by):
@@ -102,11 +92,8 @@ class Watched(Apart):
             if not same(a, before):
                 del self.kept[key]
                 if layer is not by and not (by is None and layer is self.work):
-                    place = (
-                        f"in {self.called(by)}"
-                        if by is not None
-                        else f"in {type(self.work).__name__}, between its layers"
-                    )
+                    place = (f"in {self.called(by)}" if by is not None
+                             else f"in {type(self.work).__name__}, between its layers")
                     self.seen["kept"].append(
                         (layer, f"what it keeps for backward is changed in place {place}")
                     )
@@ -153,11 +140,8 @@ def used_twice(m, rng, make):
     subject = make(Stacked)
     dout = np.random.default_rng(9).normal(size=m.y.shape)
     before, after = m.subject.gradients(dout), subject.gradients(dout)
-    if (
-        not subject.twice
-        or after.error
-        or all(map(agree, before.inputs + before.params, after.inputs + after.params))
-    ):
+    if (not subject.twice or after.error or all(map(agree, before.inputs + before.params,
+                                                    after.inputs + after.params))):
         return None
     layer = next(iter(subject.twice.values()))
     path = spoken(subject.names.get(id(layer), ""))
@@ -188,13 +172,8 @@ def apart(m, rng, make):
     found = measure(subject, rng)
     words = "all gradients are right" if found.right else "the gradients change"
     layer, evidence = changes[0]
-    return found, [
-        finding(
-            "mutates-cache",
-            watched.called(layer),
-            f"{evidence}; with copies for each layer {words}",
-        )
-    ]
+    return found, [finding("mutates-cache", watched.called(layer),
+                           f"{evidence}; with copies for each layer {words}")]
 
 
 def copies(value):

@@ -88,29 +88,24 @@ def example_inputs(layer: Computes, rng: Seed = None) -> tuple[Array, ...]:
     [(7, 5), (7,)]
     """
     rng = generator("example_inputs", rng)
-    params = [
-        p
-        for p in getattr(forwarding("example_inputs", layer), "params", None) or ()
-        if isinstance(p, np.ndarray)
-    ]
+    params = [p for p in getattr(forwarding("example_inputs", layer), "params", None) or ()
+              if isinstance(p, np.ndarray)]
     kernels, groups = [p for p in params if p.ndim > 2], getattr(layer, "groups", 1)
     rows = params[0].shape[0] if params and params[0].ndim == 2 else 5
     widths = list(dict.fromkeys(n for p in params for n in p.shape)) or [5]
-    channels = list(
-        dict.fromkeys([n for p in kernels for n in (p.shape[1] * groups, len(p))] + [3])
-    )
+    channels = list(dict.fromkeys([n for p in kernels for n in (p.shape[1] * groups,
+            len(p))] + [3]))
     vectors: list[Any] = [(7, D) for D in widths] + [(5, 3, D) for D in widths]
     images = [(5, C, 7, 11) for C in channels] + [(5, C, 13) for C in channels[:-1]]
     large = [(3, channels[0], *size) for size in [(17, 19)] + [(n, n) for n in range(5, 29)]]
     usual = images + vectors if kernels else vectors + images
-    draws: dict[str, Any] = {
-        "normal": lambda shape: rng.normal(size=shape),
-        "positive": lambda shape: rng.uniform(0.5, 2, shape),
-        "shares": lambda shape: softmax(rng.normal(size=shape)),
-        "ids": lambda shape: rng.integers(0, max(2, rows // 2), shape),
-        "bits": lambda shape: rng.integers(0, 2, shape),
-        "labels": lambda shape: np.resize(np.arange(min(3, shape[-1])), shape[:-1]),
-    }
+    draws: dict[str, Any] = {"normal": lambda shape: rng.normal(size=shape),
+                             "positive": lambda shape: rng.uniform(0.5, 2, shape),
+                             "shares": lambda shape: softmax(rng.normal(size=shape)),
+                             "ids": lambda shape: rng.integers(0, max(2, rows // 2), shape),
+                             "bits": lambda shape: rng.integers(0, 2, shape),
+                             "labels": lambda shape: np.resize(np.arange(min(3, shape[-1])),
+            shape[:-1])}
     candidates: list[Any] = [  # what each input is, and its shape; a single one is that of all
         *itertools.product(["normal"], usual),
         ("ids", (7, 3)),
@@ -125,9 +120,8 @@ def example_inputs(layer: Computes, rng: Seed = None) -> tuple[Array, ...]:
     ]
     (copy,) = float64_copy(layer)
     for kinds, *shapes in candidates:
-        inputs = tuple(
-            draws[kind](shape) for kind, shape in zip(kinds.split(), itertools.cycle(shapes))
-        )
+        inputs = tuple(draws[kind](shape) for kind, shape in zip(kinds.split(),
+                itertools.cycle(shapes)))
         with contextlib.suppress(Exception), quiet():
             reset_states(copy)
             if np.isfinite(np.asarray(copy.forward(*(x.copy() for x in inputs)), np.float64)).all():

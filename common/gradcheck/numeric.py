@@ -34,9 +34,8 @@ class Numeric(Layer):
         self.layer = forwarding("Numeric", layer)
         self.layers = (layer,)
         self.params = list(getattr(layer, "params", ()))
-        self.names = tuple(
-            getattr(layer, "names", None) or (f"params.{i}" for i in range(len(self.params)))
-        )
+        self.names = tuple(getattr(layer, "names", None)
+                           or (f"params.{i}" for i in range(len(self.params))))
         self.grads = [np.zeros_like(p) for p in self.params]
         self.buffers = getattr(layer, "buffers", {})
 
@@ -52,9 +51,8 @@ class Numeric(Layer):
         weights = checks.array("Numeric", "dout", dout, np.float64, shape)
 
         def gradient(f, x):
-            return np.array([np.sum(weights * c.reshape(shape)) for c in columns(f, x)]).reshape(
-                x.shape
-            )
+            return np.array([np.sum(weights * c.reshape(shape))
+                             for c in columns(f, x)]).reshape(x.shape)
 
         for g, p in zip(self.grads, subject.params):
             g[...] = gradient(lambda p: subject.output(), p)
@@ -66,11 +64,8 @@ class Numeric(Layer):
             if x is None or x.dtype.kind != "f":
                 found.append(None)
                 continue
-            found.append(
-                gradient(
-                    lambda x, i=i: subject.output((*given[:i], x, *given[i + 1 :])), x.copy()
-                ).astype(dtypes[i] or float)
-            )
+            found.append(gradient(lambda x, i=i: subject.output((*given[:i], x, *given[i + 1 :])),
+                                  x.copy()).astype(dtypes[i] or float))
         if not shape:  # a loss gives the gradient of its first input alone
             return found[0]
         return found[0] if len(found) == 1 else tuple(found)

@@ -11,12 +11,8 @@ from ..common.types import Array, ArrayLike, Computes
 STEP = np.finfo(np.float64).eps ** (1 / 3)
 
 
-def numerical_gradient(
-    f: Callable[[Array], ArrayLike],
-    x: ArrayLike,
-    dout: ArrayLike | None = None,
-    eps: float | None = None,
-) -> Array:
+def numerical_gradient(f: Callable[[Array], ArrayLike], x: ArrayLike, dout: ArrayLike | None = None,
+                       eps: float | None = None) -> Array:
     """The gradient of f at x, or of Σ dout · f(x) where f gives an array, by central differences in
     float64:
 
@@ -40,26 +36,16 @@ def numerical_gradient(
     who = "numerical_gradient"
     a_class = isinstance(f, type) and hasattr(f, "forward")
     if a_class or not callable(f):
-        raise TypeError(
-            checks.wrong(
-                who,
-                "f",
-                "be a function of an array",
-                f"the class {f.__name__}" if a_class else repr(f),
-                f"make a layer of it: {f.__name__}(...).forward" if a_class else "",
-            )
-        )
+        raise TypeError(checks.wrong(who, "f", "be a function of an array",
+                                     f"the class {f.__name__}" if a_class else repr(f),
+                                     f"make a layer of it: {f.__name__}(...).forward" if a_class
+                                     else ""))
     given, x = x, checks.array(who, "x", x, np.float64)
     if x is not given or type(x) is not np.ndarray or not x.flags.writeable:
         x = np.array(x)
     if eps is not None:
-        eps = checks.number(
-            who,
-            "eps",
-            eps,
-            low=np.spacing(np.abs(x).max()),
-            expected="be above 0 and large enough to change x",
-        )
+        eps = checks.number(who, "eps", eps, low=np.spacing(np.abs(x).max()),
+                            expected="be above 0 and large enough to change x")
 
     def value(x):
         at = x.copy()
@@ -67,26 +53,16 @@ def numerical_gradient(
         y = np.array(checks.as_array(given))
         x[...] = at  # f may have written into it
         if y.dtype.kind not in "fiub":
-            raise TypeError(
-                checks.wrong(
-                    who, "f", "give a number or an array of numbers", checks.kind_text(given, y)
-                )
-            )
+            raise TypeError(checks.wrong(who, "f", "give a number or an array of numbers",
+                                         checks.kind_text(given, y)))
         y = y.astype(np.float64)
         if dout is None and y.size != 1:
-            raise ValueError(
-                checks.wrong(
-                    who,
-                    "f",
-                    "give one number",
-                    f"an array of shape {y.shape}",
-                    "pass dout, the gradient by f(x), of that shape",
-                )
-            )
+            raise ValueError(checks.wrong(who, "f", "give one number",
+                                          f"an array of shape {y.shape}",
+                                          "pass dout, the gradient by f(x), of that shape"))
         if dout is not None and y.shape != weights.shape:
-            raise ValueError(
-                checks.wrong(who, "dout", f"have the shape of f(x), {y.shape}", weights.shape)
-            )
+            raise ValueError(checks.wrong(who, "dout", f"have the shape of f(x), {y.shape}",
+                                          weights.shape))
         return y
 
     weights = np.ones(()) if dout is None else checks.array(who, "dout", dout, np.float64)
@@ -103,9 +79,8 @@ def numerical_gradient(
             )
     finally:
         x[...] = before
-    return np.array([np.sum(weights * column.reshape(weights.shape)) for column in slopes]).reshape(
-        x.shape
-    )
+    return np.array([np.sum(weights * column.reshape(weights.shape))
+                     for column in slopes]).reshape(x.shape)
 
 
 def independent(f, x, at):
@@ -156,10 +131,8 @@ def jacobian(layer: Computes, x: ArrayLike, numerical: bool = False) -> Array:
     from .subject import Subject
 
     numerical = checks.flag("jacobian", "numerical", numerical)
-    subject = Subject(
-        forwarding("jacobian", layer, backward=not numerical),
-        (checks.array("jacobian", "x", x, np.float64),),
-    )
+    subject = Subject(forwarding("jacobian", layer, backward=not numerical),
+                      (checks.array("jacobian", "x", x, np.float64),))
     given, y = subject.inputs[0], subject.output()
     if numerical:
         slopes = columns(lambda x: subject.output((x,)), given.copy())
@@ -180,11 +153,8 @@ def forwarding(who, layer, backward=False):
     """The layer, if it is an object with a forward and, where it is needed, a backward."""
     if isinstance(layer, type):
         name = layer.__name__
-        raise TypeError(
-            checks.wrong(
-                who, "layer", "be an object", f"the class {name}", f"make one: {name}(...)"
-            )
-        )
+        raise TypeError(checks.wrong(who, "layer", "be an object", f"the class {name}",
+                                     f"make one: {name}(...)"))
     methods = ["forward", "backward"][: 1 + backward]
     if not all(callable(getattr(layer, method, None)) for method in methods):
         raise TypeError(checks.wrong(who, "layer", f"have {' and '.join(methods)}", repr(layer)))

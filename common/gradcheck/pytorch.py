@@ -85,9 +85,8 @@ class TorchModule(Adapted):
             return arrays(self.layer.backward(*douts))
         for p in self.layer.parameters():
             p.grad = None
-        torch.autograd.backward(
-            self.y if isinstance(self.y, tuple) else (self.y,), douts, retain_graph=True
-        )
+        torch.autograd.backward(self.y if isinstance(self.y, tuple) else (self.y,), douts,
+                                retain_graph=True)
         found = tuple(array(x.grad) for x in self.given)
         for x in self.given:
             x.grad = None

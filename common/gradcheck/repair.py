@@ -7,7 +7,6 @@ heals is the evidence: it names the line.
 """
 import ast
 import contextlib
-import functools
 import itertools
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -17,13 +16,15 @@ import numpy as np
 from . import edits
 from .bounded import TimeUp
 from .copying import reachable
-from .evidence import agree, close
-from .scaling import named, ratio
-from .source import Function, all_bits, as_array, lines_run, places_of, put, running, watched
-from .subject import grads_of, is_layer
+from .correction import corrections
+from .evidence import agree, close, effort
+from .meaning import Change
+from .scope import Scope, hidden_arrays
+from .source import Function, as_array, lines_run, places_of, put, running, watched
+from .subject import grads_of
 
-MOST = 20_000  # changes tried on one layer
-LINES = 400_000  # of the layer's that may run for them
+MOST = 10_000  # changes tried on one layer
+LINES = 200_000  # of the layer's that may run for them
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Repair:
     heals: frozenset
     make: object  # makes the change for good
     name: bool = False  # whether a bare name stands at the place
+    lone: bool = False  # whether it is all that is assigned, or that is reshaped
     all: bool = False  # whether nothing is wrong then
 
     @property
@@ -44,194 +46,30 @@ class Repair:
         return self.words.startswith("with") and "statistics" not in self.words
 
 
-@dataclass
-class Other:
-    """An array at hand in a function."""
-    node: ast.expr
-    values: list
-    upstream: bool
-
-    @property
-    def shape(self):
-        return np.shape(self.values[0])
-
-    @property
-    def kind(self):
-        return self.values[0].dtype.kind
-
-    @property
-    def mask(self):
-        return all_bits(self.values)
-
-
-class Scope:
-    """What the changes ask about the places of one function."""
-
-    def __init__(self, function, places, locals_, counts, inputs):
-        self.function, self.places, self.sizes, self.inputs = function, places, counts, inputs
-        self.survey()
-        self.scalars = {
-            ast.unparse(p.node): p.values[0]
-            for p in places
-            if p.simple
-            and not p.upstream
-            and np.ndim(p.values[0]) == 0
-            and isinstance(p.values[0], (int, float, np.number))
-            and not self.index(p)
-        }
-        self.counters = {
-            ast.unparse(p.node): None
-            for p in places
-            if isinstance(p.node, ast.Name)
-            and len(p.values) > 1
-            and all(isinstance(v, (int, np.integer)) for v in p.values)
-        }
-        self.objects = {}
-        self.arrays = {}
-        for p in places:
-            if (
-                p.is_array
-                and isinstance(p.node, (ast.Name, ast.Attribute, ast.Subscript))
-                and not self.index(p)
-            ):
-                self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
-        steps = [f"{t}{more}" for t in self.counters for more in ("", " + 1", " - 1")]
-        for name, values, upstream in locals_:
-            if isinstance(values, type):
-                self.objects[name] = values
-                continue
-            for step in steps if "{t}" in name else ():
-                at = ast.parse(name.replace("{t}", step), mode="eval").body
-                self.arrays.setdefault(ast.unparse(at), Other(at, values, upstream))
-            if "{t}" in name:
-                continue
-            if not np.ndim(values[0]):
-                self.scalars.setdefault(name, values[0])
-                continue
-            self.arrays.setdefault(name, Other(ast.parse(name, mode="eval").body, values, upstream))
-
-    def survey(self):
-        """Where each node of the tree, as it now stands, hangs."""
-        self.of = {
-            id(p.node): p for p in self.places if not isinstance(p.node, (ast.Tuple, ast.List))
-        }
-        self.parents = {
-            id(child): (parent, field)
-            for parent in ast.walk(self.function.tree)
-            for field, value in ast.iter_fields(parent)
-            for child in (value if isinstance(value, list) else [value])
-            if isinstance(child, ast.AST)
-        }
-        self.places = [p for p in self.places if id(p.node) in self.parents]
-
-    def at(self, node):
-        return self.of.get(id(node))
-
-    def others(self, shape, upstream):
-        return [
-            (name, o)
-            for name, o in self.arrays.items()
-            if (shape is None or o.shape == shape) and (upstream is None or o.upstream == upstream)
-        ]
-
-    def parent(self, place):
-        return self.parents[id(place.node)]
-
-    def whole(self, place):
-        """Whether it is a gradient as it is handed on: assigned, returned, added, multiplied as a
-        matrix, summed."""
-        parent, field = self.parent(place)
-        return not self.index(place) and (
-            isinstance(
-                parent,
-                (ast.Assign, ast.AugAssign, ast.Return, ast.Tuple, ast.List, ast.Call, ast.Starred),
-            )
-            or edits.operator(parent, ast.Add, ast.Sub, ast.MatMult)
-            or getattr(parent, "attr", None) in ("sum", "mean", "T", "reshape", "transpose", "dot")
-        )
-
-    def factor(self, place):
-        """Whether it is a factor of a matrix product."""
-        parent, field = self.parent(place)
-        return (
-            edits.operator(parent, ast.MatMult)
-            or isinstance(parent, ast.Call)
-            and field == "args"
-            or getattr(parent, "attr", None) == "dot"
-        )
-
-    def index(self, place):
-        """Whether it stands inside square brackets."""
-        node = place.node
-        while id(node) in self.parents:
-            parent, field = self.parents[id(node)]
-            if isinstance(parent, ast.Subscript) and field == "slice":
-                return True
-            if isinstance(parent, ast.stmt):
-                return False
-            node = parent
-        return False
-
-    def outermost(self, place):
-        """The largest expression around a place that does not depend on dout: the factor that it
-        belongs to."""
-        while not place.upstream:
-            parent = self.parent(place)[0]
-            above = self.at(parent)
-            if (
-                isinstance(parent, (ast.Attribute, ast.keyword, ast.Tuple))
-                and above is None
-                and id(parent) in self.parents
-            ):
-                above = self.at(self.parents[id(parent)][0])
-            if above is None or above.upstream:
-                break
-            place = above
-        return place
-
-    def other_half(self, place, array, slope):
-        """Whether of a (1 - a) the half that ``slope`` is not multiplies the gradient at a place
-        already, or does so next."""
-        v, a = place.values[0], array.values[0]
-        half = 1 - a if slope == "A" else a
-        same = [p.values[0] for p in self.places if p.is_gradient and p.shape == place.shape]
-        return any(np.allclose(q, v * half) or np.allclose(v, q * half) for q in same)
-
-    def beside_upstream(self, place):
-        """Whether it is a whole factor beside the upstream gradient."""
-        parent = self.at(self.parent(place)[0])
-        return parent is not None and parent.upstream and not place.upstream
-
-
 class Search:
     """All changes tried on one measurement."""
 
     def __init__(self, m):
         self.m, self.subject, self.found = m, m.subject, []
+        self.corrections = []  # where no change heals
         self.fixed = frozenset()  # what a change made for good has healed
         self.targets = m.targets or m.failed
         self.wrong = [t for t in self.targets if not (t.right or t.facts.get("right"))]
         self.draws = self.draws_of(self.wrong[0])
         self.y = self.subject.output()
-        one, two = (
-            self.subject.backward(np.asarray(self.draws[0]).reshape(self.y.shape)) for _ in range(2)
-        )
-        self.kept = (
-            not self.subject.fresh_each_time
-            and two.error is None
-            and all(
-                p is q or p is not None and np.array_equal(p, q)
-                for p, q in zip(one.inputs + one.params, two.inputs + two.params)
-            )
-        )
+        one, two = (self.subject.backward(np.asarray(self.draws[0]).reshape(self.y.shape))
+                    for _ in range(2))
+        self.kept = (not self.subject.fresh_each_time and two.error is None
+                     and all(p is q or p is not None and np.array_equal(p, q)
+                             for p, q in zip(one.inputs + one.params, two.inputs + two.params)))
         self.stale = True
         lines = lines_run(lambda: self.subject.gradients(self.draws[0]))
         weight = sum(t.value.size for t in self.targets) // 1000
-        self.left = int(np.clip(LINES / (lines + weight + 1), 100, MOST))
+        self.cost = lines + weight + 1
+        self.left = int(np.clip(LINES / self.cost, 100, MOST))
         x = next((x for x in self.subject.inputs if isinstance(x, np.ndarray) and x.ndim), self.y)
-        self.counts = sorted(
-            {2, m.batch, *x.shape[1:2], int(np.prod(x.shape[:2])), *self.y.shape[:1]} - {0, 1}
-        )
+        self.counts = sorted({2, m.batch, *x.shape[1:2], int(np.prod(x.shape[:2])),
+                              *self.y.shape[:1]} - {0, 1})
 
     @staticmethod
     def draws_of(e):
@@ -239,10 +77,10 @@ class Search:
 
     def run(self):
         """Look for the change that heals most, make it, and look on for what is still wrong."""
-        scopes = [
-            Scope(function, places, locals_, self.counts, self.subject.inputs)
-            for function, places, locals_ in self.functions()
-        ]
+        scopes = [Scope(function, places, locals_, self.counts, self.subject.inputs,
+                        self.subject.params) for function, places, locals_ in self.functions()]
+        for scope in scopes:
+            scope.unshaped = any(not e.shaped for e in self.wrong)
         self.arrays_at = {n: o.values[0] for s in scopes for n, o in s.arrays.items()}
         with contextlib.ExitStack() as stack:
             while len(self.fixed) < len(self.wrong) and (found := self.first(scopes)):
@@ -251,6 +89,8 @@ class Search:
                 stack.enter_context(best.function.replaced(best.function.compiled()))
                 self.found.append(best)
                 self.fixed |= best.heals
+        if not self.found and self.subject.takes_dout and not self.subject.fresh_each_time:
+            self.corrections = list(corrections(self, scopes))
         return self
 
     def first(self, scopes):
@@ -258,7 +98,7 @@ class Search:
         that seem to reach what is right as well, as a mask does, come last."""
         found, rest = [], range(len(self.wrong))
         for scope in scopes:
-            found += self.statements(scope.function)
+            found += self.statements(scope)
         near = [(scope, self.telling(scope)) for scope in scopes]
         far = [(scope, [p for p in scope.places if p not in places]) for scope, places in near]
         for places in (near, far):
@@ -350,6 +190,7 @@ class Search:
     def tell_upstream(self, function, places):
         """Where dout does not come in, or elsewhere: an upstream gradient is what moves the
         gradients, leaves the output as it is, and is no array that forward has kept."""
+        self.subject.restart()
         self.subject.output()
         kept = [a for a in reachable(self.subject.work) if isinstance(a, np.ndarray)]
         base, floats = self.gradients(self.draws[0]), []
@@ -363,14 +204,12 @@ class Search:
             got = self.shaken(function, place, 0)
             if not close(y, self.y, 1e-12):
                 kept.append(place.values[0])
-            elif got is not None and not all(
-                map(agree, got.inputs + got.params, base.inputs + base.params)
-            ):
+            elif got is not None and not all(map(agree, got.inputs + got.params,
+                                                 base.inputs + base.params)):
                 floats.append(place)
         for place in floats:
-            place.upstream = not any(
-                a.shape == place.shape and np.array_equal(a, place.values[0]) for a in kept
-            )
+            place.upstream = not any(a.shape == place.shape and np.array_equal(a, place.values[0])
+                                     for a in kept)
 
     def changes(self, scope, place, family):
         """The Repairs that a family has for a place."""
@@ -400,20 +239,16 @@ class Search:
                     same = self.subject.gradients(d)
             except (OSError, TypeError, SyntaxError, ValueError):
                 continue
-            if not all(
-                map(
-                    agree,
-                    same.inputs + same.params,
-                    self.m.backwards[0].inputs + self.m.backwards[0].params,
-                )
-            ):
+            if not all(map(agree, same.inputs + same.params,
+                           self.m.backwards[0].inputs + self.m.backwards[0].params)):
                 continue  # the text has changed since it was loaded
             places = places_of(function)
-            seen = [
-                watched(function, places, lambda dout=dout: subject.gradients(dout))
-                for dout in (d, other)
-            ]
+            moved = tuple(1.3 * x + 0.1 if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+                          for x in subject.inputs)
+            seen = [watched(function, places, lambda run=run: subject.gradients(*run))
+                    for run in ((d,), (other,), (d, moved))]
             for i, place in enumerate(places):
+                place.bare = not differ(seen[0].get(i, [0]), seen[2].get(i, []))
                 place.values = seen[0].get(i, [])
                 place.upstream = not subject.takes_dout or differ(place.values, seen[1].get(i, []))
                 # a sum that begins with the number 0 is an array all the same
@@ -422,20 +257,17 @@ class Search:
                 self.tell_upstream(function, places)
             # a while loop may never end once a number that it counts with is changed
             endless = any(isinstance(node, ast.While) for node in ast.walk(function.tree))
-            yield (
-                function,
-                [p for p in places if p.values and (p.is_array or not endless)],
-                list(hidden_arrays(locals_, again.get(code, {}))),
-            )
+            yield (function, [p for p in places if p.values and (p.is_array or not endless)],
+                   list(hidden_arrays(locals_, again.get(code, {}))))
 
     def repair(self, scope, place, code, node, words, healed):
         """The Repair that a change is, in a list; [] for what may be chance."""
-        function, spot, old = scope.function, (place.parent, place.field, place.index), place.node
+        function, old = scope.function, place.node
         by_chance = code in SPECULATIVE and len(healed) < 2 <= len(self.wrong)
         if by_chance and all(self.wrong[i].param for i in healed):
             return []
         located(node, old)
-        codes = self.meaning(code, function, spot, old, node, place, scope)
+        codes = Change(self, scope, place, code, node, healed).codes()
 
         def make():
             place.put(node)
@@ -443,27 +275,34 @@ class Search:
             scope.survey()
 
         name = isinstance(old, ast.Name)
-        return [Repair(codes, words, function, function.line(old), healed, make, name)]
+        above, field = scope.parent(place)
+        reshaped = codes == ["wrong-reshape"] and getattr(above, "attr", "") == "reshape"
+        lone = name and (isinstance(above, ast.Assign) or reshaped)
+        return [Repair(codes, words, function, function.line(old), healed, make, name, lone)]
 
-    def statements(self, function):
+    def statements(self, scope):
         """The Repairs that an assignment is which adds."""
-        for code, *spot, statement, words in edits.statements(function.tree):
+        function, changes = scope.function, list(edits.statements(scope.function.tree, scope.at))
+        # one change, or the same wherever ids stand on the left
+        at_ids = [c for c in changes if c[-1] == "with np.add.at"
+                  and isinstance(getattr(c[1], c[2])[c[3]], ast.AugAssign)]
+        for several in [*([c] for c in changes), *[at_ids] * (len(at_ids) > 1)]:
             self.left -= 1
-            old = getattr(*spot[:2])[spot[2]]
-            if healed := self.tried(function, spot, old, statement):
-                yield Repair(
-                    [code],
-                    words,
-                    function,
-                    function.line(old),
-                    healed,
-                    functools.partial(put, *spot, statement),
-                )
+            spots = [(*spot, getattr(*spot[:2])[spot[2]], new) for _, *spot, new, _ in several]
+            if healed := self.tried(function, spots):
+                code, words, old = several[0][0], several[0][-1], spots[0][-2]
 
-    def tried(self, function, spot, old, node):
-        """What heals with a node in the place of the old one."""
-        located(node, old)
-        put(*spot, node)
+                def make(spots=spots):
+                    for *spot, _, new in spots:
+                        put(*spot, new)
+
+                yield Repair([code], words, function, function.line(old), healed, make)
+
+    def tried(self, function, spots):
+        """What heals with nodes in the place of old ones: (parent, field, index, old, new)."""
+        for *spot, old, node in spots:
+            located(node, old)
+            put(*spot, node)
         try:
             code = function.compiled()
             if code is None:
@@ -473,7 +312,8 @@ class Search:
         except (Exception, TimeUp):
             return None
         finally:
-            put(*spot, old)
+            for *spot, old, _ in spots:
+                put(*spot, old)
 
     def healed(self):
         """The wrong arrays that are right with the function as it now runs; None if there are none,
@@ -504,12 +344,16 @@ class Search:
             y = subject.output(watch=False)
             self.stale = False
             if y.shape != self.y.shape or not close(y, self.y, 1e-12):
+                subject.restart()  # a change may have spoilt the parameters
+                self.stale = True
                 return None
         for g in grads_of(subject.work):
             if isinstance(g, np.ndarray) and g.flags.writeable:
                 g[...] = 0
         got = subject.backward(np.asarray(dout).reshape(self.y.shape))
-        if got.error is not None:
+        moved = any(p is not q for p, q in zip(subject.params, subject.work.params)) if (
+            subject.params) else False
+        if got.error is not None or moved:
             subject.restart()
             self.stale = True
             return None
@@ -521,255 +365,52 @@ class Search:
         P = Search.of(e, got)
         return P is not None and P.shape == G[k].shape and close(P, G[k], 1e-5, e.noise)
 
-    def meaning(self, code, function, spot, old, node, place, scope):
-        """The codes of a change that heals: by what it does to the value at its place, or by its
-        family."""
-        parent = scope.parent(place)[0]
-        if code == "missing-transpose" and (
-            edits.method(old, "reshape") or getattr(parent, "attr", "") == "reshape"
-        ):
-            return ["wrong-reshape"]
-        if code in (
-            "missing-transpose",
-            "wrong-reshape",
-            "constant-statistics",
-            "flipped-kernel",
-        ):
-            return [code]
-        if code == "lost-branch" and not place.upstream and edits.operator(node, ast.Sub):
-            after = self.values(function, spot, old, node, SimpleNamespace(node=old)) or []
-            if any(is_half(place.values, after, o.values) for o in scope.arrays.values()):
-                return ["wrong-local-derivative"]
-        if code == "lost-branch" and self.is_target(node):
-            return ["missing-label-subtraction"]
-        if code == "lost-branch":
-            return [code]
-        if isinstance(old, ast.Constant) and old.value == 1 and code == "factor":
-            after = self.values(function, spot, old, node, SimpleNamespace(node=old))
-            if after and np.ndim(after[0]):
-                return ["missing-mask" if all_bits(after) else "missing-local-derivative"]
-        if code == "order":
-            return ["not-returned" if isinstance(place.parent, ast.Return) else "wrong-reshape"]
-        if code == "step":
-            return ["stale-cache"]
-        if code == "index":
-            mirrored = "-" in ast.unparse(old) and "-" not in ast.unparse(node)
-            return ["flipped-kernel" if mirrored else "stale-cache"]
-        if code == "term":
-            before, after = place.values, self.values(function, spot, old, node, place)
-            if (
-                after
-                and len(after) == len(before)
-                and any(self.of_a_parameter(b - a) for b, a in zip(before, after))
-            ):
-                return ["wrong-penalty"]
-            return ["factor-2" if constant(before, after or []) else "wrong-local-derivative"]
-        root = scope.outermost(place)
-        before, after = root.values, self.values(function, spot, old, node, root)
-        if not after or len(before) != len(after):
-            return [code] if code in FINAL else ["wrong-local-derivative"]
-        if not any(map(np.any, before)):
-            return ["lost-branch"]
-        c = constant(before, after)
-        if c and (found := named(c, self.wrong[0])) and found[0]:
-            return found[0]
-        if code in FINAL and (code != "wrong-sign" or root.upstream):
-            return [code]
-        if code == "axes":
-            return (
-                ["summed-too-far"]
-                if np.size(after[0]) >= np.size(before[0])
-                else ["missing-batch-sum"]
-            )
-        if not root.upstream and any(
-            self.of_a_parameter(np.asarray(v, float)) for v in (before[0], after[0])
-        ):
-            return ["wrong-penalty"]
-        if code == "array" and place.upstream:
-            c = [
-                np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0)
-                for a, b in zip(before, after)
-            ]
-            if all(np.isin(v, (0, 1)).all() for v in c):
-                return ["missing-mask"]
-            return [
-                "missing-local-derivative"
-                if self.a_factor(function, spot, old, node, c)
-                else "lost-branch"
-            ]
-        if all(np.size(v) > 1 and np.isin(v, (0, 1)).all() for v in [*before, *after]):
-            inverted = all(np.array_equal(b * 1, 1 - a * 1) for b, a in zip(before, after))
-            return ["inverted-mask"] if inverted else ["missing-mask"]
-        # or transposed
-        itself = np.array_equal(*(np.sort(p.values[0], None) for p in (root, place)))
-        if code == "array" and itself and scope.beside_upstream(root):
-            return ["stale-cache"]
-        # inside a function: its derivative at another place, or another array
-        if code == "array":
-            old, new = place.values[0], self.values(function, spot, place.node, node, place)
-            monotone = new and np.array_equal(
-                np.argsort(old, axis=None), np.argsort(new[0], axis=None)
-            )
-            return ["wrong-local-derivative" if monotone else "stale-cache"]
-        return ["wrong-local-derivative"]
-
-    def is_target(self, node):
-        """Whether a change subtracts an array that is a loss's target."""
-        if self.y.ndim or not edits.operator(node, ast.Sub):
-            return False
-        values = self.arrays_at.get(ast.unparse(node.right))
-        targets = [x for x in self.subject.inputs[1:] if isinstance(x, np.ndarray)]
-        return values is not None and any(
-            t.shape == values.shape and np.array_equal(t, values) for t in targets
-        )
-
-    def of_a_parameter(self, v):
-        """Whether it is a multiple of a parameter, or of its sign."""
-        same = [p for p in self.subject.params if p.shape == v.shape]
-        return v.size > 1 and any(ratio(v, f) for p in same for f in (p, np.sign(p)) if np.ptp(f))
-
-    def a_factor(self, function, spot, old, node, c):
-        """Whether what the change multiplies a gradient with, c, is the same for another dout."""
-        place = SimpleNamespace(node=old)
-        if len(self.draws) < 2 or not self.subject.takes_dout:
-            return False
-        before, after = (
-            self.values(function, spot, old, n, place, self.draws[1]) for n in (old, node)
-        )
-        if not before or not after or len(before) != len(c):
-            return False
-        other = [
-            np.divide(b, a, out=np.ones(np.shape(b)), where=a != 0) for a, b in zip(before, after)
-        ]
-        return all(np.allclose(p, q) for p, q in zip(c, other))
-
-    def values(self, function, spot, old, node, root, dout=None):
-        """The values of ``root`` with the change made."""
-        put(*spot, node)
-        if root.node is old:
-            parent, field, index = spot
-        else:
-            parent, field, index, node = root.parent, root.field, root.index, root.node
-        place = SimpleNamespace(put=lambda n: put(parent, field, index, n), node=node)
-        try:
-            return watched(
-                function,
-                [place],
-                lambda: self.subject.gradients(self.draws[0] if dout is None else dout),
-            ).get(0)
-        except (Exception, TimeUp):
-            return None
-        finally:
-            put(*spot, old)
-
-
 # changes with much freedom: one parameter healed may be chance
 SPECULATIVE = {"constant-statistics", "lost-branch"}
-FINAL = {
-    "wrong-sign",
-    "divided-by-N",
-    "scaled-by-N",
-    "missing-mask",
-    "missing-local-derivative",
-    "wrong-local-derivative",
-    "stale-cache",
-    "inverted-mask",
-}
-
-
 def likeliest(found):
     """The Repair that heals most; of several, what alters what stands there, before what adds to
-    it. What is added would do at any place on the way, and is likeliest missing at the last where
-    something is computed."""
+    it. What is added would do at any place on the way, and is likeliest missing where one name is
+    given for another, as in dx = dout, or is only reshaped; then at the last place where something
+    is computed."""
     most = max(len(r.heals) for r in found)
     best = [r for r in found if len(r.heals) == most]
     computed = [r for r in best if not r.name]
-    return next((r for r in best if r.alters), (computed or best)[-1])
+    for likely in (lambda r: r.alters, lambda r: r.lone):
+        if some := [r for r in best if likely(r)]:
+            return some[0]
+    return (computed or best)[-1]
 
 
 def located(node, old):
     """Give the new nodes of a change the place of the old one in the text."""
-    place = {
-        name: getattr(old, name)
-        for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")
-    }
+    place = {name: getattr(old, name) for name in ("lineno", "col_offset", "end_lineno",
+                                                   "end_col_offset")}
     stack = [node]
     while stack:
         n = stack.pop()
         if not hasattr(n, "lineno") and "lineno" in n._attributes:
             vars(n).update(place)
-        stack.extend(
-            c
-            for _, v in ast.iter_fields(n)
-            for c in (v if isinstance(v, list) else [v])
-            if isinstance(c, ast.AST) and not hasattr(c, "lineno")
-        )
-
-
-def constant(before, after):
-    """c with before = c after, everywhere, or None."""
-    try:
-        b, a = (
-            np.concatenate([np.ravel(np.asarray(v, float)) for v in vs]) for vs in (before, after)
-        )
-    except (TypeError, ValueError):
-        return None
-    return ratio(b, a) if b.shape == a.shape and b.size else None
-
-
-def is_half(before, after, others):
-    """Whether ``after`` is ``before`` times 1 - s, for the s of each turn: half of a slope, no
-    path."""
-    return len(before) == len(after) == len(others) and all(
-        np.shape(b) == np.shape(s) and np.allclose(a, b * (1 - s))
-        for b, a, s in zip(before, after, others)
-    )
+        stack.extend(c for _, v in ast.iter_fields(n) for c in (v if isinstance(v, list) else [v])
+                     if isinstance(c, ast.AST) and not hasattr(c, "lineno"))
 
 
 def differ(p, q):
-    return len(p) != len(q) or any(
-        np.shape(a) != np.shape(b) or not np.array_equal(a, b) for a, b in zip(p, q)
-    )
-
-
-def hidden_arrays(one, two):
-    """The arrays at hand in a function that its text may not read: locals that nobody uses,
-    attributes of self."""
-    number = (int, float, np.number)
-    for name, v in one.items():
-        if isinstance(v, np.ndarray) and v.ndim:
-            yield name, [v.copy()], not np.array_equal(v, two.get(name, v))
-        elif isinstance(v, number) and not isinstance(v, bool) and v == two.get(name, v):
-            yield name, [v], False
-        elif is_layer(v) and name != "self":
-            yield name, type(v), False
-    for name, v in vars(one["self"]).items() if hasattr(one.get("self"), "__dict__") else ():
-        if isinstance(v, np.ndarray) and v.ndim:
-            yield f"self.{name}", [v.copy()], False
-            if v.ndim == 3:
-                yield f"self.{name}[:, {{t}}]", [v[:, 0].copy()], False
-        elif isinstance(v, number) and not isinstance(v, bool):
-            yield f"self.{name}", [v], False
-        arrays = [part for part in v if isinstance(part, np.ndarray)] if isinstance(v, list) else []
-        if len({part.shape for part in arrays}) == 1 and arrays[-1].ndim:
-            yield f"self.{name}[{{t}}]", [arrays[-1].copy()], False
-        if isinstance(v, (tuple, list)) and len(v) < 12:
-            for i, part in enumerate(v):
-                if isinstance(part, np.ndarray) and part.ndim:
-                    yield f"self.{name}[{i}]", [part.copy()], name == "grads"
+    return len(p) != len(q) or any(np.shape(a) != np.shape(b) or not np.array_equal(a, b)
+                                   for a, b in zip(p, q))
 
 
 def search(m):
     """All changes that heal, by array: {where: Repair}, the one that heals most."""
     done = Search(m)
+    clock = getattr(m.subject.call, "__self__", SimpleNamespace(seconds=0))
+    limit, clock.seconds = clock.seconds, min(clock.seconds, 0.3 + 20 * effort(m.subject))
     try:
         done.run()
     finally:
+        clock.seconds = limit  # a change may make a loop endless
         m.subject.restart()
+    m.corrections = done.corrections
     for r in done.found:
         r.all = len(r.heals) == len(done.wrong)
-    return {
-        e.where: max((r for r in done.found if i in r.heals), key=lambda r: len(r.heals))
-        for i, e in enumerate(done.wrong)
-        if any(i in r.heals for r in done.found)
-    }
+    return {e.where: max((r for r in done.found if i in r.heals), key=lambda r: len(r.heals))
+            for i, e in enumerate(done.wrong) if any(i in r.heals for r in done.found)}

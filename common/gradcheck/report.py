@@ -55,13 +55,8 @@ class GradientReport:
     'factor-half'
     """
 
-    def __init__(
-        self,
-        name: str,
-        findings: Iterable[Finding] = (),
-        notes: Iterable[str] = (),
-        checked: Iterable[str] = (),
-    ) -> None:
+    def __init__(self, name: str, findings: Iterable[Finding] = (), notes: Iterable[str] = (),
+                 checked: Iterable[str] = ()) -> None:
         who, self.name = "GradientReport", name
         self.findings: list[Finding] = checks.items(who, "findings", findings, "findings")
         self.notes: list[str] = checks.items(who, "notes", notes, "notes")
@@ -83,11 +78,8 @@ class GradientReport:
     def verdict(self) -> str:
         if self.ok:
             return f"gradients right ({', '.join(self.checked)})"
-        return (
-            "1 finding"
-            if len(self.findings) == 1
-            else f"{len(self.findings)} findings, likeliest first"
-        )
+        return ("1 finding" if len(self.findings) == 1
+                else f"{len(self.findings)} findings, likeliest first")
 
     def __repr__(self):
         if self.ok:
@@ -130,46 +122,26 @@ class GradientReport:
         None) and ``text``. The codes are stable;
         ``chainrule.gradcheck.rules.HINTS`` has them all."""
         names = ("code", "where", "evidence", "hint", "line", "text")
-        return {
-            "name": self.name,
-            "ok": self.ok,
-            "checked": list(self.checked),
-            "findings": [{name: getattr(f, name) for name in names} for f in self.findings],
-            "notes": list(self.notes),
-        }
+        return {"name": self.name, "ok": self.ok, "checked": list(self.checked),
+                "findings": [{name: getattr(f, name) for name in names} for f in self.findings],
+                "notes": list(self.notes)}
 
     def _repr_html_(self):
-        def row(f):
-            cells = (
-                f"<b>{html.escape(f.code)}</b>",
-                f"<code>{html.escape(f.where)}</code>",
-                "<br>".join(
-                    filter(
-                        None,
-                        (
-                            html.escape(f.evidence),
-                            code_html(f.repair),
-                            f"<i>{html.escape(f.hint)}</i>",
-                        ),
-                    )
-                ),
-                svg(f.picture),
-            )
-            return (
-                "<tr>"
-                + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells)
-                + "</tr>"
-            )
+        told = set()
 
-        head = "".join(
-            f"<th>{text}</th>"
-            for text in ("mistake", "where", "evidence, what to look at", "wrong entries")
-        )
-        table = (
-            f"<table><tr>{head}</tr>{''.join(map(row, self.findings))}</table>"
-            if self.findings
-            else ""
-        )
+        def row(f):
+            words = [code_html(f.evidence), code_html(f.repair), f"<i>{html.escape(f.hint)}</i>"]
+            words = [w for w in words if w and w not in told]  # the line and the hint once
+            told.update(words)
+            cells = (f"<b>{html.escape(f.code)}</b>", f"<code>{html.escape(f.where)}</code>",
+                     "<br>".join(words), svg(f.picture))
+            style = "text-align:left;vertical-align:top"
+            return "<tr>" + "".join(f"<td style='{style}'>{cell}</td>" for cell in cells) + "</tr>"
+
+        titles = "mistake", "where", "evidence, what to look at", "wrong entries"
+        head = "".join(f"<th style='text-align:left'>{text}</th>" for text in titles)
+        table = (f"<table><tr>{head}</tr>{''.join(map(row, self.findings))}</table>"
+                 if self.findings else "")
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         return f"<p><b>{html.escape(self.name)}</b>: {html.escape(self.verdict)}</p>{table}{notes}"
 

@@ -20,8 +20,8 @@ SIGHTS = 40
 
 @dataclass(eq=False)
 class Place:
-    """An expression in a function: where it hangs in the tree, the values it had, and whether they
-    change with dout."""
+    """An expression in a function: where it hangs in the tree, the values it had, whether they
+    change with dout, and whether they are the same (``bare``) for other inputs."""
     function: object
     node: ast.expr
     parent: ast.AST
@@ -29,6 +29,7 @@ class Place:
     index: int | None
     values: Sequence = ()
     upstream: bool = False
+    bare: bool = False
 
     @property
     def shape(self):
@@ -36,9 +37,8 @@ class Place:
 
     @property
     def is_array(self):
-        return (
-            bool(self.values) and isinstance(self.values[0], np.ndarray) and self.values[0].ndim > 0
-        )
+        return (bool(self.values) and isinstance(self.values[0], np.ndarray)
+                and self.values[0].ndim > 0)
 
     @property
     def is_gradient(self):
@@ -75,11 +75,8 @@ class Function:
 
     def __init__(self, code):
         self.code = code
-        self.holders = [
-            f
-            for f in gc.get_referrers(code)
-            if isinstance(f, types.FunctionType) and f.__code__ is code
-        ]
+        self.holders = [f for f in gc.get_referrers(code) if isinstance(f, types.FunctionType)
+                        and f.__code__ is code]
         lines, self.first = inspect.getsourcelines(code)
         (self.tree,) = ast.parse(textwrap.dedent("".join(lines))).body
         if not self.holders or not isinstance(self.tree, ast.FunctionDef):
@@ -92,17 +89,11 @@ class Function:
         owner = owner[0] if owner and owner[0].isidentifier() else "_"
         names = [ast.Name(n, ast.Store()) for n in code.co_freevars if n != "__class__"]
         free = [ast.Assign([n], ast.Constant(None)) for n in names]
-        self.module = ast.Module(
-            [
-                ast.FunctionDef(
-                    "closure",
-                    ast.arguments([], [], None, [], [], None, []),
-                    [*free, ast.ClassDef(owner, [], [], [self.tree], [])],
-                    [],
-                )
-            ],
-            [],
-        )
+        self.module = ast.Module([ast.FunctionDef("closure",
+                                                  ast.arguments([], [], None, [], [], None, []),
+                                                  [*free,
+                                                   ast.ClassDef(owner, [], [], [self.tree], [])],
+                                                  [])], [])
         ast.fix_missing_locations(self.module)
 
     def compiled(self, look=None):
@@ -110,11 +101,8 @@ class Function:
         one."""
         code = compile(self.module, self.code.co_filename, "exec")
         for name in ("closure", None, self.tree.name):
-            code = next(
-                c
-                for c in code.co_consts
-                if isinstance(c, types.CodeType) and name in (None, c.co_name)
-            )
+            code = next(c for c in code.co_consts if isinstance(c, types.CodeType)
+                        and name in (None, c.co_name))
         if code.co_freevars != self.code.co_freevars:
             return None
         return with_objects(code, {NUMPY: np, LOOK: look})
@@ -188,14 +176,8 @@ class Trial:
 
 
 def with_objects(code, objects):
-    consts = tuple(
-        objects.get(c, c)
-        if isinstance(c, str)
-        else with_objects(c, objects)
-        if isinstance(c, types.CodeType)
-        else c
-        for c in code.co_consts
-    )
+    consts = tuple(objects.get(c, c) if isinstance(c, str) else with_objects(c, objects)
+                   if isinstance(c, types.CodeType) else c for c in code.co_consts)
     return code.replace(co_consts=consts) if consts != code.co_consts else code
 
 
@@ -267,25 +249,9 @@ def readable(node, parent, field):
         return False
     if isinstance(parent, (ast.JoinedStr, ast.FormattedValue)) or isinstance(node, ast.Constant):
         return isinstance(node, ast.Constant) and type(node.value) in (int, float)
-    return (
-        isinstance(
-            node,
-            (
-                ast.Name,
-                ast.Attribute,
-                ast.Subscript,
-                ast.BinOp,
-                ast.UnaryOp,
-                ast.Call,
-                ast.Compare,
-                ast.IfExp,
-                ast.Tuple,
-                ast.List,
-            ),
-        )
-        and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
-        and field != "func"
-    )
+    return (isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.UnaryOp,
+                              ast.Call, ast.Compare, ast.IfExp, ast.Tuple, ast.List))
+            and isinstance(getattr(node, "ctx", ast.Load()), ast.Load) and field != "func")
 
 
 def as_array(value):
@@ -301,9 +267,8 @@ def watched(function, places, run):
         kept_as = as_array(value)
         if isinstance(value, (tuple, list)):
             seen.setdefault(i, [0])
-        elif (
-            isinstance(kept_as, (np.ndarray, np.number, int, float)) and np.size(kept_as) < 100_000
-        ):
+        elif (isinstance(kept_as, (np.ndarray, np.number, int, float))
+              and np.size(kept_as) < 100_000):
             kept = seen.setdefault(i, [])
             if len(kept) < SIGHTS:
                 kept.append(np.array(kept_as) if isinstance(kept_as, np.ndarray) else kept_as)

@@ -78,17 +78,24 @@ class Bound(Adapted):
 
 
 class CachePair(Adapted):
-    """``forward(*inputs) -> (out, cache)`` and ``backward(dout, cache)``: two functions."""
+    """``forward(*inputs) -> (out, cache)`` and ``backward(dout, cache)``: two functions; there may be
+    several outputs, each with its dout."""
 
     def __init__(self, f, gradient):
         self.f, self.gradient = f, gradient
 
     def forward(self, *inputs):
-        out, self.cache = self.f(*inputs)
+        out, self.cache = apart(self.f(*inputs))
         return out
 
     def backward(self, dout):
-        return self.gradient(dout, self.cache)
+        return self.gradient(*(dout if isinstance(dout, tuple) else (dout,)), self.cache)
+
+
+def apart(found):
+    """(output, cache) of what a forward gives: one output, or a tuple of several, before the
+    cache."""
+    return (found[0] if len(found) == 2 else found[:-1]), found[-1]
 
 
 class LossAndGradients(Adapted):
@@ -139,32 +146,25 @@ class Held(Adapted):
     def forward(self, *inputs):
         y = self.layer.forward(*inputs)
         if self.cached:
-            y, self.cache = y
+            y, self.cache = apart(y)
         return y
 
     def backward(self, dout=1.0):
         before = [np.array(p) for p in self.params] if self.rate else []
         arrays = self.params
         extra = ([self.cache] if self.cached else []) + ([1.0] if self.rate else [])
-        found = self.layer.backward(*([dout, *extra] if self.takes_dout else ()))
+        douts = dout if isinstance(dout, tuple) and self.cached else (dout,)
+        found = self.layer.backward(*([*douts, *extra] if self.takes_dout else ()))
         if self.rate:
             self.grads = [p - q for p, q in zip(before, self.params)]
             for path, array, value in zip(self.paths, arrays, before):
                 array[...] = value
                 put(self.layer, path, array)
             return found
-        given = next(
-            (
-                g
-                for g in (found, *(found if isinstance(found, tuple) else ()))
-                if isinstance(g, dict)
-            ),
-            None,
-        )
-        self.grads = [
-            partner(given, path[-1]) if given is not None else gradient_of(self.layer, path)
-            for path in self.paths
-        ]
+        given = next((g for g in (found, *(found if isinstance(found, tuple) else ()))
+                      if isinstance(g, dict)), None)
+        self.grads = [partner(given, path[-1]) if given is not None
+                      else gradient_of(self.layer, path) for path in self.paths]
         if given is not None:
             rest = tuple(g for g in found if g is not given) if isinstance(found, tuple) else ()
             return rest[0] if len(rest) == 1 else rest or None
@@ -206,36 +206,27 @@ def arraylike(x):
     return x is None or not isinstance(x, (dict, str, bool)) and not callable(x)
 
 
-def is_cache(name, value):
-    """Whether the second thing that forward returns is what backward wants back, and no output."""
-    known = any(word in name.lower() for word in CACHES)
-    return known or not (isinstance(value, np.ndarray) and value.dtype.kind == "f")
+def hands_out_cache(y, names, sure=False):
+    """Whether the last thing that forward returns, y, is what backward wants back as the last of its
+    arguments, and no output. ``sure``: whether it can't be anything else."""
+    if not isinstance(y, tuple) or not 1 < len(y) == len(names):
+        return False
+    known = any(word in names[-1].lower() for word in CACHES)
+    return sure or known or not (isinstance(y[-1], np.ndarray) and y[-1].dtype.kind == "f")
 
 
 def tried(f, inputs):
     """f at copies of the inputs, or None where it fails."""
     with contextlib.suppress(Exception):
-        return f(
-            *(
-                x.astype(float)
-                if isinstance(x, np.ndarray) and x.dtype.kind == "f"
-                else np.array(x)
-                if isinstance(x, np.ndarray)
-                else x
-                for x in map(plain, inputs)
-            )
-        )
+        return f(*(x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind == "f"
+                   else np.array(x) if isinstance(x, np.ndarray) else x
+                   for x in map(plain, inputs)))
     return None
 
 
 def plain(x):
-    return (
-        np.asarray(x)
-        if isinstance(x, (list, np.generic))
-        else dict(x)
-        if isinstance(x, dict)
-        else x
-    )
+    return (np.asarray(x) if isinstance(x, (list, np.generic)) else dict(x) if isinstance(x, dict)
+            else x)
 
 
 def adapted(layer, gradient, inputs):
@@ -262,18 +253,13 @@ def in_style(layer, gradient, inputs):
                 "x, gradient=df)"
             )
         names = [p.name for p in parameters(gradient)]
-        if (
-            len(names) == 2
-            and isinstance(y := tried(layer, inputs), tuple)
-            and len(y) == 2
-            and (is_cache(names[1], y[1]))
-        ):
+        whole = len(names) == len(inputs) + 1  # gradient(*inputs, dout)
+        if hands_out_cache(tried(layer, inputs), names, sure=not whole):
             return CachePair(layer, gradient)
         return FunctionLayer(layer, gradient)
     if not callable(getattr(layer, "forward", None)):
-        if callable(getattr(layer, "loss", None)) and isinstance(
-            getattr(layer, "params", None), dict
-        ):
+        if callable(getattr(layer, "loss", None)) and isinstance(getattr(layer, "params", None),
+                dict):
             return LossAndGradients(Net(layer), layer)
         if inspect.isroutine(layer):
             y = tried(layer, inputs)
@@ -308,8 +294,7 @@ def held(layer, inputs):
     cached = False
     if len(names) > 1 and not rate or len(names) > 2:
         (trial,) = float64_copy(layer)
-        y = tried(trial.forward, inputs)
-        cached = isinstance(y, tuple) and len(y) == 2 and is_cache(names[1], y[1])
+        cached = hands_out_cache(tried(trial.forward, inputs), names[: len(names) - rate])
     lists = isinstance(params, (list, tuple)) and (params or isinstance(grads, (list, tuple)))
     if lists and not cached and not rate:
         return layer
@@ -349,20 +334,14 @@ def attributes(layer, made, inputs):
         (trial,) = float64_copy(made)
         y = tried(trial.forward, inputs)
         before = {name: np.array(getattr(trial.layer, name)) for name in names}
-        one = (
-            np.ones(np.shape(y))
-            if not isinstance(y, tuple)
-            else tuple(np.ones(np.shape(p)) for p in y)
-        )
+        one = (np.ones(np.shape(y)) if not isinstance(y, tuple)
+               else tuple(np.ones(np.shape(p)) for p in y))
         trial.backward(one if np.ndim(y) or isinstance(y, tuple) else 1.0)
         if made.rate:
             return [n for n in names if not np.array_equal(before[n], getattr(trial.layer, n))]
         beside = [n for n in names if gradient_of(trial.layer, (n,)) is not None]
-        return [
-            n
-            for n in beside
-            if not any(gradient_of(trial.layer, (m,)) is getattr(trial.layer, n) for m in names)
-        ]
+        return [n for n in beside if not any(gradient_of(trial.layer, (m,)) is getattr(trial.layer,
+                n) for m in names)]
     return []
 
 

@@ -1,25 +1,27 @@
-"""A training step besides forward, backward, update: checks, sums, clipping, a record."""
+"""What a training step does besides forward, backward and update."""
 import math
 
 import numpy as np
 
-from ..common import checks
-from . import answers
+from . import answers, finite
 from .clipping import clip_gradients
 from .measures import Mean, Measures
 
 
 class Accumulator:
-    """Combines the gradients of several batches into those of one large batch, for one update.
+    """What surrounds an update: checks losses, adds up batches, clips, records.
 
-    With the loss L_b and the gradients g_b of batch b, and n_b the sum of its rows' weights
-    (without weights, how many rows count),
+    Of several batches the gradients become those of one large batch. With the losses L_b and
+    gradients g_b of B batches, n_b the sum of batch b's row weights (without weights, how many rows
+    count), and the penalty R,
 
         loss Σ_b n_b L_b / Σ_b n_b,  gradient Σ_b n_b g_b / Σ_b n_b     where losses are means
-        loss Σ_b L_b − (B − 1) R,    gradient Σ_b g_b − (B − 1) dR/dW   where they are sums
+        loss Σ_b L_b - (B - 1) R,    gradient Σ_b g_b - (B - 1) dR/dW   where they are sums
 
     because each L_b includes the penalty R, and one large batch of all B would include it once.
-    ``measures`` are those of the epoch.
+    If no row counts, loss and gradient are those of the penalty, which the last batch has.
+    ``measures`` has the epoch's loss and metrics; where losses are sums, its loss is the mean of
+    the L_b, whatever B is.
     """
 
     def __init__(self, trainer, fit, epoch, bar):
@@ -37,18 +39,9 @@ class Accumulator:
         if not math.isfinite(loss):
             self.refuse(loss, batch)
 
-    def refuse(self, loss, batch):
-        """Raise the error for a loss that is not finite: about the data if that is the cause."""
-        for j, a in enumerate(batch):
-            name = f"array {j} of batch {self.batch} in epoch {self.epoch}"
-            checks.finite(answers.FIT, name, a)
-        raise FloatingPointError(
-            f"{answers.FIT}: the loss became {loss} in epoch {self.epoch}, batch {self.batch}; "
-            f"try a smaller learning rate{self.or_clip()}")
-
     def add(self, batch):
         """Add a batch: its loss, metrics and, of several batches, gradients."""
-        n = self.measures.add(self.latest, batch)            # 1 where losses are sums
+        n = self.measures.add(self.latest, batch)            # n_b; 1 where losses are sums
         self.loss.add(n * self.latest, n)
         self.batches += 1
         for s, g in zip(self.sums, self.model.grads):
@@ -56,11 +49,12 @@ class Accumulator:
         self.bar.batch(self.latest)
 
     def prepare(self):
-        """Put the gradients of the whole group into ``grads``, and clip them."""
+        """Put the gradients of the whole group into ``grads``, clip them, and note what ``record``
+        will write: lr, too, before the update counts the step."""
         if self.sums:
             self.join()
         self.row = {"step": len(self.history.steps.get("step", ())) + 1,
-                    "loss": self.loss.value(0.0)}
+                    "loss": self.loss.value(self.latest)}
         if self.max_norm is not None:
             self.row["grad_norm"] = clip_gradients(self.model.grads, self.max_norm)
         lr = getattr(self.optimizer, "lr", None)
@@ -72,7 +66,7 @@ class Accumulator:
             self.penalize_once()
             self.loss.count = 1
         for s, g in zip(self.sums, self.model.grads):
-            if self.loss.count:     # if no row counts, keep the last batch's: only the penalty's
+            if self.loss.count:
                 g[...] = s / self.loss.count
             s[...] = 0
 
@@ -86,40 +80,15 @@ class Accumulator:
                                   [self.sums[k] for k in learning], 1 - self.batches)
             self.loss.sum -= (self.batches - 1) * penalty.loss(model.params)
 
-    def refusing(self):
-        """Around an update: what is said of a gradient that is not finite names its layer."""
-        return self
-
-    def __enter__(self):
-        pass
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, FloatingPointError):
-            raise FloatingPointError(
-                f"{answers.FIT}: step {self.row['step']} has a gradient that is not finite"
-                f"{where(self.model)}. {error}. The loss, {self.row['loss']:.4g}, is finite: a "
-                "backward of that layer or of one after it divides by zero or overflows where its "
-                "forward does not (check_gradients shows which), or the weights have grown too "
-                f"large: try a smaller learning rate{self.or_clip()}") from error
-
     def record(self):
         """Record the update and start the next group."""
         self.history.add_step(**self.row)
         self.loss, self.batches = Mean(), 0
 
-    def or_clip(self):
-        """The advice to clip, or the bound that was not small enough."""
-        return (", or clip the gradients with max_grad_norm=1.0" if self.max_norm is None else
-                f" (max_grad_norm is {self.max_norm:g})")
+    def refuse(self, loss, batch):
+        """Raise the error for a loss that is not finite."""
+        finite.refuse_loss(loss, batch, self.epoch, self.batch, self.max_norm)
 
-
-def where(model):
-    """Which gradient is not finite, and of which layer, if the model names its parameters."""
-    i = next((i for i, g in enumerate(model.grads) if not np.isfinite(g).all()), None)
-    names, layers = getattr(model, "names", ()), getattr(model, "layers", ())
-    if i is None or i >= len(names):
-        return ""
-    number = names[i].partition(".")[0]
-    known = number.isdecimal() and int(number) < len(layers)
-    kind = f" ({type(layers[int(number)]).__name__})" if known else ""
-    return f", the gradient of {names[i]}: layer {number}{kind}"
+    def naming_the_layer(self):
+        """Around an update: the error for a gradient that is not finite names its layer."""
+        return finite.naming_the_layer(self.model, self.row, self.max_norm)

@@ -6,7 +6,7 @@ from itertools import chain, islice, repeat
 
 import numpy as np
 
-from ..common import checks
+from ..common import checks, freezing
 from ..common.layer import walk
 from ..common.rng import generator
 from . import answers, data
@@ -172,22 +172,22 @@ def validation(data):
 
 @contextmanager
 def frozen(model, layers):
-    """Freeze layers of a model, given or named, for the length of a ``with`` block."""
+    """Freeze layers of a model, given or named, for the length of a ``with`` block, which gets the
+    paths of those that were frozen before; None where nothing is to be frozen."""
     layers = layers if isinstance(layers, (list, tuple)) else [layers]
     if not layers:
-        yield
+        yield None
         return
     ask(hasattr(model, "freeze"), FIT, "freeze", "go with a model that can freeze its layers",
         type(model), "as Sequential and Graph can")
-    before = [layer for layer in walk(model) if getattr(layer, "frozen", False)]
+    before = freezing.frozen(model)
     try:
         model.freeze(*layers)
         if len(set(model.params.frozen)) == len(model.params):
             raise ValueError(f"{FIT}: freeze leaves no layer that learns")
-        yield
+        yield before
     finally:
-        model.unfreeze()
-        model.freeze(*before)
+        freezing.freeze_exactly(model, before)
 
 
 def parts(model, optimizer):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common import checks
+from ..common import checks, freezing
 from ..common.engine import compiled
 from ..common.files import naming, path_of, read_arrays, write_arrays, write_whole
 from ..common.layer import held
@@ -32,10 +32,10 @@ class Checkpoint:
     - best: a name in the history, such as "val_loss": keep the best epoch's instead of the last
       one's; ``maximize``: whether higher is better (None: as it is for chainrule's own metrics).
 
-    The file contains the weights and buffers of the model, the states of its recurrent layers, the
-    optimizer, the history, the place in the epoch, the callbacks that have a ``state``, and every
-    numpy.random.Generator that can be reached from the model, the optimizer, the callbacks and
-    what yields the batches.
+    The file contains the weights and buffers of the model, which layers are frozen, the states of
+    its recurrent layers, the optimizer, the history, the place in the epoch, the callbacks that
+    have a ``state``, and every numpy.random.Generator that can be reached from the model, the
+    optimizer, the callbacks and what yields the batches.
 
     >>> Checkpoint("run.safetensors", every=1000, keep=2)
     Checkpoint('run.safetensors', every=1000, keep=2)
@@ -113,6 +113,7 @@ def contents(run):
             "buffers": {name: layer.buffers[key] for name, (layer, key) in
                         statistics(model).items()},
             "states": {path: layer.state for path, layer in recurrent(model).items()},
+            "frozen": freezing.frozen(model) if run.frozen is None else run.frozen,
         },
         "optimizer": {
             "class": type(optimizer).__name__,
@@ -220,6 +221,8 @@ def resume(trainer, path):
     relearn(model, saved["weights"] | saved["buffers"])
     for name, layer in recurrent(model).items():
         layer.state = saved["states"][name]
+    if "frozen" in saved:                            # not in older files
+        freezing.freeze_exactly(model, saved["frozen"])
     trainer.history = history
     return tree | {"path": path}
 

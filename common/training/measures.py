@@ -63,6 +63,7 @@ class Measures:
 
     def __init__(self, model, metrics, who):
         self.model, self.who, self.loss = model, who, Mean()
+        self.unweighted = Mean()         # the loss, a penalty perhaps, where no row of any counts
         self.first = next(iter(getattr(model, "losses", None) or ()), None)     # of a graph
         self.by_default = list(metrics.values()) in ([], [accuracy])
         self.metrics = {name: AddedUp(*as_mean(metric)) if as_mean(metric) else OfTheWhole(metric)
@@ -84,6 +85,7 @@ class Measures:
         if getattr(of, "reduction", "mean") == "sum":
             weight = 1                                          # an epoch's loss is a mean of sums
         self.loss.add(weight * loss, weight)
+        self.unweighted.add(loss, 1)
         output = getattr(self.model, "output", None)
         if output is None and not self.by_default:
             raise TypeError(checks.wrong(
@@ -97,7 +99,7 @@ class Measures:
 
     def summary(self):
         """All of them as a dict of Python floats."""
-        row = {"loss": self.loss.value(0.0)}
+        row = {"loss": self.loss.value(self.unweighted.value(0.0))}
         for name, metric in self.metrics.items():
             row[name] = answers.metric(self.suited(name, metric.value), name, self.who)
         return row

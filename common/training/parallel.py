@@ -181,16 +181,15 @@ class SharedAccumulator(Accumulator):
             self.interrupted.clear()
             raise KeyboardInterrupt
         with everywhere():
-            loss = self.loss.value(0.0)
+            loss = self.loss.value(self.latest)
             if not math.isfinite(loss):
                 self.refuse(loss, self.seen)
             super().prepare()
 
-    def __exit__(self, kind, error, traceback):
-        with everywhere():
-            super().__exit__(kind, error, traceback)
-        if error is not None:
-            error.everywhere = True
+    @contextlib.contextmanager
+    def naming_the_layer(self):
+        with everywhere(), super().naming_the_layer():
+            yield
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """One ``fit`` of a trainer: its epochs, its position, and its callbacks."""
 from itertools import chain, islice
 
+from ..common import freezing
 from ..common.rng import state_for
 from . import answers, parallel
 from .checkpoint import WHO, same
@@ -12,11 +13,13 @@ class Run:
     """Where a training stands: ``epoch`` are finished, ``step`` updates are made in the next one.
 
     The numbers of the epochs go on from an earlier fit, and ``fit.epochs`` becomes the last one.
-    After ``resume`` the place in the file is the start.
+    After ``resume`` the place in the file is the start. ``frozen``: the layers that were frozen
+    before ``freeze=``, if it was given.
     """
 
-    def __init__(self, trainer, fit):
+    def __init__(self, trainer, fit, frozen=None):
         self.trainer, self.fit, self.saved = trainer, fit, trainer.resumed
+        self.frozen, self.at_first = frozen, freezing.frozen(trainer.model)
         self.step, self.ended, self.final = 0, False, False
         self.at_start, self.measures, self.generators = {}, None, {}
         numbered = list(enumerate(fit.callbacks))
@@ -86,6 +89,7 @@ class Run:
         midway = self.step > 0
         return {"step": self.step, "ended": self.final,
                 "per_epoch": self.fit.per_epoch, "accumulate": self.fit.accumulate,
+                "frozen": [self.at_first, freezing.frozen(self.trainer.model)],
                 "generators": states(self.generators),
                 "at_start": self.at_start if midway else {},
                 "measures": plain(self.measures) if midway else {},
@@ -113,6 +117,8 @@ class Run:
             except (KeyError, TypeError, AttributeError) as error:
                 raise ValueError(f"{who} {kept['class']} cannot take its state: "
                                  f"{error!r}") from error
+        if "frozen" in saved and saved["frozen"][0] == self.at_first:       # the same freeze=
+            freezing.freeze_exactly(self.trainer.model, saved["frozen"][1])
         self.at_start = saved["at_start"]
         self.step, self.ended, self.final = saved["step"], saved["ended"], saved["ended"]
 

@@ -80,57 +80,60 @@ class Trainer:
     ) -> History:
         """Train for ``epochs`` passes over the samples, each in a new order; returns the History.
 
-        A second call trains for ``epochs`` more, numbered from where the first one ended.
+        A second call trains for ``epochs`` more, numbered from where the first one ended, into a
+        new History.
 
         x: an array of samples or, for a model of several inputs, a tuple of them; t: their
             targets. Of several targets all but the last stand in x, after the inputs:
             ``fit((x, t1), t2)``.
         batch_size: samples per mini-batch; the last one of an epoch may be smaller.
-        validation_data: (x, t), evaluated after each epoch; x may be a tuple, as in
+        validation_data: (x, t), evaluated after each epoch; x may be a tuple, as for a Seq2Seq:
             ((x, t, x_mask), t_mask).
         max_grad_norm: gradients are clipped to this norm (see clip_gradients).
         callbacks: functions called after each epoch with this trainer; one that returns True
             ends the training; for example EarlyStopping, ReduceOnPlateau or Checkpoint.
-        rng: a Generator, a seed or None, for the shuffling.
+        rng: a Generator, a seed or None, for the shuffling and for augment.
         batches: instead of x and t, a function that yields an epoch's batches in order, each a
-            tuple (x, ..., t). It is called once per epoch:
+            tuple (x, ..., t). It is called anew for each epoch:
             ``batches=lambda: text_batches(ids)``.
-        accumulate: batches per update. The gradient is Σ_b n_b g_b / Σ_b n_b, n_b being the rows
-            that count in batch b, as of one large batch (where losses are sums: Σ_b g_b, with the
-            penalty counted once); BatchNorm still normalises each batch by itself.
+        accumulate: batches per update. The gradient is Σ_b n_b g_b / Σ_b n_b, n_b being the sum of
+            the weights of batch b's rows (without weights, how many count), as of one large batch
+            (where losses are sums: Σ_b g_b, with the penalty counted once); BatchNorm still
+            normalises each batch by itself.
         progress: show a progress bar.
         drop_last: leave out the last batch of an epoch if it is smaller.
-        steps_per_epoch: how many of the batches that ``batches`` yields make an epoch, where it
-            yields them without end.
-        validation_split: instead of validation_data, a share of the samples: the last ones, before
-            shuffling; of every class, if t holds class labels.
+        steps_per_epoch: for ``batches`` that never end, how many of them make an epoch; the next
+            epoch calls the function anew.
+        validation_split: instead of validation_data, a share of the samples: the last ones (of each
+            class, if t holds class labels), taken before shuffling.
         class_weight: how much a class counts in the loss, {class: weight} or a list; a class that
             a dict leaves out counts 1; "balanced" for N / (C N_c), so that all classes weigh alike.
         sample_weight: how much a sample counts in the loss, (N,), or each row of its targets; also
             of the samples that validation_split takes. Metrics are not weighted.
-        augment: a function of a batch's inputs and a Generator that returns new ones, as many;
-            random_shifts is one.
+        augment: a function of a batch's inputs and a Generator that returns as many new inputs,
+            such as random_shifts.
         freeze: layers of the model, or their names such as "0", that keep their parameters and
             running statistics during this fit: see Model.freeze.
 
         Raises ValueError for NaN or infinities in the data, for data of different lengths, for
-        numbers that are not positive, for t, batch_size, rng or drop_last together with batches,
-        for an epoch without batches and for metrics that do not suit the model's output; TypeError
-        for arguments of another kind and for a metric that does not return a number;
-        FloatingPointError if the loss or a gradient becomes NaN or infinite. The record so far
-        stays in ``self.history``, even after an error or Ctrl-C.
+        numbers that are not positive, for x, t, batch_size, drop_last, validation_split or
+        sample_weight together with batches (rng too, unless there is an augment), for an epoch
+        without batches and for metrics that do not suit the model's output; TypeError for arguments
+        of another kind and for a metric that does not return a number; FloatingPointError if the
+        loss or a gradient becomes NaN or infinite. The record so far stays in ``self.history``,
+        even after an error or Ctrl-C.
         """
         fit = arguments.Fit(self.model, x, t, epochs, batch_size, validation_data,
                             max_grad_norm, callbacks, rng, batches, accumulate, progress, drop_last,
                             steps_per_epoch, validation_split, class_weight, sample_weight, augment)
-        with (arguments.frozen(self.model, freeze), parallel.together(self, fit),
-              closing(Run(self, fit)) as run, closing(Progress(fit, run.batches)) as bar):
+        with (arguments.frozen(self.model, freeze) as frozen, parallel.together(self, fit),
+              closing(Run(self, fit, frozen)) as run, closing(Progress(fit, run.batches)) as bar):
             for epoch in run.epochs():
                 bar.begin(epoch)
                 row = {"epoch": epoch} | self._epoch(epoch, run, bar)
                 if fit.validation_data is not None:
-                    x, t = fit.validation_data
-                    scores = self.evaluate(x, t, sample_weight=fit.validation_weight)
+                    x_val, t_val = fit.validation_data
+                    scores = self.evaluate(x_val, t_val, sample_weight=fit.validation_weight)
                     row |= {f"val_{name}": value for name, value in scores.items()}
                 row = parallel.agreed(self.comm, row)
                 self.history.add_epoch(**row)
@@ -146,21 +149,21 @@ class Trainer:
         those of one large batch: see accumulator.py for the formula.
         """
         model, optimizer = self.model, self.optimizer
-        total = parallel.accumulator(self, run.fit, epoch, bar)
-        for layer in run.fit.recurrent:     # not at each batch: those of a text continue each other
+        accumulator = parallel.accumulator(self, run.fit, epoch, bar)
+        for layer in run.fit.recurrent:     # once per epoch: the batches of a text continue it
             layer.reset_state()
         with self.history.in_epoch(epoch):
-            for group in run.groups(total):
-                for batch, weight in group:
-                    loss = model.forward(*batch, **weight)
-                    total.check(loss, batch)                # a finite number?
+            for group in run.groups(accumulator):   # before it yields the next, run counts the step
+                for batch, named in group:          # named: {"weight": ...} or {}
+                    loss = model.forward(*batch, **named)
+                    accumulator.check(loss, batch)          # is it a finite number?
                     model.backward()
-                    total.add(batch)                        # loss, metrics, gradients
-                total.prepare()                             # the group's gradients, clipped
-                with total.refusing():                      # names the layer of a NaN
+                    accumulator.add(batch)                  # loss, metrics, gradients
+                accumulator.prepare()                       # the group's gradients, clipped
+                with accumulator.naming_the_layer():        # whose gradient is not finite
                     optimizer.update(model.params, model.grads)
-                total.record()
-        return total.measures.summary()
+                accumulator.record()
+        return accumulator.measures.summary()
 
     def resume(self, path: PathLike) -> Trainer:
         """Go back to where a ``Checkpoint`` was written: weights, optimizer and history at once,

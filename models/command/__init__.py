@@ -1,5 +1,4 @@
 """The command line, ``chainrule``: one file per command, each with a ``main(arguments)``."""
-import argparse
 import importlib
 import sys
 
@@ -21,10 +20,9 @@ COMMANDS = {
 def parser():
     commands = "".join(f"  {name:9} {what}\n" for name, what in COMMANDS.items())
     result = Parser(
-        prog="chainrule", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Deep learning in NumPy with hand-written gradients.",
-        epilog=f"commands:\n{commands}\n'chainrule train --help' explains its options.")
-    result.add_argument("command", nargs="?", type=known("command", COMMANDS), help="what to do")
+        "chainrule", "Deep learning in NumPy with hand-written gradients.",
+        f"commands:\n{commands}\n'chainrule train --help' explains its options.")
+    result.add("command", "what to do", kind=known("command", COMMANDS), nargs="?")
     result.add_argument("--version", action="version", version=f"chainrule {__version__}",
                         help="print the version and end")
     return result
@@ -34,7 +32,11 @@ def main(argv=None):
     """Run the command line; returns the exit code: 0, 2 for a wrong call, 130 after Ctrl-C."""
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv and argv[0] in COMMANDS:
-        return importlib.import_module(f"{__name__}.{argv[0]}").main(argv[1:])
+        try:
+            return importlib.import_module(f"{__name__}.{argv[0]}").main(argv[1:])
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            return 130
     parser().parse_args(argv)
     return fail("chainrule", f"a command is missing; there is {', '.join(COMMANDS)}, as in: "
                              "chainrule train")

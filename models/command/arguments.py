@@ -5,7 +5,19 @@ import sys
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line and ends with code 2."""
+    """Says what is wrong in one line and ends with code 2; an epilog stands as it is written."""
+
+    def __init__(self, prog, description, epilog=None):
+        lines = argparse.RawDescriptionHelpFormatter if epilog else argparse.HelpFormatter
+        super().__init__(prog, description=description, epilog=epilog, allow_abbrev=False,
+                         formatter_class=lines)
+
+    def add(self, name, what, default=None, kind=None, metavar=None, **more):
+        """An argument; its help ends with its default, if it has one."""
+        if default is not None:
+            what += f" (default: {default:g})" if isinstance(default, float) else \
+                f" (default: {default})"
+        self.add_argument(name, help=what, default=default, type=kind, metavar=metavar, **more)
 
     def parse_args(self, arguments):
         flags = [flag for action in self._actions for flag in action.option_strings]

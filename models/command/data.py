@@ -1,7 +1,4 @@
 """``chainrule data``: which data there is, and where; fetched by name."""
-import argparse
-import sys
-
 from ...datasets.catalogue import CATALOGUE
 from ...datasets.download import data_folder, obtain
 from .arguments import Parser, fail, known
@@ -11,14 +8,12 @@ PROGRAM = "chainrule data"
 
 def parser():
     result = Parser(
-        prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="List the data there is, or fetch what is named and not there yet.",
-        epilog="Files are kept in the folder that the environment variable CHAINRULE_DATA names,\n"
-               "otherwise in the user's cache. Those that are there are used, and never fetched "
-               "again.\n"
-               "\nexamples:\n  chainrule data\n  chainrule data mnist cifar10\n")
-    result.add_argument("names", nargs="*", type=known("data set", CATALOGUE), metavar="NAME",
-                        help="what to fetch (default: nothing, a list is shown)")
+        PROGRAM, "List the data there is, or fetch what is named and not there yet.",
+        "Files are kept in the folder that the environment variable CHAINRULE_DATA names,\n"
+        "otherwise in the user's cache. Those that are there are used, and never fetched again.\n"
+        "\nexamples:\n  chainrule data\n  chainrule data mnist cifar10\n")
+    result.add("names", "what to fetch (default: nothing, a list is shown)",
+               kind=known("data set", CATALOGUE), metavar="NAME", nargs="*")
     return result
 
 
@@ -35,7 +30,7 @@ def state(entry):
 
 
 def main(arguments):
-    """Run the command; returns the exit code: 0, 2 where a file cannot be had, 130 after Ctrl-C."""
+    """Run the command; returns the exit code: 0, or 2 where a file cannot be had."""
     names = parser().parse_args(arguments).names
     try:
         for name in names:
@@ -48,9 +43,6 @@ def main(arguments):
             for name, entry in CATALOGUE.items():
                 print(f"{name:14} {entry.load.__name__ + '()':21} {entry.what}\n"
                       f"{'':14} {state(entry)}")
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
     except (OSError, ValueError) as error:
         return fail(PROGRAM, str(error))
     return 0

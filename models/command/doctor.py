@@ -1,5 +1,4 @@
 """``chainrule doctor``: what the curves of a finished run tell."""
-import argparse
 import csv
 from pathlib import Path
 
@@ -11,15 +10,14 @@ PROGRAM = "chainrule doctor"
 
 def parser():
     result = Parser(
-        prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Read the history of a finished run and say what its curves tell: diverged, "
-                    "too slow, ended too early, overfitted, not finite.",
-        epilog="exit code: 0 if nothing was found, 1 if something was, 2 for a wrong call\n\n"
-               "in Python, chainrule.training's doctor(trainer, x, t) looks at model and data, "
-               "too\n\n"
-               "example:\n  chainrule doctor runs/mlp-digits\n")
-    result.add_argument("run", metavar="RUN",
-                        help="a run's folder, as chainrule train leaves it, or its history.csv")
+        PROGRAM,
+        "Read the history of a finished run and say what its curves tell: diverged, too slow, "
+        "ended too early, overfitted, not finite.",
+        "exit code: 0 if nothing was found, 1 if something was, 2 for a wrong call\n\n"
+        "in Python, chainrule.training's doctor(trainer, x, t) looks at model and data, too\n\n"
+        "example:\n  chainrule doctor runs/mlp-digits\n")
+    result.add("run", "a run's folder, as chainrule train leaves it, or its history.csv",
+               metavar="RUN")
     return result
 
 

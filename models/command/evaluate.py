@@ -6,13 +6,13 @@ PROGRAM = "chainrule evaluate"
 
 
 def parser():
-    result = Parser(prog=PROGRAM, allow_abbrev=False, description="Loss and accuracy of a run's "
-                    "model on the test samples of the data that it was trained on.")
-    result.add_argument("run", metavar="RUN", help="its folder, such as runs/mlp-digits")
-    result.add_argument("--data", type=known("data set", runs.DATA), metavar="NAME",
-                        help="other data: " + ", ".join(runs.DATA))
-    result.add_argument("--folder", metavar="FOLDER",
-                        help="where data files are, for mnist (default: as for the training)")
+    result = Parser(PROGRAM, "Loss and accuracy of a run's model on the test samples of the data "
+                    "that it was trained on.")
+    result.add("run", "its folder, such as runs/mlp-digits", metavar="RUN")
+    result.add("--data", "other data: " + ", ".join(runs.DATA),
+               kind=known("data set", runs.DATA), metavar="NAME")
+    result.add("--folder", "where data files are, for mnist (default: as for the training)",
+               metavar="FOLDER")
     return result
 
 

@@ -1,5 +1,4 @@
 """``chainrule export``: a run's model for onnxruntime or PyTorch."""
-import argparse
 import re
 from pathlib import Path
 
@@ -31,14 +30,12 @@ and what is lost in all of them:
 def parser():
     what = "\n".join(f"  {name:7} {text}" for name, (text, _) in FORMATS.items())
     result = Parser(
-        prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Write a run's model as a file for other libraries.",
-        epilog=f"formats:\n{what}\n{KEPT}\nexample:\n"
-               "  chainrule export runs/lenet-digits --to onnx\n")
-    result.add_argument("run", metavar="RUN", help="its folder, such as runs/mlp-digits")
-    result.add_argument("--to", required=True, type=known("format", FORMATS), metavar="FORMAT",
-                        help=" or ".join(FORMATS))
-    result.add_argument("--out", metavar="FOLDER", help="where the files go (default: RUN)")
+        PROGRAM, "Write a run's model as a file for other libraries.",
+        f"formats:\n{what}\n{KEPT}\nexample:\n  chainrule export runs/lenet-digits --to onnx\n")
+    result.add("run", "its folder, such as runs/mlp-digits", metavar="RUN")
+    result.add("--to", " or ".join(FORMATS), kind=known("format", FORMATS), metavar="FORMAT",
+               required=True)
+    result.add("--out", "where the files go (default: RUN)", metavar="FOLDER")
     return result
 
 

@@ -1,6 +1,5 @@
 """``chainrule grade``: a folder of hand-ins becomes marks, named mistakes, and a page about the
 class."""
-import argparse
 import concurrent.futures
 import importlib
 import importlib.resources
@@ -24,35 +23,33 @@ OUTSIDE = ("test_homework.py", "conftest.py", "setup.py")          # of the temp
 def parser():
     levels = "".join(f"  {level}  {what}\n" for level, what in classroom.LEVELS.items())
     result = Parser(
-        prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Mark a folder of homework. A hand-in is one .py file, or one folder with "
-                    "layers_to_write.py in it;\nits name is the student's. Each runs in a process "
-                    "of its own, with limits.",
-        epilog="into FOLDER are written: marks.csv, marks.json, class.html (the page about the "
-               "class), and\nfeedback/STUDENT/: report.txt, and results.json for Gradescope\n\n"
-               f"hint levels, for the students' reports:\n{levels}"
-               "\nexit code: 0, whatever the marks; 2 for a wrong call\n"
-               "\nexamples:\n  chainrule grade --template homework\n"
-               "  chainrule grade week3\n  chainrule grade week3 --hint-level 1\n"
-               "  chainrule grade --gradescope autograder.zip\n")
-    add = result.add_argument
-    add("folder", nargs="?", metavar="FOLDER", help="the folder of the hand-ins")
-    add("--assignment", metavar="FILE", help="which layers, of which shapes (default: the "
-        "assignment.cfg of the homework template)")
-    add("--hint-level", type=int, choices=list(classroom.LEVELS), default=2,
-        help="how much the students' reports say (default: %(default)s)")
-    add("--out", metavar="FOLDER", help="where to write (default: beside the hand-ins)")
-    add("--seed", type=whole, help="of sizes and numbers (default: drawn anew, and written down)")
-    add("--seconds", type=positive(float, "a positive number"), default=10.0,
-        help="for each layer (default: %(default)g)")
-    add("--memory", type=positive(float, "a positive number"), default=2.0, metavar="GB",
-        help="for each hand-in, where the system can limit it (default: %(default)g)")
-    add("--jobs", type=positive(int, "a whole number of at least 1"), default=os.cpu_count() or 1,
-        help="how many at a time (default: the number of processors)")
-    add("--one", action="store_true", help="FOLDER is a single hand-in")
-    add("--template", metavar="FOLDER", help="copy the homework to hand out, and end")
-    add("--gradescope", metavar="ZIP", nargs="?", const="autograder.zip",
-        help="write Gradescope's autograder for this assignment, and end (default: %(const)s)")
+        PROGRAM,
+        "Mark a folder of homework. A hand-in is one .py file, or one folder with "
+        "layers_to_write.py in it;\nits name is the student's. Each runs in a process of its own, "
+        "with limits.",
+        "into FOLDER are written: marks.csv, marks.json, class.html (the page about the class), "
+        "and\nfeedback/STUDENT/: report.txt, and results.json for Gradescope\n\n"
+        f"hint levels, for the students' reports:\n{levels}"
+        "\nexit code: 0, whatever the marks; 2 for a wrong call\n"
+        "\nexamples:\n  chainrule grade --template homework\n"
+        "  chainrule grade week3\n  chainrule grade week3 --hint-level 1\n"
+        "  chainrule grade --gradescope autograder.zip\n")
+    add, size = result.add, positive(float, "a positive number")
+    add("folder", "the folder of the hand-ins", metavar="FOLDER", nargs="?")
+    add("--assignment", "which layers, of which shapes (default: the assignment.cfg of the "
+        "homework template)", metavar="FILE")
+    add("--hint-level", "how much the students' reports say", 2, int,
+        choices=list(classroom.LEVELS))
+    add("--out", "where to write (default: beside the hand-ins)", metavar="FOLDER")
+    add("--seed", "of sizes and numbers (default: drawn anew, and written down)", kind=whole)
+    add("--seconds", "for each layer", 10.0, size)
+    add("--memory", "for each hand-in, where the system can limit it", 2.0, size, "GB")
+    add("--jobs", "how many at a time (default: the number of processors)",
+        kind=positive(int, "a whole number of at least 1"))
+    result.add_argument("--one", action="store_true", help="FOLDER is a single hand-in")
+    add("--template", "copy the homework to hand out, and end", metavar="FOLDER")
+    add("--gradescope", "write Gradescope's autograder for this assignment, and end (default: "
+        "%(const)s)", metavar="ZIP", nargs="?", const="autograder.zip")
     return result
 
 
@@ -82,9 +79,6 @@ def main(arguments):
         return fail(PROGRAM, f"{error.filename or options.folder}: {error.strerror or error}")
     except ValueError as error:
         return fail(PROGRAM, str(error))
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
     show(marks, left, out)
     return 0
 
@@ -143,12 +137,15 @@ def mark_all(found, name, tasks, options, folder):
     def mark(pair):
         student, path = pair
         source, helpers = files_of(path, name)
-        if source is None:
-            layers = [marking.LayerMark(task.name) for task in tasks]
-            return marking.Mark(student, layers, helpers)
-        return marking.mark(student, source, helpers, tasks, seed, limits, shut)
+        why = helpers
+        if source is not None:
+            try:
+                return marking.mark(student, source, helpers, tasks, seed, limits, shut)
+            except Exception as error:                # the others have their marks all the same
+                why = f"the judge failed at it, mark it by hand: {type(error).__name__}: {error}"
+        return marking.Mark(student, [marking.LayerMark(task.name) for task in tasks], why)
 
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+    with concurrent.futures.ThreadPoolExecutor(options.jobs or os.cpu_count()) as pool:
         pairs = list(zip(names, found))
         marks = list(tqdm(pool.map(mark, pairs), total=len(pairs), unit="hand-in", disable=None,
                           leave=False))

@@ -258,22 +258,20 @@ def mark(student, source, helpers, tasks, seed, limits, shut):
             result.error = f"{source.name} cannot be read: {error.strerror or error}"
             return result
         names, pupil = [task.name for task in tasks], None
-        for task, layer in zip(tasks, result.layers):
-            try:
+        try:
+            for task, layer in zip(tasks, result.layers):
                 if pupil is None:
                     pupil = Pupil(path, home, names, limits, shut)
                     result.error = pupil.start()
                 if result.error:
                     break
-                if layer_mark(pupil, task, layer, seed, limits):
-                    continue
-            except Ended as end:
-                result.error = f"while {path.name} is read, {end.words}"
-                break
-            pupil.close()                                    # a fresh one for the next layer
-            pupil = None
-        if pupil is not None:
-            pupil.close()
+                if not layer_mark(pupil, task, layer, seed, limits):
+                    pupil = pupil.close()                    # a fresh one for the next layer
+        except Ended as end:
+            result.error = f"while {path.name} is read, {end.words}"
+        finally:
+            if pupil is not None:
+                pupil.close()
     return result
 
 

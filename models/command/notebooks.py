@@ -1,5 +1,4 @@
 """``chainrule notebooks``: the chapters of the installed version, copied to read and to run."""
-import argparse
 import filecmp
 import importlib.resources
 import importlib.util
@@ -17,18 +16,16 @@ INSTALL = 'python -m pip install "chainrule[notebooks]"'
 
 def parser():
     result = Parser(
-        prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Copy the chapters that belong to the installed version, outputs included, "
-                    "and say how to open them.",
-        epilog="A file that is there already is kept: your changes are safe. Delete it to have it "
-               f"fresh.\nRunning chapters needs JupyterLab and SciPy: {INSTALL}\n"
-               "\nexit code: 0, 1 where a chapter ended with an error, 2 for a wrong call\n"
-               "\nexamples:\n  chainrule notebooks\n  chainrule notebooks course --run 05\n")
-    result.add_argument("folder", nargs="?", default="notebooks", metavar="FOLDER",
-                        help="where to put them (default: %(default)s)")
-    result.add_argument("--run", metavar="CHAPTER",
-                        help="copy and run one chapter, by number or name, such as 05; the new "
-                             "outputs are written into the copy")
+        PROGRAM,
+        "Copy the chapters that belong to the installed version, outputs included, and say how to "
+        "open them.",
+        "A file that is there already is kept: your changes are safe. Delete it to have it "
+        f"fresh.\nRunning chapters needs JupyterLab and SciPy: {INSTALL}\n"
+        "\nexit code: 0, 1 where a chapter ended with an error, 2 for a wrong call\n"
+        "\nexamples:\n  chainrule notebooks\n  chainrule notebooks course --run 05\n")
+    result.add("folder", "where to put them", "notebooks", metavar="FOLDER", nargs="?")
+    result.add("--run", "copy and run one chapter, by number or name, such as 05; the new outputs "
+               "are written into the copy", metavar="CHAPTER")
     return result
 
 

@@ -12,16 +12,16 @@ PROGRAM = "chainrule predict"
 
 def parser():
     result = Parser(
-        prog=PROGRAM, allow_abbrev=False,
-        description="Say which digit a picture shows. A photograph of a single digit will do: dark "
-                    "on white paper, light on black, or on grey paper, upright or a little turned. "
-                    "It is turned to grey, the digit cut out and made as large and as thick as "
-                    "those of the training; the probabilities are means over 27 views of it, a "
-                    "little more or less slanted, thick and wide.")
-    result.add_argument("run", metavar="RUN", help="the model's folder, such as runs/mlp-digits")
-    result.add_argument("pictures", metavar="PICTURE", nargs="+", help="PNG, JPEG, ...")
-    result.add_argument("--out", metavar="FILE", help="where each picture is shown, as the model "
-                        "sees it, beside the probabilities (default: RUN/predictions.png)")
+        PROGRAM,
+        "Say which digit a picture shows. A photograph of a single digit will do: dark on white "
+        "paper, light on black, or on grey paper, upright or a little turned. It is turned to "
+        "grey, the digit cut out and made as large and as thick as those of the training; the "
+        "probabilities are means over 27 views of it, a little more or less slanted, thick and "
+        "wide.")
+    result.add("run", "the model's folder, such as runs/mlp-digits", metavar="RUN")
+    result.add("pictures", "PNG, JPEG, ...", metavar="PICTURE", nargs="+")
+    result.add("--out", "where each picture is shown, as the model sees it, beside the "
+               "probabilities (default: RUN/predictions.png)", metavar="FILE")
     return result
 
 

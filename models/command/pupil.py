@@ -92,77 +92,95 @@ def watch(told, home, shut, ours, pipe):
     """Refuse, from now on, what a layer has no business with; ``told`` collects the sentences.
     ``home`` is the hand-in's own folder, ``shut`` are folders that it must not read, a call within
     the files of ``ours`` (this one and the checker's) is ours, and so are the numbers ``pipe``."""
-    realpath, separator, hand_in = os.path.realpath, os.sep, os.path.realpath(home)
-    installed = tuple({os.path.realpath(p) + os.sep for p in (sys.prefix, sys.base_prefix)})
-    frame_of, busy = sys._getframe, []
-    standard = tuple(p + os.sep for p in {os.path.dirname(os.__file__), os.path.realpath(
-        os.path.dirname(os.__file__))} if "site-packages" not in p)
-
-    def inside(path, folders):
-        path = realpath(os.fsdecode(path)) + separator
-        return any(path.startswith(folder + separator) for folder in folders)
-
     def refuse(what):
         told.append(what)
         raise PermissionError(f"marking refuses: {what}")
 
-    def asked_by_student():
-        """Whether the call behind an event stands in the hand-in, or in code without a file."""
-        busy.append(True)
-        frame = frame_of(2)
-        busy.pop()
-        while frame is not None and frame.f_code.co_filename.endswith("inspect.py"):
-            frame = frame.f_back
-        name = frame.f_code.co_filename if frame is not None else ""
-        return not name.startswith((*ours, *installed, "<frozen", "<__array_function__"))
-
-    def asked_by_library():
-        """Whether the first frame behind an event that is not the standard library's is that of an
-        installed package, which may well start a program while it is imported."""
-        busy.append(True)
-        frame = frame_of(2)
-        busy.pop()
-        while frame is not None and frame.f_code.co_filename.startswith((*standard, "<frozen")):
-            frame = frame.f_back
-        return frame is not None and "site-packages" in frame.f_code.co_filename
+    files = of_files(home, shut, pipe, refuse)
+    by_student, by_library, busy = askers(ours)
 
     def hook(event, arguments):
-        if event == "open":
-            path, mode, flags = arguments
-            if isinstance(path, int):
-                if path in pipe:
-                    refuse("opens the judge's channel")
-                return
-            writes = (flags or 0) & WRITING if mode is None else set(mode) & set("wax+")
-            if writes and os.fsdecode(path) != os.devnull and not inside(path, (hand_in,)):
-                refuse(f"writes to {os.path.basename(os.fsdecode(path))}")
-            if inside(path, shut):
-                refuse(f"reads {os.path.basename(os.fsdecode(path))}")
-        elif event in ("os.listdir", "os.scandir"):
-            if arguments[0] is not None and not isinstance(arguments[0], int) \
-                    and inside(arguments[0], shut):
-                refuse("looks into the folder of the hand-ins")
+        if event in files:
+            files[event](event, *arguments)
         elif event in PROGRAMS:
-            if asked_by_library():
+            if by_library():
                 raise PermissionError("marking starts no program")
             refuse(f"starts or ends a program ({event})")
         elif event in LIMITS:
             refuse(f"changes the limits of its process ({event})")
         elif event.startswith(("socket.", "ctypes.")):
-            if not asked_by_library():
+            if not by_library():
                 refuse(f"uses {event.split('.')[0]}")
-        elif event in MOVING:
-            paths = [a for a in arguments if isinstance(a, str | bytes | os.PathLike)]
-            if not all(inside(path, (hand_in,)) for path in paths):
-                refuse(f"changes files ({event})")
         elif event in FRAMES:
             if event == "object.__getattr__" and arguments[1] not in ("tb_frame", "gi_frame",
                                                                       "cr_frame", "__globals__"):
                 return
-            if not busy and asked_by_student():
+            if not busy and by_student():
                 refuse(f"looks into the frames and objects of its process ({event})")
 
     sys.addaudithook(hook)
+
+
+def of_files(home, shut, pipe, refuse):
+    """A function for each event of files, which refuses what is not the hand-in's own."""
+    realpath, separator, hand_in = os.path.realpath, os.sep, os.path.realpath(home)
+
+    def inside(path, folders):
+        path = realpath(os.fsdecode(path)) + separator
+        return any(path.startswith(folder + separator) for folder in folders)
+
+    def opened(event, path, mode, flags):
+        if isinstance(path, int):
+            if path in pipe:
+                refuse("opens the judge's channel")
+            return
+        writes = (flags or 0) & WRITING if mode is None else set(mode) & set("wax+")
+        if writes and os.fsdecode(path) != os.devnull and not inside(path, (hand_in,)):
+            refuse(f"writes to {os.path.basename(os.fsdecode(path))}")
+        if inside(path, shut):
+            refuse(f"reads {os.path.basename(os.fsdecode(path))}")
+
+    def listed(event, path):
+        if path is not None and not isinstance(path, int) and inside(path, shut):
+            refuse("looks into the folder of the hand-ins")
+
+    def moved(event, *arguments):
+        if not all(inside(path, (hand_in,)) for path in arguments
+                   if isinstance(path, str | bytes | os.PathLike)):
+            refuse(f"changes files ({event})")
+
+    return {"open": opened, "os.listdir": listed, "os.scandir": listed,
+            **dict.fromkeys(MOVING, moved)}
+
+
+def askers(ours):
+    """Two functions, to be called by the hook itself, that say whose code is behind an event, and
+    a list that is not empty while they look."""
+    frame_of, busy = sys._getframe, []
+    installed = tuple({os.path.realpath(p) + os.sep for p in (sys.prefix, sys.base_prefix)})
+    standard = tuple(p + os.sep for p in {os.path.dirname(os.__file__), os.path.realpath(
+        os.path.dirname(os.__file__))} if "site-packages" not in p)
+
+    def first(skipped):
+        """The file of the first frame behind the event that is not ``skipped``, or ""."""
+        busy.append(True)
+        frame = frame_of(3)
+        busy.pop()
+        while frame is not None and skipped(frame.f_code.co_filename):
+            frame = frame.f_back
+        return "" if frame is None else frame.f_code.co_filename
+
+    def by_student():
+        """Whether it stands in the hand-in, or in code without a file."""
+        file = first(lambda file: file.endswith("inspect.py"))
+        return not file.startswith((*ours, *installed, "<frozen", "<__array_function__"))
+
+    def by_library():
+        """Whether it is, behind the standard library, that of an installed package, which may well
+        start a program while it is imported."""
+        return "site-packages" in first(lambda file: file.startswith((*standard, "<frozen")))
+
+    return by_student, by_library, busy
 
 
 def fingerprint():
@@ -297,6 +315,45 @@ def diagnosis(made):
         for f in report.findings if f.code not in ("kink", "precision")]}
 
 
+def beside(name):
+    """A module whose file lies beside this one."""
+    spec = importlib.util.spec_from_file_location(
+        name, os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def stage(path, home, names, told):
+    """The module in which the hand-in is to run, with placeholders for the modules ``names``."""
+    def tell(what):
+        told.append(what)
+        raise Refused(f"marking refuses: {what}")
+
+    Placeholder.tell = tell
+    module = types.ModuleType(Path(path).stem)
+    module.__file__ = path
+    sys.modules[module.__name__] = module
+    sys.modules["__main__"] = types.ModuleType("__main__")        # not this file
+    sys.path.append(home)
+    sys.meta_path.insert(0, Stubs(names))
+    linecache.getlines(path)
+    return module
+
+
+def served(module, request, answer):
+    """Put the answer to a request into ``answer``."""
+    answer["number"] = request["number"]
+    if not hasattr(module, request["name"]):
+        answer["missing"] = True
+        return
+    made = Class(module, request)
+    if request["do"] == "check":
+        answer.update(diagnosis(made))
+    else:
+        trial(made, request, answer)
+
+
 def main():
     into, out = channel()
 
@@ -308,32 +365,14 @@ def main():
     path, told = setup["path"], []
     for name in ("chainrule.common", "chainrule.gradcheck"):
         importlib.import_module(name)
-    spec = importlib.util.spec_from_file_location(
-        "scan", os.path.join(os.path.dirname(os.path.abspath(__file__)), "scan.py"))
-    scanning = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(scanning)
-    names = (*scanning.THEIRS[:2], *scanning.FRAMEWORKS)
+    scanning = beside("scan")
     limit(setup["memory"])
     source = Path(path).read_bytes()
     try:
-        found = scanning.scan(source, setup["names"])
+        send({"scan": scanning.scan(source, setup["names"])})
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        kind, words = story(error, path)
-        return send({"kind": "syntax", "error": words})
-    send({"scan": found})
-
-    def tell(what):
-        told.append(what)
-        raise Refused(f"marking refuses: {what}")
-
-    Placeholder.tell = tell
-    module = types.ModuleType(Path(path).stem)
-    module.__file__ = path
-    sys.modules[module.__name__] = module
-    sys.modules["__main__"] = types.ModuleType("__main__")        # not this file
-    sys.path.append(setup["home"])
-    sys.meta_path.insert(0, Stubs(names))
-    linecache.getlines(path)
+        return send({"kind": "syntax", "error": story(error, path)[1]})
+    module = stage(path, setup["home"], (*scanning.THEIRS[:2], *scanning.FRAMEWORKS), told)
     before = fingerprint()
     checker = os.path.dirname(sys.modules["chainrule.gradcheck"].__file__)
     watch(told, setup["home"], setup["shut"], (os.path.abspath(__file__), checker),
@@ -355,18 +394,7 @@ def main():
     answering(lambda answer: exec(compile(source, path, "exec"), vars(module)))
     for line in into:
         request = json.loads(line)
-
-        def work(answer, request=request):
-            answer["number"] = request["number"]
-            if not hasattr(module, request["name"]):
-                answer["missing"] = True
-                return
-            made = Class(module, request)
-            if request["do"] == "check":
-                answer.update(diagnosis(made))
-            else:
-                trial(made, request, answer)
-        answering(work)
+        answering(lambda answer, request=request: served(module, request, answer))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Read in the hand-in's own process (``pupil.py``): a text that no parser survives
 mark.
 """
 import ast
+import itertools
 
 THEIRS = ("chainrule.layers", "chainrule.models", "chainrule.common.engine", "chainrule.notebooks")
 FRAMEWORKS = ("torch", "tensorflow", "keras", "jax", "autograd", "chainer", "mxnet", "theano",
@@ -13,6 +14,11 @@ CHECKER = ("chainrule.gradcheck",)
 HIDING = ("importlib", "imp", "pkgutil", "runpy", "inspect", "gc", "ctypes", "subprocess",
           "multiprocessing", "socket", "pickle", "marshal", "zipimport", "_frozen_importlib",
           "faulthandler", "code", "codeop")
+REFUSED = (                        # packages, and what is said of a layer that uses one
+    (THEIRS, "{0}: the layers are to be written, not imported"),
+    (FRAMEWORKS, "{0}: the layers are to be written in NumPy"),
+    (CHECKER, "{0} within a layer: a numerical derivative is no backward pass"),
+    (HIDING, "{1}: marking refuses it within a layer"))
 JUDGES = ("chainrule", "numpy", "builtins", "sys", "pytest", "unittest")
 BUILTINS = ("__import__", "exec", "eval", "compile", "__builtins__", "__loader__", "__spec__",
             "open", "breakpoint", "input")
@@ -100,16 +106,9 @@ class Module:
             names = [full for _, full in imports(node)] if importing else []
             if isinstance(node, ast.Name | ast.Attribute):
                 names.append(self.full(node) or "")
-            for name in names:
-                if within(name, THEIRS):
-                    return f"{at} uses {name}: the layers are to be written, not imported"
-                if within(name, FRAMEWORKS):
-                    return f"{at} uses {name}: the layers are to be written in NumPy"
-                if within(name, CHECKER):
-                    return (f"{at} uses {name} within a layer: a numerical derivative is no "
-                            "backward pass")
-                if within(name, HIDING):
-                    return f"{at} uses {name.split('.')[0]}: marking refuses it within a layer"
+            for name, (packages, words) in itertools.product(names, REFUSED):
+                if within(name, packages):
+                    return f"{at} uses " + words.format(name, name.split(".")[0])
             if isinstance(node, ast.Name) and node.id in BUILTINS and node.id not in self.bound:
                 return f"{at} uses {node.id}: marking refuses it within a layer"
             if isinstance(node, ast.Attribute) and (
@@ -169,14 +168,11 @@ class Module:
             found = self.complaint(statement, not of_imports or name in self.binds(statement))
             if found:
                 return found
+        defining = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
         for statement in self.body:                 # done to all layers, since bound to no name
-            if not isinstance(statement, ast.Import | ast.ImportFrom | ast.FunctionDef
-                              | ast.ClassDef):
-                for node in ast.walk(statement):
-                    replaced = self.replaced(node)
-                    if replaced:
-                        return (f"line {node.lineno} replaces {replaced}: the judge is not to be "
-                                "touched")
+            for node in () if isinstance(statement, defining) else ast.walk(statement):
+                if replaced := self.replaced(node):
+                    return f"line {node.lineno} replaces {replaced}: the judge is not to be touched"
         return None
 
     def lines(self, name, text):

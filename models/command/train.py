@@ -1,5 +1,4 @@
 """``chainrule train``: a model, real data, and what comes out in a folder."""
-import argparse
 import os
 import sys
 from functools import partial
@@ -23,10 +22,10 @@ RESULTS = {
 
 def parser():
     result = Parser(
-        prog=PROGRAM, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Train a model on real data and report its accuracy on test samples that it "
-                    "has never seen.",
-        epilog="models:\n" + table({name: what for name, (what, _) in MODELS.items()})
+        PROGRAM,
+        "Train a model on real data and report its accuracy on test samples that it has never "
+        "seen.",
+        "models:\n" + table({name: what for name, (what, _) in MODELS.items()})
         + "\ndata:\n" + table(DATA) + "\nresults, in OUT/MODEL-DATA:\n" + table(RESULTS)
         + "\nthe same models in Python, from chainrule.models, for digits:\n"
         + table({name: runs.call(*describe((1, 8, 8), 10))
@@ -34,37 +33,31 @@ def parser():
         + "\nexamples:\n  chainrule train\n"
           "  chainrule train mlp --data digits --epochs 60 --lr 0.0005 --seed 1\n"
           "  chainrule train mlp --resume\n")
-    add, number = result.add_argument, positive(int, "a whole number of at least 1")
-    add("model", nargs="?", default="mlp", type=known("model", MODELS),
-        help="which model (default: mlp)")
-    add("--data", default="digits", type=known("data set", DATA), metavar="NAME",
-        help="which data (default: digits)")
-    add("--folder", metavar="FOLDER",
-        help="where files are, for all but digits (default: see 'chainrule data')")
-    add("--epochs", default=40, type=number, metavar="N",
-        help="passes over the training samples (default: 40)")
-    add("--batch-size", default=32, type=number, metavar="N",
-        help="samples per step (default: 32)")
-    add("--lr", default=1e-3, type=positive(float, "a positive number"), metavar="RATE",
-        help="learning rate of Adam at the start; it falls to 0 along a cosine (default: 0.001)")
-    add("--shift", default=0, type=whole, metavar="PIXELS",
-        help="move training images at random by up to so many pixels (default: 0)")
-    add("--seed", default=0, type=whole, metavar="N",
-        help="seed of weights, shuffling and validation split; the same seed gives the same "
-             "result (default: 0)")
-    add("--out", default="runs", metavar="FOLDER", help="where results go (default: runs)")
-    add("--load", metavar="PATH",
-        help="begin with these weights: a run's folder, or a file that model.save wrote")
-    add("--resume", action="store_true",
-        help="go on where the run in OUT/MODEL-DATA was stopped or killed, with the same options, "
-             "up to --epochs in total")
-    add("--quiet", action="store_true", help="no progress bar")
+    add, number = result.add, positive(int, "a whole number of at least 1")
+    add("model", "which model", "mlp", known("model", MODELS), nargs="?")
+    add("--data", "which data", "digits", known("data set", DATA), "NAME")
+    add("--folder", "where files are, for all but digits (default: see 'chainrule data')",
+        metavar="FOLDER")
+    add("--epochs", "passes over the training samples", 40, number, "N")
+    add("--batch-size", "samples per step", 32, number, "N")
+    add("--lr", "learning rate of Adam at the start; it falls to 0 along a cosine", 1e-3,
+        positive(float, "a positive number"), "RATE")
+    add("--shift", "move training images at random by up to so many pixels", 0, whole, "PIXELS")
+    add("--seed", "seed of weights, shuffling and validation split; the same seed gives the same "
+        "result", 0, whole, "N")
+    add("--out", "where results go", "runs", metavar="FOLDER")
+    add("--load", "begin with these weights: a run's folder, or a file that model.save wrote",
+        metavar="PATH")
+    result.add_argument("--resume", action="store_true", help="go on where the run in "
+                        "OUT/MODEL-DATA was stopped or killed, with the same options, up to "
+                        "--epochs in total")
+    result.add_argument("--quiet", action="store_true", help="no progress bar")
     return result
 
 
 def main(arguments):
-    """Run the command; returns the exit code: 0, 2 for a wrong call, 130 after Ctrl-C and
-    likewise 128 + n after another signal n that ends it."""
+    """Run the command; returns the exit code: 0, 2 for a wrong call, 128 + n after a signal n that
+    ends the training."""
     options = parser().parse_args(arguments)
     folder = Path(options.out) / f"{options.model}-{options.data}"
     try:
@@ -78,9 +71,6 @@ def main(arguments):
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
         return train(options, data, folder)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
     except OSError as error:
         return fail(PROGRAM, f"cannot write into {folder}: {error.strerror or error}; "
                              "choose another folder with --out")
@@ -113,63 +103,76 @@ def train(options, data, folder):
     """Train, keep curves, history and weights in ``folder``, and print the test accuracy."""
     import numpy as np
 
-    from ...datasets import random_shifts, train_test_split
+    from ...datasets import train_test_split
     from ...optimizers import Adam, cosine_decay
     from ...training import Checkpoint, Trainer
     from ...training.parallel import world
 
-    (x, t), (x_test, t_test) = data
+    (x, t), test = data
     rng = np.random.default_rng(options.seed)
     x, x_val, t, t_val = train_test_split(x, t, test_size=0.1, stratify=t, rng=rng)
     name, arguments = MODELS[options.model][1](x.shape[1:], int(t.max()) + 1)
-    model = runs.make(name, arguments, rng)
-    per_epoch = -(-len(x) // options.batch_size)
-    comm = world()
-    rule = Adam(lr=cosine_decay(options.lr, options.epochs * per_epoch))
-    trainer = Trainer(model, rule, comm=comm)
-    speaks = comm is None or comm.rank == 0              # one of several ranks keeps the results
+    steps = options.epochs * -(-len(x) // options.batch_size)
+    trainer = Trainer(runs.make(name, arguments, rng), Adam(lr=cosine_decay(options.lr, steps)),
+                      comm=world())
+    speaks = trainer.comm is None or trainer.comm.rank == 0   # one of several ranks keeps results
     checkpoint = Checkpoint(folder / runs.CHECKPOINT)
     try:
-        if options.resume:
-            trainer.resume(checkpoint.path)
-        elif options.load:
-            start = Path(options.load)
-            model.load(start / runs.WEIGHTS if start.is_dir() else start)
+        begin(trainer, options, checkpoint.path)
     except (OSError, ValueError) as error:
         return fail(PROGRAM, str(error))
-    if speaks and not options.resume:
-        checkpoint.path.unlink(missing_ok=True)              # another training's
     if speaks:
+        if not options.resume:
+            checkpoint.path.unlink(missing_ok=True)           # another training's
         runs.describe(folder, name, arguments, {name: vars(options)[name] for name in KEPT})
+    try:
+        stopped = fit(trainer, options, checkpoint, (x, t), (x_val, t_val), rng,
+                      folder if speaks else None)
+    except FloatingPointError:
+        if speaks:
+            raise
+        return 2
+    if stopped and speaks:
+        print(f"stopped after {len(trainer.history)} of {options.epochs} epochs; history and "
+              f"weights so far are in {folder}, and --resume goes on from there", file=sys.stderr)
+    return stopped if stopped or not speaks else tell(trainer, test, options.lr, folder)
 
+
+def fit(trainer, options, checkpoint, data, validation_data, rng, folder):
+    """Train, and keep what has come of it in ``folder``; returns 0, or 128 + n after a signal n."""
+    from ...datasets import random_shifts
     augment = partial(random_shifts, most=options.shift) if options.shift else None
     with Stopping(checkpoint) as stopping:
         try:
-            trainer.fit(x, t, options.epochs, options.batch_size, (x_val, t_val), rng=rng,
+            trainer.fit(*data, options.epochs, options.batch_size, validation_data, rng=rng,
                         augment=augment, progress=not options.quiet,
                         callbacks=[checkpoint, stopping])
+            stopped = 0
         except KeyboardInterrupt:
-            if speaks:
-                keep(trainer, folder)
-                print(f"stopped after {len(trainer.history)} of {options.epochs} epochs; history "
-                      f"and weights so far are in {folder}, and --resume goes on from there",
-                      file=sys.stderr)
-            return 128 + (stopping.signal or 2)
-        except FloatingPointError:
-            if speaks:
-                raise
-            return 2
-        if not speaks:
-            return 0
-        keep(trainer, folder)
+            stopped = 128 + (stopping.signal or 2)
+        if folder is not None:
+            keep(trainer, folder)
+    return stopped
+
+
+def begin(trainer, options, checkpoint):
+    """Go back to the checkpoint, or to the weights of another run, if asked to."""
+    if options.resume:
+        trainer.resume(checkpoint)
+    elif options.load:
+        start = Path(options.load)
+        trainer.model.load(start / runs.WEIGHTS if start.is_dir() else start)
+
+
+def tell(trainer, test, lr, folder):
+    """Print the test accuracy; FloatingPointError where the loss has grown."""
     first, last = trainer.history.steps["loss"][0], trainer.history["loss"][-1]
     if last > 2 * first:
         raise FloatingPointError(
-            f"the loss grew from {first:.3g} to {last:.3g}: the learning rate {options.lr:g} is "
-            "too large; try a smaller one, for instance --lr 0.001 (history and curves are in "
+            f"the loss grew from {first:.3g} to {last:.3g}: the learning rate {lr:g} is too "
+            f"large; try a smaller one, for instance --lr 0.001 (history and curves are in "
             f"{folder})")
-    accuracy = trainer.evaluate(x_test, t_test)["accuracy"]
-    print(f"test accuracy {100 * accuracy:.1f} %  ({folder})")
+    print(f"test accuracy {100 * trainer.evaluate(*test)['accuracy']:.1f} %  ({folder})")
     return 0
 
 

@@ -7,62 +7,9 @@ from typing import Any
 import numpy as np
 
 from ... import __version__
+from ... import layers as L
 from ...common import checks
-from ...common.files import write_whole
-from ...layers import (
-    ELU,
-    GELU,
-    GRU,
-    LSTM,
-    RNN,
-    Add,
-    Affine,
-    Attention,
-    AveragePool,
-    BatchNorm,
-    Bidirectional,
-    Branch,
-    Concatenate,
-    Convolution,
-    Convolution1D,
-    Divide,
-    Dropout,
-    Embedding,
-    EmbeddingDot,
-    Exp,
-    Flatten,
-    GlobalAveragePool,
-    GroupNorm,
-    GRUCell,
-    Last,
-    LayerNorm,
-    LeakyReLU,
-    Log,
-    LogSumExp,
-    LSTMCell,
-    MatMul,
-    Maximum,
-    MaxPool,
-    Mean,
-    MultiHeadAttention,
-    Multiply,
-    PositionalEncoding,
-    Power,
-    ReLU,
-    Repeat,
-    Reshape,
-    RNNCell,
-    Sigmoid,
-    SiLU,
-    Sin,
-    Softmax,
-    Softplus,
-    Subtract,
-    Sum,
-    Tanh,
-    Transpose,
-    TransposedConvolution,
-)
+from ...common.files import naming, write_whole
 from ..saving import place
 from ..text import AttentionSeq2Seq, Seq2Seq
 from . import losses  # noqa: F401  which registers them
@@ -70,6 +17,7 @@ from .following import (
     TRANSLATORS,
     argument,
     axes_after,
+    axes_named,
     axes_of_inputs,
     first_use,
     follow,
@@ -78,7 +26,18 @@ from .following import (
     sizes,
     targets_of,
 )
-from .registry import ONNX, foreign, known, unfit, writes
+from .registry import (
+    ONNX,
+    RECURRENT,
+    alike,
+    base,
+    foreign,
+    halves,
+    known,
+    output_padding,
+    unfit,
+    writes,
+)
 
 OPSET, IR_VERSION = 18, 8           # of 2022: what reads ONNX today reads these
 INT32, INT64, BOOL, DOUBLE = 6, 7, 9, 11
@@ -154,7 +113,10 @@ class OnnxWriter:
         self.path = path
         self.called |= {id(p): f"{path}.{name}" for name, p in
                         zip(getattr(layer, "names", ()), getattr(layer, "params", ()))}
-        made = write(self, layer, *values)
+        try:
+            made = write(self, layer, *values)
+        except NotImplementedError as error:
+            raise unfit(WHO, path, layer, str(error)) from None
         axes: Any = 3 if known(layer, TRANSLATORS) else axes_after(
             path, layer, *(self.known_axes[x] for x in values))
         for value, n in zip(made, axes) if isinstance(made, tuple) else ((made, axes),):
@@ -193,23 +155,26 @@ def to_onnx(model: Any, path: Any, *examples: Any, loss: bool = False) -> None:
     else:
         made = to.layer("", model, *inputs)
     outputs = made if isinstance(made, tuple) else (made,)
-    for i, value in enumerate(outputs):
-        end = to.Identity(value)
-        end.name = "loss" if loss else "y" if len(outputs) == 1 else f"y{i + 1}"
-        while any(end.name == given.name for given in inputs):
-            end.name += "_"
-        end.dtype = value.dtype or ir.DataType.from_numpy(dtype)
-        end.shape = ir.Shape([None] * to.known_axes[value])         # a reader infers the sizes
-    ends = [node.outputs[0] for node in to.nodes[-len(outputs):]]
+    names = ["loss"] if loss else ["y"] if len(outputs) == 1 else [
+        f"y{i + 1}" for i in range(len(outputs))]
+    ends = [end_of(to, value, name, inputs) for value, name in zip(outputs, names)]
     graph = ir.Graph(inputs, ends, nodes=to.nodes, name=type(model).__name__,
                      initializers=[value for _, value in to.initializers.values()],
                      opset_imports={"": OPSET})
     whole = ir.Model(graph, ir_version=IR_VERSION, producer_name="chainrule",
                      producer_version=__version__)
-    try:
+    with naming(who, path):
         write_whole(path, ir.to_proto(whole).SerializeToString())
-    except OSError as error:
-        raise type(error)(f"{who}: {error}") from error
+
+
+def end_of(to: OnnxWriter, value: Any, name: str, inputs: list[Any]) -> Any:
+    """A value as an output of the model, of a name that no input has."""
+    end = to.Identity(value)
+    while any(name == given.name for given in inputs):
+        name += "_"
+    end.name, end.dtype = name, value.dtype or to.ir.DataType.from_numpy(to.dtype)
+    end.shape = to.ir.Shape([None] * to.known_axes[value])         # a reader infers the sizes
+    return end
 
 
 def inputs_to(
@@ -244,41 +209,37 @@ def inputs_to(
     return inputs
 
 
+def operator(kind):
+    """What writes a layer that is one operator, without options."""
+    return lambda to, layer, *inputs: to.op(kind, *inputs)
+
+
 ONNX.update({
-    Sigmoid: lambda to, layer, x: to.Sigmoid(x),
-    Tanh: lambda to, layer, x: to.Tanh(x),
-    ReLU: lambda to, layer, x: to.Relu(x),
-    LeakyReLU: lambda to, layer, x: to.Where(to.Greater(x, 0.0), x, to.Mul(x, layer.slope)),
-    ELU: lambda to, layer, x: to.Elu(x, alpha=layer.alpha),
-    SiLU: lambda to, layer, x: to.Mul(x, to.Sigmoid(x)),
-    Softplus: lambda to, layer, x: to.Softplus(x),
-    Softmax: lambda to, layer, x: to.Softmax(x, axis=-1),
-    Add: lambda to, layer, a, b: to.Add(a, b),
-    Subtract: lambda to, layer, a, b: to.Sub(a, b),
-    Multiply: lambda to, layer, a, b: to.Mul(a, b),
-    Divide: lambda to, layer, a, b: to.Div(a, b),
-    Maximum: lambda to, layer, a, b: to.Max(a, b),
-    Power: lambda to, layer, a, b=None: to.Pow(a, layer.exponent if b is None else b),
-    Exp: lambda to, layer, x: to.Exp(x),
-    Log: lambda to, layer, x: to.Log(x),
-    Sin: lambda to, layer, x: to.Sin(x),
-    Dropout: lambda to, layer, x, mask=None: to.Identity(x),
-    Flatten: lambda to, layer, x: to.Flatten(x, axis=1),
-    Reshape: lambda to, layer, x: to.Reshape(x, list(layer.shape), allowzero=1),
-    Concatenate: lambda to, layer, *inputs: to.Concat(*inputs, axis=layer.axis),
-    Branch: lambda to, layer, x: tuple(to.Identity(x) for _ in range(layer.n)),
-    Embedding: lambda to, layer, ids: to.Gather(to.array(layer.W), ids),
-    GlobalAveragePool: lambda to, layer, x: to.ReduceMean(x, [2, 3], keepdims=0),
-    LayerNorm: lambda to, layer, x: to.LayerNormalization(
+    **{getattr(L, name): operator(kind) for name, kind in dict(
+        Sigmoid="Sigmoid", Tanh="Tanh", ReLU="Relu", Softplus="Softplus", Exp="Exp", Log="Log",
+        Sin="Sin", Add="Add", Subtract="Sub", Multiply="Mul", Divide="Div", Maximum="Max").items()},
+    L.LeakyReLU: lambda to, layer, x: to.Where(to.Greater(x, 0.0), x, to.Mul(x, layer.slope)),
+    L.ELU: lambda to, layer, x: to.Elu(x, alpha=layer.alpha),
+    L.SiLU: lambda to, layer, x: to.Mul(x, to.Sigmoid(x)),
+    L.Softmax: lambda to, layer, x: to.Softmax(x, axis=-1),
+    L.Power: lambda to, layer, a, b=None: to.Pow(a, layer.exponent if b is None else b),
+    L.Dropout: lambda to, layer, x, mask=None: to.Identity(x),
+    L.Flatten: lambda to, layer, x: to.Flatten(x, axis=1),
+    L.Reshape: lambda to, layer, x: to.Reshape(x, list(layer.shape), allowzero=1),
+    L.Concatenate: lambda to, layer, *inputs: to.Concat(*inputs, axis=layer.axis),
+    L.Branch: lambda to, layer, x: tuple(to.Identity(x) for _ in range(layer.n)),
+    L.Embedding: lambda to, layer, ids: to.Gather(to.array(layer.W), ids),
+    L.GlobalAveragePool: lambda to, layer, x: to.ReduceMean(x, [2, 3], keepdims=0),
+    L.LayerNorm: lambda to, layer, x: to.LayerNormalization(
         x, layer.gamma, layer.beta, axis=-1, epsilon=layer.eps),
-    BatchNorm: lambda to, layer, x: to.BatchNormalization(
+    L.BatchNorm: lambda to, layer, x: to.BatchNormalization(
         x, layer.gamma, layer.beta, layer.running_mean, layer.running_var, epsilon=layer.eps),
-    MaxPool: lambda to, layer, x: to.MaxPool(x, **window(layer)),
-    AveragePool: lambda to, layer, x: to.AveragePool(x, **window(layer), count_include_pad=1),
+    L.MaxPool: lambda to, layer, x: to.MaxPool(x, **window(layer)),
+    L.AveragePool: lambda to, layer, x: to.AveragePool(x, **window(layer), count_include_pad=1),
 })
 
 
-@writes(Affine, MatMul)
+@writes(L.Affine, L.MatMul)
 def affine(to, layer, a, b=None):
     if not layer.params:
         return to.MatMul(a, b)
@@ -287,7 +248,7 @@ def affine(to, layer, a, b=None):
     return to.Add(y, bias[0]) if bias else y
 
 
-@writes(GELU)
+@writes(L.GELU)
 def gelu(to, layer, x):
     if layer.exact:
         P = to.Add(to.Erf(to.Mul(x, 0.5**0.5)), 1.0)
@@ -297,29 +258,27 @@ def gelu(to, layer, x):
     return to.Mul(to.Mul(x, P), 0.5)
 
 
-@writes(Sum, Mean, LogSumExp)
+@writes(L.Sum, L.Mean, L.LogSumExp)
 def reduced(to, layer, x):
-    kind = {Sum: "ReduceSum", Mean: "ReduceMean", LogSumExp: "ReduceLogSumExp"}
-    axes = () if layer.axis is None else (
-        [list(layer.axis) if isinstance(layer.axis, tuple) else [layer.axis]])
-    name = next(kind[cls] for cls in type(layer).__mro__ if cls in kind)
-    return to.op(name, x, *axes, keepdims=int(layer.keepdims))
+    axes = [] if layer.axis is None else [list(axes_named(layer))]
+    kind = base(layer, L.Sum, L.Mean, L.LogSumExp).__name__
+    return to.op(f"Reduce{kind}", x, *axes, keepdims=int(layer.keepdims))
 
 
-@writes(Repeat)
+@writes(L.Repeat)
 def repeat(to, layer, x):
     """Place i of the longer axis has what stands at i // n."""
     size = to.Squeeze(to.Gather(to.Shape(x), [layer.axis]), [0])
     return to.Gather(x, to.Div(to.Range(0, to.Mul(size, layer.n), 1), layer.n), axis=layer.axis)
 
 
-@writes(Transpose)
+@writes(L.Transpose)
 def transpose(to, layer, x):
     n = to.axes(x)
     return to.Transpose(x, perm=[a % n for a in layer.axes or range(n)[::-1]])
 
 
-@writes(Last)
+@writes(L.Last)
 def last(to, layer, x, mask=None):
     if mask is None:
         return to.Squeeze(to.Slice(x, [-1], [2**62], [1]), [1])
@@ -330,13 +289,13 @@ def last(to, layer, x, mask=None):
     return to.Where(some, to.Squeeze(to.GatherElements(x, at, axis=1), [1]), 0.0)
 
 
-@writes(EmbeddingDot)
+@writes(L.EmbeddingDot)
 def embedding_dot(to, layer, h, ids):
     y = to.Gather(layer.W, ids)
     return to.Squeeze(to.MatMul(y, to.Unsqueeze(h, [-1])), [-1])
 
 
-@writes(GroupNorm)
+@writes(L.GroupNorm)
 def group_norm(to, layer, x):
     G, C, n = layer.groups, len(layer.gamma), to.axes(x)
     u = to.InstanceNormalization(
@@ -349,7 +308,7 @@ def window(layer):
     return {"kernel_shape": layer.size, "strides": layer.stride, "pads": layer.padding * 2}
 
 
-@writes(Convolution, Convolution1D)
+@writes(L.Convolution, L.Convolution1D)
 def convolution(to, layer, x):
     W, *b = layer.params
     k = W.ndim - 2
@@ -374,18 +333,16 @@ def padded_to_same(to, x, size, stride, dilation):
     return to.Pad(x, to.Concat([0, 0], before, [0, 0], to.Sub(total, before), axis=0))
 
 
-@writes(TransposedConvolution)
+@writes(L.TransposedConvolution)
 def transposed_convolution(to, layer, x):
     W, *b = layer.params
-    pads, rest = layer.options()["pads"], layer.output_padding
-    if layer.padding == "same":
-        rest = [max(s - span, 0) for span, s in zip(layer.spans(), layer.stride)]
+    pads = layer.options()["pads"]
     return to.ConvTranspose(
         x, W, *b, strides=layer.stride, dilations=layer.dilation, group=layer.groups,
-        output_padding=rest, pads=[p[0] for p in pads] + [p[1] for p in pads])
+        output_padding=output_padding(layer), pads=[p[0] for p in pads] + [p[1] for p in pads])
 
 
-@writes(PositionalEncoding)
+@writes(L.PositionalEncoding)
 def positional_encoding(to, layer, x):
     T = to.size(x, 1)
     if layer.params:
@@ -405,7 +362,7 @@ def wide(to, number):
     return to.Constant(value=to.ir.tensor(np.array(number, np.float64)))
 
 
-@writes(Attention)
+@writes(L.Attention)
 def attention(to, layer, q, k, v, mask=None):
     n = to.axes(q)
     turned = [*range(n - 2), n - 1, n - 2]
@@ -430,7 +387,7 @@ def attended(to, q, k, v, mask):
     return to.MatMul(w if mask is None else to.Where(mask, w, 0.0), v)
 
 
-@writes(MultiHeadAttention)
+@writes(L.MultiHeadAttention)
 def multi_head_attention(to, layer, query, memory=None, mask=None):
     source, H = query if memory is None else memory, layer.heads
     if mask is not None:
@@ -454,35 +411,20 @@ def multi_head_attention(to, layer, query, memory=None, mask=None):
 
 
 # Where ONNX has its gates: i, o, f, g of an LSTM; z, r, n of a GRU.
-GATES = {RNN: ("RNN", [0]), LSTM: ("LSTM", [0, 3, 1, 2]), GRU: ("GRU", [1, 0, 2])}
+GATES = {L.RNN: [0], L.LSTM: [0, 3, 1, 2], L.GRU: [1, 0, 2]}
 
 
-def gates(cls, p):
-    """The gates of a matrix (D, G H) or a bias (G H,), one below the other in ONNX's order."""
-    order = GATES[cls][1]
-    parts = np.split(p.T, len(order))
-    return np.concatenate([parts[i] for i in order])
-
-
-@writes(RNN, LSTM, GRU)
+@writes(*RECURRENT)
 def recurrent(to, layer, x, mask=None):
-    return over_time(to, [layer], x, mask)[0]
+    return over_time(to, halves(layer), x, mask)[0]
 
 
-@writes(Bidirectional)
+@writes(L.Bidirectional)
 def bidirectional(to, layer, x, mask=None):
-    both = [layer.ahead, layer.back]
-    if layer.ahead.params[1].shape == layer.back.params[1].shape and same_kind(both):
+    both = halves(layer)
+    if alike(both):
         return over_time(to, both, x, mask)[0]
     return to.Concat(*(over_time(to, [one], x, mask)[0] for one in both), axis=2)
-
-
-def same_kind(layers):
-    return len({kind_of(to) for to in layers}) == 1
-
-
-def kind_of(layer):
-    return next(cls for cls in type(layer).__mro__ if cls in GATES)
 
 
 def over_time(to, layers, x, mask=None, first=()):
@@ -490,44 +432,44 @@ def over_time(to, layers, x, mask=None, first=()):
 
     A mask may have gaps, ONNX knows lengths alone: the steps that count are moved to the front, and
     back afterwards."""
-    cls = kind_of(layers[0])
-    for layer in layers:
-        if layer.initial_state is not None:
-            raise unfit(WHO, to.path, layer, "its initial_state has a fixed number of samples; set "
-                        "it to None")
-    H = len(layers[0].Wh)
-    W, R = (np.stack([gates(cls, p) for p in ps]) for ps in
-            zip(*[layer.params[:2] for layer in layers]))
-    B = np.stack([np.concatenate([gates(cls, layer.params[2]),
-                                  gates(cls, layer.params[3]) if cls is GRU
-                                  else np.zeros(len(W[0]))]) for layer in layers])
-    lengths = order = some = None
+    cls, lengths = base(layers[0], *RECURRENT), None
     if mask is not None:
-        steps = to.Cast(mask, to=INT64)
-        T = to.Squeeze(to.size(mask, 1), [0])
-        back = to.Range(0, to.Neg(T), -1)                                   # 0, -1, -2, ...
-        rank = to.Add(to.Mul(steps, to.Mul(T, 2)), back)
-        _, order = to.TopK(rank, to.size(mask, 1), axis=1, outputs=2)       # (N, T)
-        count = to.ReduceSum(steps, [1], keepdims=0)
-        some = to.Cast(count, to=BOOL)
-        lengths = to.Cast(count, to=INT32)
-        x = to.GatherElements(x, across(to, order, x), axis=1)
-    kind = GATES[cls][0]
-    direction = ("bidirectional" if len(layers) > 1 else
-                 "reverse" if layers[0].reverse else "forward")
-    options = {"linear_before_reset": 1} if cls is GRU else {}
-    y, *last = to.op(kind, to.Transpose(x, perm=[1, 0, 2]), W, R, B, lengths,
+        order, count = to_the_front(to, mask)
+        lengths, x = to.Cast(count, to=INT32), to.GatherElements(x, across(to, order, x), axis=1)
+    y, *last = to.op(cls.__name__, to.Transpose(x, perm=[1, 0, 2]), *stacked(cls, layers), lengths,
                      *[to.Unsqueeze(state, [0]) for state in first],
-                     hidden_size=H, direction=direction, outputs=3 if cls is LSTM else 2,
-                     **options)
+                     hidden_size=len(layers[0].Wh), outputs=3 if cls is L.LSTM else 2,
+                     direction=("bidirectional" if len(layers) > 1 else
+                                "reverse" if layers[0].reverse else "forward"),
+                     **{"linear_before_reset": 1} if cls is L.GRU else {})
     y = to.Reshape(to.Transpose(y, perm=[2, 0, 1, 3]), [0, 0, -1])
     last = [to.Squeeze(state, [0]) for state in last] if len(layers) == 1 else []
     if mask is not None:
         y = to.ScatterElements(to.Mul(y, 0.0), across(to, order, y), y, axis=1)
         y = to.Where(to.Unsqueeze(mask, [2]), y, 0.0)
-        last = [to.Where(to.Unsqueeze(some, [1]), state, first[i] if first else 0.0)
-                for i, state in enumerate(last)]
+        some = to.Unsqueeze(to.Cast(count, to=BOOL), [1])
+        last = [to.Where(some, state, first[i] if first else 0.0) for i, state in enumerate(last)]
     return y, last
+
+
+def stacked(cls, layers):
+    """W, R and B of an operator, for each layer with its gates in ONNX's order. In B are two
+    biases; those of a state are zeros but for a GRU."""
+    def gates(p):
+        parts = np.split(p.T, len(GATES[cls]))
+        return np.concatenate([parts[i] for i in GATES[cls]])
+    W, R, *b = (np.stack([gates(p) for p in column])
+                for column in zip(*(layer.params for layer in layers)))
+    return W, R, np.concatenate([*b, np.zeros_like(b[0])][:2], axis=1)
+
+
+def to_the_front(to, mask):
+    """The steps (N, T), those that count first, and how many these are (N,)."""
+    steps, T = to.Cast(mask, to=INT64), to.Squeeze(to.size(mask, 1), [0])
+    back = to.Range(0, to.Neg(T), -1)                                   # 0, -1, -2, ...
+    rank = to.Add(to.Mul(steps, to.Mul(T, 2)), back)
+    _, order = to.TopK(rank, to.size(mask, 1), axis=1, outputs=2)
+    return order, to.ReduceSum(steps, [1], keepdims=0)
 
 
 def across(to, order, x):
@@ -535,12 +477,12 @@ def across(to, order, x):
     return to.Expand(to.Unsqueeze(order, [2]), to.Shape(x))
 
 
-@writes(RNNCell)
+@writes(L.RNNCell)
 def rnn_cell(to, layer, x, h):
     return to.Tanh(to.Add(to.Add(to.MatMul(x, layer.Wx), to.MatMul(h, layer.Wh)), layer.b))
 
 
-@writes(LSTMCell)
+@writes(L.LSTMCell)
 def lstm_cell(to, layer, x, h, c):
     s = to.Add(to.Add(to.MatMul(x, layer.Wx), to.MatMul(h, layer.Wh)), layer.b)
     i, f, g, o = to.Split(s, axis=1, num_outputs=4, outputs=4)
@@ -548,7 +490,7 @@ def lstm_cell(to, layer, x, h, c):
     return to.Mul(to.Sigmoid(o), to.Tanh(c)), c
 
 
-@writes(GRUCell)
+@writes(L.GRUCell)
 def gru_cell(to, layer, x, h):
     a = to.Split(to.Add(to.MatMul(x, layer.Wx), layer.bx), axis=1, num_outputs=3, outputs=3)
     q = to.Split(to.Add(to.MatMul(h, layer.Wh), layer.bh), axis=1, num_outputs=3, outputs=3)
@@ -560,13 +502,13 @@ def gru_cell(to, layer, x, h):
 @writes(Seq2Seq, AttentionSeq2Seq)
 def translator(to, model, x, t, x_mask=None):
     """The scores of each token of t but the first."""
-    hs, state = over_time(to, [model.encoder], to.Gather(model.source.W, x), x_mask)
+    hs, state = over_time(to, halves(model.encoder), to.Gather(model.source.W, x), x_mask)
     e = to.Gather(model.target.W, to.Slice(t, [0], [-1], [1]))
     beside = []
     if model.peeky:
         steps = to.Concat([1], to.size(e, 1), [1], axis=0)
         beside = [to.Expand(to.Unsqueeze(state[0], [1]), steps)]
-    g, _ = over_time(to, [model.decoder], to.Concat(e, *beside, axis=2), first=state)
+    g, _ = over_time(to, halves(model.decoder), to.Concat(e, *beside, axis=2), first=state)
     if isinstance(model, AttentionSeq2Seq):
         q = to.Mul(g, len(model.decoder.Wh)**-0.5)
         seen = None if x_mask is None else to.Unsqueeze(x_mask, [1])

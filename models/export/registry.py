@@ -2,15 +2,17 @@
 which PyTorch expression and as which ONNX operators it is written."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from ... import layers as L
 from ...common import checks
 from ...common.layer import is_model
 
 ONNX: dict[type, Callable[..., Any]] = {}
 SOURCE: dict[type, Callable[..., Any]] = {}
 LAYOUT: dict[type, dict[str, str]] = {}
+RECURRENT = L.RNN, L.LSTM, L.GRU
 # The methods and attributes that say what a layer computes.
 FORMULAS = {"forward", "rule", "value", "scaled", "losses", "run", "encode", "decode"}
 
@@ -59,10 +61,10 @@ def register_exporter(
             table[cls] = function
 
 
-def writes(*classes: type) -> Callable[..., Any]:
-    """Register a function as what writes layers of these classes as ONNX operators."""
+def writes(*classes: type, table: dict[type, Any] = ONNX) -> Callable[..., Any]:
+    """Register a function as what writes layers of these classes, as ONNX operators."""
     def register(function):
-        ONNX.update(dict.fromkeys(classes, function))
+        table.update(dict.fromkeys(classes, function))
         return function
     return register
 
@@ -78,6 +80,33 @@ def known(layer: Any, table: dict[type, Any]) -> Any:
         if not FORMULAS.isdisjoint(vars(cls)):
             return None
     return None
+
+
+def base(layer: Any, *classes: type) -> type:
+    """The first of these classes that the layer's own comes from."""
+    return next(cls for cls in type(layer).__mro__ if cls in classes)
+
+
+def halves(layer: Any) -> list[Any]:
+    """The recurrent layers of a Bidirectional, or the layer alone. NotImplementedError for a state
+    that neither PyTorch's modules nor ONNX's operators hold."""
+    parts = [layer.ahead, layer.back] if isinstance(layer, L.Bidirectional) else [layer]
+    if any(part.initial_state is not None for part in parts):
+        raise NotImplementedError("its initial_state has a fixed number of samples; set it to None")
+    return parts
+
+
+def alike(parts: list[Any]) -> bool:
+    """Whether recurrent layers are of one kind and size, as those of other libraries' pairs are."""
+    return len({(base(part, *RECURRENT), *part.params[0].shape) for part in parts}) == 1
+
+
+def output_padding(layer: Any) -> Sequence[int]:
+    """That of a transposed convolution, which padding="same" implies where a stride is wider than
+    the filter."""
+    if layer.padding != "same":
+        return layer.output_padding
+    return tuple(max(s - span, 0) for span, s in zip(layer.spans(), layer.stride))
 
 
 def named(path: str, layer: Any) -> str:

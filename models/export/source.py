@@ -11,63 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import __version__
+from ... import layers as L
 from ...common import checks
-from ...common.files import write_whole
+from ...common.files import naming, write_whole
 from ...common.types import ArrayLike, PathLike
-from ...layers import (
-    ELU,
-    GELU,
-    GRU,
-    LSTM,
-    RNN,
-    Add,
-    Affine,
-    Attention,
-    AveragePool,
-    BatchNorm,
-    Bidirectional,
-    Branch,
-    Concatenate,
-    Convolution,
-    Convolution1D,
-    Divide,
-    Dropout,
-    Embedding,
-    EmbeddingDot,
-    Exp,
-    Flatten,
-    GlobalAveragePool,
-    GroupNorm,
-    GRUCell,
-    Last,
-    LayerNorm,
-    LeakyReLU,
-    Log,
-    LogSumExp,
-    LSTMCell,
-    MatMul,
-    Maximum,
-    MaxPool,
-    Mean,
-    MultiHeadAttention,
-    Multiply,
-    PositionalEncoding,
-    Power,
-    ReLU,
-    Repeat,
-    Reshape,
-    RNNCell,
-    Sigmoid,
-    SiLU,
-    Sin,
-    Softmax,
-    Softplus,
-    Subtract,
-    Sum,
-    Tanh,
-    Transpose,
-    TransposedConvolution,
-)
 from ..saving import place
 from ..sharing import relation
 from ..text import AttentionSeq2Seq
@@ -81,7 +28,19 @@ from .following import (
     is_network,
 )
 from .helpers import HELPERS, needed
-from .registry import SOURCE, Torch, foreign, known, unfit
+from .registry import (
+    RECURRENT,
+    SOURCE,
+    Torch,
+    alike,
+    base,
+    foreign,
+    halves,
+    known,
+    output_padding,
+    unfit,
+    writes,
+)
 from .state import layout_of, leaves, terms, to_torch_state
 
 WHO, WIDTH, SHORT = "to_source", 88, 48
@@ -123,11 +82,9 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
     text = whole_file(model, f"{stem}.safetensors", examples)
     if place_of_text is not None:
         from safetensors.numpy import save
-        try:
+        with naming(WHO, path):
             write_whole(place_of_text, text.encode())
             write_whole(place_of_text.with_suffix(".safetensors"), save(to_torch_state(model)))
-        except OSError as error:
-            raise type(error)(f"{WHO}: {error}") from error
     return text
 
 
@@ -222,25 +179,21 @@ def block_of(path: str, model: Any, axes: Sequence[int], top: bool = False) -> A
 
     def visit(number, layer, *values):
         nonlocal plain
-        after = axes_after(f"{inside}{number}", layer, *(value.axes for value in values))
-        made = written(f"{inside}{number}", layer, [value.axes for value in values])
+        taken = [value.axes for value in values]
+        after = axes_after(f"{inside}{number}", layer, *taken)
+        made = written(f"{inside}{number}", layer, taken)
         visited.add(number)
         if made.module:
             modules[number] = made.module
         plain = plain and made.call == "{m}({0})"
-        text = made.call.format(*(v.text for v in values), m=f'self["{number}"]',
-                                   inputs=", ".join(v.text for v in values))
-        steps.append(Step(text, after))
+        texts = [value.text for value in values]
+        steps.append(Step(made.call.format(*texts, m=f'self["{number}"]',
+                                           inputs=", ".join(texts)), after))
         here = f"\x01{len(steps) - 1}\x01"
         if isinstance(after, tuple):
             return tuple(Step(f"{here}[{i}]", n) for i, n in enumerate(after))
         return Step(here, after)
 
-    def constant(array):
-        listed = np.asarray(array).tolist()
-        return Step(repr(listed) if np.ndim(array) == 0 else
-                    f"torch.tensor({listed}, dtype=torch.{np.asarray(array).dtype})",
-                    np.ndim(array))
     names = [identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))]
     made: Any = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
     for i, layer in enumerate(model.layers):              # what serves the loss alone
@@ -249,15 +202,19 @@ def block_of(path: str, model: Any, axes: Sequence[int], top: bool = False) -> A
     modules = {str(i): modules[str(i)] for i in range(len(model.layers)) if str(i) in modules}
     if plain and not top and not any(isinstance(m, Block) for m in modules.values()):
         return f"nn.Sequential({', '.join(modules.values())})"
-    lines = None
-    if not plain:
-        outputs = made if isinstance(made, tuple) else (made,)
-        lines = [f"def forward(self, {', '.join(names)}):",
-                 *forward(steps, [end.text for end in outputs], names)]
+    outputs = made if isinstance(made, tuple) else (made,)
+    lines = None if plain else [f"def forward(self, {', '.join(names)}):",
+                                *forward(steps, [end.text for end in outputs], names)]
     name = identifier(type(model).__name__)
     if name in ("Sequential", "Graph"):
         name = "Block" if path else "Model"
     return Block(name, modules, lines)
+
+
+def constant(array: Any) -> Step:
+    listed = np.asarray(array).tolist()
+    return Step(repr(listed) if np.ndim(array) == 0 else
+                f"torch.tensor({listed}, dtype=torch.{np.asarray(array).dtype})", np.ndim(array))
 
 
 def written(path: str, layer: Any, axes: Sequence[int]) -> Torch:
@@ -441,156 +398,145 @@ def module(name: str, *positional: Any, **options: Any) -> str:
     return f"{name}({', '.join([*map(short, positional), *named])})"
 
 
-def without(options: dict[str, Any], **defaults: Any) -> dict[str, Any]:
-    """The options that are not the defaults of PyTorch."""
-    return {name: value for name, value in options.items()
-            if value not in (defaults[name], (defaults[name],) * 2)}
+DEFAULTS = {"bias": True, "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "eps": 1e-5,
+            "output_padding": 0, "momentum": 0.1, "bidirectional": False, "causal": False}
 
 
-def plain(text: str) -> Callable[[Any], Torch]:
-    return lambda layer: Torch("{m}({0})", text)
+def nn(name: str, *positional: Any, call: str = "{m}({0})", **options: Any) -> Torch:
+    """A layer that is a module of PyTorch, with the options that are not PyTorch's defaults."""
+    changed = {key: value for key, value in options.items()
+               if key not in DEFAULTS or value not in (DEFAULTS[key], (DEFAULTS[key],) * 2)}
+    return Torch(call, module(name, *positional, **changed))
 
 
-def calling(text: str) -> Callable[[Any], Torch]:
-    return lambda layer: Torch(text)
+def plain(**texts: str) -> dict[type, Callable[[Any], Torch]]:
+    """Layers that are one text whatever their options: a module's, or an expression of inputs."""
+    def of(text):
+        made = Torch(text) if "{" in text else Torch("{m}({0})", text)
+        return lambda layer: made
+    return {getattr(L, name): of(text) for name, text in texts.items()}
 
 
 SOURCE.update({
-    Sigmoid: plain("nn.Sigmoid()"), Tanh: plain("nn.Tanh()"), ReLU: plain("nn.ReLU()"),
-    SiLU: plain("nn.SiLU()"), Softplus: plain("nn.Softplus()"),
-    Softmax: plain("nn.Softmax(dim=-1)"), Flatten: plain("nn.Flatten()"),
-    LeakyReLU: lambda layer: Torch("{m}({0})", f"nn.LeakyReLU({layer.slope!r})"),
-    ELU: lambda layer: Torch("{m}({0})", f"nn.ELU({layer.alpha!r})"),
-    GELU: lambda layer: Torch(
+    **plain(Sigmoid="nn.Sigmoid()", Tanh="nn.Tanh()", ReLU="nn.ReLU()", SiLU="nn.SiLU()",
+            Softplus="nn.Softplus()", Softmax="nn.Softmax(dim=-1)", Flatten="nn.Flatten()",
+            Add="{0} + {1}", Subtract="{0} - {1}", Multiply="{0} * {1}", Divide="{0} / {1}",
+            Maximum="torch.maximum({0}, {1})", Exp="torch.exp({0})", Log="torch.log({0})",
+            Sin="torch.sin({0})", GlobalAveragePool="{0}.mean((2, 3))",
+            Attention="attention({inputs})"),
+    L.LeakyReLU: lambda layer: nn("nn.LeakyReLU", layer.slope),
+    L.ELU: lambda layer: nn("nn.ELU", layer.alpha),
+    L.GELU: lambda layer: Torch(
         "{m}({0})", "nn.GELU()" if layer.exact else 'nn.GELU(approximate="tanh")'),
-    Dropout: lambda layer: Torch("{m}({0})", f"nn.Dropout({layer.p!r})"),
-    Add: calling("{0} + {1}"), Subtract: calling("{0} - {1}"), Multiply: calling("{0} * {1}"),
-    Divide: calling("{0} / {1}"), Maximum: calling("torch.maximum({0}, {1})"),
-    Exp: calling("torch.exp({0})"), Log: calling("torch.log({0})"), Sin: calling("torch.sin({0})"),
-    Power: lambda layer: Torch("{0} ** {1}" if layer.exponent is None
-                               else f"{{0}} ** {layer.exponent:.17g}"),
-    Repeat: lambda layer: Torch(f"{{0}}.repeat_interleave({layer.n}, dim={layer.axis})"),
-    Branch: lambda layer: Torch(f"[{{0}}] * {layer.n}"),
-    Reshape: lambda layer: Torch(f"{{0}}.reshape({layer.shape})"),
-    Transpose: lambda layer: Torch("{0}.permute(*range({0}.dim())[::-1])" if layer.axes is None
-                                   else f"{{0}}.permute{layer.axes}"),
-    Concatenate: lambda layer: Torch(f"torch.cat([{{inputs}}], dim={layer.axis})"),
-    GlobalAveragePool: calling("{0}.mean((2, 3))"), Attention: calling("attention({inputs})"),
-    Embedding: lambda layer: Torch("{m}({0})", module("nn.Embedding", *layer.W.shape)),
-    EmbeddingDot: lambda layer: Torch("({m}({1}) @ {0}[..., None])[..., 0]",
-                                      module("nn.Embedding", *layer.W.shape)),
-    LayerNorm: lambda layer: Torch("{m}({0})", module(
-        "nn.LayerNorm", len(layer.gamma), **without({"eps": layer.eps}, eps=1e-5))),
-    GroupNorm: lambda layer: Torch("{m}({0})", module(
-        "nn.GroupNorm", layer.groups, len(layer.gamma), **without({"eps": layer.eps}, eps=1e-5))),
-    MaxPool: lambda layer: pool("nn.MaxPool2d", layer),
-    AveragePool: lambda layer: pool("nn.AvgPool2d", layer),
-    RNNCell: lambda layer: Torch("{m}({0}, {1})", module("nn.RNNCell", *sizes_of(layer))),
-    LSTMCell: lambda layer: Torch("{m}({0}, ({1}, {2}))", module("nn.LSTMCell", *sizes_of(layer))),
-    GRUCell: lambda layer: Torch("{m}({0}, {1})", module("nn.GRUCell", *sizes_of(layer))),
-    PositionalEncoding: lambda layer: Torch(
-        "{m}({0})", module("Positions", *layer.W.shape) if layer.params else "Waves()"),
+    L.Dropout: lambda layer: nn("nn.Dropout", layer.p),
+    L.Power: lambda layer: Torch("{0} ** {1}" if layer.exponent is None
+                                 else f"{{0}} ** {layer.exponent:.17g}"),
+    L.Repeat: lambda layer: Torch(f"{{0}}.repeat_interleave({layer.n}, dim={layer.axis})"),
+    L.Branch: lambda layer: Torch(f"[{{0}}] * {layer.n}"),
+    L.Reshape: lambda layer: Torch(f"{{0}}.reshape({layer.shape})"),
+    L.Transpose: lambda layer: Torch("{0}.permute(*range({0}.dim())[::-1])" if layer.axes is None
+                                     else f"{{0}}.permute{layer.axes}"),
+    L.Concatenate: lambda layer: Torch(f"torch.cat([{{inputs}}], dim={layer.axis})"),
+    L.Embedding: lambda layer: nn("nn.Embedding", *layer.W.shape),
+    L.EmbeddingDot: lambda layer: nn("nn.Embedding", *layer.W.shape,
+                                     call="({m}({1}) @ {0}[..., None])[..., 0]"),
+    L.LayerNorm: lambda layer: nn("nn.LayerNorm", len(layer.gamma), eps=layer.eps),
+    L.GroupNorm: lambda layer: nn("nn.GroupNorm", layer.groups, len(layer.gamma), eps=layer.eps),
+    L.MaxPool: lambda layer: pool("nn.MaxPool2d", layer),
+    L.AveragePool: lambda layer: pool("nn.AvgPool2d", layer),
+    L.RNNCell: lambda layer: nn("nn.RNNCell", *sizes_of(layer), call="{m}({0}, {1})"),
+    L.LSTMCell: lambda layer: nn("nn.LSTMCell", *sizes_of(layer), call="{m}({0}, ({1}, {2}))"),
+    L.GRUCell: lambda layer: nn("nn.GRUCell", *sizes_of(layer), call="{m}({0}, {1})"),
+    L.PositionalEncoding: lambda layer: (nn("Positions", *layer.W.shape) if layer.params
+                                         else nn("Waves")),
 })
 
 
+@writes(L.Affine, L.MatMul, table=SOURCE)
 def affine(layer: Any) -> Torch:
     if not layer.params:
         return Torch("{0} @ {1}")
-    options = {} if len(layer.params) > 1 else {"bias": False}
-    return Torch("{m}({0})", module("nn.Linear", *layer.W.shape, **options))
+    return nn("nn.Linear", *layer.W.shape, bias=len(layer.params) > 1)
 
 
+@writes(L.Sum, L.Mean, L.LogSumExp, table=SOURCE)
 def reduced(layer: Any) -> Torch:
-    name = next(text for cls, text in ((Mean, "mean"), (Sum, "sum"), (LogSumExp, "logsumexp"))
-                if isinstance(layer, cls))
+    name = base(layer, L.Sum, L.Mean, L.LogSumExp).__name__.lower()
     axis = "tuple(range({0}.dim()))" if layer.axis is None else repr(layer.axis)
     return Torch(f"{{0}}.{name}({axis}{', keepdim=True' * layer.keepdims})")
 
 
+@writes(L.Last, table=SOURCE)
 def last(layer: Any, axes: Sequence[int]) -> Torch:
     return Torch("{0}[:, -1]" if len(axes) == 1 else "last_step({0}, {1})")
 
 
 def pool(name: str, layer: Any) -> Torch:
-    options = without({"padding": layer.padding}, padding=0)
-    stride = {} if layer.stride == layer.size else {"stride": layer.stride}
-    return Torch("{m}({0})", module(name, layer.size, **stride, **options))
+    """PyTorch's stride is the size, unless it is said."""
+    options = {} if layer.stride == layer.size else {"stride": layer.stride}
+    options |= {"padding": layer.padding} if any(layer.padding) else {}
+    return Torch("{m}({0})", module(name, layer.size, **options))
 
 
+@writes(L.BatchNorm, table=SOURCE)
 def batch_norm(layer: Any, axes: Sequence[int]) -> Torch:
-    options = without({"eps": layer.eps, "momentum": layer.momentum}, eps=1e-5, momentum=0.1)
-    name = f"nn.BatchNorm{max(1, axes[0] - 2)}d"
-    return Torch("{m}({0})", module(name, len(layer.gamma), **options))
+    return nn(f"nn.BatchNorm{max(1, axes[0] - 2)}d", len(layer.gamma), eps=layer.eps,
+              momentum=layer.momentum)
 
 
+@writes(L.Convolution, L.Convolution1D, table=SOURCE)
 def convolution(layer: Any) -> Torch:
-    W, one = layer.params[0], isinstance(layer, Convolution1D)
-    options = without(
-        {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation,
-         "groups": layer.groups, "bias": len(layer.params) > 1},
-        stride=1, padding=0, dilation=1, groups=1, bias=True)
-    call = "{m}({0})"
+    W, one, padding = layer.params[0], isinstance(layer, L.Convolution1D), layer.padding
     odd = any((k - 1) * d % 2 for k, d in zip(W.shape[2:], np.atleast_1d(layer.dilation)))
-    if layer.padding == "same" and (odd or layer.stride not in (1, (1, 1))):
-        del options["padding"]
-        call = "same({m}, {0})"
-    name = "nn.Conv1d" if one else "nn.Conv2d"
-    kernel = W.shape[2] if one else W.shape[2:]
-    return Torch(call, module(name, W.shape[1] * layer.groups, len(W), kernel, **options))
+    call = "{m}({0})"
+    if padding == "same" and (odd or layer.stride not in (1, (1, 1))):
+        call, padding = "same({m}, {0})", 0
+    return nn("nn.Conv1d" if one else "nn.Conv2d", W.shape[1] * layer.groups, len(W),
+              W.shape[2] if one else W.shape[2:], call=call, stride=layer.stride, padding=padding,
+              dilation=layer.dilation, groups=layer.groups, bias=len(layer.params) > 1)
 
 
+@writes(L.TransposedConvolution, table=SOURCE)
 def transposed_convolution(layer: Any) -> Torch:
-    W, pads = layer.params[0], layer.options()["pads"]
-    rest = layer.output_padding
-    if layer.padding == "same":
-        rest = tuple(max(s - span, 0) for span, s in zip(layer.spans(), layer.stride))
+    W, pads, rest = layer.params[0], layer.options()["pads"], output_padding(layer)
     if any(r >= max(s, d) for r, s, d in zip(rest, layer.stride, layer.dilation) if r):
         raise NotImplementedError(f"PyTorch takes no output_padding of {rest} there")
-    options = without(
-        {"stride": layer.stride, "padding": tuple(p[0] for p in pads), "output_padding": rest,
-         "dilation": layer.dilation, "groups": layer.groups, "bias": len(layer.params) > 1},
-        stride=1, padding=0, output_padding=0, dilation=1, groups=1, bias=True)
     odd = [":" if p == q else f":-{q - p}" for p, q in pads]          # more is cut off behind
     cut = "" if odd == [":", ":"] else f"[..., {', '.join(odd)}]"
-    return Torch("{m}({0})" + cut, module(
-        "nn.ConvTranspose2d", len(W), W.shape[1] * layer.groups, W.shape[2:], **options))
+    return nn("nn.ConvTranspose2d", len(W), W.shape[1] * layer.groups, W.shape[2:],
+              call="{m}({0})" + cut, stride=layer.stride, padding=tuple(p[0] for p in pads),
+              output_padding=rest, dilation=layer.dilation, groups=layer.groups,
+              bias=len(layer.params) > 1)
 
 
 def sizes_of(layer: Any) -> tuple[int, int]:
     return len(layer.params[0]), len(layer.params[1])
 
 
+@writes(*RECURRENT, L.Bidirectional, table=SOURCE)
 def recurrent(layer: Any, axes: Sequence[int]) -> Torch:
     """nn.LSTM and its like return all h and the last state."""
-    parts = [layer.ahead, layer.back] if isinstance(layer, Bidirectional) else [layer]
-    if any(part.initial_state is not None for part in parts):
-        raise NotImplementedError("its initial_state has a fixed number of samples; set it to None")
-    kinds = {next(c for c in type(part).__mro__ if c in (RNN, LSTM, GRU)) for part in parts}
-    if len(kinds) > 1 or len({sizes_of(part) for part in parts}) > 1:
+    first, *more = parts = halves(layer)
+    if not alike(parts):
         raise NotImplementedError("PyTorch's bidirectional layers have two halves of one kind and "
                                   "size")
-    options = {"bidirectional": True} if len(parts) > 1 else {}
-    made = module(f"nn.{kinds.pop().__name__}", *sizes_of(parts[0]), batch_first=True, **options)
-    back = len(parts) == 1 and layer.reverse
+    back = not more and layer.reverse
     if len(axes) > 1:
-        return Torch(f"over_time({{m}}, {{0}}, {{1}}{', reverse=True' * back})[0]", made)
-    return Torch("{m}({0}.flip(1))[0].flip(1)" if back else "{m}({0})[0]", made)
+        call = f"over_time({{m}}, {{0}}, {{1}}{', reverse=True' * back})[0]"
+    else:
+        call = "{m}({0}.flip(1))[0].flip(1)" if back else "{m}({0})[0]"
+    return nn(f"nn.{base(first, *RECURRENT).__name__}", *sizes_of(first), call=call,
+              batch_first=True, bidirectional=bool(more))
 
 
+@writes(L.MultiHeadAttention, table=SOURCE)
 def multi_head_attention(layer: Any, axes: Sequence[int]) -> Torch:
-    options, alone = without({"causal": layer.causal}, causal=False), len(axes) == 1
-    return Torch("{m}({0})" if alone else "{m}({inputs})",
-                 module("SelfAttention" if alone else "CrossAttention",
-                        len(layer.Wq), layer.heads, **options))
+    name, call = ("SelfAttention", "{m}({0})") if len(axes) == 1 else (
+        "CrossAttention", "{m}({inputs})")
+    return nn(name, len(layer.Wq), layer.heads, call=call, causal=layer.causal)
 
 
 BY_AXES = {last, batch_norm, recurrent, multi_head_attention}       # (layer, axes of its inputs)
-SOURCE.update({Affine: affine, MatMul: affine, Last: last, BatchNorm: batch_norm,
-               TransposedConvolution: transposed_convolution,
-               MultiHeadAttention: multi_head_attention})
-SOURCE.update(dict.fromkeys((Sum, Mean, LogSumExp), reduced))
-SOURCE.update(dict.fromkeys((Convolution, Convolution1D), convolution))
-SOURCE.update(dict.fromkeys((RNN, LSTM, GRU, Bidirectional), recurrent))
 
 
 def translator(model: Any, name: str) -> str:
@@ -608,7 +554,7 @@ def translator(model: Any, name: str) -> str:
              f'{", reverse=True" * model.encoder.reverse})',
              '        e = self["2"](t[:, :-1])']
     if model.peeky:
-        lines += [f"        h = {'state[0]' if isinstance(model.encoder, LSTM) else 'state'}[0]",
+        lines += [f"        h = {'state[0]' if isinstance(model.encoder, L.LSTM) else 'state'}[0]",
                   "        h = h[:, None].expand(-1, e.shape[1], -1)",
                   "        e = torch.cat([e, h], dim=2)"]
     lines += ['        g, _ = self["3"](e, state)']

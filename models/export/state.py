@@ -10,31 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ... import layers as L
 from ...common import checks
 from ...common.files import read_arrays
 from ...common.layer import held, is_model
 from ...common.types import Array, PathLike
-from ...layers import (
-    GRU,
-    LSTM,
-    RNN,
-    Affine,
-    BatchNorm,
-    Bidirectional,
-    Convolution,
-    Convolution1D,
-    Embedding,
-    EmbeddingDot,
-    GroupNorm,
-    GRUCell,
-    LayerNorm,
-    LSTMCell,
-    MatMul,
-    MultiHeadAttention,
-    PositionalEncoding,
-    RNNCell,
-    TransposedConvolution,
-)
 from ..saving import fitting, place
 from ..sharing import relation
 from .registry import LAYOUT, known, named
@@ -53,19 +33,19 @@ def sequence(cell: dict[str, str]) -> dict[str, str]:
 
 
 LAYOUT.update({
-    Affine: {"weight": "W.T", "bias": "b"},
-    MatMul: {"weight": "W.T"},
-    **dict.fromkeys((Convolution, Convolution1D, TransposedConvolution), WEIGHT),
-    **dict.fromkeys((Embedding, EmbeddingDot, PositionalEncoding), {"weight": "W"}),
-    **dict.fromkeys((LayerNorm, GroupNorm), SCALE),
-    BatchNorm: {**SCALE, "running_mean": "running_mean", "running_var": "running_var",
+    L.Affine: {"weight": "W.T", "bias": "b"},
+    L.MatMul: {"weight": "W.T"},
+    **dict.fromkeys((L.Convolution, L.Convolution1D, L.TransposedConvolution), WEIGHT),
+    **dict.fromkeys((L.Embedding, L.EmbeddingDot, L.PositionalEncoding), {"weight": "W"}),
+    **dict.fromkeys((L.LayerNorm, L.GroupNorm), SCALE),
+    L.BatchNorm: {**SCALE, "running_mean": "running_mean", "running_var": "running_var",
                 "num_batches_tracked": "0"},
-    RNNCell: CELL, LSTMCell: CELL, GRUCell: GRU_CELL,
-    RNN: sequence(CELL), LSTM: sequence(CELL), GRU: sequence(GRU_CELL),
-    MultiHeadAttention: {
+    L.RNNCell: CELL, L.LSTMCell: CELL, L.GRUCell: GRU_CELL,
+    L.RNN: sequence(CELL), L.LSTM: sequence(CELL), L.GRU: sequence(GRU_CELL),
+    L.MultiHeadAttention: {
         "in_proj_weight": "Wq.T Wk.T Wv.T", "in_proj_bias": "bq bk bv",
         "out_proj.weight": "Wo.T", "out_proj.bias": "bo"},
-    Bidirectional: {},                                           # those of its halves: layout_of
+    L.Bidirectional: {},                                           # those of its halves: layout_of
 })
 
 
@@ -74,7 +54,7 @@ def layout_of(layer: Any) -> dict[str, str]:
     layout, there = known(layer, LAYOUT), arrays_of(layer)
     if layout is None:
         return {name: name for name in there}
-    if isinstance(layer, Bidirectional):                   # Wx_reverse.T is weight_ih_l0_reverse
+    if isinstance(layer, L.Bidirectional):                   # Wx_reverse.T is weight_ih_l0_reverse
         back = {f"{name}_reverse": re.sub(r"\w+", r"\g<0>_reverse", ours, count=1)
                 for name, ours in layout_of(layer.back).items()}
         return layout_of(layer.ahead) | back
@@ -335,19 +315,31 @@ def renamed(
     who: str, parts: list[Entry], given: dict[str, Array], names: Mapping[str, str] | None
 ) -> dict[str, Array]:
     """The state with the keys that ``to_torch_state`` has."""
-    modules = grouped(given)
     if names is not None:
-        if not isinstance(names, Mapping):
-            raise TypeError(checks.wrong(who, "names", "be a dict such as {'conv1': '0'}",
-                                         checks.text(names)))
-        for name in names:
-            if name not in modules:
-                raise ValueError(checks.wrong(who, "names", "name modules of the state, which are "
-                                              f"{some(modules)}", repr(name)))
-        return {f"{names.get(module, module)}.{name}": array
-                for module, arrays in modules.items() for name, array in arrays.items()}
+        return by_names(who, grouped(given), names)
     if not parts or any(f"{part.start}{name}" in given for part in parts for name in part.theirs):
         return given
+    return in_order(who, parts, grouped(given))
+
+
+def by_names(
+    who: str, modules: dict[str, dict[str, Array]], names: Mapping[str, str]
+) -> dict[str, Array]:
+    if not isinstance(names, Mapping):
+        raise TypeError(checks.wrong(who, "names", "be a dict such as {'conv1': '0'}",
+                                     checks.text(names)))
+    for name in names:
+        if name not in modules:
+            raise ValueError(checks.wrong(who, "names", "name modules of the state, which are "
+                                          f"{some(modules)}", repr(name)))
+    return {f"{names.get(module, module)}.{name}": array
+            for module, arrays in modules.items() for name, array in arrays.items()}
+
+
+def in_order(
+    who: str, parts: list[Entry], modules: dict[str, dict[str, Array]]
+) -> dict[str, Array]:
+    """The first module is for the first layer with arrays, and so on."""
     layers = [named(part.path, part.layer) for part in parts]
     if len(modules) != len(parts):
         raise ValueError(f"{who}: the model has {len(parts)} layers with weights ({some(layers)}), "
@@ -358,11 +350,10 @@ def renamed(
         for name, array in arrays.items():
             mine = part.theirs.get(name)
             if mine is None or mine.shape != array.shape:
-                raise ValueError(
-                    f"{who}: in order, {module} of the state is for {layer}, but its {name} "
-                    f"{array.shape} does not fit there"
-                    + (f", where {mine.shape} is expected" if mine is not None else "")
-                    + "; say which is which by names=")
+                where = "" if mine is None else f", where {mine.shape} is expected"
+                raise ValueError(f"{who}: in order, {module} of the state is for {layer}, but its "
+                                 f"{name} {array.shape} does not fit there{where}; say which is "
+                                 "which by names=")
             found[f"{part.start}{name}"] = array
     return found
 

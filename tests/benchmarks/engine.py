@@ -24,6 +24,7 @@ from chainrule.common.engine import (
     recurrence,
     rows,
     softmax,
+    squares,
 )
 from chainrule.layers import GRUCell, LSTMCell, RNNCell
 
@@ -107,6 +108,11 @@ def cases():
     yield "Adam in pieces, 2,000,000", lambda: step_of_adam(arrays, True), lambda: step_of_adam(arrays, False)
     ids, values, dW = rng.integers(0, 10_000, 1000), floats(1000, 100), rows.RowGradient.zeros_like(floats(10_000, 100))
     yield "RowGradient.write", lambda: dW.write(ids, values), lambda: scattered(dW.shape, ids, values)
+    gradients = [floats(784, 256), floats(256), floats(256, 128), floats(128), floats(128, 10), floats(10)]
+    yield ("SumOfSquares of an MLP's gradients", squares.SumOfSquares(gradients),
+           lambda: all(np.isfinite(g).all() for g in gradients))
+    small = [floats(n) for n in (20, 10, 30, 3)]
+    yield "SumOfSquares, 63", squares.SumOfSquares(small), lambda: all(np.isfinite(g).all() for g in small)
     for kind, cell in (recurrence.Elman, RNNCell), (recurrence.LSTM, LSTMCell), (recurrence.GRU, GRUCell):
         for N, H in (20, 100), (64, 256):
             step, sequence = cell.init(H, H, rng=0), floats(35, N, H)

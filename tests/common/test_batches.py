@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from chainrule.layers import Embedding
 from chainrule.models import MLP, Sequential
 from chainrule.training.batches import batches
+from tests.errors import refused
 
 quickly = settings(derandomize=True, deadline=None, max_examples=60)
 x, t = np.arange(14.0, dtype=np.float32).reshape(7, 2), np.arange(7)
@@ -95,9 +96,8 @@ def test_tables_are_taken_where_arrays_are():
 @pytest.mark.parametrize("column, got", [(["a", "b"], "str"), ([True, None], "bool, NAType")])
 def test_a_column_that_does_not_hold_numbers_is_named(column, got):
     table = pandas.DataFrame({"age": [1, 2], "name": pandas.array(column)})
-    message = "batches: column 'name' of array 1 should hold numbers, got ndarray of "
     for data in table, table["name"]:
-        with pytest.raises(TypeError, match=rf"{message}objects \({got}\); np.unique"):
+        with refused(TypeError, f"batches: column 'name' … array 1 … ({got}); np.unique(column, return_inverse=True)[1]…"):
             batches(data)
 
 
@@ -109,7 +109,7 @@ def test_predict_takes_a_table_and_names_the_column_that_does_not_hold_numbers()
     for batch_size in None, 1:
         for one, who in (model, "Flatten"), (ids, "Embedding"):
             who = who if batch_size is None else "batches"
-            with pytest.raises(TypeError, match=f"{who}: column 'name' of .* got ndarray of objec"):
+            with refused(TypeError, f"{who}: column 'name' … objects (str)…"):
                 one.predict(table[["age", "name"]], batch_size=batch_size)
 
 
@@ -148,21 +148,21 @@ def test_it_is_a_generator_that_ends():
 
 
 @pytest.mark.parametrize("arrays, options, error, message", [
-    ((), {}, TypeError, r"batches: at least one array is needed, got none; call batches\(x, t\)"),
-    ((x, t[:6]), {}, ValueError, "batches: array 2 should hold 7 samples as the first array does, got 6"),
-    ((x[:0], t[:0]), {}, ValueError, r"batches: array 1 should not be empty, got shape \(0, 2\)"),
-    ((t, x[:, :0]), {}, ValueError, r"batches: array 2 should not be empty, got shape \(7, 0\)"),
-    ((x, None), {}, TypeError, "batches: array 2 should be an array of samples, got NoneType"),
-    ((3.0,), {}, TypeError, "batches: array 1 should be an array of samples, got float"),
-    ((x,), {"rng": "seed"}, TypeError, "batches: rng should be a numpy.random.Generator, a seed .* got .seed."),
-    (([[1, 2], [3]],), {}, ValueError, "array 1 should have rows of one length, got a ragged list; pad"),
-    ((x,), {"batch_size": 0}, ValueError, "batches: batch_size should be at least 1, got 0"),
-    ((x,), {"batch_size": -1}, ValueError, "batches: batch_size should be at least 1, got -1"),
-    ((x,), {"batch_size": 2.0}, TypeError, "batches: batch_size should be a whole number, got 2.0"),
-    ((x,), {"batch_size": True}, TypeError, "batches: batch_size should be a whole number, got True"),
-    ((x,), {"batch_size": np.True_}, TypeError, "batches: batch_size should be a whole number"),
-    ((x,), {"batch_size": None}, TypeError, "batches: batch_size should be a whole number, got None"),
+    ((), {}, TypeError, "batches: … none … batches(x, t)"),
+    ((x, t[:6]), {}, ValueError, "batches: array 2 … 7 … 6"),
+    ((x[:0], t[:0]), {}, ValueError, "batches: array 1 … shape (0, 2)"),
+    ((t, x[:, :0]), {}, ValueError, "batches: array 2 … shape (7, 0)"),
+    ((x, None), {}, TypeError, "batches: array 2 … NoneType"),
+    ((3.0,), {}, TypeError, "batches: array 1 … float"),
+    ((x,), {"rng": "seed"}, TypeError, "batches: rng … numpy.random.Generator … (a … 0) … None … 'seed'"),
+    (([[1, 2], [3]],), {}, ValueError, "batches: array 1 … a ragged list…"),
+    ((x,), {"batch_size": 0}, ValueError, "batches: batch_size … 1 … 0"),
+    ((x,), {"batch_size": -1}, ValueError, "batches: batch_size … 1 … -1"),
+    ((x,), {"batch_size": 2.0}, TypeError, "batches: batch_size … 2.0"),
+    ((x,), {"batch_size": True}, TypeError, "batches: batch_size … True"),
+    ((x,), {"batch_size": np.True_}, TypeError, "batches: batch_size … np.True_"),
+    ((x,), {"batch_size": None}, TypeError, "batches: batch_size … None"),
 ])
 def test_a_mistake_is_named_at_the_call(arrays, options, error, message):
-    with pytest.raises(error, match=message):
+    with refused(error, message):
         batches(*arrays, **options)

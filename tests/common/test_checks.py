@@ -246,7 +246,7 @@ class TestKind:
     def test_a_layer_and_a_class_without_the_method_are_refused(self):
         class Callable(self.Made):
             __call__ = self.Made.forward
-        with pytest.raises(TypeError, match="^Who: kind should be a class such as ReLU, got <.*Callable object"):
+        with refused(TypeError, "Who: kind … ReLU … kind=ReLU…"):
             checks.kind_of("Who", "kind", Callable(), "ReLU")
         with refused(TypeError, "Who: kind … a class such as LSTM … Made; kind=LSTM…"):
             checks.kind_of("Who", "kind", self.Made, "LSTM", "reset_state")
@@ -282,12 +282,12 @@ class TestParameters:
 
     @pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
     def test_other_sizes_of_floats_are_refused_with_the_cast_that_helps(self, dtype):
-        with pytest.raises(TypeError, match=r"W should be float32 or float64.*W\.astype\(np\.float32\)"):
+        with refused(TypeError, "Who: W … float32 … float64 … W.astype(np.float32)"):
             checks.parameters("Who", {"W": np.ones((2, 3), dtype)})
 
     @pytest.mark.parametrize("p", [np.ma.array([1.0], mask=[True]), np.ones((1, 1)).view(np.matrix)])
     def test_a_mask_or_a_matrix_is_refused(self, p):
-        with pytest.raises(TypeError, match=r"np\.array\(W\)"):
+        with refused(TypeError, "Who: W … NumPy … np.array(W)…"):
             checks.parameters("Who", {"W": p})
 
     @pytest.mark.parametrize("p, got", [

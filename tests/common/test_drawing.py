@@ -31,6 +31,7 @@ from chainrule.plotting._lines import apart
 from chainrule.plotting._picture import text_width
 from chainrule.plotting._ranks import crossings, ranks
 from chainrule.plotting.drawing import LARGEST, Vertex, page_cost, picture, row_cost
+from tests.errors import refused
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -434,7 +435,7 @@ def test_draw_takes_any_model_that_says_its_vertices_and_edges():
     assert [patch.get_label() for patch in ax.patches if patch.get_label()] == ["u", "Mine"]
     plt.close(ax.figure)
     for other, name in ((Seq2Seq(7, 4, 5, rng=0), "Seq2Seq"), (3, "3")):
-        with pytest.raises(TypeError, match=f"^draw: draws a Sequential or a Graph, got {name}$"):
+        with refused(TypeError, f"draw: … Sequential … Graph … {name}"):
             draw(other)
 
 
@@ -448,5 +449,5 @@ def test_blocks_bear_their_names():
 def test_values_that_are_not_there_are_an_error():
     x = Input()
     for model in (MODELS["MLP"], Graph(x, Sin()(x)), board()):
-        with pytest.raises(ValueError, match=rf"^{type(model).__name__}: values=True draws .* make a Graph"):
+        with refused(ValueError, f"{type(model).__name__}: values=True … Graph(..., trace=True)…"):
             model.to_svg(values=True)

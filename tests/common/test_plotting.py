@@ -142,16 +142,16 @@ class TestHistory:
 
     @pytest.mark.parametrize("change, message", [
         (lambda h: h.epochs["loss"].pop(),
-         "history.epochs should hold lists of one length, got {'epoch': 3, 'loss': 2"),
-        (lambda h: h.steps["loss"].pop(), "history.steps should hold lists of one length"),
-        (lambda h: (h.epochs.clear(), h.steps.clear()), "history should hold at least one step, got none"),
+         "history.epochs … {'epoch': 3, 'loss': 2, 'accuracy': 3, 'val_loss': 3, 'val_accuracy': 3}"),
+        (lambda h: h.steps["loss"].pop(), "history.steps … {'step': 12, 'epoch': 12, 'loss': 11}"),
+        (lambda h: (h.epochs.clear(), h.steps.clear()), "history … none…"),
         (lambda h: (h.epochs.clear(), h.steps.update(step=[], epoch=[], loss=[])),
-         "history should hold at least one step, got none"),
+         "history … none…"),
     ])
     def test_errors(self, change, message):
         h = history()
         change(h)
-        with pytest.raises(ValueError, match=f"^plot_history: {message}"):
+        with refused(ValueError, f"plot_history: {message}"):
             plot_history(h)
         assert not plt.get_fignums()
 
@@ -163,8 +163,8 @@ class TestHistory:
 
     def test_too_few_axes(self):
         _, ax = plt.subplots()
-        message = "^plot_history: axes should hold 2 Axes, for loss, accuracy, got 1"
-        with pytest.raises(ValueError, match=message):
+        message = "plot_history: axes … 2 Axes … 1"
+        with refused(ValueError, message):
             plot_history(history(), ax)
 
 
@@ -268,29 +268,30 @@ class TestDecisionBoundary:
         np.testing.assert_allclose(ax.get_ylim(), (1.5, 2.5))
 
     @pytest.mark.parametrize("model, x, t, error, message", [
-        (nearest, np.zeros((3, 3)), T, ValueError, r"x should have shape \(N, 2\), got \(3, 3\)"),
-        (nearest, np.zeros((0, 2)), [], ValueError, "x should not be empty"),
-        (nearest, X.astype(int), T, TypeError, "x should be an array of floats"),
+        (nearest, np.zeros((3, 3)), T, ValueError, "x … (N, 2) … (3, 3)"),
+        (nearest, np.zeros((0, 2)), [], ValueError, "x … shape (0, 2)"),
+        (nearest, X.astype(int), T, TypeError, "x … int64 ndarray…"),
         (nearest, np.where(X == 3, np.nan, X), T, ValueError,
-         r"x should hold finite numbers only, got nan at index \(2, 1\)"),
-        (nearest, X, [0, 1, 2], ValueError, r"t should hold labels in 0\.\.1, got 2 at index 2"),
-        (nearest, X, [0, 1], ValueError, "t should have one label per row"),
-        (nearest, X, [0.0, 1.0, 1.0], TypeError, "t should hold integer class labels"),
+         "x … nan at index (2, 1)"),
+        (nearest, X, [0, 1, 2], ValueError, "t … 0..1 … 2 at index 2"),
+        (nearest, X, [0, 1], ValueError, "t … (3,) … (2,)"),
+        (nearest, X, [0.0, 1.0, 1.0], TypeError, "t … float64…"),
         (lambda x: x[:, 0], X, T, ValueError,
-         r"model should give scores of shape \(40000, classes\) for x of shape \(40000, 2\), got \(40000,\)"),
-        (lambda x: x[:9], X, T, ValueError, "model should give scores of shape"),
-        (lambda x: x * np.nan, X, T, ValueError, "model should give scores that are numbers, got nan"),
-        (3, X, T, TypeError, "model should be an object with predict, or a function, got 3"),
-        (dict, X, T, TypeError, "model should be an object with predict, or a function, got <class 'dict'>"),
+         "model … (40000, classes) … (40000, 2) … (40000,)"),
+        (lambda x: x[:9], X, T, ValueError, "model … (40000, classes) … (40000, 2) … (9, 2)"),
+        (lambda x: x * np.nan, X, T, ValueError, "model … nan"),
+        (3, X, T, TypeError, "model … 3"),
+        (dict, X, T, TypeError, "model … <class 'dict'>"),
     ])
     def test_errors_come_before_a_figure(self, model, x, t, error, message):
-        with pytest.raises(error, match=f"^plot_decision_boundary: {message}"):
+        with refused(error, f"plot_decision_boundary: {message}"):
             plot_decision_boundary(model, x, t)
         assert not plt.get_fignums()
 
-    @pytest.mark.parametrize("resolution, error", [(1, ValueError), (2.5, TypeError)])
-    def test_resolution_is_a_whole_number(self, resolution, error):
-        with pytest.raises(error, match="^plot_decision_boundary: resolution should be"):
+    @pytest.mark.parametrize("resolution, error, got", [
+        (1, ValueError, "2 … 1"), (2.5, TypeError, "2.5")])
+    def test_resolution_is_a_whole_number(self, resolution, error, got):
+        with refused(error, f"plot_decision_boundary: resolution … {got}"):
             plot_decision_boundary(nearest, X, T, resolution=resolution)
 
 

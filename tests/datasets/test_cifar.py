@@ -67,23 +67,23 @@ def linked(member):
 
 
 def test_a_link_is_not_a_part(parts, tmp_path):
-    with pytest.raises(ValueError, match="is not CIFAR-10's archive, or damaged .*; download"):
+    with refused(ValueError, "load_cifar10: … cifar-10-binary.tar.gz … damaged…"):
         load_cifar10("test", packed(tmp_path, parts, change=linked))
 
 
 @pytest.mark.parametrize("change, why", [
-    ({"data_batch_4.bin": None}, "there is no data_batch_4.bin in it"),
-    ({"data_batch_2.bin": b"x" * 3072}, "data_batch_2.bin holds 3072 bytes, where 1 to 10,000 rec"),
-    ({"data_batch_2.bin": b""}, "data_batch_2.bin holds 0 bytes"),
-    ({"data_batch_1.bin": bytes(10_001 * 3073)}, "data_batch_1.bin holds 30733073 bytes"),
-    ({"bomb": bytes(220_000_000)}, "it unpacks to more than"),
+    ({"data_batch_4.bin": None}, "data_batch_4.bin…"),
+    ({"data_batch_2.bin": b"x" * 3072}, "data_batch_2.bin … 3072 bytes … 10,000 records…"),
+    ({"data_batch_2.bin": b""}, "data_batch_2.bin … 0 bytes…"),
+    ({"data_batch_1.bin": bytes(10_001 * 3073)}, "data_batch_1.bin … 30733073 bytes…"),
+    ({"bomb": bytes(220_000_000)}, "more…"),
 ])
 def test_an_archive_of_other_content(parts, change, why, tmp_path, within):
     changed = {name: content for name, content in (change | parts | change).items()
                if content is not None}
     packed(tmp_path, changed)
-    message = f"^load_cifar10: .* is not CIFAR-10's archive, or damaged .{why}.*; download it"
-    with within(4 << 20), pytest.raises(ValueError, match=message):
+    message = f"load_cifar10: … cifar-10-binary.tar.gz … {why}"
+    with within(4 << 20), refused(ValueError, message):
         load_cifar10("train", tmp_path)
 
 
@@ -95,8 +95,7 @@ def test_an_archive_of_other_content(parts, change, why, tmp_path, within):
 def test_an_archive_that_is_damaged(parts, spoil, tmp_path):
     path = packed(tmp_path, parts) / "cifar-10-binary.tar.gz"
     path.write_bytes(spoil(path.read_bytes()))
-    message = "^load_cifar10: .* is not CIFAR-10's archive, or damaged .*; download it again$"
-    with pytest.raises(ValueError, match=message):
+    with refused(ValueError, "load_cifar10: … cifar-10-binary.tar.gz … damaged…"):
         load_cifar10(folder=tmp_path)
 
 
@@ -109,7 +108,7 @@ def header(kind, size):
 
 def test_labels_that_are_not_of_ten_classes(parts, tmp_path):
     parts["test_batch.bin"][3, 0] = 10
-    with pytest.raises(ValueError, match="should hold labels in 0..9, got 10"):
+    with refused(ValueError, "load_cifar10: … cifar-10-binary.tar.gz … 0..9 … 10…"):
         load_cifar10("test", packed(tmp_path, parts))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from chainrule.datasets import load_fashion_mnist, load_mnist
+from tests.errors import refused
 
 
 def idx(a):
@@ -41,18 +42,18 @@ def test_both_splits(folder):
 
 
 def test_a_missing_file_is_named_with_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no t10k-images-idx3-ubyte.gz .* in .*; put it there, from https://"):
+    with refused(FileNotFoundError, f"load_mnist: … t10k-images-idx3-ubyte.gz (or t10k-images-idx3-ubyte) … {tmp_path}; …"):
         load_mnist("test", tmp_path)
 
 
 def test_a_folder_that_is_none():
-    with pytest.raises(TypeError, match="^load_mnist: folder should be a path, got 3$"):
+    with refused(TypeError, "load_mnist: folder … 3"):
         load_mnist(folder=3)
 
 
 def test_labels_that_are_not_digits(folder):
     (folder / "t10k-labels-idx1-ubyte").write_bytes(idx(np.full(5, 10, np.uint8)))
-    with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte should hold labels in 0..9, got 10"):
+    with refused(ValueError, "load_mnist: … t10k-labels-idx1-ubyte … 0..9 … 10"):
         load_mnist("test", folder)
 
 
@@ -61,21 +62,21 @@ def test_a_small_archive_that_unpacks_without_end_is_not_unpacked(folder, within
     labels = idx(np.zeros(5, np.uint8)) + bytes(1 << 26)
     (folder / "t10k-labels-idx1-ubyte").unlink()
     (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels, 1))
-    with within(1 << 20), pytest.raises(ValueError, match="its head promises 5 values, it holds more"):
+    with within(1 << 20), refused(ValueError, "load_mnist: … t10k-labels-idx1-ubyte.gz … 5 values … more…"):
         load_mnist("test", folder)
 
 
 def test_a_head_that_promises_terabytes(folder):
     head = bytes([0, 0, 8, 3]) + struct.pack(">3I", 2**32 - 1, 28, 28)
     (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + bytes(784)))
-    with pytest.raises(ValueError, match=r"its head says \(4294967295, 28, 28\), where 1 or 3 axes"):
+    with refused(ValueError, "load_mnist: … t10k-images-idx3-ubyte.gz … (4294967295, 28, 28) … 1 or 3 axes…"):
         load_mnist("test", folder)
 
 
 def test_fashion_is_read_alike(folder):
     for mine, other in zip(load_fashion_mnist("test", folder), load_mnist("test", folder)):
         np.testing.assert_array_equal(mine, other)
-    with pytest.raises(ValueError, match="^load_fashion_mnist: split should be"):
+    with refused(ValueError, "load_fashion_mnist: split … 'train', 'test' … None … 'valid'"):
         load_fashion_mnist("valid", folder)
 
 
@@ -97,7 +98,7 @@ def test_the_published_test_images(data):
 
 
 def test_another_split(folder):
-    with pytest.raises(ValueError, match="split should be 'train', 'test' or None for both, got 'valid'"):
+    with refused(ValueError, "load_mnist: split … 'train', 'test' … None … 'valid'"):
         load_mnist("valid", folder)
 
 
@@ -106,21 +107,21 @@ def test_another_split(folder):
 def test_a_file_that_is_not_whole(folder, spoil):
     path = folder / "t10k-labels-idx1-ubyte"
     path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(ValueError, match="is not an idx file of bytes, or not whole"):
+    with refused(ValueError, "load_mnist: … t10k-labels-idx1-ubyte…"):
         load_mnist("test", folder)
 
 
 def test_a_damaged_archive(folder):
     path = folder / "t10k-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ValueError, match="is damaged .*; download it again"):
+    with refused(ValueError, "load_mnist: … t10k-images-idx3-ubyte.gz … damaged…"):
         load_mnist("test", folder)
     path.write_bytes(b"not gzip")
-    with pytest.raises(ValueError, match="is damaged"):
+    with refused(ValueError, "load_mnist: … t10k-images-idx3-ubyte.gz … damaged…"):
         load_mnist("test", folder)
 
 
 def test_files_that_do_not_belong_together(folder):
     (folder / "t10k-labels-idx1-ubyte").write_bytes((folder / "train-labels-idx1-ubyte").read_bytes())
-    with pytest.raises(ValueError, match=r"do not belong together: shapes \(5, 28, 28\) and \(7,\)"):
+    with refused(ValueError, "load_mnist: … (5, 28, 28) and (7,)"):
         load_mnist("test", folder)

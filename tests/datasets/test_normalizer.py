@@ -102,7 +102,7 @@ def test_a_data_frame_names_its_columns():
     assert normalizer.constant_ == ["one"] and repr(normalizer) == "Normalizer('minmax')"
     np.testing.assert_array_equal(normalizer.transform(table)[:, 0], [0, 0.5, 1])
     table["name"] = ["a", "b", "c"]
-    with pytest.raises(TypeError, match="^Normalizer: column 'name' of x should hold numbers"):
+    with refused(TypeError, "Normalizer: … 'name' … x … ndarray of objects (str)…"):
         normalizer.fit(table)
 
 

@@ -104,23 +104,23 @@ def test_lists_and_labels_of_any_kind_will_do():
 
 
 @pytest.mark.parametrize("arrays, options, error, message", [
-    ((), {}, TypeError, "train_test_split: at least one array is needed, got none"),
-    ((x, t[:9]), {}, ValueError, "train_test_split: array 2 should hold 10 samples as the first"),
-    ((x[:0],), {}, ValueError, "train_test_split: array 1 should not be empty"),
-    ((x[:1],), {}, ValueError, "test_size should leave each part some of the 1 samples, got 0.2; give"),
-    *[((x,), {"test_size": size}, ValueError, "test_size should leave each part some of the 10 samples")
+    ((), {}, TypeError, "train_test_split: … none…"),
+    ((x, t[:9]), {}, ValueError, "train_test_split: array 2 … 10 … 9"),
+    ((x[:0],), {}, ValueError, "train_test_split: array 1 … shape (0, 2)"),
+    ((x[:1],), {}, ValueError, "train_test_split: test_size … 1 … 0.2 … 0 … 1…"),
+    *[((x,), {"test_size": size}, ValueError, f"train_test_split: test_size … 10 … {size}…")
       for size in (-1, 0, 10, 11, 0.0, 1.0, 1.5, -0.2, 0.99, float("nan"), float("inf"))],
-    *[((x,), {"test_size": size}, TypeError, "test_size should be a whole number")
+    *[((x,), {"test_size": size}, TypeError, f"train_test_split: test_size … {size!r}…")
       for size in (True, "0.2", None)],
-    ((x, t), {"stratify": t[:9]}, ValueError, "stratify should hold 10 samples as the first array"),
-    ((x, t), {"stratify": 3}, TypeError, "stratify should be an array of samples, got int"),
-    ((x, t), {"stratify": np.eye(10)}, ValueError, r"stratify should have shape \(10,\), got \(10, 10\)"),
-    ((x,), {"stratify": [0] * 9 + [1]}, ValueError, "none of the 1 samples of class 1 in the test one"),
-    ((x,), {"stratify": [0] * 8 + [1, 1], "test_size": 9}, ValueError, "2 samples of class 1 in the tr"),
-    ((x,), {"stratify": np.arange(10) // 2}, ValueError, "of class 2 in the test one; change test"),
+    ((x, t), {"stratify": t[:9]}, ValueError, "train_test_split: stratify … 10 … 9"),
+    ((x, t), {"stratify": 3}, TypeError, "train_test_split: stratify … int"),
+    ((x, t), {"stratify": np.eye(10)}, ValueError, "train_test_split: stratify … (10,) … (10, 10)…"),
+    ((x,), {"stratify": [0] * 9 + [1]}, ValueError, "train_test_split: stratify … 1 … 1…"),
+    ((x,), {"stratify": [0] * 8 + [1, 1], "test_size": 9}, ValueError, "train_test_split: stratify … 2 … 1…"),
+    ((x,), {"stratify": np.arange(10) // 2}, ValueError, "train_test_split: stratify … 2 … 2…"),
 ])
 def test_a_mistake_is_named(arrays, options, error, message):
-    with pytest.raises(error, match=message):
+    with refused(error, message):
         train_test_split(*arrays, **options)
 
 
@@ -187,20 +187,20 @@ def test_merge_of_tables_with_gaps():
 
 
 @pytest.mark.parametrize("columns, error, message", [
-    (None, TypeError, "columns should be the names of the columns of both, got None; as in"),
+    (None, TypeError, "columns … None…"),
     ((["a", "b"], ["a", "a"]), ValueError,
-     r"the columns of b should be 2 different names, got \['a', 'a'\]"),
-    ((["a"], ["a", "b"]), ValueError, r"the columns of a should be 2 different names, got \['a'\]"),
-    ((["a", "b"],), ValueError, "columns should be two lists of names, got 1"),
-    (("ab", ["a", "b"]), TypeError, "columns should be a list of names, got 'ab'"),
+     "… b … 2 … ['a', 'a']"),
+    ((["a"], ["a", "b"]), ValueError, "… a … 2 … ['a']"),
+    ((["a", "b"],), ValueError, "columns … 1"),
+    (("ab", ["a", "b"]), TypeError, "columns … 'ab'"),
 ])
 def test_merge_of_tables_whose_names_do_not_fit(columns, error, message):
-    with pytest.raises(error, match=f"^merge: {message}"):
+    with refused(error, f"merge: {message}"):
         merge(np.ones((2, 2)), np.ones((1, 2)), columns)
 
 
 def test_merge_of_a_column_of_words_names_it():
     table = pandas.DataFrame({"age": [1], "name": ["Ada"]})
-    message = "^merge: column 'name' of b should hold numbers, got .*; np.unique"
-    with pytest.raises(TypeError, match=message):
+    message = "merge: … 'name' … b … ndarray of objects (str)…"
+    with refused(TypeError, message):
         merge(pandas.DataFrame({"age": [1]}), table)

@@ -145,13 +145,13 @@ def test_what_is_padded_changes_nothing_in_a_recurrent_layer():
 
 
 @pytest.mark.parametrize("x, t, error, message", [
-    ([[1], [2]], [0], ValueError, "x and t should hold equally many sequences and targets, got 2 and 1"),
-    ([[1], []], [0, 1], ValueError, r"x\[1\] should not be empty"),
-    ([[1], [2.5]], [0, 1], ValueError, r"x\[1\] should be of the kind of x\[0\], int64 \(T,\), got float64 \(1,\)"),
-    ([np.ones((2, 3)), np.ones((2, 4))], [0, 1], ValueError, r"x\[1\] should be of the kind of x\[0\]"),
-    ([["a"]], [0], TypeError, r"x\[0\] should be an array of floats"),
-    ("abc", [0], TypeError, "x should be a list of sequences, got 'abc'"),
+    ([[1], [2]], [0], ValueError, "x and t … 2 and 1"),
+    ([[1], []], [0, 1], ValueError, "x[1] … shape (0,)"),
+    ([[1], [2.5]], [0, 1], ValueError, "x[1] … x[0], int64 (T,) … float64 (1,)"),
+    ([np.ones((2, 3)), np.ones((2, 4))], [0, 1], ValueError, "x[1] … x[0], float64 (T, 3) … float64 (2, 4)"),
+    ([["a"]], [0], TypeError, "x[0] … <U1 ndarray"),
+    ("abc", [0], TypeError, "x … 'abc'"),
 ])
 def test_ragged_sequences_that_do_not_fit(x, t, error, message):
-    with pytest.raises(error, match=f"^ragged_batches: {message}"):
+    with refused(error, f"ragged_batches: {message}"):
         ragged_batches(x, t)

@@ -125,7 +125,7 @@ def test_without_unknown_a_new_word_is_an_error_that_names_it():
         vocabulary.encode("i say goodnight")
     with refused(ValueError, message):
         vocabulary["goodnight"]
-    with pytest.raises(ValueError, match="'ü' is not among its 2 characters"):
+    with refused(ValueError, "Vocabulary: 'ü' … 2…"):
         Vocabulary("ab", level="char").encode("aü")
 
 
@@ -166,17 +166,17 @@ def test_a_wrong_argument(arguments, error, message):
 
 
 @pytest.mark.parametrize("text, options, error, message", [
-    ("", {}, ValueError, "Vocabulary: the text should hold at least one token, got an empty one"),
-    ("a b", {"min_count": 2}, ValueError, "of the text's 2 different tokens none is left with size=None and min_count=2"),
-    ("a b", {"size": 1, "unknown": "?"}, ValueError, "none is left with size=1"),
-    ("a b", {"size": 1, "unknown": "?", "padding": "_"}, ValueError, "none is left with size=1"),
-    ("a b", {"size": 0}, ValueError, "Vocabulary: size should be at least 1, got 0"),
-    ("a b", {"min_count": 0.5}, TypeError, "Vocabulary: min_count should be a whole number, got 0.5"),
-    (b"a b", {}, TypeError, "a text should be a str or a sequence of them, got 97"),
-    ([["a"], ["b"]], {}, TypeError, r"a text should be a str or a sequence of them, got \['a'\]"),
+    ("", {}, ValueError, "Vocabulary: the text … an empty one"),
+    ("a b", {"min_count": 2}, ValueError, "Vocabulary: … text's 2 … size=None … min_count=2…"),
+    ("a b", {"size": 1, "unknown": "?"}, ValueError, "Vocabulary: … text's 2 … size=1…"),
+    ("a b", {"size": 1, "unknown": "?", "padding": "_"}, ValueError, "Vocabulary: … text's 2 … size=1…"),
+    ("a b", {"size": 0}, ValueError, "Vocabulary: size … 1 … 0"),
+    ("a b", {"min_count": 0.5}, TypeError, "Vocabulary: min_count … 0.5"),
+    (b"a b", {}, TypeError, "Vocabulary: a text … 97"),
+    ([["a"], ["b"]], {}, TypeError, "Vocabulary: a text … ['a']"),
 ])
 def test_a_text_of_which_nothing_is_left(text, options, error, message):
-    with pytest.raises(error, match=message):
+    with refused(error, message):
         Vocabulary.from_text(text, **options)
 
 
@@ -249,12 +249,12 @@ def test_what_is_no_path(call, who):
 def test_a_file_that_holds_no_vocabulary(tmp_path, content):
     path = tmp_path / "vocabulary.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=r"^Vocabulary.load: .*vocabulary.json holds no vocabulary \(\w+: .*\)$"):
+    with refused(ValueError, f"Vocabulary.load: {path}…"):
         Vocabulary.load(path)
 
 
 def test_a_file_whose_counts_are_wrong(tmp_path):
     path = tmp_path / "vocabulary.json"
     path.write_text(json.dumps({"tokens": {"a": "many"}}))
-    with pytest.raises(ValueError, match="counts should be 1 whole numbers"):
+    with refused(ValueError, "Vocabulary: counts … 1 … 0 … ['many']"):
         Vocabulary.load(path)

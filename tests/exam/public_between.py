@@ -28,7 +28,8 @@ class GLU:
         return dz @ W.T
 ''')
 wrong("wrong-reshape", "np.concatenate([da, dg], axis=1)", "np.concatenate([dg, da], axis=1)")
-wrong("missing-local-derivative|wrong-local-derivative", "dg = dout * self.a * self.s * (1 - self.s)", "dg = dout * self.a * self.s")
+wrong("missing-local-derivative|wrong-local-derivative", "dg = dout * self.a * self.s * (1 - self.s)",
+      "dg = dout * self.a * self.s")
 wrong("wrong-local-derivative|stale-cache", "da = dout * self.s", "da = dout * self.a")
 
 right("highway", "Highway(r(4, 4), r(4, 4)), r(5, 4)", '''
@@ -78,9 +79,11 @@ class BN:
         s2 = (dxn * self.xn).sum(axis=(0, 2, 3), keepdims=True)
         return (dxn - s1 / self.m - self.xn * s2 / self.m) / self.std
 ''')
-wrong("summed-too-far|missing-batch-sum|wrong-reshape", "self.grads[1][...] = np.sum(dout, axis=(0, 2, 3))", "self.grads[1][...] = np.sum(dout, axis=(0, 2))[0]")
+wrong("summed-too-far|missing-batch-sum|wrong-reshape", "self.grads[1][...] = np.sum(dout, axis=(0, 2, 3))",
+      "self.grads[1][...] = np.sum(dout, axis=(0, 2))[0]")
 wrong("constant-statistics|scaled-by-N", "s1 / self.m", "s1")
-wrong("constant-statistics|divided-by-N", "self.m = x.shape[0] * x.shape[2] * x.shape[3]", "self.m = x.shape[0] * x.shape[1] * x.shape[2] * x.shape[3]")
+wrong("constant-statistics|divided-by-N", "self.m = x.shape[0] * x.shape[2] * x.shape[3]",
+      "self.m = x.shape[0] * x.shape[1] * x.shape[2] * x.shape[3]")
 wrong("missing-local-derivative|wrong-local-derivative|lost-branch", "dxn = dout * g[None, :, None, None]", "dxn = dout")
 
 right("transposed_conv", "TConv(r(2, 3, 2, 2)), r(2, 2, 3, 3)", '''
@@ -133,7 +136,8 @@ class WN:
 ''')
 wrong("constant-statistics|lost-branch", " - g * dg / self.n ** 2 * V", "")
 wrong("stale-cache|missing-local-derivative|wrong-local-derivative", "return dout @ self.W.T", "return dout @ V.T")
-wrong("wrong-local-derivative|stale-cache|missing-local-derivative|scaled-by-N", "dg = (dW * V).sum(axis=0) / self.n", "dg = (dW * V).sum(axis=0)")
+wrong("wrong-local-derivative|stale-cache|missing-local-derivative|scaled-by-N", "dg = (dW * V).sum(axis=0) / self.n",
+      "dg = (dW * V).sum(axis=0)")
 
 right("fm", "FM(r(5), r(5, 3)), r(4, 5)", '''
 class FM:
@@ -262,7 +266,8 @@ class Temp:
         return dz / T
 ''')
 wrong("wrong-sign", "= -(dz * self.x).sum()", "= (dz * self.x).sum()")
-wrong("wrong-local-derivative|constant-statistics|missing-local-derivative", "-(dz * self.x).sum() / T ** 2", "-(dz * self.x).sum() / T")
+wrong("wrong-local-derivative|constant-statistics|missing-local-derivative", "-(dz * self.x).sum() / T ** 2",
+      "-(dz * self.x).sum() / T")
 wrong("missing-local-derivative|wrong-local-derivative", "return dz / T", "return dz")
 
 right("time_affine", "TimeAffine(r(4, 3), r(3)), r(2, 5, 4)", '''
@@ -418,7 +423,8 @@ class Dil:
             self.grads[0][:, :, k] = np.einsum("nfl,ncl->fc", dout, self.x[:, :, 2 * k:2 * k + self.L])
         return dx
 ''')
-wrong("stale-cache|wrong-reshape|flipped-kernel|wrong-local-derivative", "dout, self.x[:, :, 2 * k:2 * k + self.L])", "dout, self.x[:, :, k:k + self.L])")
+wrong("stale-cache|wrong-reshape|flipped-kernel|wrong-local-derivative", "dout, self.x[:, :, 2 * k:2 * k + self.L])",
+      "dout, self.x[:, :, k:k + self.L])")
 wrong("overlap-overwritten", "] += np.einsum", "] = np.einsum")
 
 right("pool_overlap", "Avg(), r(2, 2, 7)", '''
@@ -454,7 +460,8 @@ class Squash:
         return dout * f + x * inner * df / n
 ''')
 wrong("lost-branch|constant-statistics", "return dout * f + x * inner * df / n", "return dout * f")
-wrong("constant-statistics|wrong-local-derivative|lost-branch|missing-local-derivative|stale-cache", "x * inner * df / n", "x * inner * df")
+wrong("constant-statistics|wrong-local-derivative|lost-branch|missing-local-derivative|stale-cache", "x * inner * df / n",
+      "x * inner * df")
 
 right("film", "FiLM(r(3, 8)), r(4, 4), r(4, 3)", '''
 class FiLM:

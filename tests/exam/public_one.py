@@ -153,8 +153,10 @@ class Softmax:
         g = self.y * dout
         return g - self.y * g.sum(axis=-1, keepdims=True)
 ''')
-wrong("summed-too-far|constant-statistics|wrong-local-derivative", "g.sum(axis=-1, keepdims=True)", "g.sum(axis=1, keepdims=True)")
-wrong("constant-statistics|lost-branch|wrong-local-derivative", "return g - self.y * g.sum(axis=-1, keepdims=True)", "return self.y * (1 - self.y) * dout")
+wrong("summed-too-far|constant-statistics|wrong-local-derivative", "g.sum(axis=-1, keepdims=True)",
+      "g.sum(axis=1, keepdims=True)")
+wrong("constant-statistics|lost-branch|wrong-local-derivative", "return g - self.y * g.sum(axis=-1, keepdims=True)",
+      "return self.y * (1 - self.y) * dout")
 
 right("gelu_tanh", "GELU(), r(4, 5)", '''
 class GELU:
@@ -249,7 +251,8 @@ class MaxPool:
         return dx.reshape(N, C, h * p, w * p)
 ''')
 wrong("missing-mask", "dx = mask * dout[:, :, :, None, :, None]", "dx = np.ones_like(mask) * dout[:, :, :, None, :, None]")
-wrong("missing-mask|divided-by-N|wrong-local-derivative", "dx = mask * dout[:, :, :, None, :, None]", "dx = np.broadcast_to(dout[:, :, :, None, :, None] / p ** 2, mask.shape)")
+wrong("missing-mask|divided-by-N|wrong-local-derivative", "dx = mask * dout[:, :, :, None, :, None]",
+      "dx = np.broadcast_to(dout[:, :, :, None, :, None] / p ** 2, mask.shape)")
 
 right("avgpool_global", "GAP(), r(2, 3, 4, 5)", '''
 class GAP:
@@ -462,7 +465,8 @@ class LSTMCell:
 wrong("wrong-local-derivative", "dg = ds * i * (1 - g ** 2)", "dg = ds * i * g * (1 - g)")
 wrong("wrong-reshape|stale-cache|wrong-local-derivative", "np.hstack((df, dg, di, do))", "np.hstack((df, di, dg, do))")
 wrong("lost-branch", "ds = dc + dh * o * (1 - t ** 2)", "ds = dh * o * (1 - t ** 2)")
-wrong("missing-local-derivative|lost-branch|stale-cache|wrong-local-derivative", "return dA @ Wx.T, dA @ Wh.T, ds * f", "return dA @ Wx.T, dA @ Wh.T, ds")
+wrong("missing-local-derivative|lost-branch|stale-cache|wrong-local-derivative", "return dA @ Wx.T, dA @ Wh.T, ds * f",
+      "return dA @ Wx.T, dA @ Wh.T, ds")
 
 # -------------------------------------------------------------------------------------- attention
 right("attention", "Attention(2), r(2, 3, 4), r(2, 5, 4), r(2, 5, 4)", '''

@@ -164,7 +164,8 @@ class LogSoftmax:
     def backward(self, dout):
         return dout - np.exp(self.out) * dout.sum(axis=1, keepdims=True)
 ''')
-wrong("constant-statistics|summed-too-far|lost-branch|wrong-local-derivative", "np.exp(self.out) * dout.sum(axis=1, keepdims=True)", "np.exp(self.out) * dout")
+wrong("constant-statistics|summed-too-far|lost-branch|wrong-local-derivative",
+      "np.exp(self.out) * dout.sum(axis=1, keepdims=True)", "np.exp(self.out) * dout")
 wrong("stale-cache|wrong-local-derivative", "np.exp(self.out) * dout.sum", "self.out * dout.sum")
 
 right("maxout", "Maxout(2), apart(4, 6)", '''
@@ -291,7 +292,8 @@ class Upsample:
 ''')
 wrong("divided-by-N", ".sum(axis=(3, 5))", ".mean(axis=(3, 5))")
 wrong("wrong-reshape", "H // s, s, W // s, s).sum(axis=(3, 5))", "s, H // s, s, W // s).sum(axis=(2, 4))")
-wrong("lost-branch|overlap-overwritten", "return dout.reshape(N, C, H // s, s, W // s, s).sum(axis=(3, 5))", "return dout[:, :, ::s, ::s]")
+wrong("lost-branch|overlap-overwritten", "return dout.reshape(N, C, H // s, s, W // s, s).sum(axis=(3, 5))",
+      "return dout[:, :, ::s, ::s]")
 
 right("avgpool_loops", "(avg_pool_forward, avg_pool_backward), r(2, 2, 4, 4), {'pool': 2, 'stride': 2}", '''
 def avg_pool_forward(x, pool_param):
@@ -313,7 +315,8 @@ def avg_pool_backward(dout, cache):
     return dx
 ''')
 wrong("scaled-by-N", "/ p ** 2", "/ p")
-wrong("missing-mask|overlap-overwritten|lost-branch|stale-cache", "for i in range(dout.shape[2]):", "for i in range(1, dout.shape[2]):")
+wrong("missing-mask|overlap-overwritten|lost-branch|stale-cache", "for i in range(dout.shape[2]):",
+      "for i in range(1, dout.shape[2]):")
 
 # -------------------------------------------------------------------------------------------- norm
 right("batchnorm_short", "BatchNorm(u(4), r(4)), r(6, 4)", '''
@@ -365,8 +368,10 @@ class GroupNorm:
         dx = (dz - dz.mean(axis=2, keepdims=True) - self.z * inner) / self.s
         return dx.reshape(N, C, L)
 ''')
-wrong("constant-statistics", "inner = (dz * self.z).mean(axis=2, keepdims=True)", "inner = (dz * self.z).mean(axis=1, keepdims=True)")
-wrong("scaled-by-N|constant-statistics", "inner = (dz * self.z).mean(axis=2, keepdims=True)", "inner = (dz * self.z).sum(axis=2, keepdims=True)")
+wrong("constant-statistics", "inner = (dz * self.z).mean(axis=2, keepdims=True)",
+      "inner = (dz * self.z).mean(axis=1, keepdims=True)")
+wrong("scaled-by-N|constant-statistics", "inner = (dz * self.z).mean(axis=2, keepdims=True)",
+      "inner = (dz * self.z).sum(axis=2, keepdims=True)")
 
 right("rmsnorm", "RMSNorm(u(5)), r(2, 3, 5)", '''
 class RMSNorm:
@@ -433,7 +438,8 @@ class Focal:
         sign = np.where(self.t == 1, 1, -1)
         return dout * dpt * sign * self.p * (1 - self.p) / len(pt)
 ''')
-wrong("lost-branch|wrong-local-derivative|constant-statistics", "dpt = g * (1 - pt) ** (g - 1) * np.log(pt) - (1 - pt) ** g / pt", "dpt = -(1 - pt) ** g / pt")
+wrong("lost-branch|wrong-local-derivative|constant-statistics", "dpt = g * (1 - pt) ** (g - 1) * np.log(pt) - (1 - pt) ** g / pt",
+      "dpt = -(1 - pt) ** g / pt")
 wrong("wrong-sign|missing-label-subtraction", "sign = np.where(self.t == 1, 1, -1)", "sign = 1")
 
 right("kl_gauss", "KL(), r(4, 3), r(4, 3)", '''

@@ -183,6 +183,19 @@ class TestMultiHeadAttention:
         seen = layer.weights > 0
         np.testing.assert_array_equal(seen, np.broadcast_to((np.tri(4, dtype=bool) & real[:, None])[:, None], seen.shape))
 
+    def test_what_a_mask_and_causality_hide_together_may_be_anything(self):
+        layer, query, memory = self.make(causal=True), draw(2, 3, 6), draw(2, 3, 6, seed=1)
+        mask = np.ones((2, 3, 3), bool)
+        mask[:, 2, 2] = False                                # the last step, from the only query that comes so late
+        y = layer.forward(query, memory, mask)
+        grads = [layer.backward(y)[:2], [g.copy() for g in layer.grads]]
+        memory[:, 2] = np.nan
+        np.testing.assert_array_equal(layer.forward(query, memory, mask), y)
+        for now, before in zip((layer.backward(y)[:2], layer.grads), grads):
+            for a, b in zip(now, before):
+                assert np.isfinite(a).all()
+                np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
     def test_a_query_that_may_look_at_nothing(self):
         layer, x = self.make(), draw(2, 4, 6)
         y = layer.forward(x, None, np.zeros((2, 4, 4), bool))

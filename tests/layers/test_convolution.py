@@ -366,6 +366,8 @@ class TestTransposedConvolution:
                                "output_padding=(0, 0), dilation=(1, 1), groups=2)")
 
     @pytest.mark.parametrize("call, message", [
+        (lambda: TransposedConvolution(W, stride=2, output_padding=1, padding="same"),
+         'TransposedConvolution: output_padding … padding="same" … 1'),
         (lambda: TransposedConvolution(W, stride=2, output_padding=2),
          "TransposedConvolution: output_padding … (2, 2) … 2"),
         (lambda: TransposedConvolution(W, np.zeros(4)), "TransposedConvolution: b … (2,) … (4,)"),

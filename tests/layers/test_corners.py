@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from chainrule.layers import Add, BatchNorm, Log, Multiply, Power, Reshape, Subtract
+from tests.errors import refused
 
 X = np.array([[1.0, -2.0], [3.0, 4.0]])
 
@@ -26,20 +27,20 @@ def test_a_number_takes_the_dtype_of_the_array():
 
 
 def test_shapes_that_do_not_broadcast():
-    with pytest.raises(ValueError, match=r"Add: a and b should have shapes that broadcast, got \(2, 2\) and \(3,\)"):
+    with refused(ValueError, "Add: a and b … (2, 2) and (3,)"):
         Add().forward(X, np.ones(3))
 
 
 def test_a_power_has_one_exponent():
-    with pytest.raises(TypeError, match=r"Power: takes one input with a fixed exponent"):
+    with refused(TypeError, "Power: … Power(2) … Power()…"):
         Power().forward(X)
-    with pytest.raises(TypeError, match=r"Power: takes one input with a fixed exponent"):
+    with refused(TypeError, "Power: … Power(2) … Power()…"):
         Power(2).forward(X, X)
 
 
 def test_a_logarithm_of_what_has_none_names_the_entry_and_keeps_nothing():
     layer = Log()
-    with pytest.raises(ValueError, match=r"Log: x.*\(0, 1\)"):
+    with refused(ValueError, "Log: x … -2.0 … (0, 1)"):
         layer.forward(X)
     assert layer.cache is None
 
@@ -52,7 +53,7 @@ def test_a_batch_that_is_not_finite_leaves_the_running_statistics():
 
 
 def test_a_shape_is_a_tuple_with_one_open_size():
-    with pytest.raises(TypeError, match=r"Reshape: shape should be a tuple, got 6; Reshape\(\(-1, 6\)\) makes rows"):
+    with refused(TypeError, "Reshape: shape … 6 … Reshape((-1, 6))…"):
         Reshape(6)
-    with pytest.raises(ValueError, match="Reshape: shape should have one -1 at most"):
+    with refused(ValueError, "Reshape: shape … -1 … (-1, -1)"):
         Reshape((-1, -1))

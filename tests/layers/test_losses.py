@@ -43,6 +43,14 @@ class TestSoftmaxWithLoss:
         gradient = [[0, -1 / 16, 1 / 16], [-3 / 8, 1 / 8, 1 / 4]]
         check(SoftmaxWithLoss(), self.x, [[1 / 8, 3 / 8, 4 / 8], [1, 0, 0]], value, gradient)
 
+    @pytest.mark.parametrize("dtype, size", [(float, 1e308), (np.float32, 3e38)])
+    @pytest.mark.parametrize("reduction, value", [("mean", 0.0), ("none", [0.0])])
+    def test_scores_further_apart_than_the_range(self, dtype, size, reduction, value):
+        loss, x = SoftmaxWithLoss(reduction=reduction), np.array([[size, -size]], dtype)
+        for t in (np.array([0]), np.array([[1.0, 0.0]])):
+            np.testing.assert_array_equal(loss.forward(x, t), value)
+            np.testing.assert_array_equal(loss.backward(), [[0, 0]])
+
     def test_rows_that_do_not_sum_to_1(self):
         value = -(2 * log(1 / 8) + log(2 / 8)) / 2
         check(SoftmaxWithLoss(), self.x, [[2.0, 1, 0], [0, 0, 0]], value, [[-13 / 16, -2 / 16, 15 / 16], [0, 0, 0]])

@@ -490,7 +490,7 @@ def test_the_loops_of_the_docstring_are_the_layer(layer, cell):
     rng = np.random.default_rng(0)
     layer, x, dy = layer.init(3, 5, rng=0, dtype=np.float64), rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 4, 5))
     text, steps, parts = Recurrent.__doc__, Steps(cell(*layer.params)), len(layer.state_names)
-    arrays = {"T": 4, "x": x, "dy": dy, "y": np.zeros_like(dy), "dx": np.zeros_like(x), "cell": steps,
+    arrays = {"T": 4, "x": x, "dy": dy, "y": np.zeros_like(dy), "dx": np.zeros_like(x), "cells": [steps] * 4,
               "state": [np.zeros((2, 5))] * parts, "dstate": [np.zeros((2, 5)) for _ in range(parts)]}
     for first in "for t in range(T)", "for t in reversed":
         loop = text[text.index(f"        {first}"):]

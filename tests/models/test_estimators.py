@@ -90,9 +90,7 @@ def test_partial_fit_goes_on():
     for _ in range(200):
         model.partial_fit(x, words)
     assert model.score(x, words) > 0.97 and len(model.loss_curve_) == 201
-    message = ("^SklearnClassifier: y should hold the classes of the first call of partial_fit, "
-               "got .*'maybe'.*; name all of them there")
-    with pytest.raises(ValueError, match=message):
+    with refused(ValueError, "SklearnClassifier: y … partial_fit … np.str_('maybe')…"):
         model.partial_fit(x[:1], ["maybe"])
 
 
@@ -135,7 +133,7 @@ def test_tables_and_their_names():
     table = pandas.DataFrame(x, columns=["east", "north"])
     model = SklearnClassifier(epochs=2, random_state=0).fit(table, pandas.Series(words))
     assert model.feature_names_in_.tolist() == ["east", "north"]
-    with pytest.raises(ValueError, match="feature names"):
+    with refused(ValueError, "… feature names … west…"):
         model.predict(table.rename(columns={"east": "west"}))
 
 
@@ -145,8 +143,8 @@ def test_mistakes():
         SklearnClassifier(lambda n_in, n_out, rng: Affine.init(n_in, n_out)).fit(x, t)
     with refused(ValueError, "SklearnClassifier: epochs should be at least 1, got 0"):
         SklearnClassifier(epochs=0).fit(x, t)
-    message = "^SklearnRegressor: .*; try a smaller lr, or bring the features to one scale"
-    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=message):
+    message = "SklearnRegressor: … lr…"
+    with np.errstate(all="ignore"), refused(FloatingPointError, message):
         SklearnRegressor(deep, SGD, lr=1e6, random_state=0).fit(x, 10.0 * t)
 
 

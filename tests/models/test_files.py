@@ -102,7 +102,7 @@ def test_a_broken_file_changes_nothing(breaks, parts, tmp_path):
     (tmp_path / "bad").write_bytes(save(parts[0], metadata={"chainrule": json.dumps(parts[1])}))
     other = model(1)
     before = everything(other)
-    with pytest.raises(ValueError, match="bad"):
+    with refused(ValueError, f"… {tmp_path / 'bad'}…"):
         other.load(tmp_path / "bad")
     assert everything(other) == before
 
@@ -112,7 +112,7 @@ def test_metadata_that_cannot_be_read(text, parts, tmp_path):
     (tmp_path / "bad").write_bytes(save(parts[0], metadata={"chainrule": text}))
     other = model(1)
     before = everything(other)
-    with pytest.raises(ValueError, match="bad"):
+    with refused(ValueError, "Sequential.load: … bad…"):
         other.load(tmp_path / "bad")
     assert everything(other) == before
 
@@ -201,7 +201,7 @@ def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
     model().save(tmp_path / "m")
     before = (tmp_path / "m").read_bytes()
     monkeypatch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space left"):
+    with refused(OSError, "Sequential.save: [Errno 28]…"):
         model(1).save(tmp_path / "m")
     assert (tmp_path / "m").read_bytes() == before and os.listdir(tmp_path) == ["m"]
 
@@ -211,6 +211,6 @@ def test_without_the_package_saving_says_what_to_do(tmp_path, monkeypatch):
     for name in "safetensors", "safetensors.numpy":
         monkeypatch.setitem(sys.modules, name, None)
     for call in small.save, small.load:
-        with pytest.raises(ImportError, match=r"pip install safetensors; .*np\.savez"):
+        with refused(ImportError, "… safetensors … pip install safetensors; … np.savez('weights.npz', *model.params)…"):
             call(tmp_path / "w.safetensors")
     assert not list(tmp_path.iterdir())

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from chainrule.common import L2, Layer
+from chainrule.common.files import read_arrays, write_arrays
+from chainrule.common.layer import held, walk
 from chainrule.layers import Affine, BatchNorm, Dropout, Embedding, ReLU, SoftmaxWithLoss
 from chainrule.models import Graph, Input, LanguageModel, Seq2Seq, Sequential
 from chainrule.optimizers import SGD, Adam, AdamW, Momentum
@@ -180,6 +182,59 @@ def test_a_model_with_a_backward_of_its_own():
     assert changed(model, before) == [id(p) not in frozen for p in model.params]
 
 
+def of(model):
+    return [path for path, layer in held(model) if getattr(layer, "frozen", False)]
+
+
+class TestFiles:
+    @pytest.mark.parametrize("make", [chain, graph])
+    @pytest.mark.parametrize("freeze, thaw", [
+        ((), ()), (("0",), ()), (("0", "3"), ()), (("0", "1", "2", "3"), ("3",))])
+    def test_what_is_frozen_comes_back_and_nothing_else(self, make, freeze, thaw, tmp_path):
+        model, other = make(), make()
+        model.freeze(*freeze)
+        if thaw:
+            model.unfreeze(*thaw)
+        model.save(tmp_path / "m")
+        other.freeze("4")
+        other.load(tmp_path / "m")
+        assert of(other) == of(model)
+        assert [layer.training for layer in walk(other)] == [
+            layer.training for layer in walk(model)]
+        for m in model, other:
+            train(m, Adam())
+        assert all(map(np.array_equal, model.params, other.params))
+
+    def test_inside_a_frozen_layer_one_may_learn(self, tmp_path):
+        model, other = chain(), chain()
+        model.freeze("3")
+        model.unfreeze("3.0")
+        model.save(tmp_path / "m")
+        other.load(tmp_path / "m")
+        assert of(other) == ["3", "3.1"]
+        assert [layer.training for layer in other.layers[3].layers] == [True, False]
+
+    def test_an_older_file_leaves_it_as_it_is(self, tmp_path):
+        model = chain()
+        model.freeze("0")
+        model.save(tmp_path / "m")
+        arrays, text = read_arrays("test", tmp_path / "m", "save")
+        assert text.pop("frozen") == {"0": True}
+        write_arrays(tmp_path / "m", arrays, text)
+        model.freeze("1")
+        model.load(tmp_path / "m")
+        assert of(model) == ["0", "1"]
+
+    def test_a_file_that_does_not_fit_freezes_nothing(self, tmp_path):
+        model = chain()
+        model.freeze("0")
+        model.save(tmp_path / "m")
+        other = Sequential(affine(4, 3, 0))
+        with refused(ValueError, "… Sequential…"):
+            other.load(tmp_path / "m")
+        assert of(other) == []
+
+
 class TestFit:
     def test_as_long_as_it_lasts(self):
         model = chain()
@@ -188,9 +243,14 @@ class TestFit:
         trainer.fit(X, T, epochs=2, freeze=["0", model.layers[1]], progress=False)
         assert changed(model, before) == [False] * 4 + [True] * 2 + [False] * 2
         assert model.params.frozen == [6, 7]
+        model.freeze("3")
+        model.unfreeze("3.0")
+        trainer.fit(X, T, epochs=1, freeze="3", progress=False)
+        assert of(model) == ["3", "3.1", "4"]
+        model.unfreeze("3")
         trainer.fit(X, T, epochs=1, progress=False)
         assert changed(model, before) == [True] * 6 + [False] * 2
-        with pytest.raises(ValueError, match="finite"):
+        with refused(ValueError, "Trainer.fit: array 0 … batch 1 … epoch 5 … nan at index (0, 0)"):
             trainer.fit(batches=lambda: [(X * np.nan, T)], freeze="0", progress=False)
         assert model.params.frozen == [6, 7]
 

@@ -144,7 +144,7 @@ def test_wrong_samples_are_refused(x, y, message):
 
 @pytest.mark.parametrize("gap", [1e-12, 1e-300, 5e-324])
 def test_samples_too_steep_for_float64_are_refused(gap):
-    with pytest.raises(ValueError, match="^relu_interpolant: the samples are too steep for float64: .*; leave out samples"):
+    with refused(ValueError, "relu_interpolant: … float64…"):
         relu_interpolant([-1.0, 0.0, gap, 1.0], [0.0, 1.0, -1.0, 0.0])
 
 

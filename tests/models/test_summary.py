@@ -12,6 +12,7 @@ from chainrule.layers.convolution import Convolution, Convolution1D, TransposedC
 from chainrule.layers.recurrent import LSTM, Bidirectional, LSTMCell
 from chainrule.models import Graph, Input, Sequential
 from chainrule.models.summary import Row, multiply_adds, observe
+from tests.errors import refused
 from tests.layers.table import TABLE
 
 X = np.ones((5, 4), np.float32)
@@ -190,7 +191,7 @@ def test_a_chain_of_thousands_of_nodes():
 
 
 def test_without_an_input():
-    with pytest.raises(TypeError, match=r"^Sequential: summary takes an input, as in summary\(x\)"):
+    with refused(TypeError, "Sequential: … summary(x)…"):
         net().summary()
 
 

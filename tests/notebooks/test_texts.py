@@ -7,8 +7,10 @@ what is shown by a small calculation, ``GIVEN`` has the calculation and says why
 import base64
 import io
 import re
+import runpy
 
 import nbformat
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
@@ -16,8 +18,10 @@ from chainrule.common.layer import walk
 from chainrule.datasets import load_digits
 from chainrule.layers import BatchNorm
 from chainrule.models import ResNet
+from tests.notebooks import make_index
 from tests.notebooks.test_notebooks import CHAPTERS, FOLDER, code_cells, shown
 
+ROOT = FOLDER.parent
 BATCH_NORMS = sum(layer.gamma.size + layer.beta.size for layer in walk(ResNet(18, (3, 32, 32), 10, rng=0))
                   if isinstance(layer, BatchNorm))
 
@@ -164,6 +168,37 @@ def test_the_index_names_every_chapter():
     index = FOLDER / "00_index.ipynb"
     text = "\n".join(cell.source for cell in nbformat.read(index, as_version=4).cells)
     assert [name for name in LINK.findall(text) if name[:2].isdigit()] == [path.name for path in CHAPTERS if path != index]
+
+
+def alike(one, other):
+    """Whether two PNG files show the same, but for how a version of Pillow chooses its 64 colours."""
+    one, other = (imread(io.BytesIO(png))[..., :3] for png in (one, other))
+    return one.shape == other.shape and np.abs(one - other).mean() < 0.004
+
+
+def attached(cell):
+    return [base64.b64decode(kinds["image/png"]) for kinds in cell.get("attachments", {}).values()]
+
+
+def test_the_index_shows_the_chapters_pictures_and_says_what_is_seen():
+    committed = nbformat.read(FOLDER / "00_index.ipynb", as_version=4).cells
+    for mine, made in zip(committed, make_index.index().cells, strict=True):
+        assert mine.source == made.source
+        for one, other in zip(attached(mine), attached(made), strict=True):
+            assert alike(one, other), f"make_index.py has another picture for {made.source}"
+    seen = [said for _, said, _ in make_index.CHAPTERS.values() if said]
+    assert len(set(seen)) == len(seen) == 14 and min(map(len, seen)) > 100
+    assert not any(re.search(r'[]["|$]', said) for said in seen)              # a table, an attribute
+
+
+def test_the_readme_shows_the_same():
+    pictures = runpy.run_path(str(ROOT / "docs" / "pictures.py"), run_name="pictures")
+    assert pictures["table"]() in (ROOT / "README.md").read_text(encoding="utf-8")
+    for path, _, picture, _ in pictures["chapters"]():
+        if picture:
+            file = io.BytesIO()
+            pictures["small"](picture).save(file, "png")
+            assert alike(pictures["place"](path).read_bytes(), file.getvalue()), path
 
 
 def test_a_figure_that_no_cell_shows_is_found():

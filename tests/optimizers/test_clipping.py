@@ -7,6 +7,7 @@ import pytest
 from chainrule.common.engine.rows import RowGradient
 from chainrule.optimizers import clip_gradients as exported
 from chainrule.training.clipping import clip_gradients
+from tests.errors import refused
 
 
 def test_it_is_the_same_function_in_both_places():
@@ -76,13 +77,13 @@ def test_no_gradients():
 
 @pytest.mark.parametrize("max_norm", [0, -1.0, math.nan, math.inf, None, "1 or so"])
 def test_the_bound_must_be_positive(max_norm):
-    with pytest.raises((ValueError, TypeError), match="^clip_gradients: max_norm should be a positive"):
+    with refused((ValueError, TypeError), f"clip_gradients: max_norm … {max_norm!r}"):
         clip_gradients([np.ones(1)], max_norm)
 
 
 @pytest.mark.parametrize("bad", [None, [1.0], np.array([1, 2])])
 def test_a_gradient_that_is_no_float_array_is_named_and_nothing_is_scaled(bad):
     g = np.array([9.0])
-    with pytest.raises(TypeError, match=r"^clip_gradients: grads\[1\] should be a NumPy array of floats"):
+    with refused(TypeError, "clip_gradients: grads[1] … NumPy…"):
         clip_gradients([g, bad], 1.0)
     assert g == 9.0

@@ -19,6 +19,7 @@ from chainrule.optimizers import (
     RMSProp,
     cosine_decay,
 )
+from tests.errors import refused
 
 ALL = [SGD, Momentum, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam, AdamW, AdaMax]
 every_optimizer = pytest.mark.parametrize("make", ALL)
@@ -79,7 +80,7 @@ def test_the_rate_may_be_changed_between_updates():
     optimizer.update([W], [dW])
     assert W == -1.5
     optimizer.lr = -0.5
-    with pytest.raises(ValueError, match="SGD: lr at step 2 should be a number of at least 0, got -0.5"):
+    with refused(ValueError, "SGD: lr at step 2 … 0 … -0.5"):
         optimizer.update([W], [dW])
 
 
@@ -89,7 +90,7 @@ def test_a_bad_value_of_a_schedule_changes_nothing(rate):
     W, dW = np.ones(2), np.ones(2)
     optimizer.update([W], [dW])
     before, state = W.copy(), optimizer.state
-    with pytest.raises((ValueError, TypeError), match="Adam: lr at step 1 should be a number of at least 0"):
+    with refused((ValueError, TypeError), f"Adam: lr at step 1 … 0 … {rate!r}"):
         optimizer.update([W], [dW])
     np.testing.assert_array_equal(W, before)
     assert same(optimizer.state, state)
@@ -112,15 +113,13 @@ BAD = {name: [*NEVER, 0.0] for name in ("lr", "eps")} | {"weight_decay": NEVER} 
 @pytest.mark.parametrize("make, name, value", [
     (make, name, value) for make, names in SETTINGS.items() for name in names.split() for value in BAD[name]])
 def test_a_setting_out_of_range_is_refused(make, name, value):
-    message = f"^{make.__name__}: {name} should be a (positive )?number"
-    with pytest.raises((ValueError, TypeError), match=message) as error:
+    with refused((ValueError, TypeError), f"{make.__name__}: {name} … {value!r}"):
         make(**{name: value})
-    assert repr(value) in str(error.value)
 
 
 @pytest.mark.parametrize("make, option", [(RMSProp, "centered"), (Adam, "amsgrad"), (AdamW, "amsgrad")])
 def test_an_option_is_true_or_false(make, option):
-    with pytest.raises(TypeError, match=f"^{make.__name__}: {option} should be True or False, got 'yes'"):
+    with refused(TypeError, f"{make.__name__}: {option} … True … False … 'yes'"):
         make(**{option: "yes"})
 
 
@@ -139,7 +138,7 @@ def test_repr_shows_the_settings():
 
 
 def test_a_class_without_a_rule_says_so():
-    with pytest.raises(NotImplementedError, match="Optimizer: rule is still to be written; write rule"):
+    with refused(NotImplementedError, "Optimizer: rule … rule(self, lr, p, g, *state)"):
         Optimizer(0.1).update([np.ones(1)], [np.ones(1)])
 
 
@@ -148,16 +147,16 @@ def test_a_class_without_a_rule_says_so():
 def test_lists_that_do_not_pair():
     W, b = np.ones((2, 3), np.float32), np.ones(3, np.float32)
     for grads, error, match in [
-            ([W], ValueError, "SGD: grads should match 2 parameters, got 1; index 1 has no partner"),
+            ([W], ValueError, "SGD: grads … 2 … 1; index 1…"),
             ([W, b[:2]], ValueError,
-             r"SGD: grads\[1\] should be float32 \(3,\) as params\[1\] is, got float32 \(2,\)"),
+             "SGD: grads[1] … float32 (3,) … params[1] … float32 (2,)"),
             ([W, b.astype(np.float64)], ValueError,
-             r"grads\[1\] should be float32 \(3,\) .* got float64 \(3,\)"),
-            ([W, None], TypeError, r"SGD: grads\[1\] should be a NumPy array of floats, got NoneType"),
-            ([W, [0.0, 0.0, 0.0]], TypeError, r"grads\[1\] should be a NumPy array of floats, got list")]:
-        with pytest.raises(error, match=match):
+             "SGD: grads[1] … float32 (3,) … params[1] … float64 (3,)"),
+            ([W, None], TypeError, "SGD: grads[1] … NumPy … NoneType"),
+            ([W, [0.0, 0.0, 0.0]], TypeError, "SGD: grads[1] … NumPy … list")]:
+        with refused(error, match):
             SGD().update([W, b], grads)
-    with pytest.raises(TypeError, match=r"params\[0\] should be a NumPy array of floats, got int64"):
+    with refused(TypeError, "SGD: params[0] … NumPy … int64"):
         SGD().update([np.ones(2, np.int64)], [np.ones(2, np.int64)])
     assert (W == 1).all() and (b == 1).all()
 
@@ -166,14 +165,14 @@ def test_read_only_parameters_are_left_alone():
     W, b, dW, db = np.ones(2), np.ones((300, 300)), np.ones(2), np.ones((300, 300))
     b.flags.writeable = False
     optimizer = SGD()
-    with pytest.raises(ValueError, match=r"SGD: params\[1\] should be writable, got a read-only array"):
+    with refused(ValueError, "SGD: params[1] … a read-only array…"):
         optimizer.update([W, b], [dW, db])
     assert (W == 1).all() and (b == 1).all() and optimizer.step == 0
     b.flags.writeable = True
     optimizer.update([W, b], [dW, db])
     before = b.copy()
     b.flags.writeable = False                 # later, when views of it have long been cut
-    with pytest.raises(ValueError, match=r"params\[1\] should be writable"):
+    with refused(ValueError, "SGD: params[1] … a read-only array…"):
         optimizer.update([W, b], [dW, db])
     np.testing.assert_array_equal(b, before)
     assert optimizer.step == 1
@@ -187,9 +186,7 @@ def test_a_replaced_array_is_named(what, i, other):
     optimizer.update(**lists)
     before = [a.copy() for a in lists["params"]]
     lists[what][i] = other(lists[what][i])
-    message = (rf"^Momentum: {what}\[{i}\] should be the same array at every update, got another; "
-               rf".*layer replaced its array: write `{what}\[{i}\]\[\.\.\.\] = `")
-    with pytest.raises(RuntimeError, match=message):
+    with refused(RuntimeError, f"Momentum: {what}[{i}] … `{what}[{i}][...] = `…"):
         optimizer.update(**lists)
     assert optimizer.step == 1
     for j, (a, b) in enumerate(zip(lists["params"], before)):
@@ -201,8 +198,7 @@ def test_lists_of_another_length(params, grads):
     P, G = arrays((2,), (2,), (2,)), arrays((2,), (2,), (2,))
     optimizer = Momentum()
     optimizer.update(P[:2], G[:2])
-    message = f"hold 2 arrays each, as before, got {params} and {grads}; a new model needs a new optimizer"
-    with pytest.raises(RuntimeError, match=message):
+    with refused(RuntimeError, f"Momentum: params and grads … 2 arrays … {params} and {grads}…"):
         optimizer.update(P[:params], G[:grads])
 
 
@@ -295,19 +291,19 @@ def without(state, *names):
 
 BAD_STATES = [
     (lambda s: without(s, "v.1"), ValueError,
-     r"Adam: state should hold step and m, v of each parameter, got no v\.1"),
+     "Adam: state … no v.1"),
     (lambda s: without(s, "m.1", "v.1"), ValueError,
-     r"Adam: state should match 2 parameters, got 1; index 1 has no part"),
-    (lambda s: {"step": s["step"]}, ValueError, r"got no m\.0, no v\.0"),
-    (lambda s: {**s, "h.0": s["m.0"]}, ValueError, r"got h\.0"),
-    (lambda s: without(s, "step"), TypeError, r"state\['step'\] should be a whole number, got None"),
-    (lambda s: {**s, "step": np.array(-1)}, ValueError, r"state\['step'\] should be at least 0, got -1"),
-    (lambda s: {**s, "step": np.array(1.0)}, TypeError, r"state\['step'\] should be a whole number"),
-    (lambda s: {**s, "step": np.array([1])}, TypeError, r"state\['step'\] should be a whole number"),
+     "Adam: state … 2 … 1; index 1…"),
+    (lambda s: {"step": s["step"]}, ValueError, "Adam: state … no m.0, no v.0"),
+    (lambda s: {**s, "h.0": s["m.0"]}, ValueError, "Adam: state … h.0"),
+    (lambda s: without(s, "step"), TypeError, "Adam: state['step'] … None"),
+    (lambda s: {**s, "step": np.array(-1)}, ValueError, "Adam: state['step'] … 0 … -1"),
+    (lambda s: {**s, "step": np.array(1.0)}, TypeError, "Adam: state['step'] … np.float64(1.0)"),
+    (lambda s: {**s, "step": np.array([1])}, TypeError, "Adam: state['step'] … array…"),
     (lambda s: {**s, "v.1": s["v.1"][:2]}, ValueError,
-     r"state\['v\.1'\] should be float32 \(3,\) .* got .* \(2,\)"),
+     "Adam: state['v.1'] … float32 (3,) … params[1] … float32 (2,)"),
     (lambda s: {**s, "m.0": s["m.0"].astype(np.float64)}, ValueError,
-     r"state\['m\.0'\] should be float32 .* got float64"),
+     "Adam: state['m.0'] … float32 (2, 2) … params[0] … float64 (2, 2)"),
 ]
 
 
@@ -317,14 +313,14 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil, error, match):
     optimizer = Adam()
     optimizer.update(params, grads)
     before = optimizer.state
-    with pytest.raises(error, match=match):
+    with refused(error, match):
         optimizer.load_state(spoil(before))
     assert same(optimizer.state, before)
     optimizer.update(params, grads)
     assert optimizer.step == 2
 
     new, weights = Adam(), params[0].copy()      # a new optimizer learns of the shapes at its first update
-    with pytest.raises(error, match=match):
+    with refused(error, match):
         new.load_state(spoil(before))
         assert new.step == 1
         new.update(params, grads)
@@ -338,7 +334,7 @@ def test_state_of_another_rule():
     momentum, adagrad = Momentum(), AdaGrad()
     momentum.update([np.ones(1)], [np.ones(1)])
     for other in (adagrad, SGD(), Adam()):
-        with pytest.raises(ValueError, match=rf"{type(other).__name__}: state should hold step (and|alone)"):
+        with refused(ValueError, f"{type(other).__name__}: state … step…"):
             other.load_state(momentum.state)
 
 
@@ -387,7 +383,7 @@ def test_dicts_pair_by_key_and_name_the_state():
 @pytest.mark.parametrize("grads", [{"W1": np.ones(2)}, {"W1": np.ones(2), "b2": np.ones(1)}])
 def test_dicts_with_other_keys_are_refused(grads):
     params = {"W1": np.zeros(2), "b1": np.zeros(1)}
-    with pytest.raises(ValueError, match="keys of params.*'b1'"):
+    with refused(ValueError, "SGD: grads … params … 'b1'…"):
         SGD().update(params, grads)
     assert not params["W1"].any()
 
@@ -400,7 +396,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing(rule, bad, order):
     grads[0] = np.array(grads[0], order=order)
     grads[0][1, 2] = bad
     before, optimizer = [p.copy() for p in params], rule()
-    with pytest.raises(FloatingPointError, match=r"grads\[0\] holds .* at index \(1, 2\)"):
+    with refused(FloatingPointError, "… grads[0] … at index (1, 2)…"):
         optimizer.update(params, grads)
     assert optimizer.step == 0 and all(map(np.array_equal, params, before))
 
@@ -414,5 +410,5 @@ def test_huge_gradients_are_no_error():
 @pytest.mark.parametrize("view", [lambda W: W, lambda W: W.T, lambda W: W[:1]])
 def test_one_array_listed_twice_is_refused(view):
     W = np.zeros((3, 3))
-    with pytest.raises(ValueError, match=r"params\[0\] and params\[1\] are one array"):
+    with refused(ValueError, "SGD: params[0] and params[1]…"):
         SGD().update([W, view(W)], [np.zeros((3, 3)), np.zeros(view(W).shape)])

@@ -8,6 +8,7 @@ import pytest
 from chainrule import optimizers
 from chainrule.common.engine.pieces import CACHE, pieces
 from chainrule.optimizers import SGD, AdaDelta, AdaGrad, Adam, AdaMax, AdamW, Momentum, Nesterov, RMSProp
+from tests.errors import refused
 
 # Two steps from W = 1 with gradient 2, then -1, worked out on paper.
 BY_HAND = [
@@ -262,7 +263,7 @@ def test_an_option_keeps_its_array_only_where_it_is_asked_for(make, option, name
         states.append(optimizer.state)
         assert list(states[on]) == ["step", *(f"{name}.0" for name in (names if on else names[:-1]))]
     for on in (False, True):
-        with pytest.raises(ValueError, match=rf"^{make.__name__}: state should .*{names[-1]}\.0$"):
+        with refused(ValueError, f"{make.__name__}: state … {names[-1]}.0"):
             make(**{option: on}).load_state(states[not on])
 
 

@@ -89,9 +89,10 @@ class BatchNorm:
         if not layer.training:
             return None
         (gamma, beta), C, kind = layer.params, x.shape[1], layout(x)
+        layer.check_batch(x)
         a = kind.matrix(x)
         mu, var = kind.moments(a, C)
-        layer.follow(mu, var, M=x.size // C, shape=x.shape)
+        layer.follow(mu, var, M=x.size // C)
         s = 1 / np.sqrt(var + x.dtype.type(layer.eps))
         y = kind.scaled(a, mu, s * gamma, beta)
         layer.cache = Kept((a, mu, s, kind))

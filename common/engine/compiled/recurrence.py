@@ -7,11 +7,14 @@ it.
 """
 import numpy as np
 
-from .. import recurrence
 from . import Loop
 
 
-class LSTM(recurrence.LSTM):
+class LSTM:
+    def __init__(self, H, dtype):
+        self.scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], dtype), H)
+        self.shift = 1 - self.scale
+
     def step(self, a, q, memo, old, new):
         add_and_scale(a, q, self.scale)
         np.tanh(a, out=a)
@@ -26,7 +29,7 @@ class LSTM(recurrence.LSTM):
         lstm_back(gates, memo, c, dstate[0], dstate[1], da)
 
 
-class GRU(recurrence.GRU):
+class GRU:
     def __init__(self, H, dtype):
         self.scale = np.full(2 * H, 0.5, dtype)
 
@@ -46,7 +49,7 @@ class GRU(recurrence.GRU):
         gru_back(gates, memo, h, dstate[0], da, dq)
 
 
-TWINS = {recurrence.LSTM: LSTM, recurrence.GRU: GRU}
+RULES = {"LSTM": LSTM, "GRU": GRU}
 
 
 @Loop

@@ -20,6 +20,7 @@ from chainrule.common.engine import (
     recurrence,
     rows,
     softmax,
+    squares,
 )
 from chainrule.layers import GRUCell, LSTMCell, RNNCell
 
@@ -61,6 +62,26 @@ def test_sums(seed, lead, D, keepdims):
     same(products.row_sums(x), x.sum(axis=-1, keepdims=True))
     for axis in range(x.ndim):
         same(products.axis_sum(x, axis, keepdims), x.sum(axis=axis, keepdims=keepdims))
+
+
+@given(seeds, st.lists(st.sampled_from([(), (3,), (2, 5), (0, 4), (1200,), (11_000,)]), max_size=5), flags, flags)
+def test_sum_of_squares(seed, shapes, transposed, single):
+    arrays = [draw(seed + i, *shape).astype(np.float32 if single else float) for i, shape in enumerate(shapes)]
+    arrays = [a.T if transposed else a for a in arrays]
+    squared, more = squares.SumOfSquares(arrays), draw(seed, 4, 2)
+    for _ in range(2):                                       # the second time of other numbers
+        expected = sum(np.sum(np.square(a, dtype=float)) for a in arrays)
+        assert squared() == pytest.approx(expected, rel=1e-4 if single else 1e-12)
+        assert squared([more]) == pytest.approx(expected + np.sum(more ** 2), rel=1e-4 if single else 1e-12)
+        for a in arrays:
+            a *= 2
+    for a in arrays:
+        for bad in (np.inf, -np.inf, np.nan) if a.size else ():
+            kept = a.flat[-1]
+            a.flat[-1] = bad
+            assert not squared() < math.inf
+            a.flat[-1] = kept
+    assert squared() < math.inf and not squared([np.array([1.0, np.nan])]) < math.inf
 
 
 @given(seeds, st.lists(sizes, min_size=2, max_size=4).map(tuple), flags)

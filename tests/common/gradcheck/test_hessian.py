@@ -301,7 +301,7 @@ def test_nan_in_the_gradient_is_named():
 def test_a_kink_at_the_parameters_is_refused():
     one = np.ones((1, 1))
     model = Sequential(Affine(one, np.zeros(1)), ReLU(), Affine(one.copy(), None), loss=SquaredError())
-    with pytest.raises(ValueError, match="^hessian_vector_product: the gradient jumps at the parameters, .* exactly 0"):
+    with refused(ValueError, "hessian_vector_product: … ReLU … 0…"):
         hessian_vector_product(model, np.zeros((1, 1)), np.ones((1, 1)), np.ones(3))
 
 

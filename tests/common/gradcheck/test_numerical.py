@@ -34,9 +34,9 @@ def test_a_given_step():
 
 
 def test_the_shape_of_dout_is_checked():
-    with pytest.raises(ValueError, match="pass dout"):
+    with refused(ValueError, "numerical_gradient: f … (2,); pass dout…"):
         numerical_gradient(np.sin, np.ones(2))
-    with pytest.raises(ValueError, match="shape of f"):
+    with refused(ValueError, "numerical_gradient: dout … f(x), (2,) … (3,)"):
         numerical_gradient(np.sin, np.ones(2), np.ones(3))
 
 

@@ -86,6 +86,35 @@ def test_labels_that_are_all_ignored_leave_the_penalty():
                              loss=SoftmaxWithLoss(ignore_label=-1)), (X, t))
 
 
+def penalised(**options):
+    return Sequential(Affine.init(4, 3, rng=0, dtype=np.float64), penalty=L2(0.5),
+                      loss=SoftmaxWithLoss(ignore_label=-1, **options))
+
+
+@pytest.mark.parametrize("accumulate, steps", [(1, 12), (3, 4)])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_if_no_row_counts_the_loss_is_the_penalty(reduction, accumulate, steps):
+    """As forward says it, at each step, in each epoch and in evaluate."""
+    model, t = penalised(reduction=reduction), np.full(33, -1)
+    trainer, first = Trainer(model, SGD(0.1), metrics=()), model.forward(X, t)
+    assert first > 0 and trainer.evaluate(X, t, batch_size=9) == {"loss": first}
+    history = trainer.fit(X, t, epochs=2, batch_size=6, accumulate=accumulate, rng=0,
+                          progress=False)
+    losses = first * (1 - 0.1 * 0.5) ** (2 * np.arange(steps))     # each step: W is (1 - ηλ) W
+    np.testing.assert_allclose(history.steps["loss"], losses)
+    np.testing.assert_allclose(history.epochs["loss"], losses.reshape(2, -1).mean(axis=1))
+
+
+def test_a_batch_whose_weights_are_all_zero_costs_the_penalty():
+    model, w = penalised(), np.arange(33) == 3
+    penalty, whole = model.forward(X, np.full(33, -1)), model.forward(X, T, weight=w)
+    model.freeze("0")
+    history = Trainer(model, SGD(0.1), metrics=()).fit(
+        X, T, epochs=1, batch_size=6, rng=0, progress=False, sample_weight=w)
+    np.testing.assert_allclose(sorted(history.steps["loss"]), [*[penalty] * 5, whole])
+    np.testing.assert_allclose(history.epochs["loss"], whole)
+
+
 def test_losses_of_graphs():
     def make():
         x, t = Input(), Input()

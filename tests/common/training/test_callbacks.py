@@ -7,6 +7,7 @@ from chainrule.layers import Affine, BatchNorm, SoftmaxWithLoss
 from chainrule.models import Sequential
 from chainrule.optimizers import SGD, cosine_decay
 from chainrule.training import EarlyStopping, History, ReduceOnPlateau, Trainer
+from tests.errors import refused
 
 X = np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32)
 T = np.arange(40) % 3
@@ -79,31 +80,31 @@ def test_a_rate_below_the_least_is_left():
 
 
 def test_a_schedule_is_refused_before_anything_is_done():
-    with pytest.raises(TypeError, match="optimizer.lr should be a number.*a schedule lowers it"):
+    with refused(TypeError, "ReduceOnPlateau: optimizer.lr … cosine_decay(lr=0.1, steps=10, final_lr=0.0)…"):
         trained([1], ReduceOnPlateau("loss"), lr=cosine_decay(0.1, 10))
 
 
 @pytest.mark.parametrize("kind", [EarlyStopping, ReduceOnPlateau])
 @pytest.mark.parametrize("options, error, message", [
-    ({"monitor": "mine"}, ValueError, "is 'mine' better when it is higher"),
-    ({"monitor": 3}, TypeError, "monitor should be a name in the history, got 3"),
-    ({"patience": 0}, ValueError, "patience should be"),
-    ({"maximize": "yes"}, TypeError, "maximize should be"),
+    ({"monitor": "mine"}, ValueError, "… 'mine' … maximize=True or maximize=False"),
+    ({"monitor": 3}, TypeError, "monitor … 3"),
+    ({"patience": 0}, ValueError, "patience … 1 … 0"),
+    ({"maximize": "yes"}, TypeError, "maximize … True … False … 'yes'"),
 ])
 def test_arguments(kind, options, error, message):
-    with pytest.raises(error, match=f"^{kind.__name__}: {message}"):
+    with refused(error, f"{kind.__name__}: {message}"):
         kind(**options)
 
 
 @pytest.mark.parametrize("factor", [0, 1, 2.0, -0.5])
 def test_the_factor_is_a_share(factor):
-    with pytest.raises(ValueError, match="factor should be a number between 0 and 1"):
+    with refused(ValueError, "ReduceOnPlateau: factor … 0 … 1…"):
         ReduceOnPlateau(factor=factor)
 
 
 def test_what_the_history_has_not_is_named():
-    message = "^EarlyStopping: the history has no 'val_loss', but 'epoch', 'loss', 'mine'; give"
-    with pytest.raises(ValueError, match=message):
+    message = "EarlyStopping: … 'val_loss' … 'epoch', 'loss', 'mine' … validation_data"
+    with refused(ValueError, message):
         trained([1], EarlyStopping())
 
 

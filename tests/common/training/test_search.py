@@ -86,7 +86,7 @@ class TestTrials:
         found = random_search(lambda x: float("nan") if x < 0.5 else x, X, 20, rng=0)
         assert found.best.value == min(t.value for t in found.trials if t.value >= 0.5)
         assert np.isnan(found.ranked()[-1].value)
-        with pytest.raises(RuntimeError, match="^random_search: none of the 2 trials .* ZeroDiv"):
+        with refused(RuntimeError, "random_search: … 2 trials … trials[0] … ZeroDivisionError: division by zero"):
             _ = random_search(lambda x: 1 / 0, X, 2).best
 
 
@@ -140,16 +140,16 @@ class TestFile:
 
     def test_another_search_and_another_file_are_refused(self, tmp_path):
         search(checkpoint=tmp_path / "a.json")
-        with pytest.raises(ValueError, match=r"a\.json holds another search: its trial 0 .* on$"):
+        with refused(ValueError, "random_search: … a.json … trial 0 … {'lr': … {'lr': …"):
             search(rng=4, checkpoint=tmp_path / "a.json")
         for text in "", "[1]", '{"random_search": 1, "seed": 1}', '{"loss": 1}':
             (tmp_path / "b.json").write_text(text)
-            with pytest.raises(ValueError, match=r"b\.json does not hold a random search; take it"):
+            with refused(ValueError, "random_search: … b.json…"):
                 search(checkpoint=tmp_path / "b.json")
             assert (tmp_path / "b.json").read_text() == text
 
     def test_a_path_that_cannot_be_written_is_found_before_the_first_trial(self, tmp_path):
-        with pytest.raises(OSError, match="random_search: "):
+        with refused(OSError, f"[Errno 2] random_search: … '{tmp_path / 'no' / 'a'}'"):
             random_search(lambda x: pytest.fail("it ran"), X, 1, checkpoint=tmp_path / "no" / "a")
 
 
@@ -162,7 +162,7 @@ def ends_its_worker(x):
 class TestExecutors:
     def test_a_broken_pool_is_said_and_what_ended_is_kept(self, tmp_path):
         path = tmp_path / "a.json"
-        with processes(1) as pool, pytest.raises(RuntimeError, match=f"broke.* on from {path}$"):
+        with processes(1) as pool, refused(RuntimeError, f"random_search: … executor … {path}"):
             random_search(ends_its_worker, X, 9, rng=0, executor=pool, checkpoint=path)
         drawn = [trial.params["x"] for trial in random_search(lambda x: x, X, 9, rng=0).trials]
         deadly = next(i for i, x in enumerate(drawn) if x > 0.5)
@@ -170,7 +170,7 @@ class TestExecutors:
         assert list(kept) == [str(i) for i in range(deadly)]
 
     def test_a_function_that_cannot_be_sent_is_refused(self):
-        with processes(1) as pool, pytest.raises(TypeError, match="be a function that can be sent"):
+        with processes(1) as pool, refused(TypeError, "random_search: objective … def…"):
             random_search(lambda x: x, X, 3, executor=pool)
 
     def test_dask_with_a_worker_killed_in_the_middle(self, tmp_path):

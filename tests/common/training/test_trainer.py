@@ -110,12 +110,12 @@ def test_the_scores_of_an_epoch_are_not_kept(data):
 
 
 def test_an_epoch_without_batches_is_refused():
-    once, message = words(), r"^Trainer.fit: batches\(\) yielded nothing in epoch {}; it must return a new iterator each time"
+    once, message = words(), "Trainer.fit: batches() … 2 … batches=lambda: text_batches(ids)"
     trainer = Trainer(LanguageModel(7, 8, 8, rng=0), SGD())
-    with pytest.raises(ValueError, match=message.format(2)):
+    with refused(ValueError, message):
         trainer.fit(batches=lambda: once, epochs=4, progress=False)
     assert len(trainer.history) == 1
-    with pytest.raises(ValueError, match=message.format(2)):
+    with refused(ValueError, message):
         trainer.fit(batches=list, epochs=2, progress=False)
 
 
@@ -124,18 +124,17 @@ negative = {"dimension": 8, "counts": np.ones(6), "negatives": 2, "rng": 0}
 
 
 @pytest.mark.parametrize("model, x, t, reason", [
-    (SkipGram(6, dimension=8, rng=0), ids[:, 0], ids, r"accuracy: t should have one label per row .* got \(20, 3\)"),
-    (Seq2Seq(6, 4, 4, rng=0), ids, ids, r"accuracy: t should have one label per row .* got \(20, 3\)"),
-    (Seq2Seq(6, 4, 4, rng=0), (ids, ids, ids > -1), ids > -1, "accuracy: t should hold integer class labels, got bool"),
+    (SkipGram(6, dimension=8, rng=0), ids[:, 0], ids, "accuracy: t … (20,) … (20, 3))"),
+    (Seq2Seq(6, 4, 4, rng=0), ids, ids, "accuracy: t … (20, 2) … (20, 3))"),
+    (Seq2Seq(6, 4, 4, rng=0), (ids, ids, ids > -1), ids > -1, "accuracy: t … bool"),
 ])
 def test_a_model_whose_output_does_not_suit_is_refused_at_the_first_batch(model, x, t, reason):
-    message = rf"the metric accuracy does not suit {type(model).__name__} and these targets \({reason}.*; to train without it: " \
-              r"Trainer\(model, optimizer, metrics=\(\)\)$"
+    message = f"… accuracy … {type(model).__name__} … ({reason} … Trainer(model, optimizer, metrics=())"
     trainer = Trainer(model, Adam())
-    with pytest.raises(ValueError, match="^Trainer.fit: " + message):
+    with refused(ValueError, f"Trainer.fit: {message}"):
         trainer.fit(x, t, batch_size=20, progress=False)
     assert not trainer.history.steps["epoch"]
-    with pytest.raises(ValueError, match="^Trainer.evaluate: " + message):
+    with refused(ValueError, f"Trainer.evaluate: {message}"):
         trainer.evaluate(x, t)
     history = Trainer(model, Adam(), metrics=()).fit(x, t, epochs=2, validation_data=(x, t), progress=False)
     assert list(history.epochs) == ["epoch", "loss", "val_loss"]
@@ -145,17 +144,17 @@ def test_a_model_whose_output_does_not_suit_is_refused_at_the_first_batch(model,
 def test_a_model_that_keeps_no_output_is_trained_without_accuracy(model, x, t):
     history = Trainer(model, Adam()).fit(x, t, epochs=2, validation_data=(x, t), progress=False)
     assert list(history.epochs) == ["epoch", "loss", "val_loss"]
-    with pytest.raises(TypeError, match="keep its last output for the metrics, got no output"):
+    with refused(TypeError, f"Trainer.fit: {type(model).__name__} … no output…"):
         Trainer(model, Adam(), metrics=(r2,)).fit(x, t, epochs=1, progress=False)
 
 
 def test_batches_that_make_no_array_for_a_metric_of_the_whole_are_refused(data):
-    message = "^Trainer.fit: the metric r2 does not suit {} .*it needs an epoch's outputs as one array, and these batches"
-    with pytest.raises(ValueError, match=message.format("LanguageModel")):
+    message = "Trainer.fit: … r2 … {} … one array…"
+    with refused(ValueError, message.format("LanguageModel")):
         Trainer(LanguageModel(7, 8, 8, rng=0), SGD(), metrics=(r2,)).fit(batches=words, epochs=1, progress=False)
     x, t = Input(), Input()
     y = Affine.init(3, 4, rng=0, dtype=np.float64)(x)
-    with pytest.raises(ValueError, match=message.format("Graph")):
+    with refused(ValueError, message.format("Graph")):
         fit(Trainer(Graph(x, [y, y + y], t, loss=SoftmaxWithLoss()(y, t)), SGD(), metrics=(r2,)), data, batch_size=22)
 
 
@@ -172,9 +171,9 @@ def test_an_epoch_without_end_is_mentioned():
 
 
 def test_a_metric_of_the_whole_that_fails_is_named(data):
-    with pytest.raises(ValueError, match=r"the metric r2 does not suit Sequential .* \(r2: t should have shape \(22, 4\)"):
+    with refused(ValueError, "Trainer.fit: … r2 … Sequential … (r2: t … (22, 4) … (22,))…"):
         fit(Trainer(network(), SGD(), metrics=(r2,)), data)
-    with pytest.raises(ValueError, match=r"the metric fifth does not suit Sequential .* out of bounds"):
+    with refused(ValueError, "Trainer.fit: … fifth … Sequential … (index 4 … 4)…"):
         fit(Trainer(network(), SGD(), metrics={"fifth": lambda y, t: y[:, 4].mean()}), data)
 
 
@@ -194,28 +193,28 @@ def test_a_dict_gives_metrics_their_names(data):
 
 @pytest.mark.parametrize("metrics, error, message", [
     ([accuracy, top(1), roc_auc, top(2)], ValueError,
-     r"metrics\[1\] and metrics\[3\] should have two names .*, got 'top_k_accuracy' for both; a dict .* metrics={\"top_1\": f, "),
-    ([lambda y, t: 0.0, lambda y, t: 1.0], ValueError, r"metrics\[0\] and metrics\[1\] should have two names .* got '<lambda>'"),
-    *[({"a": accuracy, name: accuracy}, ValueError, rf"metrics\[1\] should have a name that .*, got '{name}'; a dict")
+     "metrics[1] and metrics[3] … 'top_k_accuracy' for both … metrics={\"top_1\": f, \"top_5\": g}"),
+    ([lambda y, t: 0.0, lambda y, t: 1.0], ValueError, "metrics[0] and metrics[1] … '<lambda>' for both…"),
+    *[({"a": accuracy, name: accuracy}, ValueError, f"metrics[1] … {name!r}…")
       for name in ("loss", "epoch", "step", "lr", "grad_norm", "val_accuracy")],
-    ({1: top(1)}, TypeError, "metrics should have names for keys, got 1; a dict"),
-    ({"a": accuracy, "b": 0.5}, TypeError, r"metrics\[1\] should be a function, got 0.5"),
+    ({1: top(1)}, TypeError, "metrics … 1…"),
+    ({"a": accuracy, "b": 0.5}, TypeError, "metrics[1] … 0.5…"),
 ])
 def test_a_metric_takes_no_other_column_of_the_history(metrics, error, message):
-    with pytest.raises(error, match="^Trainer: " + message):
+    with refused(error, f"Trainer: {message}"):
         Trainer(network(), SGD(), metrics)
 
 
 @pytest.mark.parametrize("metric, got", [
-    (confusion_matrix, r"an array of shape \(4, 4\)"), (lambda y, t: None, "None"), (lambda y, t: "good", "'good'"),
+    (confusion_matrix, "an array of shape (4, 4)"), (lambda y, t: None, "None"), (lambda y, t: "good", "'good'"),
     (lambda y, t: (0.5, 0.6), "a tuple of length 2"), (lambda y, t: [[1], [1, 2]], "a list of length 2"),
 ])
 def test_a_metric_returns_one_number(metric, got, data):
-    message = rf"the metric {metric.__name__} should return one number, got {got}; .* confusion_matrix\(model.predict\(x\), t\)$"
+    message = f"… metric {'confusion_matrix' if metric is confusion_matrix else '<lambda>'} … {got}…"
     trainer = Trainer(network(), SGD(0.1), metrics=(accuracy, metric))
-    with pytest.raises(TypeError, match="^Trainer.evaluate: " + message):
+    with refused(TypeError, f"Trainer.evaluate: {message}"):
         trainer.evaluate(*data)
-    with pytest.raises(TypeError, match="^Trainer.fit: " + message):
+    with refused(TypeError, f"Trainer.fit: {message}"):
         fit(trainer, data)
     assert len(trainer.history.steps["loss"]) == len(trainer.history.steps["epoch"]) == 5          # the first epoch is on record
     assert repr(trainer.history) == "History(0 epochs)"
@@ -231,7 +230,7 @@ def test_a_function_around_a_metric_has_its_own_values(data):
 
 def test_what_stands_in_a_partial_comes_first(data):
     fixed = functools.partial(accuracy, network(5).predict(data[0]), data[1])          # then output and target are too many
-    with pytest.raises(ValueError, match="^Trainer.evaluate: the metric accuracy does not suit .* 2 to 3 .* 4 were given"):
+    with refused(ValueError, "Trainer.evaluate: … accuracy … Sequential … 2 to 3 … 4…"):
         Trainer(network(), SGD(), [fixed]).evaluate(*data)
 
 
@@ -257,7 +256,7 @@ def test_a_model_of_ones_own_has_metrics_from_the_first_epoch_if_it_keeps_its_ou
     for metrics in {}, {"metrics": ()}:
         assert list(fit(Trainer(OwnModel(keep=False), SGD(), **metrics), data).epochs) == ["epoch", "loss"]
     trainer = Trainer(OwnModel(keep=False), SGD(), metrics=[accuracy, perplexity])
-    with pytest.raises(TypeError, match="^Trainer.fit: OwnModel should keep its last output .* self.output = y in its"):
+    with refused(TypeError, "Trainer.fit: OwnModel … no output … self.output = y…"):
         fit(trainer, data)
 
 
@@ -330,7 +329,7 @@ def test_evaluate_is_in_evaluation_mode_and_leaves_no_trace(data):
     first = trainer.evaluate(*data, batch_size=5)
     assert first == trainer.evaluate(*data, batch_size=5) and model.training
     assert first["loss"] == pytest.approx(trainer.evaluate(*data)["loss"])
-    with pytest.raises(RuntimeError, match="backward was called before forward"):
+    with refused(RuntimeError, "Dropout: backward … forward…"):
         model.backward()
 
 
@@ -364,77 +363,76 @@ def nan_at(a, index, value=np.nan):
 
 
 @pytest.mark.parametrize("change, error, message", [
-    (lambda x, t: dict(x=nan_at(x, (7, 2))), ValueError, r"Trainer.fit: x should hold finite .* got nan at index \(7, 2\)"),
-    (lambda x, t: dict(x=nan_at(x, (0, 1), -np.inf)), ValueError, r"x should hold .* got -inf at index \(0, 1\)"),
-    (lambda x, t: dict(x=(x, nan_at(x, (3, 0)))), ValueError, r"x\[1\] should hold .* got nan at index \(3, 0\)"),
-    (lambda x, t: dict(t=nan_at(t.astype(float), 4)), ValueError, r"Trainer.fit: t should hold .* got nan at index \(4,\)"),
-    (lambda x, t: dict(validation_data=(nan_at(x, (1, 1)), t)), ValueError, r"validation x should hold finite .* \(1, 1\)"),
-    (lambda x, t: dict(t=t[:-1]), ValueError, "Trainer.fit: t should hold 22 samples as the first array does, got 21"),
-    (lambda x, t: dict(x=x[:0], t=t[:0]), ValueError, "empty|no samples|at least"),
-    (lambda x, t: dict(t=None), TypeError, "t is missing"),
-    (lambda x, t: dict(x=None), ValueError, "either x and t or batches="),
-    (lambda x, t: dict(epochs=0), ValueError, "Trainer.fit: epochs should be at least 1, got 0"),
-    (lambda x, t: dict(epochs=1.5), TypeError, "Trainer.fit: epochs should be a whole number, got 1.5"),
-    (lambda x, t: dict(batch_size=-4), ValueError, "batch_size should be at least 1, got -4"),
-    (lambda x, t: dict(accumulate=0), ValueError, "accumulate should be at least 1, got 0"),
-    (lambda x, t: dict(max_grad_norm=0), ValueError, "^Trainer.fit: max_grad_norm should be a positive number or None, got 0$"),
-    (lambda x, t: dict(max_grad_norm="1"), TypeError, "^Trainer.fit: max_grad_norm should be a positive number or None, got '1'"),
-    (lambda x, t: dict(progress=x), TypeError, "^Trainer.fit: progress should be True or False, got ndarray$"),
-    (lambda x, t: dict(drop_last=x), TypeError, "^Trainer.fit: drop_last should be True or False, got ndarray$"),
-    (lambda x, t: dict(x=None, t=None, batches=words, steps_per_epoch=0), ValueError, "steps_per_epoch should be at least 1"),
-    (lambda x, t: dict(x=[[1.0, 2.0], [1.0]], t=[0, 1]), ValueError, "Trainer.fit: x should have rows of one length, got a"),
-    (lambda x, t: dict(t=[[1.0, 2.0], [1.0]]), ValueError, "Trainer.fit: t should have rows of one length, got a ragged list"),
-    (lambda x, t: dict(x=()), TypeError, "Trainer.fit: x should hold at least one input, got a tuple of length 0"),
+    (lambda x, t: dict(x=nan_at(x, (7, 2))), ValueError, "Trainer.fit: x … nan at index (7, 2)"),
+    (lambda x, t: dict(x=nan_at(x, (0, 1), -np.inf)), ValueError, "Trainer.fit: x … -inf at index (0, 1)"),
+    (lambda x, t: dict(x=(x, nan_at(x, (3, 0)))), ValueError, "Trainer.fit: x[1] … nan at index (3, 0)"),
+    (lambda x, t: dict(t=nan_at(t.astype(float), 4)), ValueError, "Trainer.fit: t … nan at index (4,)"),
+    (lambda x, t: dict(validation_data=(nan_at(x, (1, 1)), t)), ValueError, "Trainer.fit: validation x … nan at index (1, 1)"),
+    (lambda x, t: dict(t=t[:-1]), ValueError, "Trainer.fit: t … 22 … 21"),
+    (lambda x, t: dict(x=x[:0], t=t[:0]), ValueError, "Trainer.fit: x … shape (0, 3)"),
+    (lambda x, t: dict(t=None), TypeError, "Trainer.fit: t … x…"),
+    (lambda x, t: dict(x=None), ValueError, "Trainer.fit: … batches= … epoch's…"),
+    (lambda x, t: dict(epochs=0), ValueError, "Trainer.fit: epochs … 1 … 0"),
+    (lambda x, t: dict(epochs=1.5), TypeError, "Trainer.fit: epochs … 1.5"),
+    (lambda x, t: dict(batch_size=-4), ValueError, "Trainer.fit: batch_size … 1 … -4"),
+    (lambda x, t: dict(accumulate=0), ValueError, "Trainer.fit: accumulate … 1 … 0"),
+    (lambda x, t: dict(max_grad_norm=0), ValueError, "Trainer.fit: max_grad_norm … None … 0"),
+    (lambda x, t: dict(max_grad_norm="1"), TypeError, "Trainer.fit: max_grad_norm … None … '1'"),
+    (lambda x, t: dict(progress=x), TypeError, "Trainer.fit: progress … True … False … ndarray"),
+    (lambda x, t: dict(drop_last=x), TypeError, "Trainer.fit: drop_last … True … False … ndarray"),
+    (lambda x, t: dict(x=None, t=None, batches=words, steps_per_epoch=0), ValueError, "Trainer.fit: steps_per_epoch … 1 … 0"),
+    (lambda x, t: dict(x=[[1.0, 2.0], [1.0]], t=[0, 1]), ValueError, "Trainer.fit: x … a ragged list…"),
+    (lambda x, t: dict(t=[[1.0, 2.0], [1.0]]), ValueError, "Trainer.fit: t … a ragged list…"),
+    (lambda x, t: dict(x=()), TypeError, "Trainer.fit: x … 0"),
     *[(lambda x, t, v=v: dict(validation_data=v(x, t)), TypeError,
-       rf"^Trainer.fit: validation_data should be \(x, t\), got {got}; .* a tuple, as in \(\(x, t, x_mask\), t_mask\)$")
-      for v, got in ((lambda x, t: x, r"an array of shape \(22, 3\)"), (lambda x, t: x[:2], r"an array of shape \(2, 3\)"),
+       f"Trainer.fit: validation_data … (x, t) … {got} … ((x, t, x_mask), t_mask)")
+      for v, got in ((lambda x, t: x, "an array of shape (22, 3)"), (lambda x, t: x[:2], "an array of shape (2, 3)"),
                      (lambda x, t: (x,), "a tuple of length 1"), (lambda x, t: 0.2, "0.2"),
                      (lambda x, t: (x, t, x, t), "a tuple of length 4"))],
-    *[(lambda x, t, b=b: dict(x=None, t=None, batches=b), TypeError, f"^Trainer.fit: {name} should {message}")
+    *[(lambda x, t, b=b: dict(x=None, t=None, batches=b), TypeError, f"Trainer.fit: {name} … {message}")
       for b, name, message in (
-          (words(), "batches", "be a function .*, got generator; as in batches=lambda: text_batches"),
-          (list(words()), "batches", "be a function of no arguments that yields an epoch's batches, got a list of length 8"),
-          (ReLU(), "batches", "be a function .*, got ReLU; as in"),
-          (lambda epoch: words(), "batches", "be a function of no arguments that yields an epoch's batches, got function"),
-          (lambda: np.array(3.0), r"batches\(\)", r"return the batches of an epoch or yield them, got an array of shape \(\)"),
-          (lambda: None, r"batches\(\)", "return the batches of an epoch or yield them, got None"),
-          (lambda: [np.ones((2, 3))], r"batch 1 of batches\(\)", r"be a tuple \(x, t\), .* got an array of shape \(2, 3\)"),
-          (lambda: [(np.ones(3),)], r"batch 1 of batches\(\)", r"be a tuple \(x, t\), inputs first, got a tuple of length 1"))],
+          (words(), "batches", "generator … batches=lambda: text_batches(ids)"),
+          (list(words()), "batches", "a list of length 8…"),
+          (ReLU(), "batches", "ReLU…"),
+          (lambda epoch: words(), "batches", "function…"),
+          (lambda: np.array(3.0), "batches()", "array of shape ()…"),
+          (lambda: None, "batches()", "None…"),
+          (lambda: [np.ones((2, 3))], "batch 1 of batches()", "(x, t) … (2, 3)"),
+          (lambda: [(np.ones(3),)], "batch 1 of batches()", "(x, t) … 1"))],
     *[(lambda x, t, k=k, v=v: {"x": None, "t": None, "batches": words, k: t if v is None else v}, ValueError,
-       f"^Trainer.fit: {k} should be left out beside batches=, got {got}; each batch is a tuple")
-      for k, v, got in (("t", None, r"an array of shape \(22,\)"), ("batch_size", 64, "64"), ("rng", 0, "0"),
-                        ("batch_size", np.ones(3), r"an array of shape \(3,\)"), ("drop_last", True, "True"))],
-    (lambda x, t: dict(rng="seed"), TypeError, "^Trainer.fit: rng should be a numpy.random.Generator, a seed .* got 'seed'"),
-    (lambda x, t: dict(callbacks=print), TypeError, r"^Trainer.fit: callbacks should be a list .* callbacks=\[function\]"),
-    (lambda x, t: dict(callbacks=["stop"]), TypeError, r"^Trainer.fit: callbacks\[0\] should be a function, got 'stop'"),
+       f"Trainer.fit: … {k} … batches= … {got}…")
+      for k, v, got in (("t", None, "an array of shape (22,)"), ("batch_size", 64, "64"), ("rng", 0, "0"),
+                        ("batch_size", np.ones(3), "an array of shape (3,)"), ("drop_last", True, "True"))],
+    (lambda x, t: dict(rng="seed"), TypeError, "Trainer.fit: rng … numpy.random.Generator … (a … 0) … None … 'seed'"),
+    (lambda x, t: dict(callbacks=print), TypeError, "Trainer.fit: callbacks … builtin_function_or_method … callbacks=[function]"),
+    (lambda x, t: dict(callbacks=["stop"]), TypeError, "Trainer.fit: callbacks[0] … 'stop'…"),
 ])
 def test_bad_arguments_are_refused_and_nothing_is_lost(change, error, message, data):
     trainer = Trainer(network(), SGD(0.1))
     before = [p.copy() for p in trainer.model.params]
     arguments = {"x": data[0], "t": data[1], "progress": False} | change(*data)
-    with pytest.raises(error, match=message):
+    with refused(error, message):
         trainer.fit(**arguments)
     for p, q in zip(trainer.model.params, before, strict=True):
         np.testing.assert_array_equal(p, q)
 
 
 @pytest.mark.parametrize("model, optimizer, metrics, message", [
-    (network(), Adam, (), r"Trainer: optimizer should be an object with update, got the class Adam; make one: Adam\(...\)"),
-    (Sequential, Adam(), (), "Trainer: model should be an object with forward, got the class Sequential; make one"),
-    (Adam(), network(), (), r"Trainer: model should be an object with forward, got Adam; Trainer\(model, optimizer\) is"),
-    (network(), Adam(), "accuracy", r"Trainer: metrics should be a list .*, got 'accuracy'; as in metrics=\(accuracy,\)"),
-    (network(), Adam(), accuracy, "Trainer: metrics should be a list or tuple of functions, got function"),
-    (network(), Adam(), ["accuracy"], r"Trainer: metrics\[0\] should be a function, got 'accuracy'"),
+    (network(), Adam, (), "optimizer … the class Adam … Adam(...)"),
+    (Sequential, Adam(), (), "model … the class Sequential … Sequential(...)"),
+    (Adam(), network(), (), "model … Adam … Trainer(model, optimizer)…"),
+    (network(), Adam(), "accuracy", "metrics … 'accuracy' … metrics=(accuracy,)"),
+    (network(), Adam(), accuracy, "metrics … function…"),
+    (network(), Adam(), ["accuracy"], "metrics[0] … 'accuracy'…"),
 ])
 def test_what_no_trainer_is_made_of(model, optimizer, metrics, message):
-    with pytest.raises(TypeError, match="^" + message):
+    with refused(TypeError, f"Trainer: {message}"):
         Trainer(model, optimizer, metrics)
 
 
-@pytest.mark.parametrize("answer, got", [(np.ones(3), r"an array of shape \(3,\)"), (0.5, "0.5"), ("go on", "'go on'")])
+@pytest.mark.parametrize("answer, got", [(np.ones(3), "an array of shape (3,)"), (0.5, "0.5"), ("go on", "'go on'")])
 def test_a_callback_answers_true_false_or_nothing(answer, got, data):
-    message = rf"^Trainer.fit: callbacks\[1\] should return True to end the training, else False or None, got {got}$"
-    with pytest.raises(TypeError, match=message):
+    with refused(TypeError, f"Trainer.fit: callbacks[1] … True … False … None … {got}"):
         fit(Trainer(network(), SGD(0.1)), data, callbacks=[lambda trainer: np.False_, lambda trainer: answer])
 
 
@@ -442,28 +440,28 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_says_what_to_do(data):
     trainer = Trainer(network(), SGD(0.1))
     fit(trainer, data, epochs=1)
     trainer.model.params[0][...] = np.nan
-    with pytest.raises(FloatingPointError, match=r"the loss became nan in epoch 2, batch 1; try a smaller learning rate"):
+    with refused(FloatingPointError, "Trainer.fit: … nan … epoch 2, batch 1…"):
         fit(trainer, data)
 
 
 def test_data_that_are_not_finite_are_named_also_in_batches_of_ones_own(data):
     x, t = data
     bad = [(x, t), (nan_at(x, (7, 2)), t)]
-    with pytest.raises(ValueError, match=r"^Trainer.fit: array 0 of batch 2 in epoch 1 should hold .* nan at index \(7, 2\)"):
+    with refused(ValueError, "Trainer.fit: array 0 … batch 2 … epoch 1 … nan at index (7, 2)"):
         Trainer(network(), SGD(0.1)).fit(batches=lambda: bad, progress=False)
 
 
-@pytest.mark.parametrize("loss, got", [(np.ones((22, 4)), r"an array of shape \(22, 4\)"), (None, "None")])
+@pytest.mark.parametrize("loss, got", [(np.ones((22, 4)), "an array of shape (22, 4)"), (None, "None")])
 def test_a_model_returns_one_number_for_a_loss(loss, got, data):
     class Unreduced(OwnModel):
         def forward(self, x, t):
             super().forward(x, t)
             return loss
     trainer = Trainer(Unreduced(keep=True), SGD())
-    message = f"the loss that model.forward returns should be one number, got {got}; if"
-    with pytest.raises(TypeError, match="^Trainer.fit: " + message):
+    message = f"… loss … model.forward … {got}…"
+    with refused(TypeError, f"Trainer.fit: {message}"):
         fit(trainer, data)
-    with pytest.raises(TypeError, match="^Trainer.evaluate: " + message):
+    with refused(TypeError, f"Trainer.evaluate: {message}"):
         trainer.evaluate(*data)
 
 
@@ -471,7 +469,7 @@ def test_an_input_that_is_missing(data):
     a, b = Input(), Input()
     model = Graph([a, b], Affine.init(3, 3, rng=0)(a) + b, loss=SquaredError())
     fit(Trainer(model, SGD(), metrics=()), ((data[0], data[0]), data[0]), epochs=1)
-    with pytest.raises(TypeError, match=r"got an array of shape \(5, 3\); if an input is missing, .* as in x=\(x1, x2\)$"):
+    with refused(TypeError, "Trainer.fit: … (5, 3) … x=(x1, x2)"):
         fit(Trainer(model, SGD(), metrics=()), (data[0], data[0]))
 
 
@@ -531,9 +529,9 @@ def test_a_name_that_is_not_in_the_history():
     history = History()
     history.add_epoch(epoch=1, loss=0.5)
     history.add_step(step=1, loss=0.5, lr=0.1)
-    with pytest.raises(KeyError, match="this history has no 'accuracy', but 'epoch', 'loss'\"$"):
+    with refused(KeyError, "… 'accuracy' … 'epoch', 'loss'…"):
         history["accuracy"]
-    with pytest.raises(KeyError, match="this history has no 'lr', but 'epoch', 'loss'; .*steps.*lr.* has it for each step"):
+    with refused(KeyError, "… 'lr' … 'epoch', 'loss'; history.steps['lr']…"):
         history["lr"]
     assert "loss" in history and "lr" not in history and list(history) == ["epoch", "loss"]
 

@@ -93,6 +93,8 @@ MISTAKES = {
     "flat": ("return self.params[0][ids]", "return self.params[0][ids.ravel()]", "Embedding", "wrong-shape"),
     "sum": (", t]).mean()", ", t]).sum()", "SoftmaxWithLoss", "no-batch-mean"),
     "sample losses": (", t]).mean()", ", t])", "SoftmaxWithLoss", "no-batch-mean"),
+    "wrong sample losses": (", t]).mean()", ", t] + 1)", "SoftmaxWithLoss", "wrong-shape"),
+    "an entry": (", t]).mean()", ", t]).mean(keepdims=True)", "SoftmaxWithLoss", "wrong-shape"),
     "error": ("self.ids = ids", "self.ids = idz", "Embedding", "raises"),
     "db averaged": ("dout.sum(axis=0)", "dout.mean(axis=0)", "Affine", "divided-by-N"),
     "dW transposed": ("self.x.T @ dout", "(dout.T @ self.x)", "Affine", "missing-transpose"),
@@ -146,6 +148,23 @@ def test_the_tables(mistaken, capsys):
         name: [entry["mark"], 10, *points(entry).values()] for name, entry in marks.items()}
     assert marks["empty"]["mark"] == 0 and "no .py file" in marks["empty"]["error"]
     assert "notes.pdf" not in marks
+
+
+def test_a_hand_in_at_which_the_judge_fails_costs_the_others_nothing(tmp_path, monkeypatch):
+    from chainrule.models.command import marking
+    for name in "Ada", "Bob":
+        (tmp_path / f"{name}.py").write_text(SOLVED, encoding="utf-8")
+    ask, pupils = marking.Pupil.ask, []
+
+    def forged(pupil, what, trial, seconds):
+        answer = ask(pupil, what, trial, seconds)
+        if what == "backward" and not pupils:
+            pupils.append(pupil)
+        return answer | {"first": {"grads": None}} if pupil in pupils else answer
+    monkeypatch.setattr(marking.Pupil, "ask", forged)
+    one, other = sorted(grade(tmp_path, "--jobs", "1").values(), key=lambda entry: entry["mark"])
+    assert one["mark"] == 0 and "mark it by hand: TypeError" in one["error"] and other["mark"] == 10
+    assert pupils[0].process.returncode is not None
 
 
 def test_the_page_about_the_class(mistaken):

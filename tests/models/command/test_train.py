@@ -1,5 +1,6 @@
 """The command line, run as a user runs it: results in a folder, one line for each mistake, a clean end by Ctrl-C."""
 import csv
+import importlib
 import os
 import signal
 import struct
@@ -125,6 +126,26 @@ def test_help(arguments, capsys):
     if arguments[0] == "train":
         for word in ("--epochs", "--seed", "curves.png", "examples:", "digits", "mlp"):
             assert word in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_ctrl_c_ends_every_command_in_a_word(command, capsys, monkeypatch):
+    def stop():
+        raise KeyboardInterrupt
+    monkeypatch.setattr(f"chainrule.models.command.{command}.parser", stop)
+    assert call(command) == 130
+    assert capsys.readouterr().err == "stopped\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_tells_the_defaults(command, capsys):
+    assert call(command, "--help") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    module = importlib.import_module(f"chainrule.models.command.{command}")
+    for action in module.parser()._actions:
+        if action.default not in (None, False, "==SUPPRESS==", []):
+            shown = f"{action.default:g}" if isinstance(action.default, float) else action.default
+            assert f"(default: {shown})" in text
 
 
 def test_help_says_how_to_make_the_models_in_python(capsys):

@@ -15,12 +15,27 @@ NEEDS = {"out.py": ["onnx_ir"], "with_onnx.py": ["onnx_ir", "onnxruntime"], "wit
          "back.py": ["onnx_ir", "torch"], "registered.py": ["onnx_ir"]}
 
 
+AFTER = {"with_onnx.py": "out.py", "with_torch.py": "out.py", "back.py": "with_torch.py"}
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("moving_on")
+def run(tmp_path_factory):
+    """A function that runs a script of the page, once, and before it the one whose files it reads."""
+    folder, done = tmp_path_factory.mktemp("moving_on"), {}
     for name, text in FILES.items():
         (folder / name).write_text(text, encoding="utf-8")
-    return folder
+
+    def run(name):
+        if name in AFTER:
+            run(AFTER[name])
+        for package in NEEDS.get(name, ()):
+            if not find_spec(package):
+                pytest.skip(f"{package} is not installed")
+        if name not in done:
+            done[name] = subprocess.run([sys.executable, name], cwd=folder, capture_output=True, text=True, timeout=300,
+                                        env={**os.environ, "OMP_NUM_THREADS": "1"})
+        return done[name]
+    return run
 
 
 def test_every_script_is_run():
@@ -28,13 +43,7 @@ def test_every_script_is_run():
 
 
 @pytest.mark.parametrize("name, output", COMMANDS, ids=[name for name, _ in COMMANDS])
-def test_each_script_prints_what_the_page_shows(name, output, folder):
-    missing = [package for package in NEEDS.get(name, ()) if not find_spec(package)]
-    if missing:
-        pytest.skip(f"{missing[0]} is not installed")
-    if name == "back.py" and not (folder / "tuned.safetensors").exists():
-        pytest.skip("with_torch.py has not run")
-    done = subprocess.run([sys.executable, name], cwd=folder, capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+def test_each_script_prints_what_the_page_shows(name, output, run):
+    done = run(name)
     assert done.returncode == 0, done.stderr
     assert done.stdout == output

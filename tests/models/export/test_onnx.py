@@ -110,7 +110,7 @@ def test_an_example_says_how_many_axes_an_input_has(session):
     model, x = MLP([18, 4, 2], rng=0), np.random.default_rng(0).standard_normal((5, 2, 3, 3)).astype(np.float32)
     assert session(model).get_inputs()[0].shape == ["N", "D0"]
     same(model, session(model, x[:1]), x)
-    with pytest.raises(ValueError, match="MLP.to_onnx: the examples should be of x, got 2 of them"):
+    with refused(ValueError, "MLP.to_onnx: the examples … 2 of them"):
         model.to_onnx("model.onnx", x, x)
 
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_exported_says_which_layer_and_why(model, error, message,
 def test_a_forward_that_was_put_in_its_place_is_not_passed_over(tmp_path):
     layer = ReLU()
     layer.forward = lambda x: x
-    with pytest.raises(TypeError, match=r"layer 0 \(ReLU\) cannot be exported"):
+    with refused(TypeError, "to_onnx: layer 0 (ReLU)…"):
         Sequential(layer).to_onnx(tmp_path / "model.onnx")
 
 
@@ -252,14 +252,14 @@ def test_what_is_registered_is_looked_at(arguments, message):
 
 def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnx_ir", None)
-    with pytest.raises(ImportError, match=r"LeNet.to_onnx needs onnx-ir .*'chainrule\[onnx\]'"):
+    with refused(ImportError, "LeNet.to_onnx … onnx-ir … 'chainrule[onnx]'…"):
         LeNet().to_onnx(tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("path, error", [(3, TypeError), ("no/folder/model.onnx", OSError), (".", OSError)])
 def test_paths_that_are_none(path, error, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(error, match="MLP.to_onnx: "):
+    with refused(error, "… MLP.to_onnx: …"):
         MLP([2, 2]).to_onnx(path)
 
 

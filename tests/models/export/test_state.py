@@ -273,7 +273,7 @@ def test_a_recurrent_module_without_biases_has_zeros_and_counts_of_batches_do_no
     state = {key: a for key, a in to_torch_state(model).items() if "bias_" not in key and "num" not in key}
     load_torch_state(model, state)
     assert not model.layers[0].b.any()
-    with pytest.raises(ValueError, match="0.bias_hh_l0 is missing"):
+    with refused(ValueError, "load_torch_state: 0.bias_hh_l0 … missing…"):
         load_torch_state(model, {**state, "0.bias_ih_l0": np.ones(12)})
 
 
@@ -294,16 +294,16 @@ def test_two_biases_are_added_up():
 
 @pytest.mark.parametrize("model", [3, LeNet, None, "model"])
 def test_what_is_no_model(model):
-    with pytest.raises(TypeError, match="to_torch_state: model should be a model or a layer, got"):
+    with refused(TypeError, f"to_torch_state: model … {model!r}"):
         to_torch_state(model)
 
 
 def test_files_from_strangers_are_data(tmp_path):
     model, path = MLP([2, 3], rng=0), tmp_path / "weights.pt"
     path.write_bytes(pickle.dumps(to_torch_state(model)))
-    with pytest.raises(ValueError, match="is not a whole safetensors file .* a file of torch.save is a pickle"):
+    with refused(ValueError, "load_torch_state: … weights.pt … safetensors … torch.save…"):
         load_torch_state(model, path)
-    with pytest.raises(FileNotFoundError, match=f"{WHO}: there is no file"):
+    with refused(FileNotFoundError, f"{WHO}: … {tmp_path / 'nothing'}"):
         load_torch_state(model, tmp_path / "nothing")
     save_file({"1.weight": np.zeros((1000, 1000), np.float32)}, path)
     with refused(ValueError, f"{WHO}: {path} should hold at most 9 numbers, as the model does, got 1,000,000"):
@@ -311,7 +311,7 @@ def test_files_from_strangers_are_data(tmp_path):
     save_file(to_torch_state(model), path)
     whole = path.read_bytes()
     path.write_bytes(whole[:-4])
-    with pytest.raises(ValueError, match="is not a whole safetensors file"):
+    with refused(ValueError, "load_torch_state: … weights.pt … safetensors…"):
         load_torch_state(model, path)
     path.write_bytes(whole)
     assert load_file(path).keys() == to_torch_state(model).keys()
@@ -331,7 +331,7 @@ def test_tensors_of_torch_are_taken_both_ways(tmp_path):
         load_torch_state(other, {key: a.to(dtype) for key, a in net.state_dict().items()})
         np.testing.assert_allclose(other.params[0], model.params[0], rtol=1e-2)
     save_tensors({key: a.bfloat16() for key, a in net.state_dict().items()}, tmp_path / "theirs.safetensors")
-    with pytest.raises(ValueError, match="hold numbers that NumPy knows, got BF16; in PyTorch, tensor.float"):
+    with refused(ValueError, "load_torch_state: 1.bias … theirs.safetensors … BF16; … PyTorch…"):
         load_torch_state(other, tmp_path / "theirs.safetensors")
     save_tensors(net.state_dict(), tmp_path / "theirs.safetensors")
     load_torch_state(other, tmp_path / "theirs.safetensors")

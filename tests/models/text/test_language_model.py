@@ -117,7 +117,7 @@ def test_reading_aside_leaves_no_trace(stateful):
     model.perplexity(IDS)
     assert_same(snapshot(model), trace)
     assert_same(model.params, params)
-    with pytest.raises(ValueError, match="0..6"):
+    with refused(ValueError, "LanguageModel: start … 0..6 … 7 at index (1,)"):
         model.generate([1, V], 3, rng=0)
     assert_same(snapshot(model)[0][:3], trace[0][:3])
 
@@ -127,7 +127,7 @@ def test_backward_does_not_follow_reading_aside(read):
     model = network()
     model.forward(X, T)
     read(model)
-    with pytest.raises(RuntimeError, match="LanguageModel: backward was called before forward"):
+    with refused(RuntimeError, "LanguageModel: backward … forward…"):
         model.backward()
     assert model.output is None and all(layer.cache is None for layer in model.layers)
 
@@ -135,7 +135,7 @@ def test_backward_does_not_follow_reading_aside(read):
 def test_a_batch_of_another_size_is_refused_while_stateful():
     model = network()
     model.forward(X, T)
-    with pytest.raises(ValueError, match="LSTM: x should have the batch size of the state carried on, 3,"):
+    with refused(ValueError, "LSTM: x … 3 … 2…"):
         model.forward(X[:2], T[:2])
     reset_states(model)
     model.forward(X[:2], T[:2])

@@ -286,7 +286,7 @@ CASES = [
     *cases(
         LabelLoss,
         with_labels,
-        {"": (), "own cache": (), "tuple": (), "no label": "missing-label-subtraction", "no mean": "scaled-by-N"},
+        {"": (), "own cache": "mutates-cache", "tuple": (), "no label": "missing-label-subtraction", "no mean": "scaled-by-N"},
     ),
     *cases(NoArgumentLoss, with_labels, {"": (), "no label": "missing-label-subtraction", "no mean": "scaled-by-N"}),
     *cases(

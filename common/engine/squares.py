@@ -1,0 +1,58 @@
+"""One look through all gradients."""
+from contextvars import Context
+
+import numpy as np
+
+from . import threads
+
+SHORT = 1 << 10        # entries up to which vectors are joined
+LONG = 10_000          # entries from which BLAS would use its threads for a product
+
+# NumPy's warnings off: an errstate's own way in and out takes longer than a short product
+QUIET = Context()
+QUIET.run(np.seterr, over="ignore", invalid="ignore")
+
+
+class SumOfSquares:
+    """``sum(np.sum(a * a) for a in arrays)``, again and again, of arrays that change in place.
+
+    Infinite or NaN where an entry is, and where squares leave the dtype's range, without NumPy's
+    warnings; so one comparison tells whether all are finite. Products of vectors with themselves
+    read each entry once and write none: a third to two thirds of the time of
+    ``np.isfinite(a).all()``. Short vectors are joined, since a call takes longer than its product,
+    and for long ones BLAS keeps to one thread (threads.py).
+
+    >>> W, b = np.array([[1.0, 2.0]]), np.array([3.0])
+    >>> squares = SumOfSquares([W, b])
+    >>> float(squares()), float(squares([np.array([10.0])]))
+    (14.0, 114.0)
+    >>> b[0] = np.inf
+    >>> float(squares())
+    inf
+    """
+
+    def __init__(self, arrays):
+        vectors = [a.ravel("K") for a in arrays]
+        self.short = [v for v in vectors if v.size <= SHORT]
+        self.others = [v for v in vectors if v.size > SHORT]
+        if len(self.short) == 1:
+            self.short, self.others = [], vectors
+        self.long = any(v.size > LONG for v in vectors)
+
+    def __call__(self, more=()):
+        """``more``: arrays that are looked through this time, too."""
+        vectors = self.others
+        if self.short:
+            vectors = [np.concatenate(self.short), *vectors]
+        if more:
+            vectors = [*vectors, *[a.reshape(-1) for a in more]]
+        return QUIET.copy().run(alone if self.long or more else total, vectors)
+
+
+def total(vectors):
+    return sum([v.dot(v) for v in vectors])
+
+
+def alone(vectors):
+    with threads.one_thread():
+        return total(vectors)

@@ -1,0 +1,228 @@
+"""The places of one function of the user's, and the arrays at hand there: what the changes ask
+about."""
+import ast
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import edits
+from .source import all_bits
+from .subject import is_layer
+
+
+@dataclass
+class Other:
+    """An array at hand in a function."""
+    node: ast.expr
+    values: list
+    upstream: bool
+
+    @property
+    def shape(self):
+        return np.shape(self.values[0])
+
+    @property
+    def kind(self):
+        return self.values[0].dtype.kind
+
+    @property
+    def mask(self):
+        return all_bits(self.values)
+
+
+class Scope:
+    """What the changes ask about the places of one function."""
+
+    def __init__(self, function, places, locals_, counts, inputs, weights=()):
+        self.function, self.places, self.sizes, self.inputs = function, places, counts, inputs
+        self.weights = weights
+        self.unshaped = False  # whether a gradient has not its array's shape
+        self.survey()
+        self.scalars = {ast.unparse(p.node): p.values[0] for p in places if p.simple
+                        and not p.upstream and np.ndim(p.values[0]) == 0
+                        and isinstance(p.values[0], (int, float, np.number)) and not self.index(p)}
+        self.counters = {ast.unparse(p.node): None for p in places if isinstance(p.node, ast.Name)
+                         and len(p.values) > 1 and all(isinstance(v, (int, np.integer))
+                                                       for v in p.values)}
+        self.objects = {}
+        self.arrays = {}
+        for p in places:
+            if (p.is_array and isinstance(p.node, (ast.Name, ast.Attribute, ast.Subscript))
+                and not self.index(p)):
+                self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
+        steps = [f"{t}{more}" for t in self.counters for more in ("", " + 1", " - 1")]
+        for name, values, upstream in locals_:
+            if isinstance(values, type):
+                self.objects[name] = values
+                continue
+            for step in steps if "{t}" in name else ():
+                at = ast.parse(name.replace("{t}", step), mode="eval").body
+                self.arrays.setdefault(ast.unparse(at), Other(at, values, upstream))
+            if "{t}" in name:
+                continue
+            if not np.ndim(values[0]):
+                self.scalars.setdefault(name, values[0])
+                continue
+            self.arrays.setdefault(name, Other(ast.parse(name, mode="eval").body, values, upstream))
+
+    def survey(self):
+        """Where each node of the tree, as it now stands, hangs."""
+        self.of = {id(p.node): p for p in self.places if not isinstance(p.node,
+                (ast.Tuple, ast.List))}
+        self.parents = {id(child): (parent, field) for parent in ast.walk(self.function.tree)
+                        for field, value in ast.iter_fields(parent)
+                        for child in (value if isinstance(value, list) else [value])
+                        if isinstance(child, ast.AST)}
+        self.places = [p for p in self.places if id(p.node) in self.parents]
+
+    def at(self, node):
+        return self.of.get(id(node))
+
+    def others(self, shape, upstream):
+        return [
+            (name, o)
+            for name, o in self.arrays.items()
+            if (shape is None or o.shape == shape)
+            and o.upstream == upstream
+            and "grads" not in name  # what stood there before
+        ]
+
+    def parent(self, place):
+        return self.parents[id(place.node)]
+
+    def whole(self, place):
+        """Whether it is a gradient as it is handed on: assigned, returned, added, multiplied as a
+        matrix, summed."""
+        parent, field = self.parent(place)
+        return not self.index(place) and (isinstance(parent,
+                                                     (ast.Assign, ast.AugAssign, ast.Return,
+                                                      ast.Tuple, ast.List, ast.Call, ast.Starred))
+                                          or edits.operator(parent, ast.Add, ast.Sub, ast.MatMult)
+                                          or getattr(parent, "attr", None) in ("sum", "mean", "T",
+                "reshape", "transpose", "dot"))
+
+    def factor(self, place):
+        """Whether it is a factor of a matrix product."""
+        parent, field = self.parent(place)
+        return (edits.operator(parent, ast.MatMult) or isinstance(parent, ast.Call)
+                and field == "args" or getattr(parent, "attr", None) == "dot")
+
+    def index(self, place):
+        """Whether it stands inside square brackets."""
+        node = place.node
+        while id(node) in self.parents:
+            parent, field = self.parents[id(node)]
+            if isinstance(parent, ast.Subscript) and field == "slice":
+                return True
+            if isinstance(parent, ast.stmt):
+                return False
+            node = parent
+        return False
+
+    def within_range(self, place):
+        """Whether it stands in the bounds of a loop."""
+        node = place.node
+        while id(node) in self.parents and not isinstance(node, ast.stmt):
+            node = self.parents[id(node)][0]
+            if edits.method(node, "range"):
+                return True
+        return False
+
+    def at_labels(self, place):
+        """Whether it stands in brackets on the left of an assignment, among integers."""
+        node, seen = place.node, None
+        while id(node) in self.parents and not isinstance(node, ast.stmt):
+            seen, node = node, self.parents[id(node)][0]
+        return self.index(place) and getattr(node, "target", None) is seen and (
+            np.asarray(place.values[0]).dtype.kind in "iu")
+
+    def product(self, place):
+        """The whole product that a place is a factor of."""
+        while edits.operator(self.parent(place)[0], ast.Mult,
+                             ast.Div) and (above := self.at(self.parent(place)[0])):
+            place = above
+        return place
+
+    def made_of(self, new, old):
+        """Whether what a node stands for is computed from the names in another one, by the
+        assignments of the function."""
+        names, sought = names_in(new), names_in(old)
+        for _ in range(9):
+            for s in ast.walk(self.function.tree):
+                if isinstance(s, ast.Assign) and names & set().union(*map(names_in, s.targets)):
+                    names = names | names_in(s.value)
+        return bool(names & sought) or not names_in(new)
+
+    def weight(self, other):
+        """Whether an array is a parameter."""
+        return any(p.shape == other.shape and np.array_equal(p, other.values[0])
+                   for p in self.weights)
+
+    def outermost(self, place):
+        """The largest expression around a place that does not depend on dout: the factor that it
+        belongs to."""
+        while not place.upstream:
+            parent = self.parent(place)[0]
+            above = self.at(parent)
+            if (isinstance(parent, (ast.Attribute, ast.keyword, ast.Tuple)) and above is None
+                and id(parent) in self.parents):
+                above = self.at(self.parents[id(parent)][0])
+            if above is None or above.upstream:
+                break
+            place = above
+        return place
+
+    def other_half(self, place, array, slope):
+        """Whether of a (1 - a) the half that ``slope`` is not multiplies the gradient at a place
+        already, or does so next."""
+        v, a = place.values[0], array.values[0]
+        half = 1 - a if slope == "A" else a
+        same = [p.values[0] for p in self.places if p.is_gradient and p.shape == place.shape]
+        return any(np.allclose(q, v * half) or np.allclose(v, q * half) for q in same)
+
+    def beside_upstream(self, place):
+        """Whether it is a whole factor beside the upstream gradient."""
+        parent = self.at(self.parent(place)[0])
+        return parent is not None and parent.upstream and not place.upstream
+
+
+def names_in(node):
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def hidden_arrays(one, two):
+    """The arrays at hand in a function that its text may not read: locals that nobody uses,
+    attributes of self."""
+    number = (int, float, np.number)
+    for name, v in one.items():
+        if isinstance(v, np.ndarray) and v.ndim:
+            yield name, [v.copy()], not np.array_equal(v, two.get(name, v))
+        elif isinstance(v, number) and not isinstance(v, bool) and v == two.get(name, v):
+            yield name, [v], False
+        elif is_layer(v) and name != "self":
+            yield name, type(v), False
+        elif isinstance(v, dict):
+            yield from in_dict(name, v)
+    for name, v in vars(one["self"]).items() if hasattr(one.get("self"), "__dict__") else ():
+        if isinstance(v, np.ndarray) and v.ndim:
+            yield f"self.{name}", [v.copy()], False
+            if v.ndim == 3:
+                yield f"self.{name}[:, {{t}}]", [v[:, 0].copy()], False
+        elif isinstance(v, number) and not isinstance(v, bool):
+            yield f"self.{name}", [v], False
+        if isinstance(v, dict):
+            yield from in_dict(f"self.{name}", v)
+        arrays = [part for part in v if isinstance(part, np.ndarray)] if isinstance(v, list) else []
+        if len({part.shape for part in arrays}) == 1 and arrays[-1].ndim:
+            yield f"self.{name}[{{t}}]", [arrays[-1].copy()], False
+        if isinstance(v, (tuple, list)) and len(v) < 12:
+            for i, part in enumerate(v):
+                if isinstance(part, np.ndarray) and part.ndim:
+                    yield f"self.{name}[{i}]", [part.copy()], name == "grads"
+
+
+def in_dict(name, held):
+    """The arrays of a dict, but for gradients."""
+    for key, v in held.items() if "grad" not in name else ():
+        if isinstance(v, np.ndarray) and v.ndim and isinstance(key, (str, int)):
+            yield f"{name}[{key!r}]", [v.copy()], False
