@@ -187,7 +187,8 @@ def part_missing(e):
                 return ["not-written" if e.param and not others else "lost-branch"], "all zero"
             continue
         code = which_part(e, a, g) if A is e.A and e.unit else "lost-branch"
-        words = f"{int(lost.any(0).sum())} entries lack what came from some of the outputs"
+        words = (f"{int(lost.any(0).sum())} entries lack what came from some of the outputs, and "
+                 "what is there is right")
         if not (elementwise(e) and A is e.A) and (
                 found := with_scale(code, A[both], G[both], e, words)):
             return found

@@ -89,7 +89,8 @@ class Search:
                 stack.enter_context(best.function.replaced(best.function.compiled()))
                 self.found.append(best)
                 self.fixed |= best.heals
-        if not self.found and self.subject.takes_dout and not self.subject.fresh_each_time:
+        unsure = self.m.sampled or self.m.failed or self.subject.fresh_each_time
+        if not self.found and self.subject.takes_dout and not unsure:
             self.corrections = list(corrections(self, scopes))
         return self
 
@@ -370,12 +371,13 @@ SPECULATIVE = {"constant-statistics", "lost-branch"}
 def likeliest(found):
     """The Repair that heals most; of several, what alters what stands there, before what adds to
     it. What is added would do at any place on the way, and is likeliest missing where one name is
-    given for another, as in dx = dout, or is only reshaped; then at the last place where something
-    is computed."""
+    given for another, as in dx = dout, or is only reshaped; a path through statistics where they
+    are read already; then at the last place where something is computed."""
     most = max(len(r.heals) for r in found)
     best = [r for r in found if len(r.heals) == most]
     computed = [r for r in best if not r.name]
-    for likely in (lambda r: r.alters, lambda r: r.lone):
+    for likely in (lambda r: r.alters, lambda r: r.lone, lambda r: (
+            r.codes == ["constant-statistics"] and r.words.split()[-1] in r.line[1])):
         if some := [r for r in best if likely(r)]:
             return some[0]
     return (computed or best)[-1]
