@@ -121,7 +121,8 @@ class Check:
             y = self.subject.output()
         except Exception as e:
             refused = finding("unrecognised", "x", f"forward raised {error_text(e)}")
-            refused.hint = "forward does not take these inputs, so backward was not checked: pass others (see example_inputs)"
+            refused.hint = ("forward does not take these inputs, so backward was not checked: "
+                            "pass others (see example_inputs)")
             return self.report([refused])
         if not self.subject.has_backward:
             return self.report([finding("not-returned", "x", "there is no backward")])

@@ -1,8 +1,8 @@
 """Where no change of the text heals: the array that, added at one place, would make all right.
 
-Backward is linear in every upstream gradient in it. So for a place in the text the numbers that have
-to be added there are the solution of a linear system, one column for each entry of the array at
-that place. Where there is a solution, the mistake may be; and what stands there beside what should
+Backward is linear in every upstream gradient in it. So for a place in the text the numbers that
+have to be added there are the solution of a linear system, one column for each entry of the array
+at that place. Where there is a solution, the mistake may be; and what stands there beside what should
 says which it is.
 """
 import contextlib

@@ -324,8 +324,8 @@ def term_missing(e):
             shape[a] for a in axes)
         for basis, words in (np.ones(shape), "1"), (x, e.where):
             if size > 2 and np.any(basis) and in_span(R, [basis], axes):
-                return ["lost-branch"], (f"what is missing is, in each group of {size}, a multiple of "
-                                         f"{words}: a path through its sums")
+                return ["lost-branch"], (f"what is missing is, in each group of {size}, a multiple "
+                                         f"of {words}: a path through its sums")
     if y is not None and not elementwise(e):
         R = e.J - e.A.reshape(e.J.shape)
         if np.abs(R - np.diag(np.diag(R))).max() <= 1e-6 * np.abs(e.J).max() + e.noise:
@@ -462,11 +462,15 @@ def weights_alike(e):
                 lambda p: (p + p.swapaxes(-1, -2)) / 2 if square(p, -1, -2) else None)]
     for axes in () if e.param else ((-1,), (-2, -1), (0,), (1,), (0, 1)):
         least = max(-a if a < 0 else a + 1 for a in axes)
-        changes.append(("flipped-kernel", "its own mirror image", lambda p, axes=axes, least=least: (
-            (p + np.flip(p, axes)) / 2
-            if p.ndim >= least and max(p.shape[a] for a in axes) > 1
-            and (p.ndim != 2 or axes == (-2, -1))
-            and (p.ndim > 1 or len(p) not in e.value.shape) else None)))  # a gain is no kernel
+
+        def mirrored(p, axes=axes, least=least):
+            # a gain is no kernel, nor is a matrix reversed along one axis
+            kernel = (len(p) not in e.value.shape, axes == (-2, -1), True)[min(p.ndim, 3) - 1]
+            if p.ndim >= least and kernel and max(p.shape[a] for a in axes) > 1:
+                return (p + np.flip(p, axes)) / 2
+            return None
+
+        changes.append(("flipped-kernel", "its own mirror image", mirrored))
     for code, words, change in changes:
         for i, other in with_params(e, change):
             if other is not None and other.shaped and (found := with_scale(code, other.A, other.G,
@@ -533,7 +537,8 @@ def own_factors(e):
                       for p, q in zip(*(M[large > 1e-3 * large.max()] for M in flat))])
         if c.size > 2 and not np.isnan(c).any():
             for code, n in ("scaled-by-N", c), ("divided-by-N", 1 / c):
-                if not passes_dout(e) and np.all(np.abs(n - n.round()) < 1e-4) and n.min() > 0.5 and np.ptp(n) > 0.5:
+                whole = np.all(np.abs(n - n.round()) < 1e-4) and n.min() > 0.5 and np.ptp(n) > 0.5
+                if whole and not passes_dout(e):
                     return [code], "off by a number of things, another one from part to part"
             if data_free(e):
                 return ["missing-local-derivative"], (

@@ -108,13 +108,16 @@ def contract(check, m):
     """What a model would trip over, though the numbers are right; and what was not looked at."""
     subject, raw = m.subject, m.backwards[0].raw
     if isinstance(raw, tuple) and len(raw) != max(len(subject.inputs), 2):
-        yield f"backward returned a tuple of {len(raw)} for {len(subject.inputs)} inputs: a model wants one array for one input"
+        yield (f"backward returned a tuple of {len(raw)} for {len(subject.inputs)} inputs: a model "
+               "wants one array for one input")
     if not subject.takes_dout and not m.y.ndim:
-        yield "backward takes no argument: a model calls backward(1.0); write backward(self, dout=1.0)"
+        yield ("backward takes no argument: a model calls backward(1.0); write backward(self, "
+               "dout=1.0)")
     if not type(check.layer).__module__.startswith("chainrule.") and (
         names := list(outside_params(innermost(check.layer), subject))
     ):
-        yield f"the output depends on {', '.join(names)}, not in params: no gradient was checked there"
+        yield (f"the output depends on {', '.join(names)}, not in params: no gradient was checked "
+               "there")
 
 
 def outside_params(layer, subject):
@@ -171,5 +174,6 @@ def advice(check):
         with contextlib.suppress(Exception):
             m = measure(subject, rng, units=False)
             if any(np.nanmax(np.abs(e.G), initial=0) > 10 * e.noise for e in m.targets):
-                return f"; inputs of both signs would, such as rng.normal(size={subject.inputs[0].shape})"
+                size = subject.inputs[0].shape
+                return f"; inputs of both signs would, such as rng.normal(size={size})"
     return "; try inputs of both signs, and parameters that are not zero"

@@ -8,6 +8,7 @@ heals is the evidence: it names the line.
 import ast
 import contextlib
 import itertools
+import re
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -376,8 +377,12 @@ def likeliest(found):
     most = max(len(r.heals) for r in found)
     best = [r for r in found if len(r.heals) == most]
     computed = [r for r in best if not r.name]
-    for likely in (lambda r: r.alters, lambda r: r.lone, lambda r: (
-            r.codes == ["constant-statistics"] and r.words.split()[-1] in r.line[1])):
+
+    def reads(r):
+        name = re.escape(r.words.split()[-1])
+        return r.codes == ["constant-statistics"] and re.search(rf"(?<!\w){name}(?!\w)", r.line[1])
+
+    for likely in (lambda r: r.alters, lambda r: r.lone, reads):
         if some := [r for r in best if likely(r)]:
             return some[0]
     return (computed or best)[-1]
