@@ -79,13 +79,12 @@ def judge(e):
         return refined(e, repair)
     if found := first(e, facts.LATER):
         return batch_of_one(e, found[0]), found[1]
-    by_hand = sorted(e.m.corrections, key=lambda c: not c.telling)
-    for c in (c for c in by_hand if c.telling):
-        return c.codes, c.words
-    if found := first(e, facts.VAGUE):
+    telling = next((c for c in e.m.corrections if c.telling), None)
+    found = (telling.codes, telling.words) if telling else first(e, [facts.own_factors])
+    if not found and e.m.corrections:
+        found = e.m.corrections[0].codes, e.m.corrections[0].words
+    if found:
         return found
-    for c in by_hand:
-        return c.codes, c.words
     if not e.shaped:
         words = f"the gradient has shape {e.A.shape[1:]}, should have {e.value.shape}"
         return ["unrecognised"], words

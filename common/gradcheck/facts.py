@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .copying import reachable
-from .evidence import again, arrays_in, close, measure
+from .evidence import again, arrays_in, close
 from .scaling import constant, elementwise, listed, named, partly_constant, passes_dout, ratio, rows
 
 
@@ -479,43 +479,6 @@ def weights_alike(e):
     return None
 
 
-def few_steps(e):
-    """Right or named with one time step alone, or with two: what is wrong there is wrong within a
-    step, or carried wrongly."""
-    x = next(iter(e.m.subject.inputs), None)
-    if not isinstance(x, np.ndarray) or x.ndim not in (2, 3) or x.shape[1] < 3 or (
-            x.ndim == 2 and x.dtype.kind == "f"):
-        return None
-    carried = False
-    for T in (1, 2):
-        found = alone(e, tuple(v[:, :T] if isinstance(v, np.ndarray) and v.ndim > 1
-                               and v.shape[:2] == x.shape[:2] else v for v in e.m.subject.inputs))
-        if found is None or not found.shaped:
-            return None
-        if not found.right and not found.facts.get("right"):
-            result = next(filter(None, (ask(found) for ask in FIRST + LATER[:-1])), None)
-            if result:
-                return result[0], f"with {T} time step{'s' * (T > 1)} alone: {result[1]}"
-            return (["lost-branch"], "with one time step it is right: what is carried from step to "
-                    "step is incomplete") if carried and np.any(found.G) else None
-        carried = np.abs(found.G).max() > 100 * found.noise
-    return None
-
-
-def alone(e, inputs):
-    """The same array's evidence for other inputs, measured with all others beside it; None if there
-    is none."""
-    subject, kept = e.m.subject, e.m.subject.inputs
-    try:
-        subject.inputs = inputs
-        m = measure(subject, np.random.default_rng(1))
-        return None if m.error else next((o for o in m.targets if o.where == e.where), None)
-    except Exception:
-        return None
-    finally:
-        subject.inputs = kept
-
-
 # Factors that change from entry to entry
 
 
@@ -575,7 +538,5 @@ def data_free(e):
 
 
 FIRST = (constant, not_summed, summed_too_far, penalty)
-# asked where the numbers say nothing more certain
-VAGUE = (few_steps, own_factors)
 LATER = (label, rearranged, samples, mask_missing, mask_inverted, part_missing, invariance,
          term_missing, outer, partly_constant, weights_alike)
