@@ -27,6 +27,13 @@ from .subject import SamplesFirst, Subject, leaves, time_major
 
 MODEL = "a model of several layers: locate(model, ...) names the one that is wrong"
 LIMIT = 5.0  # seconds for one forward or backward
+# what NumPy says when a gradient does not fit, and which mistake it is
+MESSAGES = [
+    ("mismatch in its core dimension|not aligned|matmul", "missing-transpose"),
+    ("cannot reshape", "wrong-reshape"),
+    ("could not broadcast input|non-broadcastable output|output parameter|output array",
+     "missing-batch-sum"),
+]
 
 
 def check_gradients(layer: Any, *inputs: Any, gradient: Callable[..., Any] | None = None,
@@ -121,7 +128,8 @@ class Check:
             y = self.subject.output()
         except Exception as e:
             refused = finding("unrecognised", "x", f"forward raised {error_text(e)}")
-            refused.hint = "forward does not take these inputs, so backward was not checked: pass others (see example_inputs)"
+            refused.hint = ("forward does not take these inputs, so backward was not checked: "
+                            "pass others (see example_inputs)")
             return self.report([refused])
         if not self.subject.has_backward:
             return self.report([finding("not-returned", "x", "there is no backward")])
@@ -168,18 +176,11 @@ class Check:
         again = subject.output()
         if y.shape == again.shape and close(again, y, 1e-12):
             return True
-        self.findings.append(
-            finding(
-                "nondeterministic",
-                "x",
-                "two forwards with the same input gave two outputs, "
-                + (
-                    f"{np.abs(y - again).max():.3g} apart"
-                    if y.shape == again.shape
-                    else "of two shapes"
-                ),
-            )
-        )
+        apart = "of two shapes"
+        if y.shape == again.shape:
+            apart = f"{np.abs(y - again).max():.3g} apart"
+        words = f"two forwards with the same input gave two outputs, {apart}"
+        self.findings.append(finding("nondeterministic", "x", words))
         subject.fresh_each_time = True
         return np.array_equal(subject.output(), subject.output())
 
@@ -333,9 +334,8 @@ class Check:
     def mistakes(self, m):
         for where, size, param in m.missing:
             code = "not-written" if param else "not-returned"
-            self.findings.append(
-                finding(code, where, f"no gradient; numerically its largest entry is {size:.4g}")
-            )
+            words = f"no gradient; numerically its largest entry is {size:.4g}"
+            self.findings.append(finding(code, where, words))
         if m.error is not None:
             self.findings += raised(m)
             return
@@ -359,18 +359,7 @@ def raised(m):
             found.line, found.text = repair.line
             yield found
         return
-    if re.search(r"mismatch in its core dimension|not aligned|matmul|shapes .* and .* not aligned",
-                 text):
-        code = "missing-transpose"
-    elif "cannot reshape" in text:
-        code = "wrong-reshape"
-    elif re.search(
-        r"could not broadcast input array|non-broadcastable output|output parameter|output array",
-        text,
-    ):
-        code = "missing-batch-sum"
-    else:
-        code = "unrecognised"
+    code = next((code for words, code in MESSAGES if re.search(words, text)), "unrecognised")
     yield finding(code, "x", f"backward raised {text}")
 
 

@@ -1,10 +1,11 @@
 """Where no change of the text heals: the array that, added at one place, would make all right.
 
-Backward is linear in every upstream gradient in it. So for a place in the text the numbers that have
-to be added there are the solution of a linear system, one column for each entry of the array at
-that place. Where there is a solution, the mistake may be; and what stands there beside what should
+Backward is linear in every upstream gradient in it. So for a place in the text the numbers that
+have to be added there are the solution of a linear system, one column for each entry of the array
+at that place. Where there is a solution, the mistake may be; and what stands there beside what should
 says which it is.
 """
+import contextlib
 from typing import NamedTuple
 
 import numpy as np
@@ -89,24 +90,18 @@ def solved(search, scope, place, bases):
     return stood, should
 
 
+@contextlib.contextmanager
 def put_in(scope, place, what):
-    """At a place stands ``what(turn, its value)`` for the length of a ``with`` block."""
+    """At a place stands ``what(turn, its value)`` for the length of a ``with`` block; gives the
+    values as they come."""
     seen = []
 
-    class Putting:
-        def __enter__(self):
-            def look(_, value):
-                seen.append(np.array(value))
-                return what(len(seen) - 1, value)
+    def look(_, value):
+        seen.append(np.array(value))
+        return what(len(seen) - 1, value)
 
-            self.within = scope.function.looked_at(place, look)
-            self.within.__enter__()
-            return seen
-
-        def __exit__(self, *error):
-            return self.within.__exit__(*error)
-
-    return Putting()
+    with scope.function.looked_at(place, look):
+        yield seen
 
 
 def reading(search, place, stood, should):

@@ -22,7 +22,8 @@ def diagnose(m, known):
     wrong = [e for e in m.targets if not e.right and not e.facts.get("right")]
     for e, other in itertools.combinations([e for e in wrong if not e.param], 2):
         if in_wrong_order(e, other):
-            words = f"it is right for {other.where}, and the other way round: returned in the wrong order"
+            words = (f"it is right for {other.where}, and the other way round: returned in the "
+                     "wrong order")
             found.append(Finding("not-returned", e.where, words, HINTS["not-returned"]))
             wrong = [o for o in wrong if o is not e and o is not other]
     if wrong and "nondeterministic" not in known:
@@ -40,10 +41,11 @@ def diagnose(m, known):
         line = getattr(m.repairs.get(e.where), "line", (None, ""))
         words = f"{words} ({worst(e)})" if words else worst(e)
         found += [Finding(code, e.where, words, HINTS[code], picture(e), *line)
-                  for code in dict.fromkeys(codes) if code not in known or code != "ignores-upstream"]
+                  for code in dict.fromkeys(codes) if code != "ignores-upstream" or code not in known]
     # Where a mistake is named, the arrays that it spoils further down are no news.
     named = [f for f in found if f.code != "unrecognised"]
-    return named if named or known & {"ignores-upstream", "stale-cache", "nondeterministic"} else found
+    explained = known & {"ignores-upstream", "stale-cache", "nondeterministic"}
+    return named if named or explained else found
 
 
 def in_wrong_order(e, other):
@@ -62,8 +64,8 @@ def written_for(e, other):
 
 
 def judge(e):
-    """The codes of one array, with words: a constant, a sum or a penalty is told by the numbers, all
-    else by the change of the text that heals; where none does, by what the numbers look like."""
+    """The codes of one array, with words: a constant, a sum or a penalty is told by the numbers,
+    all else by the change of the text that heals; where none does, by what the numbers look like."""
     if not np.isfinite(e.A).all():
         return ["unrecognised"], "backward gives NaN or infinity"
     repair = e.m.repairs.get(e.where)
@@ -77,13 +79,12 @@ def judge(e):
         return refined(e, repair)
     if found := first(e, facts.LATER):
         return batch_of_one(e, found[0]), found[1]
-    by_hand = sorted(e.m.corrections, key=lambda c: not c.telling)
-    for c in (c for c in by_hand if c.telling):
-        return c.codes, c.words
-    if found := first(e, facts.VAGUE):
+    telling = next((c for c in e.m.corrections if c.telling), None)
+    found = (telling.codes, telling.words) if telling else first(e, [facts.own_factors])
+    if not found and e.m.corrections:
+        found = e.m.corrections[0].codes, e.m.corrections[0].words
+    if found:
         return found
-    for c in by_hand:
-        return c.codes, c.words
     if not e.shaped:
         words = f"the gradient has shape {e.A.shape[1:]}, should have {e.value.shape}"
         return ["unrecognised"], words
@@ -92,21 +93,23 @@ def judge(e):
 
 def first(e, questions):
     for ask in questions:
-        with contextlib.suppress(Exception):  # a question may fail on a strange layer; the check not
+        # a question may fail on a strange layer; the check may not
+        with contextlib.suppress(Exception):
             if (found := ask(e)) and found[0]:
                 return found
     return None
 
 
 def refined(e, repair):
-    """What a change says, but where the numbers know better: whether a sum goes over ids, windows or
-    paths; what a sum over other axes is part of."""
+    """What a change says, but where the numbers know better: whether a sum goes over ids, windows
+    or paths; what a sum over other axes is part of."""
     questions, codes = (), repair.codes
     if e.param and codes == ["wrong-local-derivative"] and e.value.ndim == 2:
         questions = (facts.outer,)
     elif codes == ["stale-cache"] and elementwise(e) and len(e.m.targets) == 1:
         codes = ["wrong-local-derivative"]  # f'(x) written in y, or f'(y) in x
-    elif codes == ["missing-batch-sum"] and e.shaped and not e.weight and "axis=" not in repair.words:
+    elif codes == ["missing-batch-sum"] and e.shaped and not e.weight and (
+            "axis=" not in repair.words):
         codes = ["lost-branch"]
     elif codes == ["constant-statistics"] and passes_dout(e) and not facts.term_missing(e):
         codes = ["missing-local-derivative"]
@@ -118,7 +121,18 @@ def refined(e, repair):
             return part
     elif codes[0] in ("summed-too-far", "missing-batch-sum"):
         questions = (facts.samples, facts.invariance)
-    return first(e, questions) or (codes, census(e) if e.shaped else "")
+    return first(e, questions) or (codes, in_numbers(e, codes[0]))
+
+
+def in_numbers(e, code):
+    """What the numbers say of a mistake that the text has named: of the questions that give the
+    same code, the first one's words; else how many entries are wrong."""
+    known = e.shaped and ratio(e.A, e.G, noise=e.noise)  # then the census says it
+    for ask in () if known else (*facts.LATER[:-1], facts.own_factors):
+        with contextlib.suppress(Exception):
+            if (found := ask(e)) and found[0][0] == code:
+                return found[1]
+    return census(e) if e.shaped else ""
 
 
 def batch_of_one(e, codes):

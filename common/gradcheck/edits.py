@@ -641,28 +641,35 @@ def paths(place, scope):
     yield from products_of_arrays(place, scope, (*SLOPES[:2], "1 - A"))
 
 
-def statistics(place, scope):
-    """A path through a mean, a variance or a normaliser that is missing."""
+def statistics(place, scope, others=False):
+    """A path through a mean, a variance or a normaliser that is missing; ``others``: in place of
+    another upstream gradient."""
     if not (place.is_gradient and scope.whole(place)) or len(place.shape) < 2:
         return
     n = len(place.shape)
+    start = [place.node]
+    if others:
+        start = [d.node for _, d in scope.others(place.shape, upstream=True)]
     for axes in [(n - 1,), (0,), tuple(range(1, n)), (0, *range(2, n))]:
-        yield ("constant-statistics", fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes),
-               f"less its mean over axis {axes}")
+        if not others:
+            new = fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes)
+            yield "constant-statistics", new, f"less its mean over axis {axes}"
         for (name, other), text in itertools.product(scope.others(place.shape, upstream=False),
                                                      STATISTICS):
-            new = fill(text, E=place.node, A=other.node, X=axes)
-            yield "constant-statistics", new, f"with a path through the statistics of {name}"
-            for _, d in scope.others(place.shape, upstream=True):
-                new = fill(text, E=d.node, A=other.node, X=axes)
-                yield "constant-statistics", new, f"with a path through the statistics of {name}"
+            words = f"with a path through the statistics of {name}"
+            for node in start:
+                yield "constant-statistics", fill(text, E=node, A=other.node, X=axes), words
+
+
+def other_statistics(place, scope):
+    yield from statistics(place, scope, others=True)
 
 
 # In this order: the first family in which something heals has found it.
 FAMILIES = [signs, means, sums, labels, orders, transposes, slices, crops, masks, flips, steps,
             swaps, constants, functions, factors, terms, reshapes, inner_factors, slopes, gains,
-            objects, products_of_matrices, other_slopes, inner_terms, numbers, scalars, sizes,
-            products_of_arrays, products, indices, statistics, rare_slopes, paths]
+            objects, products_of_matrices, statistics, other_slopes, inner_terms, numbers, scalars,
+            sizes, products_of_arrays, products, indices, other_statistics, rare_slopes, paths]
 
 
 def statements(tree, at):

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .copying import reachable
-from .evidence import again, arrays_in, close, measure
+from .evidence import again, arrays_in, close
 from .scaling import constant, elementwise, listed, named, partly_constant, passes_dout, ratio, rows
 
 
@@ -187,7 +187,8 @@ def part_missing(e):
                 return ["not-written" if e.param and not others else "lost-branch"], "all zero"
             continue
         code = which_part(e, a, g) if A is e.A and e.unit else "lost-branch"
-        words = f"{int(lost.any(0).sum())} entries lack what came from some of the outputs"
+        words = (f"{int(lost.any(0).sum())} entries lack what came from some of the outputs, and "
+                 "what is there is right")
         if not (elementwise(e) and A is e.A) and (
                 found := with_scale(code, A[both], G[both], e, words)):
             return found
@@ -323,8 +324,8 @@ def term_missing(e):
             shape[a] for a in axes)
         for basis, words in (np.ones(shape), "1"), (x, e.where):
             if size > 2 and np.any(basis) and in_span(R, [basis], axes):
-                return ["lost-branch"], (f"what is missing is, in each group of {size}, a multiple of "
-                                         f"{words}: a path through its sums")
+                return ["lost-branch"], (f"what is missing is, in each group of {size}, a multiple "
+                                         f"of {words}: a path through its sums")
     if y is not None and not elementwise(e):
         R = e.J - e.A.reshape(e.J.shape)
         if np.abs(R - np.diag(np.diag(R))).max() <= 1e-6 * np.abs(e.J).max() + e.noise:
@@ -461,54 +462,21 @@ def weights_alike(e):
                 lambda p: (p + p.swapaxes(-1, -2)) / 2 if square(p, -1, -2) else None)]
     for axes in () if e.param else ((-1,), (-2, -1), (0,), (1,), (0, 1)):
         least = max(-a if a < 0 else a + 1 for a in axes)
-        changes.append(("flipped-kernel", "its own mirror image", lambda p, axes=axes, least=least: (
-            (p + np.flip(p, axes)) / 2
-            if p.ndim >= least and max(p.shape[a] for a in axes) > 1
-            and (p.ndim != 2 or axes == (-2, -1))
-            and (p.ndim > 1 or len(p) not in e.value.shape) else None)))  # a gain is no kernel
+
+        def mirrored(p, axes=axes, least=least):
+            # a gain is no kernel, nor is a matrix reversed along one axis
+            kernel = (len(p) not in e.value.shape, axes == (-2, -1), True)[min(p.ndim, 3) - 1]
+            if p.ndim >= least and kernel and max(p.shape[a] for a in axes) > 1:
+                return (p + np.flip(p, axes)) / 2
+            return None
+
+        changes.append(("flipped-kernel", "its own mirror image", mirrored))
     for code, words, change in changes:
         for i, other in with_params(e, change):
             if other is not None and other.shaped and (found := with_scale(code, other.A, other.G,
                     other, f"with params[{i}] made {words} it is right")):
                 return found
     return None
-
-
-def few_steps(e):
-    """Right or named with one time step alone, or with two: what is wrong there is wrong within a
-    step, or carried wrongly."""
-    x = next(iter(e.m.subject.inputs), None)
-    if not isinstance(x, np.ndarray) or x.ndim not in (2, 3) or x.shape[1] < 3 or (
-            x.ndim == 2 and x.dtype.kind == "f"):
-        return None
-    carried = False
-    for T in (1, 2):
-        found = alone(e, tuple(v[:, :T] if isinstance(v, np.ndarray) and v.ndim > 1
-                               and v.shape[:2] == x.shape[:2] else v for v in e.m.subject.inputs))
-        if found is None or not found.shaped:
-            return None
-        if not found.right and not found.facts.get("right"):
-            result = next(filter(None, (ask(found) for ask in FIRST + LATER[:-1])), None)
-            if result:
-                return result[0], f"with {T} time step{'s' * (T > 1)} alone: {result[1]}"
-            return (["lost-branch"], "with one time step it is right: what is carried from step to "
-                    "step is incomplete") if carried and np.any(found.G) else None
-        carried = np.abs(found.G).max() > 100 * found.noise
-    return None
-
-
-def alone(e, inputs):
-    """The same array's evidence for other inputs, measured with all others beside it; None if there
-    is none."""
-    subject, kept = e.m.subject, e.m.subject.inputs
-    try:
-        subject.inputs = inputs
-        m = measure(subject, np.random.default_rng(1))
-        return None if m.error else next((o for o in m.targets if o.where == e.where), None)
-    except Exception:
-        return None
-    finally:
-        subject.inputs = kept
 
 
 # Factors that change from entry to entry
@@ -532,7 +500,8 @@ def own_factors(e):
                       for p, q in zip(*(M[large > 1e-3 * large.max()] for M in flat))])
         if c.size > 2 and not np.isnan(c).any():
             for code, n in ("scaled-by-N", c), ("divided-by-N", 1 / c):
-                if not passes_dout(e) and np.all(np.abs(n - n.round()) < 1e-4) and n.min() > 0.5 and np.ptp(n) > 0.5:
+                whole = np.all(np.abs(n - n.round()) < 1e-4) and n.min() > 0.5 and np.ptp(n) > 0.5
+                if whole and not passes_dout(e):
                     return [code], "off by a number of things, another one from part to part"
             if data_free(e):
                 return ["missing-local-derivative"], (
@@ -569,7 +538,5 @@ def data_free(e):
 
 
 FIRST = (constant, not_summed, summed_too_far, penalty)
-# asked where the numbers say nothing more certain
-VAGUE = (few_steps, own_factors)
 LATER = (label, rearranged, samples, mask_missing, mask_inverted, part_missing, invariance,
          term_missing, outer, partly_constant, weights_alike)

@@ -19,8 +19,8 @@ FINAL = {"wrong-sign", "divided-by-N", "scaled-by-N", "missing-mask", "missing-l
 
 
 class Change:
-    """One change that heals: of a Search, at a place of a scope, with the code of its family, the new
-    node, and the numbers of the wrong arrays that it heals."""
+    """One change that heals: of a Search, at a place of a scope, with the code of its family, the
+    new node, and the numbers of the wrong arrays that it heals."""
 
     def __init__(self, search, scope, place, code, node, healed):
         self.search, self.scope, self.place, self.code, self.node = search, scope, place, code, node
@@ -31,7 +31,7 @@ class Change:
     def codes(self):
         """The codes of the mistake, most important first: the first of the two halves of the table
         that says something."""
-        return (self.by_family() or self.by_values() or ["wrong-local-derivative"])
+        return self.by_family() or self.by_values() or ["wrong-local-derivative"]
 
     def by_family(self):
         """The codes, if the kind of the change and where it stands tell; else None."""
@@ -40,10 +40,11 @@ class Change:
             return ["lost-branch"]
         if self.loss and scope.at_labels(place):
             return ["missing-label-subtraction"]
-        if code == "flipped-kernel" and place.is_gradient and not all(e.weight for e in self.healed):
+        kernels = all(e.weight for e in self.healed)
+        if code == "flipped-kernel" and place.is_gradient and not kernels:
             return ["wrong-reshape"]  # no kernel, but the order of what comes back
-        if code == "missing-transpose" and "reshape" in (getattr(self.parent, "attr", ""),
-                                                         edits.method(old, "reshape") and "reshape"):
+        reshaped = edits.method(old, "reshape") or getattr(self.parent, "attr", "") == "reshape"
+        if code == "missing-transpose" and reshaped:
             return ["wrong-reshape"]
         if code in BY_FAMILY or code in FINAL and edits.method(old, "sum", "mean"):
             return [code]
@@ -96,7 +97,8 @@ class Change:
         if each := per_turn(before, after, divisor):
             return [each]
         # in a sum with a number it is rather another function's derivative: 1 + y² for 1 - y²
-        if code in FINAL and (code != "wrong-sign" or root.upstream or not beside_a_number(self.old)):
+        derivative = code == "wrong-sign" and not root.upstream and beside_a_number(self.old)
+        if code in FINAL and not derivative:
             return [code]
         if code == "axes":
             fewer = np.size(after[0]) < np.size(before[0]) and not isinstance(above, ast.BinOp)
@@ -135,8 +137,8 @@ class Change:
         return ["missing-local-derivative" if same else "lost-branch"]
 
     def is_half(self):
-        """Whether what stands there becomes itself times 1 - s, for an s at hand: half of a slope, no
-        path."""
+        """Whether what stands there becomes itself times 1 - s, for an s at hand: half of a slope,
+        no path."""
         before, after = self.place.values, self.here() or []
         return any(len(before) == len(after) == len(o.values) and all(
             np.shape(b) == np.shape(s) and np.allclose(a, b * (1 - s))
@@ -152,7 +154,8 @@ class Change:
             for t in self.search.subject.inputs[1:])
 
     def of_a_penalty(self, term):
-        """Whether a term of a sum is one of a parameter and its sign, before the change or after."""
+        """Whether a term of a sum is made of a parameter and its sign, before the change or
+        after."""
         above = self.scope.parent(term)[0]
         if not isinstance(getattr(above, "op", None), (ast.Add, ast.Sub)):
             return False

@@ -22,22 +22,14 @@ def no_mistake(check, m):
                                       words))
         check.findings[-1].hint += next(filter(None, whole), None) or advice(check)
     else:
-        words = (
-            "the differences to the left and to the right disagree, exactly where backward and "
-            "numbers do; "
-            "a small step beside these inputs all is right"
-        )
+        words = ("the differences to the left and to the right disagree, exactly where backward "
+                 "and numbers do; a small step beside these inputs all is right")
         check.findings += [finding("kink", where, words) for where in check.kinks]
     if (check.rough is not None or coarse(check.subject)
         and any(np.nanmax(np.abs(e.G), initial=0) > 10 * e.noise for e in m.targets)):
-        check.findings.append(
-            finding(
-                "precision",
-                m.targets[0].where,
-                "inside, the layer rounds to float32: it does not feel a change in the "
-                "ninth digit, and with larger steps backward and numbers agree",
-            )
-        )
+        words = ("inside, the layer rounds to float32: it does not feel a change in the ninth "
+                 "digit, and with larger steps backward and numbers agree")
+        check.findings.append(finding("precision", m.targets[0].where, words))
     else:
         precision(check, m)
 
@@ -50,12 +42,10 @@ def precision(check, m):
                   and a.dtype.kind == "f"}
         if dtypes <= {np.dtype(np.float64)}:
             return
-        y = own.output()
-        if np.abs(y - m.y).max() > 1e-2 * np.abs(m.y).max():
-            check.findings.append(finding("precision", "x",
-                                          f"in {sorted(map(str, dtypes))[0]} the output is off by "
-                                          f"{np.abs(y - m.y).max():.3g}; "
-                                          "in float64 backward and numbers agree"))
+        y, lowest = own.output(), sorted(map(str, dtypes))[0]
+        if (off := np.abs(y - m.y).max()) > 1e-2 * np.abs(m.y).max():
+            words = f"in {lowest} the output is off by {off:.3g}; in float64 backward and numbers agree"
+            check.findings.append(finding("precision", "x", words))
             return
         d = np.random.default_rng(12).normal(size=m.y.shape) if m.y.ndim else np.float64(1.0)
         low, high = own.gradients(d), m.subject.gradients(d)
@@ -65,14 +55,9 @@ def precision(check, m):
         a, b = ((r.params if e.param else r.inputs)[e.index] for r in (low, high))
         if (a is not None and b is not None and a.shape == b.shape and np.any(b)
             and not close(a, b, 1e-2)):
-            check.findings.append(
-                finding(
-                    "precision",
-                    e.where,
-                    f"in {sorted(map(str, dtypes))[0]} it is off by {np.abs(a - b).max():.3g}, "
-                    f"in float64 it is right to {m.tolerance:g}",
-                )
-            )
+            words = (f"in {lowest} it is off by {np.abs(a - b).max():.3g}, in float64 it is right to "
+                     f"{m.tolerance:g}")
+            check.findings.append(finding("precision", e.where, words))
 
 
 def remarks(check, m):
@@ -80,41 +65,38 @@ def remarks(check, m):
     check.notes += [note[2:] for i in range(len(check.given)) if m.targets
                     and (note := integers(check, i, m))]
     x = next((x for x in m.subject.inputs if isinstance(x, np.ndarray) and x.ndim), None)
-    if m.sampled:
-        check.notes.append(
-            "large: a random choice of entries and of upstream gradients was checked, not all"
-        )
-    if x is not None and x.ndim > 1 and len(x) == 1:
-        check.notes.append(
-            "one sample only: a missing sum over the batch and a factor N cannot be seen; N >= 5 "
-            "would show them"
-        )
-    elif x is not None and x.ndim > 1 and len(x) == 2:
-        check.notes.append(
-            "two samples: factor-2 and scaled-by-N (factor-half and divided-by-N) look the same; N "
-            ">= 5 tells them apart"
-        )
+    samples = len(x) if x is not None and x.ndim > 1 else None
+    square = [e.where for e in m.targets
+              if e.param and e.value.ndim == 2 and e.value.shape[0] == e.value.shape[1]]
+    as_long = square and x is not None and len(x) == len(m.targets[-1].value)
+    check.notes += [note for told, note in (
+        (m.sampled, "large: a random choice of entries and of upstream gradients was checked, not "
+         "all"),
+        (samples == 1, "one sample only: a missing sum over the batch and a factor N cannot be "
+         "seen; N >= 5 would show them"),
+        (samples == 2, "two samples: factor-2 and scaled-by-N (factor-half and divided-by-N) look "
+         "the same; N >= 5 tells them apart"),
+    ) if told]
     check.notes.extend(contract(check, m))
-    square = [e.where for e in m.targets if e.param and e.value.ndim == 2
-              and e.value.shape[0] == e.value.shape[1]]
-    if square and x is not None and len(x) == len(m.targets[-1].value):
-        check.notes.append(
-            f"{', '.join(square)} square and as long as the batch: distinct prime sizes show a "
-            f"wrong transpose by shape"
-        )
+    if as_long:
+        check.notes.append(f"{', '.join(square)} square and as long as the batch: distinct prime "
+                           "sizes show a wrong transpose by shape")
 
 
 def contract(check, m):
     """What a model would trip over, though the numbers are right; and what was not looked at."""
     subject, raw = m.subject, m.backwards[0].raw
     if isinstance(raw, tuple) and len(raw) != max(len(subject.inputs), 2):
-        yield f"backward returned a tuple of {len(raw)} for {len(subject.inputs)} inputs: a model wants one array for one input"
+        yield (f"backward returned a tuple of {len(raw)} for {len(subject.inputs)} inputs: a model "
+               "wants one array for one input")
     if not subject.takes_dout and not m.y.ndim:
-        yield "backward takes no argument: a model calls backward(1.0); write backward(self, dout=1.0)"
+        yield ("backward takes no argument: a model calls backward(1.0); write backward(self, "
+               "dout=1.0)")
     if not type(check.layer).__module__.startswith("chainrule.") and (
         names := list(outside_params(innermost(check.layer), subject))
     ):
-        yield f"the output depends on {', '.join(names)}, not in params: no gradient was checked there"
+        yield (f"the output depends on {', '.join(names)}, not in params: no gradient was checked "
+               "there")
 
 
 def outside_params(layer, subject):
@@ -171,5 +153,6 @@ def advice(check):
         with contextlib.suppress(Exception):
             m = measure(subject, rng, units=False)
             if any(np.nanmax(np.abs(e.G), initial=0) > 10 * e.noise for e in m.targets):
-                return f"; inputs of both signs would, such as rng.normal(size={subject.inputs[0].shape})"
+                size = subject.inputs[0].shape
+                return f"; inputs of both signs would, such as rng.normal(size={size})"
     return "; try inputs of both signs, and parameters that are not zero"

@@ -8,6 +8,7 @@ heals is the evidence: it names the line.
 import ast
 import contextlib
 import itertools
+import re
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -89,7 +90,8 @@ class Search:
                 stack.enter_context(best.function.replaced(best.function.compiled()))
                 self.found.append(best)
                 self.fixed |= best.heals
-        if not self.found and self.subject.takes_dout and not self.subject.fresh_each_time:
+        unsure = self.m.sampled or self.m.failed or self.subject.fresh_each_time
+        if not self.found and self.subject.takes_dout and not unsure:
             self.corrections = list(corrections(self, scopes))
         return self
 
@@ -246,10 +248,10 @@ class Search:
             moved = tuple(1.3 * x + 0.1 if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
                           for x in subject.inputs)
             seen = [watched(function, places, lambda run=run: subject.gradients(*run))
-                    for run in ((d,), (other,), (d, moved))]
+                    for run in ((d, moved), (other,), (d,))]
             for i, place in enumerate(places):
-                place.bare = not differ(seen[0].get(i, [0]), seen[2].get(i, []))
-                place.values = seen[0].get(i, [])
+                place.bare = not differ(seen[2].get(i, [0]), seen[0].get(i, []))
+                place.values = seen[2].get(i, [])
                 place.upstream = not subject.takes_dout or differ(place.values, seen[1].get(i, []))
                 # a sum that begins with the number 0 is an array all the same
                 place.values = [v for v in place.values if np.ndim(v)] or place.values
@@ -370,12 +372,17 @@ SPECULATIVE = {"constant-statistics", "lost-branch"}
 def likeliest(found):
     """The Repair that heals most; of several, what alters what stands there, before what adds to
     it. What is added would do at any place on the way, and is likeliest missing where one name is
-    given for another, as in dx = dout, or is only reshaped; then at the last place where something
-    is computed."""
+    given for another, as in dx = dout, or is only reshaped; a path through statistics where they
+    are read already; then at the last place where something is computed."""
     most = max(len(r.heals) for r in found)
     best = [r for r in found if len(r.heals) == most]
     computed = [r for r in best if not r.name]
-    for likely in (lambda r: r.alters, lambda r: r.lone):
+
+    def reads(r):
+        name = re.escape(r.words.split()[-1])
+        return r.codes == ["constant-statistics"] and re.search(rf"(?<!\w){name}(?!\w)", r.line[1])
+
+    for likely in (lambda r: r.alters, lambda r: r.lone, reads):
         if some := [r for r in best if likely(r)]:
             return some[0]
     return (computed or best)[-1]

@@ -65,9 +65,9 @@ def numbers_in(value):
             yield v
 
 
-def kept_shares(e):
+def kept_shares(e, rounds=False):
     """The share that a dropout keeps: of each mask the layer holds, if it is a number of the
-    layer's, or 1 over what the mask multiplies with."""
+    layer's, or 1 over what the mask multiplies with; ``rounds``: or a round number."""
     subject = e.m.subject
     subject.output()
     held = list(reachable(subject.work))
@@ -82,7 +82,8 @@ def kept_shares(e):
         top, share = float(mask.max()), np.mean(mask != 0)
         if np.any(mask[mask != 0] != top):
             continue
-        for q in told | {1 / top} - {1}:
+        guesses = {k / 20 for k in range(1, 20)} if rounds and e.m.y.ndim and mask.size > 19 else ()
+        for q in told.union({1 / top} - {1}, guesses):
             if abs(share - q) < 3 * np.sqrt(max(0, q * (1 - q)) / mask.size):
                 yield q
 
@@ -127,6 +128,8 @@ def named(c, e):
     for n in range(1, batch):
         if near(n / batch, batch / n):
             return over(n, f": {n} of {batch} samples")
+    if any(near(q, 1 / q) for q in kept_shares(e, rounds=True)):
+        return [*codes, "dropout-scale"], f"{words}, the share that a mask keeps"
     return None
 
 

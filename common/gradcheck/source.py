@@ -121,7 +121,7 @@ class Function:
 
     @contextlib.contextmanager
     def looked_at(self, place, look):
-        """At a place stands ``look(0, its value)`` for the length of a ``with`` block; gives whether
+        """At a place stands ``look(0, its value)`` for the length of a ``with`` block; says whether
         that could be done."""
         at = ast.Attribute(ast.Constant(LOOK), "__call__", ast.Load())
         code = self.with_node(place, ast.Call(at, [ast.Constant(0), place.node], []), look)

@@ -78,8 +78,8 @@ class Bound(Adapted):
 
 
 class CachePair(Adapted):
-    """``forward(*inputs) -> (out, cache)`` and ``backward(dout, cache)``: two functions; there may be
-    several outputs, each with its dout."""
+    """``forward(*inputs) -> (out, cache)`` and ``backward(dout, cache)``: two functions; there may
+    be several outputs, each with its dout."""
 
     def __init__(self, f, gradient):
         self.f, self.gradient = f, gradient
@@ -207,8 +207,8 @@ def arraylike(x):
 
 
 def hands_out_cache(y, names, sure=False):
-    """Whether the last thing that forward returns, y, is what backward wants back as the last of its
-    arguments, and no output. ``sure``: whether it can't be anything else."""
+    """Whether the last thing that forward returns, y, is what backward wants back as its last
+    argument, and no output. ``sure``: whether it can't be anything else."""
     if not isinstance(y, tuple) or not 1 < len(y) == len(names):
         return False
     known = any(word in names[-1].lower() for word in CACHES)

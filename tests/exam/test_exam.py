@@ -48,7 +48,7 @@ def test_exam(name, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name, first, lines", [
-    ("public_one", 0.97, 0.85), ("public_between", 0.97, 0.75), ("public_two", 0.97, 0.70), ("public_three", 0.95, 0.70)])
+    ("public_one", 0.97, 0.85), ("public_between", 0.97, 0.75), ("public_two", 0.97, 0.70), ("public_three", 0.94, 0.70)])
 def test_mistakes_of_the_public(name, first, lines):
     marks, missed = marked(import_module(f"tests.exam.{name}").CASES, check_gradients)
     assert marks["passed"] == marks["right"], missed
