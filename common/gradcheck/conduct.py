@@ -71,24 +71,17 @@ def growing(m):
                 continue
             if any(close(q, k * p, 1e-7) for k in (2, added)):
                 told = True
-                words = (
-                    f"a second backward with the same dout gives {ratio_text(p, q)} times the first"
-                )
+                times = f"{float(np.vdot(p, q) / np.vdot(p, p)):.4g}"
+                words = f"a second backward with the same dout gives {times} times the first"
                 yield finding("accumulates", where, words)
         if told:
             return
     for where, p, q in zip(names, rounds[1].inputs + rounds[1].params, later.inputs + later.params):
         if not later.error and not agree(p, q):
-            words = (
-                "a second backward after one forward gives another gradient: backward changes what "
-                "forward kept"
-            )
+            words = ("a second backward after one forward gives another gradient: backward changes "
+                     "what forward kept")
             yield finding("mutates-cache", where, words)
             return
-
-
-def ratio_text(p, q):
-    return f"{float(np.vdot(p, q) / np.vdot(p, p)):.4g}"
 
 
 def history(m):

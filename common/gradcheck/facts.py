@@ -27,8 +27,8 @@ def known(e):
 def with_scale(code, P, G, e, words):
     """``code`` if P is G, or G times a constant that says something; else None."""
     c = ratio(P, G, noise=e.noise)
-    found = c and (([], "") if abs(c - 1) < 1e-4 else named(c, e))
-    return found and ([code, *found[0]], f"{words}; {found[1]}" if found[1] else words)
+    found = c and named(c, e)
+    return found and ([code, *found[0]], f"{words}; {found[1]}" if found[0] else words)
 
 
 # Sums over too few axes, or too many
