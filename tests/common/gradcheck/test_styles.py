@@ -140,6 +140,20 @@ def test_a_pair_of_functions():
     assert check_gradients((scaled_forward, scaled_backward), X, {"scale": 3.0}, rng=0).ok
 
 
+def test_an_input_handed_out_as_the_cache_is_no_output():
+    def cube(x):
+        return x ** 3, x
+
+    def back(dy, x):
+        return 3 * dy * x ** 2
+
+    def back_last(x, dy):                                    # of two outputs
+        return 3 * x ** 2 * dy[0] + dy[1]
+
+    assert check_gradients((cube, back), X, rng=0).ok
+    assert check_gradients((cube, back_last), X, rng=0).ok
+
+
 def test_a_loss_that_gives_its_gradients():
     right, wrong = check_gradients(Net(), X, IDS, rng=0), check_gradients(Net(fault=True), X, IDS, rng=0)
     assert right.ok and right.checked == ["params['W']"]
