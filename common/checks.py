@@ -49,8 +49,6 @@ def array(who, name, x, dtype=None, shape=None) -> Array:
 
     Raises TypeError for what is not a numeric array, ValueError for an empty one or a wrong shape.
     """
-    if x.__class__ is float and shape is None:               # of a loss, mostly: nothing to refuse
-        return np.array(x, dtype)
     unmasked(who, name, x)
     # a Python number takes any dtype
     a = of_table(who, name, x, as_array(number(who, name, x) if x.__class__ is int else x))

@@ -95,8 +95,7 @@ def wrappable(cls, name):
 
 def guarded_forward(forward, several):
     """``several``: a class of a user's, which may run forward more than once before backward. Of
-    another the cache of the call before goes before its own work begins, not after: what was kept
-    there is the first memory to be used again."""
+    another the old cache goes first, so that its memory is used again."""
     @functools.wraps(forward)
     def guarded(self, x=MISSING, /, *more, **named):
         __tracebackhide__ = True

@@ -103,8 +103,7 @@ class TransposedFilters(Filters):
                                           f"be less than the stride {self.stride}", output_padding))
         if self.padding == "same" and any(self.output_padding):
             raise ValueError(checks.wrong(type(self).__name__, "output_padding",
-                                          'be 0 with padding="same", which sets the size of y',
-                                          output_padding))
+                                          'be 0 with padding="same"', output_padding))
 
     @classmethod
     def init(

@@ -79,8 +79,7 @@ class Loss(Layer):
         return checks.number(type(self).__name__, "dout", dout, expected=expected)
 
     def weights(self, weight: ArrayLike, losses: Array, dtype: Any) -> Array:
-        """The weights of the rows, in the shape of their losses. SigmoidWithLoss has one for each
-        element: a row's weight counts for each of its elements."""
+        """The weights of the rows, in the shape of their losses."""
         who = type(self).__name__
         weight = checks.array(who, "weight", weight, dtype)
         if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:

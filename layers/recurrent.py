@@ -288,7 +288,7 @@ class RNN(Recurrent):
     A mask is False at padding steps, for example after a short sequence: there the state stays as
     it was, so its gradient passes through unchanged; the output and dL/dx are 0, whatever x holds.
     So ``state`` is the one after the last real step. For one vector per sequence take ``Last()``
-    with the same mask (without it, it would take the zeros at the end), or ``Sum(axis=1)``;
+    with the same mask, or ``Sum(axis=1)``;
     ``Mean(axis=1)`` would divide by the padding, too.
 
     backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into
@@ -450,9 +450,8 @@ class Bidirectional(Layer):
         n_in, n_hidden: the sizes D of x (N, T, D) and H = H1 = H2 of either half of y (N, T, 2H).
         rng, initializer, recurrent_initializer, dtype: as in ``kind.init``.
         forget_bias: each of the forget gate's biases, for an LSTM only; None: zeros.
-        stateful, initial_state: as in RNN's docstring, for both. (With ``stateful`` the second
-            starts a piece of a long text from its state at the first step of the piece before,
-            which is no continuation: reading backwards, it should have read the piece after.)
+        stateful, initial_state: as in RNN's docstring, for both. (Reading a long text in pieces,
+            the second should have read the piece after, not the one before.)
         """
         checks.kind_of("Bidirectional", "kind", kind, "LSTM", "init")
         rng = generator("Bidirectional", rng)

@@ -49,9 +49,8 @@ class Model(Layer):
         self._check_part("loss", loss, "SoftmaxWithLoss()", "forward", "connect")
         self._check_part("penalty", penalty, "L2(0.01)", "add_gradients")
         if penalty is not None and getattr(loss, "reduction", None) == "none":
-            raise ValueError(checks.wrong(
-                type(self).__name__, "penalty", 'be None with a loss of reduction="none"',
-                repr(penalty), "a loss for each row has no place for it"))
+            raise ValueError(checks.wrong(type(self).__name__, "penalty",
+                                          'be None with a loss of reduction="none"', repr(penalty)))
         self.layers, self.loss, self.penalty = checked(layers), loss, penalty
         self._parameters = Parameters(self.layers)
         self.params, self.grads = self._parameters.params, self._parameters.grads

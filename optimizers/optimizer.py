@@ -21,17 +21,6 @@ FRACTION = {"low": 0.0, "high": math.nextafter(1.0, 0.0),
             "expected": "be a number of at least 0 and below 1"}
 
 
-class Whole:
-    """A gradient that is not one stretch of memory: all of its rows are looked through."""
-    rows = None
-
-    def __init__(self, g):
-        self.g = g
-
-    def __array__(self, dtype=None, copy=None):
-        return self.g
-
-
 def rows_of(g):
     """The rows of a gradient that may differ from zero: those that it names, else all."""
     rows = g.rows
@@ -238,9 +227,7 @@ class Optimizer:
         learning = [g for i, g in enumerate(grads) if i not in frozen]
         self._rowwise = [g for g in learning if hasattr(g, "rows")]     # all in _by_rows, or none
         dense = [np.asarray(g) for g in learning if not hasattr(g, "rows")]
-        in_one = [np.may_share_memory(g, g.ravel("K")) for g in dense]
-        self._squares = SumOfSquares([g for g, one in zip(dense, in_one) if one])
-        self._rowwise += [Whole(g) for g, one in zip(dense, in_one) if not one]
+        self._squares = SumOfSquares(dense)
         for i, (p, g) in enumerate(zip(params, grads)):
             by_rows = i not in frozen and hasattr(g, "rows") and bool(self.skips_zeros or self.lazy)
             if self.lazy and by_rows != (i in self._lazily):

@@ -32,11 +32,11 @@ class SumOfSquares:
     """
 
     def __init__(self, arrays):
-        vectors = [a.ravel("K") for a in arrays]
+        flat = [(a, a.ravel("K")) for a in arrays]
+        vectors = [v for a, v in flat if np.may_share_memory(a, v)]
+        self.scattered = [a for a, v in flat if not np.may_share_memory(a, v)]     # in memory
         self.short = [v for v in vectors if v.size <= SHORT]
         self.others = [v for v in vectors if v.size > SHORT]
-        if len(self.short) == 1:
-            self.short, self.others = [], vectors
         self.long = any(v.size > LONG for v in vectors)
 
     def __call__(self, more=()):
@@ -44,8 +44,8 @@ class SumOfSquares:
         vectors = self.others
         if self.short:
             vectors = [np.concatenate(self.short), *vectors]
-        if more:
-            vectors = [*vectors, *[a.reshape(-1) for a in more]]
+        if more or self.scattered:
+            vectors = [*vectors, *[a.reshape(-1) for a in (*self.scattered, *more)]]
         return QUIET.copy().run(alone if self.long or more else total, vectors)
 
 

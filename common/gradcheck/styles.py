@@ -214,7 +214,6 @@ def hands_out_cache(y, names, sure=False):
     if not isinstance(y, tuple) or not 1 < len(y) == len(names):
         return False
     known = any(word in names[-1].lower() for word in CACHES)
-    # (dout, x) is no (x, dout), and no (dout, dstream) either
     known |= bool(re.match(OF_A_GRADIENT, names[0]) and not re.match("d|.*grad", names[-1]))
     return sure or known or not (isinstance(y[-1], np.ndarray) and y[-1].dtype.kind == "f")
 

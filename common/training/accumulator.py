@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from . import answers, finite
+from . import answers
 from .clipping import clip_gradients
 from .measures import Mean, Measures
 
@@ -86,9 +86,7 @@ class Accumulator:
         self.loss, self.batches = Mean(), 0
 
     def refuse(self, loss, batch):
-        """Raise the error for a loss that is not finite."""
-        finite.refuse_loss(loss, batch, self.epoch, self.batch, self.max_norm)
+        answers.refuse_loss(loss, batch, self.epoch, self.batch, self.max_norm)
 
     def naming_the_layer(self):
-        """Around an update: the error for a gradient that is not finite names its layer."""
-        return finite.naming_the_layer(self.model, self.row, self.max_norm)
+        return answers.naming_the_layer(self.model, self.row, self.max_norm)

@@ -326,7 +326,7 @@ def test_a_loss_for_each_row(data):
     mean.backward()
     for g, expected in zip(apart.grads, mean.grads):
         np.testing.assert_allclose(g, expected, rtol=1e-12, atol=1e-15)
-    with refused(ValueError, "Sequential: penalty … None … L2(lam=0.1)…"):
+    with refused(ValueError, "Sequential: penalty … None … L2(lam=0.1)"):
         network(loss=SoftmaxWithLoss(reduction="none"), penalty=L2(0.1))
 
 

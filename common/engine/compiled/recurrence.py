@@ -1,9 +1,8 @@
 """The gates of LSTM and GRU as loops, in the place of the rules in common/engine/recurrence.py.
 
 On the way back all factors are made on the spot; ``slopes``, which makes them for every step at
-once, has nothing to do: a fifth to a seventh of the time. A tanh is NumPy's, whose loop is made of
-vectors. Each loop over a row writes one array, because only so does the compiler make vectors of
-it.
+once, has nothing to do: a fifth to a seventh of the time. A tanh is NumPy's. Each loop over a row
+writes one array, or the compiler makes no vectors of it.
 """
 import numpy as np
 
