@@ -11,9 +11,9 @@ one for each processor). Small jobs run in the caller: waking a thread would cos
 BLAS's threads and these get in each other's way: BLAS's wait awake, some 25 ms, for the next
 product, each on a processor where one of these should run. Nor do BLAS's threads and other
 programs: beside two busy processes a step of a Transformer took ten times longer with BLAS's
-threads than with these, which sleep while they wait (tests/benchmarks/threads.py). So BLAS is kept to one thread for whole passes through a model,
-unless it is so small that no product would be shared out, and ``product`` (products.py) spreads the
-large ones over this pool.
+threads than with these, which sleep while they wait (tests/benchmarks/threads.py). So BLAS is kept
+to one thread for whole passes through a model, unless it is so small that no product would be
+shared out, and ``product`` (products.py) spreads the large ones over this pool.
 """
 import os
 import threading
