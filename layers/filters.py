@@ -25,7 +25,6 @@ class Filters(Layer):
         self.padding = padding
         if not isinstance(padding, str):
             self.padding = self.sizes("padding", padding, least=0)
-            # one pixel with its padding must fit into memory
             margins = [2 * p + 1 for p in np.atleast_1d(self.padding).tolist()]
             checks.room(who, "padding", (W.shape[1], *margins), W.itemsize, got=padding)
         elif padding != "same":

@@ -20,7 +20,7 @@ def predicting(model):
 def in_batches(model, forward, inputs, batch_size):
     """``forward`` of ``inputs``, ``batch_size`` samples at a time; the outputs joined, for several
     outputs a tuple."""
-    from ..training.batches import batches  # here, because training imports models
+    from ..training.batches import batches
 
     if batch_size is None:
         return forward(*inputs)

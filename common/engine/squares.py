@@ -10,17 +10,17 @@ LONG = 10_000          # entries from which BLAS would use its threads for a pro
 
 # NumPy's warnings off: an errstate's own way in and out takes longer than a short product
 QUIET = Context()
-QUIET.run(np.seterr, over="ignore", invalid="ignore")
+if np.__version__[0] > "1":                     # before, they were off for a thread, not a context
+    QUIET.run(np.seterr, over="ignore", invalid="ignore")
 
 
 class SumOfSquares:
     """``sum(np.sum(a * a) for a in arrays)``, again and again, of arrays that change in place.
 
     Infinite or NaN where an entry is, and where squares leave the dtype's range, without NumPy's
-    warnings; so one comparison tells whether all are finite. Products of vectors with themselves
-    read each entry once and write none: a third to two thirds of the time of
-    ``np.isfinite(a).all()``. Short vectors are joined, since a call takes longer than its product,
-    and for long ones BLAS keeps to one thread (threads.py).
+    warnings. Products of vectors with themselves read each entry once and write none: a third to
+    two thirds of the time of ``np.isfinite(a).all()``. Short vectors are joined, since a call takes
+    longer than its product, and for long ones BLAS keeps to one thread (threads.py).
 
     >>> W, b = np.array([[1.0, 2.0]]), np.array([3.0])
     >>> squares = SumOfSquares([W, b])
@@ -34,7 +34,7 @@ class SumOfSquares:
     def __init__(self, arrays):
         flat = [(a, a.ravel("K")) for a in arrays]
         vectors = [v for a, v in flat if np.may_share_memory(a, v)]
-        self.scattered = [a for a, v in flat if not np.may_share_memory(a, v)]     # in memory
+        self.scattered = [a for a, v in flat if not np.may_share_memory(a, v)]
         self.short = [v for v in vectors if v.size <= SHORT]
         self.others = [v for v in vectors if v.size > SHORT]
         self.long = any(v.size > LONG for v in vectors)
@@ -46,7 +46,11 @@ class SumOfSquares:
             vectors = [np.concatenate(self.short), *vectors]
         if more or self.scattered:
             vectors = [*vectors, *[a.reshape(-1) for a in (*self.scattered, *more)]]
-        return QUIET.copy().run(alone if self.long or more else total, vectors)
+        look = alone if self.long or more else total
+        if QUIET:
+            return QUIET.copy().run(look, vectors)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return look(vectors)
 
 
 def total(vectors):

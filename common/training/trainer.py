@@ -153,7 +153,7 @@ class Trainer:
         for layer in run.fit.recurrent:     # once per epoch: the batches of a text continue it
             layer.reset_state()
         with self.history.in_epoch(epoch):
-            for group in run.groups(accumulator):   # before it yields the next, run counts the step
+            for group in run.groups(accumulator):
                 for batch, named in group:          # named: {"weight": ...} or {}
                     loss = model.forward(*batch, **named)
                     accumulator.check(loss, batch)          # is it a finite number?
