@@ -298,7 +298,7 @@ BAD_STATES = [
     (lambda s: {**s, "h.0": s["m.0"]}, ValueError, "Adam: state … h.0"),
     (lambda s: without(s, "step"), TypeError, "Adam: state['step'] … None"),
     (lambda s: {**s, "step": np.array(-1)}, ValueError, "Adam: state['step'] … 0 … -1"),
-    (lambda s: {**s, "step": np.array(1.0)}, TypeError, "Adam: state['step'] … np.float64(1.0)"),
+    (lambda s: {**s, "step": np.array(1.0)}, TypeError, f"Adam: state['step'] … {np.float64(1.0)!r}"),
     (lambda s: {**s, "step": np.array([1])}, TypeError, "Adam: state['step'] … array…"),
     (lambda s: {**s, "v.1": s["v.1"][:2]}, ValueError,
      "Adam: state['v.1'] … float32 (3,) … params[1] … float32 (2,)"),
