@@ -32,8 +32,8 @@ class Attention(Layer):
 
         dL/dv_j = Σ_i w_ij dL/dy_i        dL/dw_ij = dL/dy_i · v_j
 
-    then through the softmax, whose derivative is ∂w_il/∂s_ij = w_il ([j = l] - w_ij), dL/ds_ij =
-    w_ij (dL/dw_ij - Σ_l dL/dw_il w_il), where the sum is dL/dy_i · Σ_l w_il v_l, so
+    then through the softmax, whose derivative is ∂w_il/∂s_ij = w_il ([j = l] - w_ij):
+    dL/ds_ij is w_ij (dL/dw_ij - Σ_l dL/dw_il w_il), where the sum is dL/dy_i · Σ_l w_il v_l, so
 
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D

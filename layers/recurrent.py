@@ -288,8 +288,7 @@ class RNN(Recurrent):
     A mask is False at padding steps, for example after a short sequence: there the state stays as
     it was, so its gradient passes through unchanged; the output and dL/dx are 0, whatever x holds.
     So ``state`` is the one after the last real step. For one vector per sequence take ``Last()``
-    with the same mask, or ``Sum(axis=1)``;
-    ``Mean(axis=1)`` would divide by the padding, too.
+    with the same mask, or ``Sum(axis=1)``; ``Mean(axis=1)`` would divide by the padding, too.
 
     backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into
     another layer; it returns dL/dx or, if forward had a mask, (dL/dx, None).
@@ -329,9 +328,9 @@ class LSTM(Recurrent):
         dL/dh_t = dL/dy_t + dL/ds_{t+1} Whᵀ
         dL/dc_t = dL/dh_t · o_t (1 - tanh² c_t) + dL/dc_{t+1} · f_{t+1}
 
-    both the whole gradients, LSTMCell's dc'; at t = T ``dstate`` stands for the terms of step
-    t + 1. Along c a gradient is multiplied by no matrix, only by f: where f is near 1 it neither
-    vanishes nor explodes.
+    both the whole gradients (LSTMCell's dc' is dL/dc_t); at t = T ``dstate`` stands for the terms
+    of step t + 1. Along c a gradient is multiplied by no matrix, only by f: where f is near 1 it
+    neither vanishes nor explodes.
 
     >>> layer = LSTM.init(3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
