@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..common import checks
 from ..common.types import Array, Pair, PathLike
 from .download import Published, obtain
-from .mnist import Split
+from .mnist import Split, parts_of
 
 # The SHA-256 is that by which TensorFlow Datasets checks the file
 # (tensorflow_datasets/url_checksums/cifar10.txt), with its size.
@@ -28,29 +27,22 @@ def load_cifar10(split: Split = None, folder: PathLike | None = None) -> tuple[A
     """Photographs of ten kinds of animals and vehicles: x float32 (N, 3, 32, 32) in 0..1, t int64
     (N,).
 
-    - split: "train" (50,000) or "test" (10,000) gives ``x, t``; None gives
-      ``(x_train, t_train), (x_test, t_test)``;
-    - folder: where ``cifar-10-binary.tar.gz`` is, packed or unpacked to ``.tar``; nothing is
-      downloaded then. None: the data folder, which is the one named by the environment
-      variable CHAINRULE_DATA, or the user's cache; if the file is not there, it is downloaded into
-      it once (170 MB).
+    - split, folder: as in ``load_mnist``, of 50,000 and 10,000 images. The one file is
+      ``cifar-10-binary.tar.gz`` (170 MB), packed or unpacked to ``.tar``; its archive is read in
+      place.
 
-    ``class_names("cifar10")`` names the classes. The archive is read in place; nothing is
-    unpacked.
+    ``class_names("cifar10")`` names the classes.
 
     Raises ValueError for another split and for a file that is not the archive or not whole,
     FileNotFoundError if it is not there and cannot be fetched.
     Source: Krizhevsky, Learning multiple layers of features from tiny images (2009).
     """
     who = "load_cifar10"
-    if split is not None and not (isinstance(split, str) and split in PARTS):
-        raise ValueError(f"{who}: split should be 'train', 'test' or None for both, "
-                         f"got {checks.text(split)}")
+    wanted = [PARTS[part] for part in parts_of(who, split)]
     path = obtain(who, CIFAR10_FILE, folder)
-    wanted = [name for part in PARTS if split in (part, None) for name in PARTS[part]]
-    records = read_parts(who, path, wanted)
+    records = read_parts(who, path, sum(wanted, []))
     pairs = [decoded(who, path, np.concatenate([records[name] for name in names]))
-             for part, names in PARTS.items() if split in (part, None)]
+             for names in wanted]
     return (pairs[0], pairs[1]) if split is None else pairs[0]
 
 

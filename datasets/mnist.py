@@ -81,12 +81,18 @@ def load_fashion_mnist(split: Split = None, folder: PathLike | None = None) -> t
 def images_and_labels(
     who: str, files: Files, split: Split, folder: PathLike | None
 ) -> tuple[Any, Any]:
+    pairs = [pair(who, files[part], folder) for part in parts_of(who, split)]
+    return (pairs[0], pairs[1]) if split is None else pairs[0]
+
+
+def parts_of(who: str, split: Split) -> list[str]:
+    """The parts that a split stands for, both for None."""
     if split is None:
-        return pair(who, files["train"], folder), pair(who, files["test"], folder)
-    if not isinstance(split, str) or split not in files:
-        raise ValueError(f"{who}: split should be 'train', 'test' or None for both, "
-                         f"got {checks.text(split)}")
-    return pair(who, files[split], folder)
+        return ["train", "test"]
+    if not isinstance(split, str) or split not in ("train", "test"):
+        raise ValueError(checks.wrong(who, "split", "be 'train', 'test' or None for both",
+                                      checks.text(split)))
+    return [split]
 
 
 def pair(who: str, files: tuple[Published, ...], folder: PathLike | None) -> Pair:

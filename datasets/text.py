@@ -33,10 +33,9 @@ def load_ptb(
     N and rare words as <unk>.
 
     - split: "train" (929,589 tokens), "valid" (73,760) or "test" (82,430);
-    - folder: where ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt`` are; nothing is
-      downloaded then. None: the data folder, which is the one named by the environment variable
-      CHAINRULE_DATA, or the user's cache; a missing file is downloaded into it once.
-      The text is licensed (by the Linguistic Data Consortium) and does not come with chainrule;
+    - folder: where ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt`` are. None: the data
+      folder, into which a missing file is downloaded, as in ``load_mnist``. The text is licensed
+      (by the Linguistic Data Consortium) and does not come with chainrule;
     - vocabulary: the Vocabulary that numbers the words. None: it is made from the first of these
       files that is in the folder, so all splits of a folder share one, and it comes from the
       training text if that is there. If the data folder has none of them, the training text is

@@ -11,8 +11,7 @@ from ..layers.losses import Loss
 from .freezing import learns
 from .model import Model, weighed
 from .node import Constant, Input, Node, Select, ordered
-from .passes import Backward, Forward
-from .predicting import in_batches, predicting
+from .passes import Backward, Forward, in_batches, predicting
 
 
 class Graph(Model):

@@ -1,8 +1,13 @@
-"""What surrounds the loops of forward and backward: order of calls, BLAS's threads, short
-errors."""
+"""What surrounds the loops of forward, backward and predict: order of calls, BLAS's threads, short
+errors, evaluation mode."""
+import contextlib
+from types import TracebackType
+
+import numpy as np
+
 from ..common import checks
 from ..common.engine import threads
-from .errors import note, plainly
+from ..common.layer import evaluation
 from .sharing import trainable
 
 
@@ -96,3 +101,56 @@ class Backward(Pass):
             model.penalty.add_gradients(model.params, model.grads, scale)
         for k in self.frozen:
             model.grads[k][...] = 0
+
+
+def note(error, model, traceback):
+    """Add a note to an error that says in which layer of the model it arose: the one that the
+    model's loop calls ``layer`` and that was running."""
+    while traceback is not None:
+        here, traceback = traceback.tb_frame.f_locals, traceback.tb_next
+        below = traceback.tb_frame.f_locals.get("self") if traceback else None
+        if here.get("self") is model and "layer" in here and below is not model:
+            for i, layer in enumerate(model.layers):
+                if layer is here["layer"]:
+                    kind = type(layer).__name__
+                    error.add_note(f"in layer {i} of {type(model).__name__}: {kind}")
+            return
+
+
+def plainly(error):
+    """Take this package's frames out of an error's traceback. What is left is the message and the
+    frames of other code: the user's, that of layers they wrote, NumPy's."""
+    kept, frames, traceback = None, [], error.__traceback__
+    while traceback is not None:
+        frames.append(traceback)
+        traceback = traceback.tb_next
+    for one in reversed(frames):
+        if not one.tb_frame.f_globals.get("__name__", "").startswith("chainrule."):
+            kept = TracebackType(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    error.__traceback__ = kept
+
+
+@contextlib.contextmanager
+def predicting(model):
+    """Evaluation mode: afterwards flags, running statistics, states and generators are as before,
+    even if it fails, and caches are empty."""
+    try:
+        with evaluation(model):
+            yield
+    finally:
+        model._ready = model.output = None
+
+
+def in_batches(model, forward, inputs, batch_size):
+    """``forward`` of ``inputs``, ``batch_size`` samples at a time; the outputs joined, for several
+    outputs a tuple."""
+    from ..training.batches import batches
+    if batch_size is None:
+        return forward(*inputs)
+    parts = []
+    for part in batches(*inputs, batch_size=batch_size, shuffle=False):
+        model.reset_states()          # samples do not follow each other, wherever they are cut
+        parts.append(forward(*part) if isinstance(part, tuple) else forward(part))
+    if isinstance(parts[0], tuple):
+        return tuple(map(np.concatenate, zip(*parts)))
+    return np.concatenate(parts)

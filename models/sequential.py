@@ -4,8 +4,7 @@ from typing import Any
 from ..common.types import ArrayLike, Computes, Inputs, Penalty
 from .freezing import find_lowest
 from .model import Model
-from .passes import Backward, Forward
-from .predicting import in_batches, predicting
+from .passes import Backward, Forward, in_batches, predicting
 from .sharing import in_a_row
 
 

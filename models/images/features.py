@@ -28,6 +28,12 @@ def image_after(layers, shape):
     return shape
 
 
+def first_convolution(shape):
+    """The options of AlexNet's and NiN's first convolution, for images of this shape."""
+    small = min(shape[1:]) < 63
+    return {"size": 3, "padding": 1} if small else {"size": 11, "stride": 4}
+
+
 def fits(size, shape):
     """Whether a window of this size fits into an image (C, H, W)."""
     return min(shape[1:]) >= size

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 
 from ...common import checks, initializers
+from ...common.masks import share
 from ...common.rng import generator
 from ...common.types import Array, DType, Seed
 from ...layers import LSTM, Affine, Dropout, Embedding, SoftmaxWithLoss
@@ -67,7 +68,7 @@ class LanguageModel(TextModel, Sequential):
         tied, stateful = (checks.flag("LanguageModel", "tied", tied),
                           checks.flag("LanguageModel", "stateful", stateful))
         dtype, dropout = (checks.float_type("LanguageModel", "dtype", dtype),
-                          share_of("LanguageModel", dropout))
+                          share("LanguageModel", dropout))
         checks.kind_of("LanguageModel", "cell", cell, "LSTM", "init", "reset_state")
         rng, self.vocabulary = generator("LanguageModel", rng), vocabulary
         if tied and hidden != dimension:
@@ -88,12 +89,6 @@ class LanguageModel(TextModel, Sequential):
 
     def window(self, ids: Array, i: int, j: int) -> Array:
         return ids[i:j]                  # the state knows the rest
-
-
-def share_of(who, dropout):
-    """The share that a model's Dropout layers drop, as a float."""
-    return checks.number(who, "dropout", dropout, 0, np.nextafter(1, 0),
-                         "be the share dropped, 0 <= dropout < 1")
 
 
 def dropouts(p, rng):
