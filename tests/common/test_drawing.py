@@ -1,4 +1,5 @@
 """Drawings: laws that hold for every picture, and what stands in some of them."""
+import functools
 import io
 import itertools
 import xml.etree.ElementTree as ET
@@ -116,6 +117,7 @@ every_model = pytest.mark.parametrize("name", MODELS)
 both_ways = pytest.mark.parametrize("rightwards", [False, True])
 
 
+@functools.cache
 def placed(name, rightwards):
     vertices, edges = MODELS[name].vertices_and_edges(x=INPUTS.get(name))
     boxes = [v.box(rightwards) for v in vertices]
