@@ -3,10 +3,16 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..common import checks
-from .cifar import CIFAR10_FILE, load_cifar10
 from .digits import load_digits
 from .download import Published
-from .mnist import FASHION_FILES, MNIST_FILES, load_fashion_mnist, load_mnist
+from .images import (
+    CIFAR10_FILE,
+    FASHION_FILES,
+    MNIST_FILES,
+    load_cifar10,
+    load_fashion_mnist,
+    load_mnist,
+)
 from .text import PTB_FILES, load_ptb, load_python_docs
 
 

@@ -17,8 +17,7 @@ from .freezing import chosen
 from .sharing import Parameters, checked, shared_arrays, tie
 
 if TYPE_CHECKING:
-    from .profile import Profile
-    from .summary import Summary
+    from .summary import Profile, Summary
 
 
 class Model(Layer):
@@ -149,7 +148,7 @@ class Model(Layer):
         and the share of BLAS's rate per layer, for these inputs and targets; a table, and a picture
         by ``.plot()``. ``steps``: how many are timed, after one that is not. The model stays as it
         is. TypeError without targets or a loss."""
-        from .profile import profile
+        from .summary import profile
         return profile(self, *inputs, steps=steps)
 
     def draw(self, ax: Axes | None = None, values: bool = False, x: Inputs | None = None) -> Axes:

@@ -3,15 +3,14 @@
 The method of Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system
 structures (1981): vertices in ranks, so that every edge leads to a higher rank; a long edge passes
 each rank between as a dummy vertex, which keeps it clear of the boxes; ranks are sorted for few
-crossings (_ranks.py), then moved so that edges are straight (_lines.py).
+crossings, then moved so that edges are straight (_ranks.py).
 
 ``along`` is the direction of the edges and ``across`` the other one; which of them is x is up to
 the caller.
 """
 from dataclasses import dataclass
 
-from ._lines import apart, straighten
-from ._ranks import arrange, ranks, through_dummies
+from ._ranks import apart, arrange, ranks, straighten, through_dummies
 
 GAP, LANE, GUTTER = 26, 16, 44      # between ranks; beside a passing edge; between columns of ranks
 

@@ -28,9 +28,8 @@ from chainrule.layers import (
 from chainrule.models import MLP, Graph, Input, Seq2Seq, Sequential
 from chainrule.plotting import draw
 from chainrule.plotting._layout import Box, layout
-from chainrule.plotting._lines import apart
 from chainrule.plotting._picture import text_width
-from chainrule.plotting._ranks import crossings, ranks
+from chainrule.plotting._ranks import apart, crossings, ranks
 from chainrule.plotting.drawing import LARGEST, Vertex, page_cost, picture, row_cost
 from tests.errors import refused
 

@@ -1,6 +1,8 @@
-"""MNIST and Fashion-MNIST: 70,000 images of 28 x 28 pixels each, from their published idx files."""
+"""Published images: MNIST and Fashion-MNIST from their idx files, CIFAR-10 from the archive of its
+binary version."""
 import gzip
 import math
+import tarfile
 import zlib
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -13,10 +15,14 @@ from .download import Published, obtain
 
 Split: TypeAlias = Literal["train", "test"] | None
 Files: TypeAlias = dict[str, tuple[Published, ...]]
-LARGEST = 1 << 28          # values in one file: MNIST has 47 million
+DAMAGED = EOFError, gzip.BadGzipFile, zlib.error
+LARGEST = 1 << 28                           # values in an idx file: MNIST has 47 million
+RECORD = 1 + 3 * 32 * 32                    # in CIFAR-10: the label, then red, green and blue
+PART = 10_000 * RECORD                      # bytes of one of its files
+UNPACKED = 6 * PART + (1 << 20)             # of its whole archive
 
-# The SHA-256 are those by which TensorFlow Datasets checks the files
-# (tensorflow_datasets/url_checksums/mnist.txt and fashion_mnist.txt), with their sizes.
+# The SHA-256 are those by which TensorFlow Datasets checks the files (mnist.txt, fashion_mnist.txt
+# and cifar10.txt of tensorflow_datasets/url_checksums), with their sizes.
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/",
            "https://storage.googleapis.com/cvdf-datasets/mnist/")
 FASHION = ("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
@@ -45,6 +51,11 @@ FASHION_FILES: Files = {         # the names are MNIST's, so they have a folder 
                   4422102, FASHION, "fashion-mnist"),
         Published(TEST[1], "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
                   5148, FASHION, "fashion-mnist"))}
+CIFAR10_FILE = Published(
+    "cifar-10-binary.tar.gz", "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    170052171, ("https://www.cs.toronto.edu/~kriz/",
+                "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/"))
+PARTS = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
 
 
 def load_mnist(split: Split = None, folder: PathLike | None = None) -> tuple[Any, Any]:
@@ -78,6 +89,29 @@ def load_fashion_mnist(split: Split = None, folder: PathLike | None = None) -> t
     return images_and_labels("load_fashion_mnist", FASHION_FILES, split, folder)
 
 
+def load_cifar10(split: Split = None, folder: PathLike | None = None) -> tuple[Any, Any]:
+    """Photographs of ten kinds of animals and vehicles: x float32 (N, 3, 32, 32) in 0..1, t int64
+    (N,).
+
+    - split, folder: as in ``load_mnist``, of 50,000 and 10,000 images. The one file is
+      ``cifar-10-binary.tar.gz`` (170 MB), packed or unpacked to ``.tar``; its archive is read in
+      place.
+
+    ``class_names("cifar10")`` names the classes.
+
+    Raises ValueError for another split and for a file that is not the archive or not whole,
+    FileNotFoundError if it is not there and cannot be fetched.
+    Source: Krizhevsky, Learning multiple layers of features from tiny images (2009).
+    """
+    who = "load_cifar10"
+    wanted = [PARTS[part] for part in parts_of(who, split)]
+    path = obtain(who, CIFAR10_FILE, folder)
+    records = read_parts(who, path, sum(wanted, []))
+    pairs = [decoded(who, path, np.concatenate([records[name] for name in names]))
+             for names in wanted]
+    return (pairs[0], pairs[1]) if split is None else pairs[0]
+
+
 def images_and_labels(
     who: str, files: Files, split: Split, folder: PathLike | None
 ) -> tuple[Any, Any]:
@@ -106,6 +140,10 @@ def pair(who: str, files: tuple[Published, ...], folder: PathLike | None) -> Pai
     return (images / np.float32(255))[:, None], labels.astype(np.int64)
 
 
+def unpacking(path: Path) -> Any:
+    return (gzip.open if path.suffix == ".gz" else open)(path, "rb")
+
+
 def read_idx(who: str, path: Path) -> Array:
     """The array in an idx file of unsigned bytes, packed by gzip or not.
 
@@ -113,7 +151,7 @@ def read_idx(who: str, path: Path) -> Array:
     bytes, high byte first; the values.
     """
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        with unpacking(path) as file:
             head = file.read(4)
             axes = head[3] if head[:3] == b"\0\0\x08" and head[3:] in (b"\1", b"\3") else 0
             sizes = file.read(4 * axes)
@@ -126,10 +164,62 @@ def read_idx(who: str, path: Path) -> Array:
                     f"{shape}, where 1 or 3 axes with at most {LARGEST:,} values are expected; "
                     "download it again")
             raw = file.read(size + 1)                      # never more than the head promises
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except DAMAGED as error:
         raise ValueError(f"{who}: {path} is damaged ({error}); download it again") from None
     if len(raw) != size:
         raise ValueError(
             f"{who}: {path} is not an idx file of bytes, or not whole: its head promises {size} "
             f"values, it holds {'more' if len(raw) > size else len(raw)}; download it again")
     return np.frombuffer(raw, np.uint8).reshape(shape)
+
+
+def decoded(who: str, path: Path, records: Array) -> Pair:
+    """Records (N, 3073) as images and labels."""
+    t = records[:, 0].astype(np.int64)
+    if t.max() > 9:
+        raise ValueError(f"{who}: {path} should hold labels in 0..9, got {t.max()}; "
+                         "download it again")
+    return records[:, 1:].reshape(-1, 3, 32, 32) / np.float32(255), t
+
+
+def read_parts(who: str, path: Path, names: list[str]) -> dict[str, Array]:
+    """The records (N, 3073) of those files of the archive that have these names."""
+    found: dict[str, Array] = {}
+    try:
+        with unpacking(path) as file:
+            unpacked: Any = Bounded(file, UNPACKED)
+            with tarfile.open(fileobj=unpacked, mode="r|") as archive:
+                for member in archive:
+                    name = member.name.removeprefix("./").removeprefix("cifar-10-batches-bin/")
+                    if name in names:
+                        found[name] = read_records(archive, member, name)
+            while unpacked.read(1 << 16):               # gzip's checksum stands at the end
+                pass
+        if missing := set(names) - set(found):
+            raise ValueError(f"there is no {min(missing)} in it")
+        return found
+    except (ValueError, RecursionError, tarfile.TarError, *DAMAGED) as error:
+        raise ValueError(f"{who}: {path} is not CIFAR-10's archive, or damaged ({error}); "
+                         "download it again") from None
+
+
+def read_records(archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Array:
+    content = archive.extractfile(member) if member.size <= PART else None
+    if content is None or not member.size or member.size % RECORD:
+        raise ValueError(f"{name} holds {member.size} bytes, where 1 to 10,000 records of "
+                         f"{RECORD} are expected")
+    return np.frombuffer(content.read(), np.uint8).reshape(-1, RECORD)
+
+
+class Bounded:
+    """A file that is read up to ``size`` bytes: a small archive may unpack without end."""
+
+    def __init__(self, file: Any, size: int) -> None:
+        self.file, self.left = file, size
+
+    def read(self, n: int) -> bytes:
+        data = self.file.read(min(n, self.left + 1))
+        self.left -= len(data)
+        if self.left < 0:
+            raise ValueError("it unpacks to more than the published one")
+        return data
