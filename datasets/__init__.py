@@ -1,8 +1,7 @@
 """Data to learn from: loaders, generators, preprocessing and mini-batches."""
 from ..training.batches import batches
 from .catalogue import class_names
-from .digits import load_digits
-from .images import load_cifar10, load_fashion_mnist, load_mnist
+from .images import load_cifar10, load_digits, load_fashion_mnist, load_mnist
 from .normalizer import Normalizer
 from .points import make_circles, make_moons, make_regression_1d, make_spiral
 from .preprocessing import merge, random_crops, random_flips, random_shifts, train_test_split

@@ -3,13 +3,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..common import checks
-from .digits import load_digits
 from .download import Published
 from .images import (
     CIFAR10_FILE,
     FASHION_FILES,
     MNIST_FILES,
     load_cifar10,
+    load_digits,
     load_fashion_mnist,
     load_mnist,
 )

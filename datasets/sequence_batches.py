@@ -53,10 +53,7 @@ def text_batches(ids: ArrayLike, batch_size: int = 20, steps: int = 35) -> Itera
 
 
 def pair_batches(
-    x: Iterable[ArrayLike],
-    t: Iterable[ArrayLike],
-    batch_size: int = 32,
-    padding: int = 0,
+    x: Iterable[ArrayLike], t: Iterable[ArrayLike], batch_size: int = 32, padding: int = 0,
     rng: Seed = None,
 ) -> Iterator[tuple[Array, Array, Array, Array]]:
     """Go once through pairs of sequences, ``batch_size`` pairs of similar lengths at a time, to
@@ -99,10 +96,7 @@ def pair_batches(
 
 
 def ragged_batches(
-    x: Iterable[ArrayLike],
-    t: ArrayLike,
-    batch_size: int = 32,
-    padding: float = 0,
+    x: Iterable[ArrayLike], t: ArrayLike, batch_size: int = 32, padding: float = 0,
     rng: Seed = None,
 ) -> Iterator[tuple[Array, Array, Array]]:
     """Go once through sequences of different lengths and their targets, ``batch_size``

@@ -92,8 +92,7 @@ class Summary:
 
 
 def summary(model, *inputs):
-    """A Summary of the model: one forward of ``inputs``, in training mode, on a copy, so that the
-    model stays as it is. With the targets after the inputs, the loss is in the table too."""
+    """See ``Model.summary``: one forward in training mode, of a copy."""
     if not inputs:
         raise TypeError(
             f"{type(model).__name__}: summary takes an input, as in summary(x), for shapes and "
@@ -205,23 +204,18 @@ def cached(layer, counted):
 FORMULAS = {
     "Affine": lambda layer, y, x: math.prod(y) * x[-1],
     "MatMul": lambda layer, y, a, b=None: math.prod(y) * a[-1],
-    **dict.fromkeys(
-        ("Convolution", "Convolution1D"), lambda layer, y, x: math.prod(y) * layer.params[0][0].size
-    ),
+    **dict.fromkeys(("Convolution", "Convolution1D"),
+                    lambda layer, y, x: math.prod(y) * layer.params[0][0].size),
     "TransposedConvolution": lambda layer, y, x: math.prod(x) * layer.params[0][0].size,
     **dict.fromkeys(("Embedding", "PositionalEncoding"), lambda layer, y, x: 0),
-    **dict.fromkeys(
-        ("RNNCell", "LSTMCell", "GRUCell"),
-        lambda layer, y, x, *state: x[0] * sum(W.size for W in layer.params[:2]),
-    ),
+    **dict.fromkeys(("RNNCell", "LSTMCell", "GRUCell"),
+                    lambda layer, y, x, *state: x[0] * sum(W.size for W in layer.params[:2])),
     "Recurrent": lambda layer, y, x, mask=None: x[0] * x[1] * sum(W.size for W in layer.params[:2]),
     "Bidirectional": lambda layer, y, x, mask=None: (
-        x[0] * x[1] * sum(W.size for W in layer.params if W.ndim > 1)
-    ),
+        x[0] * x[1] * sum(W.size for W in layer.params if W.ndim > 1)),
     "Attention": lambda layer, y, q, k, v, mask=None: math.prod(q[:2]) * k[1] * (q[2] + v[2]),
     "MultiHeadAttention": lambda layer, y, q, k=None, mask=None: (
-        2 * math.prod(q) * (q[2] + (k or q)[1]) + 2 * math.prod(k or q) * q[2]
-    ),
+        2 * math.prod(q) * (q[2] + (k or q)[1]) + 2 * math.prod(k or q) * q[2]),
     "EmbeddingDot": lambda layer, y, h, ids: math.prod(y) * h[-1],
 }
 
@@ -289,7 +283,7 @@ class Profile(Summary):
 
 
 def profile(model: Any, *inputs: ArrayLike, steps: int = 5) -> Profile:
-    """A Profile of forward and backward, in training mode, on a copy of the model."""
+    """See ``Model.profile``: steps of a copy, in training mode."""
     who = f"{type(model).__name__}.profile"
     steps = checks.count(who, "steps", steps)
     if len(inputs) < 2 or getattr(model, "loss", None) is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..common import checks
-from ..common.types import ArrayLike, Axes
+from ..common.types import Axes, Inputs
 from ._layout import Box, layout
 from ._picture import Picture, text_width
 
@@ -60,12 +60,7 @@ class Vertex:
         return Box(h, w, 0, note + 8, head, 18 if note else 0, corner)
 
 
-def draw(
-    model: Any,
-    ax: Axes | None = None,
-    values: bool = False,
-    x: ArrayLike | tuple[ArrayLike, ...] | None = None,
-) -> Axes:
+def draw(model: Any, ax: Axes | None = None, values: bool = False, x: Inputs | None = None) -> Axes:
     """Draw a Sequential or a Graph on ``ax``, or for None on the Axes of a new figure of fitting
     size; returns the Axes. Any other model will do that has a method ``vertices_and_edges(values,
     x)``.
@@ -87,7 +82,6 @@ def draw(
     >>> f = Graph([x1, x2], x1 * x2 + Sin()(x2), trace=True)
     >>> y = f.forward(2.0, 5.0)
     >>> ax = draw(f, values=True)
-    >>> from matplotlib import pyplot; pyplot.close(ax.figure)
     """
     return picture(model, values, x).paint(ax)
 

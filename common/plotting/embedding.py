@@ -11,9 +11,7 @@ from ..common.types import ArrayLike, Axes
 from ._style import PLAIN, TRAIN, axes_for, names_of
 
 
-def plot_embedding(
-    vectors: ArrayLike, names: Iterable[Any], ax: Axes | None = None
-) -> Axes:
+def plot_embedding(vectors: ArrayLike, names: Iterable[Any], ax: Axes | None = None) -> Axes:
     """Rows (V, D) as points of the plane, each beside its name: what lies close together?
 
     More than two numbers a row are projected on the two directions in which the rows differ most
@@ -29,13 +27,11 @@ def plot_embedding(
     Returns ``ax``, or for None the Axes of a new figure. Wrong shapes and numbers that are not
     finite raise ValueError.
 
-    >>> ax = plot_embedding([[0.0, 0.0, 3.0], [0.0, 0.0, -3.0], [1.0, 0.0, 0.0]], ["up", "down",
-    ...     "side"])
+    >>> ax = plot_embedding([[0, 0, 3.0], [0, 0, -3.0], [1.0, 0, 0]], ["up", "down", "side"])
     >>> ax.get_xlabel()
     'principal component 1 (96 % of the variance)'
     >>> sorted(text.get_text() for text in ax.texts)
     ['down', 'side', 'up']
-    >>> from matplotlib import pyplot; pyplot.close(ax.figure)
     """
     who = "plot_embedding"
     vectors = checks.array(who, "vectors", vectors, shape=("V", "D"))

@@ -26,7 +26,6 @@ def plot_search(search: Any, axes: Axes | Array | None = None) -> Array:
     >>> axes = plot_search(search)
     >>> axes[0].get_xlabel(), axes[0].get_xscale()
     ('lr', 'log')
-    >>> from matplotlib import pyplot; pyplot.close(axes[0].figure)
     """
     who = "plot_search"
     if not all(hasattr(search, name) for name in ("trials", "space", "best")):
