@@ -107,7 +107,7 @@ def alive(process):
 
 
 def safetensors(name):
-    """A module of the package, or an ImportError that says what to do without."""
+    """A module of the package, or an ImportError that says how to do without."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -25,8 +25,7 @@ PTB_FILES = {
 
 
 def load_ptb(
-    split: Literal["train", "valid", "test"] = "train",
-    folder: PathLike | None = None,
+    split: Literal["train", "valid", "test"] = "train", folder: PathLike | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> tuple[Array, Vocabulary]:
     """The Penn Treebank as Mikolov prepared it for language models: 10,000 words, with numbers as
@@ -46,16 +45,15 @@ def load_ptb(
 
     Raises FileNotFoundError for a file that is not there and cannot be fetched; ValueError for
     another split, for a file that is empty or not UTF-8, and for a word that a ``vocabulary``
-    without an unknown token lacks; TypeError for a folder that is not a path and a vocabulary
-    that is not a Vocabulary.
+    without an unknown token lacks; TypeError for what is not a path or not a Vocabulary.
 
     Source: Mikolov et al., Recurrent neural network based language model (2010); Saito, Deep
     Learning from Scratch 2, chapter 5.
     """
     who = "load_ptb"
     if not isinstance(split, str) or split not in PTB_FILES:
-        raise ValueError(f"{who}: split should be 'train', 'valid' or 'test', "
-                         f"got {checks.text(split)}")
+        raise ValueError(checks.wrong(who, "split", "be 'train', 'valid' or 'test'",
+                                      checks.text(split)))
     if not isinstance(vocabulary, Vocabulary | None):
         raise TypeError(checks.wrong(who, "vocabulary", "be a Vocabulary or None",
                                      type(vocabulary).__name__,

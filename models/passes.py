@@ -15,9 +15,8 @@ class Pass:
     """A run through a model: ``with Forward(model, ...):`` or ``with Backward(model, ...):``.
 
     BLAS keeps to one thread unless the model is small (common/engine/threads.py). Only the model's
-    layers decide that, not earlier calls, so a training resumed tomorrow computes exactly what it
-    would have computed today. An error gets a note that names the layer in which it arose, and
-    loses this package's frames.
+    layers decide that, so a resumed training computes exactly what it would have. An error gets a
+    note that names the layer in which it arose, and loses this package's frames.
     """
     limit = None
     told = ()          # the layers that are told that the gradients of their inputs are not wanted
@@ -104,8 +103,7 @@ class Backward(Pass):
 
 
 def note(error, model, traceback):
-    """Add a note to an error that says in which layer of the model it arose: the one that the
-    model's loop calls ``layer`` and that was running."""
+    """Note on an error in which layer it arose: the one that the model's loop calls ``layer``."""
     while traceback is not None:
         here, traceback = traceback.tb_frame.f_locals, traceback.tb_next
         below = traceback.tb_frame.f_locals.get("self") if traceback else None
@@ -118,8 +116,8 @@ def note(error, model, traceback):
 
 
 def plainly(error):
-    """Take this package's frames out of an error's traceback. What is left is the message and the
-    frames of other code: the user's, that of layers they wrote, NumPy's."""
+    """Take this package's frames out of an error's traceback: the user's, their layers' and NumPy's
+    are left."""
     kept, frames, traceback = None, [], error.__traceback__
     while traceback is not None:
         frames.append(traceback)
@@ -132,8 +130,8 @@ def plainly(error):
 
 @contextlib.contextmanager
 def predicting(model):
-    """Evaluation mode: afterwards flags, running statistics, states and generators are as before,
-    even if it fails, and caches are empty."""
+    """Evaluation mode: afterwards flags, statistics, states and generators are as before, even if
+    it fails, and caches are empty."""
     try:
         with evaluation(model):
             yield

@@ -141,9 +141,8 @@ def observe(model, inputs, training=False):
 
 
 def twin_of(model, *shared):
-    """A copy of the model and the pairs (layer, its copy) of all that is inside. The copy holds the
-    same arrays in the lists that are ``shared``, and everything else anew: flags, caches,
-    statistics and generators."""
+    """A copy of the model and the pairs (layer, its copy) of all inside. The lists that are
+    ``shared`` hold the same arrays; everything else is anew."""
     originals = list(everything(model))
     memo = {id(a): a for layer in originals for name in shared for a in getattr(layer, name)}
     for layer in originals:
@@ -186,8 +185,8 @@ def owner(a):
 
 
 def cached(layer, counted):
-    """The bytes that the caches of a layer, and of those that it holds, keep alive, except for
-    memory counted before; None if there is no cache."""
+    """The bytes that the caches of a layer and of those in it keep alive, but for memory counted
+    before; None without a cache."""
     caches = [inner.cache for inner in walk(layer) if hasattr(inner, "cache")]
     arrays = [a for cache in caches
               for a in (cache if isinstance(cache, (tuple, list)) else (cache,))]

@@ -17,10 +17,9 @@ GAP, LANE, GUTTER = 26, 16, 44      # between ranks; beside a passing edge; betw
 
 @dataclass
 class Box:
-    """A vertex to be placed: its ``length`` along the edges, with free space before and after,
-    ``head`` and ``tail``, in which edges run straight; its ``face`` across; how far what belongs to
-    it reaches from its middle to either side, if further than half the face; the radius of its
-    corners."""
+    """A vertex to be placed: its ``length`` along the edges, with space before and after, ``head``
+    and ``tail``, for straight edges; its ``face`` across; how far it reaches to either side of its
+    middle, if further than half the face; the radius of its corners."""
     length: float
     face: float
     low: float = 0
@@ -135,8 +134,8 @@ def broken(step, extent, cuts, cost):
 
 
 def entries(boxes, edges, paths, middle):
-    """How far from its middle each edge meets the box it leads to: straight on if possible, and not
-    too near the next."""
+    """How far from its middle each edge meets its box: straight on if possible, not too near the
+    next."""
     ports = [0.0] * len(edges)
     for v, box in boxes.items():
         coming = sorted((e for e, edge in enumerate(edges) if edge[1] == v),

@@ -24,8 +24,8 @@ def ranks(n, edges):
 
 
 def through_dummies(rank, edges):
-    """(the path of each edge, the vertices of each rank, the links from each rank to the next). The
-    edges out of one vertex share their dummies: a value is one wire, which branches late."""
+    """(the path of each edge, the vertices of each rank, the links to the next). Edges out of one
+    vertex share their dummies: one wire, which branches late."""
     rows = [[v for v in range(len(rank)) if rank[v] == r] for r in range(max(rank) + 1)]
     links, dummies, paths = [{} for _ in rows[1:]], {}, []
     for u, v in edges:
@@ -54,7 +54,7 @@ def total(rows, links):
 
 def arrange(rows, links):
     """Sort each row in place for few crossings, by barycentres down and up, then by exchanging
-    neighbours; returns how many are left."""
+    neighbours; returns those left."""
     up, down = neighbours(links)
     best, least = [row[:] for row in rows], total(rows, links)
     for sweep in range(16):
@@ -145,8 +145,8 @@ def straighten(rows, links, rooms, boxes):
 
 def in_lines(rows, rooms, at, follows):
     """Move each vertex to the place of the one that it follows: every line to the mean of its
-    members, pushed aside as far as the lines left of it need; the same from the right; and half-way
-    between the two, which leaves the same room."""
+    members, as far as the lines to its left allow; the same from the right; then half-way
+    between."""
     line = {}
     for row in rows:
         for v in row:

@@ -22,9 +22,9 @@ FILL = {"input": "#e8e8e8", "operation": "#ffffff", "layer": "#f4f4f4", "weights
 
 @dataclass
 class Vertex:
-    """A box or circle with lines of text, and what stands at the edges: a shape, or a value and its
-    gradient, at the one that leaves it; names where edges come in, if it matters which is which.
-    ``kind``: a key of FILL; ``node``: what it stands for."""
+    """A box or circle with lines of text; at the edge that leaves it a shape, or a value and its
+    gradient; at those that come in names, if they matter. ``kind``: a key of FILL; ``node``: what
+    it stands for."""
     kind: str
     lines: list
     node: object = None
@@ -94,9 +94,8 @@ def to_svg(model, values=False, x=None):
 
 
 def for_notebook(model, kind):
-    """The picture with which a notebook shows a model, with values if it has any: the text of an
-    SVG, or a PNG and the size at which to show it. None, and so the model's text, if it is too
-    large or cannot be drawn."""
+    """What a notebook shows: the text of an SVG, or a PNG and its size, with values if there are
+    any; None, and so the model's text, if it is too large or cannot be drawn."""
     if not hasattr(model, "vertices_and_edges") or len(model.layers) > LARGEST:
         return None
     if kind == "svg":

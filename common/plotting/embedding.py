@@ -57,8 +57,8 @@ def plot_embedding(vectors: ArrayLike, names: Iterable[Any], ax: Axes | None = N
 
 
 def _principal_components(X):
-    """The first two, (V, 2), and how to call them. Signs are free: each direction's largest entry
-    is positive."""
+    """The first two, (V, 2), and their names. Signs are free: each direction's largest entry is
+    positive."""
     X = X - X.mean(axis=0)
     U, S, Vt = np.linalg.svd(X, full_matrices=False)
     signs = np.sign(np.take_along_axis(Vt, np.abs(Vt).argmax(axis=1)[:, None], axis=1)[:, 0])
@@ -88,7 +88,7 @@ def _boxes_touch(a, b):
 
 def _line_meets_box(a, b):
     """(A, B): whether line a (A, 4) goes through box b (B, 4): between both its pairs of sides at
-    the same time."""
+    once."""
     (x0, y0, x1, y1), (left, low, right, top) = a.T[..., None], b.T
     dx, dy = x1 - x0 + 1e-9, y1 - y0 + 1e-9
     across, up = (np.sort([(left - x0) / dx, (right - x0) / dx], axis=0),

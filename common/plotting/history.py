@@ -58,7 +58,7 @@ def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
 
 
 def _named(history):
-    """The histories by their names, None for the only one; TypeError for anything else."""
+    """The histories by their names, None for the only one."""
     given = {None: history}
     if isinstance(history, Mapping) and history:
         given = {str(name): run for name, run in history.items()}

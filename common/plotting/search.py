@@ -50,7 +50,7 @@ def plot_search(search: Any, axes: Axes | Array | None = None) -> Array:
 
 
 def places(panel, part, drawn):
-    """Where the values ``drawn`` stand on the x axis, which is set up for them."""
+    """Where the values ``drawn`` stand on the x axis, which is set up for it."""
     if part.scale != "category":
         panel.set_xscale(part.scale)
         return np.array(drawn)

@@ -57,8 +57,7 @@ def parser():
 
 
 def main(arguments):
-    """Run the command; returns the exit code: 0, 2 for a wrong call, 128 + n after a signal n that
-    ends the training."""
+    """Run the command; returns the exit code: 0, 2 for a wrong call, 128 + n after a signal n."""
     options = parser().parse_args(arguments)
     folder = Path(options.out) / f"{options.model}-{options.data}"
     try:
@@ -80,7 +79,7 @@ def main(arguments):
 
 
 def as_before(options, arguments, folder):
-    """The options of the run that is resumed; ValueError where one is given that differs."""
+    """The options of the run that is resumed; ValueError for one that differs."""
     if options.load:
         raise ValueError("--resume goes on with the run's own weights; leave out --load")
     if not (folder / runs.CHECKPOINT).exists():

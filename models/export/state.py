@@ -82,8 +82,8 @@ def arrays_of(layer: Any) -> dict[str, Any]:
 
 
 def leaves(layer: Any, path: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """(number, layer, its own arrays) for each layer with arrays; a layer of a user's own that
-    holds others comes after these, with what is not theirs."""
+    """(number, layer, its own arrays) for each layer with arrays; one of a user's own comes after
+    those that it holds."""
     if is_model(layer):
         for i, inner in enumerate(layer.layers):
             yield from leaves(inner, f"{path}.{i}" if path else str(i))
@@ -216,7 +216,7 @@ def load_torch_state(
 
 
 def missing_by_right(parts: list[Entry], given: Mapping[str, Array]) -> set[str]:
-    """The keys that a state may lack: counts of batches, both biases of a recurrent layer."""
+    """The keys that a state may lack: counts of batches, a recurrent layer's biases."""
     lacking = set()
     for part in parts:
         if known(part.layer, LAYOUT) is not None:

@@ -3,8 +3,7 @@ from ...common import checks
 
 
 def image_shape(who, shape, classes):
-    """``shape`` as (C, H, W), three ints, or an error that names the model; the number of classes
-    is looked at too."""
+    """``shape`` as (C, H, W), three ints, or an error that names the model, as for ``classes``."""
     sizes = checks.as_array(shape)
     if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(

@@ -97,8 +97,8 @@ def dropouts(p, rng):
 
 
 def word_scores(embedding, n, tied, rng):
-    """The affine layer from n values to a score for each word; ``tied``: with the embedding's W,
-    transposed."""
+    """The affine layer from n values to a score for each word; ``tied``: with the embedding's
+    W.T."""
     W = embedding.params[0]
     W = W.T if tied else initializers.xavier((n, len(W)), rng=rng, dtype=W.dtype)
     return Affine(W, np.zeros(W.shape[1], W.dtype))
