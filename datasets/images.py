@@ -97,8 +97,8 @@ def load_mnist(split: Split = None, folder: PathLike | None = None) -> tuple[Any
       ``(x_train, t_train), (x_test, t_test)``;
     - folder: where the files ``train-images-idx3-ubyte.gz``, ``train-labels-idx1-ubyte.gz``,
       ``t10k-images-idx3-ubyte.gz`` and ``t10k-labels-idx1-ubyte.gz`` are, packed or unpacked;
-      nothing is downloaded then. None: the data folder, which is the one named by the environment
-      variable CHAINRULE_DATA, or the user's cache; missing files are downloaded into it once.
+      nothing is downloaded then. None: the data folder, named by the environment variable
+      CHAINRULE_DATA, or else the user's cache; missing files are downloaded into it once.
 
     Raises ValueError for another split and for a file that is not an idx file or not whole,
     FileNotFoundError for one that is not there and cannot be fetched.

@@ -149,8 +149,8 @@ def steps(who, name, s) -> Array:
 
 
 def of_like_lengths(sequences, B, rng):
-    """The indices of each batch of B sequences of similar lengths, in random order; of several
-    lists the last sorts first."""
+    """The indices of each batch of B sequences of similar lengths, in random order; the last of
+    several lists is the first key."""
     mixed = rng.permutation(len(sequences[0]))
     # lexsort leaves those of equal lengths in the order of the permutation.
     order = mixed[np.lexsort([[len(s[i]) for i in mixed] for s in sequences])]

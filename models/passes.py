@@ -15,8 +15,8 @@ class Pass:
     """A run through a model: ``with Forward(model, ...):`` or ``with Backward(model, ...):``.
 
     BLAS keeps to one thread unless the model is small (common/engine/threads.py). Only the model's
-    layers decide that, so a resumed training computes exactly what it would have. An error gets a
-    note that names the layer in which it arose, and loses this package's frames.
+    layers decide that, so a training that is resumed computes exactly what it would have computed.
+    An error gets a note that names the layer in which it arose, and loses this package's frames.
     """
     limit = None
     told = ()          # the layers that are told that the gradients of their inputs are not wanted

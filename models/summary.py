@@ -142,7 +142,7 @@ def observe(model, inputs, training=False):
 
 def twin_of(model, *shared):
     """A copy of the model and the pairs (layer, its copy) of all inside. The lists that are
-    ``shared`` hold the same arrays; everything else is anew."""
+    ``shared`` hold the same arrays; all else is new."""
     originals = list(everything(model))
     memo = {id(a): a for layer in originals for name in shared for a in getattr(layer, name)}
     for layer in originals:

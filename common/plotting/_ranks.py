@@ -54,7 +54,7 @@ def total(rows, links):
 
 def arrange(rows, links):
     """Sort each row in place for few crossings, by barycentres down and up, then by exchanging
-    neighbours; returns those left."""
+    neighbours; returns how many are left."""
     up, down = neighbours(links)
     best, least = [row[:] for row in rows], total(rows, links)
     for sweep in range(16):

@@ -5,11 +5,11 @@ from ._style import PLAIN, axes_for
 
 
 def show_tiles(who, tiles, ax=None, columns=None, captions=None, **look):
-    """Draw ``tiles`` (M, H, W), or (M, H, W, 3) in colour, row by row, each under its caption.
+    """Draw ``tiles`` (M, H, W), or (M, H, W, 3) in colour, row by row, each under its caption; a
+    pixel is a unit of the axes, ``look`` goes to imshow.
 
-    A pixel is a unit of the axes. ``look`` goes to imshow. None lets ``columns`` follow
-    ``best_columns``, and makes a new figure for ``ax``; ``who`` was called. Returns the Axes, and
-    the centres of the columns and of the rows.
+    Where they are None, ``columns`` are ``best_columns``, and ``ax`` is that of a new figure.
+    Returns the Axes, and the centres of the columns and of the rows.
     """
     from matplotlib.patches import Rectangle
 

@@ -91,8 +91,8 @@ def described(folder):
 
 
 def trained(folder):
-    """The model of a run with its weights, and how it was trained; ValueError or OSError
-    without."""
+    """The model of a run with its weights, and how it was trained; ValueError or OSError if one
+    cannot be read."""
     name, arguments, training = described(folder)
     try:
         model = make(name, arguments)

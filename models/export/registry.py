@@ -101,7 +101,7 @@ def alike(parts: list[Any]) -> bool:
 
 
 def output_padding(layer: Any) -> Sequence[int]:
-    """A transposed convolution's, which padding='same' implies where a stride is wider than the
+    """That of a transposed convolution; padding="same" implies it where a stride is wider than the
     filter."""
     if layer.padding != "same":
         return layer.output_padding

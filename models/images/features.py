@@ -3,7 +3,7 @@ from ...common import checks
 
 
 def image_shape(who, shape, classes):
-    """``shape`` as (C, H, W), three ints, or an error that names the model, as for ``classes``."""
+    """``shape`` as (C, H, W), three ints; an error in it or in ``classes`` names the model."""
     sizes = checks.as_array(shape)
     if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(
