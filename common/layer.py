@@ -9,7 +9,10 @@ import numpy as np
 
 from . import checks
 from .guard import FLOAT32, FLOAT64, guard, parameter_sizes
+from .heap import keep_freed_memory
 from .types import Array, DType, Shape
+
+keep_freed_memory()
 
 
 class Parameter:
