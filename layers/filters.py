@@ -87,8 +87,8 @@ class Filters(Layer):
 
 
 class TransposedFilters(Filters):
-    """What transposed convolutions have besides: weights (C, F / groups, ...), and sizes the other
-    way round."""
+    """What transposed convolutions add: weights (C, F / groups, ...), and sizes the other way
+    round."""
     first_axis = "input channels"
 
     def __init__(
@@ -131,7 +131,7 @@ class TransposedFilters(Filters):
         return cls(W, b, stride, padding, output_padding, dilation, groups)
 
     def options(self, shape: Shape = ()) -> dict[str, Any]:
-        """The engine's options of the convolution whose way back this is."""
+        """The engine's options of the convolution whose backward this layer's forward is."""
         if self.padding != "same":
             return super().options(shape)
         cut = (max(span - s, 0) for span, s in zip(self.spans(), self.stride))

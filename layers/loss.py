@@ -30,10 +30,11 @@ class Loss(Layer):
     - ``reduction``: ``"mean"``, ``"sum"`` for Σ_n w_n ℓ_n, or ``"none"`` for the array of all w_n
       ℓ_n, whose backward takes an array of gradients, by default ones;
     - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it
-      all are 1. If all weights are 0 the loss is 0, and so is its gradient.
+      all are 1. (SigmoidWithLoss also takes one for each element.) A row of weight 0 counts not at
+      all, whatever stands in it, even NaN; if no row counts, loss and gradient are 0.
 
-    After forward ``count`` is Σ_n w_n (of SigmoidWithLoss over elements): by it the Trainer weighs
-    the losses of batches.
+    After forward ``count`` is Σ_n w_n (for SigmoidWithLoss, over elements); the Trainer weighs the
+    losses of batches by it.
     """
     count = 0
 
@@ -43,7 +44,8 @@ class Loss(Layer):
                                        ("mean", "sum", "none"))
 
     def forward(self, x, t, weight=None):
-        with np.errstate(over="ignore", invalid="ignore"):   # ``total`` sums anew in float64
+        # what overflows in float32 ``total`` computes anew; in an array of losses it shows as inf
+        with np.errstate(over="ignore", invalid="ignore"):
             losses, needed = self.losses(x, self.targets(x, t))
             weight = None if weight is None else self.weights(weight, losses, x.dtype)
             self.cache = weight, *needed
@@ -58,7 +60,12 @@ class Loss(Layer):
         scale = dout if self.reduction == "none" else self.number(dout)
         if self.reduction == "mean":
             scale /= self.count or 1
-        return self.gradient(weighted(scale, weight), *needed)
+        if weight is None:
+            return self.gradient(scale, *needed)
+        with np.errstate(invalid="ignore"):                  # 0 · ∞ is NaN
+            dx = self.gradient(weight * scale, *needed)
+        dx[weight == 0] = 0
+        return dx
 
     def targets(self, x: Array, t: Any) -> Any:
         """The targets as ``losses`` takes them."""
@@ -104,8 +111,8 @@ class Loss(Layer):
 
 
 def weighted(values, weight):
-    """``values * weight``, of rows without weights the values."""
-    return values if weight is None else weight * values
+    """``values * weight``, 0 where the weight is 0; without weights the values."""
+    return values if weight is None else np.where(weight == 0, 0, weight * values)
 
 
 def column(scale):

@@ -9,17 +9,18 @@ from .sharing import trainable
 class Pass:
     """A run through a model: ``with Forward(model, ...):`` or ``with Backward(model, ...):``.
 
-    BLAS keeps to one thread unless the model is small (common/engine/threads.py). Only the model's
-    layers decide that, not earlier calls, so a training resumed tomorrow computes exactly what it
-    would have computed today. An error gets a note that names the layer in which it arose, and
-    loses this package's frames.
+    Unless the model is small, BLAS keeps to one thread: layers share out their work among threads
+    of our own, and BLAS's would take the processors from these (common/engine/threads.py). Only the
+    model's layers decide that, not earlier calls, so that a training resumed tomorrow computes
+    exactly what it would have computed today. An error gets a note that names the layer in which it
+    arose; this package's frames are cut from its traceback.
     """
     limit = None
-    told = ()          # the layers that are told that the gradients of their inputs are not wanted
+    muted = ()         # layers that need not compute the gradients of their inputs during this pass
 
     def __enter__(self):
-        self.told = [layer for layer in self.told if layer.input_gradient]
-        for layer in self.told:
+        self.muted = [layer for layer in self.muted if layer.input_gradient]
+        for layer in self.muted:
             layer.input_gradient = False
         if self.model._own_threads:
             self.limit = threads.one_thread()
@@ -29,7 +30,7 @@ class Pass:
     def __exit__(self, kind, error, traceback):
         if self.limit is not None:
             self.limit.__exit__()
-        for layer in self.told:
+        for layer in self.muted:
             layer.input_gradient = True
         if error is None:
             self.finish()
@@ -62,13 +63,7 @@ class Backward(Pass):
 
     def __init__(self, model, dout, input_gradient):
         self.model, self.dout = model, dout
-        if model._ready is None:
-            raise RuntimeError(f"{type(model).__name__}: backward was called before forward; call "
-                               "forward(x, t) first (predict keeps nothing for backward)")
-        if dout is None and model._ready == "output":
-            raise RuntimeError(
-                f"{type(model).__name__}: backward() follows forward(x, t), which gives "
-                "a loss; after forward(x) say what the output's gradient is: backward(dout)")
+        self.check_order()
         if input_gradient is not False:
             who = f"{type(model).__name__}.backward"
             input_gradient = checks.flag(who, "input_gradient", input_gradient)
@@ -78,14 +73,20 @@ class Backward(Pass):
         if self.frozen != model._frozen:            # where backward ends is to be found anew
             model._frozen = self.frozen
             model.find_lowest()
-        self.told = () if self.full else model._lowest
-        if model._forward_only:                     # a layer without backward: say which
+        self.muted = () if self.full else model._lowest
+        if model._forward_only:                     # an error that names a layer without backward
             trainable(model.layers)
 
-    @property
-    def layers(self):
-        """A chain's layers down to the first that learns; all of them if dL/dx is wanted."""
-        return self.model.layers[0 if self.full else self.model._first:]
+    def check_order(self):
+        """RuntimeError unless this backward may follow the model's last forward."""
+        model = self.model
+        if model._ready is None:
+            raise RuntimeError(f"{type(model).__name__}: backward was called before forward; call "
+                               "forward(x, t) first (predict keeps nothing for backward)")
+        if self.dout is None and model._ready == "output":
+            raise RuntimeError(
+                f"{type(model).__name__}: backward() follows forward(x, t), which gives "
+                "a loss; after forward(x) say what the output's gradient is: backward(dout)")
 
     def finish(self):
         model = self.model

@@ -20,7 +20,8 @@ class Sequential(Model):
     a row vector times one Jacobian at a time, the last layer's first. Layer i's ``backward(dout)``
     is given dout = dL/dy_i and returns dL/dy_{i-1} = dout J_i, without making J_i; on the way it
     fills in the gradients of its parameters. With targets, L is the loss layer's value plus the
-    penalty (``loss_of``), and dL/dy is what the loss layer's backward returns. ``Forward`` and
+    penalty (``loss_of``), and dL/dy is what the loss layer's backward returns (a ``dout`` given to
+    the model's backward multiplies all of it, the penalty's gradients too). ``Forward`` and
     ``Backward`` (passes.py) see to everything else: order of calls, gradients of the penalty,
     shared and frozen weights, threads, error messages.
 
@@ -50,9 +51,11 @@ class Sequential(Model):
     >>> model.predict(x).shape
     (5, 3)
 
-    Raises TypeError for anything but layers and for a loss among them, ValueError for no layers,
-    for one used twice, and for a penalty beside a loss for each row.
+    Raises TypeError for anything but layers, and for a loss among them; ValueError for no layers,
+    for one object used twice, and for a penalty together with a loss of ``reduction="none"``.
     """
+    _first = 0                     # where backward ends: the place of the first layer that learns
+
 
     def __init__(
         self, *layers: Computes, loss: Computes | None = None, penalty: Penalty | None = None
@@ -64,7 +67,7 @@ class Sequential(Model):
         loss has ``reduction="none"``); ``weight``, with targets: how much each row counts in it."""
         with Forward(self, t is not None, weight):
             y = x
-            for layer in self.layers:       # an error names the one that this loop calls ``layer``
+            for layer in self.layers:       # by the name ``layer`` errors.py knows which it was
                 y = layer.forward(y)
             self.output = y
             return y if t is None else self.loss_of(y, t, weight)
@@ -79,7 +82,8 @@ class Sequential(Model):
         """
         with Backward(self, dout, input_gradient) as run:
             dout = self.output_gradient(dout)
-            for layer in reversed(run.layers):  # down to the first that learns, or all for dL/dx
+            # down to the first layer that learns; through all of them if dL/dx is wanted
+            for layer in reversed(self.layers[0 if run.full else self._first:]):
                 dout = layer.backward(dout)
         return dout if run.wanted else None
 
@@ -93,7 +97,7 @@ class Sequential(Model):
         with predicting(self):
             return in_batches(self, self.forward, (x,), batch_size)
 
-    find_lowest = find_lowest      # where backward ends: see freezing.py
+    find_lowest = find_lowest      # sets ``_first`` anew: see freezing.py
 
     def vertices_and_edges(
         self, values: bool = False, x: Inputs | None = None

@@ -295,7 +295,7 @@ def test_convolution(data):
         dpadded[at] += dy[n, f, i, j] * W[f]
     options = {"stride": stride, "pads": pads, "dilation": dilation, "groups": groups}
     same(convolution.convolve(x, W, b, **options), y, 1e-10)
-    got_dx, got_dW = convolution.convolve_back(dy, x, W, **options, dx=dx)
+    got_dx, got_dW = convolution.convolve_back(dy, x, W, **options, want_dx=dx)
     same(got_dW, dW, 1e-10)
     assert dx or got_dx is None
     same(convolution.transposed_convolve(dy, W, x.shape, **options), dpadded[:, :, top:top + H, left:left + width], 1e-10)
