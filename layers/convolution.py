@@ -17,7 +17,7 @@ class Convolution(Filters):
     x_nc,is+kd-P,js+ld-P, and 0 outside the image.
 
     Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 P -
-    (KH - 1) d - 1) // s + 1, OW likewise.
+    (KH - 1) d - 1) // s + 1, OW likewise (with "same" P is the rows above, the columns left).
 
     Options, each an int or a pair (height, width):
 
@@ -30,8 +30,8 @@ class Convolution(Filters):
       of their own part only, W being (F, C / G, KH, KW) (G = C: "depthwise").
 
     Backward, first for s = d = 1 and P = 0. x_ncpq reaches y_nfij with factor W_fckl where
-    p = i + k and q = j + l; the gradient of each is the sum over all places where it is used (dL/dy
-    counts as 0 outside of its OH rows and OW columns):
+    p = i + k and q = j + l; the gradient of a pixel, a weight or a bias is the sum over all places
+    where it is used (dL/dy counts as 0 outside of its OH rows and OW columns):
 
         dL/dx_ncpq = Σ_f Σ_k Σ_l W_fckl dL/dy_nf,p-k,q-l
         dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,i+k,j+l dL/dy_nfij
@@ -39,9 +39,12 @@ class Convolution(Filters):
 
     The minus signs say that dx is again a convolution: of dy, framed by KH - 1 rows of zeros above
     and below and KW - 1 columns left and right, with the filters flipped and F and C exchanged. In
-    general x_nc,is+kd-P,js+ld-P stands in dL/dW, and dL/dx_ncpq is the sum of W_fckl dL/dy_nfij
-    over all f, i, j, k, l with p = i s + k d - P and q = j s + l d - P (TransposedConvolution's
-    forward).
+    general, the last sum over all f, i, j, k, l with p = i s + k d - P and q = j s + l d - P,
+
+        dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,is+kd-P,js+ld-P dL/dy_nfij
+        dL/dx_ncpq = Σ W_fckl dL/dy_nfij
+
+    which is TransposedConvolution's forward; with groups f and c stay within one.
 
     For s = d = 1, P = 0 and one group all of it is these loops, forward and backward in one to show
     them side by side (dy is known only after y; dx, dW and db start at zeros):
@@ -99,7 +102,8 @@ class Convolution1D(Convolution):
 
     Shapes: x (N, C, T), W (F, C / groups, K), b (F,) or None, y (N, F, OT) with OT = (T + 2 padding
     - (K - 1) dilation - 1) // stride + 1. (Sequences (N, T, D) of other layers come in by
-    ``Transpose((0, 2, 1))``, and leave by the same.) Options as in Convolution, ints.
+    ``Transpose((0, 2, 1))``, and leave by the same.) Options as in Convolution, each an int
+    (``padding`` may be ``"same"``).
 
     Forward and backward are a Convolution's with one axis less; here for stride = dilation = 1 and
     padding = 0:
@@ -130,8 +134,9 @@ class Convolution1D(Convolution):
 
 
 class TransposedConvolution(TransposedFilters):
-    """A Convolution's dL/dx as a forward pass, which makes small images large: every pixel x_ncpq
-    puts the filter W_c, times its value, onto y, ``stride`` apart; what overlaps adds up.
+    """A Convolution's dL/dx as a forward pass, which with a stride makes small images large: every
+    pixel x_ncpq puts the filter W_c, times its value, onto y, ``stride`` apart; what overlaps adds
+    up.
 
         y_nf,ps+kd-P,qs+ld-P += x_ncpq W_cfkl        for all n, c, f, p, q, k, l
 
@@ -182,7 +187,7 @@ class TransposedConvolution(TransposedFilters):
 
     def backward(self, dout):
         (W, *_), (dW, *db), x = self.params, self.grads, self.cache
-        # x and dout change places, as in the formula: a convolution's output was made of dout
+        # to the convolution whose backward this layer is, dout is the input, x its dL/dy
         _, dW[...] = convolve_back(x, dout, W, **self.options(), want_dx=False)
         if db:
             channel_sums(dout, out=db[0])

@@ -29,9 +29,11 @@ class Loss(Layer):
 
     - ``reduction``: ``"mean"``, ``"sum"`` for Σ_n w_n ℓ_n, or ``"none"`` for the array of all w_n
       ℓ_n, whose backward takes an array of gradients, by default ones;
-    - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it
-      all are 1. (SigmoidWithLoss also takes one for each element.) A row of weight 0 counts not at
-      all, whatever stands in it, even NaN; if no row counts, loss and gradient are 0.
+    - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row, or without
+      the last axis, for all rows along it (SigmoidWithLoss also takes one for each element);
+      without it all are 1. A row of weight 0 does not count, even if NaN stands in it (but labels
+      and probabilities must be such: for padding there is ``ignore_label``). If no row counts, loss
+      and gradient are 0.
 
     After forward ``count`` is Σ_n w_n (for SigmoidWithLoss, over elements); the Trainer weighs the
     losses of batches by it.
@@ -44,7 +46,7 @@ class Loss(Layer):
                                        ("mean", "sum", "none"))
 
     def forward(self, x, t, weight=None):
-        # what overflows in float32 ``total`` computes anew; in an array of losses it shows as inf
+        # where float32 overflows ``total`` computes again; an array of losses shows inf
         with np.errstate(over="ignore", invalid="ignore"):
             losses, needed = self.losses(x, self.targets(x, t))
             weight = None if weight is None else self.weights(weight, losses, x.dtype)
@@ -71,9 +73,9 @@ class Loss(Layer):
         """The targets as ``losses`` takes them."""
         return t
 
-    def total(self, losses: Array, weight: Array | None, x: Array, t: ArrayLike) -> float:
-        """Σ_n w_n ℓ_n, computed again in float64 where float32 overflowed on the way."""
-        total = float(np.add.reduce(losses, axis=None))
+    def total(self, terms: Array, weight: Array | None, x: Array, t: ArrayLike) -> float:
+        """The sum of the terms w_n ℓ_n; where float32 overflowed, computed again in float64."""
+        total = float(np.add.reduce(terms, axis=None))
         if not math.isfinite(total) and x.dtype == np.float32:
             x = x.astype(np.float64)
             losses, _ = self.losses(x, self.targets(x, t))
@@ -86,7 +88,7 @@ class Loss(Layer):
         return checks.number(type(self).__name__, "dout", dout, expected=expected)
 
     def weights(self, weight: ArrayLike, losses: Array, dtype: Any) -> Array:
-        """The weights of the rows, in the shape of their losses."""
+        """The weights in the shape of the losses; without the last axis they count along it."""
         who = type(self).__name__
         weight = checks.array(who, "weight", weight, dtype)
         if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:

@@ -1,6 +1,7 @@
 """Losses: the last node of a network. ``forward(x, t)`` gives a Python float, by default the mean
-over samples (an array with ``reduction="none"``); ``backward(dout=1.0)`` gives dout · dL/dx, each
-formula below times dout, and nothing else: targets are data and have no gradient.
+over samples (of SigmoidWithLoss over elements), or an array with ``reduction="none"``.
+``backward(dout=1.0)`` returns dout · dL/dx alone, each formula below times dout: targets are data
+and have no gradient.
 
 With leading axes, for example x (N, T, D), every row is a sample. Below, M is the number of rows,
 here N · T; in code ``scale`` stands for dout / M, with weights for dout · w_n / Σ_n w_n (without
@@ -171,8 +172,8 @@ class SquaredError(Loss):
 
 
 class Huber(Loss):
-    """L = 1/M Σ_n Σ_j h(d_nj) with d = x - t, for regression with outliers: square for small
-    errors, straight for large ones.
+    """L = 1/M Σ_n Σ_j h(d_nj) with d = x - t, for regression with outliers: quadratic for
+    small errors, linear for large ones.
 
         h(d) = ½ d²                         if |d| <= delta
         h(d) = delta (|d| - ½ delta)        otherwise
@@ -216,11 +217,11 @@ class NormLoss(Loss):
 
         p = 1:  dL/dx_nj = sign(d_nj) / M
         p = 2:  dL/dx_n  = d_n / ‖d_n‖ / M
-        p = ∞:  dL/dx_nj = sign(d_nj) / (M K_n) where |d_nj| is the largest of its row and K_n
-                           entries are as large; 0 elsewhere
+        p = ∞:  dL/dx_nj = sign(d_nj) / (M K_n) where |d_nj| is the largest of its row, K_n being
+                           how many entries attain it; 0 elsewhere
 
-    Where the norm has no derivative, at p = 1 where d_j = 0, at p = 2 where d = 0, at p = ∞ in ties
-    and where d = 0, this is one of its subgradients.
+    Where the norm has no derivative this is one of its subgradients: 0 where d = 0 and, for p = 1,
+    where d_j = 0; in ties of p = ∞ the mean of those of the entries tied.
 
     >>> loss = NormLoss(2)
     >>> loss.forward(np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]]))
@@ -303,6 +304,7 @@ class KLDivergence(Loss):
 
         dL/dx_nc = (-t_nc / x_nc) / M
 
+    (as if the x_nc could move by themselves, so not 0 where x = t; behind a Softmax it is).
     Raises ValueError for negative entries; that a row sums to 1 is not checked.
 
     >>> loss = KLDivergence()

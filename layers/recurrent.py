@@ -2,9 +2,9 @@
 input.
 
 A class with "Cell" in its name is one step; without, the same over a sequence. In the formulas of a
-step x is (N, D), h and c are (N, H), and Wx (D, G), Wh (H, G) hold the gates side by side, each H
-columns wide: G is the number of gates times H. PyTorch stores the transposes: Wx = weight_ih.T and
-Wh = weight_hh.T.
+step x is (N, D), h and c are (N, H), and Wx (D, G), Wh (H, G) hold blocks of H columns side by
+side, one for each gate or proposal: G = H for an RNN, 4H for an LSTM, 3H for a GRU. PyTorch stores
+the transposes: Wx = weight_ih.T and Wh = weight_hh.T.
 """
 from typing import Any, Self
 
@@ -54,7 +54,7 @@ class RNNCell(Cell):
 
     The rest is as in Cell. On the way through T steps dL/dh is multiplied T times by tanh' and Whᵀ:
     it tends to vanish or to explode. LSTM and GRU were designed to keep it from vanishing; where it
-    explodes, clipping bounds the gradients of the parameters, and so the step. Source: Elman,
+    explodes, clipping bounds the gradients of the parameters. Source: Elman,
     Finding structure in time (1990); Saito, Deep Learning from Scratch 2, chapter 5.
 
     >>> cell = RNNCell(Wx=np.array([[1.0]]), Wh=np.array([[0.5]]), b=np.zeros(1))
@@ -90,12 +90,12 @@ class LSTMCell(Cell):
 
     i decides what is let in, f what is kept, o what is shown. Shapes: x (N, D), h and c (N, H), Wx
     (D, 4H), Wh (H, 4H), b (4H,), the gates in PyTorch's order (b is PyTorch's bias_ih + bias_hh).
-    forward(x, h, c) returns (h', c'); backward((dL/dh', r)) returns (dL/dx, dL/dh, dL/dc).
+    forward(x, h, c) returns (h', c'); backward((dL/dh', dc_next)) returns (dL/dx, dL/dh, dL/dc).
 
-    Backward. c' is used twice, by h' and by the next step. What the next step sends back is r; with
-    what comes through h'
+    Backward. c' is used twice, by h' and by the next step, which sends back dc_next; with what
+    comes through h'
 
-        dL/dc' = r + dL/dh' · o (1 - tanh² c')
+        dL/dc' = dc_next + dL/dh' · o (1 - tanh² c')
 
     With σ' = σ (1 - σ) and s_i, s_f, s_g, s_o the blocks of x Wx + h Wh + b,
 
@@ -155,8 +155,8 @@ class LSTMCell(Cell):
 
     def backward(self, dout):
         x, h, c, i, f, g, o, tanh_c = self.cache
-        dh, r = self.stacked("dout", dout, len(c))                # with zeros for a None
-        dc = r + dh * o * (1 - tanh_c * tanh_c)                   # dL/dc'
+        dh, dc_next = self.stacked("dout", dout, len(c))          # with zeros for a None
+        dc = dc_next + dh * o * (1 - tanh_c * tanh_c)             # dL/dc'
         ds_i = dc * g * i * (1 - i)
         ds_f = dc * c * f * (1 - f)
         ds_g = dc * i * (1 - g * g)
@@ -186,7 +186,7 @@ class GRUCell(Cell):
     and dq; h is also used for h' itself, so dL/dh = dL/dq Whᵀ + dL/dh' · z.
 
     Source: Cho et al., Learning phrase representations using RNN encoder-decoder (2014); but r
-    multiplies h Wh + bh, after the product (as in PyTorch and cuDNN), not h before it.
+    multiplies q_n, after the product (as in PyTorch and cuDNN), not h before it.
 
     >>> cell = GRUCell(Wx=np.zeros((1, 3)), Wh=np.zeros((1, 3)), bx=np.array([0.0, 1000.0, 0.0]),
     ...     bh=np.zeros(3))
@@ -224,10 +224,10 @@ class GRUCell(Cell):
 
 
 class Recurrent(Sequences):
-    """Runs a cell over a sequence: from x (N, T, D) to all h_t (N, T, H). Every step has a cell of
-    its own, ``cells[t]``, with the same parameters and its own cache; ``state`` is a list, [h] or,
-    for an LSTM, [h, c], and so is ``dstate``. (RNNCell and GRUCell return h and take its
-    gradient bare: for them read [h] and dstate[0].)
+    """Runs a cell over a sequence: from x (N, T, D) to all h_t (N, T, H). Written with a cell
+    object for every step, ``cells[t]``, each with the same parameters and its own cache; ``state``
+    and ``dstate`` are here lists, [h] or, for an LSTM, [h, c]. (RNNCell and GRUCell return h and
+    take its gradient bare: for them read [h] and dstate[0].)
 
         for t in range(T):
             state = cells[t].forward(x[:, t], *state)
@@ -241,10 +241,11 @@ class Recurrent(Sequences):
             dstate[0] += dy[:, t]
             dx[:, t], *dstate = cells[t].backward(dstate)
 
-    ``recurrence.forward`` and ``recurrence.backward`` run these loops. Only h Wh and dL/dq Whᵀ stay
-    in them: x Wx, dx and the gradients of the parameters are made for all steps at once. ``rule``
-    is the cell's formula in the form that they call, ``stacked`` a state as one array (S, N, H),
-    S = 1 or, for an LSTM, 2, and ``single`` its inverse. Options, mask and states stand in RNN.
+    ``recurrence.forward`` and ``recurrence.backward`` do this without the objects. Of the matrix
+    products only h Wh and dL/dq Whᵀ stay in the loops: x Wx, dx and the gradients of the parameters
+    are made for all steps at once. ``rule`` is the cell's formula in the form that they call,
+    ``stacked`` a state as one array (S, N, H), S = 1 or, for an LSTM, 2, and ``single`` its
+    inverse. Options, mask and states stand in RNN.
     """
     shapes = "x (N, T, D), mask? bool (N, T), Wx (D, G), Wh (H, G) -> y (N, T, H)"
 
@@ -273,8 +274,8 @@ class RNN(Recurrent):
 
         dL/dh_t = dL/dy_t + dL/ds_{t+1} Whᵀ
 
-    (at t = T ``dstate`` stands for the last term) and from dL/dh_t on by the cell's formula;
-    dL/dWx, dL/dWh and dL/db are the sums over the steps.
+    (at t = T the argument ``dstate`` stands for the last term). From dL/dh_t the cell's formula
+    goes on; dL/dWx, dL/dWh and dL/db are the sums over the steps.
 
     Options of RNN, LSTM and GRU, which may also be set as attributes between two calls:
 
@@ -285,14 +286,15 @@ class RNN(Recurrent):
     - ``reverse``: True: from the last step to the first. ``Bidirectional`` puts such a layer beside
       one that runs forward.
 
-    ``state`` is the state in which the latest forward ended; ``dstate``, after backward, the
-    gradient of the state that forward started from (but backward's argument of that name is the
-    gradient of the last one).
+    ``state`` is the state in which the latest forward ended; the attribute ``dstate``, after
+    backward, is the gradient of the *first* state, from which forward started (the argument
+    ``dstate`` of backward is that of the *last* one).
 
     A mask is False at padding steps, for example after a short sequence: there the state stays as
     it was, so its gradient passes through unchanged; the output and dL/dx are 0, whatever x holds.
     So ``state`` is the one after the last real step. For one vector per sequence take ``Last()``
-    with the same mask, or ``Sum(axis=1)``; ``Mean(axis=1)`` would divide by the padding, too.
+    with the same mask (of a layer with ``reverse`` the first step), or ``Sum(axis=1)``;
+    ``Mean(axis=1)`` would divide by the padding, too.
 
     backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into
     another layer; it returns dL/dx or, if forward had a mask, (dL/dx, None).

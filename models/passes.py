@@ -1,5 +1,5 @@
-"""What surrounds the loops of forward and backward: order of calls, BLAS's threads, short
-errors."""
+"""What surrounds the loops of forward and backward: order of calls, BLAS's threads, short errors;
+after a backward the sums over shared weights, the penalty's gradients, zeros for frozen weights."""
 from ..common import checks
 from ..common.engine import threads
 from .errors import note, plainly
@@ -58,8 +58,8 @@ class Forward(Pass):
 
 
 class Backward(Pass):
-    """A backward. ``wanted``: it returns the inputs' gradients; ``full``: it computes them, too,
-    which a model inside another may be told not to."""
+    """A backward. ``full``: it goes through all layers and returns the inputs' gradients; else it
+    ends at the lowest layer that learns."""
 
     def __init__(self, model, dout, input_gradient):
         self.model, self.dout = model, dout
@@ -67,10 +67,10 @@ class Backward(Pass):
         if input_gradient is not False:
             who = f"{type(model).__name__}.backward"
             input_gradient = checks.flag(who, "input_gradient", input_gradient)
-        self.wanted = input_gradient or dout is not None
-        self.full = self.wanted and model.input_gradient
+        # a model inside another may have been told that nothing below it reads them
+        self.full = (input_gradient or dout is not None) and model.input_gradient
         self.frozen = model._parameters.params.frozen
-        if self.frozen != model._frozen:            # where backward ends is to be found anew
+        if self.frozen != model._frozen:            # the lowest that learns may be another now
             model._frozen = self.frozen
             model.find_lowest()
         self.muted = () if self.full else model._lowest

@@ -11,16 +11,16 @@ from .measures import Mean, Measures
 class Accumulator:
     """What surrounds an update: checks losses, adds up batches, clips, records.
 
-    The gradients of several batches are joined into those of one large batch. With the losses L_b
-    and gradients g_b of B batches, n_b the loss layer's ``count``, the sum of the weights of its
-    rows (for SigmoidWithLoss, its elements; without weights 1 each, ignored ones 0), and the
-    penalty R,
+    The gradients of B batches are joined into those of one large batch. Batch b has the loss L_b
+    and the gradient g_b, both with the penalty R in them, and n_b, the loss layer's ``count``: the
+    sum of the weights of its rows (of SigmoidWithLoss its elements), 1 each without weights, 0 for
+    those ignored. (Of a Graph with several losses the first one's: exact if all count alike.)
 
         loss Σ_b n_b L_b / Σ_b n_b,  gradient Σ_b n_b g_b / Σ_b n_b     where losses are means
-        loss Σ_b L_b - (B - 1) R,    gradient Σ_b g_b - (B - 1) dR/dW   where they are sums
+        loss Σ_b L_b - (B - 1) R,    gradient Σ_b g_b - (B - 1) ∂R/∂W   where they are sums
 
-    because each L_b includes the penalty R, and one large batch of all B would include it once.
-    If no row counts, the penalty's loss and gradient remain, which are what the last batch gave.
+    because each L_b includes R, and one large batch of all B would include it once. If no row
+    counts, the penalty's loss and gradient remain, which are what the last batch gave.
     ``measures`` has the epoch's loss and metrics; where losses are sums, its loss is the mean of
     the L_b, whatever B is.
     """
@@ -67,10 +67,11 @@ class Accumulator:
         """Turn the sums over the batches into the gradients of one large batch."""
         if self.measures.summed():
             self.penalize_once()
-            self.loss.count = 1                              # Σ L_b and Σ g_b: divided by nothing
+            self.loss.count = 1                              # sums are divided by nothing
+        n = self.loss.count                                  # Σ_b n_b
         for s, g in zip(self.sums, self.model.grads):
-            if self.loss.count:
-                g[...] = s / self.loss.count
+            if n:                                            # else g is the penalty's alone
+                g[...] = s / n
             s[...] = 0
 
     def penalize_once(self):

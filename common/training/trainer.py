@@ -18,7 +18,8 @@ from .run import Run
 
 
 class Trainer:
-    """Trains a model: forward, backward, update for each mini-batch of each epoch, and a history.
+    """Trains a model, by forward, backward, update for each mini-batch of each epoch, and keeps a
+    history.
 
     - model: any object with ``forward(x, t)`` -> loss, ``backward()``, ``params`` and ``grads``;
     - optimizer: any object with ``update(params, grads)``;
@@ -119,8 +120,8 @@ class Trainer:
         sample_weight together with batches (rng too, unless there is an augment), for an epoch
         without batches and for metrics that do not suit the model's output; TypeError for arguments
         of another kind and for a metric that does not return a number; FloatingPointError if the
-        loss or a gradient becomes NaN or infinite. The record so far stays in ``self.history``,
-        even after an error or Ctrl-C.
+        loss, or a gradient (as the optimizers of this package find), becomes NaN or infinite. The
+        record so far stays in ``self.history``, even after an error or Ctrl-C.
         """
         fit = arguments.Fit(self.model, x, t, epochs, batch_size, validation_data,
                             max_grad_norm, callbacks, rng, batches, accumulate, progress, drop_last,
@@ -134,7 +135,7 @@ class Trainer:
                     x_val, t_val = fit.validation_data
                     scores = self.evaluate(x_val, t_val, sample_weight=fit.validation_weight)
                     row |= {f"val_{name}": value for name, value in scores.items()}
-                row = parallel.agreed(self.comm, row)
+                row = parallel.agreed(self.comm, row)           # by all ranks, with MPI
                 self.history.add_epoch(**row)
                 bar.end(row)
                 run.after_epoch()
@@ -166,8 +167,8 @@ class Trainer:
 
     def resume(self, path: PathLike) -> Trainer:
         """Go back to where a ``Checkpoint`` was written: weights, optimizer and history at once,
-        the rest when ``fit`` is called. Called with the same arguments as before, it goes on up to
-        ``epochs`` in total, and ends bit for bit as if there had been no break.
+        the rest when ``fit`` is called. If that is called with the same arguments as before, it
+        goes on up to ``epochs`` in total, and ends bit for bit as if there had been no break.
 
         Raises ValueError, with nothing changed, for a file that is not whole or not a checkpoint,
         and for another model or optimizer; ``fit`` does so for other callbacks and generators.
