@@ -11,8 +11,7 @@ from . import checks
 
 
 def path_of(who, name, path) -> Path:
-    """``path`` as a Path; TypeError or ValueError, naming ``who`` was called, for what cannot be
-    one."""
+    """``path`` as a Path; an error names ``who`` was called."""
     try:
         path = Path(path)
     except TypeError:
@@ -24,8 +23,7 @@ def path_of(who, name, path) -> Path:
 
 @contextlib.contextmanager
 def naming(who, path):
-    """Let an error of the operating system say ``who`` was called, and the path that was asked
-    for."""
+    """An error of the operating system says ``who`` was called, and the path asked for."""
     try:
         yield
     except OSError as error:
@@ -75,8 +73,7 @@ def write_whole(path, data):
 
 
 def opened(part):
-    """A new file to write into: without a name where the system has such files, else called
-    ``part``."""
+    """A new file to write into: without a name where the system has such, else ``part``."""
     if os.path.lexists(part):
         raise FileExistsError(
             f"{part} is there already, and this program did not leave it; take it away")
@@ -110,7 +107,7 @@ def alive(process):
 
 
 def safetensors(name):
-    """A module of the package, or an ImportError that says what to do without."""
+    """A module of the package, or an ImportError that says how to do without."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -77,8 +77,7 @@ def exponentials(x, axes) -> tuple[Array, Array]:
 
 
 def along(who, x, axis) -> tuple[Array, Shape]:
-    """x as floats, and the axes that ``axis`` names as a tuple; an error if x has no entries along
-    them."""
+    """x as floats, and the axes that ``axis`` names; an error without entries along them."""
     x = checks.numbers(who, "x", x, axes=0 if axis is None or isinstance(axis, tuple) else 1)
     axes = checks.axes(who, checks.axis(who, axis), x)
     if not all(x.shape[a] for a in axes):

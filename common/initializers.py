@@ -158,8 +158,8 @@ def _fans(shape):
 
 
 def _sizes(who, shape, dtype, axes=0) -> Shape:
-    """The shape as a tuple of ints, if the dtype is right too: as integers, small weights would all
-    be 0."""
+    """The shape as a tuple of ints, if the dtype is a float's: as integers, small weights would be
+    0."""
     found = checks.dtype_of(dtype)
     if found is None or found.kind != "f":
         got = checks.text(dtype) if found is None else found

@@ -5,8 +5,8 @@ from . import checks
 
 
 def attention_mask(who, mask, lead, Tq, Tk):
-    """A mask as an array of booleans (*lead, Tq, Tk), where each axis but the last may be 1;
-    ``lead`` is (N,) or more."""
+    """A mask as booleans (*lead, Tq, Tk), where each axis but the last may be 1; ``lead`` is (N,)
+    or more."""
     shape = np.shape(mask)
     if shape == (lead[0], Tk):
         raise ValueError(

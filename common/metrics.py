@@ -54,8 +54,7 @@ AVERAGED: Any = weakref.WeakKeyDictionary()     # {metric: (its values, what is 
 
 
 def as_mean(metric):
-    """(values, then) of a metric made by ``averaged``, also inside a functools.partial; None for
-    any other."""
+    """(values, then) of a metric made by ``averaged``, also within a functools.partial, or None."""
     if isinstance(metric, functools.partial) and metric.func in AVERAGED:
         values, then = AVERAGED[metric.func]
         return functools.partial(values, *metric.args, **metric.keywords), then
@@ -109,8 +108,8 @@ def confusion_matrix(y: ArrayLike, t: ArrayLike) -> Array:
 
 
 def _of_classes(who, y, t, average, ignore_label, formula):
-    """``formula(hits, guessed, true)``, of each class the counts of right predictions, of all, and
-    of the samples, averaged over the classes that occur."""
+    """``formula(hits, guessed, true)``, the counts of right predictions, of all, and of samples, of
+    each class, averaged over those that occur."""
     if average is not None:
         checks.one_of(who, "average", average, ("macro", "micro", "weighted", "binary"))
     y, t = _labelled(who, y, t, ignore_label)
@@ -277,11 +276,9 @@ def _scores(who, y, t):
              and np.array_equal(a, np.floor(a)))
     one_hot = t.ndim > 1 and t.dtype.kind in "fiub" and (t.sum(axis=-1) == 1).all()
     if whole and a.shape == t.shape and a.shape[-1:] != (1,) and not one_hot:
-        raise TypeError(
-            checks.wrong(
-                who, "y", "hold scores, shape (N, ..., C)", f"labels, {a.dtype} {a.shape}",
-                "pass the scores whose argmax they are; the share of right labels is (y == "
-                "t).mean()"))
+        raise TypeError(checks.wrong(
+            who, "y", "hold scores, shape (N, ..., C)", f"labels, {a.dtype} {a.shape}",
+            "pass the scores whose argmax they are; the share of right labels is (y == t).mean()"))
     return checks.array(who, "y", y, shape=("N", ..., "C"))
 
 
@@ -310,8 +307,8 @@ def _flat(who, y, t, ignore_label=None) -> tuple[Array, Array]:
         sums = t.sum(axis=-1)
         if not ((t >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
             expected = "hold class labels, or rows of probabilities that sum to 1"
-            got = (
-                f"{t.min():g} to {t.max():g}, in rows that sum to {sums.min():g} to {sums.max():g}")
+            got = (f"{t.min():g} to {t.max():g}, in rows that sum to {sums.min():g} to "
+                   f"{sums.max():g}")
             raise ValueError(checks.wrong(who, "t", expected, got))
         return y.reshape(-1, classes), t.reshape(-1, classes)
     t = checks.labels(who, given, y.shape[:-1], classes, ignore_label)

@@ -3,16 +3,21 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..common import checks
-from .cifar import CIFAR10_FILE, load_cifar10
-from .digits import load_digits
 from .download import Published
-from .mnist import FASHION_FILES, MNIST_FILES, load_fashion_mnist, load_mnist
+from .images import (
+    CIFAR10_FILE,
+    FASHION_FILES,
+    MNIST_FILES,
+    load_cifar10,
+    load_digits,
+    load_fashion_mnist,
+    load_mnist,
+)
 from .text import PTB_FILES, load_ptb, load_python_docs
 
 
 class Entry(NamedTuple):
-    """A data set: what it is, the function that loads it, and its published files (none if it
-    comes with chainrule)."""
+    """A data set: what it is, its loader, its published files (none if it comes along)."""
     what: str
     load: Callable[..., Any]
     files: tuple[Published, ...] = ()

@@ -12,8 +12,8 @@ SECONDS = 30                 # how long a server may be silent
 
 
 class Published(NamedTuple):
-    """A file as it was published: its SHA-256 or MD5, its largest possible size in bytes, the
-    addresses that offer it, and the folder inside the data folder where it is kept."""
+    """A published file: its SHA-256 or MD5, its largest size in bytes, the addresses that offer it,
+    and its folder inside the data folder."""
     name: str
     checksum: str
     size: int
@@ -26,8 +26,7 @@ class Published(NamedTuple):
 
 
 def data_folder(inside: str = "") -> Path:
-    """Where downloaded files are kept: the folder named by the environment variable
-    CHAINRULE_DATA, otherwise the user's cache."""
+    """Where downloaded files are kept: in CHAINRULE_DATA, or else in the user's cache."""
     named = os.environ.get("CHAINRULE_DATA")
     if not named:
         import pooch
@@ -36,8 +35,8 @@ def data_folder(inside: str = "") -> Path:
 
 
 def obtain(who: str, file: Published, folder: PathLike | None = None) -> Path:
-    """The path of a published file in ``folder`` or, without one, in the data folder, where a
-    missing file is downloaded. Raises FileNotFoundError, which says which file to put where."""
+    """The path of a published file in ``folder``, or in the data folder, where a missing one is
+    downloaded. FileNotFoundError says which file to put where."""
     at = data_folder(file.inside) if folder is None else path_of(who, "folder", folder)
     for path in file.paths(at):
         if there(who, path):
@@ -81,7 +80,7 @@ def fetch(who: str, file: Published, at: Path) -> Path:
 
 class Download:
     """What pooch calls to fetch a file: with a progress bar, never more bytes than the file has,
-    and, where a connection broke off, in this call or an earlier one, on from there."""
+    and on from where an earlier connection broke off."""
 
     def __init__(self, file: Published) -> None:
         self.file = file
@@ -105,8 +104,8 @@ class Download:
                 os.replace(part, path)
 
     def fill(self, url: str, to: Any) -> None:
-        """Receive what the file ``to`` lacks; where that does not make the published file of what
-        an earlier call had received, receive all of it."""
+        """Receive what the file ``to`` lacks; all of it where what an earlier call received does
+        not become the published file."""
         begun = to.tell()
         if begun and self.complete(to):
             return
@@ -140,8 +139,8 @@ class Download:
                         raise
 
     def receive(self, url: str, to: Any, bar: Any) -> None:
-        """Write into the file ``to`` what it lacks. A server that has another version by now, or
-        never sends parts, sends the whole, and the file begins anew."""
+        """Write into the file ``to`` what it lacks; the whole where the server has another version
+        by now, or sends no parts."""
         import requests
         headers = {"Accept-Encoding": "identity"}            # encoded, a .gz would come unpacked
         if to.tell():
@@ -174,8 +173,8 @@ def empty(to: Any) -> None:
 
 
 def taken(part: Path) -> Any:
-    """The file ``part``, opened to write on at its end and locked; None while another process has
-    it, and where there are no such locks (Windows)."""
+    """The file ``part``, opened at its end and locked; None while another process has it, or
+    without such locks (Windows)."""
     with contextlib.suppress(ImportError, OSError), contextlib.ExitStack() as stack:
         import fcntl
         to = stack.enter_context(open(part, "ab"))

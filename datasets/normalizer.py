@@ -135,9 +135,8 @@ def floats(x: ArrayLike) -> tuple[Array, Any]:
 
 
 def principal(a: Array, eps: float) -> tuple[Array, Array]:
-    """The axes U (D, D) of centered data (N, D) as columns, the largest variance first, and the
-    deviations √(λ + eps) along them, 0 where there is no variance. Signs are chosen so that each
-    axis's largest entry is positive."""
+    """The axes U (D, D) of centered data as columns, the largest variance first, each axis's
+    largest entry positive, and the deviations √(λ + eps) along them, 0 without variance."""
     variances, U = np.linalg.eigh(a.T @ a / len(a))
     variances, U = variances[::-1], U[:, ::-1]
     U = U * np.sign(U[np.abs(U).argmax(axis=0), np.arange(len(U))])

@@ -1,9 +1,43 @@
-"""Small sets of points: two moons, two circles, a noisy sine."""
+"""Small sets of points: a spiral, two moons, two circles, a noisy sine."""
 import numpy as np
 
 from ..common import checks
 from ..common.rng import generator
 from ..common.types import Array, Pair, Seed
+
+
+def make_spiral(
+    n_per_class: int = 100, classes: int = 3, noise: float = 0.2, rng: Seed = None
+) -> Pair:
+    """Points in the plane, each class an arm of a spiral with n = ``n_per_class`` points.
+
+    The i-th point of class c, i = 1..n, with ε drawn from the standard normal distribution:
+
+        r = i / n,    θ = 2π c / classes + 4 r + noise · ε,    x = (r sin θ, r cos θ).
+
+    So the arms leave the origin at equal angles and turn by 4 rad on their way to the unit circle.
+
+    Returns x (N, 2) float32 and t (N,) int64, labels 0..classes-1, N = n · classes, in random
+    order. ``rng`` is a numpy.random.Generator, a seed or None. Raises TypeError or ValueError for
+    counts that are not positive integers and a noise below 0. Source: Saito, Deep Learning from
+    Scratch 2, chapter 1 (there three arms, 4 rad apart).
+
+    >>> x, t = make_spiral(n_per_class=2, classes=2, noise=0.0, rng=0)
+    >>> t
+    array([1, 0, 0, 1])
+    >>> np.hypot(*x.T).round(3)
+    array([0.5, 0.5, 1. , 1. ], dtype=float32)
+    """
+    n = checks.count("make_spiral", "n_per_class", n_per_class)
+    classes = checks.count("make_spiral", "classes", classes)
+    noise = spread("make_spiral", noise)
+    checks.room("make_spiral", "n_per_class and classes", (n, classes), each=64)
+    rng = generator("make_spiral", rng)
+    t, i = np.divmod(rng.permutation(n * classes), n)
+    r = (i + 1) / n
+    theta = 2 * np.pi * t / classes + 4 * r + noise * rng.standard_normal(n * classes)
+    x = r[:, None] * np.column_stack([np.sin(theta), np.cos(theta)])
+    return x.astype(np.float32), t.astype(np.int64)
 
 
 def make_moons(n_per_class: int = 100, noise: float = 0.1, rng: Seed = None) -> Pair:
@@ -56,7 +90,7 @@ def make_circles(
 
 def shuffled(who: str, classes: list[Array], noise: float, rng: Seed) -> Pair:
     """The points of all classes with noise, and their labels, in random order."""
-    noise = checks.number(who, "noise", noise, 0.0, expected="be a finite number of at least 0")
+    noise = spread(who, noise)
     rng = generator(who, rng)
     n = len(classes[0])
     order = rng.permutation(n * len(classes))
@@ -77,9 +111,14 @@ def make_regression_1d(n: int = 100, noise: float = 0.1, rng: Seed = None) -> Pa
     """
     who = "make_regression_1d"
     n = checks.count(who, "n", n)
-    noise = checks.number(who, "noise", noise, 0.0, expected="be a finite number of at least 0")
+    noise = spread(who, noise)
     checks.room(who, "n", (n, 1), each=32, got=n)
     rng = generator(who, rng)
     x = rng.uniform(-np.pi, np.pi, (n, 1))
     t = np.sin(x) + noise * rng.standard_normal((n, 1))
     return x.astype(np.float32), t.astype(np.float32)
+
+
+def spread(who: str, noise: float) -> float:
+    """The noise's standard deviation, a float."""
+    return checks.number(who, "noise", noise, 0.0, expected="be a finite number of at least 0")

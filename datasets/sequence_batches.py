@@ -53,10 +53,7 @@ def text_batches(ids: ArrayLike, batch_size: int = 20, steps: int = 35) -> Itera
 
 
 def pair_batches(
-    x: Iterable[ArrayLike],
-    t: Iterable[ArrayLike],
-    batch_size: int = 32,
-    padding: int = 0,
+    x: Iterable[ArrayLike], t: Iterable[ArrayLike], batch_size: int = 32, padding: int = 0,
     rng: Seed = None,
 ) -> Iterator[tuple[Array, Array, Array, Array]]:
     """Go once through pairs of sequences, ``batch_size`` pairs of similar lengths at a time, to
@@ -99,10 +96,7 @@ def pair_batches(
 
 
 def ragged_batches(
-    x: Iterable[ArrayLike],
-    t: ArrayLike,
-    batch_size: int = 32,
-    padding: float = 0,
+    x: Iterable[ArrayLike], t: ArrayLike, batch_size: int = 32, padding: float = 0,
     rng: Seed = None,
 ) -> Iterator[tuple[Array, Array, Array]]:
     """Go once through sequences of different lengths and their targets, ``batch_size``
@@ -155,8 +149,8 @@ def steps(who, name, s) -> Array:
 
 
 def of_like_lengths(sequences, B, rng):
-    """The indices of each batch, B sequences of similar lengths, in random order; of several lists
-    the last is the primary sort key."""
+    """The indices of each batch of B sequences of similar lengths, in random order; of several
+    lists the last sorts first."""
     mixed = rng.permutation(len(sequences[0]))
     # lexsort leaves those of equal lengths in the order of the permutation.
     order = mixed[np.lexsort([[len(s[i]) for i in mixed] for s in sequences])]

@@ -1,4 +1,5 @@
 """Tasks that turn one sequence into another: sums, and dates as people write them."""
+import itertools
 from datetime import date, timedelta
 
 import numpy as np
@@ -39,9 +40,8 @@ def make_addition(n: int = 50_000, digits: int = 3, rng: Seed = None) -> tuple[P
         raise ValueError(checks.wrong(who, "digits", "be at most 9", digits))
     half = 10 ** digits * (10 ** digits + 1) // 4
     if n > half:
-        raise ValueError(
-            checks.wrong(who, "n", f"be at most {half}, half of the sums with digits={digits}", n)
-        )
+        raise ValueError(checks.wrong(who, "n", f"be at most {half}, half of the sums with "
+                                      f"digits={digits}", n))
     pairs = np.empty((0, 2), np.int64)
     while len(pairs) < n:
         pairs = np.concatenate([pairs, rng.integers(0, 10 ** rng.integers(1, digits + 1, (n, 2)))])
@@ -61,9 +61,8 @@ MONTHS = ["January", "February", "March", "April", "May", "June",
           "July", "August", "September", "October", "November", "December"]
 WORDS = "{month} {d}, {y}", "{d} {mon} {y}", "{weekday}, {month} {d}, {y}", "{d}{th} of {month} {y}"
 NUMBERS = "{m}/{d}/{yy:02}", "{d}.{m}.{y}", "{y}/{m:02}/{d:02}"
-SPELLINGS = [(form, case) for form in WORDS for case in (str, str.lower, str.upper)] + [
-    (form, str) for form in NUMBERS
-]
+SPELLINGS = [*itertools.product(WORDS, (str, str.lower, str.upper)),
+             *((form, str) for form in NUMBERS)]
 
 
 def make_dates(n: int = 50_000, rng: Seed = None) -> tuple[Pair, Vocabulary]:
@@ -79,12 +78,8 @@ def make_dates(n: int = 50_000, rng: Seed = None) -> tuple[Pair, Vocabulary]:
 
     No spelled date appears twice, though a day may, spelled in another way.
 
-    Returns ``(x, t), vocabulary``, as ``make_addition`` does:
-
-    - x (n, 29) int64, the spelled date, filled up with blanks;
-    - t (n, 11) int64, "_", the token that starts an answer, then the date;
-    - vocabulary: the characters of both, always the same; ``vocabulary.decode(x)`` lists the
-      questions.
+    Returns ``(x, t), vocabulary``, as ``make_addition`` does: x (n, 29) the spelled dates, t (n,
+    11) "_" and the dates.
 
     Raises ValueError for more than the 15 · 36,525 there are. ``rng`` is a numpy.random.Generator,
     a seed or None. After Saito, Deep Learning from Scratch 2, chapter 8.
@@ -107,13 +102,8 @@ def make_dates(n: int = 50_000, rng: Seed = None) -> tuple[Pair, Vocabulary]:
     days = [FIRST + timedelta(days=i // S) for i in drawn]
     letters = "".join([*MONTHS, *WEEKDAYS, "st nd rd th of"])
     characters = sorted({*letters, *letters.lower(), *letters.upper(), *" ,-./0123456789_"})
-    return encoded(
-        [spelled(day, *SPELLINGS[i % S]) for day, i in zip(days, drawn)],
-        [f"_{day}" for day in days],
-        characters,
-        29,
-        11,
-    )
+    return encoded([spelled(day, *SPELLINGS[i % S]) for day, i in zip(days, drawn)],
+                   [f"_{day}" for day in days], characters, 29, 11)
 
 
 def spelled(day, form, case):
@@ -124,18 +114,9 @@ def spelled(day, form, case):
     """
     d, m, y = day.day, day.month, day.year
     th = "th" if d in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(d % 10, "th")
-    return case(
-        form.format(
-            d=d,
-            m=m,
-            y=y,
-            yy=y % 100,
-            th=th,
-            month=MONTHS[m - 1],
-            mon=MONTHS[m - 1][:3],
-            weekday=WEEKDAYS[day.weekday()],
-        )
-    )
+    month, weekday = MONTHS[m - 1], WEEKDAYS[day.weekday()]
+    return case(form.format(d=d, m=m, y=y, yy=y % 100, th=th, month=month, mon=month[:3],
+                            weekday=weekday))
 
 
 def encoded(questions, answers, characters, x_width, t_width):

@@ -25,18 +25,16 @@ PTB_FILES = {
 
 
 def load_ptb(
-    split: Literal["train", "valid", "test"] = "train",
-    folder: PathLike | None = None,
+    split: Literal["train", "valid", "test"] = "train", folder: PathLike | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> tuple[Array, Vocabulary]:
     """The Penn Treebank as Mikolov prepared it for language models: 10,000 words, with numbers as
     N and rare words as <unk>.
 
     - split: "train" (929,589 tokens), "valid" (73,760) or "test" (82,430);
-    - folder: where ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt`` are; nothing is
-      downloaded then. None: the data folder, which is the one named by the environment variable
-      CHAINRULE_DATA, or the user's cache; a missing file is downloaded into it once.
-      The text is licensed (by the Linguistic Data Consortium) and does not come with chainrule;
+    - folder: where ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt`` are. None: the data
+      folder, into which a missing file is downloaded, as in ``load_mnist``. The text is licensed
+      (by the Linguistic Data Consortium) and does not come with chainrule;
     - vocabulary: the Vocabulary that numbers the words. None: it is made from the first of these
       files that is in the folder, so all splits of a folder share one, and it comes from the
       training text if that is there. If the data folder has none of them, the training text is
@@ -47,16 +45,15 @@ def load_ptb(
 
     Raises FileNotFoundError for a file that is not there and cannot be fetched; ValueError for
     another split, for a file that is empty or not UTF-8, and for a word that a ``vocabulary``
-    without an unknown token lacks; TypeError for a folder that is not a path and a vocabulary
-    that is not a Vocabulary.
+    without an unknown token lacks; TypeError for what is not a path or not a Vocabulary.
 
     Source: Mikolov et al., Recurrent neural network based language model (2010); Saito, Deep
     Learning from Scratch 2, chapter 5.
     """
     who = "load_ptb"
     if not isinstance(split, str) or split not in PTB_FILES:
-        raise ValueError(f"{who}: split should be 'train', 'valid' or 'test', "
-                         f"got {checks.text(split)}")
+        raise ValueError(checks.wrong(who, "split", "be 'train', 'valid' or 'test'",
+                                      checks.text(split)))
     if not isinstance(vocabulary, Vocabulary | None):
         raise TypeError(checks.wrong(who, "vocabulary", "be a Vocabulary or None",
                                      type(vocabulary).__name__,

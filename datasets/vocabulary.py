@@ -46,12 +46,8 @@ class Vocabulary:
     """
 
     def __init__(
-        self,
-        tokens: Iterable[str],
-        counts: ArrayLike | None = None,
-        level: Level = "word",
-        unknown: str | None = None,
-        padding: str | None = None,
+        self, tokens: Iterable[str], counts: ArrayLike | None = None, level: Level = "word",
+        unknown: str | None = None, padding: str | None = None,
     ) -> None:
         self.tokens = tuple(tokenize(tokens, "char"))
         self.level, self.unknown, self.padding = level, unknown, padding
@@ -62,35 +58,24 @@ class Vocabulary:
             raise ValueError(checks.wrong("Vocabulary", "tokens", "hold at least one", "none"))
         if len(self.ids) < V:
             twice = Counter(self.tokens).most_common(1)[0][0]
-            raise ValueError(
-                checks.wrong("Vocabulary", "tokens", "differ from each other", f"{twice!r} twice")
-            )
+            raise ValueError(checks.wrong("Vocabulary", "tokens", "differ from each other",
+                                          f"{twice!r} twice"))
         if counts.shape != (V,) or counts.dtype.kind not in "iu" or counts.min() < 0:
-            raise ValueError(
-                checks.wrong("Vocabulary", "counts", f"be {V} whole numbers of at least 0", counts)
-            )
+            raise ValueError(checks.wrong("Vocabulary", "counts",
+                                          f"be {V} whole numbers of at least 0", counts))
         self.counts = counts.astype(np.int64)
         for name, token in (("unknown", unknown), ("padding", padding)):
             if token is not None and not (isinstance(token, str) and token in self.ids):
-                raise ValueError(
-                    checks.wrong("Vocabulary", name, "be None or one of the tokens", repr(token))
-                )
+                raise ValueError(checks.wrong("Vocabulary", name, "be None or one of the tokens",
+                                              repr(token)))
         if unknown is not None and unknown == padding:
-            raise ValueError(
-                checks.wrong(
-                    "Vocabulary", "unknown and padding", "be two tokens", f"{unknown!r} for both"
-                )
-            )
+            raise ValueError(checks.wrong("Vocabulary", "unknown and padding", "be two tokens",
+                                          f"{unknown!r} for both"))
 
     @classmethod
     def from_text(
-        cls,
-        text: Iterable[str],
-        level: Level = "word",
-        size: int | None = None,
-        min_count: int = 1,
-        unknown: str | None = None,
-        padding: str | None = None,
+        cls, text: Iterable[str], level: Level = "word", size: int | None = None,
+        min_count: int = 1, unknown: str | None = None, padding: str | None = None,
     ) -> Self:
         """The vocabulary of a text: a str, split as ``level`` says, or a sequence of tokens.
 
@@ -112,19 +97,13 @@ class Vocabulary:
         (('?', 'a', 'n'), array([1, 3, 2]))
         """
         checks.one_of("Vocabulary", "level", level, LEVELS)
-        return cls.from_counts(
-            Counter(tokenize(text, level)), level, size, min_count, unknown, padding
-        )
+        return cls.from_counts(Counter(tokenize(text, level)), level, size, min_count, unknown,
+                               padding)
 
     @classmethod
     def from_files(
-        cls,
-        *paths: PathLike,
-        level: Level = "word",
-        size: int | None = None,
-        min_count: int = 1,
-        unknown: str | None = None,
-        padding: str | None = None,
+        cls, *paths: PathLike, level: Level = "word", size: int | None = None,
+        min_count: int = 1, unknown: str | None = None, padding: str | None = None,
     ) -> Self:
         """The vocabulary of text files in UTF-8, as if they were one text; the options are those of
         ``from_text``.
@@ -140,49 +119,34 @@ class Vocabulary:
 
     @classmethod
     def from_counts(
-        cls,
-        counts: Mapping[str, int],
-        level: Level = "word",
-        size: int | None = None,
-        min_count: int = 1,
-        unknown: str | None = None,
-        padding: str | None = None,
+        cls, counts: Mapping[str, int], level: Level = "word", size: int | None = None,
+        min_count: int = 1, unknown: str | None = None, padding: str | None = None,
     ) -> Self:
         """The same from a dict that says how often each token occurred."""
         if not isinstance(counts, Mapping):
-            raise TypeError(
-                checks.wrong(
-                    "Vocabulary",
-                    "counts",
-                    "be a dict of tokens and how often each occurred",
-                    type(counts).__name__,
-                    "from_text counts the tokens of a text",
-                )
-            )
+            raise TypeError(checks.wrong("Vocabulary", "counts",
+                                         "be a dict of tokens and how often each occurred",
+                                         type(counts).__name__,
+                                         "from_text counts the tokens of a text"))
         for token in tokenize(counts, "char"):
             checks.count("Vocabulary", f"the count of {token!r}", counts[token], least=0)
         for name, token in (("padding", padding), ("unknown", unknown)):
             if not isinstance(token, str | None):
-                raise TypeError(
-                    checks.wrong("Vocabulary", name, "be a str or None", checks.text(token))
-                )
+                raise TypeError(checks.wrong("Vocabulary", name, "be a str or None",
+                                             checks.text(token)))
         first = [token for token in dict.fromkeys((padding, unknown)) if token is not None]
         least = checks.count("Vocabulary", "min_count", min_count)
-        kept = sorted(
-            (-n, token) for token, n in counts.items() if n >= least and token not in first
-        )
+        kept = sorted((-n, token) for token, n in counts.items()
+                      if n >= least and token not in first)
         if size is not None:
             kept = kept[:max(checks.count("Vocabulary", "size", size) - len(first), 0)]
         if not counts:
-            raise ValueError(
-                checks.wrong("Vocabulary", "the text", "hold at least one token", "an empty one")
-            )
+            raise ValueError(checks.wrong("Vocabulary", "the text", "hold at least one token",
+                                          "an empty one"))
         if not kept:
             raise ValueError(
                 f"Vocabulary: of the text's {len(counts)} different tokens none is left with "
-                f"size={size} "
-                f"and min_count={least}; allow more of them, or give more text"
-            )
+                f"size={size} and min_count={least}; allow more of them, or give more text")
         tokens = first + [token for _, token in kept]
         n = [counts.get(token, 0) for token in tokens]
         if unknown is not None:
@@ -210,16 +174,10 @@ class Vocabulary:
         given, ids, expected = ids, checks.as_array(ids), f"hold integers in 0..{len(self) - 1}"
         # an empty list is an array of floats
         if ids.dtype.kind not in "iu" and (ids.size or ids.dtype.kind == "O"):
-            hint = (
-                "of scores take .argmax(axis=-1)"
-                if ids.dtype.kind == "f" and ids.shape[-1:] == (len(self),)
-                else ""
-            )
-            raise TypeError(
-                checks.wrong(
-                    "Vocabulary.decode", "ids", expected, checks.kind_text(given, ids), hint
-                )
-            )
+            scores = ids.dtype.kind == "f" and ids.shape[-1:] == (len(self),)
+            raise TypeError(checks.wrong("Vocabulary.decode", "ids", expected,
+                                         checks.kind_text(given, ids),
+                                         "of scores take .argmax(axis=-1)" * scores))
         if ids.ndim > 1:
             return [self.decode(row) for row in ids]
         ids = ids.ravel().tolist()
@@ -233,12 +191,9 @@ class Vocabulary:
         when the new one is complete."""
         content = {"level": self.level, "unknown": self.unknown, "padding": self.padding,
                    "tokens": dict(zip(self.tokens, self.counts.tolist()))}
-        raw, path = (
-            json.dumps(content, ensure_ascii=False, indent=1).encode(),
-            path_of("Vocabulary.save", "path", path),
-        )
+        raw = json.dumps(content, ensure_ascii=False, indent=1).encode()
         with naming("Vocabulary.save", path):
-            write_whole(path, raw)
+            write_whole(path_of("Vocabulary.save", "path", path), raw)
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
@@ -250,9 +205,8 @@ class Vocabulary:
             tokens = content.pop("tokens")
             return cls(tokens.keys(), list(tokens.values()), **content)
         except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(
-                f"Vocabulary.load: {path} holds no vocabulary ({type(error).__name__}: {error})"
-            ) from None
+            raise ValueError(f"Vocabulary.load: {path} holds no vocabulary "
+                             f"({type(error).__name__}: {error})") from None
 
     def __getitem__(self, token: str) -> int:
         if isinstance(token, str) and token in self.ids:
@@ -263,9 +217,7 @@ class Vocabulary:
         if self.unknown is None:
             raise ValueError(
                 f"Vocabulary: {token!r} is not among its {len(self)} {LEVELS[self.level]}; to have "
-                f"a token "
-                'that stands for all others, make it with unknown="<unk>"'
-            )
+                'a token that stands for all others, make it with unknown="<unk>"')
         return self.ids[self.unknown]
 
     def __contains__(self, token: object) -> bool:
@@ -286,20 +238,13 @@ def tokenize(text, level):
     """A str as a list of words or characters, a sequence of tokens as a list of them."""
     if isinstance(text, str):
         return text.split() if level == "word" else list(text)
-    single = (
-        not hasattr(text, "__iter__")
-        or isinstance(text, type)
-        or hasattr(text, "connect")
-        or getattr(text, "ndim", 1) == 0
-    )
+    single = (not hasattr(text, "__iter__") or isinstance(text, type) or hasattr(text, "connect")
+              or getattr(text, "ndim", 1) == 0)
     tokens = [text] if single else list(text)
     for token in tokens:
         if not isinstance(token, str):
-            raise TypeError(
-                checks.wrong(
-                    "Vocabulary", "a text", "be a str or a sequence of them", checks.text(token)
-                )
-            )
+            raise TypeError(checks.wrong("Vocabulary", "a text", "be a str or a sequence of them",
+                                         checks.text(token)))
     return tokens
 
 
@@ -318,7 +263,6 @@ def read_text(path: PathLike) -> str:
         at = error.start
         raise ValueError(
             f"read_text: {path} should be UTF-8, got byte 0x{raw[at]:02x} at offset {at} "
-            f"({error.reason}); "
-            "save it as UTF-8, or open it in its own encoding and pass the text"
+            f"({error.reason}); save it as UTF-8, or open it in its own encoding and pass the text"
         ) from None
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")

@@ -151,24 +151,20 @@ class SklearnRegressor(RegressorMixin, Estimator):
         return Sequential(*layers, loss=SquaredError()).astype(np.float64)
 
     def fit(self, X, y, sample_weight=None):
-        X, t = self.data(X, y, first=True)
-        self.begin(t.shape[1])
-        return self.learn(X, t, sample_weight, self.epochs)
+        return self.passes(X, y, sample_weight, self.epochs, first=True)
 
     def partial_fit(self, X, y, sample_weight=None):
         """One pass over the samples, from where the model stands."""
-        first = not hasattr(self, "model_")
-        X, t = self.data(X, y, first)
-        if first:
-            self.begin(t.shape[1])
-        return self.learn(X, t, sample_weight, 1)
+        return self.passes(X, y, sample_weight, 1, first=not hasattr(self, "model_"))
 
-    def data(self, X, y, first):
-        """X (N, D) and the targets (N, K)."""
+    def passes(self, X, y, sample_weight, epochs, first):
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True,
                              reset=first)
         self.single_ = y.ndim == 1
-        return X, y.reshape(len(y), -1)
+        t = y.reshape(len(y), -1)
+        if first:
+            self.begin(t.shape[1])
+        return self.learn(X, t, sample_weight, epochs)
 
     def predict(self, X):
         """The targets of each sample, in the shape of y."""

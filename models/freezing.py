@@ -6,7 +6,7 @@ from ..common.layer import Frozen, Layer, held, walk
 
 
 class Arrays(list):
-    """A model's params or grads: a list that also knows which of them an optimizer leaves alone."""
+    """A model's params or grads: a list that knows which of them an optimizer leaves alone."""
     holders = ()                   # (place in the list, a layer that has the array there)
     known: tuple[object, list[int]] = None, []     # what ``frozen`` was, and as of which change
 

@@ -258,8 +258,7 @@ def number(loss):
 
 
 def added(a, b):
-    """The sum of two gradients: None is zero, tuples (of a layer with several outputs) add entry by
-    entry."""
+    """The sum of two gradients: None is zero, tuples (of several outputs) add entry by entry."""
     if a is None or b is None:
         return b if a is None else a
     if isinstance(a, tuple):

@@ -16,8 +16,7 @@ from .freezing import chosen
 from .sharing import Parameters, checked, shared_arrays, tie
 
 if TYPE_CHECKING:
-    from .profile import Profile
-    from .summary import Summary
+    from .summary import Profile, Summary
 
 
 class Model(Layer):
@@ -109,8 +108,8 @@ class Model(Layer):
         set_frozen(self, chosen(self, layers or (self,), f"{type(self).__name__}.unfreeze"), False)
 
     def find_lowest(self) -> None:
-        """Find out where backward may end; called by the first backward, and by the next after
-        layers were frozen or unfrozen."""
+        """Find out where backward ends; called by the first one, and after layers were frozen or
+        unfrozen."""
 
     def loss_of(self, y: ArrayLike, t: ArrayLike, weight: ArrayLike | None = None) -> float:
         """The loss of outputs y, a float, penalty included; ``weight``: a number for each row."""
@@ -143,11 +142,10 @@ class Model(Layer):
         return summary(self, *inputs)
 
     def profile(self, *inputs: ArrayLike, steps: int = 5) -> Profile:
-        """Where the time of a training step goes: forward, backward, cached bytes, multiply-adds
-        and the share of BLAS's rate per layer, for these inputs and targets; a table, and a picture
-        by ``.plot()``. ``steps``: how many are timed, after one that is not. The model stays as it
-        is. TypeError without targets or a loss."""
-        from .profile import profile
+        """Where the time of a training step goes, layer by layer, for these inputs and targets: a
+        ``Profile``, a table, and a picture by ``.plot()``. ``steps``: how many are timed, after one
+        that is not. The model stays as it is. TypeError without targets or a loss."""
+        from .summary import profile
         return profile(self, *inputs, steps=steps)
 
     def draw(self, ax: Axes | None = None, values: bool = False, x: Inputs | None = None) -> Axes:
@@ -208,8 +206,7 @@ class Model(Layer):
         export.to_onnx(self, path, *examples, loss=loss)
 
     def __getstate__(self):
-        """What ``copy`` and ``pickle`` keep: no caches, and which arrays of different layers are
-        one, seen by memory."""
+        """What ``copy`` and ``pickle`` keep: no caches, and which arrays of layers are one."""
         return {**super().__getstate__(), "output": None, "_ready": None, "_parameters": None,
                 "_shared": shared_arrays(self)}
 
@@ -227,7 +224,7 @@ class Model(Layer):
 
 
 def weighed(loss, y, t, weight):
-    """What the loss layer is given: outputs, targets and, where rows are weighed, their weights."""
+    """What the loss layer is given: outputs, targets and, where there are any, weights."""
     if weight is None:
         return y, t
     if not checks.fitting(loss.forward, (y, t, weight)):

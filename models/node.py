@@ -35,8 +35,8 @@ class Node:
         self.layer, self.inputs = layer, inputs
 
     def connect(self, layer: Computes, *nodes: Any) -> Node:
-        """The node that ``layer(*nodes)`` stands for; a number or an array among the nodes becomes
-        a constant."""
+        """The node of ``layer(*nodes)``; a number or an array among the nodes becomes a
+        constant."""
         return Node(layer, tuple(n if isinstance(n, Node) else Constant(n) for n in nodes))
 
     def __add__(self, other):
@@ -122,8 +122,8 @@ class Constant(Node):
 
 
 class Select:
-    """The layer of ``node[i]``: one of the several outputs of a layer. Backward: None, which is
-    zero, for the others."""
+    """The layer of ``node[i]``: one of several outputs. Backward: None, which is zero, for the
+    others."""
 
     def __init__(self, index):
         self.index, self.params, self.grads = index, [], []

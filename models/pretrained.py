@@ -46,8 +46,8 @@ def load_pretrained(name: str) -> Any:
 
 
 def python_words():
-    """The words of the reference of Python, capitals only where they are usual, and a Vocabulary of
-    those that occur five times."""
+    """The words of the reference of Python, in capitals only where usual, and a Vocabulary of those
+    that occur five times."""
     words = re.findall(r"[^\W\d]\w*", load_python_docs(bundled=True))
     count = Counter(words)
     words = [word.lower() if count[word.lower()] > count[word] else word for word in words]

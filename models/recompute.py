@@ -71,7 +71,7 @@ def states(model: Any) -> list[Any]:
 
 
 def put(model: Any, states: list[Any]) -> None:
-    """Set buffers and recurrent states back, in the arrays and generators that are there."""
+    """Set buffers and recurrent states back, in the arrays and generators there."""
     for layer, buffers, state in states:
         for name, value in (buffers or {}).items():
             here = layer.buffers[name]

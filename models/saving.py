@@ -90,21 +90,20 @@ def place(who, path):
 
 
 def check(model):
-    """RuntimeError if ``params`` of this model, or of one inside, are not what the layers have."""
+    """RuntimeError if ``params`` of a model here are not what the layers have."""
     for layer in walk(model):
         if is_model(layer):
             layer._parameters.check(layer, ("params",))
 
 
 def numbered(model):
-    """(number, layer) for each layer, "3.0" being the first one of the model that stands inside as
-    layer 3, and "3.norm" the one that layer 3, of a user's own, holds as its attribute ``norm``."""
+    """(number, layer) for each layer: '3.0' is the first of the model that is layer 3, '3.norm'
+    what layer 3, of a user's own, holds as ``norm``."""
     return ((number, layer) for number, layer in held(model) if not is_model(layer))
 
 
 def predictive(model):
-    """``numbered`` without what leads to the loss alone: a model that is to predict is made without
-    it."""
+    """``numbered`` without what leads to the loss alone, which a model that predicts lacks."""
     way = set(map(id, model.predictive_layers()))
     return ((number, layer) for number, layer in numbered(model)
             if id(model.layers[int(number.partition(".")[0])]) in way)
@@ -116,8 +115,8 @@ def kinds(model):
 
 
 def options(model):
-    """{name: value} of the layers' options, as they come out of JSON: the arguments of the
-    constructor that were kept under their own names."""
+    """{name: value} of the layers' options, as JSON gives them back: constructor arguments kept
+    under their own names."""
     found = {f"{number}.{name}": vars(layer)[name] for number, layer in predictive(model)
              for name in inspect.signature(type(layer).__init__).parameters
              if name not in FREE and name in getattr(layer, "__dict__", ())}
@@ -125,7 +124,7 @@ def options(model):
 
 
 def plain(value):
-    """Whether it is a number, a text, True, False, None, or a list or a tuple of such."""
+    """Whether it is a number, a text, True, False, None, or a list of such."""
     if isinstance(value, (list, tuple)):
         return all(map(plain, value))
     return value is None or isinstance(value, (bool, int, float, str))
@@ -170,8 +169,8 @@ def fitting(who, name, p, saved):
 
 
 def state_of(who, name, layer, theirs):
-    """The state that a recurrent layer carried on when the file was written, taken out of
-    ``theirs``; None if there was none. ValueError unless it fits the layer."""
+    """The state that a recurrent layer carried, taken out of ``theirs``, or None; ValueError unless
+    it fits."""
     n, H = len(layer.state_names), len(layer.params[1])
     parts = [theirs.pop(f"{name}.{i}") for i in range(n) if f"{name}.{i}" in theirs]
     if not parts:
@@ -201,8 +200,8 @@ def in_words(value):
 
 
 def restored(who, name, value, saved):
-    """A buffer's value as it was saved: a new array or number, a generator's state; ValueError for
-    one that does not fit."""
+    """A buffer's saved value: a new array or number, a generator's state; ValueError if it does not
+    fit."""
     if isinstance(value, np.random.Generator):
         return state_for(who, name, value, saved)
     if not isinstance(value, np.ndarray):

@@ -87,9 +87,8 @@ class Parameters:
                 own += g
 
     def check(self, model, kinds=("params", "grads")):
-        """RuntimeError if the layers of ``model`` are others by now, or if a layer or somebody who
-        has the model's lists replaced an array in them instead of writing into it, so that the two
-        do not agree."""
+        """RuntimeError if the layers of ``model`` are others by now, or if someone replaced an
+        array in their lists or the model's instead of writing into it."""
         now = [*model.layers, *model.params, *model.grads]
         for layer in self.holding:
             now += layer.params or ()
@@ -151,7 +150,7 @@ def every_array(model):
 
 
 def relist(model):
-    """Make the lists over all layers anew, in models inside first; the list objects stay."""
+    """Make the lists over all layers anew, inner models' first; the list objects stay."""
     for layer in model.layers:
         if is_model(layer):
             relist(layer)
@@ -163,7 +162,7 @@ def relist(model):
 
 
 def in_a_row(who, layers):
-    """The layers of a chain; TypeError for a list of them, and for a loss among them."""
+    """The layers of a chain; TypeError for a list of them or a loss among them."""
     for i, layer in enumerate(layers):
         if isinstance(layer, (list, tuple)):
             raise TypeError(f"{who}: takes its layers one by one, got a {type(layer).__name__} of "
@@ -175,8 +174,7 @@ def in_a_row(who, layers):
 
 
 def checked(layers):
-    """The layers as a list, each one an object that keeps the contract, none of them there
-    twice."""
+    """The layers as a list, each an object that keeps the contract, none there twice."""
     layers = list(layers)
     seen = {}
     for i, layer in enumerate(layers):
@@ -224,8 +222,8 @@ def checked(layers):
 
 
 def placed(layer):
-    """The layer and, for a model, every layer inside it. What a layer of a user's own refers to may
-    stand elsewhere, too."""
+    """The layer and all inside a model; what a user's own layer refers to may stand elsewhere,
+    too."""
     yield layer
     for inner in getattr(layer, "layers", ()):
         yield from placed(inner)

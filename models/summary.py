@@ -1,8 +1,11 @@
-"""What a model costs, layer by layer."""
+"""What a model costs, layer by layer: sizes, work and time."""
 import copy
 import math
+import time
 from collections import namedtuple
 from html import escape
+from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -10,10 +13,12 @@ from .. import layers
 from ..common import checks
 from ..common.layer import walk
 from ..common.printing import printable
+from ..common.types import ArrayLike, Axes
 
 # shapes, and the layer's twin after the run
 Observation = namedtuple("Observation", "inputs output layer")
 Row = namedtuple("Row", "index layer output parameters cached multiply_adds")
+Timing = namedtuple("Timing", "index layer forward backward cached multiply_adds share")
 
 
 class Summary:
@@ -87,8 +92,7 @@ class Summary:
 
 
 def summary(model, *inputs):
-    """A Summary of the model: one forward of ``inputs``, in training mode, on a copy, so that the
-    model stays as it is. With the targets after the inputs, the loss is in the table too."""
+    """See ``Model.summary``: one forward in training mode, of a copy."""
     if not inputs:
         raise TypeError(
             f"{type(model).__name__}: summary takes an input, as in summary(x), for shapes and "
@@ -137,9 +141,8 @@ def observe(model, inputs, training=False):
 
 
 def twin_of(model, *shared):
-    """A copy of the model and the pairs (layer, its copy) of all that is inside. The copy holds the
-    same arrays in the lists that are ``shared``, and everything else anew: flags, caches,
-    statistics and generators."""
+    """A copy of the model and the pairs (layer, its copy) of all inside. The lists that are
+    ``shared`` hold the same arrays; everything else is anew."""
     originals = list(everything(model))
     memo = {id(a): a for layer in originals for name in shared for a in getattr(layer, name)}
     for layer in originals:
@@ -182,8 +185,8 @@ def owner(a):
 
 
 def cached(layer, counted):
-    """The bytes that the caches of a layer, and of those that it holds, keep alive, except for
-    memory counted before; None if there is no cache."""
+    """The bytes that the caches of a layer and of those in it keep alive, but for memory counted
+    before; None without a cache."""
     caches = [inner.cache for inner in walk(layer) if hasattr(inner, "cache")]
     arrays = [a for cache in caches
               for a in (cache if isinstance(cache, (tuple, list)) else (cache,))]
@@ -200,23 +203,18 @@ def cached(layer, counted):
 FORMULAS = {
     "Affine": lambda layer, y, x: math.prod(y) * x[-1],
     "MatMul": lambda layer, y, a, b=None: math.prod(y) * a[-1],
-    **dict.fromkeys(
-        ("Convolution", "Convolution1D"), lambda layer, y, x: math.prod(y) * layer.params[0][0].size
-    ),
+    **dict.fromkeys(("Convolution", "Convolution1D"),
+                    lambda layer, y, x: math.prod(y) * layer.params[0][0].size),
     "TransposedConvolution": lambda layer, y, x: math.prod(x) * layer.params[0][0].size,
     **dict.fromkeys(("Embedding", "PositionalEncoding"), lambda layer, y, x: 0),
-    **dict.fromkeys(
-        ("RNNCell", "LSTMCell", "GRUCell"),
-        lambda layer, y, x, *state: x[0] * sum(W.size for W in layer.params[:2]),
-    ),
+    **dict.fromkeys(("RNNCell", "LSTMCell", "GRUCell"),
+                    lambda layer, y, x, *state: x[0] * sum(W.size for W in layer.params[:2])),
     "Recurrent": lambda layer, y, x, mask=None: x[0] * x[1] * sum(W.size for W in layer.params[:2]),
     "Bidirectional": lambda layer, y, x, mask=None: (
-        x[0] * x[1] * sum(W.size for W in layer.params if W.ndim > 1)
-    ),
+        x[0] * x[1] * sum(W.size for W in layer.params if W.ndim > 1)),
     "Attention": lambda layer, y, q, k, v, mask=None: math.prod(q[:2]) * k[1] * (q[2] + v[2]),
     "MultiHeadAttention": lambda layer, y, q, k=None, mask=None: (
-        2 * math.prod(q) * (q[2] + (k or q)[1]) + 2 * math.prod(k or q) * q[2]
-    ),
+        2 * math.prod(q) * (q[2] + (k or q)[1]) + 2 * math.prod(k or q) * q[2]),
     "EmbeddingDot": lambda layer, y, h, ids: math.prod(y) * h[-1],
 }
 
@@ -232,3 +230,105 @@ def multiply_adds(layer, *inputs, output):
     if home.__name__ not in FORMULAS:
         return None if any(p.ndim > 1 for p in layer.params) else 0
     return FORMULAS[home.__name__](layer, output, *inputs)
+
+
+class Profile(Summary):
+    """The table that ``model.profile(x, t)`` gives: text when printed, HTML in a notebook, numbers
+    in ``rows`` and the totals, a picture by ``plot``.
+
+    One row per layer:
+
+    - forward, backward: milliseconds, the median over the steps that were run;
+    - cached, multiply_adds: as in a ``Summary``;
+    - share: of the rate at which this machine multiplies large matrices (``rate``, multiply-adds
+      per second, one thread), the part that the layer reached, counting twice its multiply-adds for
+      the way back. A dash where there are none: such a layer moves memory.
+
+    What the model does between its layers, and what a node of a Graph adds up, is in no row.
+    """
+
+    words = 2
+
+    def __init__(self, title: str, rows: list[Timing], rate: float) -> None:
+        self.title, self.rows, self.rate = title, rows, rate
+        self.forward, self.backward = (sum(getattr(r, name) for r in rows)
+                                       for name in ("forward", "backward"))
+
+    def cells(self):
+        yield ("", "layer", "forward ms", "backward ms", "cached bytes", "multiply-adds",
+               "share of BLAS")
+        for r in self.rows:
+            yield (r.index, r.layer, f"{r.forward:.3f}", f"{r.backward:.3f}", *(
+                "-" if n is None else f"{n:,}" for n in (r.cached, r.multiply_adds)),
+                "-" if r.share is None else f"{r.share:.0%}")
+        yield ("total", "", f"{self.forward:.3f}", f"{self.backward:.3f}", *(
+            f"{sum(getattr(r, name) or 0 for r in self.rows):,}"
+            for name in ("cached", "multiply_adds")), "")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """A bar for each layer, forward and backward, in milliseconds."""
+        import matplotlib.pyplot as plt
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6, 0.8 + 0.25 * len(self.rows)), layout="constrained")
+        places = range(len(self.rows))
+        forward = [r.forward for r in self.rows]
+        ax.barh(places, forward, label="forward")
+        ax.barh(places, [r.backward for r in self.rows], left=forward, label="backward")
+        ax.set_yticks(places, [f"{r.index} {r.layer}" for r in self.rows])
+        ax.invert_yaxis()
+        ax.set_xlabel("milliseconds a step")
+        ax.legend()
+        return ax
+
+
+def profile(model: Any, *inputs: ArrayLike, steps: int = 5) -> Profile:
+    """See ``Model.profile``: steps of a copy, in training mode."""
+    who = f"{type(model).__name__}.profile"
+    steps = checks.count(who, "steps", steps)
+    if len(inputs) < 2 or getattr(model, "loss", None) is None:
+        loss = " and no loss" if getattr(model, "loss", None) is None else ""
+        raise TypeError(f"{who}: takes inputs and targets, as in profile(x, t), of a model with a "
+                        f"loss; got {len(inputs)} arrays{loss}")
+    summed = model.summary(*inputs)
+    twin, pairs = twin_of(model, "params")
+    twin.training = True
+    spent: dict[tuple[int, str], list[float]] = {}
+    for original, double in pairs:
+        for way in "forward", "backward":
+            if double is not twin and hasattr(double, "__dict__"):
+                setattr(double, way, timed(getattr(double, way), spent, (id(original), way)))
+    for _ in range(1 + steps):
+        twin.forward(*inputs)
+        twin.backward()
+    rate, rows = blas_rate(), []
+    layers = dict(numbered(model))
+    for row in summed.rows:
+        forward, backward = (1e3 * median(spent.get((id(layers[row.index]), way), [0.0])[-steps:])
+                             for way in ("forward", "backward"))
+        macs = row.multiply_adds or None
+        share = macs and 3 * macs / ((forward + backward) / 1e3 or np.inf) / rate
+        rows.append(Timing(row.index, row.layer, forward, backward, row.cached, row.multiply_adds,
+                        share))
+    return Profile(f"{summed.title}, a step", rows, rate)
+
+
+def timed(function, spent, key):
+    def run(*inputs, **named):
+        start = time.perf_counter()
+        try:
+            return function(*inputs, **named)
+        finally:
+            spent.setdefault(key, []).append(time.perf_counter() - start)
+    return run
+
+
+def blas_rate(n=512):
+    """Multiply-adds per second of a product of two (n, n) matrices in float32, one thread."""
+    from ..common.engine import threads
+    a, best = np.ones((n, n), np.float32), np.inf
+    with threads.one_thread():
+        for _ in range(5):
+            start = time.perf_counter()
+            a.dot(a)
+            best = min(best, time.perf_counter() - start)
+    return n ** 3 / best

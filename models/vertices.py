@@ -31,9 +31,8 @@ LISTED = 8                        # so many layers of a model inside are named
 
 
 def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
-    """The vertices of the picture, each after those it depends on, and the edges (u, v) between
-    their indices; of a model with these Inputs, in the order of forward's arguments, these output
-    nodes, and the node of the loss or None."""
+    """The picture's vertices, each after those it depends on, and its edges (u, v), of a model with
+    these Inputs in forward's order, these outputs, and the loss's node or None."""
     nodes = ordered([*outputs, *([] if end is None else [end])])
     there = any(n.value is not None for n in nodes)
     values = there if values is None else checks.flag("draw", "values", values)
@@ -73,8 +72,8 @@ def of_chain(model, values=False, x=None):
 
 
 def folded(n, i):
-    """Whether input i is a number that stands in an operation's sign, such as the 1 of "+ 1", and
-    does not get a vertex."""
+    """Whether input i is a number in an operation's sign, such as the 1 of '+ 1', without a
+    vertex."""
     return (isinstance(i, Constant) and np.ndim(i.constant) == 0 and type(n.layer) in SIGNS
             and sum(isinstance(other, Constant) for other in n.inputs) == 1)
 
@@ -126,8 +125,8 @@ def names_of_inputs(n):
 
 
 def shapes(model, nodes, arguments, x):
-    """The shape of each node's value as text, as far as known: from a run on x, or from the values
-    that a traced Graph kept."""
+    """Each node's shape as text, as far as known: from a run on x, or from a traced Graph's
+    values."""
     known = {n: np.shape(n.value) for n in nodes if n.value is not None
              and not isinstance(n.value, tuple)}
     if x is not None:

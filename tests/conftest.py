@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.common.engine import compiled
+# Workers of pytest-xdist share the processors, and threads of BLAS that wait for one wait awake: two workers with two
+# threads each take three times as long for the chapters' answers. Without workers, BLAS and chainrule have all threads.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):       # before NumPy is imported
+        os.environ.setdefault(name, "1")
 
 
 def pytest_addoption(parser):
@@ -17,6 +21,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture(autouse=True, scope="session")
 def floor(request):
+    from chainrule.common.engine import compiled
     name = request.config.getoption("--floor")
     if name == "compiled" and not compiled.installed():
         pytest.exit("--floor compiled needs numba: pip install numba", returncode=1)

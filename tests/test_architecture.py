@@ -158,4 +158,6 @@ def modules():
 def test_doctests(name):
     import doctest
     failed, _ = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")                                     # an example need not say so
     assert not failed

@@ -3,13 +3,12 @@
 Every function draws on the Axes it is given, or else on those of a new figure, and returns them;
 showing, saving and closing the figure is left to the caller.
 """
-from .activations import plot_activations
 from .attention import plot_attention
 from .boundary import plot_decision_boundary
 from .confusion import plot_confusion
 from .drawing import draw
 from .embedding import plot_embedding
-from .filters import plot_filters
+from .filters import plot_activations, plot_filters
 from .gradient_flow import plot_gradient_flow
 from .history import plot_history
 from .moving import slide

@@ -3,25 +3,23 @@
 The method of Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system
 structures (1981): vertices in ranks, so that every edge leads to a higher rank; a long edge passes
 each rank between as a dummy vertex, which keeps it clear of the boxes; ranks are sorted for few
-crossings (_ranks.py), then moved so that edges are straight (_lines.py).
+crossings, then moved so that edges are straight (_ranks.py).
 
 ``along`` is the direction of the edges and ``across`` the other one; which of them is x is up to
 the caller.
 """
 from dataclasses import dataclass
 
-from ._lines import apart, straighten
-from ._ranks import arrange, ranks, through_dummies
+from ._ranks import apart, arrange, ranks, straighten, through_dummies
 
 GAP, LANE, GUTTER = 26, 16, 44      # between ranks; beside a passing edge; between columns of ranks
 
 
 @dataclass
 class Box:
-    """A vertex to be placed: its ``length`` along the edges, with free space before and after,
-    ``head`` and ``tail``, in which edges run straight; its ``face`` across; how far what belongs to
-    it reaches from its middle to either side, if further than half the face; the radius of its
-    corners."""
+    """A vertex to be placed: its ``length`` along the edges, with space before and after, ``head``
+    and ``tail``, for straight edges; its ``face`` across; how far it reaches to either side of its
+    middle, if further than half the face; the radius of its corners."""
     length: float
     face: float
     low: float = 0
@@ -136,8 +134,8 @@ def broken(step, extent, cuts, cost):
 
 
 def entries(boxes, edges, paths, middle):
-    """How far from its middle each edge meets the box it leads to: straight on if possible, and not
-    too near the next."""
+    """How far from its middle each edge meets its box: straight on if possible, not too near the
+    next."""
     ports = [0.0] * len(edges)
     for v, box in boxes.items():
         coming = sorted((e for e, edge in enumerate(edges) if edge[1] == v),

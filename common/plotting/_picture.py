@@ -56,7 +56,7 @@ class Picture:
                     ("L", (x, y + r)), ("C", (x, y + k), (x + k, y), (x + r, y)), ("Z",)], **paint)
 
     def paint(self, ax=None):
-        """Draw on Axes; None makes a figure of the picture's size. Words are outlines too, so that
+        """Draw on Axes; None: those of a figure of the picture's size. Words are outlines, too:
         they fit at any size."""
         from matplotlib import pyplot
         from matplotlib.patches import PathPatch
@@ -89,7 +89,7 @@ class Picture:
         return file.getvalue()
 
     def axes(self, figure, dots):
-        """The whole of a new figure, a unit of the picture being a dot of so many per inch."""
+        """The whole of a new figure, a unit being a dot of so many per inch."""
         size = self.width / dots, self.height / dots
         return figure(figsize=size, layout="none", facecolor="white").add_axes((0, 0, 1, 1))
 

@@ -18,8 +18,7 @@ PLAIN = {"parse_math": False}
 
 
 def new_axes(count=1, width=4.5, height=3.4):
-    """The Axes of a new figure as a flat array: ``count`` panels, up to three in a row, none
-    overlapping."""
+    """The Axes of a new figure as a flat array: ``count`` panels, up to three in a row."""
     from matplotlib import pyplot as plt
 
     columns = min(count, 3)
@@ -32,8 +31,8 @@ def new_axes(count=1, width=4.5, height=3.4):
 
 
 def axes_for(who, given, count=1, name="ax", each="", **size):
-    """``count`` Axes to draw on, as a flat array: those given, a single one or an array of enough,
-    or for None new ones. ``each`` says what each is for."""
+    """``count`` Axes as a flat array: those given, one or an array of enough, or for None new ones.
+    ``each``: what each is for."""
     if given is None:
         return new_axes(count, **size)
     from matplotlib.axes import Axes

@@ -58,8 +58,7 @@ def best_columns(count, H, W, shape=1.5):
 
 
 def color_bar(ax, **options):
-    """The scale of the first image beside the Axes, as high as these; no other Axes make room for
-    it."""
+    """The scale of the first image beside the Axes, as high as these; no other Axes make room."""
     ax.figure.colorbar(ax.images[0], cax=ax.inset_axes([1.03, 0, 0.03, 1]), **options)
 
 

@@ -26,26 +26,23 @@ def plot_attention(weights: ArrayLike, queries: Iterable[str] | None = None,
     = Tk, as in self-attention, the queries stand on both axes.
 
     With three axes, (heads, Tq, Tk), there is a panel for each head of one sample, and ``ax`` is an
-    array with at least one Axes each. From a batch, (N, Tq, Tk)
-    or (N, heads, Tq, Tk), one sample is ``weights[0]``.
+    array with at least one Axes each. From a batch, (N, Tq, Tk) or (N, heads, Tq, Tk), one sample
+    is ``weights[0]``.
 
     Returns ``ax``, or for None the Axes of a new figure; for heads a flat array of them. A wrong
     shape, weights outside 0..1, a wrong number of names and too few Axes raise ValueError.
 
-    >>> ax = plot_attention(np.array([[0.9, 0.1, 0.0], [0.0, 0.5, 0.5]]), queries="ab", keys=["le",
-    ...     "chat", "noir"])
+    >>> weights = [[0.9, 0.1, 0.0], [0.0, 0.5, 0.5]]
+    >>> ax = plot_attention(weights, queries="ab", keys=["le", "chat", "noir"])
     >>> [text.get_text() for text in ax.get_xticklabels()], ax.images[0].get_clim()
     (['le', 'chat', 'noir'], (0.0, 1.0))
-    >>> from matplotlib import pyplot; pyplot.close(ax.figure)
     """
     who = "plot_attention"
     weights = checks.array(who, "weights", weights, np.float64)
     if weights.ndim not in (2, 3):
-        raise ValueError(
-            checks.wrong(who, "weights",
-                         "have shape (Tq, Tk), or (heads, Tq, Tk) for the heads of one sample",
-                         weights.shape,
-                         "one sample of a batch is weights[0]" if weights.ndim > 3 else ""))
+        raise ValueError(checks.wrong(
+            who, "weights", "have shape (Tq, Tk), or (heads, Tq, Tk) for the heads of one sample",
+            weights.shape, "one sample of a batch is weights[0]" if weights.ndim > 3 else ""))
     checks.finite(who, "weights", weights)
     low, high = weights.min(), weights.max()
     if low < 0 or high > 1 + 1e-3:

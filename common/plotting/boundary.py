@@ -21,11 +21,9 @@ def plot_decision_boundary(model: Any, x: ArrayLike, t: ArrayLike, ax: Axes | No
     classes). Returns ``ax``, or for None the Axes of a new figure. Wrong shapes, labels without a
     score, and numbers that are not finite raise ValueError.
 
-    >>> ax = plot_decision_boundary(lambda x: x, np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([0,
-    ...     1]))
+    >>> ax = plot_decision_boundary(lambda x: x, [[2.0, 1.0], [0.0, 1.0]], [0, 1])
     >>> ax.get_xlabel(), [text.get_text() for text in ax.get_legend().get_texts()]
     ('$x_1$', ['class 0', 'class 1'])
-    >>> from matplotlib import pyplot; pyplot.close(ax.figure)
     """
     who = "plot_decision_boundary"
     if isinstance(model, type) or not callable(getattr(model, "predict", model)):

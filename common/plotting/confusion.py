@@ -41,7 +41,6 @@ def plot_confusion(y_or_matrix: ArrayLike, t: ArrayLike | None = None, ax: Axes 
     '2 of 3 wrong (accuracy 33.3 %)'
     >>> [text.get_text() for text in ax.child_axes[0].texts]
     ['cat → dog\\n95 %', 'dog → cat\\n73 %']
-    >>> from matplotlib import pyplot; pyplot.close(ax.figure)
     """
     who = "plot_confusion"
     if t is None:
@@ -51,10 +50,9 @@ def plot_confusion(y_or_matrix: ArrayLike, t: ArrayLike | None = None, ax: Axes 
         matrix = _counts(who, y_or_matrix)
     else:
         if checks.as_array(y_or_matrix).ndim == 1:
-            raise ValueError(
-                checks.wrong(
-                    who, "y", "be scores (N, C)", f"shape {checks.as_array(y_or_matrix).shape}",
-                    "pass what the model gives, not its argmax, and the targets t after it"))
+            raise ValueError(checks.wrong(
+                who, "y", "be scores (N, C)", f"shape {checks.as_array(y_or_matrix).shape}",
+                "pass what the model gives, not its argmax, and the targets t after it"))
         y, t = _labelled(who, y_or_matrix, t)
         checks.finite(who, "y", y)
         matrix = confusion_matrix(y, t)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..common import checks
-from ..common.types import ArrayLike, Axes
+from ..common.types import Axes, Inputs
 from ._layout import Box, layout
 from ._picture import Picture, text_width
 
@@ -22,9 +22,9 @@ FILL = {"input": "#e8e8e8", "operation": "#ffffff", "layer": "#f4f4f4", "weights
 
 @dataclass
 class Vertex:
-    """A box or circle with lines of text, and what stands at the edges: a shape, or a value and its
-    gradient, at the one that leaves it; names where edges come in, if it matters which is which.
-    ``kind``: a key of FILL; ``node``: what it stands for."""
+    """A box or circle with lines of text; at the edge that leaves it a shape, or a value and its
+    gradient; at those that come in names, if they matter. ``kind``: a key of FILL; ``node``: what
+    it stands for."""
     kind: str
     lines: list
     node: object = None
@@ -60,12 +60,7 @@ class Vertex:
         return Box(h, w, 0, note + 8, head, 18 if note else 0, corner)
 
 
-def draw(
-    model: Any,
-    ax: Axes | None = None,
-    values: bool = False,
-    x: ArrayLike | tuple[ArrayLike, ...] | None = None,
-) -> Axes:
+def draw(model: Any, ax: Axes | None = None, values: bool = False, x: Inputs | None = None) -> Axes:
     """Draw a Sequential or a Graph on ``ax``, or for None on the Axes of a new figure of fitting
     size; returns the Axes. Any other model will do that has a method ``vertices_and_edges(values,
     x)``.
@@ -87,7 +82,6 @@ def draw(
     >>> f = Graph([x1, x2], x1 * x2 + Sin()(x2), trace=True)
     >>> y = f.forward(2.0, 5.0)
     >>> ax = draw(f, values=True)
-    >>> from matplotlib import pyplot; pyplot.close(ax.figure)
     """
     return picture(model, values, x).paint(ax)
 
@@ -100,9 +94,8 @@ def to_svg(model, values=False, x=None):
 
 
 def for_notebook(model, kind):
-    """The picture with which a notebook shows a model, with values if it has any: the text of an
-    SVG, or a PNG and the size at which to show it. None, and so the model's text, if it is too
-    large or cannot be drawn."""
+    """What a notebook shows: the text of an SVG, or a PNG and its size, with values if there are
+    any; None, and so the model's text, if it is too large or cannot be drawn."""
     if not hasattr(model, "vertices_and_edges") or len(model.layers) > LARGEST:
         return None
     if kind == "svg":

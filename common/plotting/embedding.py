@@ -11,9 +11,7 @@ from ..common.types import ArrayLike, Axes
 from ._style import PLAIN, TRAIN, axes_for, names_of
 
 
-def plot_embedding(
-    vectors: ArrayLike, names: Iterable[Any], ax: Axes | None = None
-) -> Axes:
+def plot_embedding(vectors: ArrayLike, names: Iterable[Any], ax: Axes | None = None) -> Axes:
     """Rows (V, D) as points of the plane, each beside its name: what lies close together?
 
     More than two numbers a row are projected on the two directions in which the rows differ most
@@ -29,13 +27,11 @@ def plot_embedding(
     Returns ``ax``, or for None the Axes of a new figure. Wrong shapes and numbers that are not
     finite raise ValueError.
 
-    >>> ax = plot_embedding([[0.0, 0.0, 3.0], [0.0, 0.0, -3.0], [1.0, 0.0, 0.0]], ["up", "down",
-    ...     "side"])
+    >>> ax = plot_embedding([[0, 0, 3.0], [0, 0, -3.0], [1.0, 0, 0]], ["up", "down", "side"])
     >>> ax.get_xlabel()
     'principal component 1 (96 % of the variance)'
     >>> sorted(text.get_text() for text in ax.texts)
     ['down', 'side', 'up']
-    >>> from matplotlib import pyplot; pyplot.close(ax.figure)
     """
     who = "plot_embedding"
     vectors = checks.array(who, "vectors", vectors, shape=("V", "D"))
@@ -61,8 +57,8 @@ def plot_embedding(
 
 
 def _principal_components(X):
-    """The first two, (V, 2), and how to call them. Signs are free: each direction's largest entry
-    is positive."""
+    """The first two, (V, 2), and their names. Signs are free: each direction's largest entry is
+    positive."""
     X = X - X.mean(axis=0)
     U, S, Vt = np.linalg.svd(X, full_matrices=False)
     signs = np.sign(np.take_along_axis(Vt, np.abs(Vt).argmax(axis=1)[:, None], axis=1)[:, 0])
@@ -92,7 +88,7 @@ def _boxes_touch(a, b):
 
 def _line_meets_box(a, b):
     """(A, B): whether line a (A, 4) goes through box b (B, 4): between both its pairs of sides at
-    the same time."""
+    once."""
     (x0, y0, x1, y1), (left, low, right, top) = a.T[..., None], b.T
     dx, dy = x1 - x0 + 1e-9, y1 - y0 + 1e-9
     across, up = (np.sort([(left - x0) / dx, (right - x0) / dx], axis=0),

@@ -32,7 +32,6 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     >>> ax = plot_gradient_flow(model)
     >>> [(line.get_label(), line.get_ydata().tolist()) for line in ax.get_lines()]
     [('|gradient|', [0.2]), ('|gradient| / |weight|', [0.05])]
-    >>> from matplotlib import pyplot; pyplot.close(ax.figure)
     """
     who = "plot_gradient_flow"
     for part in ("params", "grads"):

@@ -29,14 +29,11 @@ def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
     raise ValueError.
 
     >>> from types import SimpleNamespace
-    >>> history = SimpleNamespace(epochs={"epoch": [1, 2], "loss": [0.9, 0.5], "val_loss": [0.8,
-    ...     0.6]},
-    ...                           steps={"epoch": [0.5, 1.0, 1.5, 2.0], "loss": [1.0, 0.8, 0.6,
-    ...                           0.4]})
-    >>> axes = plot_history(history)
+    >>> epochs = {"epoch": [1, 2], "loss": [0.9, 0.5], "val_loss": [0.8, 0.6]}
+    >>> steps = {"epoch": [0.5, 1.0, 1.5, 2.0], "loss": [1.0, 0.8, 0.6, 0.4]}
+    >>> axes = plot_history(SimpleNamespace(epochs=epochs, steps=steps))
     >>> [panel.get_title() for panel in axes]
     ['Loss']
-    >>> from matplotlib import pyplot; pyplot.close(axes[0].figure)
     """
     runs = {name: tuple(_columns(which, getattr(run, which)) for which in ("epochs", "steps"))
             for name, run in _named(history).items()}
@@ -61,7 +58,7 @@ def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
 
 
 def _named(history):
-    """The histories by their names, None for the only one; TypeError for anything else."""
+    """The histories by their names, None for the only one."""
     given = {None: history}
     if isinstance(history, Mapping) and history:
         given = {str(name): run for name, run in history.items()}

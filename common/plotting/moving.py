@@ -12,12 +12,8 @@ from ._style import axes_for, new_axes
 
 
 def slide(
-    paint: Callable[..., Any],
-    values: Iterable[Any],
-    name: str = "",
-    start: Any = None,
-    axes: Axes | Array | None = None,
-    panels: int = 1,
+    paint: Callable[..., Any], values: Iterable[Any], name: str = "", start: Any = None,
+    axes: Axes | Array | None = None, panels: int = 1,
 ) -> Array:
     """A picture of one value, and in a notebook a slider below it that shows the others.
 
@@ -38,7 +34,6 @@ def slide(
     >>> axes = slide(line, [0.5, 1.0, 2.0], "slope", start=1.0)
     >>> axes[0].lines[0].get_ydata().tolist()
     [0.0, 1.0]
-    >>> from matplotlib import pyplot; pyplot.close(axes[0].figure)
     """
     if not callable(paint):
         raise TypeError(checks.wrong("slide", "paint", "be a function of Axes and a value",

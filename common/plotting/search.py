@@ -26,7 +26,6 @@ def plot_search(search: Any, axes: Axes | Array | None = None) -> Array:
     >>> axes = plot_search(search)
     >>> axes[0].get_xlabel(), axes[0].get_xscale()
     ('lr', 'log')
-    >>> from matplotlib import pyplot; pyplot.close(axes[0].figure)
     """
     who = "plot_search"
     if not all(hasattr(search, name) for name in ("trials", "space", "best")):
@@ -51,7 +50,7 @@ def plot_search(search: Any, axes: Axes | Array | None = None) -> Array:
 
 
 def places(panel, part, drawn):
-    """Where the values ``drawn`` stand on the x axis, which is set up for them."""
+    """Where the values ``drawn`` stand on the x axis, which is set up for it."""
     if part.scale != "category":
         panel.set_xscale(part.scale)
         return np.array(drawn)

@@ -37,8 +37,7 @@ def fail(prog, message):
 
 
 def known(kind, names):
-    """An argument type: one of ``names``, or an error that lists them and guesses what was
-    meant."""
+    """An argument type: one of ``names``, or an error that lists them and guesses."""
     def parse(text):
         if text in names:
             return text

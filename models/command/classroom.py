@@ -83,8 +83,8 @@ OPEN = ("endless", "died", "memory", "exits", "interrupts", "not-begun", "raises
 
 
 def hint(layer, finding, level):
-    """One sentence for the student, as frank as ``level`` says: 0 nudge, 1 place, 2 formula, 3
-    line. What a student sees anyway, an error for example, is told at every level."""
+    """One sentence for the student, as frank as ``level`` says; what a student sees anyway, an
+    error for example, is told at every level."""
     name = f"{layer}.{finding.method}" if finding.method else layer
     if finding.code in OPEN:
         return f"{name}: {finding.words}"
@@ -209,8 +209,7 @@ def bars(rows, heads):
 
 
 def page(marks, title, level):
-    """The page about the class, one HTML file: mistakes and how many made them, marks, layers,
-    students."""
+    """The page about the class, one HTML file: mistakes, marks, layers, students."""
     n, out_of = len(marks), marks[0].out_of
     values = [m.mark for m in marks]
     counts = Counter(code for m in marks for code in codes(m))

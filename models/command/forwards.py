@@ -11,8 +11,8 @@ ELEMENTWISE = ("Sigmoid", "Tanh", "ReLU", "Softplus", "SiLU", "GELU", "Exp", "Si
 
 @dataclass
 class Finding:
-    """A mistake: ``code``, the method, ``where`` in it, ``words`` (the evidence), and the (number,
-    text) of its line, if it is known."""
+    """A mistake: ``code``, method, ``where`` in it, ``words`` (the evidence), and the (number,
+    text) of its line, if known."""
     code: str
     method: str
     where: str = ""
@@ -40,8 +40,7 @@ def close(a, b, tolerance=CLOSE):
 
 
 def wrong(pairs):
-    """The Findings on a forward, at most one of each code; none if it is right. ``pairs``: trials
-    and the answers to them."""
+    """The Findings on a forward, at most one of each code. ``pairs``: trials and answers."""
     found = {}
     for trial, answer in pairs:
         for finding in of_one(trial, answer):
@@ -79,7 +78,7 @@ def named(item):
 
 
 def reading(trial, y):
-    """The (code, sentence) that fits what a forward gives; the first that does."""
+    """The first (code, sentence) that fits what a forward gives."""
     want = trial.y
     if not np.isfinite(y).all():
         return "not-finite", f"{np.sum(~np.isfinite(y))} of {y.size} entries are not finite"

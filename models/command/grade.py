@@ -113,8 +113,7 @@ def hand_ins(folder):
 
 
 def files_of(path, name):
-    """The file of a hand-in and its helpers, other Python files beside it; or (None, a sentence).
-    """
+    """The file of a hand-in and its helpers, other Python files beside it; or (None, why not)."""
     if path.is_file():
         return path, []
     files = [p for p in sorted(path.rglob("*.py")) if p.name not in OUTSIDE]
@@ -126,7 +125,7 @@ def files_of(path, name):
 
 
 def mark_all(found, name, tasks, options, folder):
-    """A Mark for each hand-in, in order, and the seed of the numbers that they were asked about."""
+    """A Mark for each hand-in, in order, and the seed of the numbers they were asked about."""
     from tqdm import tqdm
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     limits = marking.Limits(options.seconds, int(options.memory * 2**30))

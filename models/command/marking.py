@@ -30,8 +30,8 @@ LARGEST_ANSWER = 1 << 26              # bytes of one answer
 
 @dataclass(frozen=True)
 class Task:
-    """One layer of an assignment: its name in ``chainrule.layers`` and in the hand-in, the shapes
-    of parameters and inputs, and further arguments."""
+    """A layer of an assignment: its name, the shapes of parameters and inputs, further
+    arguments."""
     name: str
     parameters: tuple
     inputs: tuple
@@ -276,7 +276,7 @@ def mark(student, source, helpers, tasks, seed, limits, shut):
 
 
 def layer_mark(pupil, task, layer, seed, limits):
-    """Fill in the mark of one layer; True if the pupil is fit to answer about the next one."""
+    """Fill in the mark of one layer; True if the pupil can answer about the next one."""
     layer.refused = pupil.scan.get("refused", {}).get(task.name, "")
     if not layer.refused and pupil.loaded.get("told"):
         layer.refused = f"while it is read, it {pupil.loaded['told'][0]}"
@@ -361,7 +361,7 @@ def place(where, trial):
 
 
 def line_of(finding, lines):
-    """The line that a finding is about: the one it names, or the one that makes its gradient."""
+    """A finding's line: the one it names, or the one that makes its gradient."""
     if isinstance(finding.get("line"), int):
         return finding["line"], str(finding.get("text"))
     line = lines.get(finding.get("where"))

@@ -43,7 +43,7 @@ def title(path):
 
 
 def copy(folder, names, to):
-    """Copy the chapters that ``to`` does not hold; returns those that it holds, but other ones."""
+    """Copy the chapters that ``to`` does not hold; returns those that differ there."""
     kept = []
     for name in names:
         if (to / name).exists():
@@ -69,7 +69,7 @@ def chosen(text, names):
 
 
 def run(path):
-    """Run a chapter in its folder and write the outputs into it; returns the exit code."""
+    """Run a chapter in its folder, outputs into the file; returns the exit code."""
     import nbformat
     from jupyter_client.kernelspec import KernelSpecManager
     from nbclient import NotebookClient

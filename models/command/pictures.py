@@ -39,8 +39,8 @@ def grey(path):
 
 
 def drawn(picture):
-    """Where there is ink, as booleans. Paper is what most of a picture is, and its brightness a
-    plane in x and y; ink may be darker or lighter."""
+    """Where there is ink, as booleans. Paper is most of a picture, its brightness a plane in x and
+    y; ink is darker or lighter."""
     H, W = picture.shape
     plane = np.stack([np.ones((H, W)), *np.mgrid[-1:1:H * 1j, -1:1:W * 1j]], 2).reshape(-1, 3)
     values, paper = picture.ravel(), np.ones(H * W, bool)

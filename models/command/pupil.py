@@ -52,8 +52,8 @@ class Refused(ImportError):
 
 
 class Placeholder(type):
-    """The class of every name in a module that is not to be used: importing it is free, using it
-    is refused."""
+    """The class of every name in a module that is not to be used: its import is free, its use
+    refused."""
     tell = None
 
     def __call__(cls, *arguments, **named):
@@ -90,8 +90,8 @@ class Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def watch(told, home, shut, ours, pipe):
     """Refuse, from now on, what a layer has no business with; ``told`` collects the sentences.
-    ``home`` is the hand-in's own folder, ``shut`` are folders that it must not read, a call within
-    the files of ``ours`` (this one and the checker's) is ours, and so are the numbers ``pipe``."""
+    ``home`` is the hand-in's folder, ``shut`` are folders that it must not read; calls within the
+    files ``ours`` and the numbers ``pipe`` are the judge's."""
     def refuse(what):
         told.append(what)
         raise PermissionError(f"marking refuses: {what}")
@@ -154,8 +154,8 @@ def of_files(home, shut, pipe, refuse):
 
 
 def askers(ours):
-    """Two functions, to be called by the hook itself, that say whose code is behind an event, and
-    a list that is not empty while they look."""
+    """Two functions for the hook that say whose code is behind an event, and a list that is not
+    empty while they look."""
     frame_of, busy = sys._getframe, []
     installed = tuple({os.path.realpath(p) + os.sep for p in (sys.prefix, sys.base_prefix)})
     standard = tuple(p + os.sep for p in {os.path.dirname(os.__file__), os.path.realpath(
@@ -176,8 +176,8 @@ def askers(ours):
         return not file.startswith((*ours, *installed, "<frozen", "<__array_function__"))
 
     def by_library():
-        """Whether it is, behind the standard library, that of an installed package, which may well
-        start a program while it is imported."""
+        """Whether it is an installed package's, which may well start a program while it is
+        imported."""
         return "site-packages" in first(lambda file: file.startswith((*standard, "<frozen")))
 
     return by_student, by_library, busy
@@ -271,8 +271,7 @@ class Class:
 
 
 def trial(made, request, answer):
-    """Two forwards and, if asked for, two backwards: all that they gave, up to the first error,
-    into ``answer``."""
+    """Two forwards and, if asked for, two backwards: all that they gave up to the first error."""
     import numpy as np
     answer["stage"] = "made"
     layer = made.layer()

@@ -91,8 +91,8 @@ def described(folder):
 
 
 def trained(folder):
-    """The model of a run with its weights, and how it was trained; ValueError or OSError where
-    they cannot be had."""
+    """The model of a run with its weights, and how it was trained; ValueError or OSError
+    without."""
     name, arguments, training = described(folder)
     try:
         model = make(name, arguments)

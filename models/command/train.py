@@ -1,13 +1,14 @@
 """``chainrule train``: a model, real data, and what comes out in a folder."""
 import os
+import signal
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
 from . import runs
 from .arguments import Parser, fail, known, positive, table, whole
 from .runs import DATA, MODELS
-from .stopping import Stopping
 
 PROGRAM = "chainrule train"
 KEPT = ("data", "folder", "epochs", "batch_size", "lr", "shift", "seed")      # in model.json
@@ -56,8 +57,7 @@ def parser():
 
 
 def main(arguments):
-    """Run the command; returns the exit code: 0, 2 for a wrong call, 128 + n after a signal n that
-    ends the training."""
+    """Run the command; returns the exit code: 0, 2 for a wrong call, 128 + n after a signal n."""
     options = parser().parse_args(arguments)
     folder = Path(options.out) / f"{options.model}-{options.data}"
     try:
@@ -79,7 +79,7 @@ def main(arguments):
 
 
 def as_before(options, arguments, folder):
-    """The options of the run that is resumed; ValueError where one is given that differs."""
+    """The options of the run that is resumed; ValueError for one that differs."""
     if options.load:
         raise ValueError("--resume goes on with the run's own weights; leave out --load")
     if not (folder / runs.CHECKPOINT).exists():
@@ -153,6 +153,41 @@ def fit(trainer, options, checkpoint, data, validation_data, rng, folder):
         if folder is not None:
             keep(trainer, folder)
     return stopped
+
+
+class Stopping:
+    """A callback of ``fit``: within a ``with`` block Ctrl-C, SIGTERM or SIGHUP ends the training
+    after its step, with a last checkpoint; then ``fit`` raises KeyboardInterrupt. A second Ctrl-C
+    does so at once."""
+    last = True
+
+    def __init__(self, checkpoint):
+        self.checkpoint, self.signal, self.before = checkpoint, None, {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+                number = getattr(signal, name, None)                  # Windows has no SIGHUP
+                if number and signal.getsignal(number) != signal.SIG_IGN:       # as nohup has it
+                    self.before[number] = signal.signal(number, self.notice)
+        return self
+
+    def __exit__(self, *error):
+        for number, before in self.before.items():
+            signal.signal(number, before)
+
+    def notice(self, number, frame):
+        if self.signal and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
+
+    def after_step(self, trainer):
+        comm = trainer.comm
+        if any(comm.allgather(bool(self.signal))) if comm is not None else self.signal:
+            self.checkpoint.write(trainer)
+            raise KeyboardInterrupt
+
+    __call__ = after_step
 
 
 def begin(trainer, options, checkpoint):

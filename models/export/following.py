@@ -49,9 +49,9 @@ def follow(
     model: Any, inputs: Sequence[Any], visit: Callable[..., Any], constant: Callable[..., Any],
     loss: bool = False,
 ) -> Any:
-    """What a network makes of the values ``inputs``, with ``loss`` the loss, of inputs and targets:
-    ``visit(number, layer, *values)`` is called for each layer on the way, ``constant(array)`` for
-    each constant."""
+    """What a network makes of ``inputs``, with ``loss`` the loss, of inputs and targets:
+    ``visit(number, layer, *values)`` is called for each layer, ``constant(array)`` for each
+    constant."""
     if known(model, CHAINS):
         x, *targets = inputs
         for i, layer in enumerate(model.layers):
@@ -73,8 +73,8 @@ def follow(
 
 
 def first_use(model: Any, i: int) -> tuple[Any, int]:
-    """The layer that takes input ``i`` of a network, also in a model inside, and the number of the
-    input that it is there; else one that takes anything."""
+    """The layer that takes input ``i`` of a network, also in a model inside, and which of its
+    inputs that is; else one that takes anything."""
     found: list[tuple[Any, int]] = []
 
     def visit(number, layer, *values):
@@ -107,8 +107,8 @@ def sizes(layer: Any, at: int, axes: int) -> list[int | str]:
 
 
 def axes_after(path: str, layer: Any, *axes: int) -> Any:
-    """How many axes the output of a layer has, for inputs with so many; of several outputs a tuple.
-    ValueError where it does not take such inputs."""
+    """How many axes a layer's output has, for inputs with so many; of several outputs a tuple.
+    ValueError for inputs that it does not take."""
     if is_network(layer):
         return axes_of_output(layer, axes)
     first, line = axes[0], getattr(layer, "shapes", None)
@@ -147,8 +147,8 @@ def axes_after(path: str, layer: Any, *axes: int) -> Any:
 
 
 def targets_of(who: str, model: Any, axes: Sequence[int]) -> list[tuple[str, int, bool]]:
-    """(name, how many axes, whether it holds labels) of each target of a network whose inputs have
-    so many axes. ValueError where no loss says it."""
+    """(name, number of axes, whether it holds labels) of each target, for inputs with so many axes.
+    ValueError where no loss says it."""
     names = ["t"] if known(model, CHAINS) else [node.name for node in model.targets]
     found: dict[str, tuple[int, bool]] = {}
 
@@ -180,8 +180,8 @@ def axes_of_output(model: Any, axes: Sequence[int]) -> Any:
 
 
 def axes_of_inputs(who: str, model: Any, examples: Sequence[Any] = ()) -> tuple[int, ...]:
-    """How many axes the inputs have: those of examples or, without, the fewest that every layer
-    takes, two first. Of a translator the mask is left out where there is no example of it."""
+    """How many axes the inputs have: those of examples or else the fewest that every layer takes,
+    two first. A translator's mask is left out without an example."""
     names = inputs_of(model)
     translator = bool(known(model, TRANSLATORS))
     if translator and len(examples) < 3:

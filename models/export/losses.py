@@ -19,8 +19,7 @@ from .registry import writes
 
 
 def written(*classes: type) -> Any:
-    """Register a function of what it writes the losses of all rows by, and of the rows that
-    count (None: all)."""
+    """Register a function that writes the losses of all rows, and which rows count (None: all)."""
     def register(function):
         @writes(*classes)
         def loss(to, layer, x, t):

@@ -180,8 +180,8 @@ def end_of(to: OnnxWriter, value: Any, name: str, inputs: list[Any]) -> Any:
 def inputs_to(
     to: OnnxWriter, model: Any, who: str, examples: tuple[Any, ...], loss: bool
 ) -> list[Any]:
-    """The values of a model's inputs: their dtypes from the layers that take them, how many axes
-    they have from these or from examples."""
+    """The values of a model's inputs: dtypes from the layers that take them, numbers of axes from
+    these or from examples."""
     axes, ir = axes_of_inputs(who, model, examples), to.ir
     names, translator = inputs_of(model)[:len(axes)], known(model, TRANSLATORS)
     inputs = []
@@ -323,8 +323,8 @@ def convolution(to, layer, x):
 
 
 def padded_to_same(to, x, size, stride, dilation):
-    """Zeros around images, for as many places as there are pixels, over the stride and rounded
-    up: (ceil(n / s) - 1) s + (k - 1) d + 1 - n in all, the odd one behind."""
+    """Zeros around images for pixels / stride places, rounded up: (ceil(n / s) - 1) s + (k - 1) d +
+    1 - n in all, the odd one behind."""
     n, s = to.Shape(x, start=2), np.array(stride)
     places = to.Div(to.Add(n, s - 1), s)
     span = (np.array(size) - 1) * np.array(dilation) + 1
@@ -453,8 +453,8 @@ def over_time(to, layers, x, mask=None, first=()):
 
 
 def stacked(cls, layers):
-    """W, R and B of an operator, for each layer with its gates in ONNX's order. In B are two
-    biases; those of a state are zeros but for a GRU."""
+    """W, R and B of an operator, each layer's gates in ONNX's order. In B are two biases; a state's
+    are zeros but for a GRU."""
     def gates(p):
         parts = np.split(p.T, len(GATES[cls]))
         return np.concatenate([parts[i] for i in GATES[cls]])

@@ -70,8 +70,7 @@ def writes(*classes: type, table: dict[type, Any] = ONNX) -> Callable[..., Any]:
 
 
 def known(layer: Any, table: dict[type, Any]) -> Any:
-    """What the table says of the layer's class, or of one above it that computes the same; or
-    None."""
+    """What the table says of the layer's class, or of one above that computes the same, or None."""
     if any(callable(getattr(layer, "__dict__", {}).get(name)) for name in FORMULAS):
         return None
     for cls in type(layer).__mro__:
@@ -88,8 +87,8 @@ def base(layer: Any, *classes: type) -> type:
 
 
 def halves(layer: Any) -> list[Any]:
-    """The recurrent layers of a Bidirectional, or the layer alone. NotImplementedError for a state
-    that neither PyTorch's modules nor ONNX's operators hold."""
+    """A Bidirectional's recurrent layers, or the layer alone. NotImplementedError for a state that
+    neither PyTorch's modules nor ONNX's operators hold."""
     parts = [layer.ahead, layer.back] if isinstance(layer, L.Bidirectional) else [layer]
     if any(part.initial_state is not None for part in parts):
         raise NotImplementedError("its initial_state has a fixed number of samples; set it to None")
@@ -102,8 +101,8 @@ def alike(parts: list[Any]) -> bool:
 
 
 def output_padding(layer: Any) -> Sequence[int]:
-    """That of a transposed convolution, which padding="same" implies where a stride is wider than
-    the filter."""
+    """A transposed convolution's, which padding='same' implies where a stride is wider than the
+    filter."""
     if layer.padding != "same":
         return layer.output_padding
     return tuple(max(s - span, 0) for span, s in zip(layer.spans(), layer.stride))

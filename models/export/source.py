@@ -101,8 +101,8 @@ class Step:
 
 
 class Block:
-    """A network as a class to be: its modules, where a block inside is a Block, and the lines of
-    its forward (None: one module after the other)."""
+    """A network as a class to be: its modules, Blocks among them, and the lines of its forward
+    (None: one module after the other)."""
 
     def __init__(self, name: str, modules: dict[str, Any], forward: list[str] | None) -> None:
         self.name, self.modules, self.forward = name, modules, forward
@@ -120,8 +120,8 @@ class Block:
 
 
 class Made(NamedTuple):
-    """A class that several blocks share: its text, the places of the numbers in which they differ,
-    one for each parameter."""
+    """A class that several blocks share: its text, the places of the numbers in which they
+    differ."""
     name: str
     text: str
     places: list[int]
@@ -333,8 +333,8 @@ def alone(text: str) -> bool:
 
 
 def forward(steps: list[Step], outputs: list[str], names: list[str]) -> list[str]:
-    """The lines of a forward: a step that is used once stands where it is used, while the line
-    stays short."""
+    """The lines of a forward: a step that is used once stands in its place while the line stays
+    short."""
     token = re.compile("\x01(\\d+)\x01")
     texts = [step.text for step in steps] + [", ".join(outputs)]
     count = [0] * len(texts)

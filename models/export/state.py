@@ -12,7 +12,6 @@ import numpy as np
 
 from ... import layers as L
 from ...common import checks
-from ...common.files import read_arrays
 from ...common.layer import held, is_model
 from ...common.types import Array, PathLike
 from ..saving import fitting, place
@@ -83,8 +82,8 @@ def arrays_of(layer: Any) -> dict[str, Any]:
 
 
 def leaves(layer: Any, path: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """(number, layer, its own arrays) for each layer with arrays; a layer of a user's own that
-    holds others comes after these, with what is not theirs."""
+    """(number, layer, its own arrays) for each layer with arrays; one of a user's own comes after
+    those that it holds."""
     if is_model(layer):
         for i, inner in enumerate(layer.layers):
             yield from leaves(inner, f"{path}.{i}" if path else str(i))
@@ -217,7 +216,7 @@ def load_torch_state(
 
 
 def missing_by_right(parts: list[Entry], given: Mapping[str, Array]) -> set[str]:
-    """The keys that a state may lack: counts of batches, both biases of a recurrent layer."""
+    """The keys that a state may lack: counts of batches, a recurrent layer's biases."""
     lacking = set()
     for part in parts:
         if known(part.layer, LAYOUT) is not None:
@@ -260,15 +259,9 @@ def some(keys: Any) -> str:
 
 
 def read_state(who: str, state: Any, wanted: Mapping[str, Array]) -> dict[str, Array]:
-    """A state as arrays by name; nothing in it is ever run, and of a file nothing is read that
-    has more numbers than the model."""
+    """A state as arrays by name; nothing in it is ever run."""
     if isinstance(state, (str, os.PathLike)):
-        path = place(who, state)
-        most = sum(array.size for array in wanted.values())
-        if (numbers := sum(math.prod(shape) for shape in file_shapes(who, path))) > most:
-            raise ValueError(checks.wrong(who, str(path), f"hold at most {most:,} numbers, as the "
-                                          "model does", f"{numbers:,}"))
-        state, _ = read_arrays(who, path, "safetensors.torch.save_file")
+        state = read_file(who, place(who, state), sum(array.size for array in wanted.values()))
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
         hint = "module.state_dict() makes one" if hasattr(state, "state_dict") else ""
         raise TypeError(checks.wrong(who, "state", "be a dict of arrays by name, or a path",
@@ -276,14 +269,23 @@ def read_state(who: str, state: Any, wanted: Mapping[str, Array]) -> dict[str, A
     return {key: as_numbers(who, key, value) for key, value in state.items()}
 
 
-def file_shapes(who: str, path: Path) -> list[list[int]]:
-    """The shapes of all arrays of a safetensors file, from its head."""
+def read_file(who: str, path: Path, most: int) -> dict[str, Array]:
+    """The arrays of a safetensors file whose head says that they are ``most`` numbers or fewer."""
     from safetensors import SafetensorError, safe_open
     try:
         with safe_open(path, framework="numpy") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}   # noqa: SIM118
-            kinds = {name: one.get_dtype() for name, one in slices.items()}
-            shapes = [one.get_shape() for one in slices.values()]
+            for name, one in slices.items():
+                if not re.fullmatch(r"[FIU](8|16|32|64)|BOOL", one.get_dtype()):
+                    raise ValueError(checks.wrong(
+                        who, f"{name} of {path}", "hold numbers that NumPy knows", one.get_dtype(),
+                        "in PyTorch, tensor.float() makes float32"))
+            numbers = sum(math.prod(one.get_shape()) for one in slices.values())
+            if numbers > most:
+                raise ValueError(checks.wrong(
+                    who, str(path), f"hold at most {most:,} numbers, as the model does",
+                    f"{numbers:,}"))
+            return {name: file.get_tensor(name) for name in slices}
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{who}: there is no file {path}") from error
     except (OSError, SafetensorError) as error:
@@ -291,11 +293,6 @@ def file_shapes(who: str, path: Path) -> list[list[int]]:
             f"{who}: {path} is not a whole safetensors file ({error}); a file of torch.save is a "
             "pickle, which can run code: in PyTorch, safetensors.torch.save_file("
             "module.state_dict(), path) writes one that cannot") from error
-    for name, kind in kinds.items():
-        if not re.fullmatch(r"[FIU](8|16|32|64)|BOOL", kind):
-            raise ValueError(checks.wrong(who, f"{name} of {path}", "hold numbers that NumPy knows",
-                                          kind, "in PyTorch, tensor.float() makes float32"))
-    return shapes
 
 
 def as_numbers(who: str, key: str, value: Any) -> Array:

@@ -1,13 +1,12 @@
 """AlexNet, the network that made images the field of deep learning."""
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from ...common.rng import generator
 from ...common.types import Seed
 from ...layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
 from ..sequential import Sequential
-from .features import fits, image_after, image_shape
+from .features import first_convolution, fits, image_after, image_shape
 
 
 class AlexNet(Sequential):
@@ -31,9 +30,8 @@ class AlexNet(Sequential):
         self, input_shape: Sequence[int] = (3, 227, 227), classes: int = 1000, rng: Seed = None
     ) -> None:
         input_shape, rng = image_shape("AlexNet", input_shape, classes), generator("AlexNet", rng)
-        small = min(input_shape[1:]) < 63
-        first: dict[str, Any] = dict(size=3, padding=1) if small else dict(size=11, stride=4)
-        layers = [Convolution.init(input_shape[0], 96, **first, rng=rng), ReLU()]
+        layers = [Convolution.init(input_shape[0], 96, **first_convolution(input_shape), rng=rng),
+                  ReLU()]
         for n_in, n_out, size, pool in ((96, 256, 5, True), (256, 384, 3, True),
                                         (384, 384, 3, False), (384, 256, 3, False)):
             if pool and fits(3, image_after(layers, input_shape)):

@@ -3,8 +3,7 @@ from ...common import checks
 
 
 def image_shape(who, shape, classes):
-    """``shape`` as (C, H, W), three ints, or an error that names the model; the number of classes
-    is looked at too."""
+    """``shape`` as (C, H, W), three ints, or an error that names the model, as for ``classes``."""
     sizes = checks.as_array(shape)
     if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(
@@ -26,6 +25,12 @@ def image_after(layers, shape):
         if hasattr(layer, "output_shape"):
             shape = layer.output_shape((1, *shape))[1:]
     return shape
+
+
+def first_convolution(shape):
+    """The options of AlexNet's and NiN's first convolution, for images of this shape."""
+    small = min(shape[1:]) < 63
+    return {"size": 3, "padding": 1} if small else {"size": 11, "stride": 4}
 
 
 def fits(size, shape):

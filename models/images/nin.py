@@ -1,12 +1,11 @@
 """Network in network: a small network at every pixel."""
 from collections.abc import Sequence
-from typing import Any
 
 from ...common.rng import generator
 from ...common.types import Seed
 from ...layers import Convolution, Dropout, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
 from ..sequential import Sequential
-from .features import fits, image_after, image_shape
+from .features import first_convolution, fits, image_after, image_shape
 
 
 class NiN(Sequential):
@@ -14,9 +13,7 @@ class NiN(Sequential):
     the last block has a channel for each class, and its mean over the image is the score: no affine
     layers, few weights.
 
-    Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the first
-    convolution is 3 x 3 with stride 1 in place of 11 x 11 with stride 4, and a pooling that does
-    not fit is left out.
+    Shapes: x (N, *input_shape), scores (N, classes). Small images as in AlexNet.
 
     Source: Lin, Chen and Yan, Network in network (2013), with the sizes of AlexNet that courses
     use.
@@ -29,10 +26,9 @@ class NiN(Sequential):
         self, input_shape: Sequence[int] = (3, 224, 224), classes: int = 1000, rng: Seed = None
     ) -> None:
         input_shape, rng = image_shape("NiN", input_shape, classes), generator("NiN", rng)
-        small = min(input_shape[1:]) < 63
-        first: dict[str, Any] = dict(size=3, padding=1) if small else dict(size=11, stride=4)
         channels, layers = input_shape[0], []
-        for filters, options in ((96, first), (256, dict(size=5, padding=2)),
+        for filters, options in ((96, first_convolution(input_shape)),
+                                 (256, dict(size=5, padding=2)),
                                  (384, dict(size=3, padding=1))):
             layers += block(channels, filters, rng, **options)
             if fits(3, image_after(layers, input_shape)):

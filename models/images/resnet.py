@@ -21,8 +21,8 @@ from .features import image_shape
 
 
 def convolution(n_in, n_out, size, rng, stride=1):
-    """A convolution that keeps the image's size (with stride 1) and its batch norm, whose beta
-    stands in for the bias."""
+    """A convolution that keeps the image's size (with stride 1), and a batch norm, whose beta is
+    the bias."""
     return [Convolution.init(n_in, n_out, size, stride=stride, padding=size // 2, bias=False,
                              rng=rng), BatchNorm.init(n_out)]
 

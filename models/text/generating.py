@@ -16,8 +16,8 @@ from ..predicting import predicting
 
 @contextlib.contextmanager
 def aside(model):
-    """Evaluation mode from fresh states, which recurrent layers carry from one forward to the next;
-    afterwards everything is as it was before."""
+    """Evaluation mode from fresh states, which recurrent layers carry on; afterwards all is as
+    before."""
     carried = [(layer, layer.stateful) for layer in walk(model) if hasattr(layer, "stateful")]
     try:
         with predicting(model):

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 
 from ...common import checks, initializers
+from ...common.masks import share
 from ...common.rng import generator
 from ...common.types import Array, DType, Seed
 from ...layers import LSTM, Affine, Dropout, Embedding, SoftmaxWithLoss
@@ -67,7 +68,7 @@ class LanguageModel(TextModel, Sequential):
         tied, stateful = (checks.flag("LanguageModel", "tied", tied),
                           checks.flag("LanguageModel", "stateful", stateful))
         dtype, dropout = (checks.float_type("LanguageModel", "dtype", dtype),
-                          share_of("LanguageModel", dropout))
+                          share("LanguageModel", dropout))
         checks.kind_of("LanguageModel", "cell", cell, "LSTM", "init", "reset_state")
         rng, self.vocabulary = generator("LanguageModel", rng), vocabulary
         if tied and hidden != dimension:
@@ -90,20 +91,14 @@ class LanguageModel(TextModel, Sequential):
         return ids[i:j]                  # the state knows the rest
 
 
-def share_of(who, dropout):
-    """The share that a model's Dropout layers drop, as a float."""
-    return checks.number(who, "dropout", dropout, 0, np.nextafter(1, 0),
-                         "be the share dropped, 0 <= dropout < 1")
-
-
 def dropouts(p, rng):
     """A list of one Dropout layer, or of none for p = 0."""
     return [Dropout(p, rng=rng)] if p else []
 
 
 def word_scores(embedding, n, tied, rng):
-    """The affine layer from n values to a score for each word; ``tied``: with the embedding's W,
-    transposed."""
+    """The affine layer from n values to a score for each word; ``tied``: with the embedding's
+    W.T."""
     W = embedding.params[0]
     W = W.T if tied else initializers.xavier((n, len(W)), rng=rng, dtype=W.dtype)
     return Affine(W, np.zeros(W.shape[1], W.dtype))

@@ -192,7 +192,7 @@ class KneserNey(NGram):
 
 
 def looked_up(keys, wanted, *values):
-    """The values of the sorted ``keys`` that are ``wanted``, 0 where there is no such key."""
+    """The values of the sorted ``keys`` that are ``wanted``, 0 for those missing."""
     at = np.minimum(keys.searchsorted(wanted), len(keys) - 1)
     found = [np.where(keys[at] == wanted, v[at], 0) for v in values]
     return found if len(found) > 1 else found[0]

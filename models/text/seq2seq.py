@@ -71,8 +71,8 @@ class Seq2Seq(Model):
         self, vocabulary: int, dimension: int, hidden: int, beside_input: int, beside_state: int,
         reverse: bool, cell: type[Recurrent], rng: Seed, dtype: DType, *between: Computes,
     ) -> None:
-        """The layers; ``beside_input`` and ``beside_state`` say how many numbers stand there
-        besides."""
+        """The layers; ``beside_input`` and ``beside_state``: how many numbers stand beside
+        these."""
         who = type(self).__name__
         checks.counts(who, vocabulary=vocabulary, dimension=dimension, hidden=hidden)
         checks.kind_of(who, "cell", cell, "LSTM", "init", "reset_state")

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from ...common import checks, initializers
+from ...common.masks import share
 from ...common.rng import generator
 from ...common.types import Array, DType, Seed
 from ...layers import (
@@ -19,7 +20,7 @@ from ...layers import (
 from ..graph import Graph
 from ..node import Input, through
 from .generating import TextModel, sequences
-from .language_model import dropouts, share_of, word_scores
+from .language_model import dropouts, word_scores
 
 
 class TransformerLM(TextModel, Graph):
@@ -81,7 +82,7 @@ class TransformerLM(TextModel, Graph):
                       depth=depth, length=length, hidden=hidden)
         checks.count("TransformerLM", "depth", depth, most=1000)
         dtype, dropout = (checks.float_type("TransformerLM", "dtype", dtype),
-                          share_of("TransformerLM", dropout))
+                          share("TransformerLM", dropout))
         tied = checks.flag("TransformerLM", "tied", tied)
         rng, self.vocabulary, D = generator("TransformerLM", rng), vocabulary, dimension
         # perplexity: each token has at least half of L before it

@@ -262,10 +262,9 @@ def nearest(vectors: ArrayLike, ids: ArrayLike, k: int = 10) -> tuple[Array, Arr
     vectors = checks.array("nearest", "vectors", vectors, shape=("V", "D"))
     if (checks.as_array(ids).shape[-1:] == vectors.shape[1:]
         and checks.as_array(ids).dtype.kind == "f"):
-        raise TypeError(
-            checks.wrong(
-                "nearest", "ids", f"hold integers in 0..{len(vectors) - 1}", "a vector",
-                "put it below the others: nearest(np.vstack([vectors, q]), [len(vectors)])"))
+        raise TypeError(checks.wrong(
+            "nearest", "ids", f"hold integers in 0..{len(vectors) - 1}", "a vector",
+            "put it below the others: nearest(np.vstack([vectors, q]), [len(vectors)])"))
     ids = checks.row_numbers("nearest", "ids", ids, len(vectors))
     if ids.ndim != 1:
         hint = "" if ids.ndim else "for one word, [id]"

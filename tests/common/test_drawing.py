@@ -1,4 +1,5 @@
 """Drawings: laws that hold for every picture, and what stands in some of them."""
+import functools
 import io
 import itertools
 import xml.etree.ElementTree as ET
@@ -27,9 +28,8 @@ from chainrule.layers import (
 from chainrule.models import MLP, Graph, Input, Seq2Seq, Sequential
 from chainrule.plotting import draw
 from chainrule.plotting._layout import Box, layout
-from chainrule.plotting._lines import apart
 from chainrule.plotting._picture import text_width
-from chainrule.plotting._ranks import crossings, ranks
+from chainrule.plotting._ranks import apart, crossings, ranks
 from chainrule.plotting.drawing import LARGEST, Vertex, page_cost, picture, row_cost
 from tests.errors import refused
 
@@ -116,6 +116,7 @@ every_model = pytest.mark.parametrize("name", MODELS)
 both_ways = pytest.mark.parametrize("rightwards", [False, True])
 
 
+@functools.cache
 def placed(name, rightwards):
     vertices, edges = MODELS[name].vertices_and_edges(x=INPUTS.get(name))
     boxes = [v.box(rightwards) for v in vertices]

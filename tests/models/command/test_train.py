@@ -187,17 +187,24 @@ def test_a_signal_keeps_history_curves_and_weights(tmp_path, number, until):
     assert not list(folder.glob("*.part"))
 
 
+SIX_EPOCHS = ["--epochs", "6", "--batch-size", "4", "--shift", "1"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    assert call("train", *SIX_EPOCHS, "--quiet", "--out", str(folder)) == 0
+    return folder / "mlp-digits"
+
+
 @pytest.mark.parametrize("number", [*SIGNALS[:2], getattr(signal, "SIGKILL", SIGNALS[0])])
-def test_a_run_that_was_ended_is_resumed_bit_for_bit(tmp_path, number):
-    options = ["--epochs", "6", "--batch-size", "4", "--shift", "1", "--quiet"]
-    assert call("train", *options, "--out", "whole") == 0
-    process = started(*options[:-1], folder=tmp_path, until="epoch 3/", wait=0.05)
+def test_a_run_that_was_ended_is_resumed_bit_for_bit(tmp_path, number, uninterrupted):
+    process = started(*SIX_EPOCHS, folder=tmp_path, until="epoch 3/", wait=0.05)
     process.send_signal(number)
     process.communicate(timeout=60)
     assert call("train", "--resume", "--quiet") == 0
     for name in ("model.safetensors", "history.csv", "model.json"):
-        again, whole = (Path(out, "mlp-digits", name).read_bytes() for out in ("runs", "whole"))
-        assert again == whole
+        assert Path("runs", "mlp-digits", name).read_bytes() == (uninterrupted / name).read_bytes()
 
 
 def test_resume_without_a_run_and_with_other_options(capsys):
