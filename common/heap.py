@@ -4,7 +4,8 @@ glibc returns freed memory at the end of its heap to the system as soon as it is
 the largest block that the process has mapped and freed so far, and fetches it again with one page
 fault for every 4 KiB: a fifth of a Transformer's training step. It learns from blocks of up to 32
 MiB, so freeing one of these, never touched and hence never there, teaches it to keep up to 64 MiB.
-Where memory is managed otherwise, nothing happens.
+That is done once, when layers are first imported. Where memory is managed otherwise, nothing
+happens.
 """
 import numpy as np
 

@@ -9,7 +9,10 @@ import numpy as np
 
 from . import checks
 from .guard import FLOAT32, FLOAT64, guard, parameter_sizes
+from .heap import keep_freed_memory
 from .types import Array, DType, Shape
+
+keep_freed_memory()
 
 
 class Parameter:
@@ -74,7 +77,7 @@ class Layer:
 
     - ``forward(*inputs)`` returns the output and puts into ``self.cache`` what backward needs;
     - ``backward(dout)`` takes the gradient of the loss L by the output, dL/dy, **overwrites**
-      ``grads`` in place with dL/dparams, and returns dL/dx, for several inputs a tuple; Between the
+      ``grads`` in place with dL/dparams, and returns dL/dx, for several inputs a tuple. Between the
       two an output belongs to its layer: Sigmoid, Tanh, Softmax, Exp and others keep it for
       backward, so ``y *= 3`` there makes wrong gradients (``y = y * 3`` does not); and so do
       inputs. ``check_gradients`` finds it;

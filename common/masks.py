@@ -25,9 +25,3 @@ def seen(memory, mask):
         return memory
     allowed = mask.any(axis=-2)
     return memory if allowed.all() else np.where(allowed[..., None], memory, 0)
-
-
-def share(who, dropout):
-    """The share of weights that is dropped, a number of at least 0 and below 1."""
-    return checks.number(who, "dropout", dropout, 0, np.nextafter(1, 0),
-                         "be the share dropped, 0 <= dropout < 1")

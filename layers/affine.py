@@ -10,7 +10,7 @@ from ..common.types import Array, DType, Initializer, Seed
 
 
 class Affine(Layer):
-    """y = x W + b: every sample a row, every output a weighted sum of all inputs.
+    """y = x W + b: every sample a row, every output a weighted sum of all inputs and a bias.
 
     Shapes: x (N, ..., I), W (I, O), b (O,) or None, y (N, ..., O).
 
@@ -22,11 +22,12 @@ class Affine(Layer):
         dL/db_k  = Σ_n dL/dy_nk             dL/db = Σ_n dL/dy_n
         dL/dx_ni = Σ_k dL/dy_nk W_ik        dL/dx = dL/dy Wᵀ
 
-    Each gradient has the shape of its array, which is a quick check that the factors are in the
-    right order. n runs over all leading axes: ``rows(x)`` is x as a matrix with a sample in each
-    row, ``column_sums`` is Σ_n, ``product`` the matrix product; ``*b`` is empty where there is no
-    bias. (dL/dx is left out where ``input_gradient`` is False: in a model's lowest layer that
-    learns, since nothing below reads it.) Source: Saito, Deep Learning from Scratch 2, chapter 1.
+    Each gradient has the shape of its array: a quick check that no factor is exchanged or not
+    transposed (which proves nothing where the sizes are equal). n runs over all leading axes:
+    ``rows(x)`` is x as a matrix with a sample in each row, ``column_sums`` is Σ_n, ``product`` the
+    matrix product; ``*b`` is empty where there is no bias. (Nothing reads dL/dx of a model's lowest
+    layer that learns: there ``input_gradient`` is False, and backward returns None.) Source: Saito,
+    Deep Learning from Scratch 2, chapter 1.
 
     >>> layer = Affine(W=np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), b=np.zeros(3))
     >>> layer.forward(np.array([[1.0, 10.0]]))
@@ -40,8 +41,8 @@ class Affine(Layer):
     shapes = "x (N, ..., I), W (I, O), b (O) -> y (N, ..., O)"
 
     def __init__(self, W: Array, b: Array | None = None) -> None:
-        """Raises ValueError unless W has two axes and b one entry per column of W; both of one
-        float dtype."""
+        """Raises ValueError unless W has two axes and b one entry per column of W; TypeError unless
+        both are float arrays of one dtype."""
         checks.needed("Affine", W=W)
         super().__init__(W=W, b=b)
 

@@ -8,11 +8,11 @@ from ..common import checks, initializers
 from ..common.engine.products import row_sums
 from ..common.engine.softmax import softmax
 from ..common.layer import Layer
-from ..common.masks import attention_mask, seen, share
+from ..common.masks import attention_mask, seen
 from ..common.rng import generator
 from ..common.types import Array, DType, Initializer, Seed
 from .affine import Affine
-from .dropout import Dropout
+from .dropout import Dropout, share
 
 
 class Attention(Layer):
@@ -20,20 +20,25 @@ class Attention(Layer):
 
     Shapes: q (N, ..., Tq, D), k (N, ..., Tk, D), v (N, ..., Tk, E), y (N, ..., Tq, E). mask (N,
     ..., Tq, Tk), True where query i may look at key j; every axis but the last may be 1 and then
-    counts for all. A query that may look at nothing gives zeros and has gradient 0, but it must be
-    finite; a key that no query may look at, and its value, may hold anything, even NaN.
+    counts for all. A query that may look at no key gives y = 0 and has gradient 0; its own entries
+    must be finite all the same. A key that no query may look at, and that key's value, may hold
+    anything, even NaN.
 
     The weights w (N, ..., Tq, Tk), each row of sum 1 (or 0, see above), stay in ``weights`` for a
-    plot.
-    A score is a sum of D products: for independent entries of mean 0 and variance 1 its standard
-    deviation is √D, and without the division the softmax would saturate.
+    plot. q_i · k_j is a sum of D products: for independent entries of mean 0 and variance 1 its
+    standard deviation is √D. Divided by √D it is 1 for every D; undivided, the softmax would
+    saturate for a large D.
 
     Backward. With s = q kᵀ / √D and w = softmax(s), y_i = Σ_j w_ij v_j gives
 
         dL/dv_j = Σ_i w_ij dL/dy_i        dL/dw_ij = dL/dy_i · v_j
 
-    then through the softmax, whose derivative is ∂w_il/∂s_ij = w_il ([j = l] - w_ij):
-    dL/ds_ij is w_ij (dL/dw_ij - Σ_l dL/dw_il w_il), where the sum is dL/dy_i · Σ_l w_il v_l, so
+    then through the softmax, whose derivative is ∂w_il/∂s_ij = w_il ([j = l] - w_ij): s_ij moves
+    all weights l of its row, so
+
+        dL/ds_ij = Σ_l dL/dw_il ∂w_il/∂s_ij = w_ij (dL/dw_ij - Σ_l dL/dw_il w_il)
+
+    The last sum is dL/dy_i · Σ_l w_il v_l = dL/dy_i · y_i, and so
 
         dL/ds_ij = w_ij (dL/dw_ij - dL/dy_i · y_i)
         dL/dq_i = Σ_j dL/ds_ij k_j / √D        dL/dk_j = Σ_i dL/ds_ij q_i / √D
@@ -43,8 +48,9 @@ class Attention(Layer):
     that no query may look at by zeros.
 
     With ``dropout`` = p, in training, ``kept`` = Dropout(w) = w ⊙ m, entry by entry, replaces w in
-    y and dL/dv. The product dL/dy_i · v_j is then dL/dkept_ij, and dL/dw = dL/dkept ⊙ m. The
-    formula of dL/ds stays: Σ_l dL/dw_il w_il = Σ_l dL/dkept_il kept_il = dL/dy_i · y_i.
+    y and dL/dv, where m holds 0 or 1 / (1 - p) (``weights`` stays w). The product dL/dy_i · v_j is
+    then dL/dkept_ij, and dL/dw = dL/dkept ⊙ m. The formula of dL/ds stays: Σ_l dL/dw_il w_il = Σ_l
+    dL/dkept_il kept_il = dL/dy_i · y_i.
 
     Source: Vaswani et al., Attention is all you need (2017), 3.2.1; Saito, Deep Learning from
     Scratch 2, chapter 8.
@@ -52,8 +58,9 @@ class Attention(Layer):
     Raises ValueError for shapes that do not fit, TypeError for a mask that is not boolean.
 
     >>> layer = Attention()
-    >>> q, k, v = np.array([[[1e6, 0.0]]]), np.array([[[0.0, 1.0], [1.0, 0.0]]]), np.array([[[3.0],
-    ...     [5.0]]])
+    >>> q = np.array([[[1e6, 0.0]]])
+    >>> k = np.array([[[0.0, 1.0], [1.0, 0.0]]])
+    >>> v = np.array([[[3.0], [5.0]]])
     >>> layer.forward(q, k, v), layer.weights          # the query is like the second key
     (array([[[5.]]]), array([[[0., 1.]]]))
     >>> layer.forward(q, k, v, np.array([[[True, False]]]))
@@ -71,7 +78,7 @@ class Attention(Layer):
         """dropout: the share of the weights that is dropped in training. rng: a Generator, a seed
         or None."""
         super().__init__()
-        p = share("Attention", dropout)
+        p = share("Attention", "dropout", dropout)
         self.dropout = Dropout(p, rng) if p else None
 
     def check_inputs(self, q: Array, k: Array, v: Array, mask: Array | None = None) -> None:
@@ -110,10 +117,11 @@ class MultiHeadAttention(Layer):
         y = [Attention of head 1 | ... | of the last head] Wo + bo
 
     Shapes: query (N, Tq, D), memory (N, Tk, D), every W (D, D), every b (D,), y (N, Tq, D), mask
-    (N, Tq, Tk) as in Attention. forward(x) is self-attention, memory = query = x (there a masked
-    step is still a query, so it must hold finite numbers). With ``causal=True`` step i sees the
-    steps j <= i only, so that a model that predicts the next step cannot look it up; ``dropout`` as
-    in Attention. ``weights`` (N, heads, Tq, Tk) holds those of the last forward.
+    (N, Tq, Tk) as in Attention, whose D is here D / heads (where a query may look at nothing, y =
+    bo). forward(x) is self-attention, memory = query = x (there a masked step is still a query, so
+    it must hold finite numbers). With ``causal=True`` step i sees the steps j <= i only, so that a
+    model that predicts the next step cannot look it up; ``dropout`` as in Attention. ``weights``
+    (N, heads, Tq, Tk) holds those of the last forward.
 
     Backward. The maps as in Affine, each head as in Attention:
 
@@ -122,11 +130,11 @@ class MultiHeadAttention(Layer):
 
     In self-attention x is both query and memory: dL/dx = dL/dquery + dL/dmemory. (bk adds the same
     to all scores of a query, which a softmax does not see: its gradient is 0 apart from rounding.)
-    backward returns a gradient for each input that forward was given: dL/dx; or (dL/dquery,
-    dL/dmemory); None for a mask. Source: Vaswani et al. (2017), 3.2.2.
+    backward returns a gradient for each input of forward: dL/dx for x alone, (dL/dquery,
+    dL/dmemory) for two, and None in the place of a mask. Source: Vaswani et al. (2017), 3.2.2.
 
-    In PyTorch's layer Wq, Wk, Wv are the thirds of in_proj_weight.T and Wo is out_proj.weight.T;
-    its boolean masks are True where a query may *not* look.
+    In PyTorch's layer Wq, Wk, Wv are the thirds of in_proj_weight.T's columns and Wo is
+    out_proj.weight.T; its boolean masks are True where a query may *not* look.
 
     Raises ValueError for shapes that do not fit, and if D cannot be divided by heads; TypeError for
     a mask that is not boolean.
@@ -156,10 +164,11 @@ class MultiHeadAttention(Layer):
         if len(Wq) % heads:
             expected = f"divide D = {len(Wq)}"
             raise ValueError(checks.wrong("MultiHeadAttention", "heads", expected, heads))
-        self.attention = Attention(share("MultiHeadAttention", dropout), rng)
+        self.attention = Attention(share("MultiHeadAttention", "dropout", dropout), rng)
         # each map is an Affine on this layer's own arrays, whose backward fills this layer's grads
-        self.q, self.k, self.v, self.out = (Affine(*self.params[i:i + 2]) for i in (0, 2, 4, 6))
-        for i, affine in enumerate((self.q, self.k, self.v, self.out)):
+        maps = [Affine(*self.params[i:i + 2]) for i in (0, 2, 4, 6)]
+        self.q, self.k, self.v, self.out = maps
+        for i, affine in enumerate(maps):
             affine.grads[:] = self.grads[2 * i:2 * i + 2]
 
     @classmethod
@@ -198,6 +207,7 @@ class MultiHeadAttention(Layer):
     def forward(self, query, memory=None, mask=None):
         self.cache = memory is not None, mask is not None
         allowed = self.allowed(mask, query.shape[1])
+        # dWk = memoryᵀ dk: for padding, even NaN, zeros; [:, 0] is the mask without the heads
         memory = seen(query if memory is None else memory,
                       None if allowed is None else allowed[:, 0])
         q, k, v = self.q.forward(query), self.k.forward(memory), self.v.forward(memory)
@@ -239,8 +249,8 @@ class MultiHeadAttention(Layer):
 
 
 class PositionalEncoding(Layer):
-    """y_t = x_t + p_t: tells a network that sees a sequence as a set, as attention does, where each
-    vector stands.
+    """y_t = x_t + p_t: without a mask, attention does not know the order of its inputs; p_t says
+    where each vector stands.
 
     Shapes: x (N, T, D), y (N, T, D). Without parameters p is fixed, waves of lengths from 2π to
     10000^(1 - 2/D) · 2π (for an even D),

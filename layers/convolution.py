@@ -12,33 +12,42 @@ from .filters import Filters, TransposedFilters
 
 class Convolution(Filters):
     """y_nfij = b_f + Σ_c Σ_k Σ_l W_fckl x_nc,i+k,j+l: filter f laid over every place (i, j) of the
-    image, all channels c at once (strictly a cross-correlation: the filter is not flipped). With
-    stride s, dilation d and padding P the pixel is x[n, c, i s + k d - P, j s + l d - P], and 0
-    outside the image.
+    image, all channels c at once (strictly a cross-correlation: the filter is not flipped). That is
+    for stride s = 1, dilation d = 1 and padding P = 0; in general the pixel is
+    x_nc,is+kd-P,js+ld-P, and 0 outside the image.
 
     Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 P -
-    (KH - 1) d - 1) // s + 1, OW likewise.
+    (KH - 1) d - 1) // s + 1, OW likewise (with "same" P is the rows above, the columns left).
 
-    Options, each an int or a pair (height, width): ``stride``, the steps of the filter;
-    ``padding``, rows and columns of zeros around x, or ``"same"`` for OH = H / stride and OW = W /
-    stride, rounded up, as in Keras (where the padding is odd, the extra row or column is at the
-    bottom or the right);
-    ``dilation``, the distance of the pixels under neighbouring weights. With ``groups`` = G, W is
-    (F, C / G, KH, KW): channels and filters fall into G parts, and filters see the channels of
-    their own part only (G = C: "depthwise").
+    Options, each an int or a pair (height, width):
 
-    Backward, for s = d = 1 and P = 0. x_ncpq reaches y_nfij with factor W_fckl where p = i + k and
-    q = j + l; the gradient of each is the sum over all places where it is used
-    (dL/dy counts as 0 outside of its OH rows and OW columns):
+    - ``stride``: the steps of the filter;
+    - ``padding``: rows and columns of zeros around x, or ``"same"`` for OH = H / stride and
+      OW = W / stride, rounded up, as in Keras (where the padding is odd, the extra row or column is
+      at the bottom or the right);
+    - ``dilation``: the distance of the pixels under neighbouring weights;
+    - ``groups`` = G, a number: channels and filters fall into G parts, and filters see the channels
+      of their own part only, W being (F, C / G, KH, KW) (G = C: "depthwise").
+
+    Backward, first for s = d = 1 and P = 0. x_ncpq reaches y_nfij with factor W_fckl where
+    p = i + k and q = j + l; the gradient of a pixel, a weight or a bias is the sum over all places
+    where it is used (dL/dy counts as 0 outside of its OH rows and OW columns):
 
         dL/dx_ncpq = Σ_f Σ_k Σ_l W_fckl dL/dy_nf,p-k,q-l
         dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,i+k,j+l dL/dy_nfij
         dL/db_f = Σ_n Σ_i Σ_j dL/dy_nfij
 
-    The minus signs say that dx is again a convolution: of dy, in a frame of KH - 1 rows and KW - 1
-    columns of zeros, with the filters flipped and F and C exchanged. For s = d = 1, P = 0 and one
-    group all of it is these loops, forward and backward in one to show them side by side (dy is
-    known only after y; dx, dW and db start at zeros):
+    The minus signs say that dx is again a convolution: of dy, framed by KH - 1 rows of zeros above
+    and below and KW - 1 columns left and right, with the filters flipped and F and C exchanged. In
+    general, the last sum over all f, i, j, k, l with p = i s + k d - P and q = j s + l d - P,
+
+        dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,is+kd-P,js+ld-P dL/dy_nfij
+        dL/dx_ncpq = Σ W_fckl dL/dy_nfij
+
+    which is TransposedConvolution's forward; with groups f and c stay within one.
+
+    For s = d = 1, P = 0 and one group all of it is these loops, forward and backward in one to show
+    them side by side (dy is known only after y; dx, dW and db start at zeros):
 
         for n, f, i, j in np.ndindex(y.shape):
             window, dwindow = (a[n, :, i:i + KH, j:j + KW] for a in (x, dx))
@@ -47,11 +56,12 @@ class Convolution(Filters):
             dW[f] += window * dy[n, f, i, j]
             db[f] += dy[n, f, i, j]
 
-    ``convolve``, ``convolve_back`` and ``channel_sums`` compute the same for any options, hundreds
-    of times faster, by *im2col*: with the N OH OW windows as rows of a matrix X, C KH KW values in
-    each, and the filters as columns of a matrix, Y = X W + b is the whole convolution. Backward can
-    then be Affine's, with each entry of dL/dX added to the pixel that it was copied from.
-    common/engine/convolution.py does so, a few windows at a time, with shortcuts for special cases.
+    ``convolve``, ``convolve_back`` and ``channel_sums`` compute the same for any options, tens to
+    thousands of times faster, by *im2col*: with the N OH OW windows as rows of a matrix X, C KH KW
+    values in each, and the filters as columns of a matrix V, Y = X V + b is the whole convolution.
+    Backward can then be Affine's, with each entry of dL/dX added to the pixel that it was copied
+    from. common/engine/convolution.py does so, a few windows at a time, with shortcuts for special
+    cases.
 
     Source: LeCun et al., Gradient-based learning applied to document recognition (1998); Dumoulin
     and Visin, A guide to convolution arithmetic for deep learning (2016).
@@ -79,7 +89,8 @@ class Convolution(Filters):
 
     def backward(self, dout):
         (W, *_), (dW, *db), x = self.params, self.grads, self.cache
-        dx, dW[...] = convolve_back(dout, x, W, **self.options(x.shape), dx=self.input_gradient)
+        dx, dW[...] = convolve_back(dout, x, W, **self.options(x.shape),
+                                    want_dx=self.input_gradient)
         if db:
             channel_sums(dout, out=db[0])
         return dx
@@ -89,9 +100,10 @@ class Convolution1D(Convolution):
     """y_nft = b_f + Σ_c Σ_k W_fck x_nc,t+k: a Convolution along one axis, over a sequence or a
     signal of C channels.
 
-    Shapes: x (N, C, T), W (F, C, K), b (F,) or None, y (N, F, OT) with OT = (T + 2 padding - (K -
-    1) dilation - 1) // stride + 1. (Sequences (N, T, D) of other layers come in by ``Transpose((0,
-    2, 1))``, and leave by the same.) Options as in Convolution, ints.
+    Shapes: x (N, C, T), W (F, C / groups, K), b (F,) or None, y (N, F, OT) with OT = (T + 2 padding
+    - (K - 1) dilation - 1) // stride + 1. (Sequences (N, T, D) of other layers come in by
+    ``Transpose((0, 2, 1))``, and leave by the same.) Options as in Convolution, each an int
+    (``padding`` may be ``"same"``).
 
     Forward and backward are a Convolution's with one axis less; here for stride = dilation = 1 and
     padding = 0:
@@ -122,8 +134,9 @@ class Convolution1D(Convolution):
 
 
 class TransposedConvolution(TransposedFilters):
-    """A Convolution's dL/dx as a forward pass, which makes small images large: every pixel x_ncpq
-    puts the filter W_c, times its value, onto y, ``stride`` apart; what overlaps adds up.
+    """A Convolution's dL/dx as a forward pass, which with a stride makes small images large: every
+    pixel x_ncpq puts the filter W_c, times its value, onto y, ``stride`` apart; what overlaps adds
+    up.
 
         y_nf,ps+kd-P,qs+ld-P += x_ncpq W_cfkl        for all n, c, f, p, q, k, l
 
@@ -174,8 +187,8 @@ class TransposedConvolution(TransposedFilters):
 
     def backward(self, dout):
         (W, *_), (dW, *db), x = self.params, self.grads, self.cache
-        # x and dout change places, as in the formula
-        _, dW[...] = convolve_back(x, dout, W, **self.options(), dx=False)
+        # to the convolution whose backward this layer is, dout is the input, x its dL/dy
+        _, dW[...] = convolve_back(x, dout, W, **self.options(), want_dx=False)
         if db:
             channel_sums(dout, out=db[0])
         return convolve(dout, W, **self.options()) if self.input_gradient else None

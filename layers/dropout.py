@@ -37,8 +37,7 @@ class Dropout(Layer):
     def __init__(self, p: float = 0.5, rng: Seed = None) -> None:
         """p: the share dropped, 0 <= p < 1. rng: a Generator, a seed or None."""
         super().__init__()
-        self.p = checks.number("Dropout", "p", p, 0, np.nextafter(1, 0),
-                               "be the share dropped, 0 <= p < 1")
+        self.p = share("Dropout", "p", p)
         self.buffers["rng"] = generator("Dropout", rng)
 
     def forward(self, x, mask=None):
@@ -54,3 +53,9 @@ class Dropout(Layer):
     def backward(self, dout):
         m, masked = self.cache
         return (dout * m, None) if masked else dout * m
+
+
+def share(who, name, p):
+    """The share that is dropped, a number of at least 0 and below 1."""
+    expected = f"be the share dropped, 0 <= {name} < 1"
+    return checks.number(who, name, p, 0, np.nextafter(1, 0), expected)

@@ -10,7 +10,7 @@ from ..common.types import Array, DType, Initializer, Padding, Seed, Shape, Size
 
 
 class Filters(Layer):
-    """What convolutions share: weights whose first two axes are channels, a bias, and options."""
+    """A layer with W, its first two axes channels, a bias or none, and the options, checked."""
     first_axis = "filters"                                  # what W has along its first axis
 
     def __init__(
@@ -25,6 +25,7 @@ class Filters(Layer):
         self.padding = padding
         if not isinstance(padding, str):
             self.padding = self.sizes("padding", padding, least=0)
+            # the smallest padded image has one pixel and its margins
             margins = [2 * p + 1 for p in np.atleast_1d(self.padding).tolist()]
             checks.room(who, "padding", (W.shape[1], *margins), W.itemsize, got=padding)
         elif padding != "same":
@@ -87,8 +88,8 @@ class Filters(Layer):
 
 
 class TransposedFilters(Filters):
-    """What transposed convolutions have besides: weights (C, F / groups, ...), and sizes the other
-    way round."""
+    """What transposed convolutions add: weights (C, F / groups, ...), and sizes the other way
+    round."""
     first_axis = "input channels"
 
     def __init__(
@@ -117,7 +118,9 @@ class TransposedFilters(Filters):
         stride, padding, output_padding, dilation, groups: as in the class's docstring.
         bias: False leaves b out.
         rng: a Generator, a seed or None, to draw W with.
-        initializer: a function such as ``he`` of common/initializers.py, called for the shape of W.
+        initializer: a function such as ``he`` of common/initializers.py, called for the shape of
+            W, where it finds F KH KW as fan-in, as PyTorch does (a pixel of y is a sum of some C KH
+            KW / stride² terms).
         dtype: np.float32 or np.float64, that of the parameters.
         """
         who = cls.__name__
@@ -131,7 +134,7 @@ class TransposedFilters(Filters):
         return cls(W, b, stride, padding, output_padding, dilation, groups)
 
     def options(self, shape: Shape = ()) -> dict[str, Any]:
-        """The engine's options of the convolution whose way back this is."""
+        """The engine's options of the convolution whose backward this layer's forward is."""
         if self.padding != "same":
             return super().options(shape)
         cut = (max(span - s, 0) for span, s in zip(self.spans(), self.stride))

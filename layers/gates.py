@@ -17,8 +17,8 @@ class Gates(Layer):
     state_names: tuple[str, ...] = ("h",)
 
     def __init__(self, **params: Array) -> None:
-        """Raises ValueError unless the shapes are those in the class's docstring; all of one float
-        dtype."""
+        """Raises ValueError unless the shapes are those in the class's docstring; TypeError unless
+        all are float arrays of one dtype."""
         who = type(self).__name__
         checks.needed(who, **params)
         checks.parameters(who, params)
@@ -63,21 +63,9 @@ class Gates(Layer):
         return array
 
 
-def fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype):
-    """The arrays of a new layer of this class, by name."""
-    who = cls.__name__
-    checks.counts(who, n_in=n_in, n_hidden=n_hidden)
-    rng = generator(who, rng)
-    draws = ((initializer, n_in, "initializer"),
-             (recurrent_initializer, n_hidden, "recurrent_initializer"))
-    Wx, Wh = (np.concatenate([initializers.weights(who, draw, (n, n_hidden), rng, dtype, name)
-                              for _ in range(cls.gates)], axis=1) for draw, n, name in draws)
-    return {"Wx": Wx, "Wh": Wh, **{b: np.zeros(cls.gates * n_hidden, Wx.dtype) for b in cls.biases}}
-
-
 class Sequences(Gates):
-    """The options of layers that run over sequences, as in RNN's docstring, and the state that they
-    start from."""
+    """The options of layers that run over sequences, as in RNN's docstring, and the state
+    that they start from."""
 
     def __init__(
         self, stateful: bool, initial_state: State | None, reverse: bool, **params: Array
@@ -131,11 +119,16 @@ class Sequences(Gates):
         return self.stacked("state", self.state, N)
 
 
-def with_forget_bias(layer, forget_bias):
-    """The layer, an LSTM or its cell, with the forget gate's biases set."""
-    H = len(layer.params[1])
-    layer.params[2][H:2 * H] = checks.number(type(layer).__name__, "forget_bias", forget_bias)
-    return layer
+def fresh(cls, n_in, n_hidden, rng, initializer, recurrent_initializer, dtype):
+    """The arrays of a new layer of this class, by name."""
+    who = cls.__name__
+    checks.counts(who, n_in=n_in, n_hidden=n_hidden)
+    rng = generator(who, rng)
+    draws = ((initializer, n_in, "initializer"),
+             (recurrent_initializer, n_hidden, "recurrent_initializer"))
+    Wx, Wh = (np.concatenate([initializers.weights(who, draw, (n, n_hidden), rng, dtype, name)
+                              for _ in range(cls.gates)], axis=1) for draw, n, name in draws)
+    return {"Wx": Wx, "Wh": Wh, **{b: np.zeros(cls.gates * n_hidden, Wx.dtype) for b in cls.biases}}
 
 
 def single(state: Array) -> Any:

@@ -29,11 +29,14 @@ class Loss(Layer):
 
     - ``reduction``: ``"mean"``, ``"sum"`` for Σ_n w_n ℓ_n, or ``"none"`` for the array of all w_n
       ℓ_n, whose backward takes an array of gradients, by default ones;
-    - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row; without it
-      all are 1. If all weights are 0 the loss is 0, and so is its gradient.
+    - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row, or without
+      the last axis, for all rows along it (SigmoidWithLoss also takes one for each element);
+      without it all are 1. A row of weight 0 does not count, even if NaN stands in it (but labels
+      and probabilities must be such: for padding there is ``ignore_label``). If no row counts, loss
+      and gradient are 0.
 
-    After forward ``count`` is Σ_n w_n (of SigmoidWithLoss over elements): by it the Trainer weighs
-    the losses of batches.
+    After forward ``count`` is Σ_n w_n (for SigmoidWithLoss, over elements); the Trainer weighs the
+    losses of batches by it.
     """
     count = 0
 
@@ -43,7 +46,8 @@ class Loss(Layer):
                                        ("mean", "sum", "none"))
 
     def forward(self, x, t, weight=None):
-        with np.errstate(over="ignore", invalid="ignore"):   # ``total`` sums anew in float64
+        # where float32 overflows ``total`` computes again; an array of losses shows inf
+        with np.errstate(over="ignore", invalid="ignore"):
             losses, needed = self.losses(x, self.targets(x, t))
             weight = None if weight is None else self.weights(weight, losses, x.dtype)
             self.cache = weight, *needed
@@ -58,15 +62,20 @@ class Loss(Layer):
         scale = dout if self.reduction == "none" else self.number(dout)
         if self.reduction == "mean":
             scale /= self.count or 1
-        return self.gradient(weighted(scale, weight), *needed)
+        if weight is None:
+            return self.gradient(scale, *needed)
+        with np.errstate(invalid="ignore"):                  # 0 · ∞ is NaN
+            dx = self.gradient(weight * scale, *needed)
+        dx[weight == 0] = 0
+        return dx
 
     def targets(self, x: Array, t: Any) -> Any:
         """The targets as ``losses`` takes them."""
         return t
 
-    def total(self, losses: Array, weight: Array | None, x: Array, t: ArrayLike) -> float:
-        """Σ_n w_n ℓ_n, computed again in float64 where float32 overflowed on the way."""
-        total = float(np.add.reduce(losses, axis=None))
+    def total(self, terms: Array, weight: Array | None, x: Array, t: ArrayLike) -> float:
+        """The sum of the terms w_n ℓ_n; where float32 overflowed, computed again in float64."""
+        total = float(np.add.reduce(terms, axis=None))
         if not math.isfinite(total) and x.dtype == np.float32:
             x = x.astype(np.float64)
             losses, _ = self.losses(x, self.targets(x, t))
@@ -79,7 +88,7 @@ class Loss(Layer):
         return checks.number(type(self).__name__, "dout", dout, expected=expected)
 
     def weights(self, weight: ArrayLike, losses: Array, dtype: Any) -> Array:
-        """The weights of the rows, in the shape of their losses."""
+        """The weights in the shape of the losses; without the last axis they count along it."""
         who = type(self).__name__
         weight = checks.array(who, "weight", weight, dtype)
         if weight.shape != losses.shape and weight.shape == losses.shape[:-1]:
@@ -104,8 +113,8 @@ class Loss(Layer):
 
 
 def weighted(values, weight):
-    """``values * weight``, of rows without weights the values."""
-    return values if weight is None else weight * values
+    """``values * weight``, 0 where the weight is 0; without weights the values."""
+    return values if weight is None else np.where(weight == 0, 0, weight * values)
 
 
 def column(scale):

@@ -1,6 +1,7 @@
 """Losses: the last node of a network. ``forward(x, t)`` gives a Python float, by default the mean
-over samples (an array with ``reduction="none"``); ``backward(dout=1.0)`` gives dout · dL/dx, each
-formula below times dout, and nothing else: targets are data and have no gradient.
+over samples (of SigmoidWithLoss over elements), or an array with ``reduction="none"``.
+``backward(dout=1.0)`` returns dout · dL/dx alone, each formula below times dout: targets are data
+and have no gradient.
 
 With leading axes, for example x (N, T, D), every row is a sample. Below, M is the number of rows,
 here N · T; in code ``scale`` stands for dout / M, with weights for dout · w_n / Σ_n w_n (without
@@ -22,12 +23,12 @@ class SoftmaxWithLoss(Loss):
     """L = -1/M Σ_n Σ_c t_nc log y_nc with y = softmax(x): softmax and cross-entropy in one, for
     classification.
 
-    Shapes: x (N, ..., C); t either integer labels (N, ...) or rows (N, ..., C) of weights, one-hot
+    Shapes: x (N, ..., C); t either integer labels (N, ...) or rows (N, ..., C) of shares, one-hot
     or probabilities. Rows whose integer label is ``ignore_label`` count neither in the sum nor in
     M; if no row is left, the loss and its gradient are 0.
 
-    Forward. log y_c = z_c - log Σ_k exp z_k with z = x - max x, which is safe for scores of any
-    size. So the loss of one row is
+    Forward. log y_c = z_c - log Σ_k exp z_k with z = x - max x, so that exp never overflows. The
+    loss of one row is
 
         ℓ = (Σ_c t_c) log Σ_k exp z_k - Σ_c t_c z_c
 
@@ -42,7 +43,7 @@ class SoftmaxWithLoss(Loss):
     predicted and what was true. Source: Saito, Deep Learning from Scratch, appendix A.
 
     Raises TypeError for labels that are not integers, ValueError for a label outside 0..C-1, a
-    negative weight or a wrong shape.
+    negative share or a wrong shape.
 
     >>> loss = SoftmaxWithLoss()                                              # ½ (log 2 + 0)
     >>> round(loss.forward(np.array([[0.0, 0.0], [0.0, 1000.0]]), np.array([0, 1])), 4)
@@ -69,7 +70,7 @@ class SoftmaxWithLoss(Loss):
         if t.ndim == 1:                                    # labels
             at = t + np.arange(0, x.size, x.shape[1])      # x.take(at) is x[n, t_n] for all n
             t_sum, losses = 1, np.log(total) - (x.take(at) - top)
-        else:                                              # rows of weights
+        else:                                              # rows of shares
             z = np.where(t == 0, 0, x - top[:, None])           # 0 · z is 0, even where z = -∞
             at, t_sum, tz = None, t.sum(axis=1), np.einsum("nc,nc->n", t, z)
             losses = t_sum * np.log(total) - tz
@@ -78,14 +79,14 @@ class SoftmaxWithLoss(Loss):
     def gradient(self, scale, e, total, t, t_sum, at, shape):
         scale = scale.reshape(-1) if isinstance(scale, np.ndarray) else scale
         dx = e * (t_sum * scale / total)[:, None]                          # y Σ_c t_c · scale
-        if at is None:                                                     # rows of weights
+        if at is None:                                                     # rows of shares
             dx -= t * column(scale)
         else:                                              # labels: dx[n, t_n] -= scale for all n
             dx.reshape(-1)[at] -= scale
         return dx.reshape(shape)
 
     def targets(self, x: Array, t: ArrayLike) -> Array:
-        """Labels (M,), or rows of weights (M, C), for the M rows of x."""
+        """Labels (M,), or rows of shares (M, C), for the M rows of x."""
         if x.shape[-1] == 1:
             raise ValueError(checks.wrong(
                 "SoftmaxWithLoss", "x", "have a column for each of two classes or more", x.shape,
@@ -94,7 +95,7 @@ class SoftmaxWithLoss(Loss):
             return self.labels(t, x).reshape(-1)
         shares = rows(checks.array("SoftmaxWithLoss", "t", t, x.dtype))
         if shares.min() < 0:
-            expected = "hold no negative weights"
+            expected = "hold no negative shares"
             raise ValueError(checks.wrong("SoftmaxWithLoss", "t", expected, shares.min()))
         return shares
 
@@ -104,7 +105,7 @@ class SoftmaxWithLoss(Loss):
         """Targets and weights in which rows with the label to ignore have the weight 0."""
         labels = checks.as_array(t)
         if labels.dtype.kind not in "iu" or labels.shape != x.shape[:-1]:
-            return t, weight                     # no labels: rows of weights, or a mistake
+            return t, weight                     # no labels: rows of shares, or a mistake
         kept = labels != self.ignore_label
         weight = kept if weight is None else kept * self.weights(weight, kept, x.dtype)
         return np.where(kept, labels, 0), weight
@@ -171,8 +172,8 @@ class SquaredError(Loss):
 
 
 class Huber(Loss):
-    """L = 1/M Σ_n Σ_j h(d_nj) with d = x - t, for regression with outliers: square for small
-    errors, straight for large ones.
+    """L = 1/M Σ_n Σ_j h(d_nj) with d = x - t, for regression with outliers: quadratic for
+    small errors, linear for large ones.
 
         h(d) = ½ d²                         if |d| <= delta
         h(d) = delta (|d| - ½ delta)        otherwise
@@ -214,12 +215,13 @@ class NormLoss(Loss):
 
     Shapes: x (N, ..., D), t the same. Backward, with d = x - t:
 
-        p = 1:  dL/dx = sign(d) / M
-        p = 2:  dL/dx = d / ‖d‖ / M
-        p = ∞:  dL/dx = sign(d) / M at the largest |d|, 0 elsewhere; ties share evenly
+        p = 1:  dL/dx_nj = sign(d_nj) / M
+        p = 2:  dL/dx_n  = d_n / ‖d_n‖ / M
+        p = ∞:  dL/dx_nj = sign(d_nj) / (M K_n) where |d_nj| is the largest of its row, K_n being
+                           how many entries attain it; 0 elsewhere
 
-    Where the norm has no derivative, at p = 1 where d_j = 0, at p = 2 where d = 0, at p = ∞ in ties
-    and where d = 0, this is one of its subgradients.
+    Where the norm has no derivative this is one of its subgradients: 0 where d = 0 and, for p = 1,
+    where d_j = 0; in ties of p = ∞ the mean of those of the entries tied.
 
     >>> loss = NormLoss(2)
     >>> loss.forward(np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]]))
@@ -251,23 +253,12 @@ class NormLoss(Loss):
         return slope * column(scale)
 
 
-def directions(a):
-    """The rows of a as vectors of length 1 (a vector of zeros stays zeros), and their lengths
-    (N, ..., 1) in float64. Divided by its largest absolute value first, a vector's squares stay in
-    the range of float32 whatever size its entries have."""
-    top = np.abs(a).max(axis=-1, keepdims=True)
-    unit = a / np.where(top == 0, top.dtype.type(1), top)
-    norm = np.sqrt(np.square(unit).sum(axis=-1, keepdims=True))
-    unit /= np.where(norm == 0, norm.dtype.type(1), norm)
-    return unit, top.astype(np.float64) * norm
-
-
 class HingeLoss(Loss):
     """L = 1/M Σ_n Σ_{j≠t} max(0, x_nj - x_nt + margin): every wrong class is to stay a margin below
     the right one.
 
     Shapes: x (N, ..., C), t integer labels (N, ...). Backward. Each violated margin pushes its
-    class down and the right one up:
+    class down and the right one up (one that is just met does neither: a subgradient):
 
         dL/dx_nj = [x_nj - x_nt + margin > 0] / M      for j ≠ t
         dL/dx_nt = -Σ_{j≠t} dL/dx_nj
@@ -309,11 +300,12 @@ class KLDivergence(Loss):
 
     Shapes: x (N, ..., C), the output of a Softmax; t the same. A class with t = 0 adds nothing (0
     log 0 = 0); an x below the smallest normal number of its dtype counts as that number, in the
-    gradient too, so both stay finite. Backward:
+    gradient too, so that for probabilities both stay finite. Backward:
 
         dL/dx_nc = (-t_nc / x_nc) / M
 
-    Raises ValueError for negative entries, which cannot be probabilities.
+    (as if the x_nc could move by themselves, so not 0 where x = t; behind a Softmax it is).
+    Raises ValueError for negative entries; that a row sums to 1 is not checked.
 
     >>> loss = KLDivergence()
     >>> round(loss.forward(np.array([[0.25, 0.75]]), np.array([[0.5, 0.5]])), 4)
@@ -367,3 +359,14 @@ class CosineLoss(Loss):
 
     def gradient(self, scale, u, v, cos, norm):
         return (cos * u - v) * (column(scale) / norm).astype(u.dtype)      # lengths are float64
+
+
+def directions(a):
+    """The rows of a as vectors of length 1 (a vector of zeros stays zeros), and their lengths
+    (N, ..., 1) in float64. Divided by its largest absolute value first, a vector's squares stay in
+    the range of float32 whatever size its entries have."""
+    top = np.abs(a).max(axis=-1, keepdims=True)
+    unit = a / np.where(top == 0, top.dtype.type(1), top)
+    norm = np.sqrt(np.square(unit).sum(axis=-1, keepdims=True))
+    unit /= np.where(norm == 0, norm.dtype.type(1), norm)
+    return unit, top.astype(np.float64) * norm

@@ -2,9 +2,9 @@
 over groups of channels.
 
 Images are worked on as *lines*: (N, C, H, W) as (N H, W C), with the C channels of each pixel side
-by side (common/engine/channels.py). Means are repeated along a line to fit it, W times: ``mu[:C]``
-has that of each channel once. ``tiled`` repeats gamma and beta likewise, ``sums_in_lines`` adds up
-what belongs to one channel.
+by side (common/engine/channels.py). A line holds its channels W times over, so each channel's mean
+is repeated W times to fit; ``mu[:C]`` are the C means once. ``tiled`` repeats gamma and beta
+likewise, ``sums_in_lines`` adds up what belongs to one channel.
 """
 from typing import Self
 
@@ -50,8 +50,8 @@ class Normalization(Layer):
         return y
 
     def scale_and_shift_back(self, dout: Array, u: Array) -> Array:
-        """dL/du = gamma · dL/dy, and dL/dgamma = Σ dL/dy · u, dL/dbeta = Σ dL/dy, with Σ over
-        everything but the features."""
+        """dL/du = gamma · dL/dy, and dL/dgamma = Σ dL/dy · u, dL/dbeta = Σ dL/dy, with Σ over all
+        axes but that of the features or channels."""
         (gamma, _), (dgamma, dbeta) = self.params, self.grads
         dgamma[...] = sums_in_lines(dout * u, len(gamma))
         dbeta[...] = sums_in_lines(dout, len(gamma))
@@ -64,8 +64,8 @@ class LayerNorm(Normalization):
 
     Shapes: x and y (N, ..., D), gamma and beta (D,).
 
-    Backward. With u = (x - μ) s, s = 1 / √(σ² + eps), means over the last axis, and Σ over all the
-    others,
+    Backward. With u = (x - μ) s, s = 1 / √(σ² + eps), means over the last axis, and Σ over all axes
+    but that one,
 
         dL/dgamma = Σ dL/dy · u        dL/dbeta = Σ dL/dy        dL/du = gamma · dL/dy
         dL/dx = s · (dL/du - mean(dL/du) - u · mean(dL/du · u))
@@ -111,10 +111,11 @@ class GroupNorm(Normalization):
     channels of one sample.
 
     Shapes: x and y (N, C, ...), gamma and beta (C,). One group is layer normalisation over all of a
-    sample, C groups "instance normalisation". The size of the batch does not matter.
+    sample (but with one gamma and beta for each channel), C groups "instance normalisation". The
+    size of the batch does not matter.
 
-    Backward: as for LayerNorm, with means over a sample's group, and sums for gamma and beta over
-    all but the channels. Source: Wu and He, Group normalization (2018).
+    Backward: as for LayerNorm, with means over a sample's group, and Σ over all axes but that of
+    the channels. Source: Wu and He, Group normalization (2018).
 
     >>> layer = GroupNorm(gamma=np.array([1.0, 1.0]), beta=np.array([0.0, 5.0]), groups=2, eps=0)
     >>> layer.forward(np.array([[[10.0, 20.0], [1.0, 3.0]]]))
@@ -146,7 +147,7 @@ class GroupNorm(Normalization):
 
     def forward(self, x):
         means = group_means(x.shape[1], self.groups)
-        lines = as_lines(x)
+        lines = as_lines(x)                 # by samples, (N, H, W C): a mean stays within a sample
         u, s, *_ = standardize(lines.reshape(len(x), -1, lines.shape[1]), means, self.eps)
         self.cache = u, s, x.shape, means
         return from_lines(self.scale_and_shift(u), x.shape)
@@ -168,15 +169,15 @@ class BatchNorm(Normalization):
 
         running = (1 - momentum) · running + momentum · batch
 
-    (unless the batch's variance overflows), where the variance goes in as its unbiased estimate
-    σ² M / (M - 1), as in PyTorch, or with ``unbiased=False`` as σ², as in Keras 3 and in courses
-    that grade it that way (Keras's momentum is 1 minus this one). In evaluation mode μ and σ² are
-    the running ones, and samples no longer depend on each other. ``running_mean`` and
+    where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch, or with
+    ``unbiased=False`` as σ², as in Keras 3 and in courses that grade it that way (Keras's momentum
+    is 1 minus this one). A batch whose variance overflows is left out. In evaluation mode μ and σ²
+    are the running ones, and samples no longer depend on each other. ``running_mean`` and
     ``running_var`` are kept in ``buffers``.
 
     Backward, in training: as for LayerNorm, with means over the batch (and the image) in place of
-    the last axis, and Σ over all axes but the channels. In evaluation mode μ and s are constants
-    and
+    the last axis, and Σ over all axes but that of the channels. In evaluation mode μ and
+    s = 1 / √(σ² + eps) are constants and
 
         dL/dx = gamma · s · dL/dy
 
@@ -197,7 +198,8 @@ class BatchNorm(Normalization):
     """
     shapes = "x (N, C, ...), gamma (C), beta (C) -> y (N, C, ...)"
 
-    moving_mean, moving_var = Renamed("running_mean"), Renamed("running_var")    # elsewhere
+    # their names in other books: an error says the one here
+    moving_mean, moving_var = Renamed("running_mean"), Renamed("running_var")
 
     def __init__(
         self, gamma: Array, beta: Array, momentum: float = 0.1, eps: float = 1e-5,

@@ -1,9 +1,10 @@
-"""Recurrent layers: a state h that each step of a sequence makes from the state before and the
-step's input.
+"""Recurrent layers: a state h, which every step computes from the state before it and the step's
+input.
 
-A class with "Cell" in its name is one step; without, the same over a sequence. In every formula x
-is (N, D), h and c are (N, H), and Wx, Wh hold the gates side by side, each H columns wide, G in
-all. PyTorch stores the transposes: Wx = weight_ih.T and Wh = weight_hh.T.
+A class with "Cell" in its name is one step; without, the same over a sequence. In the formulas of a
+step x is (N, D), h and c are (N, H), and Wx (D, G), Wh (H, G) hold blocks of H columns side by
+side, one for each gate or proposal: G = H for an RNN, 4H for an LSTM, 3H for a GRU. PyTorch stores
+the transposes: Wx = weight_ih.T and Wh = weight_hh.T.
 """
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from ..common.functions import sigmoid
 from ..common.layer import Layer
 from ..common.rng import generator
 from ..common.types import Array, DType, Initializer, Seed, State
-from .gates import Gates, Sequences, single, with_forget_bias
+from .gates import Gates, Sequences, single
 
 
 class Cell(Gates):
@@ -52,9 +53,9 @@ class RNNCell(Cell):
         dL/ds = dL/dh' · (1 - h'²)
 
     The rest is as in Cell. On the way through T steps dL/dh is multiplied T times by tanh' and Whᵀ:
-    it tends to vanish or to explode. LSTM and GRU were designed to keep it from vanishing;
-    clipping bounds it where it explodes. Source: Elman, Finding structure in time (1990); Saito,
-    Deep Learning from Scratch 2, chapter 5.
+    it tends to vanish or to explode. LSTM and GRU were designed to keep it from vanishing; where it
+    explodes, clipping bounds the gradients of the parameters. Source: Elman,
+    Finding structure in time (1990); Saito, Deep Learning from Scratch 2, chapter 5.
 
     >>> cell = RNNCell(Wx=np.array([[1.0]]), Wh=np.array([[0.5]]), b=np.zeros(1))
     >>> cell.forward(np.array([[1.0]]), np.array([[-2.0]]))
@@ -89,17 +90,18 @@ class LSTMCell(Cell):
 
     i decides what is let in, f what is kept, o what is shown. Shapes: x (N, D), h and c (N, H), Wx
     (D, 4H), Wh (H, 4H), b (4H,), the gates in PyTorch's order (b is PyTorch's bias_ih + bias_hh).
-    forward(x, h, c) returns (h', c'); backward((dL/dh', dL/dc')) returns (dL/dx, dL/dh, dL/dc).
+    forward(x, h, c) returns (h', c'); backward((dL/dh', dc_next)) returns (dL/dx, dL/dh, dL/dc).
 
-    Backward. c' is used twice, by h' and by the next step. backward is given what the next step
-    sends back, here dL/dc'; with what comes through h' the whole gradient is
+    Backward. c' is used twice, by h' and by the next step, which sends back dc_next; with what
+    comes through h'
 
-        dc' = dL/dc' + dL/dh' · o (1 - tanh² c')
+        dL/dc' = dc_next + dL/dh' · o (1 - tanh² c')
 
     With σ' = σ (1 - σ) and s_i, s_f, s_g, s_o the blocks of x Wx + h Wh + b,
 
-        dL/ds_i = dc' · g i (1 - i)      dL/ds_g = dc' · i (1 - g²)      dL/dc = dc' · f
-        dL/ds_f = dc' · c f (1 - f)      dL/ds_o = dL/dh' · tanh c' · o (1 - o)
+        dL/ds_i = dL/dc' · g i (1 - i)      dL/ds_g = dL/dc' · i (1 - g²)
+        dL/ds_f = dL/dc' · c f (1 - f)      dL/ds_o = dL/dh' · tanh c' · o (1 - o)
+        dL/dc = dL/dc' · f
 
     The rest is as in Cell, with the four side by side as dL/ds. Source: Hochreiter and Schmidhuber,
     Long short-term memory (1997), with the forget gate of Gers, Schmidhuber and Cummins (2000);
@@ -153,8 +155,8 @@ class LSTMCell(Cell):
 
     def backward(self, dout):
         x, h, c, i, f, g, o, tanh_c = self.cache
-        dh, dc = self.stacked("dout", dout, len(c))               # with zeros for a None
-        dc = dc + dh * o * (1 - tanh_c * tanh_c)                  # from here on dc'
+        dh, dc_next = self.stacked("dout", dout, len(c))          # with zeros for a None
+        dc = dc_next + dh * o * (1 - tanh_c * tanh_c)             # dL/dc'
         ds_i = dc * g * i * (1 - i)
         ds_f = dc * c * f * (1 - f)
         ds_g = dc * i * (1 - g * g)
@@ -184,7 +186,7 @@ class GRUCell(Cell):
     and dq; h is also used for h' itself, so dL/dh = dL/dq Whᵀ + dL/dh' · z.
 
     Source: Cho et al., Learning phrase representations using RNN encoder-decoder (2014); but r
-    multiplies h Wh + bh, after the product (as in PyTorch and cuDNN), not h before it.
+    multiplies q_n, after the product (as in PyTorch and cuDNN), not h before it.
 
     >>> cell = GRUCell(Wx=np.zeros((1, 3)), Wh=np.zeros((1, 3)), bx=np.array([0.0, 1000.0, 0.0]),
     ...     bh=np.zeros(3))
@@ -222,10 +224,10 @@ class GRUCell(Cell):
 
 
 class Recurrent(Sequences):
-    """Runs a cell over a sequence: from x (N, T, D) to all h_t (N, T, H). Every step has a cell of
-    its own, ``cells[t]``, with the same parameters and its own cache; ``state`` is a list, [h] or,
-    for an LSTM, [h, c], and so is ``dstate``. (The forward of RNNCell and GRUCell returns h itself,
-    and their backward takes its gradient: there read [h] and dstate[0].)
+    """Runs a cell over a sequence: from x (N, T, D) to all h_t (N, T, H). Written with a cell
+    object for every step, ``cells[t]``, each with the same parameters and its own cache; ``state``
+    and ``dstate`` are here lists, [h] or, for an LSTM, [h, c]. (RNNCell and GRUCell return h and
+    take its gradient bare: for them read [h] and dstate[0].)
 
         for t in range(T):
             state = cells[t].forward(x[:, t], *state)
@@ -239,23 +241,24 @@ class Recurrent(Sequences):
             dstate[0] += dy[:, t]
             dx[:, t], *dstate = cells[t].backward(dstate)
 
-    ``recurrence.forward`` and ``recurrence.backward`` run these loops, with x Wx, dx and the
-    gradients of the parameters for all steps at once. ``rule`` is the cell's formula in the form
-    that they call, ``stacked`` a state as one array (S, N, H), S = 1 or, for an LSTM, 2, and
-    ``single`` its inverse. RNN's docstring explains options, mask and states.
+    ``recurrence.forward`` and ``recurrence.backward`` do this without the objects. Of the matrix
+    products only h Wh and dL/dq Whᵀ stay in the loops: x Wx, dx and the gradients of the parameters
+    are made for all steps at once. ``rule`` is the cell's formula in the form that they call,
+    ``stacked`` a state as one array (S, N, H), S = 1 or, for an LSTM, 2, and ``single`` its
+    inverse. Options, mask and states stand in RNN.
     """
     shapes = "x (N, T, D), mask? bool (N, T), Wx (D, G), Wh (H, G) -> y (N, T, H)"
 
     def forward(self, x, mask=None):
         first = self.first_state(len(x))
-        y, last, steps = recurrence.forward(self.rule, x, first, self.params, mask, self.reverse)
-        self.cache, self.state = (len(x), mask is not None, *steps), single(last)
+        y, last, kept = recurrence.forward(self.rule, x, first, self.params, mask, self.reverse)
+        self.cache, self.state = (len(x), mask is not None, *kept), single(last)
         return y
 
     def backward(self, dout, dstate=None):
-        N, masked, *steps = self.cache
+        N, masked, *kept = self.cache
         dlast = self.stacked("dstate", dstate, N)
-        dx, dfirst = recurrence.backward(steps, dout, dlast, self.params, self.grads,
+        dx, dfirst = recurrence.backward(kept, dout, dlast, self.params, self.grads,
                                          self.input_gradient)
         self.dstate = single(dfirst)
         return (dx, None) if masked else dx
@@ -271,7 +274,8 @@ class RNN(Recurrent):
 
         dL/dh_t = dL/dy_t + dL/ds_{t+1} Whᵀ
 
-    and from dL/dh_t on by the cell's formula; dL/dWx, dL/dWh and dL/db are the sums over the steps.
+    (at t = T the argument ``dstate`` stands for the last term). From dL/dh_t the cell's formula
+    goes on; dL/dWx, dL/dWh and dL/db are the sums over the steps.
 
     Options of RNN, LSTM and GRU, which may also be set as attributes between two calls:
 
@@ -282,13 +286,15 @@ class RNN(Recurrent):
     - ``reverse``: True: from the last step to the first. ``Bidirectional`` puts such a layer beside
       one that runs forward.
 
-    ``state`` is the state in which the latest forward ended; ``dstate``, after backward, the
-    gradient of the state that forward started from.
+    ``state`` is the state in which the latest forward ended; the attribute ``dstate``, after
+    backward, is the gradient of the *first* state, from which forward started (the argument
+    ``dstate`` of backward is that of the *last* one).
 
     A mask is False at padding steps, for example after a short sequence: there the state stays as
     it was, so its gradient passes through unchanged; the output and dL/dx are 0, whatever x holds.
     So ``state`` is the one after the last real step. For one vector per sequence take ``Last()``
-    with the same mask, or ``Sum(axis=1)``; ``Mean(axis=1)`` would divide by the padding, too.
+    with the same mask (of a layer with ``reverse`` the first step), or ``Sum(axis=1)``;
+    ``Mean(axis=1)`` would divide by the padding, too.
 
     backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into
     another layer; it returns dL/dx or, if forward had a mask, (dL/dx, None).
@@ -318,8 +324,8 @@ class RNN(Recurrent):
 
 
 class LSTM(Recurrent):
-    """LSTMCell over a sequence: from x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and
-    ``dstate`` as in RNN; a state is the tuple (h, c), each (N, H).
+    """LSTMCell over a sequence: from x (N, T, D) to all h (N, T, H). Options, mask, states and
+    errors as in RNN; a state is the tuple (h, c), each (N, H).
 
     Shapes: Wx (D, 4H), Wh (H, 4H), b (4H,), the gates in the order i, f, g, o.
 
@@ -328,9 +334,8 @@ class LSTM(Recurrent):
         dL/dh_t = dL/dy_t + dL/ds_{t+1} Whᵀ
         dL/dc_t = dL/dh_t · o_t (1 - tanh² c_t) + dL/dc_{t+1} · f_{t+1}
 
-    both the whole gradients (LSTMCell's dc' is dL/dc_t); at t = T ``dstate`` stands for the terms
-    of step t + 1. Along c a gradient is multiplied by no matrix, only by f: where f is near 1 it
-    neither vanishes nor explodes.
+    where at t = T ``dstate`` stands for the terms of step t + 1. Along c a gradient is multiplied
+    by no matrix, only by f: where f is near 1 it neither vanishes nor explodes.
 
     >>> layer = LSTM.init(3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
@@ -368,8 +373,8 @@ class LSTM(Recurrent):
 
 
 class GRU(Recurrent):
-    """GRUCell over a sequence: from x (N, T, D) to all h (N, T, H). Options, mask, ``state`` and
-    ``dstate`` as in RNN.
+    """GRUCell over a sequence: from x (N, T, D) to all h (N, T, H). Options, mask, states and
+    errors as in RNN.
 
     Shapes: Wx (D, 3H), Wh (H, 3H), bx and bh (3H,), the gates in the order r, z, n.
 
@@ -402,9 +407,9 @@ class Bidirectional(Layer):
 
         y_t = [h_t of the one | h_t of the other]
 
-    so that every step knows what follows it, too. Shapes: x (N, T, D), y (N, T, H1 + H2), mask
-    (N, T) as in RNN. ``Bidirectional(LSTM.init(3, 5), LSTM.init(3, 5, reverse=True))``, or shorter
-    ``Bidirectional.init(LSTM, 3, 5)``.
+    so that every step knows what follows it, too. Shapes: x (N, T, D), y (N, T, H1 + H2), mask (N,
+    T) as in RNN. States are those of ``ahead`` and ``back``. ``Bidirectional(LSTM.init(3, 5),
+    LSTM.init(3, 5, reverse=True))``, or shorter ``Bidirectional.init(LSTM, 3, 5)``.
 
     Backward. Each receives its columns of dL/dy; x went into both, so that dL/dx is the sum of what
     they send back. With a mask backward returns (dL/dx, None). Source: Schuster and Paliwal,
@@ -449,8 +454,9 @@ class Bidirectional(Layer):
         n_in, n_hidden: the sizes D of x (N, T, D) and H = H1 = H2 of either half of y (N, T, 2H).
         rng, initializer, recurrent_initializer, dtype: as in ``kind.init``.
         forget_bias: each of the forget gate's biases, for an LSTM only; None: zeros.
-        stateful, initial_state: as in RNN's docstring, for both. (Reading a long text in pieces,
-            the second should have read the piece after, not the one before.)
+        stateful, initial_state: as in RNN's docstring, for both. (``stateful`` suits the
+            first alone: reading backwards, the second would have to start from the state after the
+            *next* piece of a text, but goes on from that of the piece before.)
         """
         checks.kind_of("Bidirectional", "kind", kind, "LSTM", "init")
         rng = generator("Bidirectional", rng)
@@ -478,3 +484,10 @@ class Bidirectional(Layer):
             (dx_ahead, _), (dx_back, _) = dx_ahead, dx_back
         dx = dx_ahead + dx_back if self.input_gradient else None
         return (dx, None) if masked else dx
+
+
+def with_forget_bias(layer, forget_bias):
+    """The layer, an LSTM or its cell, with the forget gate's biases set."""
+    H = len(layer.params[1])
+    layer.params[2][H:2 * H] = checks.number(type(layer).__name__, "forget_bias", forget_bias)
+    return layer

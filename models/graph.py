@@ -11,7 +11,8 @@ from ..layers.losses import Loss
 from .freezing import learns
 from .model import Model, weighed
 from .node import Constant, Input, Node, Select, ordered
-from .passes import Backward, Forward, in_batches, predicting
+from .passes import Backward, Forward
+from .predicting import in_batches, predicting
 
 
 class Graph(Model):
@@ -212,7 +213,7 @@ class Graph(Model):
             for n, grad in zip(self.nodes, grads):
                 n.grad = grad
         dx = tuple(grads[i] for i in self._in)
-        return (dx if len(dx) > 1 else dx[0]) if run.wanted else None
+        return (dx if len(dx) > 1 else dx[0]) if run.full else None
 
     def _ends(self, dout):
         """(place, gradient) where backward begins: at the loss, which is 1 by itself, or at the

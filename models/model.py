@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ..common import checks
 from ..common.engine import threads
 from ..common.freezing import set_frozen
-from ..common.heap import keep_freed_memory
 from ..common.layer import Layer, reset_states, walk
 from ..common.types import ArrayLike, Axes, Computes, Inputs, PathLike, Penalty
 from . import saving
@@ -59,7 +58,6 @@ class Model(Layer):
                                      for layer in self.layers)
         self._ready = None        # what backward may follow: "output" or "loss"
         self._own_threads = any(p.size >= threads.SMALL or p.ndim > 2 for p in self.params)
-        keep_freed_memory()
 
     def _check_part(self, name, part, example, *methods):
         """TypeError unless the loss or the penalty is None or an object with one of the methods."""

@@ -4,22 +4,24 @@ from typing import Any
 from ..common.types import ArrayLike, Computes, Inputs, Penalty
 from .freezing import find_lowest
 from .model import Model
-from .passes import Backward, Forward, in_batches, predicting
+from .passes import Backward, Forward
+from .predicting import in_batches, predicting
 from .sharing import in_a_row
 
 
 class Sequential(Model):
     """Layers one after another: y = f_n(... f_2(f_1(x))).
 
-    Backward is the chain rule. With y_0 = x, y_i = f_i(y_{i-1}) and the Jacobians
-    J_i = ∂y_i/∂y_{i-1},
+    Backward is the chain rule. With y_0 = x, y_i = f_i(y_{i-1}), f_1 being ``layers[0]``, and the
+    Jacobians J_i = ∂y_i/∂y_{i-1},
 
         dL/dx = (((dL/dy J_n) J_{n-1}) ... ) J_1
 
     a row vector times one Jacobian at a time, the last layer's first. Layer i's ``backward(dout)``
     is given dout = dL/dy_i and returns dL/dy_{i-1} = dout J_i, without making J_i; on the way it
     fills in the gradients of its parameters. With targets, L is the loss layer's value plus the
-    penalty (``loss_of``), and dL/dy is what the loss layer's backward returns. ``Forward`` and
+    penalty (``loss_of``), and dL/dy is what the loss layer's backward returns (a ``dout`` given to
+    the model's backward multiplies all of it, the penalty's gradients too). ``Forward`` and
     ``Backward`` (passes.py) see to everything else: order of calls, gradients of the penalty,
     shared and frozen weights, threads, error messages.
 
@@ -49,9 +51,12 @@ class Sequential(Model):
     >>> model.predict(x).shape
     (5, 3)
 
-    Raises TypeError for anything but layers and for a loss among them, ValueError for no layers,
-    for one used twice, and for a penalty beside a loss for each row.
+    Raises TypeError for anything but layers, and for a loss among them; ValueError for no layers,
+    for one object used twice, for parameters that overlap in part, for a layer with a penalty of
+    its own, and for a penalty together with a loss of ``reduction="none"``.
     """
+    _first = 0                     # where backward ends: the place of the first layer that learns
+
 
     def __init__(
         self, *layers: Computes, loss: Computes | None = None, penalty: Penalty | None = None
@@ -63,24 +68,25 @@ class Sequential(Model):
         loss has ``reduction="none"``); ``weight``, with targets: how much each row counts in it."""
         with Forward(self, t is not None, weight):
             y = x
-            for layer in self.layers:       # an error names the one that this loop calls ``layer``
+            for layer in self.layers:       # errors.py reads the name ``layer`` to say which failed
                 y = layer.forward(y)
             self.output = y
             return y if t is None else self.loss_of(y, t, weight)
 
     def backward(self, dout=None, input_gradient=False):
-        """Fill ``grads``: after ``forward(x, t)`` with the gradients of the loss, penalty included,
-        times ``dout`` (by default 1; a number, or an array as the loss is), after ``forward(x)``
-        with those of Σ dout · y.
+        """Fill ``grads``. After ``forward(x, t)``: with the gradients of the loss, penalty
+        included, times ``dout`` (by default 1; a number, or an array as the loss is). After
+        ``forward(x)``: with those of Σ dout · y, where ``dout``, dL/dy, must be given.
 
-        Returns dL/dx if ``dout`` is given or ``input_gradient`` is true, else None (and does not
-        compute it).
+        Returns dL/dx if ``dout`` is given or ``input_gradient`` is true; else None, without
+        computing it (so does a model inside another that has no use for it).
         """
         with Backward(self, dout, input_gradient) as run:
             dout = self.output_gradient(dout)
-            for layer in reversed(run.layers):  # down to the first that learns, or all for dL/dx
+            # down to the first layer that learns; through all of them if dL/dx is wanted
+            for layer in reversed(self.layers[0 if run.full else self._first:]):
                 dout = layer.backward(dout)
-        return dout if run.wanted else None
+        return dout if run.full else None
 
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> Any:
         """The output for x in evaluation mode: Dropout drops nothing, BatchNorm uses its running
@@ -92,7 +98,7 @@ class Sequential(Model):
         with predicting(self):
             return in_batches(self, self.forward, (x,), batch_size)
 
-    find_lowest = find_lowest      # where backward ends: see freezing.py
+    find_lowest = find_lowest      # sets ``_first`` anew: see freezing.py
 
     def vertices_and_edges(
         self, values: bool = False, x: Inputs | None = None

@@ -1,4 +1,4 @@
-"""Rules that give every entry of a parameter a rate of its own, by its gradients so far.
+"""Rules that give every entry of a parameter a rate of its own, made of its gradients so far.
 
 ``Optimizer.update`` advances ``step`` and calls ``rule`` for each parameter W (a large one in
 pieces, or compiled) with its gradient g and its state: the arrays that ``names`` lists, of W's
@@ -14,7 +14,8 @@ from .optimizer import AT_LEAST_0, FRACTION, POSITIVE, Optimizer
 class AdaGrad(Optimizer):
     """A rate that falls with every gradient: h <- h + g², W <- W - lr g / (√h + eps).
 
-    What is rarely used, such as the vector of a rare word, keeps a large rate. No rate ever rises.
+    What is rarely used, such as the vector of a rare word, keeps a large rate. With a constant lr
+    no rate ever rises.
 
     Duchi, Hazan and Singer 2011, Adaptive Subgradient Methods for Online Learning.
 
@@ -82,7 +83,7 @@ class RMSProp(Optimizer):
 
 
 class AdaDelta(Optimizer):
-    """Steps as long as the steps before, measured in W's own unit, so that no rate has to be found:
+    """Each step about as long as those before it, so in W's own unit: no rate has to be found.
 
         E[g²] <- rho E[g²] + (1 - rho) g²
         Δ = √(E[Δ²] + eps) / √(E[g²] + eps) · g
@@ -128,7 +129,7 @@ class Adam(Optimizer):
     where t = 1, 2, ... is the number of the step. m and v are running means that start at zero:
     after t steps the factors with which the gradients so far enter sum to only 1 - beta^t, and
     dividing by that sum gives the means m̂ and v̂. A step is seldom longer than lr, whatever the
-    scale of the gradients.
+    scale of the gradients, and with the default betas never longer than 7.3 lr.
 
     With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), replaces v in v̂, as in
     PyTorch (the paper corrects neither m nor v): a rare large gradient is not forgotten.
@@ -161,7 +162,7 @@ class Adam(Optimizer):
         v *= beta2
         v += (1 - beta2) * (g * g)
         if self.amsgrad:
-            v = np.maximum(v_max, v, out=v_max)              # v itself, the running mean, stays
+            v = np.maximum(v_max, v, out=v_max)              # the running mean itself stays
         m_hat = m / (1 - beta1**t)
         v_hat = v / (1 - beta2**t)
         W -= lr * m_hat / (np.sqrt(v_hat) + self.eps)
@@ -193,11 +194,11 @@ class AdamW(Adam):
 
 
 class AdaMax(Optimizer):
-    """Adam with the largest |g| so far, slowly forgotten, for the root of a mean of squares:
+    """Adam with the largest |g| so far, slowly forgotten, instead of the root of a mean of squares:
 
         m <- beta1 m + (1 - beta1) g
         u <- max(beta2 u, |g| + eps)
-        W <- W - lr / (1 - beta1^t) · m / u
+        W <- W - lr m / ((1 - beta1^t) u)
 
     u starts at zero and needs no correction. Of all means (E[|g|^p])^(1/p), Adam's has p = 2, and
     this one p = ∞.

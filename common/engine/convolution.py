@@ -62,7 +62,7 @@ def convolve(x, W, b=None, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1)
 
 
 def convolve_back(
-    dy, x, W, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), groups=1, dx=True
+    dy, x, W, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), groups=1, want_dx=True
 ):
     """(dL/dx, dL/dW) of ``convolve``. The loops, dx being as large as the padded x, whose margin is
     cut off at the end:
@@ -71,21 +71,21 @@ def convolve_back(
             dW[f] += dy[n, f, i, j] * window                             # of x, as in convolve
             dwindow += dy[n, f, i, j] * W[f]                             # the same window, of dx
 
-    dL/dx is None if ``dx`` is False. Of three ways the one is taken that is fastest for the shapes.
+    dL/dx is None unless ``want_dx``. Of three ways the one is taken that is fastest for the shapes.
     """
     if x.ndim == 3:
         options = in_a_row(stride, pads, dilation)
         arrays = (a[:, :, None] for a in (dy, x, W))
         return tuple(None if d is None else d[:, :, 0]
-                     for d in convolve_back(*arrays, *options, groups, dx))
+                     for d in convolve_back(*arrays, *options, groups, want_dx))
     windows, dy = windows_for(x.shape, W, stride, pads, dilation, groups), channels_last(dy)
     rest = windows.rest(x.shape)
     if min(map(min, rest)) >= 0:
         if one_channel_each(W, groups):
-            return channel_by_channel(x, W, dy, rest, stride, pads, dilation, dx)
+            return channel_by_channel(x, W, dy, rest, stride, pads, dilation, want_dx)
         if stride == (1, 1) and W.shape[1] >= max(4, len(W) // groups // 2):
-            return from_windows_of_dy(x, W, dy, rest, dilation, groups, dx)
-    return from_windows_of_x(x, W, dy, windows, dx)
+            return from_windows_of_dy(x, W, dy, rest, dilation, groups, want_dx)
+    return from_windows_of_x(x, W, dy, windows, want_dx)
 
 
 def transposed_convolve(

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..functions import sigmoid
 from . import compiled
-from .products import column_sums, product, rows
+from .products import column_sums, product, repeated, rows
 
 
 def forward(kind, x, first, params, mask=None, reverse=False):
@@ -74,10 +74,10 @@ def run(kind, x, first, params, mask=None):
     if compiled.takes(a):
         from .compiled.recurrence import RULES
         kind = RULES.get(kind.__name__, kind)
-    rule = kind(H, a.dtype)
+    rule, times_Wh = kind(H, a.dtype), repeated(Wh, N, T)
     for t in range(T):
         old, new = states[:, t], states[:, t + 1]
-        q = old[0].dot(Wh)
+        q = times_Wh(old[0])
         if bh:
             q += bh[0]
         rule.step(a[t], q, memo[t], old, new)
@@ -101,6 +101,7 @@ def run_back(cache, dout, dstate, params, grads, dx=True):
     slopes = rule.slopes(a, memo, states[:, :-1], states[:, 1:])
     da = np.empty_like(a)
     dq = np.empty_like(a) if dbh else da
+    back = repeated(Wh.T, a.shape[1], len(x))
     for t in reversed(range(len(x))):
         if dout is not None:
             dstate[0] += dout[t]
@@ -110,7 +111,7 @@ def run_back(cache, dout, dstate, params, grads, dx=True):
         if mask is not None:
             da[t, ~mask[t]] = dq[t, ~mask[t]] = 0
             dstate[:, ~mask[t]] = kept
-        dstate[0] += dq[t].dot(Wh.T)
+        dstate[0] += back(dq[t])
     product(rows(x).T, rows(da), out=dWx)
     product(rows(states[0, :-1]).T, rows(dq), out=dWh)
     column_sums(da, out=db)

@@ -11,15 +11,16 @@ from .measures import Mean, Measures
 class Accumulator:
     """What surrounds an update: checks losses, adds up batches, clips, records.
 
-    Of several batches the gradients become those of one large batch. With the losses L_b and
-    gradients g_b of B batches, n_b the sum of batch b's row weights (without weights, how many rows
-    count), and the penalty R,
+    The gradients of B batches are joined into those of one large batch. Batch b has the loss L_b
+    and the gradient g_b, both with the penalty R in them, and n_b, the loss layer's ``count``: the
+    sum of the weights of its rows (of SigmoidWithLoss its elements), 1 each without weights, 0 for
+    those ignored. (Of a Graph with several losses the first one's: exact if all count alike.)
 
         loss Σ_b n_b L_b / Σ_b n_b,  gradient Σ_b n_b g_b / Σ_b n_b     where losses are means
-        loss Σ_b L_b - (B - 1) R,    gradient Σ_b g_b - (B - 1) dR/dW   where they are sums
+        loss Σ_b L_b - (B - 1) R,    gradient Σ_b g_b - (B - 1) ∂R/∂W   where they are sums
 
-    because each L_b includes the penalty R, and one large batch of all B would include it once.
-    If no row counts, loss and gradient are those of the penalty, which the last batch has.
+    because each L_b includes R, and one large batch of all B would include it once. If no row
+    counts, the penalty's loss and gradient remain, which are what the last batch gave.
     ``measures`` has the epoch's loss and metrics; where losses are sums, its loss is the mean of
     the L_b, whatever B is.
     """
@@ -32,21 +33,23 @@ class Accumulator:
         several = fit.accumulate > 1
         self.sums = [np.zeros_like(g) for g in self.model.grads] if several else []
 
-    def check(self, loss, batch):
-        """Keep the loss of a batch as a Python float; an error unless it is one finite number."""
+    def checked(self, loss, batch):
+        """The loss of a batch as a Python float; an error unless it is one finite number."""
         self.batch += 1
-        self.latest = loss = answers.loss(loss, answers.FIT)
+        loss = answers.loss(loss, answers.FIT)
         if not math.isfinite(loss):
             self.refuse(loss, batch)
+        return loss
 
-    def add(self, batch):
-        """Add a batch: its loss, metrics and, of several batches, gradients."""
-        n = self.measures.add(self.latest, batch)            # n_b; 1 where losses are sums
-        self.loss.add(n * self.latest, n)
+    def add(self, loss, batch):
+        """Add a batch: its loss, its metrics and, if there are several batches, its gradients."""
+        n = self.measures.add(loss, batch)                   # n_b; 1 where losses are sums
+        self.latest = loss
+        self.loss.add(n * loss, n)
         self.batches += 1
         for s, g in zip(self.sums, self.model.grads):
             s += n * g
-        self.bar.batch(self.latest)
+        self.bar.batch(loss)
 
     def prepare(self):
         """Put the gradients of the whole group into ``grads``, clip them, and note what ``record``
@@ -64,10 +67,11 @@ class Accumulator:
         """Turn the sums over the batches into the gradients of one large batch."""
         if self.measures.summed():
             self.penalize_once()
-            self.loss.count = 1
+            self.loss.count = 1                              # sums are divided by nothing
+        n = self.loss.count                                  # Σ_b n_b
         for s, g in zip(self.sums, self.model.grads):
-            if self.loss.count:
-                g[...] = s / self.loss.count
+            if n:                                            # else g is the penalty's alone
+                g[...] = s / n
             s[...] = 0
 
     def penalize_once(self):

@@ -153,14 +153,15 @@ class SharedAccumulator(Accumulator):
         parts = [part.reshape(a.shape) for part, a in zip(parts, arrays)]
         self.sums, self.running = parts[:len(grads)], parts[len(grads):]
 
-    def check(self, loss, batch):
-        """Keep the loss of this share; whether all are finite is seen when they are added up."""
+    def checked(self, loss, batch):
+        """The loss of this share; whether all are finite is seen when they are added up."""
         self.batch, self.seen = self.batch + 1, batch
         self.latest = answers.loss(loss, answers.FIT)
+        return self.latest
 
-    def add(self, batch):
+    def add(self, loss, batch):
         if not self.shares.idle:
-            super().add(batch)
+            super().add(loss, batch)
             self.rows += len(batch[0])
 
     def prepare(self):

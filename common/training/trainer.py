@@ -18,7 +18,8 @@ from .run import Run
 
 
 class Trainer:
-    """Trains a model: forward, backward, update for each mini-batch of each epoch, and a history.
+    """Trains a model, by forward, backward, update for each mini-batch of each epoch, and keeps a
+    history.
 
     - model: any object with ``forward(x, t)`` -> loss, ``backward()``, ``params`` and ``grads``;
     - optimizer: any object with ``update(params, grads)``;
@@ -84,8 +85,8 @@ class Trainer:
         new History.
 
         x: an array of samples or, for a model of several inputs, a tuple of them; t: their
-            targets. Of several targets all but the last stand in x, after the inputs:
-            ``fit((x, t1), t2)``.
+            targets. A model with several targets gets all but the last of them in x, after the
+            inputs: ``fit((x, t1), t2)``.
         batch_size: samples per mini-batch; the last one of an epoch may be smaller.
         validation_data: (x, t), evaluated after each epoch; x may be a tuple, as for a Seq2Seq:
             ((x, t, x_mask), t_mask).
@@ -96,10 +97,9 @@ class Trainer:
         batches: instead of x and t, a function that yields an epoch's batches in order, each a
             tuple (x, ..., t). It is called anew for each epoch:
             ``batches=lambda: text_batches(ids)``.
-        accumulate: batches per update. The gradient is Σ_b n_b g_b / Σ_b n_b, n_b being the sum of
-            the weights of batch b's rows (without weights, how many count), as of one large batch
-            (where losses are sums: Σ_b g_b, with the penalty counted once); BatchNorm still
-            normalises each batch by itself.
+        accumulate: batches per update, whose gradient is that of one large batch,
+            Σ_b n_b g_b / Σ_b n_b where n_b rows of batch b count (see Accumulator for weights and
+            for losses that are sums). BatchNorm still normalises each batch by itself.
         progress: show a progress bar.
         drop_last: leave out the last batch of an epoch if it is smaller.
         steps_per_epoch: for ``batches`` that never end, how many of them make an epoch; the next
@@ -120,8 +120,8 @@ class Trainer:
         sample_weight together with batches (rng too, unless there is an augment), for an epoch
         without batches and for metrics that do not suit the model's output; TypeError for arguments
         of another kind and for a metric that does not return a number; FloatingPointError if the
-        loss or a gradient becomes NaN or infinite. The record so far stays in ``self.history``,
-        even after an error or Ctrl-C.
+        loss, or a gradient (as the optimizers of this package find), becomes NaN or infinite. The
+        record so far stays in ``self.history``, even after an error or Ctrl-C.
         """
         fit = arguments.Fit(self.model, x, t, epochs, batch_size, validation_data,
                             max_grad_norm, callbacks, rng, batches, accumulate, progress, drop_last,
@@ -135,7 +135,7 @@ class Trainer:
                     x_val, t_val = fit.validation_data
                     scores = self.evaluate(x_val, t_val, sample_weight=fit.validation_weight)
                     row |= {f"val_{name}": value for name, value in scores.items()}
-                row = parallel.agreed(self.comm, row)
+                row = parallel.agreed(self.comm, row)           # by all ranks, with MPI
                 self.history.add_epoch(**row)
                 bar.end(row)
                 run.after_epoch()
@@ -144,21 +144,21 @@ class Trainer:
     def _epoch(self, epoch, run, bar):
         """One pass over the batches, from fresh recurrent states; returns its loss and metrics.
 
-        A training step is forward, backward, update; the other lines check, add up, clip, record.
-        With ``accumulate`` a group has several batches, and the update takes their gradients as
-        those of one large batch: see accumulator.py for the formula.
+        A training step is forward, backward, update; the other lines reset states, check, add up,
+        clip, record. With ``accumulate`` a group has several batches, and the update takes their
+        gradients as those of one large batch: see accumulator.py for the formula.
         """
         model, optimizer = self.model, self.optimizer
-        accumulator = parallel.accumulator(self, run.fit, epoch, bar)
-        for layer in run.fit.recurrent:     # once per epoch: the batches of a text continue it
+        accumulator = parallel.accumulator(self, run.fit, epoch, bar)   # of all ranks, with MPI
+        for layer in run.fit.recurrent:     # here alone: within an epoch batches of a text go on
             layer.reset_state()
         with self.history.in_epoch(epoch):
             for group in run.groups(accumulator):
                 for batch, named in group:          # named: {"weight": ...} or {}
                     loss = model.forward(*batch, **named)
-                    accumulator.check(loss, batch)          # is it a finite number?
+                    loss = accumulator.checked(loss, batch)     # is it a finite number?
                     model.backward()
-                    accumulator.add(batch)                  # loss, metrics, gradients
+                    accumulator.add(loss, batch)            # loss, metrics, gradients
                 accumulator.prepare()                       # the group's gradients, clipped
                 with accumulator.naming_the_layer():        # whose gradient is not finite
                     optimizer.update(model.params, model.grads)
@@ -167,8 +167,8 @@ class Trainer:
 
     def resume(self, path: PathLike) -> Trainer:
         """Go back to where a ``Checkpoint`` was written: weights, optimizer and history at once,
-        the rest when ``fit`` is called. Called with the same arguments as before, it goes on up to
-        ``epochs`` in total, and ends bit for bit as if there had been no break.
+        the rest when ``fit`` is called. If that is called with the same arguments as before, it
+        goes on up to ``epochs`` in total, and ends bit for bit as if there had been no break.
 
         Raises ValueError, with nothing changed, for a file that is not whole or not a checkpoint,
         and for another model or optimizer; ``fit`` does so for other callbacks and generators.

@@ -11,7 +11,7 @@ from ...common.functions import log_softmax
 from ...common.layer import walk
 from ...common.rng import generator
 from ...common.types import Array, ArrayLike, Seed
-from ..passes import predicting
+from ..predicting import predicting
 
 
 @contextlib.contextmanager

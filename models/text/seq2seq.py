@@ -9,7 +9,8 @@ from ...common.types import Array, ArrayLike, Computes, DType, Seed
 from ...layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
 from ...layers.recurrent import Recurrent
 from ..model import Model
-from ..passes import Backward, Forward, in_batches, predicting
+from ..passes import Backward, Forward
+from ..predicting import in_batches, predicting
 from .generating import aside, sequences
 
 

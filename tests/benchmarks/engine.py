@@ -84,6 +84,11 @@ def cases():
     """(name, engine, plain)."""
     x, W = floats(32, 64, 128), floats(128, 128)
     yield "product (32, 64, 128)", lambda: products.product(x, W), lambda: x @ W
+    few, V = floats(32, 1024), floats(512, 1024)
+    yield "product (32, 1024) (512, 1024).T", lambda: products.product(few, V.T), lambda: few @ V.T
+    for name, Wh, N in ("forward", floats(512, 2048), 20), ("back", floats(512, 2048).T, 20):
+        h, times = floats(N, len(Wh)), products.repeated(Wh, N, 35)
+        yield f"repeated, an LSTM of 512 {name}", lambda h=h, times=times: times(h), lambda h=h, Wh=Wh: h.dot(Wh)
     a = floats(4096, 256)
     yield "column_sums (4096, 256)", lambda: products.column_sums(a), lambda: a.sum(axis=0)
     yield "row_sums (4096, 256)", lambda: products.row_sums(a), lambda: a.sum(axis=1, keepdims=True)

@@ -429,6 +429,18 @@ class TestReduction:
         value, dx, count = self.run(make, lead, "mean", np.zeros(lead))
         assert value == 0 == count and not dx.any()
 
+    @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+    def test_a_row_of_weight_0_may_hold_anything(self, make, lead, reduction):
+        first, weight = (0,) * len(lead), np.ones(lead)
+        weight[first] = 0
+        right = self.run(make, lead, reduction, weight)
+        for anything in np.nan, np.inf:
+            loss, (x, t) = make(), problem(make, lead)
+            loss.reduction, x[first] = reduction, anything
+            value = loss.forward(x, t, weight)
+            np.testing.assert_array_equal(value, right[0])
+            np.testing.assert_array_equal(loss.backward(), right[1])
+
     def test_in_float32(self, make, lead):
         loss, (x, t) = make(), problem(make, lead)
         x, t = x.astype(np.float32), t if make in LABELLED else t.astype(np.float32)
@@ -454,6 +466,12 @@ def test_an_ignored_row_counts_for_nothing_whatever_its_weight():
     value = loss.forward(x, np.array([0, -1, 1]), np.array([1.0, 5.0, 3.0]))
     assert loss.count == 4 and value == pytest.approx(log(2))
     np.testing.assert_allclose(loss.backward(), [[-1 / 8, 1 / 8], [0, 0], [3 / 8, -3 / 8]])
+
+
+def test_an_ignored_row_may_hold_anything():
+    loss = SoftmaxWithLoss(ignore_label=-1)
+    assert loss.forward(np.array([[0.0, 0.0], [np.nan, np.inf]]), np.array([0, -1])) == pytest.approx(log(2))
+    np.testing.assert_array_equal(loss.backward(), [[-0.5, 0.5], [0, 0]])
 
 
 def test_another_reduction_is_refused():

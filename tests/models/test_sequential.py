@@ -737,3 +737,17 @@ def test_repr_lists_the_layers():
     text = repr(Sequential(affine(4, 6), Sequential(Sigmoid()), loss=SquaredError(), penalty=L2(0.1)))
     assert text == ("Sequential(\n  0: Affine(W (4, 6), b (6,))\n  1: Sequential(\n    0: Sigmoid()\n  )\n"
                     "  loss: SquaredError()\n  penalty: L2(lam=0.1)\n)")
+
+
+def test_a_model_inside_another_returns_its_input_gradient_or_none():
+    """Its lowest layer is frozen: what reaches the one above is not the gradient of its input."""
+    inner = Sequential(affine(4, 6), affine(6, 6, 1))
+    outer = Sequential(inner, affine(6, 3, 2), loss=SoftmaxWithLoss())
+    inner.freeze("0")
+    returned, backward = [], inner.backward
+    inner.backward = lambda *arguments: returned.append(backward(*arguments)) or returned[-1]
+    x, t = np.ones((2, 4)), np.array([0, 1])
+    for wanted in False, True:
+        outer.forward(x, t)
+        outer.backward(input_gradient=wanted)
+    assert returned[0] is None and returned[1].shape == x.shape

@@ -114,50 +114,27 @@ class BatchNorm:
 class GroupNorm:
     @staticmethod
     def forward(layer, x):
-        (gamma, beta), (N, C), groups = layer.params, x.shape[:2], layer.groups
+        (gamma, beta), kind = layer.params, layout(x)
+        a = kind.samples(x)
+        y, (mu, s) = np.empty_like(a), np.empty((2, len(a), layer.groups), x.dtype)
         eps = x.dtype.type(layer.eps)
-        if layout(x) is Lines:
-            pixels = np.ascontiguousarray(as_lines(x)).reshape(N, -1, C)
-            y, (mu, s) = np.empty_like(pixels), np.empty((2, N, groups), x.dtype)
-            spread(lambda part: groups_forward(pixels[part], gamma, beta, eps, y[part], mu[part],
-                                               s[part]), N, WORK * x.size)
-            layer.cache = Kept((pixels, mu, s, Lines))
-            return from_lines(y, x.shape)
-        a = Planes.matrix(x)
-        mus, variances = (m.reshape(N, groups, -1) for m in Planes.row_moments(a))
-        mu, var = together(1, mus, variances, axis=2)
-        s = 1 / np.sqrt(var + eps)
-        mu, s = (np.repeat(m.reshape(N, groups), C // groups, axis=1) for m in (mu, s))
-        y = Planes.scaled(a, mu, s * gamma, np.broadcast_to(beta, (N, C)))
-        layer.cache = Kept((a, mu, s, Planes))
-        return y.reshape(x.shape)
+        spread(lambda part: kind.groups_forward(a[part], gamma, beta, eps, y[part], mu[part],
+                                                s[part]), len(a), WORK * x.size)
+        layer.cache = Kept((a, mu, s, kind))
+        return kind.back(y, x.shape)
 
     @staticmethod
     def backward(layer, dout):
         (gamma, _), (dgamma, dbeta), (x, mu, s, kind) = layer.params, layer.grads, layer.cache
-        (N, C), G = dout.shape[:2], layer.groups
-        if kind is Lines:
-            dy = np.ascontiguousarray(as_lines(dout)).reshape(x.shape)
-            dx = np.empty_like(x)
+        dy, dx = kind.samples(dout), np.empty_like(x)
 
-            def job(part):
-                sums = np.zeros((2, C), x.dtype)
-                groups_backward(dy[part], x[part], gamma, mu[part], s[part], dx[part], *sums)
-                return sums
+        def job(part):
+            sums = np.zeros((2, len(gamma)), x.dtype)
+            kind.groups_backward(dy[part], x[part], gamma, mu[part], s[part], dx[part], *sums)
+            return sums
 
-            dgamma[...], dbeta[...] = sum(spread(job, N, WORK * x.size))
-            return from_lines(dx, dout.shape) if layer.input_gradient else None
-        dy = Planes.matrix(dout)
-        first, second = (m.reshape(N, C) for m in Planes.row_sums(dy, x, mu, s))
-        dbeta[...], dgamma[...] = first.sum(axis=0), second.sum(axis=0)
-        if not layer.input_gradient:
-            return None
-        M = x.size // (N * G)
-        first, second = (np.repeat((m * gamma).reshape(N, G, -1).sum(axis=2) / M, C // G, axis=1)
-                         for m in (first, second))
-        b = -s * s * second
-        dx = Planes.combined(dy, s * gamma, x, b, -s * first - b * mu)
-        return dx.reshape(dout.shape)
+        dgamma[...], dbeta[...] = sum(spread(job, len(x), WORK * x.size))
+        return kind.back(dx, dout.shape) if layer.input_gradient else None
 
 
 class Planes:
@@ -166,8 +143,17 @@ class Planes:
     def matrix(x):
         return np.ascontiguousarray(x).reshape(x.shape[0] * x.shape[1], -1)
 
+    def samples(x):
+        return np.ascontiguousarray(x).reshape(*x.shape[:2], -1)
+
     def back(a, shape):
         return a.reshape(shape)
+
+    def groups_forward(*arrays):
+        plane_groups_forward(*arrays)
+
+    def groups_backward(*arrays):
+        plane_groups_backward(*arrays)
 
     def each(values, a):
         """A number for every row, from one for each channel or each channel of each sample."""
@@ -210,8 +196,17 @@ class Lines:
         w = next(w for w in range(1, W + 1) if W % w == 0 and (w * C >= LONG or w == W))
         return np.ascontiguousarray(as_lines(x)).reshape(-1, w * C)
 
+    def samples(x):
+        return np.ascontiguousarray(as_lines(x)).reshape(len(x), -1, x.shape[1])
+
     def back(a, shape):
         return from_lines(a, shape)
+
+    def groups_forward(*arrays):
+        groups_forward(*arrays)
+
+    def groups_backward(*arrays):
+        groups_backward(*arrays)
 
     def each(values, a):
         return np.tile(values, a.shape[1] // len(values))
@@ -431,3 +426,57 @@ def groups_backward(dy, x, gamma, mu, s, dx, dgamma, dbeta):
             for c in range(C):
                 u = (x[k, i, c] - mean[c]) * scale[c]
                 dx[k, i, c] = scale[c] * (dy[k, i, c] * gamma[c] - first[c] - u * second[c])
+
+
+@Loop
+def plane_groups_forward(x, gamma, beta, eps, y, mu, s):
+    """The same for x (N, C, S), where the channels of a group are one stretch of memory."""
+    N, C, S = x.shape
+    G = mu.shape[1]
+    width = C // G
+    n = gamma.dtype.type(S * width)
+    for k in range(N):
+        for g in range(G):
+            channels = range(g * width, (g + 1) * width)
+            total = squares = 0 * n
+            for c in channels:
+                for i in range(S):
+                    total += x[k, c, i]
+            mean = total / n
+            for c in channels:
+                for i in range(S):
+                    squares += (x[k, c, i] - mean) * (x[k, c, i] - mean)
+            scale = gamma.dtype.type(1) / np.sqrt(squares / n + eps)
+            mu[k, g], s[k, g] = mean, scale
+            for c in channels:
+                factor, shift = scale * gamma[c], beta[c]
+                for i in range(S):
+                    y[k, c, i] = (x[k, c, i] - mean) * factor + shift
+
+
+@Loop
+def plane_groups_backward(dy, x, gamma, mu, s, dx, dgamma, dbeta):
+    N, C, S = x.shape
+    G = mu.shape[1]
+    width = C // G
+    n = gamma.dtype.type(S * width)
+    for k in range(N):
+        for g in range(G):
+            channels = range(g * width, (g + 1) * width)
+            mean, scale = mu[k, g], s[k, g]
+            first = second = 0 * n
+            for c in channels:
+                a = b = 0 * n
+                for i in range(S):
+                    a += dy[k, c, i]
+                    b += dy[k, c, i] * ((x[k, c, i] - mean) * scale)
+                dbeta[c] += a
+                dgamma[c] += b
+                first += a * gamma[c] / n
+                second += b * gamma[c] / n
+            for c in channels:
+                factor = scale * gamma[c]
+                slope = scale * scale * second
+                shift = scale * first - slope * mean
+                for i in range(S):
+                    dx[k, c, i] = factor * dy[k, c, i] - slope * x[k, c, i] - shift

@@ -318,7 +318,7 @@ def test_convolutions(C, F, size, stride, pads, dilation, G, memory, dtype, monk
         for a, b in zip(both, convolution.convolve_back(dy, x, W, **options)):
             np.testing.assert_array_equal(a, b)
         back = convolution.transposed_convolve(dy, W, x.shape, **options)
-        return y, *both, convolution.convolve_back(dy, x, W, **options, dx=False)[1], back
+        return y, *both, convolution.convolve_back(dy, x, W, **options, want_dx=False)[1], back
 
     same(*both(run), TOLERANCE[dtype])
 

@@ -55,6 +55,17 @@ def test_products(seed, lead, D, F):
     same(products.rows(x), x.reshape(-1, D))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("N", [1, 8, 20, 48, 65])
+@pytest.mark.parametrize("K, F", [(180, 190), (256, 1024), (300, 30)])
+def test_few_rows_times_a_large_matrix(K, F, N, dtype):
+    x = draw(0, N, K).astype(dtype)
+    for W in (draw(1, K, F).astype(dtype), draw(1, F, K).astype(dtype).T):
+        for y in (products.product(x, W), *(products.repeated(W, N, times)(x) for times in (1, 16))):
+            same(y, x @ W, 1e-12 if dtype is np.float64 else 1e-4)
+            assert y.flags.c_contiguous and y.dtype == dtype
+
+
 @given(seeds, leads, sizes, flags)
 def test_sums(seed, lead, D, keepdims):
     x = draw(seed, *lead, D)
@@ -295,7 +306,7 @@ def test_convolution(data):
         dpadded[at] += dy[n, f, i, j] * W[f]
     options = {"stride": stride, "pads": pads, "dilation": dilation, "groups": groups}
     same(convolution.convolve(x, W, b, **options), y, 1e-10)
-    got_dx, got_dW = convolution.convolve_back(dy, x, W, **options, dx=dx)
+    got_dx, got_dW = convolution.convolve_back(dy, x, W, **options, want_dx=dx)
     same(got_dW, dW, 1e-10)
     assert dx or got_dx is None
     same(convolution.transposed_convolve(dy, W, x.shape, **options), dpadded[:, :, top:top + H, left:left + width], 1e-10)

@@ -1,0 +1,29 @@
+"""Errors that arise inside a model, as its user should see them."""
+from types import TracebackType
+
+
+def note(error, model, traceback):
+    """Add a note to an error that says in which layer of the model it arose: the one that the
+    model's loop calls ``layer`` and that was running."""
+    while traceback is not None:
+        here, traceback = traceback.tb_frame.f_locals, traceback.tb_next
+        below = traceback.tb_frame.f_locals.get("self") if traceback else None
+        if here.get("self") is model and "layer" in here and below is not model:
+            for i, layer in enumerate(model.layers):
+                if layer is here["layer"]:
+                    kind = type(layer).__name__
+                    error.add_note(f"in layer {i} of {type(model).__name__}: {kind}")
+            return
+
+
+def plainly(error):
+    """Take this package's frames out of an error's traceback. What is left is the message and the
+    frames of other code: the user's, that of layers they wrote, NumPy's."""
+    kept, frames, traceback = None, [], error.__traceback__
+    while traceback is not None:
+        frames.append(traceback)
+        traceback = traceback.tb_next
+    for one in reversed(frames):
+        if not one.tb_frame.f_globals.get("__name__", "").startswith("chainrule."):
+            kept = TracebackType(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    error.__traceback__ = kept
