@@ -24,6 +24,10 @@ class Estimator(BaseEstimator):
         self.model, self.optimizer, self.lr = model, optimizer, lr
         self.epochs, self.batch_size, self.random_state = epochs, batch_size, random_state
 
+    def build(self, n_in, n_out, rng):
+        layers = perceptron(type(self).__name__, (n_in, 64, n_out), ReLU, rng)
+        return Sequential(*layers, loss=self.criterion()).astype(np.float64)
+
     def begin(self, n_outputs):
         """A new model and its optimizer."""
         seed = check_random_state(self.random_state).randint(2**31)
@@ -94,10 +98,7 @@ class SklearnClassifier(ClassifierMixin, Estimator):
     True
     """
 
-    @staticmethod
-    def build(n_in, n_classes, rng):
-        layers = perceptron("SklearnClassifier", (n_in, 64, n_classes), ReLU, rng)
-        return Sequential(*layers, loss=SoftmaxWithLoss()).astype(np.float64)
+    criterion = SoftmaxWithLoss
 
     def fit(self, X, y, sample_weight=None):
         X, y = validate_data(self, X, y, dtype=np.float64)
@@ -145,10 +146,7 @@ class SklearnRegressor(RegressorMixin, Estimator):
     True
     """
 
-    @staticmethod
-    def build(n_in, n_out, rng):
-        layers = perceptron("SklearnRegressor", (n_in, 64, n_out), ReLU, rng)
-        return Sequential(*layers, loss=SquaredError()).astype(np.float64)
+    criterion = SquaredError
 
     def fit(self, X, y, sample_weight=None):
         return self.passes(X, y, sample_weight, self.epochs, first=True)

@@ -1,5 +1,7 @@
-"""What all pictures share: colours that colour-blind readers can tell apart, and markers
-that tell classes apart in grey print."""
+"""What pictures share: colours that colour-blind readers can tell apart, markers that tell classes
+apart in grey print, new Axes, and many small pictures on one of them."""
+import math
+
 import numpy as np
 
 from ..common import checks
@@ -56,3 +58,66 @@ def names_of(who, name, given, count, what):
     if len(names) != count:
         raise ValueError(checks.wrong(who, name, f"name {what}", f"{len(names)} names"))
     return names
+
+
+def show_tiles(who, tiles, ax=None, columns=None, captions=None, **look):
+    """Draw ``tiles`` (M, H, W), or (M, H, W, 3) in colour, row by row, each under its caption; a
+    pixel is a unit of the axes, ``look`` goes to imshow.
+
+    Where they are None, ``columns`` are ``best_columns``, and ``ax`` is that of a new figure.
+    Returns the Axes, and the centres of the columns and of the rows.
+    """
+    from matplotlib.patches import Rectangle
+
+    count, H, W = tiles.shape[:3]
+    columns = columns or best_columns(count, H, W)
+    rows = -(-count // columns)
+    unit = max(H, W)
+    lines = [line for text in captions or () for line in text.split("\n")]
+    gap, head = 0.12 * unit, (0.12 + 0.2 * len(lines) / count) * unit
+    across, down = W + gap, H + head
+    width, height = columns * across, rows * down
+    # Too low rather than too narrow: what then is spare is the room for a colour bar.
+    scale = min(min(max(0.75 * columns, 4.5), 9) / width, 9 / height)
+    ax = axes_for(who, ax, width=scale * width + 1.5, height=scale * height + 0.4)[0]
+    box = ax.get_window_extent()
+    points = min(box.width / width, box.height / height) * 72 / ax.figure.dpi
+    size = min(9, 0.16 * unit * points, across * points / (0.65 * max(map(len, lines), default=1)))
+
+    for i, tile in enumerate(tiles):
+        left, top = i % columns * across, i // columns * down
+        ax.imshow(tile, extent=(left, left + W, top + H, top), interpolation="nearest", **look)
+        ax.add_patch(Rectangle((left, top), W, H, fill=False, edgecolor="0.6", linewidth=0.5))
+        if captions:
+            ax.text(left + W / 2, top - 0.03 * unit, captions[i], ha="center", va="bottom",
+                    fontsize=size, linespacing=1, **PLAIN)
+    edge = 0.02 * unit
+    ax.set(xlim=(-edge, width - gap + edge), ylim=(height - head + edge, gap - head - edge),
+           xticks=[], yticks=[])
+    ax.set_anchor("W")        # what is spare stands on the right, where a colour bar goes
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    return ax, [c * across + W / 2 for c in range(columns)], [r * down + H / 2 for r in range(rows)]
+
+
+def best_columns(count, H, W, shape=1.5):
+    """In how many columns ``count`` tiles of H×W are about ``shape`` times as wide as high; a full
+    last row is worth a deviation.
+
+    >>> [best_columns(count, 8, 8) for count in (1, 6, 7, 16, 32, 64)]
+    [1, 3, 4, 4, 8, 8]
+    """
+    def fault(columns):
+        rows = -(-count // columns)
+        return abs(math.log(columns * W / (rows * H) / shape)) + 0.5 * (count % columns > 0)
+    return min(range(1, count + 1), key=fault)
+
+
+def color_bar(ax, **options):
+    """The scale of the first image beside the Axes, as high as these; no other Axes make room."""
+    ax.figure.colorbar(ax.images[0], cax=ax.inset_axes([1.03, 0, 0.03, 1]), **options)
+
+
+def number_of(shown, total, what):
+    """``6 filters``, or ``4 of 6 filters``."""
+    return (f"{shown} of " if shown < total else "") + f"{total} {what}" + "s" * (total > 1)

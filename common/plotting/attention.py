@@ -9,8 +9,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.types import Array, ArrayLike, Axes
-from ._style import PLAIN, axes_for, names_of
-from ._tiles import color_bar
+from ._style import PLAIN, axes_for, color_bar, names_of
 
 VISIBLE = str.maketrans({" ": "␣", "\n": "↵", "\t": "→"})
 

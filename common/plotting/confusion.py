@@ -10,8 +10,7 @@ from ..common import checks
 from ..common.functions import softmax
 from ..common.metrics import _labelled, confusion_matrix
 from ..common.types import ArrayLike, Axes
-from ._style import PLAIN, axes_for, names_of
-from ._tiles import best_columns, color_bar, show_tiles
+from ._style import PLAIN, axes_for, best_columns, color_bar, names_of, show_tiles
 
 
 def plot_confusion(y_or_matrix: ArrayLike, t: ArrayLike | None = None, ax: Axes | None = None,

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.types import ArrayLike, Axes
-from ._tiles import color_bar, number_of, show_tiles
+from ._style import color_bar, number_of, show_tiles
 
 
 def plot_filters(W: Any, ax: Axes | None = None, most: int = 64) -> Axes:
