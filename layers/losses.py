@@ -13,7 +13,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.engine.products import rows
-from ..common.engine.softmax import exponentials
+from ..common.engine.softmax import exponentials, times_rows
 from ..common.functions import sigmoid
 from ..common.types import Array, ArrayLike, Reduction
 from .loss import Loss, column
@@ -78,7 +78,7 @@ class SoftmaxWithLoss(Loss):
 
     def gradient(self, scale, e, total, t, t_sum, at, shape):
         scale = scale.reshape(-1) if isinstance(scale, np.ndarray) else scale
-        dx = e * (t_sum * scale / total)[:, None]                          # y Σ_c t_c · scale
+        dx = times_rows(e, t_sum * scale / total)                          # y Σ_c t_c · scale
         if at is None:                                                     # rows of shares
             dx -= t * column(scale)
         else:                                              # labels: dx[n, t_n] -= scale for all n

@@ -4,10 +4,10 @@ from typing import Any
 import numpy as np
 
 from ...common import checks, initializers
-from ...common.masks import share
 from ...common.rng import generator
 from ...common.types import Array, DType, Seed
 from ...layers import LSTM, Affine, Dropout, Embedding, SoftmaxWithLoss
+from ...layers.dropout import share
 from ...layers.recurrent import Recurrent
 from ..sequential import Sequential
 from .generating import TextModel, sequences
@@ -68,7 +68,7 @@ class LanguageModel(TextModel, Sequential):
         tied, stateful = (checks.flag("LanguageModel", "tied", tied),
                           checks.flag("LanguageModel", "stateful", stateful))
         dtype, dropout = (checks.float_type("LanguageModel", "dtype", dtype),
-                          share("LanguageModel", dropout))
+                          share("LanguageModel", "dropout", dropout))
         checks.kind_of("LanguageModel", "cell", cell, "LSTM", "init", "reset_state")
         rng, self.vocabulary = generator("LanguageModel", rng), vocabulary
         if tied and hidden != dimension:

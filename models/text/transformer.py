@@ -5,7 +5,6 @@ from typing import Literal
 import numpy as np
 
 from ...common import checks, initializers
-from ...common.masks import share
 from ...common.rng import generator
 from ...common.types import Array, DType, Seed
 from ...layers import (
@@ -17,6 +16,7 @@ from ...layers import (
     PositionalEncoding,
     SoftmaxWithLoss,
 )
+from ...layers.dropout import share
 from ..graph import Graph
 from ..node import Input, through
 from .generating import TextModel, sequences
@@ -82,7 +82,7 @@ class TransformerLM(TextModel, Graph):
                       depth=depth, length=length, hidden=hidden)
         checks.count("TransformerLM", "depth", depth, most=1000)
         dtype, dropout = (checks.float_type("TransformerLM", "dtype", dtype),
-                          share("TransformerLM", dropout))
+                          share("TransformerLM", "dropout", dropout))
         tied = checks.flag("TransformerLM", "tied", tied)
         rng, self.vocabulary, D = generator("TransformerLM", rng), vocabulary, dimension
         # perplexity: each token has at least half of L before it
