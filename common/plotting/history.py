@@ -51,7 +51,7 @@ def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
     panels = axes_for("plot_history", axes, len(names), "axes", f", for {', '.join(names)}")
     for panel, name in zip(panels, names):
         for i, (run, tables) in enumerate(runs.items()):
-            styles = _alone() if run is None else _one_of_several(i, run, *tables)
+            styles = ALONE if run is None else _one_of_several(i, run, *tables)
             _draw(panel, name, *tables, *styles)
         _finish(panel, name, [table for tables in runs.values() for table in tables])
     return panels
@@ -80,9 +80,8 @@ def _columns(which, table):
     return {key: np.asarray(values) for key, values in table.items()}
 
 
-def _alone():
-    """(label, colour, marker) of the steps, of training and of validation."""
-    return ("train, each step", TRAIN, ""), ("train", TRAIN, "o"), ("validation", VALIDATION, "s")
+# (label, colour, marker) of the steps, of training and of validation
+ALONE = ("train, each step", TRAIN, ""), ("train", TRAIN, "o"), ("validation", VALIDATION, "s")
 
 
 def _one_of_several(i, name, epochs, steps):

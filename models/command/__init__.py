@@ -1,4 +1,5 @@
-"""The command line, ``chainrule``: one file per command, each with a ``main(arguments)``."""
+"""The command line, ``chainrule``: one file per command, with a ``main(arguments)`` that runs it
+and returns the exit code: 0, or 2 for a wrong call."""
 import importlib
 import sys
 

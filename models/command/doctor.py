@@ -22,7 +22,6 @@ def parser():
 
 
 def main(arguments):
-    """Run the command; returns the exit code."""
     path = Path(parser().parse_args(arguments).run)
     path = path / "history.csv" if path.is_dir() else path
     try:

@@ -17,7 +17,6 @@ def parser():
 
 
 def main(arguments):
-    """Run the command; returns the exit code: 0, or 2 for a wrong call."""
     from ...optimizers import SGD
     from ...training import Trainer
     options = parser().parse_args(arguments)

@@ -40,7 +40,6 @@ def parser():
 
 
 def main(arguments):
-    """Run the command; returns the exit code: 0, or 2 for a wrong call."""
     options = parser().parse_args(arguments)
     run = Path(options.run)
     try:

@@ -54,7 +54,6 @@ def parser():
 
 
 def main(arguments):
-    """Run the command; returns the exit code."""
     options = parser().parse_args(arguments)
     try:
         if options.template is not None:

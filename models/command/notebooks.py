@@ -96,7 +96,6 @@ def run(path):
 
 
 def main(arguments):
-    """Run the command; returns the exit code."""
     options = parser().parse_args(arguments)
     to = Path(options.folder)
     folder, names = chapters()

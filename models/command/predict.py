@@ -26,7 +26,6 @@ def parser():
 
 
 def main(arguments):
-    """Run the command; returns the exit code: 0, or 2 for a wrong call."""
     options = parser().parse_args(arguments)
     out = Path(options.out or Path(options.run) / "predictions.png")
     try:

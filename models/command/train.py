@@ -57,7 +57,7 @@ def parser():
 
 
 def main(arguments):
-    """Run the command; returns the exit code: 0, 2 for a wrong call, 128 + n after a signal n."""
+    """Runs the command; the exit code is 128 + n after a signal n."""
     options = parser().parse_args(arguments)
     folder = Path(options.out) / f"{options.model}-{options.data}"
     try:

@@ -1,5 +1,4 @@
 """How values run through a model, and how many axes they have on the way."""
-from __future__ import annotations
 
 import inspect
 import itertools

@@ -1,5 +1,4 @@
 """The losses as ONNX operators: the loss of each row, and their mean or sum."""
-from __future__ import annotations
 
 from typing import Any
 

@@ -1,5 +1,4 @@
 """Models as ONNX files: each layer as the operators that compute the same."""
-from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any

@@ -1,6 +1,5 @@
 """What each layer is elsewhere: under which names and in which layout PyTorch keeps its arrays, as
 which PyTorch expression and as which ONNX operators it is written."""
-from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

@@ -1,5 +1,4 @@
 """Weights in PyTorch's names and layout, and back."""
-from __future__ import annotations
 
 import math
 import os
