@@ -30,7 +30,7 @@ def state(entry):
 
 
 def main(arguments):
-    """Runs the command; the exit code is 2 where a file cannot be had, too."""
+    """Run the command; the exit code is 2 where a file cannot be had, too."""
     names = parser().parse_args(arguments).names
     try:
         for name in names:

@@ -57,7 +57,7 @@ def parser():
 
 
 def main(arguments):
-    """Runs the command; the exit code is 128 + n after a signal n."""
+    """Run the command; the exit code is 128 + n after a signal n."""
     options = parser().parse_args(arguments)
     folder = Path(options.out) / f"{options.model}-{options.data}"
     try:
