@@ -130,9 +130,10 @@ class Function:
 
     def with_node(self, place, node, look=None):
         """The code with another node at a place."""
-        place.put(node)
+        if not hasattr(node, "lineno"):
+            ast.copy_location(node, place.node)
+        place.put(ast.fix_missing_locations(node))
         try:
-            ast.fix_missing_locations(self.module)
             return self.compiled(look)
         finally:
             place.put(place.node)
