@@ -265,8 +265,9 @@ def test_a_model_with_convolutions_keeps_blas_to_one_thread(blas, wrap):
 
 
 @pytest.mark.parametrize("width, own", [(32, True), (31, False)])
-def test_a_small_model_leaves_its_threads_to_blas(blas, width, own):
+def test_a_small_model_leaves_its_threads_to_blas(blas, width, own, monkeypatch):
     """From a weight of 1,024 entries on a product may be worth a thread."""
+    monkeypatch.setattr(threads, "WORTH", 1 << 22)           # nothing in here is
     spy = Spy(blas)
     model = Sequential(Affine.init(32, width, rng=1), spy,
                        SimpleNamespace(forward=np.copy, backward=np.copy, params=[], grads=[]), loss=SoftmaxWithLoss())
