@@ -3,9 +3,10 @@
     python tests/benchmarks/layers.py                        one thread
     OMP_NUM_THREADS=2 python tests/benchmarks/layers.py Norm         two threads; those with "Norm" in their name
 
-The three take turns; the table gives the first fifth of the times of each, over PyTorch's: with one thread the processor's
-time, which other programs change little. Needs torch; without numba the
-columns of the two floors are the same.
+The three take turns, in a new order each time; each first runs for 10 ms uncounted, until the threads of the one before
+sleep, then three times. The table gives the first fifth of the times of each, over PyTorch's: with one thread the
+processor's time, which other programs change little. BLAS keeps to one thread for ours, as in a model. Needs torch;
+without numba the columns of the two floors are the same.
 """
 import argparse
 import os
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 
 from chainrule import layers, optimizers
-from chainrule.common.engine import compiled
+from chainrule.common.engine import compiled, threads
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("part", nargs="?", default="")
@@ -29,6 +30,7 @@ THREADS = int(os.environ["OMP_NUM_THREADS"])
 clock = time.process_time if THREADS == 1 else time.perf_counter
 torch.set_num_threads(THREADS)
 rng = np.random.default_rng(0)
+SETTLING = 0.01      # seconds; PyTorch's threads stay awake for some milliseconds after a run, on a processor that ours need
 
 
 def floats(*shape, last=False):
@@ -70,7 +72,7 @@ def step(name, make, theirs, shape=(2000, 1000)):
 
 def on(floor, run):
     def there():
-        with compiled.floor(floor):
+        with compiled.floor(floor), threads.one_thread():
             run()
     return there
 
@@ -116,10 +118,14 @@ def measured(runs):
         run()
         run()
     for _ in range(options.rounds):
-        for name, run in runs.items():
-            start = clock()
-            run()
-            times[name].append(clock() - start)
+        for name in rng.permutation(list(runs)):
+            until = time.perf_counter() + SETTLING
+            while time.perf_counter() < until:
+                runs[name]()
+            for _ in range(3):
+                start = clock()
+                runs[name]()
+                times[name].append(clock() - start)
     return {name: float(np.percentile(t, 20)) for name, t in times.items()}
 
 

@@ -9,7 +9,7 @@ from ..channels import as_lines, from_lines
 from ..threads import spread
 from . import Kept, Loop
 
-WORK = 16            # what an entry of a normalisation counts in ``spread``, in multiplications
+WORK = 8             # what an entry of a normalisation counts in ``spread``, in multiplications
 BLOCK = 1 << 16      # entries that are read twice while they are in the cache
 LONG = 64            # columns of a line
 
