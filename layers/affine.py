@@ -22,12 +22,13 @@ class Affine(Layer):
         dL/db_k  = Σ_n dL/dy_nk             dL/db = Σ_n dL/dy_n
         dL/dx_ni = Σ_k dL/dy_nk W_ik        dL/dx = dL/dy Wᵀ
 
-    Each gradient has the shape of its array: a quick check that no factor is exchanged or not
-    transposed (which proves nothing where the sizes are equal). n runs over all leading axes:
-    ``rows(x)`` is x as a matrix with a sample in each row, ``column_sums`` is Σ_n, ``product`` the
-    matrix product; ``*b`` is empty where there is no bias. (Nothing reads dL/dx of a model's lowest
-    layer that learns: there ``input_gradient`` is False, and backward returns None.) Source: Saito,
-    Deep Learning from Scratch 2, chapter 1.
+    Each gradient has the shape of its array: a quick check that no factors are swapped and no
+    transpose is missing (it proves nothing where the sizes are equal). n runs over all leading
+    axes: ``rows(x)`` is x as a matrix with a sample in each row, ``column_sums`` is Σ_n,
+    ``product`` the matrix product; ``*b`` is empty where there is no bias. backward writes into the
+    arrays of ``grads``, which the optimizer holds, too. (Where nothing reads dL/dx, as below the
+    lowest layer of a model that learns, ``input_gradient`` is False, and backward returns None.)
+    Source: Saito, Deep Learning from Scratch 2, chapter 1.
 
     >>> layer = Affine(W=np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), b=np.zeros(3))
     >>> layer.forward(np.array([[1.0, 10.0]]))

@@ -33,8 +33,8 @@ class Attention(Layer):
 
         dL/dv_j = Σ_i w_ij dL/dy_i        dL/dw_ij = dL/dy_i · v_j
 
-    then through the softmax, whose derivative is ∂w_il/∂s_ij = w_il ([j = l] - w_ij): s_ij moves
-    all weights l of its row, so
+    then through the softmax. With [j = l] = 1 if j = l, else 0, its derivative is ∂w_il/∂s_ij =
+    w_il ([j = l] - w_ij): s_ij moves every weight l of its row, so
 
         dL/ds_ij = Σ_l dL/dw_il ∂w_il/∂s_ij = w_ij (dL/dw_ij - Σ_l dL/dw_il w_il)
 
@@ -123,9 +123,9 @@ class MultiHeadAttention(Layer):
     model that predicts the next step cannot look it up; ``dropout`` as in Attention. ``weights``
     (N, heads, Tq, Tk) holds those of the last forward.
 
-    Backward. The maps as in Affine, each head as in Attention:
+    Backward. The maps as in Affine, the gradients of their W and b, too; dq, dk and dv are those of
+    the heads, as in Attention, from dL/dy Woᵀ:
 
-        dq, dk, dv = Attention's backward of dL/dy Woᵀ
         dL/dquery = dq Wqᵀ        dL/dmemory = dk Wkᵀ + dv Wvᵀ
 
     In self-attention x is both query and memory: dL/dx = dL/dquery + dL/dmemory. (bk adds the same
@@ -207,7 +207,7 @@ class MultiHeadAttention(Layer):
     def forward(self, query, memory=None, mask=None):
         self.cache = memory is not None, mask is not None
         allowed = self.allowed(mask, query.shape[1])
-        # dWk = memoryᵀ dk: for padding, even NaN, zeros; [:, 0] is the mask without the heads
+        # dWk = memoryᵀ dk, and 0 · NaN is NaN: zeros for padding; [:, 0]: one mask for all heads
         memory = seen(query if memory is None else memory,
                       None if allowed is None else allowed[:, 0])
         q, k, v = self.q.forward(query), self.k.forward(memory), self.v.forward(memory)
@@ -249,7 +249,7 @@ class MultiHeadAttention(Layer):
 
 
 class PositionalEncoding(Layer):
-    """y_t = x_t + p_t: without a mask, attention does not know the order of its inputs; p_t says
+    """y_t = x_t + p_t: attention, unless causal, does not know the order of its inputs; p_t says
     where each vector stands.
 
     Shapes: x (N, T, D), y (N, T, D). Without parameters p is fixed, waves of lengths from 2π to

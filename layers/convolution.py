@@ -17,7 +17,8 @@ class Convolution(Filters):
     x_nc,is+kd-P,js+ld-P, and 0 outside the image.
 
     Shapes: x (N, C, H, W), W (F, C, KH, KW), b (F,) or None, y (N, F, OH, OW) with OH = (H + 2 P -
-    (KH - 1) d - 1) // s + 1, OW likewise (with "same" P is the rows above, the columns left).
+    (KH - 1) d - 1) // s + 1, OW likewise; s, d and P may differ between the axes (with "same" OH
+    is as below, and P in an index the rows above, the columns left).
 
     Options, each an int or a pair (height, width):
 
@@ -39,12 +40,13 @@ class Convolution(Filters):
 
     The minus signs say that dx is again a convolution: of dy, framed by KH - 1 rows of zeros above
     and below and KW - 1 columns left and right, with the filters flipped and F and C exchanged. In
-    general, the last sum over all f, i, j, k, l with p = i s + k d - P and q = j s + l d - P,
+    general p = i s + k d - P and q = j s + l d - P, and the sum of dL/dx runs over all f, i, j, k,
+    l with which that holds:
 
         dL/dW_fckl = Σ_n Σ_i Σ_j x_nc,is+kd-P,js+ld-P dL/dy_nfij
         dL/dx_ncpq = Σ W_fckl dL/dy_nfij
 
-    which is TransposedConvolution's forward; with groups f and c stay within one.
+    dL/dx is what TransposedConvolution computes forward. With groups f and c stay within one.
 
     For s = d = 1, P = 0 and one group all of it is these loops, forward and backward in one to show
     them side by side (dy is known only after y; dx, dW and db start at zeros):

@@ -119,8 +119,8 @@ class TransposedFilters(Filters):
         bias: False leaves b out.
         rng: a Generator, a seed or None, to draw W with.
         initializer: a function such as ``he`` of common/initializers.py, called for the shape of
-            W, where it finds F KH KW as fan-in, as PyTorch does (a pixel of y is a sum of some C KH
-            KW / stride² terms).
+            W, where it finds F / groups · KH KW as fan-in, as PyTorch does (a pixel of y is a sum
+            of some C / groups · KH KW / stride² terms).
         dtype: np.float32 or np.float64, that of the parameters.
         """
         who = cls.__name__

@@ -117,9 +117,10 @@ class SigmoidWithLoss(Loss):
 
     Shapes: x any, t the same, in 0..1 (0 and 1 for labels).
 
-    Forward. -log y = log(1 + e⁻ˣ) and -log(1 - y) = log(1 + eˣ), so that one element has the loss
-    ℓ = log(1 + eˣ) - x t, and without overflow log(1 + eˣ) = max(x, 0) + log(1 + exp(-|x|)).
-    Backward, with M elements: the derivative of ℓ is y - t, so
+    Forward. -log y = log(1 + e⁻ˣ) = log(1 + eˣ) - x and -log(1 - y) = log(1 + eˣ), so that one
+    element has the loss ℓ = log(1 + eˣ) - x t; without overflow log(1 + eˣ) = max(x, 0) + log(1 +
+    exp(-|x|)). Backward: the derivative of log(1 + eˣ) is eˣ / (1 + eˣ) = y, that of ℓ y - t. With
+    M elements
 
         dL/dx = (y - t) / M
 
@@ -147,11 +148,11 @@ class SigmoidWithLoss(Loss):
 
 
 class SquaredError(Loss):
-    """L = 1/M Σ_n ½ Σ_d (x_nd - t_nd)², for regression.
+    """L = 1/M Σ_n ½ Σ_j d_nj² with d = x - t, for regression.
 
     Shapes: x (N, ..., D), t the same. The ½ is there for its derivative:
 
-        dL/dx_nd = (x_nd - t_nd) / M
+        dL/dx_nj = d_nj / M
 
     Source: Saito, Deep Learning from Scratch, 4.2.1.
 
@@ -220,8 +221,8 @@ class NormLoss(Loss):
         p = ∞:  dL/dx_nj = sign(d_nj) / (M K_n) where |d_nj| is the largest of its row, K_n being
                            how many entries attain it; 0 elsewhere
 
-    Where the norm has no derivative this is one of its subgradients: 0 where d = 0 and, for p = 1,
-    where d_j = 0; in ties of p = ∞ the mean of those of the entries tied.
+    Where the norm has no derivative this is one of its subgradients: 0 where d_n = 0 and, for p =
+    1, where d_nj = 0; for p = ∞ the mean over the entries that tie.
 
     >>> loss = NormLoss(2)
     >>> loss.forward(np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]]))
@@ -299,8 +300,8 @@ class KLDivergence(Loss):
     ones t; 0 where they agree.
 
     Shapes: x (N, ..., C), the output of a Softmax; t the same. A class with t = 0 adds nothing (0
-    log 0 = 0); an x below the smallest normal number of its dtype counts as that number, in the
-    gradient too, so that for probabilities both stay finite. Backward:
+    log 0 = 0); an x below the smallest normal number of its dtype counts as that number, by which
+    the gradient divides, too, so that both stay finite and x is pushed up. Backward:
 
         dL/dx_nc = (-t_nc / x_nc) / M
 

@@ -1,10 +1,13 @@
 """Normalisation: values with mean 0 and variance 1, over the batch, over a sample's features, or
 over groups of channels.
 
-Images are worked on as *lines*: (N, C, H, W) as (N H, W C), with the C channels of each pixel side
-by side (common/engine/channels.py). A line holds its channels W times over, so each channel's mean
-is repeated W times to fit; ``mu[:C]`` are the C means once. ``tiled`` repeats gamma and beta
-likewise, ``sums_in_lines`` adds up what belongs to one channel.
+``standardize`` returns u, s, μ and σ², ``standardize_back`` is LayerNorm's formula of dL/dx; what
+is handed to both, ``row_means`` and the like, takes the means (common/engine/normalization.py).
+
+For speed, images are worked on as *lines*: (N, C, H, W) as (N H, W C), with the C channels of each
+pixel side by side (common/engine/channels.py). A line holds its channels W times over, so each
+channel's mean is repeated W times to fit; ``mu[:C]`` are the C means once. ``tiled`` repeats gamma
+and beta likewise, ``sums_in_lines`` adds up what belongs to one channel.
 """
 from typing import Self
 
@@ -70,9 +73,14 @@ class LayerNorm(Normalization):
         dL/dgamma = Σ dL/dy · u        dL/dbeta = Σ dL/dy        dL/du = gamma · dL/dy
         dL/dx = s · (dL/du - mean(dL/du) - u · mean(dL/du · u))
 
-    the last because every x_j moves μ and σ, which every u_k contains:
-    ∂u_k/∂x_j = s ([j = k] - 1/D - u_j u_k / D). Source: Ba, Kiros and Hinton, Layer normalization
-    (2016).
+    the last because every x_j moves μ and s, which every u_k contains. With ∂σ²/∂x_j =
+    2 (x_j - μ) / D, and [j = k] = 1 if j = k, else 0,
+
+        ∂μ/∂x_j = 1/D        ∂s/∂x_j = -½ s³ ∂σ²/∂x_j = -s² u_j / D
+        ∂u_k/∂x_j = s ([j = k] - 1/D) + (x_k - μ) ∂s/∂x_j = s ([j = k] - 1/D - u_j u_k / D)
+
+    and dL/dx_j = Σ_k dL/du_k ∂u_k/∂x_j is the line above. Source: Ba, Kiros and Hinton, Layer
+    normalization (2016).
 
     >>> layer = LayerNorm(gamma=np.array([1.0, 1.0]), beta=np.array([0.0, 5.0]), eps=0)
     >>> layer.forward(np.array([[10.0, 20.0]]))
@@ -164,14 +172,14 @@ class BatchNorm(Normalization):
 
     Shapes: x and y (N, C) or (N, C, H, W), or with any other axes after C, gamma and beta (C,).
 
-    In training μ and σ² are those of the batch, of M = N H W values for each channel, and the
-    running ones follow them:
+    In training μ and σ² are those of the batch, of M values for each channel (N, of images N H W),
+    and the running ones follow them:
 
         running = (1 - momentum) · running + momentum · batch
 
     where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch, or with
-    ``unbiased=False`` as σ², as in Keras 3 and in courses that grade it that way (Keras's momentum
-    is 1 minus this one). A batch whose variance overflows is left out. In evaluation mode μ and σ²
+    ``unbiased=False`` as σ², as in Keras 3 (whose momentum is 1 minus this one). A batch whose
+    variance overflows does not move them. In evaluation mode μ and σ²
     are the running ones, and samples no longer depend on each other. ``running_mean`` and
     ``running_var`` are kept in ``buffers``.
 

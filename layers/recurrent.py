@@ -22,7 +22,7 @@ from .gates import Gates, Sequences, single
 
 
 class Cell(Gates):
-    """One step, from the state h to the next. A subclass states it, and how the loss reaches
+    """One step, from the state h to the next. A subclass states it, and the gradients of
     a = x Wx + b and q = h Wh (of a GRU h Wh + bh); the rest of its backward is that of two Affine
     layers, with Σ over the samples:
 
@@ -92,8 +92,7 @@ class LSTMCell(Cell):
     (D, 4H), Wh (H, 4H), b (4H,), the gates in PyTorch's order (b is PyTorch's bias_ih + bias_hh).
     forward(x, h, c) returns (h', c'); backward((dL/dh', dc_next)) returns (dL/dx, dL/dh, dL/dc).
 
-    Backward. c' is used twice, by h' and by the next step, which sends back dc_next; with what
-    comes through h'
+    Backward. c' is used twice: the next step sends back dc_next, and h' adds its share,
 
         dL/dc' = dc_next + dL/dh' · o (1 - tanh² c')
 
@@ -240,6 +239,7 @@ class Recurrent(Sequences):
         for t in reversed(range(T)):
             dstate[0] += dy[:, t]
             dx[:, t], *dstate = cells[t].backward(dstate)
+            grads = [g + dg for g, dg in zip(grads, cells[t].grads)]       # zeros at first
 
     ``recurrence.forward`` and ``recurrence.backward`` do this without the objects. Of the matrix
     products only h Wh and dL/dq Whᵀ stay in the loops: x Wx, dx and the gradients of the parameters
@@ -293,7 +293,7 @@ class RNN(Recurrent):
     A mask is False at padding steps, for example after a short sequence: there the state stays as
     it was, so its gradient passes through unchanged; the output and dL/dx are 0, whatever x holds.
     So ``state`` is the one after the last real step. For one vector per sequence take ``Last()``
-    with the same mask (of a layer with ``reverse`` the first step), or ``Sum(axis=1)``;
+    with the same mask, of a layer with ``reverse`` y[:, 0]; or ``Sum(axis=1)``, where
     ``Mean(axis=1)`` would divide by the padding, too.
 
     backward(dout, dstate=None) also takes the gradient of ``state``, where that went on into
@@ -327,7 +327,7 @@ class LSTM(Recurrent):
     """LSTMCell over a sequence: from x (N, T, D) to all h (N, T, H). Options, mask, states and
     errors as in RNN; a state is the tuple (h, c), each (N, H).
 
-    Shapes: Wx (D, 4H), Wh (H, 4H), b (4H,), the gates in the order i, f, g, o.
+    Shapes: Wx (D, 4H), Wh (H, 4H), b (4H,), the blocks in the order i, f, g, o.
 
     Backward through time. Both parts of the state are used twice, in step t and in step t + 1:
 
@@ -335,7 +335,8 @@ class LSTM(Recurrent):
         dL/dc_t = dL/dh_t · o_t (1 - tanh² c_t) + dL/dc_{t+1} · f_{t+1}
 
     where at t = T ``dstate`` stands for the terms of step t + 1. Along c a gradient is multiplied
-    by no matrix, only by f: where f is near 1 it neither vanishes nor explodes.
+    by no matrix, only by f < 1: on this path it cannot explode, and where f is near 1 it shrinks
+    slowly.
 
     >>> layer = LSTM.init(3, 5, rng=0)
     >>> y = layer.forward(np.ones((2, 7, 3)))
@@ -376,15 +377,15 @@ class GRU(Recurrent):
     """GRUCell over a sequence: from x (N, T, D) to all h (N, T, H). Options, mask, states and
     errors as in RNN.
 
-    Shapes: Wx (D, 3H), Wh (H, 3H), bx and bh (3H,), the gates in the order r, z, n.
+    Shapes: Wx (D, 3H), Wh (H, 3H), bx and bh (3H,), the blocks in the order r, z, n.
 
     Backward through time. h_t is used three times: as y_t, in q_{t+1} by r, z and n of the next
     step, and for h_{t+1} itself:
 
         dL/dh_t = dL/dy_t + dL/dq_{t+1} Whᵀ + dL/dh_{t+1} · z_{t+1}
 
-    In the last term a gradient is multiplied by no matrix, only by z: where z is near 1 it neither
-    vanishes nor explodes.
+    In the last term a gradient is multiplied by no matrix, only by z < 1: on this path it cannot
+    explode, and where z is near 1 it shrinks slowly.
 
     >>> layer = GRU.init(3, 5, rng=0)
     >>> mask = np.arange(7) < np.array([[7], [4]])         # the second sequence has 4 steps

@@ -20,8 +20,8 @@ class Sequential(Model):
     a row vector times one Jacobian at a time, the last layer's first. Layer i's ``backward(dout)``
     is given dout = dL/dy_i and returns dL/dy_{i-1} = dout J_i, without making J_i; on the way it
     fills in the gradients of its parameters. With targets, L is the loss layer's value plus the
-    penalty (``loss_of``), and dL/dy is what the loss layer's backward returns (a ``dout`` given to
-    the model's backward multiplies all of it, the penalty's gradients too). ``Forward`` and
+    penalty (``loss_of``), and dL/dy is what the loss layer's backward returns (``dout``, if given
+    to the model's backward then, multiplies every gradient, the penalty's too). ``Forward`` and
     ``Backward`` (passes.py) see to everything else: order of calls, gradients of the penalty,
     shared and frozen weights, threads, error messages.
 
@@ -79,12 +79,12 @@ class Sequential(Model):
         ``forward(x)``: with those of Σ dout · y, where ``dout``, dL/dy, must be given.
 
         Returns dL/dx if ``dout`` is given or ``input_gradient`` is true; else None, without
-        computing it (so does a model inside another that has no use for it).
+        computing it. (A model inside another returns None, too, where that one has no use for it.)
         """
         with Backward(self, dout, input_gradient) as run:
             dout = self.output_gradient(dout)
-            # down to the first layer that learns; through all of them if dL/dx is wanted
-            for layer in reversed(self.layers[0 if run.full else self._first:]):
+            first = 0 if run.full else self._first      # else it ends at the first layer that learns
+            for layer in reversed(self.layers[first:]):
                 dout = layer.backward(dout)
         return dout if run.full else None
 

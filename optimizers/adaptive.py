@@ -83,7 +83,8 @@ class RMSProp(Optimizer):
 
 
 class AdaDelta(Optimizer):
-    """Each step about as long as those before it, so in W's own unit: no rate has to be found.
+    """Each step about as long as those before it, so in W's own unit; eps sets the length of the
+    first ones, and stands in for a rate.
 
         E[g²] <- rho E[g²] + (1 - rho) g²
         Δ = √(E[Δ²] + eps) / √(E[g²] + eps) · g
@@ -129,7 +130,8 @@ class Adam(Optimizer):
     where t = 1, 2, ... is the number of the step. m and v are running means that start at zero:
     after t steps the factors with which the gradients so far enter sum to only 1 - beta^t, and
     dividing by that sum gives the means m̂ and v̂. A step is seldom longer than lr, whatever the
-    scale of the gradients, and with the default betas never longer than 7.3 lr.
+    scale of the gradients, and never longer than (1 - beta1) / √((1 - beta2) (1 - beta1² / beta2))
+    lr, by default 7.3 lr (by Cauchy and Schwarz, for beta1² < beta2).
 
     With ``amsgrad=True`` the largest v so far, v_max <- max(v_max, v), replaces v in v̂, as in
     PyTorch (the paper corrects neither m nor v): a rare large gradient is not forgotten.
@@ -171,9 +173,9 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: W <- (1 - lr weight_decay) W - lr m̂ / (√v̂ + eps).
 
-    The gradient of a penalty λ/2 ΣW² would be divided by √v̂ with the rest, so that weights with
-    large gradients hardly decay. Here every parameter, biases too, decays at the same rate (times
-    lr, as in PyTorch; in the paper times its schedule alone).
+    In Adam the gradient of a penalty λ/2 ΣW² would be divided by √v̂ with the rest, and weights
+    with large gradients would hardly decay. Here every parameter, biases too, decays at the same
+    rate (times lr, as in PyTorch; in the paper times its schedule alone).
 
     Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization.
 

@@ -12,17 +12,17 @@ class Accumulator:
     """What surrounds an update: checks losses, adds up batches, clips, records.
 
     The gradients of B batches are joined into those of one large batch. Batch b has the loss L_b
-    and the gradient g_b, both with the penalty R in them, and n_b, the loss layer's ``count``: the
+    with the penalty R in it, the gradient g_b with ∂R/∂W, and n_b, the loss layer's ``count``: the
     sum of the weights of its rows (of SigmoidWithLoss its elements), 1 each without weights, 0 for
     those ignored. (Of a Graph with several losses the first one's: exact if all count alike.)
 
         loss Σ_b n_b L_b / Σ_b n_b,  gradient Σ_b n_b g_b / Σ_b n_b     where losses are means
         loss Σ_b L_b - (B - 1) R,    gradient Σ_b g_b - (B - 1) ∂R/∂W   where they are sums
 
-    because each L_b includes R, and one large batch of all B would include it once. If no row
-    counts, the penalty's loss and gradient remain, which are what the last batch gave.
-    ``measures`` has the epoch's loss and metrics; where losses are sums, its loss is the mean of
-    the L_b, whatever B is.
+    Of means R comes out once, Σ_b n_b R / Σ_b n_b = R; in a sum it stands B times, so B - 1 are
+    taken off. If no row counts, the penalty's loss and gradient remain, as the last batch gave
+    them. ``measures`` has the epoch's loss and metrics; where losses are sums, its loss is the mean
+    of the L_b, whatever B is.
     """
 
     def __init__(self, trainer, fit, epoch, bar):

@@ -18,8 +18,8 @@ from .run import Run
 
 
 class Trainer:
-    """Trains a model, by forward, backward, update for each mini-batch of each epoch, and keeps a
-    history.
+    """Trains a model, epoch by epoch: forward and backward for each mini-batch, an update for each
+    or for every few of them; and keeps a history.
 
     - model: any object with ``forward(x, t)`` -> loss, ``backward()``, ``params`` and ``grads``;
     - optimizer: any object with ``update(params, grads)``;
@@ -27,7 +27,7 @@ class Trainer:
       epoch; a list, or a dict that names them: ``metrics={"top_1": f, "top_5": g}``. They need a
       model that keeps its last ``output``, as Sequential and Graph do. ``accuracy``,
       ``top_k_accuracy`` and ``perplexity`` are added up batch by batch; for any other metric the
-      outputs of an epoch are kept. ``metrics=()`` is for models whose output is not class scores;
+      outputs of an epoch are kept. For other outputs than class scores give others, or ``()``;
     - comm: None, or a communicator of mpi4py, ``MPI.COMM_WORLD``: then every rank of MPI takes its
       share of each batch, and all take the same steps (see parallel.py).
 
@@ -154,7 +154,7 @@ class Trainer:
             layer.reset_state()
         with self.history.in_epoch(epoch):
             for group in run.groups(accumulator):
-                for batch, named in group:          # named: {"weight": ...} or {}
+                for batch, named in group:          # (x, ..., t), and {"weight": ...} or {}
                     loss = model.forward(*batch, **named)
                     loss = accumulator.checked(loss, batch)     # is it a finite number?
                     model.backward()
