@@ -55,7 +55,7 @@ class Sequential(Model):
     for one object used twice, for parameters that overlap in part, for a layer with a penalty of
     its own, and for a penalty together with a loss of ``reduction="none"``.
     """
-    _first = 0                     # where backward ends: the place of the first layer that learns
+    _first = 0                    # where backward ends: the place of the lowest layer that learns
 
 
     def __init__(
@@ -83,7 +83,7 @@ class Sequential(Model):
         """
         with Backward(self, dout, input_gradient) as run:
             dout = self.output_gradient(dout)
-            first = 0 if run.full else self._first      # else it ends at the first layer that learns
+            first = 0 if run.full else self._first    # or at the lowest layer that learns
             for layer in reversed(self.layers[first:]):
                 dout = layer.backward(dout)
         return dout if run.full else None

@@ -40,7 +40,8 @@ class RMSProp(Optimizer):
     """AdaGrad that forgets: h <- decay h + (1 - decay) g², W <- W - lr g / (√h + eps).
 
     h is a running mean of g², so that rates can rise again. It starts at zero, which makes the
-    first steps long: the very first is lr / √(1 - decay), by default ten times lr.
+    first steps long: the very first is lr / √(1 - decay), by default ten times lr (centered
+    lr / √(decay (1 - decay))).
 
     With ``centered=True`` the variance of g replaces the mean of its square:
 
