@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import edits
+from . import between, edits
 from .bounded import TimeUp
 from .copying import reachable
 from .correction import corrections
@@ -25,6 +25,7 @@ from .source import Function, as_array, lines_run, places_of, put, running, watc
 from .subject import grads_of
 
 MOST = 10_000  # changes tried on one layer
+BEYOND = 300  # after one that heals, if gradients in between are not right with it
 LINES = 200_000  # of the layer's that may run for them
 
 
@@ -39,6 +40,8 @@ class Repair:
     make: object  # makes the change for good
     name: bool = False  # whether a bare name stands at the place
     lone: bool = False  # whether it is all that is assigned, or that is reshaped
+    family: int = -1  # which one, in their order
+    between: int = 0  # how many gradients of values in between are right then
     all: bool = False  # whether nothing is wrong then
 
     @property
@@ -78,10 +81,15 @@ class Search:
 
     def run(self):
         """Look for the change that heals most, make it, and look on for what is still wrong."""
-        scopes = [Scope(function, places, locals_, self.counts, self.subject.inputs,
-                        self.subject.params) for function, places, locals_ in self.functions()]
-        for scope in scopes:
+        scopes = []
+        for function, places, hidden, locals_ in self.functions():
+            scopes.append(scope := Scope(function, places, hidden, self.counts,
+                                         self.subject.inputs, self.subject.params))
+            scope.locals = locals_
             scope.unshaped = any(not e.shaped for e in self.wrong)
+        names = {n for scope in scopes for n, v in scope.locals.items()
+                 if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
+        self.slopes = between.slopes(self, names)
         self.arrays_at = {n: o.values[0] for s in scopes for n, o in s.arrays.items()}
         with contextlib.ExitStack() as stack:
             while len(self.fixed) < len(self.wrong) and (found := self.first(scopes)):
@@ -104,14 +112,17 @@ class Search:
         near = [(scope, self.telling(scope)) for scope in scopes]
         far = [(scope, [p for p in scope.places if p not in places]) for scope, places in near]
         for places in (near, far):
-            for family in edits.FAMILIES:
-                if any(len(self.fixed | r.heals) == len(rest) for r in found):
+            for number, family in enumerate(edits.FAMILIES):
+                whole = [r.between for r in found if len(self.fixed | r.heals) == len(rest)]
+                if whole and max(whole) == len(self.slopes):
                     return found
+                if whole:
+                    self.left = min(self.left, BEYOND)
                 for scope, some in places:
                     for place in some:
-                        found += self.changes(scope, place, family)
-            if found:
-                return found
+                        for r in self.changes(scope, place, family):
+                            r.family = number
+                            found.append(r)
             self.left = min(self.left, MOST // 8)
         return found
 
@@ -222,8 +233,17 @@ class Search:
                     break
                 self.left -= 1
                 if trial.put(node) and (healed := self.healed()):
-                    found.append((code, node, words, healed))
+                    found.append((code, node, words, healed, self.rightly_between()))
         return [r for change in found for r in self.repair(scope, place, *change)]
+
+    def rightly_between(self):
+        """How many of the gradients in between are right with the functions as they now run."""
+        if not self.slopes:
+            return 0
+        self.subject.output()
+        codes = running(lambda: self.subject.backward(np.reshape(self.draws[0], self.y.shape)))
+        values = {name: v for locals_ in codes.values() for name, v in locals_.items()}
+        return sum(between.right(pairs, values.get(name)) for name, pairs in self.slopes.items())
 
     def functions(self):
         """Each function of backward, with the values its places had, and whether they depend on
@@ -248,11 +268,14 @@ class Search:
             moved = tuple(1.3 * x + 0.1 if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
                           for x in subject.inputs)
             seen = [watched(function, places, lambda run=run: subject.gradients(*run))
-                    for run in ((d, moved), (other,), (d,))]
+                    for run in ((other,), (d,))]
+            elsewhere = {}
+            with contextlib.suppress(Exception):  # inputs that forward refuses
+                elsewhere = watched(function, places, lambda: subject.gradients(d, moved))
             for i, place in enumerate(places):
-                place.bare = not differ(seen[2].get(i, [0]), seen[0].get(i, []))
-                place.values = seen[2].get(i, [])
-                place.upstream = not subject.takes_dout or differ(place.values, seen[1].get(i, []))
+                place.bare = not differ(seen[1].get(i, [0]), elsewhere.get(i, []))
+                place.values = seen[1].get(i, [])
+                place.upstream = not subject.takes_dout or differ(place.values, seen[0].get(i, []))
                 # a sum that begins with the number 0 is an array all the same
                 place.values = [v for v in place.values if np.ndim(v)] or place.values
             if not any(p.upstream for p in places) or not subject.takes_dout:
@@ -260,9 +283,9 @@ class Search:
             # a while loop may never end once a number that it counts with is changed
             endless = any(isinstance(node, ast.While) for node in ast.walk(function.tree))
             yield (function, [p for p in places if p.values and (p.is_array or not endless)],
-                   list(hidden_arrays(locals_, again.get(code, {}))))
+                   list(hidden_arrays(locals_, again.get(code, {}))), locals_)
 
-    def repair(self, scope, place, code, node, words, healed):
+    def repair(self, scope, place, code, node, words, healed, rightly):
         """The Repair that a change is, in a list; [] for what may be chance."""
         function, old = scope.function, place.node
         by_chance = code in SPECULATIVE and len(healed) < 2 <= len(self.wrong)
@@ -280,7 +303,8 @@ class Search:
         above, field = scope.parent(place)
         reshaped = codes == ["wrong-reshape"] and getattr(above, "attr", "") == "reshape"
         lone = name and (isinstance(above, ast.Assign) or reshaped)
-        return [Repair(codes, words, function, function.line(old), healed, make, name, lone)]
+        return [Repair(codes, words, function, function.line(old), healed, make, name, lone,
+                       between=rightly)]
 
     def statements(self, scope):
         """The Repairs that an assignment is which adds."""
@@ -298,7 +322,8 @@ class Search:
                     for *spot, _, new in spots:
                         put(*spot, new)
 
-                yield Repair([code], words, function, function.line(old), healed, make)
+                yield Repair([code], words, function, function.line(old), healed[0], make,
+                             between=healed[1])
 
     def tried(self, function, spots):
         """What heals with nodes in the place of old ones: (parent, field, index, old, new)."""
@@ -310,7 +335,8 @@ class Search:
             if code is None:
                 return None
             with function.replaced(code):
-                return self.healed()
+                healed = self.healed()
+                return healed and (healed, self.rightly_between())
         except (Exception, TimeUp):
             return None
         finally:
@@ -374,8 +400,8 @@ def likeliest(found):
     it. What is added would do at any place on the way, and is likeliest missing where one name is
     given for another, as in dx = dout, or is only reshaped; a path through statistics where they
     are read already; then at the last place where something is computed."""
-    most = max(len(r.heals) for r in found)
-    best = [r for r in found if len(r.heals) == most]
+    best = max((len(r.heals), r.between, -r.family) for r in found)
+    best = [r for r in found if (len(r.heals), r.between, -r.family) == best]
     computed = [r for r in best if not r.name]
 
     def reads(r):
