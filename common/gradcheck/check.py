@@ -12,7 +12,7 @@ import numpy as np
 
 from ..common.rng import generator
 from ..common.types import Seed
-from . import conduct, inplace, pytorch
+from . import conduct, inplace, pytorch, watching
 from .bounded import TimeUp, Watchdog
 from .conduct import finding
 from .diagnosis import diagnose
@@ -180,7 +180,9 @@ class Check:
         if y.shape == again.shape:
             apart = f"{np.abs(y - again).max():.3g} apart"
         words = f"two forwards with the same input gave two outputs, {apart}"
-        self.findings.append(finding("nondeterministic", "x", words))
+        line = watching.told(lambda: watching.apart(*(
+            watching.steps(subject.output, watching.state) for _ in range(2))))
+        self.findings.append(watching.at(finding("nondeterministic", "x", words), line))
         subject.fresh_each_time = True
         return np.array_equal(subject.output(), subject.output())
 
@@ -319,8 +321,10 @@ class Check:
     def conduct(self, m):
         """Findings about the object."""
         for where in sorted(self.subject.changed):
-            self.findings.append(finding("mutates-input", where,
-                                         f"{where} is not what it was after a call"))
+            line = watching.told(lambda where=where: watching.changing(
+                self.subject, where, m.douts[0]))
+            self.findings.append(watching.at(finding("mutates-input", where,
+                f"{where} is not what it was after a call"), line))
         if m.error is not None:
             return
         for look in (conduct.upstream, conduct.growing, conduct.history, conduct.rebound):
@@ -332,18 +336,28 @@ class Check:
         self.subject.restart()
 
     def mistakes(self, m):
-        for where, size, param in m.missing:
+        for where, G, param in m.missing:
             code = "not-written" if param else "not-returned"
-            words = f"no gradient; numerically its largest entry is {size:.4g}"
-            self.findings.append(finding(code, where, words))
+            words = f"no gradient; numerically its largest entry is {np.nanmax(np.abs(G)):.4g}"
+            line = watching.told(lambda G=G, param=param: watching.computing(
+                self.subject, G, m.douts[0]) if param else watching.returning(self.subject,
+                                                                              m.douts[0]))
+            self.findings.append(watching.at(finding(code, where, words), line))
         if m.error is not None:
             self.findings += raised(m)
             return
-        if m.y.ndim == 0 and any(f.code == "ignores-upstream" for f in self.findings):
+        deaf = [f for f in self.findings if f.code == "ignores-upstream"]
+        plain = m
+        if m.y.ndim == 0 and deaf:
+            m.repairs = watching.told(lambda: search(m)) or {}
             # what else is wrong shows for dout = 1
-            m = measure(self.subject, self.rng, plain=True)
+            plain = measure(self.subject, self.rng, plain=True)
         if self.rough is None:
-            self.findings += diagnose(m, {f.code for f in self.findings})
+            self.findings += diagnose(plain, {f.code for f in self.findings})
+        for f in deaf:
+            repair = m.repairs.get(f.where)
+            if repair and repair.codes == [f.code]:
+                f.line, f.text = repair.line
 
 
 def raised(m):

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from . import facts
+from . import facts, watching
 from .evidence import again, close
 from .repair import search
 from .report import Finding
@@ -24,7 +24,9 @@ def diagnose(m, known):
         if in_wrong_order(e, other):
             words = (f"it is right for {other.where}, and the other way round: returned in the "
                      "wrong order")
-            found.append(Finding("not-returned", e.where, words, HINTS["not-returned"]))
+            line = watching.told(lambda: watching.returning(m.subject, m.douts[0]))
+            found.append(watching.at(Finding("not-returned", e.where, words,
+                                             HINTS["not-returned"]), line))
             wrong = [o for o in wrong if o is not e and o is not other]
     if wrong and "nondeterministic" not in known:
         with contextlib.suppress(Exception):
@@ -69,6 +71,8 @@ def judge(e):
     if not np.isfinite(e.A).all():
         return ["unrecognised"], "backward gives NaN or infinity"
     repair = e.m.repairs.get(e.where)
+    if repair and repair.codes == ["ignores-upstream"]:
+        return repair.codes, census(e)
     if found := first(e, facts.FIRST):
         if repair and any({*found[0], *repair.codes} <= alike for alike in ALIKE):
             return repair.codes, found[1]

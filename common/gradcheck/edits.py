@@ -75,6 +75,22 @@ def operator(node, *kinds):
     return isinstance(node, ast.BinOp) and isinstance(node.op, kinds)
 
 
+# Upstream
+
+
+def upstreams(place, scope):
+    """The upstream gradient that is missing altogether."""
+    if scope.whole(place) or scope.factor(place):
+        for name, shape in scope.douts.items():
+            if shape == (place.shape or ())[:len(shape)]:
+                wide = f"A.reshape({(*shape, *(1,) * (len(place.shape) - len(shape)))})"
+                new = fill(f"E * {wide if shape not in ((), place.shape) else 'A'}", E=place.node,
+                           A=ast.Name(name, ast.Load()))
+                yield "ignores-upstream", new, f"times {name}"
+        for name, d in () if place.upstream else scope.others(place.shape, upstream=True):
+            yield "ignores-upstream", d.node, f"with {name}"
+
+
 # Signs and sizes
 
 
@@ -666,7 +682,7 @@ def other_statistics(place, scope):
 
 
 # In this order: the first family in which something heals has found it.
-FAMILIES = [signs, means, sums, labels, orders, transposes, slices, crops, masks, flips, steps,
+FAMILIES = [upstreams, signs, means, sums, labels, orders, transposes, slices, crops, masks, flips, steps,
             swaps, constants, functions, factors, terms, reshapes, inner_factors, slopes, gains,
             objects, products_of_matrices, statistics, other_slopes, inner_terms, numbers, scalars,
             sizes, products_of_arrays, products, indices, other_statistics, rare_slopes, paths]

@@ -12,7 +12,7 @@ from .source import all_bits, put, watched
 
 # what these families undo has the family's name
 BY_FAMILY = {"missing-transpose", "wrong-reshape", "constant-statistics", "flipped-kernel",
-             "missing-label-subtraction", "missing-batch-sum"}
+             "missing-label-subtraction", "missing-batch-sum", "ignores-upstream"}
 # so have these, where the values say nothing else
 FINAL = {"wrong-sign", "divided-by-N", "scaled-by-N", "missing-mask", "missing-local-derivative",
          "wrong-local-derivative", "stale-cache", "inverted-mask"}

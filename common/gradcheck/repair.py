@@ -25,7 +25,7 @@ from .source import Function, as_array, lines_run, places_of, put, running, watc
 from .subject import grads_of
 
 MOST = 10_000  # changes tried on one layer
-BEYOND = 300  # after one that heals, if gradients in between are not right with it
+BEYOND = 20_000  # lines after one that heals, if gradients in between are not right with it
 LINES = 200_000  # of the layer's that may run for them
 
 
@@ -86,6 +86,8 @@ class Search:
             scopes.append(scope := Scope(function, places, hidden, self.counts,
                                          self.subject.inputs, self.subject.params))
             scope.locals = locals_
+            scope.douts = {n: np.shape(v) for n, v in locals_.items()
+                           if np.array_equal(v, np.reshape(self.draws[0], self.y.shape))}
             scope.unshaped = any(not e.shaped for e in self.wrong)
         names = {n for scope in scopes for n, v in scope.locals.items()
                  if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
@@ -117,7 +119,7 @@ class Search:
                 if whole and max(whole) == len(self.slopes):
                     return found
                 if whole:
-                    self.left = min(self.left, BEYOND)
+                    self.left = min(self.left, BEYOND // self.cost)
                 for scope, some in places:
                     for place in some:
                         for r in self.changes(scope, place, family):
@@ -408,10 +410,10 @@ def likeliest(found):
         name = re.escape(r.words.split()[-1])
         return r.codes == ["constant-statistics"] and re.search(rf"(?<!\w){name}(?!\w)", r.line[1])
 
-    for likely in (lambda r: r.alters, lambda r: r.lone, reads):
+    for likely in (lambda r: r.alters and r.family, lambda r: r.lone, reads):
         if some := [r for r in best if likely(r)]:
             return some[0]
-    return (computed or best)[-1]
+    return (best if best[0].family == 0 else computed or best)[-1]
 
 
 def located(node, old):
