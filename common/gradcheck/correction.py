@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .facts import in_span
 from .scaling import named, ratio
 
 ENTRIES, COLUMNS, LINES = 120, 1500, 80_000  # unknowns at one place, in all; lines run for them
@@ -42,7 +43,7 @@ def corrections(search, scopes):
                 continue
             left -= size
             if (found := solved(search, scope, place, bases)) is not None:
-                codes, telling = reading(search, place, *found)
+                codes, telling = reading(search, scope, place, *found)
                 yield Correction(codes, scope.function.line(place.node), telling)
 
 
@@ -105,7 +106,7 @@ def put_in(scope, place, what):
         yield seen
 
 
-def reading(search, place, stood, should):
+def reading(search, scope, place, stood, should):
     """(codes, whether they tell more than that something is missing) of what stands at a place and
     what should."""
     (p, p2), (q, q2) = stood, should
@@ -121,5 +122,16 @@ def reading(search, place, stood, should):
         if np.isin(f.round(6), (0, 1)).all():
             return ["missing-mask"], True
         if search.y.ndim:  # else one draw is a multiple of the other, and of anything
-            return ["missing-local-derivative" if place.bare else "wrong-local-derivative"], True
+            for code, n in ("scaled-by-N", 1 / f[live]), ("divided-by-N", f[live]):
+                if np.allclose(n, n.round(), **near) and n.min() > 0.5:
+                    return [code], True
+            itself = np.isin(p.round(9), np.round(search.draws[0], 9)).all()
+            return ["missing-local-derivative" if itself else "wrong-local-derivative"], True
+    lack = np.array([q[-1] - p[-1], q2[-1] - p2[-1]])
+    if p[0].ndim > 1 and len(p) == 1:
+        for axes in {(p[0].ndim - 1,), (0,), tuple(range(1, p[0].ndim))}:
+            for _, other in scope.others(p[0].shape, upstream=False):
+                size = np.prod([p[0].shape[a] for a in axes])
+                if size > 2 and in_span(lack, [other.values[0]], axes):
+                    return ["constant-statistics"], True
     return ["lost-branch"], False

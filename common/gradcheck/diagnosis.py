@@ -40,7 +40,8 @@ def diagnose(m, known):
             wrong = [o for o in wrong if o is not e]
     for e in wrong:
         codes, words = judge(e)
-        line = getattr(m.repairs.get(e.where), "line", (None, ""))
+        told = m.repairs.get(e.where) or telling(m, codes)
+        line = getattr(told, "line", (None, ""))
         words = f"{words} ({worst(e)})" if words else worst(e)
         found += [Finding(code, e.where, words, HINTS[code], picture(e), *line)
                   for code in dict.fromkeys(codes) if code != "ignores-upstream" or code not in known]
@@ -83,8 +84,8 @@ def judge(e):
         return refined(e, repair)
     if found := first(e, facts.LATER):
         return batch_of_one(e, found[0]), found[1]
-    telling = next((c for c in e.m.corrections if c.telling), None)
-    found = (telling.codes, telling.words) if telling else first(e, [facts.own_factors])
+    told = telling(e.m)
+    found = (told.codes, told.words) if told else first(e, [facts.own_factors])
     if not found and e.m.corrections:
         found = e.m.corrections[0].codes, e.m.corrections[0].words
     if found:
@@ -93,6 +94,11 @@ def judge(e):
         words = f"the gradient has shape {e.A.shape[1:]}, should have {e.value.shape}"
         return ["unrecognised"], words
     return ["unrecognised"], census(e)
+
+
+def telling(m, codes=None):
+    """The Correction that says more than that something is missing, and these codes."""
+    return next((c for c in m.corrections if c.telling and codes in (None, c.codes)), None)
 
 
 def first(e, questions):
@@ -121,7 +127,7 @@ def refined(e, repair):
         questions = (facts.invariance,)
     elif repair.words == "with += for =" and codes[0] in ("lost-branch", "overlap-overwritten"):
         part = first(e, (facts.part_missing,))
-        if part and part[0] != ["lost-branch"]:
+        if part and part[0][0] not in ("lost-branch", "not-written"):
             return part
     elif codes[0] in ("summed-too-far", "missing-batch-sum"):
         questions = (facts.samples, facts.invariance)

@@ -214,7 +214,7 @@ def labels(place, scope):
                 new = fill(text, E=place.node, A=t.node)
                 yield "missing-label-subtraction", new, f"{words} at {name}"
     for name, t in scope.others(place.shape, upstream=False):
-        if t.mask and all(np.all(v.sum(axis=-1) == 1) for v in t.values):
+        if all(np.allclose(v.sum(axis=-1), 1) and v.min() >= 0 for v in t.values):
             yield "missing-label-subtraction", fill("E - A", E=place.node, A=t.node), f"less {name}"
 
 
@@ -330,7 +330,8 @@ def slices(place, scope):
         cut = [ast.Slice() if s is None else ast.Slice(ast.Constant(s), ast.Constant(s + n))
                for s, n in zip(start, place.shape)]
         new = ast.Subscript(node.value, ast.Tuple(cut, ast.Load()), ast.Load())
-        yield "wrong-reshape", new, f"with the part that begins at {start}"
+        code = "wrong-reshape" if place.upstream else "stale-cache"
+        yield code, new, f"with the part that begins at {start}"
 
 
 def objects(place, scope):
@@ -586,9 +587,27 @@ def indices(place, scope):
     steps = [n for n, v in scope.scalars.items() if isinstance(v, (int, np.integer)) and 1 < v < 9]
     for name in inside:
         texts = [*(scope.counters.keys() - {name}), *(f"{name} * {n}" for n in ("2", *steps))]
-        for text in (*texts, f"{name} + 1", f"{name} - 1"):
+        turned = f"{scope.counters[name]} - {name}"
+        for text in (*texts, f"{name} + 1", f"{name} - 1", turned):
             at = filled(node.slice, {name: ast.parse(text, mode="eval").body})
-            yield "index", ast.Subscript(node.value, at, ast.Load()), f"at {text} for {name}"
+            code = "mirrored" if text == turned else "index"
+            yield code, ast.Subscript(node.value, at, ast.Load()), f"at {text} for {name}"
+
+
+def exchanges(place, scope):
+    """Two names exchanged wherever they stand in an expression; a value of the step before the
+    first one, which the last one's took the place of."""
+    node = place.node
+    names = sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & {
+        *scope.scalars, *scope.counters, *scope.arrays, *scope.varying})
+    if operator(node, ast.Mult) and len(names) > 1:
+        for a, b in itertools.combinations(names, 2):
+            new = filled(node, {a: ast.Name(b, ast.Load()), b: ast.Name(a, ast.Load())})
+            yield "stale-cache", new, f"with {a} and {b} exchanged"
+    for name in names if isinstance(node, ast.Subscript) else ():
+        if name in scope.counters and f"{name} - 1" in ast.unparse(node.slice):
+            new = fill("E * (T > 0)", E=node, T=ast.Name(name, ast.Load()))
+            yield "stale-cache", new, f"only where {name} > 0"
 
 
 # Sums
@@ -682,10 +701,10 @@ def other_statistics(place, scope):
 
 
 # In this order: the first family in which something heals has found it.
-FAMILIES = [upstreams, signs, means, sums, labels, orders, transposes, slices, crops, masks, flips, steps,
+FAMILIES = [upstreams, signs, means, sums, labels, orders, transposes, slices, crops, masks, indices, flips, steps,
             swaps, constants, functions, factors, terms, reshapes, inner_factors, slopes, gains,
-            objects, products_of_matrices, statistics, other_slopes, inner_terms, numbers, scalars,
-            sizes, products_of_arrays, products, indices, other_statistics, rare_slopes, paths]
+            objects, exchanges, products_of_matrices, other_slopes, inner_terms, numbers, scalars,
+            sizes, products_of_arrays, products, other_statistics, statistics, rare_slopes, paths]
 
 
 def statements(tree, at):
@@ -716,6 +735,17 @@ def statements(tree, at):
                 yield ("missing-label-subtraction", parent, field, i,
                        ast.AugAssign(new, s.op, s.value) if adds else ast.Assign([new], s.value),
                        "at one entry of each row")
+            held = at(s.value.slice) if isinstance(s.value, ast.Subscript) else None
+            parts = getattr(s.value.slice, "elts", ()) if isinstance(s.value, ast.Subscript) else ()
+            if parts and all(isinstance(p, (ast.Name, ast.Constant)) for p in parts[:-1]):
+                held = at(parts[-1])
+            if held is not None and held.is_array and held.values[0].dtype.kind in "iu":
+                where = ast.parse(ast.unparse(target), mode="eval").body
+                rows = s.value.value
+                if parts:
+                    rows = ast.Subscript(rows, ast.Tuple(list(parts[:-1]), ast.Load()), ast.Load())
+                new = fill("NP.add.at(A, I, V)", A=where, I=held.node, V=rows)
+                yield "missing-transpose", parent, field, i, ast.Expr(new), "scattered"
             if isinstance(target, ast.Subscript):
                 read = ast.parse(ast.unparse(target.value), mode="eval").body
                 value = s.value

@@ -72,8 +72,8 @@ class Search:
         self.cost = lines + weight + 1
         self.left = int(np.clip(LINES / self.cost, 100, MOST))
         x = next((x for x in self.subject.inputs if isinstance(x, np.ndarray) and x.ndim), self.y)
-        self.counts = sorted({2, m.batch, *x.shape[1:2], int(np.prod(x.shape[:2])),
-                              *self.y.shape[:1]} - {0, 1})
+        self.counts = sorted({2, m.batch, *x.shape, int(np.prod(x.shape[:2])), *self.y.shape}
+                             - {0, 1})
 
     @staticmethod
     def draws_of(e):
@@ -269,11 +269,11 @@ class Search:
             places = places_of(function)
             moved = tuple(1.3 * x + 0.1 if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
                           for x in subject.inputs)
-            seen = [watched(function, places, lambda run=run: subject.gradients(*run))
-                    for run in ((other,), (d,))]
             elsewhere = {}
             with contextlib.suppress(Exception):  # inputs that forward refuses
                 elsewhere = watched(function, places, lambda: subject.gradients(d, moved))
+            seen = [watched(function, places, lambda run=run: subject.gradients(*run))
+                    for run in ((other,), (d,))]
             for i, place in enumerate(places):
                 place.bare = not differ(seen[1].get(i, [0]), elsewhere.get(i, []))
                 place.values = seen[1].get(i, [])

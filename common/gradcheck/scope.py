@@ -41,9 +41,11 @@ class Scope:
         self.scalars = {ast.unparse(p.node): p.values[0] for p in places if p.simple
                         and not p.upstream and np.ndim(p.values[0]) == 0
                         and isinstance(p.values[0], (int, float, np.number)) and not self.index(p)}
-        self.counters = {ast.unparse(p.node): None for p in places if isinstance(p.node, ast.Name)
-                         and len(p.values) > 1 and all(isinstance(v, (int, np.integer))
-                                                       for v in p.values)}
+        self.counters = {ast.unparse(p.node): max(p.values) for p in places
+                         if isinstance(p.node, ast.Name) and len(p.values) > 1
+                         and all(isinstance(v, (int, np.integer)) for v in p.values)}
+        self.varying = {p.node.id for p in places if isinstance(p.node, ast.Name)
+                        and np.ndim(p.values[0]) == 0}
         self.objects = {}
         self.arrays = {}
         for p in places:
