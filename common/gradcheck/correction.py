@@ -5,11 +5,13 @@ have to be added there are the solution of a linear system, one column for each 
 at that place. Where there is a solution, the mistake may be; and what stands there beside what should
 says which it is.
 """
+import ast
 import contextlib
 from typing import NamedTuple
 
 import numpy as np
 
+from . import edits
 from .facts import in_span
 from .scaling import named, ratio
 
@@ -22,6 +24,7 @@ class Correction(NamedTuple):
     codes: list
     line: tuple
     telling: bool
+    sure: bool  # whether no factor there comes from a line before
 
     @property
     def words(self):
@@ -44,7 +47,19 @@ def corrections(search, scopes):
             left -= size
             if (found := solved(search, scope, place, bases)) is not None:
                 codes, telling = reading(search, scope, place, *found)
-                yield Correction(codes, scope.function.line(place.node), telling)
+                yield Correction(codes, scope.function.line(place.node), telling,
+                                 not computed_before(scope, place))
+
+
+def computed_before(scope, place):
+    """Whether a factor of a product there is a name that stands for what was computed before."""
+    factors = ([p for p in scope.places if isinstance(p.node, ast.Name) and not p.upstream
+                and any(p.node is n for n in ast.walk(place.node))]
+               if edits.operator(place.node, ast.Mult, ast.Div) else [])
+    assigned = {t.id for s in ast.walk(scope.function.tree) if isinstance(s, ast.Assign)
+                and not isinstance(s.value, (ast.Name, ast.Attribute))
+                for t in s.targets if isinstance(t, ast.Name)}
+    return any(p.node.id in assigned for p in factors)
 
 
 def flat(search, got):
@@ -127,11 +142,11 @@ def reading(search, scope, place, stood, should):
                     return [code], True
             itself = np.isin(p.round(9), np.round(search.draws[0], 9)).all()
             return ["missing-local-derivative" if itself else "wrong-local-derivative"], True
-    lack = np.array([q[-1] - p[-1], q2[-1] - p2[-1]])
     if p[0].ndim > 1 and len(p) == 1:
-        for axes in {(p[0].ndim - 1,), (0,), tuple(range(1, p[0].ndim))}:
+        for axes in ((p[0].ndim - 1,), (0,), tuple(range(1, p[0].ndim))):
             for _, other in scope.others(p[0].shape, upstream=False):
-                size = np.prod([p[0].shape[a] for a in axes])
-                if size > 2 and in_span(lack, [other.values[0]], axes):
+                basis, size = [other.values[0]], np.prod([p[0].shape[a] for a in axes])
+                stands, lacks = (np.array([v[0], w[0]]) for v, w in ((p, p2), (q - p, q2 - p2)))
+                if size > 2 and in_span(lacks, basis, axes) and not in_span(stands, basis, axes):
                     return ["constant-statistics"], True
     return ["lost-branch"], False

@@ -40,7 +40,7 @@ def diagnose(m, known):
             wrong = [o for o in wrong if o is not e]
     for e in wrong:
         codes, words = judge(e)
-        told = m.repairs.get(e.where) or telling(m, codes)
+        told = m.repairs.get(e.where) or placed(m, codes)
         line = getattr(told, "line", (None, ""))
         words = f"{words} ({worst(e)})" if words else worst(e)
         found += [Finding(code, e.where, words, HINTS[code], picture(e), *line)
@@ -96,9 +96,15 @@ def judge(e):
     return ["unrecognised"], census(e)
 
 
-def telling(m, codes=None):
-    """The Correction that says more than that something is missing, and these codes."""
-    return next((c for c in m.corrections if c.telling and codes in (None, c.codes)), None)
+def telling(m):
+    """The first Correction, if it says more than that something is missing."""
+    return next((c for c in m.corrections[:1] if c.telling), None)
+
+
+def placed(m, codes):
+    """A Correction with these codes whose line is the only one there is, of what could be."""
+    alike = [c for c in m.corrections if c.telling and c.codes == codes]
+    return alike[0] if alike and alike[0].sure and len({c.line for c in alike}) == 1 else None
 
 
 def first(e, questions):

@@ -214,7 +214,8 @@ def labels(place, scope):
                 new = fill(text, E=place.node, A=t.node)
                 yield "missing-label-subtraction", new, f"{words} at {name}"
     for name, t in scope.others(place.shape, upstream=False):
-        if all(np.allclose(v.sum(axis=-1), 1) and v.min() >= 0 for v in t.values):
+        if (any(np.array_equal(t.values[0], x) for x in scope.inputs[1:])
+            or t.mask and all(np.all(v.sum(axis=-1) == 1) for v in t.values)):
             yield "missing-label-subtraction", fill("E - A", E=place.node, A=t.node), f"less {name}"
 
 
@@ -676,35 +677,27 @@ def paths(place, scope):
     yield from products_of_arrays(place, scope, (*SLOPES[:2], "1 - A"))
 
 
-def statistics(place, scope, others=False):
-    """A path through a mean, a variance or a normaliser that is missing; ``others``: in place of
-    another upstream gradient."""
+def statistics(place, scope):
+    """A path through a mean, a variance or a normaliser that is missing, from what stands there or
+    from another upstream gradient."""
     if not (place.is_gradient and scope.whole(place)) or len(place.shape) < 2:
         return
     n = len(place.shape)
-    start = [place.node]
-    if others:
-        start = [d.node for _, d in scope.others(place.shape, upstream=True)]
-    for axes in [(n - 1,), (0,), tuple(range(1, n)), (0, *range(2, n))]:
-        if not others:
-            new = fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes)
-            yield "constant-statistics", new, f"less its mean over axis {axes}"
-        for (name, other), text in itertools.product(scope.others(place.shape, upstream=False),
-                                                     STATISTICS):
+    start = [place.node, *(d.node for _, d in scope.others(place.shape, upstream=True))]
+    for axes in dict.fromkeys([(n - 1,), (0,), tuple(range(1, n)), (0, *range(2, n))]):
+        new = fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes)
+        yield "constant-statistics", new, f"less its mean over axis {axes}"
+        for node, (name, other), text in itertools.product(
+                start, scope.others(place.shape, upstream=False), STATISTICS):
             words = f"with a path through the statistics of {name}"
-            for node in start:
-                yield "constant-statistics", fill(text, E=node, A=other.node, X=axes), words
-
-
-def other_statistics(place, scope):
-    yield from statistics(place, scope, others=True)
+            yield "constant-statistics", fill(text, E=node, A=other.node, X=axes), words
 
 
 # In this order: the first family in which something heals has found it.
 FAMILIES = [upstreams, signs, means, sums, labels, orders, transposes, slices, crops, masks, indices, flips, steps,
             swaps, constants, functions, factors, terms, reshapes, inner_factors, slopes, gains,
             objects, exchanges, products_of_matrices, other_slopes, inner_terms, numbers, scalars,
-            sizes, products_of_arrays, products, other_statistics, statistics, rare_slopes, paths]
+            sizes, products_of_arrays, products, statistics, rare_slopes, paths]
 
 
 def statements(tree, at):

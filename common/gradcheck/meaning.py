@@ -98,10 +98,9 @@ class Change:
             return found[0]
         if each := per_turn(before, after, divisor):
             return [each]
-        if code != "array" and not root.upstream and permuted(before, after):
+        if not (code == "array" or root.upstream or all_bits(before)) and permuted(before, after):
             return ["wrong-reshape"]
-        if code == "size" and all(len(v) > 1 and np.ptp(v) for v in (before, after)
-                                  if not np.ndim(v[0])):
+        if code == "size" and all(not np.ndim(v[0]) and np.ptp(v) for v in (before, after)):
             return ["stale-cache"]
         # in a sum with a number it is rather another function's derivative: 1 + y² for 1 - y²
         derivative = code == "wrong-sign" and not root.upstream and beside_a_number(self.old)
