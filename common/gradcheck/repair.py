@@ -81,16 +81,16 @@ class Search:
 
     def run(self):
         """Look for the change that heals most, make it, and look on for what is still wrong."""
-        scopes = []
-        for function, places, hidden, locals_ in self.functions():
-            scopes.append(scope := Scope(function, places, hidden, self.counts,
-                                         self.subject.inputs, self.subject.params))
-            scope.locals = locals_
-            scope.douts = {n: np.shape(v) for n, v in locals_.items()
-                           if np.array_equal(v, np.reshape(self.draws[0], self.y.shape))}
+        scopes = [Scope(function, places, locals_, self.counts, self.subject.inputs,
+                        self.subject.params) for function, places, locals_ in self.functions()]
+        dout, names = np.reshape(self.draws[0], self.y.shape), set()
+        for scope in scopes:
             scope.unshaped = any(not e.shaped for e in self.wrong)
-        names = {n for scope in scopes for n, v in scope.locals.items()
-                 if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
+            floats = {n: v for n, v in scope.function.locals.items()
+                      if isinstance(a := as_array(v), (np.ndarray, np.floating, float))
+                      and np.asarray(a).dtype.kind == "f"}
+            scope.douts = {n: np.shape(v) for n, v in floats.items() if np.array_equal(v, dout)}
+            names |= floats.keys()
         self.slopes = between.slopes(self, names)
         self.arrays_at = {n: o.values[0] for s in scopes for n, o in s.arrays.items()}
         with contextlib.ExitStack() as stack:
@@ -259,6 +259,7 @@ class Search:
         for code, locals_ in codes.items():
             try:
                 function = Function(code)
+                function.locals = locals_
                 with function.replaced(function.compiled()):
                     same = self.subject.gradients(d)
             except (OSError, TypeError, SyntaxError, ValueError):
@@ -285,7 +286,7 @@ class Search:
             # a while loop may never end once a number that it counts with is changed
             endless = any(isinstance(node, ast.While) for node in ast.walk(function.tree))
             yield (function, [p for p in places if p.values and (p.is_array or not endless)],
-                   list(hidden_arrays(locals_, again.get(code, {}))), locals_)
+                   list(hidden_arrays(locals_, again.get(code, {}))))
 
     def repair(self, scope, place, code, node, words, healed, rightly):
         """The Repair that a change is, in a list; [] for what may be chance."""
