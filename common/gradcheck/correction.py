@@ -13,7 +13,7 @@ import numpy as np
 
 from . import edits
 from .facts import in_span
-from .scaling import named, ratio
+from .scaling import elementwise, named, ratio
 
 ENTRIES, COLUMNS, LINES = 120, 1500, 80_000  # unknowns at one place, in all; lines run for them
 
@@ -137,12 +137,13 @@ def reading(search, scope, place, stood, should):
         if np.isin(f.round(6), (0, 1)).all():
             return ["missing-mask"], True
         if search.y.ndim:  # else one draw is a multiple of the other, and of anything
+            alone = all(map(elementwise, search.wrong))
             for code, n in ("scaled-by-N", 1 / f[live]), ("divided-by-N", f[live]):
-                if np.allclose(n, n.round(), **near) and n.min() > 0.5:
+                if not alone and np.allclose(n, n.round(), **near) and n.min() > 0.5:
                     return [code], True
             itself = np.isin(p.round(9), np.round(search.draws[0], 9)).all()
             return ["missing-local-derivative" if itself else "wrong-local-derivative"], True
-    if p[0].ndim > 1 and len(p) == 1:
+    if search.y.ndim and p[0].ndim > 1 and len(p) == 1:
         for axes in ((p[0].ndim - 1,), (0,), tuple(range(1, p[0].ndim))):
             for _, other in scope.others(p[0].shape, upstream=False):
                 basis, size = [other.values[0]], np.prod([p[0].shape[a] for a in axes])

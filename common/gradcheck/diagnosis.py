@@ -97,8 +97,10 @@ def judge(e):
 
 
 def telling(m):
-    """The first Correction, if it says more than that something is missing."""
-    return next((c for c in m.corrections[:1] if c.telling), None)
+    """The Correction that says more than that something is missing; of statistics, if it is the
+    first of all."""
+    return next((c for c in m.corrections if c.telling and (
+        c is m.corrections[0] or c.codes != ["constant-statistics"])), None)
 
 
 def placed(m, codes):

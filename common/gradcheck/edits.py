@@ -80,7 +80,7 @@ def operator(node, *kinds):
 
 def upstreams(place, scope):
     """The upstream gradient that is missing altogether."""
-    if scope.whole(place) or scope.factor(place):
+    if scope.deaf and (scope.whole(place) or scope.factor(place)):
         for name, shape in scope.douts.items():
             if shape == (place.shape or ())[:len(shape)]:
                 wide = f"A.reshape({(*shape, *(1,) * (len(place.shape) - len(shape)))})"
@@ -214,8 +214,8 @@ def labels(place, scope):
                 new = fill(text, E=place.node, A=t.node)
                 yield "missing-label-subtraction", new, f"{words} at {name}"
     for name, t in scope.others(place.shape, upstream=False):
-        if (any(np.array_equal(t.values[0], x) for x in scope.inputs[1:])
-            or t.mask and all(np.all(v.sum(axis=-1) == 1) for v in t.values)):
+        if ((t.mask or any(np.array_equal(t.values[0], x) for x in scope.inputs[1:]))
+            and all(np.allclose(v.sum(axis=-1), 1) for v in t.values)):
             yield "missing-label-subtraction", fill("E - A", E=place.node, A=t.node), f"less {name}"
 
 

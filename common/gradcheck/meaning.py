@@ -114,7 +114,7 @@ class Change:
         if (code == "array" and place.values[0].dtype.kind in "iu" and (new := self.here())
             and all(np.array_equal(b, np.argsort(a, -1)) for b, a in zip(place.values, new))):
             return ["missing-transpose"]  # an order for its inverse
-        if code == "array" and not place.mask and all(
+        if code == "array" and not place.mask and not all(e.param for e in self.healed) and all(
                 np.isin(v, (0, 1)).all() for v in quotients(after, before)):
             return ["missing-mask"]
         if all(np.size(v) > 1 and np.isin(v, (0, 1)).all() for v in [*before, *after]):

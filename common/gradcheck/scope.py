@@ -37,6 +37,7 @@ class Scope:
         self.function, self.places, self.sizes, self.inputs = function, places, counts, inputs
         self.weights = weights
         self.unshaped = False  # whether a gradient has not its array's shape
+        self.deaf, self.douts = False, {}  # whether dout is left out somewhere; its names, shapes
         self.survey()
         self.scalars = {ast.unparse(p.node): p.values[0] for p in places if p.simple
                         and not p.upstream and np.ndim(p.values[0]) == 0

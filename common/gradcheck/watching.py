@@ -9,7 +9,7 @@ import numpy as np
 from .copying import reachable
 from .evidence import close
 from .report import Finding
-from .source import users
+from .source import Function, users
 from .styles import Held, gradient_of, innermost
 from .subject import grads_of
 
@@ -41,11 +41,11 @@ def steps(run, look):
 
 
 def at(finding, line):
-    """The finding, with a line (code, number) if there is one."""
-    if line is not None and line[1] is not None:
-        code, finding.line = line[:2]
-        finding.text = linecache.getline(code.co_filename, finding.line).strip()
-        finding.watched = True
+    """The finding, with a line (code, number) if there is one, in a text that is what runs."""
+    if line is not None and line[1] is not None and told(lambda: Function(line[0]).compiled(
+            ).co_code == line[0].co_code):
+        finding.line, finding.watched = line[1], True
+        finding.text = linecache.getline(line[0].co_filename, finding.line).strip()
     return finding
 
 
