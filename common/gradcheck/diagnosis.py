@@ -122,9 +122,7 @@ def refined(e, repair):
     """What a change says, but where the numbers know better: whether a sum goes over ids, windows
     or paths; what a sum over other axes is part of."""
     questions, codes = (), repair.codes
-    if e.param and codes == ["wrong-local-derivative"] and e.value.ndim == 2:
-        questions = (facts.outer,)
-    elif codes == ["stale-cache"] and elementwise(e) and len(e.m.targets) == 1:
+    if codes == ["stale-cache"] and elementwise(e) and len(e.m.targets) == 1:
         codes = ["wrong-local-derivative"]  # f'(x) written in y, or f'(y) in x
     elif codes == ["missing-batch-sum"] and e.shaped and not e.weight and (
             "axis=" not in repair.words):

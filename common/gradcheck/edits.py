@@ -298,25 +298,6 @@ def flips(place, scope):
             yield "flipped-kernel", fill("E[::-1]", E=node), "reversed along its first axis"
 
 
-def crops(place, scope):
-    """A border that forward added and backward should cut off."""
-    node = place.node
-    shapes = {np.shape(x) for x in scope.inputs}
-    if place.is_gradient and scope.whole(place):
-        for shape in shapes:
-            if shape != place.shape and np.prod(shape) == np.prod(place.shape):
-                yield "wrong-reshape", fill("E.reshape(K)", E=node, K=shape), f"reshaped to {shape}"
-            more = [a - b for a, b in zip(place.shape, shape)]
-            if len(shape) != len(place.shape) or min(more) < 0 or not any(more):
-                continue
-            for start in {tuple(m // 2 for m in more), tuple(0 for m in more)}:
-                cut = [slice(s, s + n) for s, n in zip(start, shape)]
-                yield ("wrong-reshape", fill("E[K]", E=node,
-                                             K=ast.Tuple([ast.Slice(ast.Constant(c.start),
-                        ast.Constant(c.stop)) for c in cut], ast.Load())),
-                       "with the border cut off")
-
-
 def slices(place, scope):
     """A part of the same size, cut out elsewhere."""
     node = place.node
@@ -333,22 +314,6 @@ def slices(place, scope):
         new = ast.Subscript(node.value, ast.Tuple(cut, ast.Load()), ast.Load())
         code = "wrong-reshape" if place.upstream else "stale-cache"
         yield code, new, f"with the part that begins at {start}"
-
-
-def objects(place, scope):
-    """A method of another object of the same kind; or a backward that is not called."""
-    node = place.node
-    if isinstance(node, ast.Call) and isinstance(getattr(node.func, "value", None), ast.Name):
-        mine = node.func.value.id
-        for name, kind in scope.objects.items():
-            if name != mine and kind is scope.objects.get(mine):
-                func = ast.Attribute(ast.Name(name, ast.Load()), node.func.attr, ast.Load())
-                yield "stale-cache", ast.Call(func, node.args, node.keywords), f"with {name}"
-    if place.is_gradient and scope.whole(place):
-        for name, kind in scope.objects.items():
-            if callable(getattr(kind, "backward", None)):
-                new = fill("O.backward(E)", O=ast.Name(name, ast.Load()), E=node)
-                yield "array", new, f"through {name}.backward"
 
 
 def inner_factors(place, scope):
@@ -628,14 +593,6 @@ def terms(place, scope):
                 yield "lost-branch", fill("E - A", E=place.node, A=other.node), f"minus {name}"
 
 
-def inner_terms(place, scope):
-    """A term that is missing in a factor."""
-    if place.is_gradient and operator(scope.parent(place)[0], ast.Mult):
-        for name, other in scope.others(place.shape, upstream=True):
-            if name != ast.unparse(place.node):
-                yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
-
-
 def pairs(place, scope):
     """Each upstream gradient with each other array, by their names, at a gradient that is handed
     on."""
@@ -665,16 +622,12 @@ def products_of_matrices(place, scope):
                     yield added(place, name, d, other, a, product)
 
 
-def products_of_arrays(place, scope, slopes=("A",)):
+def products_of_arrays(place, scope):
     """A term that is missing and is an upstream gradient times an array."""
     for (name, d), (other, a) in pairs(place, scope):
         if d.shape == place.shape and a.shape in (d.shape, d.shape[-1:], (1, *d.shape[1:])):
-            for slope, sign in itertools.product(slopes, "+-"):
-                yield added(place, name, d, other, a, f"{sign} D * ({slope})")
-
-
-def paths(place, scope):
-    yield from products_of_arrays(place, scope, (*SLOPES[:2], "1 - A"))
+            for sign in "+-":
+                yield added(place, name, d, other, a, f"{sign} D * A")
 
 
 def statistics(place, scope):
@@ -694,10 +647,10 @@ def statistics(place, scope):
 
 
 # In this order: the first family in which something heals has found it.
-FAMILIES = [upstreams, signs, means, sums, labels, orders, transposes, slices, crops, masks, indices, flips, steps,
-            swaps, constants, functions, factors, terms, reshapes, inner_factors, slopes, gains,
-            objects, exchanges, products_of_matrices, other_slopes, inner_terms, numbers, scalars,
-            sizes, products_of_arrays, products, statistics, rare_slopes, paths]
+FAMILIES = [upstreams, signs, means, sums, labels, orders, transposes, slices, masks, indices,
+            flips, steps, swaps, constants, functions, factors, terms, reshapes, inner_factors,
+            slopes, gains, exchanges, products_of_matrices, other_slopes, numbers, scalars, sizes,
+            products_of_arrays, products, statistics, rare_slopes]
 
 
 def statements(tree, at):

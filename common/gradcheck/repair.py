@@ -275,15 +275,15 @@ class Search:
             places = places_of(function)
             moved = tuple(1.3 * x + 0.1 if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
                           for x in subject.inputs)
-            elsewhere = {}
-            with contextlib.suppress(Exception):  # inputs that forward refuses
-                elsewhere = watched(function, places, lambda: subject.gradients(d, moved))
-            seen = [watched(function, places, lambda run=run: subject.gradients(*run))
-                    for run in ((other,), (d,))]
+            seen = []
+            for run in (d, moved), (other,), (d,):
+                seen.append({})
+                with contextlib.suppress(Exception):  # forward may refuse other inputs
+                    seen[-1] = watched(function, places, lambda run=run: subject.gradients(*run))
             for i, place in enumerate(places):
-                place.bare = not differ(seen[1].get(i, [0]), elsewhere.get(i, []))
-                place.values = seen[1].get(i, [])
-                place.upstream = not subject.takes_dout or differ(place.values, seen[0].get(i, []))
+                place.bare = not differ(seen[2].get(i, [0]), seen[0].get(i, []))
+                place.values = seen[2].get(i, [])
+                place.upstream = not subject.takes_dout or differ(place.values, seen[1].get(i, []))
                 # a sum that begins with the number 0 is an array all the same
                 place.values = [v for v in place.values if np.ndim(v)] or place.values
             if not any(p.upstream for p in places) or not subject.takes_dout:
