@@ -156,6 +156,8 @@ class Check:
     def subject_of(self, layer, inputs, kind=Subject):
         subject = kind(layer, inputs, self.call)
         subject.tolerance = self.tolerance
+        if hasattr(self, "subject"):
+            subject.fresh_each_time = self.subject.fresh_each_time
         return subject
 
     def report(self, findings=(), checked=()):
@@ -180,7 +182,7 @@ class Check:
         if y.shape == again.shape:
             apart = f"{np.abs(y - again).max():.3g} apart"
         words = f"two forwards with the same input gave two outputs, {apart}"
-        line = watching.told(lambda: watching.apart(*(
+        line = watching.told(self.subject, lambda: watching.apart(*(
             watching.steps(subject.output, watching.state) for _ in range(2))))
         self.findings.append(watching.at(finding("nondeterministic", "x", words), line))
         subject.fresh_each_time = True
@@ -225,9 +227,7 @@ class Check:
         else the same."""
 
         def make(kind):
-            subject = self.subject_of(self.layer, self.given, kind)
-            subject.fresh_each_time = self.subject.fresh_each_time
-            return subject
+            return self.subject_of(self.layer, self.given, kind)
 
         for look in (inplace.apart, inplace.used_twice):
             found = None
@@ -269,7 +269,6 @@ class Check:
         subject = self.subject_of(SamplesFirst(self.layer, *x.value.shape[:2]), self.given)
         subject.inputs = tuple(subject.pristine.turned(i, x.value.shape[:2])
                                for i in subject.inputs)
-        subject.fresh_each_time = self.subject.fresh_each_time
         with contextlib.suppress(Exception):
             turned = measure(subject, self.rng)
             if turned.error is None and not turned.right:
@@ -300,7 +299,6 @@ class Check:
         """The same measurement at inputs and parameters moved by a random step of relative length
         ``size`` (``outwards``: away from zero)."""
         subject = self.subject_of(self.layer, self.subject.inputs)
-        subject.fresh_each_time = self.subject.fresh_each_time
         scalar = self.subject.output().ndim == 0
         rng = np.random.default_rng(seed)
 
@@ -321,7 +319,7 @@ class Check:
     def conduct(self, m):
         """Findings about the object."""
         for where in sorted(self.subject.changed):
-            line = watching.told(lambda where=where: watching.changing(
+            line = watching.told(self.subject, lambda where=where: watching.changing(
                 self.subject, where, m.douts[0]))
             self.findings.append(watching.at(finding("mutates-input", where,
                 f"{where} is not what it was after a call"), line))
@@ -339,7 +337,7 @@ class Check:
         for where, G, param in m.missing:
             code = "not-written" if param else "not-returned"
             words = f"no gradient; numerically its largest entry is {np.nanmax(np.abs(G)):.4g}"
-            line = watching.told(lambda G=G, param=param: watching.computing(
+            line = watching.told(self.subject, lambda G=G, param=param: watching.computing(
                 self.subject, G, m.douts[0]) if param else watching.returning(self.subject,
                                                                               m.douts[0]))
             self.findings.append(watching.at(finding(code, where, words), line))
@@ -349,7 +347,8 @@ class Check:
         deaf = [f for f in self.findings if f.code == "ignores-upstream"]
         plain = m
         if m.y.ndim == 0 and deaf:
-            m.repairs = watching.told(lambda: search(m)) or {}
+            with contextlib.suppress(Exception):
+                m.repairs = search(m)
             # what else is wrong shows for dout = 1
             plain = measure(self.subject, self.rng, plain=True)
         if self.rough is None:

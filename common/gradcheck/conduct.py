@@ -74,7 +74,7 @@ def growing(m):
                 told = True
                 times = f"{float(np.vdot(p, q) / np.vdot(p, p)):.4g}"
                 words = f"a second backward with the same dout gives {times} times the first"
-                line = watching.told(lambda where=where: watching.adding(
+                line = watching.told(subject, lambda where=where: watching.adding(
                     subject, [where for where, _ in subject.named(rounds[0])].index(where)
                     - len(rounds[0].inputs), d))
                 yield watching.at(finding("accumulates", where, words), line)
@@ -84,7 +84,7 @@ def growing(m):
         if not later.error and not agree(p, q):
             words = ("a second backward after one forward gives another gradient: backward changes "
                      "what forward kept")
-            line = watching.told(lambda: watching.changing(subject, "cache", d))
+            line = watching.told(subject, lambda: watching.changing(subject, "cache", d))
             yield watching.at(finding("mutates-cache", where, words), line)
             return
 
@@ -125,7 +125,7 @@ def history(m):
         if after.error is None and not all(agree(p, q) for p, q in pairs):
             for (where, p), (_, q) in zip(subject.named(before), pairs):
                 if not agree(p, q):
-                    line = watching.told(lambda given=inputs: earlier(subject, given, d))
+                    line = watching.told(subject, lambda given=inputs: earlier(subject, given, d))
                     yield watching.at(finding(
                         "stale-cache",
                         where,
@@ -176,4 +176,4 @@ def rebound(m):
                  if i >= len(arrays) or g is not arrays[i]}
     for where, what in other.items():
         yield watching.at(finding("rebound-grads", where, f"after backward, {what} than before"),
-                          watching.told(lambda: watching.rebinding(subject, d)))
+                          watching.told(subject, lambda: watching.rebinding(subject, d)))

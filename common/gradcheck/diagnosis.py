@@ -24,7 +24,7 @@ def diagnose(m, known):
         if in_wrong_order(e, other):
             words = (f"it is right for {other.where}, and the other way round: returned in the "
                      "wrong order")
-            line = watching.told(lambda: watching.returning(m.subject, m.douts[0]))
+            line = watching.told(m.subject, lambda: watching.returning(m.subject, m.douts[0]))
             found.append(watching.at(Finding("not-returned", e.where, words,
                                              HINTS["not-returned"]), line))
             wrong = [o for o in wrong if o is not e and o is not other]
@@ -122,7 +122,9 @@ def refined(e, repair):
     """What a change says, but where the numbers know better: whether a sum goes over ids, windows
     or paths; what a sum over other axes is part of."""
     questions, codes = (), repair.codes
-    if codes == ["stale-cache"] and elementwise(e) and len(e.m.targets) == 1:
+    if e.param and codes == ["wrong-local-derivative"] and e.value.ndim == 2:
+        questions = (facts.outer,)
+    elif codes == ["stale-cache"] and elementwise(e) and len(e.m.targets) == 1:
         codes = ["wrong-local-derivative"]  # f'(x) written in y, or f'(y) in x
     elif codes == ["missing-batch-sum"] and e.shaped and not e.weight and (
             "axis=" not in repair.words):

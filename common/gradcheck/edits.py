@@ -298,6 +298,25 @@ def flips(place, scope):
             yield "flipped-kernel", fill("E[::-1]", E=node), "reversed along its first axis"
 
 
+def crops(place, scope):
+    """A border that forward added and backward should cut off."""
+    node = place.node
+    shapes = {np.shape(x) for x in scope.inputs}
+    if place.is_gradient and scope.whole(place):
+        for shape in shapes:
+            if shape != place.shape and np.prod(shape) == np.prod(place.shape):
+                yield "wrong-reshape", fill("E.reshape(K)", E=node, K=shape), f"reshaped to {shape}"
+            more = [a - b for a, b in zip(place.shape, shape)]
+            if len(shape) != len(place.shape) or min(more) < 0 or not any(more):
+                continue
+            for start in {tuple(m // 2 for m in more), tuple(0 for m in more)}:
+                cut = [slice(s, s + n) for s, n in zip(start, shape)]
+                yield ("wrong-reshape", fill("E[K]", E=node,
+                                             K=ast.Tuple([ast.Slice(ast.Constant(c.start),
+                        ast.Constant(c.stop)) for c in cut], ast.Load())),
+                       "with the border cut off")
+
+
 def slices(place, scope):
     """A part of the same size, cut out elsewhere."""
     node = place.node
@@ -314,6 +333,22 @@ def slices(place, scope):
         new = ast.Subscript(node.value, ast.Tuple(cut, ast.Load()), ast.Load())
         code = "wrong-reshape" if place.upstream else "stale-cache"
         yield code, new, f"with the part that begins at {start}"
+
+
+def objects(place, scope):
+    """A method of another object of the same kind; or a backward that is not called."""
+    node = place.node
+    if isinstance(node, ast.Call) and isinstance(getattr(node.func, "value", None), ast.Name):
+        mine = node.func.value.id
+        for name, kind in scope.objects.items():
+            if name != mine and kind is scope.objects.get(mine):
+                func = ast.Attribute(ast.Name(name, ast.Load()), node.func.attr, ast.Load())
+                yield "stale-cache", ast.Call(func, node.args, node.keywords), f"with {name}"
+    if place.is_gradient and scope.whole(place):
+        for name, kind in scope.objects.items():
+            if callable(getattr(kind, "backward", None)):
+                new = fill("O.backward(E)", O=ast.Name(name, ast.Load()), E=node)
+                yield "array", new, f"through {name}.backward"
 
 
 def inner_factors(place, scope):
@@ -547,7 +582,7 @@ def indices(place, scope):
     """Another count wherever it stands in one pair of brackets: another loop's, or a stride's
     multiple."""
     node = place.node
-    if not (place.is_array and isinstance(node, ast.Subscript)):
+    if not isinstance(node, ast.Subscript):
         return
     inside = {n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)} & set(scope.counters)
     steps = [n for n, v in scope.scalars.items() if isinstance(v, (int, np.integer)) and 1 < v < 9]
@@ -593,6 +628,14 @@ def terms(place, scope):
                 yield "lost-branch", fill("E - A", E=place.node, A=other.node), f"minus {name}"
 
 
+def inner_terms(place, scope):
+    """A term that is missing in a factor."""
+    if place.is_gradient and operator(scope.parent(place)[0], ast.Mult):
+        for name, other in scope.others(place.shape, upstream=True):
+            if name != ast.unparse(place.node):
+                yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
+
+
 def pairs(place, scope):
     """Each upstream gradient with each other array, by their names, at a gradient that is handed
     on."""
@@ -622,12 +665,16 @@ def products_of_matrices(place, scope):
                     yield added(place, name, d, other, a, product)
 
 
-def products_of_arrays(place, scope):
+def products_of_arrays(place, scope, slopes=("A",)):
     """A term that is missing and is an upstream gradient times an array."""
     for (name, d), (other, a) in pairs(place, scope):
         if d.shape == place.shape and a.shape in (d.shape, d.shape[-1:], (1, *d.shape[1:])):
-            for sign in "+-":
-                yield added(place, name, d, other, a, f"{sign} D * A")
+            for slope, sign in itertools.product(slopes, "+-"):
+                yield added(place, name, d, other, a, f"{sign} D * ({slope})")
+
+
+def paths(place, scope):
+    yield from products_of_arrays(place, scope, (*SLOPES[:2], "1 - A"))
 
 
 def statistics(place, scope):
@@ -647,10 +694,11 @@ def statistics(place, scope):
 
 
 # In this order: the first family in which something heals has found it.
-FAMILIES = [upstreams, signs, means, sums, labels, orders, transposes, slices, masks, indices,
-            flips, steps, swaps, constants, functions, factors, terms, reshapes, inner_factors,
-            slopes, gains, exchanges, products_of_matrices, other_slopes, numbers, scalars, sizes,
-            products_of_arrays, products, statistics, rare_slopes]
+FAMILIES = [upstreams, signs, means, sums, labels, orders, transposes, slices, crops, masks,
+            indices, flips, steps, swaps, constants, functions, factors, terms, reshapes,
+            inner_factors, slopes, gains, objects, exchanges, products_of_matrices, other_slopes,
+            inner_terms, numbers, scalars, sizes, products_of_arrays, products, statistics,
+            rare_slopes, paths]
 
 
 def statements(tree, at):

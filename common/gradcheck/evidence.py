@@ -71,7 +71,7 @@ class Measurement:
     subject: object
     y: np.ndarray
     targets: list
-    # (where, numerical gradient for the first dout, is it a parameter) of gradients that did not come
+    # (where, numerical gradient for the first dout, is it a parameter) of those that did not come
     missing: list
     error: object = None  # backward's exception
     # what there is to know of the arrays where backward raised

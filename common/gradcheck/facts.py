@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .copying import reachable
-from .evidence import arrays_in, close
+from .evidence import again, arrays_in, close
 from .scaling import constant, elementwise, listed, named, passes_dout, ratio, rows
 
 
@@ -132,6 +132,23 @@ def mask_missing(e):
     return with_scale("missing-mask", e.A[both], e.G[both], e, words)
 
 
+def mask_inverted(e):
+    """Zero exactly where the true gradient is not, and the reverse; or two slopes exchanged."""
+    if not known(e):
+        return None
+    a, g = supports(e.A, e.G, e)
+    if a.any() and g.any() and not (a & g).any():
+        c = np.abs(e.A[a]).mean() / np.abs(e.G[g]).mean()
+        scale = [code for code in (named(c, e) or [[]])[0] if code == "dropout-scale" and e.unit]
+        return ["inverted-mask", *scale], "not zero exactly where it should be zero"
+    if e.unit and elementwise(e):
+        b, j = np.diag(e.A.reshape(len(e.A), -1)), np.diag(e.J)
+        levels = np.unique(j.round(7))
+        if len(levels) == 2 and np.ptp(np.abs(levels)) and np.allclose(b, levels.sum() - j):
+            return ["inverted-mask"], f"slopes {levels[0]:.4g} and {levels[1]:.4g} are exchanged"
+    return None
+
+
 def part_missing(e):
     """Right or zero. Which part survives says whether ids repeat, windows overlap, or a path is
     left out."""
@@ -221,6 +238,21 @@ def penalty(e):
             words = (f"backward - numerical = {more}" if abs(c - 1) < 1e-4
                      else f"backward = {c:.4g} × numerical + {more}")
             return [*found[0], "wrong-penalty"], words
+    return None
+
+
+def label(e):
+    """Right everywhere but at the labels."""
+    for t in arrays_in(e.m.subject.inputs[1:]) if known(e) and e.value.ndim > 1 else ():
+        rest, classes = e.value.shape[:-1], e.value.shape[-1]
+        if t.dtype.kind in "iu" and t.shape == rest and t.max() < classes:
+            t = t[..., None] == np.arange(classes)
+        if t.shape != e.value.shape or not np.isin(t, (0, 1)).all() or not np.any(t):
+            continue
+        at = t.astype(bool)
+        if e.wrong()[at].sum() > 1 and (found := with_scale("missing-label-subtraction",
+                e.A[:, ~at], e.G[:, ~at], e, "right everywhere but at the labels")):
+            return found
     return None
 
 
@@ -352,6 +384,78 @@ def time_first(e):
     return bool(np.triu(first, 1).any() != np.tril(first, -1).any())
 
 
+def outer(e):
+    """A weight's gradient is an outer product with another vector than the right one: some other
+    array took the input's place."""
+    if not e.unit or not e.shaped or not e.weight or e.value.ndim != 2:
+        return None
+    A, G = list(rows(e))[-1]
+    if e.m.y.ndim == 3 and e.m.y.shape[1] > 1 and not np.any(np.abs(G) > 100 * e.noise):
+        # no state came before the first step: the second
+        A, G = (M.reshape(*e.m.y.shape, *e.value.shape)[:, 1].reshape(-1, *e.value.shape)
+                for M in (e.A, e.G))
+    columns = e.wrong().any(axis=0)  # one gate of several, side by side
+    hits = 0
+    for a, g in zip(A[:, :, columns], G[:, :, columns]):
+        if np.abs(a).max() < 1e-9:
+            continue
+        u, s, vt = np.linalg.svd(g)
+        t = a @ vt[0]
+        if s[0] < 100 * e.noise or len(s) > 1 and s[1] > 1e-5 * s[0] + 10 * e.noise:
+            return None
+        if np.abs(a - np.outer(t, vt[0])).max() > 1e-4 * np.abs(a).max() or (
+                ratio(t, u[:, 0], 1e-4)):
+            return None
+        hits += 1
+    return (["stale-cache"], "an outer product with another array than the right one") if (
+        hits) else None
+
+
+# Experiments
+
+
+def with_params(e, change):
+    """(which, Evidence) with each weight for which ``change`` gives another array replaced by it,
+    one at a time."""
+    for i, p in enumerate(e.m.subject.params):
+        if (new := change(p)) is None:
+            continue
+        kept = p.copy()
+        p[...] = new
+        try:
+            yield i, again(e)
+        finally:
+            p[...] = kept
+
+
+def square(p, first, second):
+    return p.ndim > 1 and p.shape[first] == p.shape[second] > 1
+
+
+def weights_alike(e):
+    """Right, perhaps but for a telling constant, once a weight is symmetric, or its own mirror
+    image."""
+    changes = [("missing-transpose", "symmetric",
+                lambda p: (p + p.swapaxes(-1, -2)) / 2 if square(p, -1, -2) else None)]
+    for axes in () if e.param else ((-1,), (-2, -1), (0,), (1,), (0, 1)):
+        least = max(-a if a < 0 else a + 1 for a in axes)
+
+        def mirrored(p, axes=axes, least=least):
+            # a gain is no kernel, nor is a matrix reversed along one axis
+            kernel = (len(p) not in e.value.shape, axes == (-2, -1), True)[min(p.ndim, 3) - 1]
+            if p.ndim >= least and kernel and max(p.shape[a] for a in axes) > 1:
+                return (p + np.flip(p, axes)) / 2
+            return None
+
+        changes.append(("flipped-kernel", "its own mirror image", mirrored))
+    for code, words, change in changes:
+        for i, other in with_params(e, change):
+            if other is not None and other.shaped and (found := with_scale(code, other.A, other.G,
+                    other, f"with params[{i}] made {words} it is right")):
+                return found
+    return None
+
+
 # Factors that change from entry to entry
 
 
@@ -411,4 +515,5 @@ def data_free(e):
 
 
 FIRST = (constant, not_summed, summed_too_far, penalty)
-LATER = rearranged, samples, mask_missing, part_missing, invariance, term_missing
+LATER = (label, rearranged, samples, mask_missing, mask_inverted, part_missing, invariance,
+         term_missing, outer, weights_alike)

@@ -60,8 +60,9 @@ class Change:
             if after and np.ndim(after[0]) and not edits.method(node, "sign"):
                 return ["missing-mask" if all_bits(after) else "missing-local-derivative"]
         if code == "order":
-            several = isinstance(old, ast.Tuple) and isinstance(place.parent, ast.Return)
-            return ["not-returned" if several else "wrong-reshape"]
+            kinds = {ast.Return: "not-returned", ast.Assign: "stale-cache"}
+            return [kinds.get(type(place.parent), "wrong-reshape") if isinstance(old, ast.Tuple)
+                    else "wrong-reshape"]
         if code in ("step", "index", "mirrored"):
             mirrored = code == "mirrored" or (
                 code == "index" and "-" in ast.unparse(old) and "-" not in ast.unparse(node))

@@ -113,24 +113,38 @@ class Search:
     def first(self, scopes):
         """What heals: the search ends with the first family in which a change heals all. Places
         that seem to reach what is right as well, as a mask does, come last."""
-        found, rest = [], range(len(self.wrong))
+        found = []
         for scope in scopes:
             found += self.statements(scope)
         near = [(scope, self.telling(scope)) for scope in scopes]
         far = [(scope, [p for p in scope.places if p not in places]) for scope, places in near]
-        for places in (near, far):
-            for number, family in enumerate(edits.FAMILIES):
-                whole = [r.between for r in found if len(self.fixed | r.heals) == len(rest)]
-                if whole and max(whole) == len(self.slopes):
-                    return found
-                if whole:
-                    self.left = min(self.left, BEYOND // self.cost)
-                for scope, some in places:
-                    for place in some:
-                        for r in self.changes(scope, place, family):
-                            r.family = number
-                            found.append(r)
-            self.left = min(self.left, MOST // 8)
+        found = self.families(near, found)
+        if self.whole(found):
+            return found
+        # a mask reaches what is right as well; what is left goes to another mistake's search
+        spare = max(0, self.left - (BEYOND // self.cost if found else MOST // 8))
+        self.left -= spare
+        found = self.families(far, found)
+        self.left += spare
+        return found
+
+    def whole(self, found):
+        """How many gradients in between are right, at most, with a change that heals all, and 1."""
+        every = len(self.wrong) - len(self.fixed)
+        return max((r.between + 1 for r in found if len(r.heals) == every), default=0)
+
+    def families(self, places, found):
+        """With what the families find, one after the other."""
+        for number, family in enumerate(edits.FAMILIES):
+            if self.whole(found) > len(self.slopes):
+                break
+            if self.whole(found):
+                self.left = min(self.left, BEYOND // self.cost)
+            for scope, some in places:
+                for place in some:
+                    for r in self.changes(scope, place, family):
+                        r.family = number
+                        found.append(r)
         return found
 
     def telling(self, scope):

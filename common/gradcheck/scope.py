@@ -7,6 +7,7 @@ import numpy as np
 
 from . import edits
 from .source import all_bits
+from .subject import is_layer
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Scope:
                          and all(isinstance(v, (int, np.integer)) for v in p.values)}
         self.varying = {p.node.id for p in places if isinstance(p.node, ast.Name)
                         and np.ndim(p.values[0]) == 0}
+        self.objects = {}
         self.arrays = {}
         for p in places:
             if (p.is_array and isinstance(p.node, (ast.Name, ast.Attribute, ast.Subscript))
@@ -53,6 +55,9 @@ class Scope:
                 self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
         steps = [f"{t}{more}" for t in self.counters for more in ("", " + 1", " - 1")]
         for name, values, upstream in locals_:
+            if isinstance(values, type):
+                self.objects[name] = values
+                continue
             for step in steps if "{t}" in name else ():
                 at = ast.parse(name.replace("{t}", step), mode="eval").body
                 self.arrays.setdefault(ast.unparse(at), Other(at, values, upstream))
@@ -197,6 +202,8 @@ def hidden_arrays(one, two):
             yield name, [v.copy()], not np.array_equal(v, two.get(name, v))
         elif isinstance(v, number) and not isinstance(v, bool) and v == two.get(name, v):
             yield name, [v], False
+        elif is_layer(v) and name != "self":
+            yield name, type(v), False
         elif isinstance(v, dict):
             yield from in_dict(name, v)
     for name, v in vars(one["self"]).items() if hasattr(one.get("self"), "__dict__") else ():

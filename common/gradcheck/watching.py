@@ -6,14 +6,15 @@ import sys
 
 import numpy as np
 
+from .bounded import TimeUp
 from .copying import reachable
 from .evidence import close
 from .report import Finding
-from .source import Function, users
+from .source import Function, lines_run, users
 from .styles import Held, gradient_of, innermost
 from .subject import grads_of
 
-MOST = 5000  # lines looked at
+MOST, HEAVY = 5000, 1e8  # lines looked at; lines times the numbers that are held
 
 
 def steps(run, look):
@@ -22,7 +23,9 @@ def steps(run, look):
     found, last, before = [], {}, sys.gettrace()
 
     def within(frame, event, _):
-        if event == "exception" or len(found) >= MOST:
+        if len(found) >= MOST:
+            return sys.settrace(None)
+        if event == "exception":
             return within
         outermost = not users(frame.f_back.f_code, frame.f_back)
         found.append((frame.f_code, last.get(frame), look(frame, outermost)))
@@ -42,17 +45,19 @@ def steps(run, look):
 
 def at(finding, line):
     """The finding, with a line (code, number) if there is one, in a text that is what runs."""
-    if line is not None and line[1] is not None and told(lambda: Function(line[0]).compiled(
-            ).co_code == line[0].co_code):
-        finding.line, finding.watched = line[1], True
-        finding.text = linecache.getline(line[0].co_filename, finding.line).strip()
+    with contextlib.suppress(Exception):
+        if line[1] and Function(line[0]).compiled().co_code == line[0].co_code:
+            finding.line, finding.watched = line[1], True
+            finding.text = linecache.getline(line[0].co_filename, finding.line).strip()
     return finding
 
 
-def told(look):
-    """What ``look()`` gives, or None where it fails: a finding stands without a line, too."""
-    with contextlib.suppress(Exception):
-        return look()
+def told(subject, look):
+    """What ``look()`` gives; None where it fails or would take long: a finding stands without a
+    line, too."""
+    held = sum(a.size for a in reachable(subject.work) if isinstance(a, np.ndarray))
+    with contextlib.suppress(Exception, TimeUp):
+        return look() if lines_run(subject.output) * held < HEAVY else None
     return None
 
 

@@ -1,5 +1,5 @@
-"""What courses hand out; a faulty layer is the text of a right one with one or two lines changed."""
-import linecache
+"""What courses hand out; a faulty layer is the text of a right one with one or two lines changed, run by exec: the checker
+has its numbers alone, for the text of its backward cannot be had."""
 import zlib
 import numpy as np
 
@@ -32,9 +32,8 @@ def _maker(name, key, patches, mk):
     expr = mk or mk0
 
     def make():
-        env, file = _Env(name).d, '<%s>' % name
-        linecache.cache[file] = len(src), None, src.splitlines(True), file
-        exec(compile(src, file, 'exec'), env)
+        env = _Env(name).d
+        exec(compile(src, '<%s>' % key, 'exec'), env)
         return eval(expr, env)
     make.source = src
     return make

@@ -40,6 +40,7 @@ CASES = [
      "        for i in range(2): dx[:, i:i + 3] += np.outer(dout[:, i], self.params[0])\n"
      "        return dx", [normal(3)], [X]),
     ("missing-mask", "return np.maximum(x, 0)", "return dout", [], [X]),
+    ("inverted-mask", "return np.maximum(x, 0)", "return dout * (x < 0)", [], [X]),
     ("overlap-overwritten", "return np.stack([x[:, i:i + 3].sum(axis=1) for i in range(2)], 1)",
      "dx = 0 * x\n        for i in range(2): dx[:, i:i + 3] = dout[:, i:i + 1]\n        return dx", [], [X]),
     ("repeated-index", "return self.params[0][x]", "self.grads[0][...] = 0; self.grads[0][x] += dout", [normal(5, 2)], [IDS]),
@@ -51,6 +52,8 @@ CASES = [
     ("constant-statistics", "return x - x.mean(axis=1, keepdims=True)", "return dout * 1.0 + 0 * x", [], [X]),
     ("cross-sample", SOFTMAX.replace("axis=1", "axis=0") + "return self.y",
      "y = self.y; return y * (dout - (y * dout).sum(axis=1, keepdims=True)) * np.eye(6).sum(1)[:, None]", [], [X]),
+    ("missing-label-subtraction", SOFTMAX + "return -np.log(self.y[np.arange(len(t)), t]).mean()",
+     "return dout * self.y / len(t)", [], [X, np.array([0, 1, 2, 3, 1, 0])]),
     ("wrong-local-derivative", "return np.exp(x)", "return dout * x ** 2", [], [X]),
 ]
 

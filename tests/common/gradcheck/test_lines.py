@@ -195,3 +195,114 @@ def test_what_is_watched_is_said_otherwise():
     assert finding.repair == f"line {finding.line}, `x -= x.mean()`, is where it happens"
     finding = check_gradients(Late(), X, rng=0).findings[0]
     assert finding.repair.endswith("one change there makes it right")
+
+
+class Exchanged:
+    """A share a (1 - b) of each column; backward takes each for the other."""
+    params, grads = (), ()
+
+    def forward(self, x):
+        self.a, self.b = np.array([0.2, 0.7, 0.4]), np.array([0.9, 0.3, 0.6])
+        return np.stack([a * (1 - b) * x[:, i] for i, (a, b) in enumerate(zip(self.a, self.b))], axis=1)
+
+    def backward(self, dout):
+        dx = np.zeros_like(dout)
+        for i in range(3):
+            a, b = self.a[i], self.b[i]
+            dx[:, i] += b * (1 - a) * dout[:, i]
+        return dx
+
+
+class Wraps:
+    """A recurrence h_t = tanh(x_t + w h_{t-1}) whose dw takes the last step's h for the one before the first."""
+
+    def __init__(self):
+        self.params, self.grads = [normal(3)], [np.zeros(3)]
+
+    def forward(self, x):
+        self.h, h = np.zeros_like(x), 0
+        for t in range(x.shape[1]):
+            h = self.h[:, t] = np.tanh(x[:, t] + self.params[0] * h)
+        return self.h.copy()
+
+    def backward(self, dout):
+        dx, carry = np.zeros_like(dout), 0
+        self.grads[0][...] = 0
+        for t in range(dout.shape[1] - 1, -1, -1):
+            dz = (dout[:, t] + carry) * (1 - self.h[:, t] ** 2)
+            self.grads[0] += (dz * self.h[:, t - 1]).sum(axis=0)
+            dx[:, t], carry = dz, dz * self.params[0]
+        return dx
+
+
+class Gathers:
+    """y = x in an order for each row; backward reads in that order where it should write."""
+    params, grads = (), ()
+
+    def forward(self, x):
+        self.order = np.argsort(x, axis=1)
+        return np.take_along_axis(x, self.order, axis=1)
+
+    def backward(self, dout):
+        dx = np.zeros_like(dout)
+        for n in range(len(dx)):
+            dx[n] = dout[n, self.order[n]]
+        return dx
+
+
+class Mirrored:
+    """y_i = Σ_k w_k x_{i+k}; backward takes the kernel from its other end."""
+
+    def __init__(self):
+        self.params, self.grads = [normal(3)], [np.zeros(3)]
+
+    def forward(self, x):
+        self.x, w = x, self.params[0]
+        return sum(w[k] * x[:, k:k + 5] for k in range(3))
+
+    def backward(self, dout):
+        dx, w = np.zeros_like(self.x), self.params[0]
+        for k in range(3):
+            self.grads[0][k] = (dout * self.x[:, k:k + 5]).sum()
+            dx[:, k:k + 5] += w[2 - k] * dout
+        return dx
+
+
+class Inverse(Gathers):
+    def backward(self, dout):
+        return np.take_along_axis(dout, self.order, axis=1)
+
+    def forward(self, x):
+        self.order = np.argsort(x, axis=1)
+        self.inverse = np.argsort(self.order, axis=1)
+        return np.take_along_axis(x, self.order, axis=1)
+
+
+class OtherColumns:
+    """y = x[:, :2] * w; dw reads the last two columns."""
+
+    def __init__(self):
+        self.params, self.grads = [normal(2)], [np.zeros(2)]
+
+    def forward(self, x):
+        self.x = x
+        return x[:, :2] * self.params[0]
+
+    def backward(self, dout):
+        self.grads[0][...] = (dout * self.x[:, -2:]).sum(axis=0)
+        dx = np.zeros_like(self.x)
+        dx[:, :2] = dout * self.params[0]
+        return dx
+
+
+@pytest.mark.parametrize("layer, x, codes, text", [
+    (Exchanged(), normal(5, 3), ["wrong-local-derivative"], "a, b = self.a[i], self.b[i]"),
+    (Wraps(), normal(4, 5, 3), ["stale-cache"], "self.grads[0] += (dz * self.h[:, t - 1]).sum(axis=0)"),
+    (Gathers(), normal(4, 6), ["missing-transpose"], "dx[n] = dout[n, self.order[n]]"),
+    (Mirrored(), normal(4, 7), ["flipped-kernel"], "dx[:, k:k + 5] += w[2 - k] * dout"),
+    (Inverse(), normal(4, 6), ["missing-transpose"], "return np.take_along_axis(dout, self.order, axis=1)"),
+    (OtherColumns(), normal(5, 4), ["stale-cache"], "self.grads[0][...] = (dout * self.x[:, -2:]).sum(axis=0)"),
+], ids=lambda v: type(v).__name__ if hasattr(v, "forward") else None)
+def test_changes_of_places_and_orders(layer, x, codes, text):
+    report = check_gradients(layer, x, rng=0)
+    assert report.codes == codes and report.findings[0].text == text, report
