@@ -711,6 +711,10 @@ def statements(tree, at):
             if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
                 continue
             target = s.target if adds else s.targets[0]
+            if adds:
+                turned = ast.Sub() if isinstance(s.op, ast.Add) else ast.Add()
+                new = ast.AugAssign(target, turned, s.value)
+                yield "wrong-sign", parent, field, i, new, "with the other sign"
             if (isinstance(target, ast.Tuple) and isinstance(s.value, ast.Tuple)
                 and all(isinstance(t, ast.Name) for t in target.elts)):
                 sums = [ast.BinOp(ast.Name(t.id, ast.Load()), ast.Add(), v)

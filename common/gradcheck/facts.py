@@ -12,7 +12,7 @@ import numpy as np
 
 from .copying import reachable
 from .evidence import again, arrays_in, close
-from .scaling import constant, elementwise, listed, named, passes_dout, ratio, rows
+from .scaling import constant, elementwise, listed, named, partly_constant, passes_dout, ratio, rows
 
 
 def drawn(e):
@@ -107,7 +107,31 @@ def rearranged(e):
     a, g = (np.sort(M.reshape(len(M), -1), axis=1) for M in drawn(e)[:2])
     if len(np.unique(g[0].round(9))) > 3 and np.allclose(a, g, 1e-5, 1e-8 + e.noise):
         return ["wrong-reshape"], "every number of the right gradient is there, at another place"
-    return None
+    return rows_exchanged(e)
+
+
+def rows_exchanged(e):
+    """The right rows of the Jacobian for the wrong outputs: dout was reshaped where it should have
+    been transposed, or a neighbouring time step's is read."""
+    if not e.unit or not e.shaped or len(e.A) < 4:
+        return None
+    B, J = e.A.reshape(len(e.A), -1), e.G.reshape(len(e.G), -1)
+    scale, free, source = 1e-5 * np.abs(J).max() + 3 * e.noise, np.ones(len(J), bool), []
+    if np.abs(B.sum(axis=0) - J.sum(axis=0)).max() > scale * len(B):
+        return None
+    for b in B:
+        fits = np.flatnonzero((np.abs(J - b).max(axis=1) <= scale) & free)
+        if not fits.size:
+            return None
+        free[fits[0]] = False
+        source.append(fits[0])
+    shape = e.m.y.shape
+    at, of = (np.array(np.unravel_index(k, shape)) for k in (np.arange(len(B)), source))
+    moved = [a for a in range(len(shape)) if np.any(at[a] != of[a])]
+    if len(shape) == 3 and moved in ([0], [1]) and (
+            len(np.unique((at - of)[moved[0]] % shape[moved[0]])) == 1):
+        return ["stale-cache"], "every row of the Jacobian is that of a neighbouring time step"
+    return ["wrong-reshape"], "every row of the Jacobian is right, but for another output"
 
 
 # Presence: where backward gives zero and the numbers do not, and the reverse
@@ -516,4 +540,4 @@ def data_free(e):
 
 FIRST = (constant, not_summed, summed_too_far, penalty)
 LATER = (label, rearranged, samples, mask_missing, mask_inverted, part_missing, invariance,
-         term_missing, outer, weights_alike)
+         term_missing, outer, partly_constant, weights_alike)

@@ -433,7 +433,8 @@ def likeliest(found):
     def sums(r):
         return r.codes == ["constant-statistics"] and re.search(r"\b(mean|sum)\b", r.line[1])
 
-    for likely in (lambda r: r.alters and r.family, lambda r: r.lone, sums, reads):
+    for likely in (lambda r: r.alters and r.family and r.words != "with a minus sign",
+                   lambda r: r.alters and r.family, lambda r: r.lone, sums, reads):
         if some := [r for r in best if likely(r)]:
             return some[0]
     return (best if best[0].family == 0 else computed or best)[-1]
