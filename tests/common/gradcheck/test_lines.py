@@ -295,7 +295,23 @@ class OtherColumns:
         return dx
 
 
+class Subtracts:
+    """y = x less half of its left neighbour; that half comes back with the wrong sign."""
+    params, grads = (), ()
+
+    def forward(self, x):
+        return x - np.roll(x, 1, axis=1) * 0.5
+
+    def backward(self, dout):
+        ratio = 0.5 * np.roll(dout, -1, axis=1)
+        dx = 1.0 * dout
+        for i in range(dx.shape[1]):
+            dx[:, i] += ratio[:, i]
+        return dx
+
+
 @pytest.mark.parametrize("layer, x, codes, text", [
+    (Subtracts(), normal(4, 5), ["wrong-sign"], "dx[:, i] += ratio[:, i]"),
     (Exchanged(), normal(5, 3), ["wrong-local-derivative"], "a, b = self.a[i], self.b[i]"),
     (Wraps(), normal(4, 5, 3), ["stale-cache"], "self.grads[0] += (dz * self.h[:, t - 1]).sum(axis=0)"),
     (Gathers(), normal(4, 6), ["missing-transpose"], "dx[n] = dout[n, self.order[n]]"),
