@@ -42,7 +42,8 @@ class Watchdog:
         while not self.done.wait(self.seconds / 20):
             with self.lock:
                 # Again and again until it leaves: a bare ``except:`` in the loop may swallow one.
-                if self.deadline is not None and time.monotonic() > self.deadline:
+                deadline = self.deadline  # which may be taken away at any moment
+                if deadline is not None and time.monotonic() > deadline == self.deadline:
                     self.fired = True
                     raise_in(self.target, TimeUp)
 

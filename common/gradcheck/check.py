@@ -12,7 +12,7 @@ import numpy as np
 
 from ..common.rng import generator
 from ..common.types import Seed
-from . import conduct, inplace, pytorch
+from . import conduct, inplace, pytorch, watching
 from .bounded import TimeUp, Watchdog
 from .conduct import finding
 from .diagnosis import diagnose
@@ -156,6 +156,8 @@ class Check:
     def subject_of(self, layer, inputs, kind=Subject):
         subject = kind(layer, inputs, self.call)
         subject.tolerance = self.tolerance
+        if hasattr(self, "subject"):
+            subject.fresh_each_time = self.subject.fresh_each_time
         return subject
 
     def report(self, findings=(), checked=()):
@@ -180,7 +182,9 @@ class Check:
         if y.shape == again.shape:
             apart = f"{np.abs(y - again).max():.3g} apart"
         words = f"two forwards with the same input gave two outputs, {apart}"
-        self.findings.append(finding("nondeterministic", "x", words))
+        line = watching.told(self.subject, lambda: watching.apart(*(
+            watching.steps(subject.output, watching.state) for _ in range(2))))
+        self.findings.append(watching.at(finding("nondeterministic", "x", words), line))
         subject.fresh_each_time = True
         return np.array_equal(subject.output(), subject.output())
 
@@ -223,9 +227,7 @@ class Check:
         else the same."""
 
         def make(kind):
-            subject = self.subject_of(self.layer, self.given, kind)
-            subject.fresh_each_time = self.subject.fresh_each_time
-            return subject
+            return self.subject_of(self.layer, self.given, kind)
 
         for look in (inplace.apart, inplace.used_twice):
             found = None
@@ -267,7 +269,6 @@ class Check:
         subject = self.subject_of(SamplesFirst(self.layer, *x.value.shape[:2]), self.given)
         subject.inputs = tuple(subject.pristine.turned(i, x.value.shape[:2])
                                for i in subject.inputs)
-        subject.fresh_each_time = self.subject.fresh_each_time
         with contextlib.suppress(Exception):
             turned = measure(subject, self.rng)
             if turned.error is None and not turned.right:
@@ -298,7 +299,6 @@ class Check:
         """The same measurement at inputs and parameters moved by a random step of relative length
         ``size`` (``outwards``: away from zero)."""
         subject = self.subject_of(self.layer, self.subject.inputs)
-        subject.fresh_each_time = self.subject.fresh_each_time
         scalar = self.subject.output().ndim == 0
         rng = np.random.default_rng(seed)
 
@@ -319,8 +319,10 @@ class Check:
     def conduct(self, m):
         """Findings about the object."""
         for where in sorted(self.subject.changed):
-            self.findings.append(finding("mutates-input", where,
-                                         f"{where} is not what it was after a call"))
+            line = watching.told(self.subject, lambda where=where: watching.changing(
+                self.subject, where, m.douts[0]))
+            self.findings.append(watching.at(finding("mutates-input", where,
+                f"{where} is not what it was after a call"), line))
         if m.error is not None:
             return
         for look in (conduct.upstream, conduct.growing, conduct.history, conduct.rebound):
@@ -332,18 +334,29 @@ class Check:
         self.subject.restart()
 
     def mistakes(self, m):
-        for where, size, param in m.missing:
+        for where, G, param in m.missing:
             code = "not-written" if param else "not-returned"
-            words = f"no gradient; numerically its largest entry is {size:.4g}"
-            self.findings.append(finding(code, where, words))
+            words = f"no gradient; numerically its largest entry is {np.nanmax(np.abs(G)):.4g}"
+            line = watching.told(self.subject, lambda G=G, param=param: watching.computing(
+                self.subject, G, m.douts[0]) if param else watching.returning(self.subject,
+                                                                              m.douts[0]))
+            self.findings.append(watching.at(finding(code, where, words), line))
         if m.error is not None:
             self.findings += raised(m)
             return
-        if m.y.ndim == 0 and any(f.code == "ignores-upstream" for f in self.findings):
+        deaf = [f for f in self.findings if f.code == "ignores-upstream"]
+        plain = m
+        if m.y.ndim == 0 and deaf:
+            with contextlib.suppress(Exception):
+                m.repairs = search(m)
             # what else is wrong shows for dout = 1
-            m = measure(self.subject, self.rng, plain=True)
+            plain = measure(self.subject, self.rng, plain=True)
         if self.rough is None:
-            self.findings += diagnose(m, {f.code for f in self.findings})
+            self.findings += diagnose(plain, {f.code for f in self.findings})
+        for f in deaf:
+            repair = m.repairs.get(f.where)
+            if repair and repair.codes == [f.code]:
+                f.line, f.text = repair.line
 
 
 def raised(m):

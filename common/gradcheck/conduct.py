@@ -2,6 +2,7 @@
 call, upstream ignored."""
 import numpy as np
 
+from . import watching
 from .evidence import agree, close
 from .report import Finding
 from .rules import HINTS
@@ -73,14 +74,18 @@ def growing(m):
                 told = True
                 times = f"{float(np.vdot(p, q) / np.vdot(p, p)):.4g}"
                 words = f"a second backward with the same dout gives {times} times the first"
-                yield finding("accumulates", where, words)
+                line = watching.told(subject, lambda where=where: watching.adding(
+                    subject, [where for where, _ in subject.named(rounds[0])].index(where)
+                    - len(rounds[0].inputs), d))
+                yield watching.at(finding("accumulates", where, words), line)
         if told:
             return
     for where, p, q in zip(names, rounds[1].inputs + rounds[1].params, later.inputs + later.params):
         if not later.error and not agree(p, q):
             words = ("a second backward after one forward gives another gradient: backward changes "
                      "what forward kept")
-            yield finding("mutates-cache", where, words)
+            line = watching.told(subject, lambda: watching.changing(subject, "cache", d))
+            yield watching.at(finding("mutates-cache", where, words), line)
             return
 
 
@@ -120,14 +125,32 @@ def history(m):
         if after.error is None and not all(agree(p, q) for p, q in pairs):
             for (where, p), (_, q) in zip(subject.named(before), pairs):
                 if not agree(p, q):
-                    yield finding(
+                    line = watching.told(subject, lambda given=inputs: earlier(subject, given, d))
+                    yield watching.at(finding(
                         "stale-cache",
                         where,
                         f"the gradient depends on an earlier call: after a forward with {words} it "
                         f"is another one",
-                    )
+                    ), line)
             return
     subject.restart()
+
+
+def earlier(subject, inputs, d):
+    """The first line that does another thing after a call with other inputs."""
+
+    def call():
+        subject.output()
+        subject.backward(d)
+
+    def afterwards():
+        subject.restart()
+        subject.backward(np.ones(subject.output(inputs).shape))
+
+    subject.restart()
+    fresh = watching.steps(call, watching.state)
+    afterwards()
+    return watching.apart(fresh, watching.steps(call, watching.state))
 
 
 def rebound(m):
@@ -147,10 +170,10 @@ def rebound(m):
         return
     now = grads_of(layer)
     if layer.grads is not held and not computed and (arrays or now):
-        yield finding("rebound-grads", "params[0]",
-                      "after backward, layer.grads is another list than before")
-        return
-    for i, g in enumerate(now):
-        if i >= len(arrays) or g is not arrays[i]:
-            yield finding("rebound-grads", f"params[{i}]",
-                          f"after backward, grads[{i}] is another array than before")
+        other = {"params[0]": "layer.grads is another list"}
+    else:
+        other = {f"params[{i}]": f"grads[{i}] is another array" for i, g in enumerate(now)
+                 if i >= len(arrays) or g is not arrays[i]}
+    for where, what in other.items():
+        yield watching.at(finding("rebound-grads", where, f"after backward, {what} than before"),
+                          watching.told(subject, lambda: watching.rebinding(subject, d)))

@@ -5,12 +5,15 @@ have to be added there are the solution of a linear system, one column for each 
 at that place. Where there is a solution, the mistake may be; and what stands there beside what should
 says which it is.
 """
+import ast
 import contextlib
 from typing import NamedTuple
 
 import numpy as np
 
-from .scaling import named, ratio
+from . import edits
+from .facts import in_span
+from .scaling import elementwise, named, ratio
 
 ENTRIES, COLUMNS, LINES = 120, 1500, 80_000  # unknowns at one place, in all; lines run for them
 
@@ -21,6 +24,7 @@ class Correction(NamedTuple):
     codes: list
     line: tuple
     telling: bool
+    sure: bool  # whether no factor there comes from a line before
 
     @property
     def words(self):
@@ -42,8 +46,20 @@ def corrections(search, scopes):
                 continue
             left -= size
             if (found := solved(search, scope, place, bases)) is not None:
-                codes, telling = reading(search, place, *found)
-                yield Correction(codes, scope.function.line(place.node), telling)
+                codes, telling = reading(search, scope, place, *found)
+                yield Correction(codes, scope.function.line(place.node), telling,
+                                 not computed_before(scope, place))
+
+
+def computed_before(scope, place):
+    """Whether a factor of a product there is a name that stands for what was computed before."""
+    factors = ([p for p in scope.places if isinstance(p.node, ast.Name) and not p.upstream
+                and any(p.node is n for n in ast.walk(place.node))]
+               if edits.operator(place.node, ast.Mult, ast.Div) else [])
+    assigned = {t.id for s in ast.walk(scope.function.tree) if isinstance(s, ast.Assign)
+                and not isinstance(s.value, (ast.Name, ast.Attribute))
+                for t in s.targets if isinstance(t, ast.Name)}
+    return any(p.node.id in assigned for p in factors)
 
 
 def flat(search, got):
@@ -61,7 +77,8 @@ def solved(search, scope, place, bases):
     size, columns, stood = int(np.prod(shape)), [], []
     for draw in range(2):
         with put_in(scope, place, lambda t, v: v) as seen:
-            if search.gradients(search.draws[draw]) is None or len(seen) < turns:
+            got = search.gradients(search.draws[draw])
+            if got is None or [v.shape for v in seen[-turns:]] != [shape] * turns:
                 return None
             stood.append(np.array(seen[-turns:]))
     base = flat(search, bases[0])
@@ -104,7 +121,7 @@ def put_in(scope, place, what):
         yield seen
 
 
-def reading(search, place, stood, should):
+def reading(search, scope, place, stood, should):
     """(codes, whether they tell more than that something is missing) of what stands at a place and
     what should."""
     (p, p2), (q, q2) = stood, should
@@ -120,5 +137,17 @@ def reading(search, place, stood, should):
         if np.isin(f.round(6), (0, 1)).all():
             return ["missing-mask"], True
         if search.y.ndim:  # else one draw is a multiple of the other, and of anything
-            return ["missing-local-derivative" if place.bare else "wrong-local-derivative"], True
+            alone = all(map(elementwise, search.wrong))
+            for code, n in ("scaled-by-N", 1 / f[live]), ("divided-by-N", f[live]):
+                if not alone and np.allclose(n, n.round(), **near) and n.min() > 0.5:
+                    return [code], True
+            itself = np.isin(p.round(9), np.round(search.draws[0], 9)).all()
+            return ["missing-local-derivative" if itself else "wrong-local-derivative"], True
+    if search.y.ndim and p[0].ndim > 1 and len(p) == 1:
+        for axes in ((p[0].ndim - 1,), (0,), tuple(range(1, p[0].ndim))):
+            for _, other in scope.others(p[0].shape, upstream=False):
+                basis, size = [other.values[0]], np.prod([p[0].shape[a] for a in axes])
+                stands, lacks = (np.array([v[0], w[0]]) for v, w in ((p, p2), (q - p, q2 - p2)))
+                if size > 2 and in_span(lacks, basis, axes) and not in_span(stands, basis, axes):
+                    return ["constant-statistics"], True
     return ["lost-branch"], False

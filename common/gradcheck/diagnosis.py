@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from . import facts
+from . import facts, watching
 from .evidence import again, close
 from .repair import search
 from .report import Finding
@@ -24,7 +24,9 @@ def diagnose(m, known):
         if in_wrong_order(e, other):
             words = (f"it is right for {other.where}, and the other way round: returned in the "
                      "wrong order")
-            found.append(Finding("not-returned", e.where, words, HINTS["not-returned"]))
+            line = watching.told(m.subject, lambda: watching.returning(m.subject, m.douts[0]))
+            found.append(watching.at(Finding("not-returned", e.where, words,
+                                             HINTS["not-returned"]), line))
             wrong = [o for o in wrong if o is not e and o is not other]
     if wrong and "nondeterministic" not in known:
         with contextlib.suppress(Exception):
@@ -38,7 +40,8 @@ def diagnose(m, known):
             wrong = [o for o in wrong if o is not e]
     for e in wrong:
         codes, words = judge(e)
-        line = getattr(m.repairs.get(e.where), "line", (None, ""))
+        told = m.repairs.get(e.where) or placed(m, codes)
+        line = getattr(told, "line", (None, ""))
         words = f"{words} ({worst(e)})" if words else worst(e)
         found += [Finding(code, e.where, words, HINTS[code], picture(e), *line)
                   for code in dict.fromkeys(codes) if code != "ignores-upstream" or code not in known]
@@ -69,6 +72,8 @@ def judge(e):
     if not np.isfinite(e.A).all():
         return ["unrecognised"], "backward gives NaN or infinity"
     repair = e.m.repairs.get(e.where)
+    if repair and repair.codes == ["ignores-upstream"]:
+        return repair.codes, census(e)
     if found := first(e, facts.FIRST):
         if repair and any({*found[0], *repair.codes} <= alike for alike in ALIKE):
             return repair.codes, found[1]
@@ -79,8 +84,8 @@ def judge(e):
         return refined(e, repair)
     if found := first(e, facts.LATER):
         return batch_of_one(e, found[0]), found[1]
-    telling = next((c for c in e.m.corrections if c.telling), None)
-    found = (telling.codes, telling.words) if telling else first(e, [facts.own_factors])
+    told = telling(e.m)
+    found = (told.codes, told.words) if told else first(e, [facts.own_factors])
     if not found and e.m.corrections:
         found = e.m.corrections[0].codes, e.m.corrections[0].words
     if found:
@@ -89,6 +94,19 @@ def judge(e):
         words = f"the gradient has shape {e.A.shape[1:]}, should have {e.value.shape}"
         return ["unrecognised"], words
     return ["unrecognised"], census(e)
+
+
+def telling(m):
+    """The Correction that says more than that something is missing; of statistics, if it is the
+    first of all."""
+    return next((c for c in m.corrections if c.telling and (
+        c is m.corrections[0] or c.codes != ["constant-statistics"])), None)
+
+
+def placed(m, codes):
+    """A Correction with these codes whose line is the only one there is, of what could be."""
+    alike = [c for c in m.corrections if c.telling and c.codes == codes]
+    return alike[0] if alike and alike[0].sure and len({c.line for c in alike}) == 1 else None
 
 
 def first(e, questions):
@@ -117,7 +135,7 @@ def refined(e, repair):
         questions = (facts.invariance,)
     elif repair.words == "with += for =" and codes[0] in ("lost-branch", "overlap-overwritten"):
         part = first(e, (facts.part_missing,))
-        if part and part[0] != ["lost-branch"]:
+        if part and part[0][0] not in ("lost-branch", "not-written"):
             return part
     elif codes[0] in ("summed-too-far", "missing-batch-sum"):
         questions = (facts.samples, facts.invariance)

@@ -75,6 +75,22 @@ def operator(node, *kinds):
     return isinstance(node, ast.BinOp) and isinstance(node.op, kinds)
 
 
+# Upstream
+
+
+def upstreams(place, scope):
+    """The upstream gradient that is missing altogether."""
+    if scope.deaf and (scope.whole(place) or scope.factor(place)):
+        for name, shape in scope.douts.items():
+            if shape == (place.shape or ())[:len(shape)]:
+                wide = f"A.reshape({(*shape, *(1,) * (len(place.shape) - len(shape)))})"
+                new = fill(f"E * {wide if shape not in ((), place.shape) else 'A'}", E=place.node,
+                           A=ast.Name(name, ast.Load()))
+                yield "ignores-upstream", new, f"times {name}"
+        for name, d in () if place.upstream else scope.others(place.shape, upstream=True):
+            yield "ignores-upstream", d.node, f"with {name}"
+
+
 # Signs and sizes
 
 
@@ -198,7 +214,8 @@ def labels(place, scope):
                 new = fill(text, E=place.node, A=t.node)
                 yield "missing-label-subtraction", new, f"{words} at {name}"
     for name, t in scope.others(place.shape, upstream=False):
-        if t.mask and all(np.all(v.sum(axis=-1) == 1) for v in t.values):
+        if ((t.mask or any(np.array_equal(t.values[0], x) for x in scope.inputs[1:]))
+            and all(np.allclose(v.sum(axis=-1), 1) for v in t.values)):
             yield "missing-label-subtraction", fill("E - A", E=place.node, A=t.node), f"less {name}"
 
 
@@ -314,7 +331,8 @@ def slices(place, scope):
         cut = [ast.Slice() if s is None else ast.Slice(ast.Constant(s), ast.Constant(s + n))
                for s, n in zip(start, place.shape)]
         new = ast.Subscript(node.value, ast.Tuple(cut, ast.Load()), ast.Load())
-        yield "wrong-reshape", new, f"with the part that begins at {start}"
+        code = "wrong-reshape" if place.upstream else "stale-cache"
+        yield code, new, f"with the part that begins at {start}"
 
 
 def objects(place, scope):
@@ -564,15 +582,33 @@ def indices(place, scope):
     """Another count wherever it stands in one pair of brackets: another loop's, or a stride's
     multiple."""
     node = place.node
-    if not (place.is_array and isinstance(node, ast.Subscript)):
+    if not isinstance(node, ast.Subscript):
         return
     inside = {n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)} & set(scope.counters)
     steps = [n for n, v in scope.scalars.items() if isinstance(v, (int, np.integer)) and 1 < v < 9]
     for name in inside:
         texts = [*(scope.counters.keys() - {name}), *(f"{name} * {n}" for n in ("2", *steps))]
-        for text in (*texts, f"{name} + 1", f"{name} - 1"):
+        turned = f"{scope.counters[name]} - {name}"
+        for text in (*texts, f"{name} + 1", f"{name} - 1", turned):
             at = filled(node.slice, {name: ast.parse(text, mode="eval").body})
-            yield "index", ast.Subscript(node.value, at, ast.Load()), f"at {text} for {name}"
+            code = "mirrored" if text == turned else "index"
+            yield code, ast.Subscript(node.value, at, ast.Load()), f"at {text} for {name}"
+
+
+def exchanges(place, scope):
+    """Two names exchanged wherever they stand in an expression; a value of the step before the
+    first one, which the last one's took the place of."""
+    node = place.node
+    names = sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & {
+        *scope.scalars, *scope.counters, *scope.arrays, *scope.varying})
+    if operator(node, ast.Mult) and len(names) > 1:
+        for a, b in itertools.combinations(names, 2):
+            new = filled(node, {a: ast.Name(b, ast.Load()), b: ast.Name(a, ast.Load())})
+            yield "stale-cache", new, f"with {a} and {b} exchanged"
+    for name in names if isinstance(node, ast.Subscript) else ():
+        if name in scope.counters and f"{name} - 1" in ast.unparse(node.slice):
+            new = fill("E * (T > 0)", E=node, T=ast.Name(name, ast.Load()))
+            yield "stale-cache", new, f"only where {name} > 0"
 
 
 # Sums
@@ -641,35 +677,28 @@ def paths(place, scope):
     yield from products_of_arrays(place, scope, (*SLOPES[:2], "1 - A"))
 
 
-def statistics(place, scope, others=False):
-    """A path through a mean, a variance or a normaliser that is missing; ``others``: in place of
-    another upstream gradient."""
+def statistics(place, scope):
+    """A path through a mean, a variance or a normaliser that is missing, from what stands there or
+    from another upstream gradient."""
     if not (place.is_gradient and scope.whole(place)) or len(place.shape) < 2:
         return
     n = len(place.shape)
-    start = [place.node]
-    if others:
-        start = [d.node for _, d in scope.others(place.shape, upstream=True)]
-    for axes in [(n - 1,), (0,), tuple(range(1, n)), (0, *range(2, n))]:
-        if not others:
-            new = fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes)
-            yield "constant-statistics", new, f"less its mean over axis {axes}"
-        for (name, other), text in itertools.product(scope.others(place.shape, upstream=False),
-                                                     STATISTICS):
+    start = [place.node, *(d.node for _, d in scope.others(place.shape, upstream=True))]
+    for axes in dict.fromkeys([(n - 1,), (0,), tuple(range(1, n)), (0, *range(2, n))]):
+        new = fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes)
+        yield "constant-statistics", new, f"less its mean over axis {axes}"
+        for node, (name, other), text in itertools.product(
+                start, scope.others(place.shape, upstream=False), STATISTICS):
             words = f"with a path through the statistics of {name}"
-            for node in start:
-                yield "constant-statistics", fill(text, E=node, A=other.node, X=axes), words
-
-
-def other_statistics(place, scope):
-    yield from statistics(place, scope, others=True)
+            yield "constant-statistics", fill(text, E=node, A=other.node, X=axes), words
 
 
 # In this order: the first family in which something heals has found it.
-FAMILIES = [signs, means, sums, labels, orders, transposes, slices, crops, masks, flips, steps,
-            swaps, constants, functions, factors, terms, reshapes, inner_factors, slopes, gains,
-            objects, products_of_matrices, statistics, other_slopes, inner_terms, numbers, scalars,
-            sizes, products_of_arrays, products, indices, other_statistics, rare_slopes, paths]
+FAMILIES = [upstreams, signs, means, sums, labels, orders, transposes, slices, crops, masks,
+            indices, flips, steps, swaps, constants, functions, factors, terms, reshapes,
+            inner_factors, slopes, gains, objects, exchanges, products_of_matrices, other_slopes,
+            inner_terms, numbers, scalars, sizes, products_of_arrays, products, statistics,
+            rare_slopes, paths]
 
 
 def statements(tree, at):
@@ -682,6 +711,10 @@ def statements(tree, at):
             if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
                 continue
             target = s.target if adds else s.targets[0]
+            if adds:
+                turned = ast.Sub() if isinstance(s.op, ast.Add) else ast.Add()
+                new = ast.AugAssign(target, turned, s.value)
+                yield "wrong-sign", parent, field, i, new, "with the other sign"
             if (isinstance(target, ast.Tuple) and isinstance(s.value, ast.Tuple)
                 and all(isinstance(t, ast.Name) for t in target.elts)):
                 sums = [ast.BinOp(ast.Name(t.id, ast.Load()), ast.Add(), v)
@@ -700,6 +733,17 @@ def statements(tree, at):
                 yield ("missing-label-subtraction", parent, field, i,
                        ast.AugAssign(new, s.op, s.value) if adds else ast.Assign([new], s.value),
                        "at one entry of each row")
+            held = at(s.value.slice) if isinstance(s.value, ast.Subscript) else None
+            parts = getattr(s.value.slice, "elts", ()) if isinstance(s.value, ast.Subscript) else ()
+            if parts and all(isinstance(p, (ast.Name, ast.Constant)) for p in parts[:-1]):
+                held = at(parts[-1])
+            if held is not None and held.is_array and held.values[0].dtype.kind in "iu":
+                where = ast.parse(ast.unparse(target), mode="eval").body
+                rows = s.value.value
+                if parts:
+                    rows = ast.Subscript(rows, ast.Tuple(list(parts[:-1]), ast.Load()), ast.Load())
+                new = fill("NP.add.at(A, I, V)", A=where, I=held.node, V=rows)
+                yield "missing-transpose", parent, field, i, ast.Expr(new), "scattered"
             if isinstance(target, ast.Subscript):
                 read = ast.parse(ast.unparse(target.value), mode="eval").body
                 value = s.value

@@ -71,13 +71,14 @@ class Measurement:
     subject: object
     y: np.ndarray
     targets: list
-    # (where, largest numerical entry, is it a parameter) of gradients that did not come
+    # (where, numerical gradient for the first dout, is it a parameter) of those that did not come
     missing: list
     error: object = None  # backward's exception
     # what there is to know of the arrays where backward raised
     failed: list = field(default_factory=list)
     sampled: bool = False
     backwards: list | None = None  # what came back for each random draw
+    douts: np.ndarray | None = None  # the draws
     tolerance: float = TOLERANCE  # relative to an array's largest entry
     repairs: dict = field(default_factory=dict)  # {where: the Repair that makes it right}
     corrections: list = field(default_factory=list)  # of all of it, where no change heals
@@ -252,6 +253,7 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
     else:
         douts = rng.normal(size=(draws, *y.shape))
     m = Measurement(subject, y, [], [], sampled=sampled, tolerance=subject.tolerance)
+    m.douts = douts
     m.backwards = [subject.gradients(d) for d in douts]
     if isinstance(m.backwards[0].error, ValueError) and not subject.recording:
         subject.recording = True  # perhaps a gradient of the wrong shape was written: see which
@@ -304,7 +306,7 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         if (A[0] is None or zero and np.nanmax(np.abs(G), initial=0) > noise
             and untouched(subject, i, douts[0])):
             if np.nanmax(np.abs(G), initial=0) > 10 * noise or A[0] is None and param:
-                m.missing.append((where, float(np.nanmax(np.abs(G), initial=0)), param))
+                m.missing.append((where, G[0], param))
             continue
         if any(a is None or a.shape != A[0].shape for a in A):
             A = [A[0]] * len(A)

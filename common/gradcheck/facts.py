@@ -324,8 +324,9 @@ def term_missing(e):
             shape[a] for a in axes)
         for basis, words in (np.ones(shape), "1"), (x, e.where):
             if size > 2 and np.any(basis) and in_span(R, [basis], axes):
-                return ["lost-branch"], (f"what is missing is, in each group of {size}, a multiple "
-                                         f"of {words}: a path through its sums")
+                code = "lost-branch" if words == "1" else "constant-statistics"
+                return [code], (f"what is missing is, in each group of {size}, a multiple "
+                                f"of {words}: a path through its sums")
     if y is not None and not elementwise(e):
         R = e.J - e.A.reshape(e.J.shape)
         if np.abs(R - np.diag(np.diag(R))).max() <= 1e-6 * np.abs(e.J).max() + e.noise:

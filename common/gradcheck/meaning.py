@@ -12,7 +12,7 @@ from .source import all_bits, put, watched
 
 # what these families undo has the family's name
 BY_FAMILY = {"missing-transpose", "wrong-reshape", "constant-statistics", "flipped-kernel",
-             "missing-label-subtraction", "missing-batch-sum"}
+             "missing-label-subtraction", "missing-batch-sum", "ignores-upstream"}
 # so have these, where the values say nothing else
 FINAL = {"wrong-sign", "divided-by-N", "scaled-by-N", "missing-mask", "missing-local-derivative",
          "wrong-local-derivative", "stale-cache", "inverted-mask"}
@@ -60,9 +60,12 @@ class Change:
             if after and np.ndim(after[0]) and not edits.method(node, "sign"):
                 return ["missing-mask" if all_bits(after) else "missing-local-derivative"]
         if code == "order":
-            return ["not-returned" if isinstance(place.parent, ast.Return) else "wrong-reshape"]
-        if code in ("step", "index"):
-            mirrored = code == "index" and "-" in ast.unparse(old) and "-" not in ast.unparse(node)
+            kinds = {ast.Return: "not-returned", ast.Assign: "stale-cache"}
+            return [kinds.get(type(place.parent), "wrong-reshape") if isinstance(old, ast.Tuple)
+                    else "wrong-reshape"]
+        if code in ("step", "index", "mirrored"):
+            mirrored = code == "mirrored" or (
+                code == "index" and "-" in ast.unparse(old) and "-" not in ast.unparse(node))
             return ["flipped-kernel" if mirrored else "stale-cache"]
         return self.term() if code == "term" else None
 
@@ -96,6 +99,10 @@ class Change:
             return found[0]
         if each := per_turn(before, after, divisor):
             return [each]
+        if not (code == "array" or root.upstream or all_bits(before)) and permuted(before, after):
+            return ["wrong-reshape"]
+        if code == "size" and all(not np.ndim(v[0]) and np.ptp(v) for v in (before, after)):
+            return ["stale-cache"]
         # in a sum with a number it is rather another function's derivative: 1 + y² for 1 - y²
         derivative = code == "wrong-sign" and not root.upstream and beside_a_number(self.old)
         if code in FINAL and not derivative:
@@ -105,6 +112,12 @@ class Change:
             return ["missing-batch-sum" if fewer else "summed-too-far"]
         if code == "array" and place.upstream:
             return self.another_gradient(before, after)
+        if (code == "array" and place.values[0].dtype.kind in "iu" and (new := self.here())
+            and all(np.array_equal(b, np.argsort(a, -1)) for b, a in zip(place.values, new))):
+            return ["missing-transpose"]  # an order for its inverse
+        if code == "array" and not place.mask and not all(e.param for e in self.healed) and all(
+                np.isin(v, (0, 1)).all() for v in quotients(after, before)):
+            return ["missing-mask"]
         if all(np.size(v) > 1 and np.isin(v, (0, 1)).all() for v in [*before, *after]):
             inverted = all(np.array_equal(b * 1, 1 - a * 1) for b, a in zip(before, after))
             return ["inverted-mask" if inverted else "missing-mask"]
@@ -123,7 +136,7 @@ class Change:
         c = quotients(before, after)
         if all(np.isin(v, (0, 1)).all() for v in c):
             return ["missing-mask"]
-        if all(np.array_equal(np.sort(b, None), np.sort(a, None)) for b, a in zip(before, after)):
+        if permuted(before, after):
             return ["wrong-reshape"]
         if not self.scope.made_of(self.node, self.old):
             return ["stale-cache"]
@@ -203,6 +216,12 @@ def constant(before, after):
     except (TypeError, ValueError):
         return None
     return ratio(b, a) if b.shape == a.shape and b.size else None
+
+
+def permuted(before, after):
+    """Whether the same numbers stand there in another order."""
+    return all(np.size(b) > 2 and np.array_equal(np.sort(b, None), np.sort(a, None))
+               for b, a in zip(before, after))
 
 
 def quotients(before, after):

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import edits
+from . import between, edits
 from .bounded import TimeUp
 from .copying import reachable
 from .correction import corrections
@@ -25,7 +25,8 @@ from .source import Function, as_array, lines_run, places_of, put, running, watc
 from .subject import grads_of
 
 MOST = 10_000  # changes tried on one layer
-LINES = 200_000  # of the layer's that may run for them
+BEYOND = 20_000  # lines after one that heals, if gradients in between are not right with it
+LINES = 260_000  # of the layer's that may run for them
 
 
 @dataclass
@@ -39,6 +40,8 @@ class Repair:
     make: object  # makes the change for good
     name: bool = False  # whether a bare name stands at the place
     lone: bool = False  # whether it is all that is assigned, or that is reshaped
+    family: int = -1  # which one, in their order
+    between: int = 0  # how many gradients of values in between are right then
     all: bool = False  # whether nothing is wrong then
 
     @property
@@ -69,8 +72,8 @@ class Search:
         self.cost = lines + weight + 1
         self.left = int(np.clip(LINES / self.cost, 100, MOST))
         x = next((x for x in self.subject.inputs if isinstance(x, np.ndarray) and x.ndim), self.y)
-        self.counts = sorted({2, m.batch, *x.shape[1:2], int(np.prod(x.shape[:2])),
-                              *self.y.shape[:1]} - {0, 1})
+        self.counts = sorted({2, m.batch, *x.shape, int(np.prod(x.shape[:2])), *self.y.shape}
+                             - {0, 1})
 
     @staticmethod
     def draws_of(e):
@@ -80,8 +83,20 @@ class Search:
         """Look for the change that heals most, make it, and look on for what is still wrong."""
         scopes = [Scope(function, places, locals_, self.counts, self.subject.inputs,
                         self.subject.params) for function, places, locals_ in self.functions()]
+        dout, names = np.reshape(self.draws[0], self.y.shape), set()
+        one, two = (self.subject.gradients(k * dout) for k in (1, 2))
+        pairs = [(p, q) for e in self.wrong if (p := self.of(e, one)) is not None
+                 and (q := self.of(e, two)) is not None]
+        deaf = self.subject.takes_dout and not all(agree(2 * p, q) for p, q in pairs)
         for scope in scopes:
+            scope.deaf = deaf
             scope.unshaped = any(not e.shaped for e in self.wrong)
+            floats = {n: v for n, v in scope.function.locals.items()
+                      if isinstance(a := as_array(v), (np.ndarray, np.floating, float))
+                      and np.asarray(a).dtype.kind == "f"}
+            scope.douts = {n: np.shape(v) for n, v in floats.items() if np.array_equal(v, dout)}
+            names |= floats.keys()
+        self.slopes = between.slopes(self, names)
         self.arrays_at = {n: o.values[0] for s in scopes for n, o in s.arrays.items()}
         with contextlib.ExitStack() as stack:
             while len(self.fixed) < len(self.wrong) and (found := self.first(scopes)):
@@ -98,21 +113,38 @@ class Search:
     def first(self, scopes):
         """What heals: the search ends with the first family in which a change heals all. Places
         that seem to reach what is right as well, as a mask does, come last."""
-        found, rest = [], range(len(self.wrong))
+        found = []
         for scope in scopes:
             found += self.statements(scope)
         near = [(scope, self.telling(scope)) for scope in scopes]
         far = [(scope, [p for p in scope.places if p not in places]) for scope, places in near]
-        for places in (near, far):
-            for family in edits.FAMILIES:
-                if any(len(self.fixed | r.heals) == len(rest) for r in found):
-                    return found
-                for scope, some in places:
-                    for place in some:
-                        found += self.changes(scope, place, family)
-            if found:
-                return found
-            self.left = min(self.left, MOST // 8)
+        found = self.families(near, found)
+        if self.whole(found):
+            return found
+        # a mask reaches what is right as well; what is left goes to another mistake's search
+        spare = max(0, self.left - (BEYOND // self.cost if found else MOST // 8))
+        self.left -= spare
+        found = self.families(far, found)
+        self.left += spare
+        return found
+
+    def whole(self, found):
+        """How many gradients in between are right, at most, with a change that heals all, and 1."""
+        every = len(self.wrong) - len(self.fixed)
+        return max((r.between + 1 for r in found if len(r.heals) == every), default=0)
+
+    def families(self, places, found):
+        """With what the families find, one after the other."""
+        for number, family in enumerate(edits.FAMILIES):
+            if self.whole(found) > len(self.slopes):
+                break
+            if self.whole(found):
+                self.left = min(self.left, BEYOND // self.cost)
+            for scope, some in places:
+                for place in some:
+                    for r in self.changes(scope, place, family):
+                        r.family = number
+                        found.append(r)
         return found
 
     def telling(self, scope):
@@ -222,8 +254,17 @@ class Search:
                     break
                 self.left -= 1
                 if trial.put(node) and (healed := self.healed()):
-                    found.append((code, node, words, healed))
+                    found.append((code, node, words, healed, self.rightly_between()))
         return [r for change in found for r in self.repair(scope, place, *change)]
+
+    def rightly_between(self):
+        """How many of the gradients in between are right with the functions as they now run."""
+        if not self.slopes:
+            return 0
+        self.subject.output()
+        codes = running(lambda: self.subject.backward(np.reshape(self.draws[0], self.y.shape)))
+        values = {name: v for locals_ in codes.values() for name, v in locals_.items()}
+        return sum(between.right(pairs, values.get(name)) for name, pairs in self.slopes.items())
 
     def functions(self):
         """Each function of backward, with the values its places had, and whether they depend on
@@ -237,6 +278,7 @@ class Search:
         for code, locals_ in codes.items():
             try:
                 function = Function(code)
+                function.locals = locals_
                 with function.replaced(function.compiled()):
                     same = self.subject.gradients(d)
             except (OSError, TypeError, SyntaxError, ValueError):
@@ -247,8 +289,11 @@ class Search:
             places = places_of(function)
             moved = tuple(1.3 * x + 0.1 if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
                           for x in subject.inputs)
-            seen = [watched(function, places, lambda run=run: subject.gradients(*run))
-                    for run in ((d, moved), (other,), (d,))]
+            seen = []
+            for run in (d, moved), (other,), (d,):
+                seen.append({})
+                with contextlib.suppress(Exception):  # forward may refuse other inputs
+                    seen[-1] = watched(function, places, lambda run=run: subject.gradients(*run))
             for i, place in enumerate(places):
                 place.bare = not differ(seen[2].get(i, [0]), seen[0].get(i, []))
                 place.values = seen[2].get(i, [])
@@ -262,7 +307,7 @@ class Search:
             yield (function, [p for p in places if p.values and (p.is_array or not endless)],
                    list(hidden_arrays(locals_, again.get(code, {}))))
 
-    def repair(self, scope, place, code, node, words, healed):
+    def repair(self, scope, place, code, node, words, healed, rightly):
         """The Repair that a change is, in a list; [] for what may be chance."""
         function, old = scope.function, place.node
         by_chance = code in SPECULATIVE and len(healed) < 2 <= len(self.wrong)
@@ -280,7 +325,8 @@ class Search:
         above, field = scope.parent(place)
         reshaped = codes == ["wrong-reshape"] and getattr(above, "attr", "") == "reshape"
         lone = name and (isinstance(above, ast.Assign) or reshaped)
-        return [Repair(codes, words, function, function.line(old), healed, make, name, lone)]
+        return [Repair(codes, words, function, function.line(old), healed, make, name, lone,
+                       between=rightly)]
 
     def statements(self, scope):
         """The Repairs that an assignment is which adds."""
@@ -298,7 +344,8 @@ class Search:
                     for *spot, _, new in spots:
                         put(*spot, new)
 
-                yield Repair([code], words, function, function.line(old), healed, make)
+                yield Repair([code], words, function, function.line(old), healed[0], make,
+                             between=healed[1])
 
     def tried(self, function, spots):
         """What heals with nodes in the place of old ones: (parent, field, index, old, new)."""
@@ -310,7 +357,8 @@ class Search:
             if code is None:
                 return None
             with function.replaced(code):
-                return self.healed()
+                healed = self.healed()
+                return healed and (healed, self.rightly_between())
         except (Exception, TimeUp):
             return None
         finally:
@@ -374,18 +422,22 @@ def likeliest(found):
     it. What is added would do at any place on the way, and is likeliest missing where one name is
     given for another, as in dx = dout, or is only reshaped; a path through statistics where they
     are read already; then at the last place where something is computed."""
-    most = max(len(r.heals) for r in found)
-    best = [r for r in found if len(r.heals) == most]
+    best = max((len(r.heals), r.between, -r.family) for r in found)
+    best = [r for r in found if (len(r.heals), r.between, -r.family) == best]
     computed = [r for r in best if not r.name]
 
     def reads(r):
         name = re.escape(r.words.split()[-1])
         return r.codes == ["constant-statistics"] and re.search(rf"(?<!\w){name}(?!\w)", r.line[1])
 
-    for likely in (lambda r: r.alters, lambda r: r.lone, reads):
+    def sums(r):
+        return r.codes == ["constant-statistics"] and re.search(r"\b(mean|sum)\b", r.line[1])
+
+    for likely in (lambda r: r.alters and r.family and r.words != "with a minus sign",
+                   lambda r: r.alters and r.family, lambda r: r.lone, sums, reads):
         if some := [r for r in best if likely(r)]:
             return some[0]
-    return (computed or best)[-1]
+    return (best if best[0].family == 0 else computed or best)[-1]
 
 
 def located(node, old):

@@ -17,8 +17,8 @@ class Finding:
     """One thing found: ``code`` (which mistake), ``where`` (``"x"``, ``"inputs[1]"``,
     ``"params[0]"``, …), ``evidence`` (the numbers) and ``hint`` (what to look at). ``picture``:
     |backward - numerical| as a matrix, or None. ``line``: the number of the line in which one
-    change makes the gradient right, and ``text`` what stands there now; None and "" if no such line
-    was found."""
+    change makes the gradient right, or that does what it should not (``watched``), and ``text``
+    what stands there now; None and "" if no such line was found."""
     code: str
     where: str
     evidence: str
@@ -26,12 +26,15 @@ class Finding:
     picture: object = field(default=None, repr=False, compare=False)
     line: int | None = None
     text: str = ""
+    watched: bool = field(default=False, repr=False, compare=False)
 
     @property
     def repair(self) -> str:
         """The line in words; empty if no line is known."""
         if self.line is None:
             return ""
+        if self.watched:
+            return f"line {self.line}, `{self.text}`, is where it happens"
         return f"line {self.line}, now `{self.text}`: one change there makes it right"
 
 

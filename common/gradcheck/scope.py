@@ -37,13 +37,16 @@ class Scope:
         self.function, self.places, self.sizes, self.inputs = function, places, counts, inputs
         self.weights = weights
         self.unshaped = False  # whether a gradient has not its array's shape
+        self.deaf, self.douts = False, {}  # whether dout is left out somewhere; its names, shapes
         self.survey()
         self.scalars = {ast.unparse(p.node): p.values[0] for p in places if p.simple
                         and not p.upstream and np.ndim(p.values[0]) == 0
                         and isinstance(p.values[0], (int, float, np.number)) and not self.index(p)}
-        self.counters = {ast.unparse(p.node): None for p in places if isinstance(p.node, ast.Name)
-                         and len(p.values) > 1 and all(isinstance(v, (int, np.integer))
-                                                       for v in p.values)}
+        self.counters = {ast.unparse(p.node): max(p.values) for p in places
+                         if isinstance(p.node, ast.Name) and len(p.values) > 1
+                         and all(isinstance(v, (int, np.integer)) for v in p.values)}
+        self.varying = {p.node.id for p in places if isinstance(p.node, ast.Name)
+                        and np.ndim(p.values[0]) == 0}
         self.objects = {}
         self.arrays = {}
         for p in places:
