@@ -68,7 +68,7 @@ def remarks(check, m):
     samples = len(x) if x is not None and x.ndim > 1 else None
     square = [e.where for e in m.targets
               if e.param and e.value.ndim == 2 and e.value.shape[0] == e.value.shape[1]]
-    as_long = square and x is not None and len(x) == len(m.targets[-1].value)
+    as_long = square and x is not None and np.shape(x)[:1] == m.targets[-1].value.shape[:1]
     check.notes += [note for told, note in (
         (m.sampled, "large: a random choice of entries and of upstream gradients was checked, not "
          "all"),

@@ -256,7 +256,8 @@ def in_style(layer, gradient, inputs):
                 "x, gradient=df)"
             )
         names = [p.name for p in parameters(gradient)]
-        whole = len(names) == len(inputs) + 1  # gradient(*inputs, dout)
+        # gradient(*inputs, dout), which begins as the function does
+        whole = len(names) == len(inputs) + 1 and names[0] == parameters(layer)[0].name
         if hands_out_cache(tried(layer, inputs), names, sure=not whole):
             return CachePair(layer, gradient)
         return FunctionLayer(layer, gradient)

@@ -154,6 +154,38 @@ def test_an_input_handed_out_as_the_cache_is_no_output():
     assert check_gradients((cube, back_last), X, rng=0).ok
 
 
+@pytest.mark.parametrize("forward, backward", [
+    (lambda x: (np.tanh(x), np.tanh(x)), lambda gy, y: gy * (1 - y * y)),                  # the output is the cache
+    (lambda x: (np.exp(x), x), lambda g, x: g * np.exp(x))])                               # the input, under its own name
+def test_an_array_as_the_cache_whatever_the_gradient_is_called(forward, backward):
+    x = np.random.default_rng(0).normal(size=(3, 2))
+    assert check_gradients((forward, backward), x, rng=0).ok
+    assert not check_gradients((forward, lambda g, kept: 2 * backward(g, kept)), x, rng=0).ok
+
+
+class Gain:
+    """y = a x, with an a that has no axes."""
+
+    def __init__(self, sign=1):
+        self.params, self.grads, self.sign = [np.eye(3), np.array(0.7)], [np.zeros((3, 3)), np.zeros(())], sign
+
+    def forward(self, x):
+        self.x = x
+        return self.params[1] * (x @ self.params[0])
+
+    def backward(self, dout):
+        self.grads[0][...] = self.params[1] * self.x.T @ dout
+        self.grads[1][...] = self.sign * np.sum(dout * (self.x @ self.params[0]))
+        return self.params[1] * dout @ self.params[0].T
+
+
+@pytest.mark.parametrize("N", [3, 5])
+def test_a_parameter_without_axes(N):
+    x = np.random.default_rng(0).normal(size=(N, 3))
+    assert check_gradients(Gain(), x, rng=0).ok
+    assert check_gradients(Gain(-1), x, rng=0).codes == ["wrong-sign"]
+
+
 def test_a_loss_that_gives_its_gradients():
     right, wrong = check_gradients(Net(), X, IDS, rng=0), check_gradients(Net(fault=True), X, IDS, rng=0)
     assert right.ok and right.checked == ["params['W']"]
