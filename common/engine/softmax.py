@@ -36,6 +36,8 @@ def exponentials(x, out=None):
 def times_rows(x, factors):
     """``x * factors[:, None]``: each row of a matrix times its number, by all threads if it is
     large."""
+    if x.nbytes <= CACHE:
+        return x * factors[:, None]
     y = np.empty_like(x)
     spread(lambda part: np.multiply(x[part], factors[part, None], out=y[part]), len(x),
            WORK * x.size)
