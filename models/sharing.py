@@ -29,6 +29,12 @@ def relation(p, q):
     return "overlap" if np.shares_memory(p, q) else None
 
 
+def names_of(layer):
+    """The names of a layer's parameters; of those appended later, too."""
+    names = list(getattr(layer, "names", None) or ())
+    return names + [f"params.{j}" for j in range(len(names), len(layer.params))]
+
+
 class Parameters:
     """``params``, ``grads`` and ``names`` over ``layers``, paired.
 
@@ -43,23 +49,19 @@ class Parameters:
         self.held = []                 # per layer and kind: the list and what was in it
         gradients = []         # per listed array: its holders' gradients, in the listed orientation
         for i, layer in enumerate(layers):
-            names = list(getattr(layer, "names", None) or ())
-            # of those appended later, too
-            names += [f"params.{j}" for j in range(len(names), len(layer.params))]
             grads = getattr(layer, "grads", None)
             grads = [np.zeros_like(p) for p in layer.params] if grads is None else grads
             for kind in ("params", "grads") if layer.params and hasattr(layer, "grads") else ():
                 self.held.append(
                     (i, layer, kind, getattr(layer, kind), tuple(getattr(layer, kind))))
-            for name, p, g in zip(names, layer.params, grads):
+            for name, p, g in zip(names_of(layer), layer.params, grads):
                 name = f"{i}.{name}"
                 k, how = next(((k, how) for k, q in enumerate(self.params)
                                if (how := relation(q, p))), (None, None))
                 if how == "overlap":
                     raise ValueError(
                         f"the parameters {self.names[k]} and {name} overlap in part of their "
-                        "memory; share the "
-                        "whole array or its transpose, or give each layer a copy")
+                        "memory; share the whole array or its transpose, or give each layer a copy")
                 if how:
                     gradients[k].append(g if how == "same" else g.T)
                 else:
@@ -71,8 +73,8 @@ class Parameters:
         self.shared = [(own, h) for own, h in zip(self.grads, gradients) if len(h) > 1]
         for arrays in (self.params, self.grads):
             arrays.hold(holders(self.params, layers))
-        self.layers, self.listed = (tuple(layers),
-                                    {"params": tuple(self.params), "grads": tuple(self.grads)})
+        self.layers = tuple(layers)
+        self.listed = {"params": tuple(self.params), "grads": tuple(self.grads)}
         self.named = dict(zip(self.names, self.params))
         self.holding = [layer for _, layer, kind, *_ in self.held if kind == "params"]
         self.all = [*layers, *self.params, *self.grads]
@@ -115,8 +117,8 @@ class Parameters:
                                   or not all(map(is_, now, arrays))):
                 raise RuntimeError(
                     f"layer {i} ({type(layer).__name__}) replaced its {kind} list or an array in "
-                    "it, so the model's own list "
-                    f"no longer shows the truth; write into the array: self.{kind}[i][...] = value")
+                    "it, so the model's own list no longer shows the truth; write into the array: "
+                    f"self.{kind}[i][...] = value")
 
 
 def shared_arrays(model):
@@ -179,15 +181,13 @@ def checked(layers):
     seen = {}
     for i, layer in enumerate(layers):
         who = f"layer {i} ({type(layer).__name__})"
-        missing = [name for name in ("forward", "backward", "params", "grads")
-                   if not hasattr(layer, name)]
-        if "forward" not in missing and "params" not in missing and not isinstance(layer, type):
-            # the first pages of the books: enough to predict, see ``trainable``
-            missing = []
         if isinstance(layer, type):
             raise TypeError(f"layer {i} is the class {layer.__name__}; a model takes objects: "
                             f"{layer.__name__}(...)")
-        if missing:
+        missing = [name for name in ("forward", "backward", "params", "grads")
+                   if not hasattr(layer, name)]
+        # the others may be missing, as on the first pages of the books: see ``trainable``
+        if "forward" in missing or "params" in missing:
             raise TypeError(
                 f"{who} has no {', '.join(missing)}; a layer has forward, backward, params and "
                 "grads" + ("; call super().__init__() in its __init__"
@@ -213,10 +213,9 @@ def checked(layers):
             if id(inner) in seen:
                 raise ValueError(
                     f"one {type(inner).__name__} object stands at two places, in layers "
-                    f"{seen[id(inner)]} "
-                    f"and {i}; its second forward would overwrite the cache of the first. To share "
-                    "weights, "
-                    "make two layers that hold the same arrays: Affine(W, b) and Affine(W, b)")
+                    f"{seen[id(inner)]} and {i}; its second forward would overwrite the cache of "
+                    "the first. To share weights, make two layers that hold the same arrays: "
+                    "Affine(W, b) and Affine(W, b)")
             seen[id(inner)] = i
     return layers
 
@@ -236,8 +235,8 @@ def trainable(layers):
         if missing:
             raise TypeError(
                 f"layer {i} ({type(layer).__name__}) has no {' and no '.join(missing)}; with "
-                "forward and params "
-                "alone a model predicts, to train it each layer needs backward and grads")
+                "forward and params alone a model predicts, to train it each layer needs backward "
+                "and grads")
 
 
 def described(a):
