@@ -107,7 +107,6 @@ def hint(layer, finding, level):
 
 
 def feedback(mark, level):
-    """The text for a student: the mark, and what to look at."""
     lines = [f"{mark.student}: {mark.mark} of {mark.out_of}"]
     if mark.error:
         return "\n".join([*lines, "", mark.error]) + "\n"
@@ -124,7 +123,6 @@ def told(layer, level):
 
 
 def codes(mark):
-    """The codes of one hand-in, each once."""
     if mark.error:
         return ["unreadable"]
     return list(dict.fromkeys(code for layer in mark.layers for code in

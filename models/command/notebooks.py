@@ -37,7 +37,6 @@ def chapters():
 
 
 def title(path):
-    """A chapter's first line, without its marks."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return "".join(cells[0]["source"]).splitlines()[0].lstrip("# ")
 

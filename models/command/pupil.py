@@ -77,9 +77,6 @@ class Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return importlib.util.spec_from_loader(name, self, is_package=True)
         return None
 
-    def create_module(self, spec):
-        return None
-
     def exec_module(self, module):
         def missing(name, of=module.__name__):
             if name.startswith("__"):
@@ -201,7 +198,6 @@ def fingerprint():
 
 
 def touched(before):
-    """The names that are not what they were."""
     now = fingerprint()
     return [".".join(name) for name, value in before.items() if now.get(name) is not value]
 
@@ -233,8 +229,6 @@ def coded(value):
 
 def decoded(item):
     import numpy as np
-    if item is None:
-        return None
     return np.array(item["values"], dtype=item["dtype"]).reshape(item["shape"])
 
 
@@ -258,8 +252,6 @@ def story(error, path):
 
 
 class Class:
-    """The layer of a hand-in, by its name."""
-
     def __init__(self, module, request):
         self.layer_class = getattr(module, request["name"])
         self.params = [decoded(p) for p in request["params"]]
@@ -305,7 +297,6 @@ def trial(made, request, answer):
 
 
 def diagnosis(made):
-    """What the checker finds, in words."""
     check = sys.modules["chainrule.gradcheck"].check_gradients
     report = check(made.layer(), *made.inputs, rng=0)
     return {"ok": bool(report), "findings": [
@@ -316,8 +307,7 @@ def diagnosis(made):
 
 def beside(name):
     """A module whose file lies beside this one."""
-    spec = importlib.util.spec_from_file_location(
-        name, os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py"))
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -341,7 +331,6 @@ def stage(path, home, names, told):
 
 
 def served(module, request, answer):
-    """Put the answer to a request into ``answer``."""
     answer["number"] = request["number"]
     if not hasattr(module, request["name"]):
         answer["missing"] = True

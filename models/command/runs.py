@@ -46,7 +46,6 @@ PICTURES = {    # how digits stand in the images of these data: see pictures.py
 
 
 def load(name, folder):
-    """(x_train, t_train), (x_test, t_test)"""
     from ...datasets import load_mnist
     from ...datasets.catalogue import CATALOGUE
     if name == "mnist-test":
@@ -56,7 +55,6 @@ def load(name, folder):
 
 
 def make(name, arguments, rng=None):
-    """The model of class ``name``."""
     return getattr(models, name)(**arguments, rng=rng)
 
 

@@ -191,7 +191,6 @@ class Stopping:
 
 
 def begin(trainer, options, checkpoint):
-    """Go back to the checkpoint, or to the weights of another run, if asked to."""
     if options.resume:
         trainer.resume(checkpoint)
     elif options.load:
@@ -212,7 +211,6 @@ def tell(trainer, test, lr, folder):
 
 
 def keep(trainer, folder):
-    """Write what a run leaves: weights, history and curves."""
     history = trainer.history
     trainer.model.save(folder / runs.WEIGHTS)
     history.to_csv(folder / "history.csv", per="epoch" if len(history) else "step")
