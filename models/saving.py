@@ -81,7 +81,6 @@ def load(model, path):
 
 
 def place(who, path):
-    """``path`` as a Path."""
     if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
         raise TypeError(checks.wrong(who, "path", "be a str or a Path", checks.text(path)))
     if "\0" in os.fspath(path):

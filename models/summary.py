@@ -5,7 +5,6 @@ import time
 from collections import namedtuple
 from html import escape
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from .. import layers
 from ..common import checks
 from ..common.layer import walk
 from ..common.printing import printable
-from ..common.types import ArrayLike, Axes
+from ..common.types import Axes
 
 # shapes, and the layer's twin after the run
 Observation = namedtuple("Observation", "inputs output layer")
@@ -154,7 +153,6 @@ def twin_of(model, *shared):
 
 
 def everything(model):
-    """The model, all that is inside, and the losses."""
     for layer in walk(model):
         yield layer
         if hasattr(getattr(layer, "loss", None), "forward"):
@@ -281,7 +279,7 @@ class Profile(Summary):
         return ax
 
 
-def profile(model: Any, *inputs: ArrayLike, steps: int = 5) -> Profile:
+def profile(model, *inputs, steps=5):
     """See ``Model.profile``: steps of a copy, in training mode."""
     who = f"{type(model).__name__}.profile"
     steps = checks.count(who, "steps", steps)
@@ -292,7 +290,7 @@ def profile(model: Any, *inputs: ArrayLike, steps: int = 5) -> Profile:
     summed = model.summary(*inputs)
     twin, pairs = twin_of(model, "params")
     twin.training = True
-    spent: dict[tuple[int, str], list[float]] = {}
+    spent = {}
     for original, double in pairs:
         for way in "forward", "backward":
             if double is not twin and hasattr(double, "__dict__"):
