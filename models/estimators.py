@@ -40,7 +40,6 @@ class Estimator(BaseEstimator):
         self.loss_curve_ = []
 
     def learn(self, x, t, sample_weight, epochs):
-        """Pass over the samples ``epochs`` times; returns the estimator."""
         who = type(self).__name__
         if getattr(self.model_, "loss", None) is None:
             raise TypeError(checks.wrong(who, "model", "make a model with a loss",

@@ -64,7 +64,6 @@ class Recompute(Sequential):
 
 
 def states(model):
-    """Copies of the buffers and recurrent states of all layers inside."""
     return [(layer, copy.deepcopy(getattr(layer, "buffers", None)), getattr(layer, "state", None))
             for layer in walk(model) if layer is not model]
 

@@ -82,15 +82,14 @@ class Parameters:
             self.all += [*layer.params, *layer.grads]
 
     def gather(self):
-        """Sum the gradients of each shared array over its holders."""
         for own, (first, *others) in self.shared:
             own[...] = first
             for g in others:
                 own += g
 
     def check(self, model, kinds=("params", "grads")):
-        """RuntimeError if the layers of ``model`` are others by now, or if someone replaced an
-        array in their lists or the model's instead of writing into it."""
+        """RuntimeError if the layers of ``model`` are others by now, or if an array in their lists
+        or the model's was replaced."""
         now = [*model.layers, *model.params, *model.grads]
         for layer in self.holding:
             now += layer.params or ()
@@ -136,7 +135,7 @@ def shared_arrays(model):
 
 
 def tie(model, shared):
-    """Make arrays one again that were one before a copy, and the lists over all layers anew."""
+    """Make one again, after a copy, what was one array before."""
     arrays = list(every_array(model))
     for k, first, how in shared:
         (mine, j), (theirs, i) = arrays[k], arrays[first]
@@ -164,7 +163,6 @@ def relist(model):
 
 
 def in_a_row(who, layers):
-    """The layers of a chain; TypeError for a list of them or a loss among them."""
     for i, layer in enumerate(layers):
         if isinstance(layer, (list, tuple)):
             raise TypeError(f"{who}: takes its layers one by one, got a {type(layer).__name__} of "
@@ -229,7 +227,6 @@ def placed(layer):
 
 
 def trainable(layers):
-    """TypeError for the first layer that has no backward or no grads."""
     for i, layer in enumerate(layers):
         missing = [name for name in ("backward", "grads") if not hasattr(layer, name)]
         if missing:

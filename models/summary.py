@@ -140,8 +140,8 @@ def observe(model, inputs, training=False):
 
 
 def twin_of(model, *shared):
-    """A copy of the model and the pairs (layer, its copy) of all inside. The lists that are
-    ``shared`` hold the same arrays; all else is new."""
+    """A copy of the model, in which the lists that are ``shared`` hold the same arrays, and the
+    pairs (layer, its copy) of all inside."""
     originals = list(everything(model))
     memo = {id(a): a for layer in originals for name in shared for a in getattr(layer, name)}
     for layer in originals:
@@ -160,7 +160,6 @@ def everything(model):
 
 
 def watch(layer, seen, key):
-    """Let the layer's forward note its shapes."""
     forward = layer.forward
 
     def watched(*inputs):
@@ -183,8 +182,8 @@ def owner(a):
 
 
 def cached(layer, counted):
-    """The bytes that the caches of a layer and of those in it keep alive, but for memory counted
-    before; None without a cache."""
+    """The bytes that the caches of a layer and of those in it add to what was counted before; None
+    without a cache."""
     caches = [inner.cache for inner in walk(layer) if hasattr(inner, "cache")]
     arrays = [a for cache in caches
               for a in (cache if isinstance(cache, (tuple, list)) else (cache,))]
@@ -247,7 +246,7 @@ class Profile(Summary):
 
     words = 2
 
-    def __init__(self, title: str, rows: list[Timing], rate: float) -> None:
+    def __init__(self, title, rows, rate):
         self.title, self.rows, self.rate = title, rows, rate
         self.forward, self.backward = (sum(getattr(r, name) for r in rows)
                                        for name in ("forward", "backward"))

@@ -85,7 +85,6 @@ def described(n, ends_here):
 
 
 def label(layer):
-    """A layer's name, with the size of its window if it has one."""
     name = type(layer).__name__
     size = layer.params[0].shape[2:] if name == "Convolution" else getattr(layer, "size", None)
     return f"{name} {'×'.join(map(str, size))}" if isinstance(size, tuple) else name

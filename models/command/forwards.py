@@ -139,7 +139,6 @@ def sums_to_one(y):
 
 
 def of_parameters(trial, y, want):
-    """Whether it is what comes without one of the parameters."""
     for i, name in enumerate(trial.names):
         without = [np.zeros_like(p) if j == i else p for j, p in enumerate(trial.parameters)]
         if close(y, np.asarray(trial.task.reference(without).forward(*trial.inputs), float)):

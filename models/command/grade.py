@@ -98,7 +98,6 @@ def hand_out(to):
 
 
 def hand_ins(folder):
-    """The hand-ins in a folder, and the names of what is none."""
     found, left = [], []
     for path in sorted(folder.iterdir()):
         if path.name in WRITTEN or path.name.startswith((".", "__")):
@@ -196,7 +195,6 @@ PYTHONPATH=/autograder/source python3 -m chainrule grade /autograder/submission 
 
 
 def autograder(path, assignment, options):
-    """Write the zip that Gradescope takes: two scripts, the assignment and chainrule itself."""
     from importlib.metadata import requires
     name = __package__.split(".")[0]
     needs = [r.replace(" ", "") for r in requires(name) or () if "extra" not in r]
@@ -217,7 +215,7 @@ def autograder(path, assignment, options):
 
 
 def packages(name):
-    """(package, folder) of each package of chainrule, wherever they lie."""
+    """(package, folder) of each package of chainrule."""
     front = importlib.import_module(name)
     yield name, Path(front.__file__).parent
     names = list(front.__all__)

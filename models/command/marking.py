@@ -140,7 +140,7 @@ class Pupil:
                     "memory": limits.memory, "shut": shut})
 
     def start(self):
-        """Read the hand-in; returns why it cannot be marked at all, or ""."""
+        """Why the hand-in cannot be marked at all, or ""."""
         first = self.wait(60 + self.limits.seconds)          # Python and NumPy start, too
         if first.get("error"):
             return f"it cannot be read as Python: {first['error']}"
@@ -307,7 +307,6 @@ def layer_mark(pupil, task, layer, seed, limits):
 
 
 def backward_right(trial, answer):
-    """Whether both backwards of a trial gave the reference's gradients."""
     for given in (answer.get("first"), answer.get("second")):
         if not isinstance(given, dict):
             return False

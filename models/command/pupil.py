@@ -52,8 +52,7 @@ class Refused(ImportError):
 
 
 class Placeholder(type):
-    """The class of every name in a module that is not to be used: its import is free, its use
-    refused."""
+    """Stands for a name that is not to be used: its import is free, its use refused."""
     tell = None
 
     def __call__(cls, *arguments, **named):
@@ -151,8 +150,8 @@ def of_files(home, shut, pipe, refuse):
 
 
 def askers(ours):
-    """Two functions for the hook that say whose code is behind an event, and a list that is not
-    empty while they look."""
+    """Two functions for the hook that say whose code is behind an event, and a list that is full
+    while they look."""
     frame_of, busy = sys._getframe, []
     installed = tuple({os.path.realpath(p) + os.sep for p in (sys.prefix, sys.base_prefix)})
     standard = tuple(p + os.sep for p in {os.path.dirname(os.__file__), os.path.realpath(
@@ -173,8 +172,7 @@ def askers(ours):
         return not file.startswith((*ours, *installed, "<frozen", "<__array_function__"))
 
     def by_library():
-        """Whether it is an installed package's, which may well start a program while it is
-        imported."""
+        """Whether it is an installed package's, which may start a program as it is imported."""
         return "site-packages" in first(lambda file: file.startswith((*standard, "<frozen")))
 
     return by_student, by_library, busy
@@ -314,7 +312,7 @@ def beside(name):
 
 
 def stage(path, home, names, told):
-    """The module in which the hand-in is to run, with placeholders for the modules ``names``."""
+    """The module in which the hand-in is to run, placeholders around it."""
     def tell(what):
         told.append(what)
         raise Refused(f"marking refuses: {what}")

@@ -14,7 +14,6 @@ def mlp(shape, classes):
 
 
 def convolutional(name, **options):
-    """A function that describes the model ``name`` for images."""
     def describe(shape, classes):
         return name, {**options, "input_shape": list(shape), "classes": classes}
     return describe
@@ -66,7 +65,6 @@ def call(name, arguments):
 
 
 def describe(folder, name, arguments, training):
-    """Write what the model is, and how it is trained, into the folder of its run."""
     text = json.dumps({"class": name, "arguments": arguments, "training": training}, indent=2)
     write_whole(Path(folder) / DESCRIPTION, f"{text}\n".encode())
 

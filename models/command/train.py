@@ -61,12 +61,12 @@ def main(arguments):
     options = parser().parse_args(arguments)
     folder = Path(options.out) / f"{options.model}-{options.data}"
     try:
-        try:
-            if options.resume:
-                options = as_before(options, arguments, folder)
-            data = runs.load(options.data, options.folder)
-        except (OSError, ValueError) as error:
-            return fail(PROGRAM, str(error))
+        if options.resume:
+            options = as_before(options, arguments, folder)
+        data = runs.load(options.data, options.folder)
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        return fail(PROGRAM, str(error))
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
@@ -199,7 +199,6 @@ def begin(trainer, options, checkpoint):
 
 
 def tell(trainer, test, lr, folder):
-    """Print the test accuracy; FloatingPointError where the loss has grown."""
     first, last = trainer.history.steps["loss"][0], trainer.history["loss"][-1]
     if last > 2 * first:
         raise FloatingPointError(

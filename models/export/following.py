@@ -61,8 +61,8 @@ def follow(model, inputs, visit, constant, loss=False):
 
 
 def first_use(model, i):
-    """The layer that takes input ``i`` of a network, also in a model inside, and which of its
-    inputs that is; else one that takes anything."""
+    """The layer that takes input ``i`` of a network, and which of its inputs that is; else one that
+    takes anything."""
     found = []
 
     def visit(number, layer, *values):
@@ -136,8 +136,8 @@ def axes_after(path, layer, *axes):
 
 
 def targets_of(who, model, axes):
-    """(name, number of axes, whether it holds labels) of each target, for inputs with so many axes.
-    ValueError where no loss says it."""
+    """(name, number of axes, whether it holds labels) of each target; ValueError where no loss says
+    it."""
     names = ["t"] if known(model, CHAINS) else [node.name for node in model.targets]
     found = {}
 
@@ -156,14 +156,13 @@ def targets_of(who, model, axes):
 
 
 def axes_named(layer):
-    """The axes that the option ``axis`` of a layer names."""
     axis = getattr(layer, "axis", None)
     return axis if isinstance(axis, tuple) else () if axis is None else (axis,)
 
 
 def axes_of_inputs(who, model, examples=()):
-    """How many axes the inputs have: those of examples or else the fewest that every layer takes,
-    two first. A translator's mask is left out without an example."""
+    """How many axes the inputs have: those of examples, else the fewest that every layer takes, two
+    first. A translator's mask needs an example."""
     names = inputs_of(model)
     translator = bool(known(model, TRANSLATORS))
     if translator and len(examples) < 3:

@@ -77,7 +77,6 @@ class OnnxWriter:
         return self.known_axes[x]
 
     def op(self, kind, *inputs, outputs=1, **attributes):
-        """The output of an operator, of several a tuple."""
         values = [x if x is None or isinstance(x, self.ir.Value) else self.array(x)
                   for x in inputs]
         self.count += 1
@@ -98,7 +97,6 @@ class OnnxWriter:
         return self.Shape(x, start=axis, **({"end": axis + 1} if axis != -1 else {}))
 
     def layer(self, path, layer, *values):
-        """What a layer, or a model inside, makes of values."""
         if is_network(layer):
             inside = f"{path}." if path else ""
             return follow(layer, values, lambda number, inner, *taken: self.layer(
@@ -203,7 +201,6 @@ def inputs_to(to, model, who, examples, loss):
 
 
 def operator(kind):
-    """What writes a layer that is one operator, without options."""
     return lambda to, layer, *inputs: to.op(kind, *inputs)
 
 
@@ -494,7 +491,6 @@ def gru_cell(to, layer, x, h):
 
 @writes(Seq2Seq, AttentionSeq2Seq)
 def translator(to, model, x, t, x_mask=None):
-    """The scores of each token of t but the first."""
     hs, state = over_time(to, halves(model.encoder), to.Gather(model.source.W, x), x_mask)
     e = to.Gather(model.target.W, to.Slice(t, [0], [-1], [1]))
     beside = []

@@ -61,7 +61,7 @@ def register_exporter(
 
 
 def writes(*classes, table=ONNX):
-    """Register a function as what writes layers of these classes, as ONNX operators."""
+    """Register a function as what writes layers of these classes."""
     def register(function):
         table.update(dict.fromkeys(classes, function))
         return function
@@ -81,7 +81,6 @@ def known(layer, table):
 
 
 def base(layer, *classes):
-    """The first of these classes that the layer's own comes from."""
     return next(cls for cls in type(layer).__mro__ if cls in classes)
 
 
@@ -112,7 +111,6 @@ def named(path, layer):
 
 
 def foreign(who, path, layer, option):
-    """The error for a layer that nobody said how to write."""
     what = "a model with a forward of its own" if is_model(layer) else "a layer of your own"
     return TypeError(
         f"{who}: {named(path, layer)} cannot be exported, it is {what}; to say how it is written, "
@@ -121,5 +119,4 @@ def foreign(who, path, layer, option):
 
 
 def unfit(who, path, layer, why):
-    """The error for a layer whose options the other side does not have."""
     return ValueError(f"{who}: {named(path, layer)} cannot be exported: {why}")

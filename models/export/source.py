@@ -112,14 +112,13 @@ class Block:
         self.key = repr((name, shape, forward))
 
     def numbers(self, made):
-        """All the numbers in it, those that blocks inside are given among them."""
+        """All the numbers in it, also those given to blocks inside."""
         return [n for m in self.modules.values() for n in
                 (made[m.key].given(m, made) if isinstance(m, Block) else NUMBER.findall(m))]
 
 
 class Made(NamedTuple):
-    """A class that several blocks share: its text, the places of the numbers in which they
-    differ."""
+    """A class that several blocks share, and the places of the numbers in which they differ."""
     name: str
     text: str
     places: list[int]
@@ -506,7 +505,7 @@ def transposed_convolution(layer):
 
 
 def sizes_of(layer):
-    return len(layer.params[0]), len(layer.params[1])
+    return map(len, layer.params[:2])
 
 
 @writes(*RECURRENT, L.Bidirectional, table=SOURCE)

@@ -71,7 +71,6 @@ def terms(text):
 
 
 def arrays_of(layer):
-    """A layer's parameters and buffers by name, without its random generators."""
     kept = {name: a for name, a in getattr(layer, "buffers", {}).items()
             if isinstance(a, np.ndarray)}
     return dict(zip(names_of(layer), layer.params)) | kept
@@ -99,7 +98,7 @@ def leaves(layer, path=""):
 
 
 def translated(layer, arrays):
-    """Arrays of a layer, in the names and the layout that PyTorch has for them."""
+    """A layer's arrays in PyTorch's names and layout."""
     made = {}
     for name, ours in layout_of(layer).items():
         if ours == "0":
@@ -325,7 +324,6 @@ def by_names(modules, names):
 
 
 def in_order(parts, modules):
-    """The first module is for the first layer with arrays, and so on."""
     layers = [named(part.path, part.layer) for part in parts]
     if len(modules) != len(parts):
         raise ValueError(f"{WHO}: the model has {len(parts)} layers with weights ({some(layers)}), "

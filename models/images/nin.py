@@ -39,7 +39,6 @@ class NiN(Sequential):
 
 
 def block(n_in, n_out, rng, **options):
-    """A convolution and two more of 1 x 1, each with its ReLU."""
     return [Convolution.init(n_in, n_out, **options, rng=rng), ReLU(),
             Convolution.init(n_out, n_out, 1, rng=rng), ReLU(),
             Convolution.init(n_out, n_out, 1, rng=rng), ReLU()]

@@ -40,7 +40,7 @@ def sequences(model, name, ids, axes=2) -> Array:
     return ids
 
 
-def a_text(model, ids):
+def a_text(model, ids) -> Array:
     """``sequences`` of a single text, of two tokens or more."""
     ids = sequences(model, "ids", ids, axes=1)
     if len(ids) < 2:
