@@ -28,8 +28,10 @@ class Estimator(BaseEstimator):
         layers = perceptron(type(self).__name__, (n_in, 64, n_out), ReLU, rng)
         return Sequential(*layers, loss=self.criterion()).astype(np.float64)
 
+    def fit(self, X, y, sample_weight=None):
+        return self.passes(X, y, sample_weight, self.epochs, first=True)
+
     def begin(self, n_outputs):
-        """A new model and its optimizer."""
         seed = check_random_state(self.random_state).randint(2**31)
         self.rng_ = np.random.default_rng(seed)
         build = self.build if self.model is None else self.model
@@ -38,7 +40,6 @@ class Estimator(BaseEstimator):
         self.loss_curve_ = []
 
     def learn(self, x, t, sample_weight, epochs):
-        """Pass over the samples ``epochs`` times; returns the estimator."""
         who = type(self).__name__
         if getattr(self.model_, "loss", None) is None:
             raise TypeError(checks.wrong(who, "model", "make a model with a loss",
@@ -59,7 +60,6 @@ class Estimator(BaseEstimator):
         return self
 
     def step(self, x, t, weight):
-        """Forward, backward and update; returns the loss."""
         model = self.model_
         loss = model.loss.forward(model.forward(x), t, weight)
         if not math.isfinite(loss):
@@ -69,7 +69,6 @@ class Estimator(BaseEstimator):
         return loss
 
     def output(self, X):
-        """The model's output for X, in float64."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         return self.model_.predict(X, batch_size=1024).astype(np.float64)
@@ -100,28 +99,23 @@ class SklearnClassifier(ClassifierMixin, Estimator):
 
     criterion = SoftmaxWithLoss
 
-    def fit(self, X, y, sample_weight=None):
-        X, y = validate_data(self, X, y, dtype=np.float64)
-        check_classification_targets(y)
-        self.classes_, t = np.unique(y, return_inverse=True)
-        self.begin(max(2, len(self.classes_)))       # a softmax needs a rival
-        return self.learn(X, t, sample_weight, self.epochs)
-
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """One pass over the samples, from where the model stands; the first call names the
         classes."""
-        first = not hasattr(self, "model_")
+        return self.passes(X, y, sample_weight, 1, not hasattr(self, "model_"), classes)
+
+    def passes(self, X, y, sample_weight, epochs, first, classes=None):
         X, y = validate_data(self, X, y, dtype=np.float64, reset=first)
         check_classification_targets(y)
         if first:
             self.classes_ = np.unique(y if classes is None else classes)
-            self.begin(max(2, len(self.classes_)))
+            self.begin(max(2, len(self.classes_)))       # a softmax needs a rival
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(checks.wrong(
                 "SklearnClassifier", "y", "hold the classes of the first call of partial_fit",
                 repr(unknown[0]), "name all of them there: partial_fit(X, y, classes=...)"))
-        return self.learn(X, np.searchsorted(self.classes_, y), sample_weight, 1)
+        return self.learn(X, np.searchsorted(self.classes_, y), sample_weight, epochs)
 
     def predict_proba(self, X):
         """The probabilities of the classes, (N, C)."""
@@ -148,12 +142,9 @@ class SklearnRegressor(RegressorMixin, Estimator):
 
     criterion = SquaredError
 
-    def fit(self, X, y, sample_weight=None):
-        return self.passes(X, y, sample_weight, self.epochs, first=True)
-
     def partial_fit(self, X, y, sample_weight=None):
         """One pass over the samples, from where the model stands."""
-        return self.passes(X, y, sample_weight, 1, first=not hasattr(self, "model_"))
+        return self.passes(X, y, sample_weight, 1, not hasattr(self, "model_"))
 
     def passes(self, X, y, sample_weight, epochs, first):
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True,

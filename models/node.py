@@ -1,11 +1,10 @@
 """Nodes: how a graph is written down."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..common import checks
-from ..common.types import ArrayLike, Computes
+from ..common.types import Computes
 from ..layers import Add, Divide, MatMul, Multiply, Power, Subtract
 
 
@@ -27,7 +26,7 @@ class Node:
     __hash__ = object.__hash__
     value = grad = None
 
-    def __init__(self, layer: Any, inputs: Sequence[Node]) -> None:
+    def __init__(self, layer, inputs):
         for n in inputs:
             if not isinstance(n, Node):
                 raise TypeError(checks.wrong(type(layer).__name__, "its inputs and targets",
@@ -109,7 +108,7 @@ class Input(Node):
 class Constant(Node):
     """A number or an array that takes part in a graph; its gradient is not kept."""
 
-    def __init__(self, value: ArrayLike) -> None:
+    def __init__(self, value):
         super().__init__(None, ())
         if checks.as_array(value).dtype.kind not in "fiub":
             raise TypeError(checks.wrong("node", "a constant", "be a number or an array of numbers",

@@ -1,6 +1,5 @@
 """Less memory for one forward more."""
 import copy
-from typing import Any
 
 import numpy as np
 
@@ -64,13 +63,12 @@ class Recompute(Sequential):
         return dx
 
 
-def states(model: Any) -> list[Any]:
-    """Copies of the buffers and recurrent states of all layers inside."""
+def states(model):
     return [(layer, copy.deepcopy(getattr(layer, "buffers", None)), getattr(layer, "state", None))
             for layer in walk(model) if layer is not model]
 
 
-def put(model: Any, states: list[Any]) -> None:
+def put(model, states):
     """Set buffers and recurrent states back, in the arrays and generators there."""
     for layer, buffers, state in states:
         for name, value in (buffers or {}).items():
@@ -85,8 +83,7 @@ def put(model: Any, states: list[Any]) -> None:
             layer.state = state
 
 
-def forget(model: Any) -> None:
-    """Drop the caches of all layers inside."""
+def forget(model):
     model.output = None
     for layer in walk(model):
         if layer is not model and isinstance(layer, Layer):

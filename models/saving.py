@@ -81,7 +81,6 @@ def load(model, path):
 
 
 def place(who, path):
-    """``path`` as a Path."""
     if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
         raise TypeError(checks.wrong(who, "path", "be a str or a Path", checks.text(path)))
     if "\0" in os.fspath(path):
@@ -90,7 +89,7 @@ def place(who, path):
 
 
 def check(model):
-    """RuntimeError if ``params`` of a model here are not what the layers have."""
+    """RuntimeError if a model here has other ``params`` than its layers."""
     for layer in walk(model):
         if is_model(layer):
             layer._parameters.check(layer, ("params",))
@@ -110,7 +109,6 @@ def predictive(model):
 
 
 def kinds(model):
-    """{number: name of the class} for each layer on the way to the output."""
     return {number: type(layer).__name__ for number, layer in predictive(model)}
 
 
@@ -169,8 +167,7 @@ def fitting(who, name, p, saved):
 
 
 def state_of(who, name, layer, theirs):
-    """The state that a recurrent layer carried, taken out of ``theirs``, or None; ValueError unless
-    it fits."""
+    """The state that a recurrent layer carried, taken out of ``theirs``, or None."""
     n, H = len(layer.state_names), len(layer.params[1])
     parts = [theirs.pop(f"{name}.{i}") for i in range(n) if f"{name}.{i}" in theirs]
     if not parts:
@@ -183,7 +180,6 @@ def state_of(who, name, layer, theirs):
 
 
 def compare(who, mine, theirs):
-    """ValueError at the first name that is not the same in both dicts."""
     for name in mine | theirs:
         here, there = mine.get(name, "missing"), theirs.get(name, "missing")
         if here != there:
@@ -200,8 +196,7 @@ def in_words(value):
 
 
 def restored(who, name, value, saved):
-    """A buffer's saved value: a new array or number, a generator's state; ValueError if it does not
-    fit."""
+    """A buffer's saved value, checked to fit: an array, a number or a generator's state."""
     if isinstance(value, np.random.Generator):
         return state_for(who, name, value, saved)
     if not isinstance(value, np.ndarray):

@@ -29,6 +29,12 @@ def relation(p, q):
     return "overlap" if np.shares_memory(p, q) else None
 
 
+def names_of(layer):
+    """The names of a layer's parameters; of those appended later, too."""
+    names = list(getattr(layer, "names", None) or ())
+    return names + [f"params.{j}" for j in range(len(names), len(layer.params))]
+
+
 class Parameters:
     """``params``, ``grads`` and ``names`` over ``layers``, paired.
 
@@ -43,23 +49,19 @@ class Parameters:
         self.held = []                 # per layer and kind: the list and what was in it
         gradients = []         # per listed array: its holders' gradients, in the listed orientation
         for i, layer in enumerate(layers):
-            names = list(getattr(layer, "names", None) or ())
-            # of those appended later, too
-            names += [f"params.{j}" for j in range(len(names), len(layer.params))]
             grads = getattr(layer, "grads", None)
             grads = [np.zeros_like(p) for p in layer.params] if grads is None else grads
             for kind in ("params", "grads") if layer.params and hasattr(layer, "grads") else ():
                 self.held.append(
                     (i, layer, kind, getattr(layer, kind), tuple(getattr(layer, kind))))
-            for name, p, g in zip(names, layer.params, grads):
+            for name, p, g in zip(names_of(layer), layer.params, grads):
                 name = f"{i}.{name}"
                 k, how = next(((k, how) for k, q in enumerate(self.params)
                                if (how := relation(q, p))), (None, None))
                 if how == "overlap":
                     raise ValueError(
                         f"the parameters {self.names[k]} and {name} overlap in part of their "
-                        "memory; share the "
-                        "whole array or its transpose, or give each layer a copy")
+                        "memory; share the whole array or its transpose, or give each layer a copy")
                 if how:
                     gradients[k].append(g if how == "same" else g.T)
                 else:
@@ -71,8 +73,8 @@ class Parameters:
         self.shared = [(own, h) for own, h in zip(self.grads, gradients) if len(h) > 1]
         for arrays in (self.params, self.grads):
             arrays.hold(holders(self.params, layers))
-        self.layers, self.listed = (tuple(layers),
-                                    {"params": tuple(self.params), "grads": tuple(self.grads)})
+        self.layers = tuple(layers)
+        self.listed = {"params": tuple(self.params), "grads": tuple(self.grads)}
         self.named = dict(zip(self.names, self.params))
         self.holding = [layer for _, layer, kind, *_ in self.held if kind == "params"]
         self.all = [*layers, *self.params, *self.grads]
@@ -80,15 +82,14 @@ class Parameters:
             self.all += [*layer.params, *layer.grads]
 
     def gather(self):
-        """Sum the gradients of each shared array over its holders."""
         for own, (first, *others) in self.shared:
             own[...] = first
             for g in others:
                 own += g
 
     def check(self, model, kinds=("params", "grads")):
-        """RuntimeError if the layers of ``model`` are others by now, or if someone replaced an
-        array in their lists or the model's instead of writing into it."""
+        """RuntimeError if the layers of ``model`` are others by now, or if an array in their lists
+        or the model's was replaced."""
         now = [*model.layers, *model.params, *model.grads]
         for layer in self.holding:
             now += layer.params or ()
@@ -115,8 +116,8 @@ class Parameters:
                                   or not all(map(is_, now, arrays))):
                 raise RuntimeError(
                     f"layer {i} ({type(layer).__name__}) replaced its {kind} list or an array in "
-                    "it, so the model's own list "
-                    f"no longer shows the truth; write into the array: self.{kind}[i][...] = value")
+                    "it, so the model's own list no longer shows the truth; write into the array: "
+                    f"self.{kind}[i][...] = value")
 
 
 def shared_arrays(model):
@@ -134,7 +135,7 @@ def shared_arrays(model):
 
 
 def tie(model, shared):
-    """Make arrays one again that were one before a copy, and the lists over all layers anew."""
+    """Make one again, after a copy, what was one array before."""
     arrays = list(every_array(model))
     for k, first, how in shared:
         (mine, j), (theirs, i) = arrays[k], arrays[first]
@@ -162,7 +163,6 @@ def relist(model):
 
 
 def in_a_row(who, layers):
-    """The layers of a chain; TypeError for a list of them or a loss among them."""
     for i, layer in enumerate(layers):
         if isinstance(layer, (list, tuple)):
             raise TypeError(f"{who}: takes its layers one by one, got a {type(layer).__name__} of "
@@ -179,15 +179,13 @@ def checked(layers):
     seen = {}
     for i, layer in enumerate(layers):
         who = f"layer {i} ({type(layer).__name__})"
-        missing = [name for name in ("forward", "backward", "params", "grads")
-                   if not hasattr(layer, name)]
-        if "forward" not in missing and "params" not in missing and not isinstance(layer, type):
-            # the first pages of the books: enough to predict, see ``trainable``
-            missing = []
         if isinstance(layer, type):
             raise TypeError(f"layer {i} is the class {layer.__name__}; a model takes objects: "
                             f"{layer.__name__}(...)")
-        if missing:
+        missing = [name for name in ("forward", "backward", "params", "grads")
+                   if not hasattr(layer, name)]
+        # the others may be missing, as on the first pages of the books: see ``trainable``
+        if "forward" in missing or "params" in missing:
             raise TypeError(
                 f"{who} has no {', '.join(missing)}; a layer has forward, backward, params and "
                 "grads" + ("; call super().__init__() in its __init__"
@@ -213,10 +211,9 @@ def checked(layers):
             if id(inner) in seen:
                 raise ValueError(
                     f"one {type(inner).__name__} object stands at two places, in layers "
-                    f"{seen[id(inner)]} "
-                    f"and {i}; its second forward would overwrite the cache of the first. To share "
-                    "weights, "
-                    "make two layers that hold the same arrays: Affine(W, b) and Affine(W, b)")
+                    f"{seen[id(inner)]} and {i}; its second forward would overwrite the cache of "
+                    "the first. To share weights, make two layers that hold the same arrays: "
+                    "Affine(W, b) and Affine(W, b)")
             seen[id(inner)] = i
     return layers
 
@@ -230,14 +227,13 @@ def placed(layer):
 
 
 def trainable(layers):
-    """TypeError for the first layer that has no backward or no grads."""
     for i, layer in enumerate(layers):
         missing = [name for name in ("backward", "grads") if not hasattr(layer, name)]
         if missing:
             raise TypeError(
                 f"layer {i} ({type(layer).__name__}) has no {' and no '.join(missing)}; with "
-                "forward and params "
-                "alone a model predicts, to train it each layer needs backward and grads")
+                "forward and params alone a model predicts, to train it each layer needs backward "
+                "and grads")
 
 
 def described(a):

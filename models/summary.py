@@ -5,7 +5,6 @@ import time
 from collections import namedtuple
 from html import escape
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from .. import layers
 from ..common import checks
 from ..common.layer import walk
 from ..common.printing import printable
-from ..common.types import ArrayLike, Axes
+from ..common.types import Axes
 
 # shapes, and the layer's twin after the run
 Observation = namedtuple("Observation", "inputs output layer")
@@ -141,8 +140,8 @@ def observe(model, inputs, training=False):
 
 
 def twin_of(model, *shared):
-    """A copy of the model and the pairs (layer, its copy) of all inside. The lists that are
-    ``shared`` hold the same arrays; all else is new."""
+    """A copy of the model, in which the lists that are ``shared`` hold the same arrays, and the
+    pairs (layer, its copy) of all inside."""
     originals = list(everything(model))
     memo = {id(a): a for layer in originals for name in shared for a in getattr(layer, name)}
     for layer in originals:
@@ -154,7 +153,6 @@ def twin_of(model, *shared):
 
 
 def everything(model):
-    """The model, all that is inside, and the losses."""
     for layer in walk(model):
         yield layer
         if hasattr(getattr(layer, "loss", None), "forward"):
@@ -162,7 +160,6 @@ def everything(model):
 
 
 def watch(layer, seen, key):
-    """Let the layer's forward note its shapes."""
     forward = layer.forward
 
     def watched(*inputs):
@@ -185,8 +182,8 @@ def owner(a):
 
 
 def cached(layer, counted):
-    """The bytes that the caches of a layer and of those in it keep alive, but for memory counted
-    before; None without a cache."""
+    """The bytes that the caches of a layer and of those in it add to what was counted before; None
+    without a cache."""
     caches = [inner.cache for inner in walk(layer) if hasattr(inner, "cache")]
     arrays = [a for cache in caches
               for a in (cache if isinstance(cache, (tuple, list)) else (cache,))]
@@ -249,7 +246,7 @@ class Profile(Summary):
 
     words = 2
 
-    def __init__(self, title: str, rows: list[Timing], rate: float) -> None:
+    def __init__(self, title, rows, rate):
         self.title, self.rows, self.rate = title, rows, rate
         self.forward, self.backward = (sum(getattr(r, name) for r in rows)
                                        for name in ("forward", "backward"))
@@ -281,7 +278,7 @@ class Profile(Summary):
         return ax
 
 
-def profile(model: Any, *inputs: ArrayLike, steps: int = 5) -> Profile:
+def profile(model, *inputs, steps=5):
     """See ``Model.profile``: steps of a copy, in training mode."""
     who = f"{type(model).__name__}.profile"
     steps = checks.count(who, "steps", steps)
@@ -292,7 +289,7 @@ def profile(model: Any, *inputs: ArrayLike, steps: int = 5) -> Profile:
     summed = model.summary(*inputs)
     twin, pairs = twin_of(model, "params")
     twin.training = True
-    spent: dict[tuple[int, str], list[float]] = {}
+    spent = {}
     for original, double in pairs:
         for way in "forward", "backward":
             if double is not twin and hasattr(double, "__dict__"):

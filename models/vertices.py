@@ -3,30 +3,17 @@ import inspect
 
 import numpy as np
 
+from .. import layers as L
 from ..common import checks
 from ..common.layer import is_model, walk
-from ..layers import (
-    Add,
-    Divide,
-    Exp,
-    Log,
-    MatMul,
-    Maximum,
-    Mean,
-    Multiply,
-    Power,
-    Sin,
-    Subtract,
-    Sum,
-)
 from ..layers.losses import Loss
 from ..plotting.drawing import Vertex
 from .node import Constant, Input, Select, ordered, through
 from .summary import observe
 
-SIGNS = {Add: "+", Subtract: "−", Multiply: "×", Divide: "/", MatMul: "@", Power: "^",
-         Maximum: "max", Exp: "exp", Log: "log", Sin: "sin", Sum: "Σ", Mean: "mean"}
-SYMMETRIC = {Add, Multiply, Maximum}
+SIGNS = {L.Add: "+", L.Subtract: "−", L.Multiply: "×", L.Divide: "/", L.MatMul: "@", L.Power: "^",
+         L.Maximum: "max", L.Exp: "exp", L.Log: "log", L.Sin: "sin", L.Sum: "Σ", L.Mean: "mean"}
+SYMMETRIC = {L.Add, L.Multiply, L.Maximum}
 LISTED = 8                        # so many layers of a model inside are named
 
 
@@ -98,7 +85,6 @@ def described(n, ends_here):
 
 
 def label(layer):
-    """A layer's name, with the size of its window if it has one."""
     name = type(layer).__name__
     size = layer.params[0].shape[2:] if name == "Convolution" else getattr(layer, "size", None)
     return f"{name} {'×'.join(map(str, size))}" if isinstance(size, tuple) else name
@@ -108,7 +94,7 @@ def operation(n):
     """The text in an operation's circle: its sign, with the number that it takes if there is
     one."""
     sign, symmetric = SIGNS[type(n.layer)], type(n.layer) in SYMMETRIC
-    if isinstance(n.layer, Power) and n.layer.exponent is not None:
+    if isinstance(n.layer, L.Power) and n.layer.exponent is not None:
         return f"{sign} {number(n.layer.exponent)}"
     if len(n.inputs) < 2:
         return sign

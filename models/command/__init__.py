@@ -30,7 +30,7 @@ def parser():
 
 
 def main(argv=None):
-    """Run the command line; returns the exit code: 0, 2 for a wrong call, 130 after Ctrl-C."""
+    """Run the command line; returns the exit code, after Ctrl-C 130."""
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv and argv[0] in COMMANDS:
         try:

@@ -50,7 +50,6 @@ def known(kind, names):
 
 
 def positive(number, what):
-    """An argument type: a positive number."""
     def parse(text):
         try:
             value = number(text)

@@ -83,8 +83,8 @@ OPEN = ("endless", "died", "memory", "exits", "interrupts", "not-begun", "raises
 
 
 def hint(layer, finding, level):
-    """One sentence for the student, as frank as ``level`` says; what a student sees anyway, an
-    error for example, is told at every level."""
+    """One sentence for the student, as frank as ``level`` says; errors, which a student sees
+    anyway, at every level."""
     name = f"{layer}.{finding.method}" if finding.method else layer
     if finding.code in OPEN:
         return f"{name}: {finding.words}"
@@ -107,7 +107,6 @@ def hint(layer, finding, level):
 
 
 def feedback(mark, level):
-    """The text for a student: the mark, and what to look at."""
     lines = [f"{mark.student}: {mark.mark} of {mark.out_of}"]
     if mark.error:
         return "\n".join([*lines, "", mark.error]) + "\n"
@@ -124,7 +123,6 @@ def told(layer, level):
 
 
 def codes(mark):
-    """The codes of one hand-in, each once."""
     if mark.error:
         return ["unreadable"]
     return list(dict.fromkeys(code for layer in mark.layers for code in
@@ -132,7 +130,6 @@ def codes(mark):
 
 
 def write_csv(marks, file):
-    """``student, mark, out_of`` and a column a layer."""
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(["student", "mark", "out_of", *(layer.name for layer in marks[0].layers)])
     for m in marks:
@@ -140,7 +137,6 @@ def write_csv(marks, file):
 
 
 def as_json(marks, seed, level):
-    """All that is known, the codes included, for programs."""
     return {"seed": seed, "hint_level": level, "students": [{
         "student": m.student, "mark": m.mark, "out_of": m.out_of, "error": m.error,
         "codes": codes(m),

@@ -30,7 +30,6 @@ def state(entry):
 
 
 def main(arguments):
-    """Run the command; the exit code is 2 where a file cannot be had, too."""
     names = parser().parse_args(arguments).names
     try:
         for name in names:

@@ -55,7 +55,6 @@ def main(arguments):
 
 
 def write(form, model, path):
-    """Write the first of the files, and what goes with it."""
     from safetensors.numpy import save
 
     from ...common.files import write_whole

@@ -55,9 +55,9 @@ def of_one(trial, answer):
         return
     y = array(answer.get("y"))
     if y is None:
-        yield Finding("no-array", "forward", "y", f"it returns {named(answer.get('y'))}, where an "
-                      f"array of shape {trial.y.shape} is asked" if trial.y.ndim else
-                      f"it returns {named(answer.get('y'))}, where a number is asked")
+        asked = f"an array of shape {trial.y.shape}" if trial.y.ndim else "a number"
+        yield Finding("no-array", "forward", "y",
+                      f"it returns {named(answer.get('y'))}, where {asked} is asked")
         return
     if not close(y, trial.y):
         code, words = reading(trial, y)
@@ -139,7 +139,6 @@ def sums_to_one(y):
 
 
 def of_parameters(trial, y, want):
-    """Whether it is what comes without one of the parameters."""
     for i, name in enumerate(trial.names):
         without = [np.zeros_like(p) if j == i else p for j, p in enumerate(trial.parameters)]
         if close(y, np.asarray(trial.task.reference(without).forward(*trial.inputs), float)):
@@ -148,7 +147,6 @@ def of_parameters(trial, y, want):
 
 
 def of_functions(trial, y, want):
-    """Whether it is another function of each entry of x."""
     x, *others = trial.inputs
     if others or x.dtype.kind != "f" or x.shape != want.shape:
         return None
@@ -164,7 +162,6 @@ def of_functions(trial, y, want):
 
 
 def of_all_entries(trial, y, want):
-    """What has happened to all of them alike."""
     if np.allclose(y, want, rtol=1e-5, atol=1e-6):
         return "low-precision", ("it agrees to some digits only: a constant too many in the "
                                  "formula, or float32 on the way")

@@ -2,7 +2,6 @@
 class."""
 import concurrent.futures
 import importlib
-import importlib.resources
 import os
 import secrets
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from ...common.files import write_whole
 from ...common.printing import printable
-from . import classroom, marking
+from . import classroom, marking, notebooks
 from .arguments import Parser, fail, positive, whole
 
 PROGRAM = "chainrule grade"
@@ -83,9 +82,7 @@ def main(arguments):
 
 
 def template(name=""):
-    """A file of the homework template, or its folder."""
-    files = importlib.resources.files(f"{__package__.split('.')[0]}.notebooks")
-    return Path(str(files)) / "homework_template" / name
+    return notebooks.chapters()[0] / "homework_template" / name
 
 
 def hand_out(to):
@@ -101,7 +98,6 @@ def hand_out(to):
 
 
 def hand_ins(folder):
-    """The hand-ins in a folder, and the names of what is none."""
     found, left = [], []
     for path in sorted(folder.iterdir()):
         if path.name in WRITTEN or path.name.startswith((".", "__")):
@@ -151,7 +147,6 @@ def mark_all(found, name, tasks, options, folder):
 
 
 def write(marks, seed, out, folder, options):
-    """All that the teacher and the students get."""
     out.mkdir(parents=True, exist_ok=True)
     level = options.hint_level
     if options.one:
@@ -173,7 +168,6 @@ def write(marks, seed, out, folder, options):
 
 
 def show(marks, left, out):
-    """The table of the marks, for the terminal."""
     width = max(len(m.student) for m in marks)
     for m in marks:
         layers = "  ".join(f"{layer.name} {layer.mark}" for layer in m.layers)
@@ -201,7 +195,6 @@ PYTHONPATH=/autograder/source python3 -m chainrule grade /autograder/submission 
 
 
 def autograder(path, assignment, options):
-    """Write the zip that Gradescope takes: two scripts, the assignment and chainrule itself."""
     from importlib.metadata import requires
     name = __package__.split(".")[0]
     needs = [r.replace(" ", "") for r in requires(name) or () if "extra" not in r]
@@ -222,7 +215,7 @@ def autograder(path, assignment, options):
 
 
 def packages(name):
-    """(package, folder) of each package of chainrule, wherever they lie."""
+    """(package, folder) of each package of chainrule."""
     front = importlib.import_module(name)
     yield name, Path(front.__file__).parent
     names = list(front.__all__)

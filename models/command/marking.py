@@ -70,7 +70,6 @@ def read_assignment(path):
 
 
 def task_of(name, section):
-    """A section's Task, tried once."""
     if name not in layers.__all__:
         raise ValueError(f"the assignment's layer [{name}] is none of chainrule.layers: "
                          f"{', '.join(layers.__all__)}")
@@ -126,21 +125,22 @@ class Pupil:
 
     def __init__(self, path, home, names, limits, shut):
         self.limits, self.number = limits, 0
-        own = {"nt": {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}}
+        own = ({"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else
+               {"start_new_session": True})
         environment = {**os.environ, "PYTHONUTF8": "1", "MPLBACKEND": "Agg", "HOME": str(home),
                        "MPLCONFIGDIR": str(home), "TMPDIR": str(home), "TEMP": str(home),
                        **{f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}}
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-B", str(Path(__file__).with_name("pupil.py"))], cwd=home,
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, **own.get(os.name, {"start_new_session": True}))
+            stderr=subprocess.DEVNULL, **own)
         self.answers = queue.Queue(64)
         threading.Thread(target=self.read, daemon=True).start()
         self.write({"path": str(path), "home": str(home), "names": names,
                     "memory": limits.memory, "shut": shut})
 
     def start(self):
-        """Read the hand-in; returns why it cannot be marked at all, or ""."""
+        """Why the hand-in cannot be marked at all, or ""."""
         first = self.wait(60 + self.limits.seconds)          # Python and NumPy start, too
         if first.get("error"):
             return f"it cannot be read as Python: {first['error']}"
@@ -202,8 +202,6 @@ class Pupil:
         with contextlib.suppress(OSError):
             if hasattr(os, "killpg"):
                 os.killpg(self.process.pid, signal.SIGKILL)   # with all that it started
-            else:
-                self.process.kill()
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
@@ -309,7 +307,6 @@ def layer_mark(pupil, task, layer, seed, limits):
 
 
 def backward_right(trial, answer):
-    """Whether both backwards of a trial gave the reference's gradients."""
     for given in (answer.get("first"), answer.get("second")):
         if not isinstance(given, dict):
             return False

@@ -37,7 +37,6 @@ def chapters():
 
 
 def title(path):
-    """A chapter's first line, without its marks."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return "".join(cells[0]["source"]).splitlines()[0].lstrip("# ")
 
@@ -57,11 +56,10 @@ def copy(folder, names, to):
 def chosen(text, names):
     """The one chapter that a number or a name stands for; ValueError where there is not one."""
     top = [name for name in names if name.parent == Path()]
-    found = [name for name in top if text in (name.name, name.stem)]
-    if not found and text.isdecimal():
-        found = [name for name in top if name.stem.split("_")[0] == text.zfill(2)]
-    if not found:
-        found = [name for name in top if text.lower() in name.stem]
+    found = ([name for name in top if text in (name.name, name.stem)]
+             or [name for name in top
+                 if text.isdecimal() and name.stem.startswith(f"{text.zfill(2)}_")]
+             or [name for name in top if text.lower() in name.stem])
     if len(found) != 1:
         raise ValueError(f"{'no' if not found else 'more than one'} chapter is called {text!r}; "
                          f"there is {', '.join(name.stem for name in found or top)}")

@@ -71,7 +71,6 @@ def slant(ink):
 
 
 def slanted(picture, slant):
-    """The picture sheared, on a canvas that is wide enough."""
     from PIL import Image
     W, H = picture.size
     room = int(abs(slant) * H / 2) + 1

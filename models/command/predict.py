@@ -55,7 +55,6 @@ def read(path, data):
 
 
 def show(paths, images, shown, out):
-    """Write a picture of all: each digit as the model sees it, beside its probabilities."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot

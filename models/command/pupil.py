@@ -52,8 +52,7 @@ class Refused(ImportError):
 
 
 class Placeholder(type):
-    """The class of every name in a module that is not to be used: its import is free, its use
-    refused."""
+    """Stands for a name that is not to be used: its import is free, its use refused."""
     tell = None
 
     def __call__(cls, *arguments, **named):
@@ -75,9 +74,6 @@ class Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, path=None, target=None):
         if any(name == n or name.startswith(n + ".") for n in self.names):
             return importlib.util.spec_from_loader(name, self, is_package=True)
-        return None
-
-    def create_module(self, spec):
         return None
 
     def exec_module(self, module):
@@ -154,8 +150,8 @@ def of_files(home, shut, pipe, refuse):
 
 
 def askers(ours):
-    """Two functions for the hook that say whose code is behind an event, and a list that is not
-    empty while they look."""
+    """Two functions for the hook that say whose code is behind an event, and a list that is full
+    while they look."""
     frame_of, busy = sys._getframe, []
     installed = tuple({os.path.realpath(p) + os.sep for p in (sys.prefix, sys.base_prefix)})
     standard = tuple(p + os.sep for p in {os.path.dirname(os.__file__), os.path.realpath(
@@ -176,8 +172,7 @@ def askers(ours):
         return not file.startswith((*ours, *installed, "<frozen", "<__array_function__"))
 
     def by_library():
-        """Whether it is an installed package's, which may well start a program while it is
-        imported."""
+        """Whether it is an installed package's, which may start a program as it is imported."""
         return "site-packages" in first(lambda file: file.startswith((*standard, "<frozen")))
 
     return by_student, by_library, busy
@@ -201,7 +196,6 @@ def fingerprint():
 
 
 def touched(before):
-    """The names that are not what they were."""
     now = fingerprint()
     return [".".join(name) for name, value in before.items() if now.get(name) is not value]
 
@@ -233,8 +227,6 @@ def coded(value):
 
 def decoded(item):
     import numpy as np
-    if item is None:
-        return None
     return np.array(item["values"], dtype=item["dtype"]).reshape(item["shape"])
 
 
@@ -258,8 +250,6 @@ def story(error, path):
 
 
 class Class:
-    """The layer of a hand-in, by its name."""
-
     def __init__(self, module, request):
         self.layer_class = getattr(module, request["name"])
         self.params = [decoded(p) for p in request["params"]]
@@ -305,7 +295,6 @@ def trial(made, request, answer):
 
 
 def diagnosis(made):
-    """What the checker finds, in words."""
     check = sys.modules["chainrule.gradcheck"].check_gradients
     report = check(made.layer(), *made.inputs, rng=0)
     return {"ok": bool(report), "findings": [
@@ -316,15 +305,14 @@ def diagnosis(made):
 
 def beside(name):
     """A module whose file lies beside this one."""
-    spec = importlib.util.spec_from_file_location(
-        name, os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py"))
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 def stage(path, home, names, told):
-    """The module in which the hand-in is to run, with placeholders for the modules ``names``."""
+    """The module in which the hand-in is to run, placeholders around it."""
     def tell(what):
         told.append(what)
         raise Refused(f"marking refuses: {what}")
@@ -341,7 +329,6 @@ def stage(path, home, names, told):
 
 
 def served(module, request, answer):
-    """Put the answer to a request into ``answer``."""
     answer["number"] = request["number"]
     if not hasattr(module, request["name"]):
         answer["missing"] = True

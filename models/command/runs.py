@@ -14,7 +14,6 @@ def mlp(shape, classes):
 
 
 def convolutional(name, **options):
-    """A function that describes the model ``name`` for images."""
     def describe(shape, classes):
         return name, {**options, "input_shape": list(shape), "classes": classes}
     return describe
@@ -46,7 +45,6 @@ PICTURES = {    # how digits stand in the images of these data: see pictures.py
 
 
 def load(name, folder):
-    """(x_train, t_train), (x_test, t_test)"""
     from ...datasets import load_mnist
     from ...datasets.catalogue import CATALOGUE
     if name == "mnist-test":
@@ -56,7 +54,6 @@ def load(name, folder):
 
 
 def make(name, arguments, rng=None):
-    """The model of class ``name``."""
     return getattr(models, name)(**arguments, rng=rng)
 
 
@@ -68,7 +65,6 @@ def call(name, arguments):
 
 
 def describe(folder, name, arguments, training):
-    """Write what the model is, and how it is trained, into the folder of its run."""
     text = json.dumps({"class": name, "arguments": arguments, "training": training}, indent=2)
     write_whole(Path(folder) / DESCRIPTION, f"{text}\n".encode())
 

@@ -36,8 +36,7 @@ def within(name, packages):
 def imports(node):
     """(the name that is bound, the module or module.name that it stands for)."""
     if isinstance(node, ast.Import):
-        return [(alias.asname or alias.name.split(".")[0],
-                 alias.name if alias.asname else alias.name.split(".")[0])
+        return [(alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
                 for alias in node.names]
     if isinstance(node, ast.ImportFrom):
         return [(alias.asname or alias.name, f"{node.module or ''}.{alias.name}")
@@ -177,17 +176,15 @@ class Module:
 
     def lines(self, name, text):
         """Where a layer's backward makes each gradient: ``{"x": (line, text), "params[0]": …}``."""
+        methods = [node for statement in self.bound.get(name, ()) for node in ast.walk(statement)
+                   if isinstance(node, ast.FunctionDef) and node.name == "backward"]
         places = {}
-        for statement in self.bound.get(name, ()):
-            for method in ast.walk(statement):
-                if isinstance(method, ast.FunctionDef) and method.name == "backward":
-                    for node in ast.walk(method):
-                        if isinstance(node, ast.Return):
-                            places["x"] = node.lineno
-                        for inner in ast.walk(node) if isinstance(node, ast.stmt) else ():
-                            where = parameter(inner)
-                            if where and not isinstance(node, ast.FunctionDef):
-                                places.setdefault(where, node.lineno)
+        for node in (node for method in methods for node in ast.walk(method)):
+            if isinstance(node, ast.Return):
+                places["x"] = node.lineno
+            if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef):
+                for where in filter(None, map(parameter, ast.walk(node))):
+                    places.setdefault(where, node.lineno)
         return {where: (line, text[line - 1].strip()) for where, line in places.items()}
 
 

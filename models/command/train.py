@@ -61,12 +61,12 @@ def main(arguments):
     options = parser().parse_args(arguments)
     folder = Path(options.out) / f"{options.model}-{options.data}"
     try:
-        try:
-            if options.resume:
-                options = as_before(options, arguments, folder)
-            data = runs.load(options.data, options.folder)
-        except (OSError, ValueError) as error:
-            return fail(PROGRAM, str(error))
+        if options.resume:
+            options = as_before(options, arguments, folder)
+        data = runs.load(options.data, options.folder)
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        return fail(PROGRAM, str(error))
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
@@ -191,7 +191,6 @@ class Stopping:
 
 
 def begin(trainer, options, checkpoint):
-    """Go back to the checkpoint, or to the weights of another run, if asked to."""
     if options.resume:
         trainer.resume(checkpoint)
     elif options.load:
@@ -200,7 +199,6 @@ def begin(trainer, options, checkpoint):
 
 
 def tell(trainer, test, lr, folder):
-    """Print the test accuracy; FloatingPointError where the loss has grown."""
     first, last = trainer.history.steps["loss"][0], trainer.history["loss"][-1]
     if last > 2 * first:
         raise FloatingPointError(
@@ -212,7 +210,6 @@ def tell(trainer, test, lr, folder):
 
 
 def keep(trainer, folder):
-    """Write what a run leaves: weights, history and curves."""
     history = trainer.history
     trainer.model.save(folder / runs.WEIGHTS)
     history.to_csv(folder / "history.csv", per="epoch" if len(history) else "step")

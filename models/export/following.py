@@ -3,23 +3,16 @@
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from ... import layers as L
 from ...common import checks
 from ...common.guard import Argument, parameter_sizes, parsed, pattern_of
-from ...layers import (
-    Branch,
-    Dropout,
-    Embedding,
-    LogSumExp,
-    Reshape,
-    Sum,
-    Transpose,
-)
-from ...layers.losses import HingeLoss, Loss, SigmoidWithLoss, SoftmaxWithLoss
+from ...layers.losses import Loss
 from ..graph import Graph
-from ..node import Constant, Input, Node, Select, ordered
+from ..node import Constant, Input, Select, ordered
 from ..sequential import Sequential
 from ..text import AttentionSeq2Seq, LanguageModel, Seq2Seq, TransformerLM
 from ..text.word_vectors import WordVectors
@@ -30,13 +23,12 @@ GRAPHS: dict[type, Any] = dict.fromkeys((Graph, TransformerLM, WordVectors), Tru
 TRANSLATORS: dict[type, Any] = dict.fromkeys((Seq2Seq, AttentionSeq2Seq), True)
 
 
-def is_network(model: Any) -> bool:
+def is_network(model):
     """Whether it is a model in which values go from layer to layer, and nothing else happens."""
     return bool(known(model, CHAINS) or known(model, GRAPHS))
 
 
-def inputs_of(model: Any) -> list[str]:
-    """The names of the inputs that ``predict`` takes."""
+def inputs_of(model):
     if known(model, GRAPHS):
         names = [node.name for node in model.inputs]
         return names if len(set(names)) == len(names) else [
@@ -44,10 +36,7 @@ def inputs_of(model: Any) -> list[str]:
     return ["x", "t", "x_mask"] if known(model, TRANSLATORS) else ["x"]
 
 
-def follow(
-    model: Any, inputs: Sequence[Any], visit: Callable[..., Any], constant: Callable[..., Any],
-    loss: bool = False,
-) -> Any:
+def follow(model, inputs, visit, constant, loss=False):
     """What a network makes of ``inputs``, with ``loss`` the loss, of inputs and targets:
     ``visit(number, layer, *values)`` is called for each layer, ``constant(array)`` for each
     constant."""
@@ -57,7 +46,7 @@ def follow(
             x = visit(str(i), layer, x)
         return visit("loss", model.loss, x, *targets) if loss else x
     number = {id(layer): str(i) for i, layer in enumerate(model.layers)}
-    values: dict[Node, Any] = dict(zip([*model.inputs, *model.targets], inputs))
+    values = dict(zip([*model.inputs, *model.targets], inputs))
     ends = [model.nodes[model._end]] if loss else model.outputs
     for node in ordered(ends):
         taken = [values[n] for n in node.inputs]
@@ -71,20 +60,20 @@ def follow(
     return outputs if len(outputs) > 1 else outputs[0]
 
 
-def first_use(model: Any, i: int) -> tuple[Any, int]:
-    """The layer that takes input ``i`` of a network, also in a model inside, and which of its
-    inputs that is; else one that takes anything."""
-    found: list[tuple[Any, int]] = []
+def first_use(model, i):
+    """The layer that takes input ``i`` of a network, and which of its inputs that is; else one that
+    takes anything."""
+    found = []
 
     def visit(number, layer, *values):
         found.extend((layer, at) for at, mine in enumerate(values) if mine is True)
         return (False,) * getattr(layer, "n", 9)
     follow(model, [k == i for k in range(len(inputs_of(model)))], visit, lambda array: False)
-    layer, at = found[0] if found else (Dropout(0), 0)
+    layer, at = found[0] if found else (L.Dropout(0), 0)
     return first_use(layer, at) if is_network(layer) else (layer, at)
 
 
-def argument(layer: Any, at: int) -> Argument:
+def argument(layer, at):
     """What the layer's line ``shapes``, or its forward, says of an input."""
     names = list(inspect.signature(layer.forward).parameters)
     name = names[min(at, len(names) - 1)]
@@ -92,9 +81,9 @@ def argument(layer: Any, at: int) -> Argument:
     return found[0] if found else Argument(name, None, False)
 
 
-def sizes(layer: Any, at: int, axes: int) -> list[int | str]:
+def sizes(layer, at, axes):
     """For each axis of an input its size, where the parameters decide it, else its letter."""
-    pattern: Any = argument(layer, at).pattern
+    pattern = argument(layer, at).pattern
     if not isinstance(pattern, tuple):
         pattern = ("N", "T", "K", "L", "M")[:axes]
     if ... in pattern:
@@ -105,11 +94,11 @@ def sizes(layer: Any, at: int, axes: int) -> list[int | str]:
     return [there.get(size, size) for size in pattern]
 
 
-def axes_after(path: str, layer: Any, *axes: int) -> Any:
+def axes_after(path, layer, *axes):
     """How many axes a layer's output has, for inputs with so many; of several outputs a tuple.
     ValueError for inputs that it does not take."""
     if is_network(layer):
-        return axes_of_output(layer, axes)
+        return follow(layer, axes, axes_after, np.ndim)
     first, line = axes[0], getattr(layer, "shapes", None)
     said = {a.name: a for a in parsed(line)} if isinstance(line, str) else {}
     more = None                                     # how many axes ... stands for
@@ -125,18 +114,19 @@ def axes_after(path: str, layer: Any, *axes: int) -> Any:
             if ... in pattern:
                 more = have - least if more is None else max(more, have - least)
     least = 1 + max((a if a >= 0 else -a - 1 for a in axes_named(layer)), default=-1)
-    exactly = getattr(layer, "axes", None) if isinstance(layer, Transpose) else None
+    exactly = getattr(layer, "axes", None) if isinstance(layer, L.Transpose) else None
     if first < least or exactly is not None and first != len(exactly):
         raise ValueError(f"{named(path, layer)} takes no array of {first} axes")
     if isinstance(layer, Loss):
-        return 0 if layer.reduction != "none" else first - (not isinstance(layer, SigmoidWithLoss))
-    if isinstance(layer, Embedding):
+        rows = first - (not isinstance(layer, L.SigmoidWithLoss))
+        return rows if layer.reduction == "none" else 0
+    if isinstance(layer, L.Embedding):
         return first + 1
-    if isinstance(layer, Branch):
+    if isinstance(layer, L.Branch):
         return (first,) * layer.n
-    if isinstance(layer, Reshape):
+    if isinstance(layer, L.Reshape):
         return len(layer.shape)
-    if isinstance(layer, Sum | LogSumExp):
+    if isinstance(layer, L.Sum | L.LogSumExp):
         return first if layer.keepdims else 0 if layer.axis is None else \
             first - len(axes_named(layer))
     outputs = map(pattern_of, re.findall(r"\([^)]*\)", (line or "").partition("->")[2]))
@@ -145,42 +135,34 @@ def axes_after(path: str, layer: Any, *axes: int) -> Any:
     return max(axes) if not counted else counted[0] if len(counted) == 1 else tuple(counted)
 
 
-def targets_of(who: str, model: Any, axes: Sequence[int]) -> list[tuple[str, int, bool]]:
-    """(name, number of axes, whether it holds labels) of each target, for inputs with so many axes.
-    ValueError where no loss says it."""
+def targets_of(who, model, axes):
+    """(name, number of axes, whether it holds labels) of each target; ValueError where no loss says
+    it."""
     names = ["t"] if known(model, CHAINS) else [node.name for node in model.targets]
-    found: dict[str, tuple[int, bool]] = {}
+    found = {}
 
     def visit(number, layer, *values):
         if isinstance(layer, Loss):
             x, t = values
-            labelled = isinstance(layer, SoftmaxWithLoss | HingeLoss)
+            labelled = isinstance(layer, L.SoftmaxWithLoss | L.HingeLoss)
             found.setdefault(t, (x - labelled, labelled))
             return axes_after(number, layer, x, x)
         if any(isinstance(value, str) for value in values):
             raise ValueError(f"{who}: {named(number, layer)}, which the targets go into, cannot be "
                              "exported; leave out loss=True")
         return axes_after(number, layer, *values)
-    follow(model, [*axes, *names], visit, lambda array: getattr(array, "ndim", 0), loss=True)
+    follow(model, [*axes, *names], visit, np.ndim, loss=True)
     return [(name, *found[name]) for name in names]
 
 
-def axes_named(layer: Any) -> tuple[int, ...]:
-    """The axes that the option ``axis`` of a layer names."""
+def axes_named(layer):
     axis = getattr(layer, "axis", None)
     return axis if isinstance(axis, tuple) else () if axis is None else (axis,)
 
 
-def axes_of_output(model: Any, axes: Sequence[int]) -> Any:
-    """``axes_after`` of a network."""
-    def visit(number, layer, *values):
-        return axes_after(number, layer, *values)
-    return follow(model, axes, visit, lambda array: getattr(array, "ndim", 0))
-
-
-def axes_of_inputs(who: str, model: Any, examples: Sequence[Any] = ()) -> tuple[int, ...]:
-    """How many axes the inputs have: those of examples or else the fewest that every layer takes,
-    two first. A translator's mask is left out without an example."""
+def axes_of_inputs(who, model, examples=()):
+    """How many axes the inputs have: those of examples, else the fewest that every layer takes, two
+    first. A translator's mask needs an example."""
     names = inputs_of(model)
     translator = bool(known(model, TRANSLATORS))
     if translator and len(examples) < 3:
@@ -199,11 +181,11 @@ def axes_of_inputs(who: str, model: Any, examples: Sequence[Any] = ()) -> tuple[
         return (2,) * len(names)
     if not given and getattr(model, "axes", None):                      # word vectors say it
         return (len(model.axes),)
-    problem: Any = None
+    problem = None
     many = itertools.product((2, 3, 4, 1, 5), repeat=len(names))
     for axes in [tuple(given)] if given else many:
         try:
-            axes_of_output(model, axes)
+            follow(model, axes, axes_after, np.ndim)
             return axes
         except ValueError as error:
             problem = problem or error

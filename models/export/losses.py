@@ -1,23 +1,13 @@
 """The losses as ONNX operators: the loss of each row, and their mean or sum."""
 
-from typing import Any
 
 import numpy as np
 
-from ...layers import (
-    CosineLoss,
-    HingeLoss,
-    Huber,
-    KLDivergence,
-    NormLoss,
-    SigmoidWithLoss,
-    SoftmaxWithLoss,
-    SquaredError,
-)
+from ... import layers as L
 from .registry import writes
 
 
-def written(*classes: type) -> Any:
+def written(*classes):
     """Register a function that writes the losses of all rows, and which rows count (None: all)."""
     def register(function):
         @writes(*classes)
@@ -46,7 +36,7 @@ def summed(to, x):
     return to.ReduceSum(x, [-1], keepdims=0)
 
 
-@written(SoftmaxWithLoss)
+@written(L.SoftmaxWithLoss)
 def softmax_with_loss(to, layer, x, t):
     kept = None                                                # t: labels
     if layer.ignore_label is not None:
@@ -55,25 +45,25 @@ def softmax_with_loss(to, layer, x, t):
     return to.Neg(picked(to, to.LogSoftmax(x, axis=-1), t)), kept
 
 
-@written(SigmoidWithLoss)
+@written(L.SigmoidWithLoss)
 def sigmoid_with_loss(to, layer, x, t):
     return to.Sub(to.Softplus(x), to.Mul(x, t)), None
 
 
-@written(SquaredError)
+@written(L.SquaredError)
 def squared_error(to, layer, x, t):
     d = to.Sub(x, t)
     return to.Mul(summed(to, to.Mul(d, d)), 0.5), None
 
 
-@written(Huber)
+@written(L.Huber)
 def huber(to, layer, x, t):
     d = to.Sub(x, t)
     c = to.Clip(d, -layer.delta, layer.delta)
     return summed(to, to.Mul(c, to.Sub(d, to.Mul(c, 0.5)))), None
 
 
-@written(NormLoss)
+@written(L.NormLoss)
 def norm_loss(to, layer, x, t):
     d, axes = to.Sub(x, t), [-1]
     if layer.p == np.inf:
@@ -81,20 +71,20 @@ def norm_loss(to, layer, x, t):
     return to.op("ReduceL1" if layer.p == 1 else "ReduceL2", d, axes, keepdims=0), None
 
 
-@written(HingeLoss)
+@written(L.HingeLoss)
 def hinge_loss(to, layer, x, t):
     slack = to.Max(to.Add(to.Sub(x, to.Unsqueeze(picked(to, x, t), [-1])), layer.margin), 0.0)
     return to.Sub(summed(to, slack), layer.margin), None         # the right class is margin itself
 
 
-@written(KLDivergence)
+@written(L.KLDivergence)
 def kl_divergence(to, layer, x, t):
     tiny = np.finfo(to.dtype).tiny
     log_t, log_x = (to.Log(to.Max(a, tiny)) for a in (t, x))
     return summed(to, to.Mul(t, to.Sub(log_t, log_x))), None
 
 
-@written(CosineLoss)
+@written(L.CosineLoss)
 def cosine_loss(to, layer, x, t):
     def unit(a):
         length = to.ReduceL2(a, [-1], keepdims=1)

@@ -1,8 +1,5 @@
 """Models as ONNX files: each layer as the operators that compute the same."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from ... import __version__
@@ -53,16 +50,16 @@ class OnnxWriter:
     - ``dtype``: the model's.
     """
 
-    def __init__(self, dtype: Any) -> None:
+    def __init__(self, dtype):
         import onnx_ir as ir
         self.ir, self.dtype, self.path = ir, np.dtype(dtype), ""
-        self.nodes: list[Any] = []
-        self.initializers: dict[Any, Any] = {}
-        self.known_axes: dict[Any, int] = {}
-        self.called: dict[int, str] = {}                  # arrays by id: their names, such as "0.W"
+        self.nodes = []
+        self.initializers = {}
+        self.known_axes = {}
+        self.called = {}                  # arrays by id: their names, such as "0.W"
         self.count = 0
 
-    def array(self, a: Any) -> Any:
+    def array(self, a):
         given = np.asarray(a)
         if given.dtype.kind == "f":
             given = given.astype(self.dtype, copy=False)
@@ -76,11 +73,10 @@ class OnnxWriter:
                                                      const_value=tensor))
         return self.initializers[key][1]
 
-    def axes(self, x: Any) -> int:
+    def axes(self, x):
         return self.known_axes[x]
 
-    def op(self, kind: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
-        """The output of an operator, of several a tuple."""
+    def op(self, kind, *inputs, outputs=1, **attributes):
         values = [x if x is None or isinstance(x, self.ir.Value) else self.array(x)
                   for x in inputs]
         self.count += 1
@@ -91,17 +87,16 @@ class OnnxWriter:
         self.nodes.append(node)
         return node.outputs[0] if outputs == 1 else tuple(node.outputs)
 
-    def __getattr__(self, kind: str) -> Callable[..., Any]:
+    def __getattr__(self, kind):
         if not kind[0].isupper():
             raise AttributeError(kind)
         return lambda *inputs, **attributes: self.op(kind, *inputs, **attributes)
 
-    def size(self, x: Any, axis: int) -> Any:
+    def size(self, x, axis):
         """The size of an axis, as (1,)."""
         return self.Shape(x, start=axis, **({"end": axis + 1} if axis != -1 else {}))
 
-    def layer(self, path: str, layer: Any, *values: Any) -> Any:
-        """What a layer, or a model inside, makes of values."""
+    def layer(self, path, layer, *values):
         if is_network(layer):
             inside = f"{path}." if path else ""
             return follow(layer, values, lambda number, inner, *taken: self.layer(
@@ -116,19 +111,19 @@ class OnnxWriter:
             made = write(self, layer, *values)
         except NotImplementedError as error:
             raise unfit(WHO, path, layer, str(error)) from None
-        axes: Any = 3 if known(layer, TRANSLATORS) else axes_after(
+        axes = 3 if known(layer, TRANSLATORS) else axes_after(
             path, layer, *(self.known_axes[x] for x in values))
         for value, n in zip(made, axes) if isinstance(made, tuple) else ((made, axes),):
             self.known_axes[value] = n
         return made
 
-    def constant(self, array: Any) -> Any:
+    def constant(self, array):
         value = self.array(np.asarray(array, None if isinstance(array, bool) else self.dtype))
         self.known_axes[value] = np.ndim(array)
         return value
 
 
-def to_onnx(model: Any, path: Any, *examples: Any, loss: bool = False) -> None:
+def to_onnx(model, path, *examples, loss=False):
     """See ``Model.to_onnx``."""
     who = f"{type(model).__name__}.to_onnx"
     path = place(who, path)
@@ -166,7 +161,7 @@ def to_onnx(model: Any, path: Any, *examples: Any, loss: bool = False) -> None:
         write_whole(path, ir.to_proto(whole).SerializeToString())
 
 
-def end_of(to: OnnxWriter, value: Any, name: str, inputs: list[Any]) -> Any:
+def end_of(to, value, name, inputs):
     """A value as an output of the model, of a name that no input has."""
     end = to.Identity(value)
     while any(name == given.name for given in inputs):
@@ -176,15 +171,12 @@ def end_of(to: OnnxWriter, value: Any, name: str, inputs: list[Any]) -> Any:
     return end
 
 
-def inputs_to(
-    to: OnnxWriter, model: Any, who: str, examples: tuple[Any, ...], loss: bool
-) -> list[Any]:
+def inputs_to(to, model, who, examples, loss):
     """The values of a model's inputs: dtypes from the layers that take them, numbers of axes from
     these or from examples."""
     axes, ir = axes_of_inputs(who, model, examples), to.ir
     names, translator = inputs_of(model)[:len(axes)], known(model, TRANSLATORS)
     inputs = []
-    shape: list[int | str]
     for i, (name, n) in enumerate(zip(names, axes)):
         if translator:
             kind, shape = ("mask", ["N", "T"]) if i == 2 else ("ids", ["N", "T"])
@@ -209,7 +201,6 @@ def inputs_to(
 
 
 def operator(kind):
-    """What writes a layer that is one operator, without options."""
     return lambda to, layer, *inputs: to.op(kind, *inputs)
 
 
@@ -500,7 +491,6 @@ def gru_cell(to, layer, x, h):
 
 @writes(Seq2Seq, AttentionSeq2Seq)
 def translator(to, model, x, t, x_mask=None):
-    """The scores of each token of t but the first."""
     hs, state = over_time(to, halves(model.encoder), to.Gather(model.source.W, x), x_mask)
     e = to.Gather(model.target.W, to.Slice(t, [0], [-1], [1]))
     beside = []

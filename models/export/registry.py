@@ -1,7 +1,7 @@
 """What each layer is elsewhere: under which names and in which layout PyTorch keeps its arrays, as
 which PyTorch expression and as which ONNX operators it is written."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ... import layers as L
@@ -60,15 +60,15 @@ def register_exporter(
             table[cls] = function
 
 
-def writes(*classes: type, table: dict[type, Any] = ONNX) -> Callable[..., Any]:
-    """Register a function as what writes layers of these classes, as ONNX operators."""
+def writes(*classes, table=ONNX):
+    """Register a function as what writes layers of these classes."""
     def register(function):
         table.update(dict.fromkeys(classes, function))
         return function
     return register
 
 
-def known(layer: Any, table: dict[type, Any]) -> Any:
+def known(layer, table):
     """What the table says of the layer's class, or of one above that computes the same, or None."""
     if any(callable(getattr(layer, "__dict__", {}).get(name)) for name in FORMULAS):
         return None
@@ -80,12 +80,11 @@ def known(layer: Any, table: dict[type, Any]) -> Any:
     return None
 
 
-def base(layer: Any, *classes: type) -> type:
-    """The first of these classes that the layer's own comes from."""
+def base(layer, *classes):
     return next(cls for cls in type(layer).__mro__ if cls in classes)
 
 
-def halves(layer: Any) -> list[Any]:
+def halves(layer):
     """A Bidirectional's recurrent layers, or the layer alone. NotImplementedError for a state that
     neither PyTorch's modules nor ONNX's operators hold."""
     parts = [layer.ahead, layer.back] if isinstance(layer, L.Bidirectional) else [layer]
@@ -94,12 +93,12 @@ def halves(layer: Any) -> list[Any]:
     return parts
 
 
-def alike(parts: list[Any]) -> bool:
+def alike(parts):
     """Whether recurrent layers are of one kind and size, as those of other libraries' pairs are."""
     return len({(base(part, *RECURRENT), *part.params[0].shape) for part in parts}) == 1
 
 
-def output_padding(layer: Any) -> Sequence[int]:
+def output_padding(layer):
     """That of a transposed convolution; padding="same" implies it where a stride is wider than the
     filter."""
     if layer.padding != "same":
@@ -107,12 +106,11 @@ def output_padding(layer: Any) -> Sequence[int]:
     return tuple(max(s - span, 0) for span, s in zip(layer.spans(), layer.stride))
 
 
-def named(path: str, layer: Any) -> str:
+def named(path, layer):
     return f"layer {path} ({type(layer).__name__})" if path else type(layer).__name__
 
 
-def foreign(who: str, path: str, layer: Any, option: str) -> TypeError:
-    """The error for a layer that nobody said how to write."""
+def foreign(who, path, layer, option):
     what = "a model with a forward of its own" if is_model(layer) else "a layer of your own"
     return TypeError(
         f"{who}: {named(path, layer)} cannot be exported, it is {what}; to say how it is written, "
@@ -120,6 +118,5 @@ def foreign(who: str, path: str, layer: Any, option: str) -> TypeError:
         f"({type(layer).__name__}, {option}=...)")
 
 
-def unfit(who: str, path: str, layer: Any, why: str) -> ValueError:
-    """The error for a layer whose options the other side does not have."""
+def unfit(who, path, layer, why):
     return ValueError(f"{who}: {named(path, layer)} cannot be exported: {why}")

@@ -1,9 +1,7 @@
 """Models as PyTorch code that reads as one would write it."""
-from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -88,7 +86,7 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
     return text
 
 
-def identifier(name: str, otherwise: str = "Model") -> str:
+def identifier(name, otherwise="Model"):
     fine = name.isidentifier() and not keyword.iskeyword(name)
     return name if fine and name not in ("self", "torch", "nn", "F", *HELPERS) else otherwise
 
@@ -104,34 +102,33 @@ class Block:
     """A network as a class to be: its modules, Blocks among them, and the lines of its forward
     (None: one module after the other)."""
 
-    def __init__(self, name: str, modules: dict[str, Any], forward: list[str] | None) -> None:
+    def __init__(self, name, modules, forward):
         self.name, self.modules, self.forward = name, modules, forward
-        self.ties: list[str] = []
-        self.inside: list[Block] = [m for m in modules.values() if isinstance(m, Block)]
-        self.height: int = 1 + max((b.height for b in self.inside), default=0)
+        self.ties = []
+        self.inside = [m for m in modules.values() if isinstance(m, Block)]
+        self.height = 1 + max((b.height for b in self.inside), default=0)
         shape = [(key, m.key if isinstance(m, Block) else NUMBER.sub("#", m))
                  for key, m in modules.items()]
-        self.key: str = repr((name, shape, forward))
+        self.key = repr((name, shape, forward))
 
-    def numbers(self, made: dict[str, Made]) -> list[str]:
-        """All the numbers in it, those that blocks inside are given among them."""
+    def numbers(self, made):
+        """All the numbers in it, also those given to blocks inside."""
         return [n for m in self.modules.values() for n in
                 (made[m.key].given(m, made) if isinstance(m, Block) else NUMBER.findall(m))]
 
 
 class Made(NamedTuple):
-    """A class that several blocks share: its text, the places of the numbers in which they
-    differ."""
+    """A class that several blocks share, and the places of the numbers in which they differ."""
     name: str
     text: str
     places: list[int]
 
-    def given(self, block: Block, made: dict[str, Made]) -> list[str]:
+    def given(self, block, made):
         numbers = block.numbers(made)
         return [numbers[i] for i in self.places]
 
 
-def whole_file(model: Any, weights: str, examples: Sequence[Any] = ()) -> str:
+def whole_file(model, weights, examples):
     if known(model, TRANSLATORS):
         name = identifier(type(model).__name__)
         classes = [translator(model, name)]
@@ -169,10 +166,10 @@ def load(path=None):
 '''
 
 
-def block_of(path: str, model: Any, axes: Sequence[int], top: bool = False) -> Any:
+def block_of(path, model, axes, top=False):
     """A network as a Block; one of plain modules in a row as the text of an nn.Sequential."""
-    modules: dict[str, Any] = {}
-    steps: list[Step] = []
+    modules = {}
+    steps = []
     visited = set()
     plain = bool(known(model, CHAINS))
     inside = f"{path}." if path else ""
@@ -195,9 +192,9 @@ def block_of(path: str, model: Any, axes: Sequence[int], top: bool = False) -> A
         return Step(here, after)
 
     names = [identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))]
-    made: Any = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
+    made = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
     for i, layer in enumerate(model.layers):              # what serves the loss alone
-        if str(i) not in visited and len(getattr(layer, "params", [])):
+        if str(i) not in visited and len(layer.params):
             modules[str(i)] = written(f"{inside}{i}", layer, [2]).module
     modules = {str(i): modules[str(i)] for i in range(len(model.layers)) if str(i) in modules}
     if plain and not top and not any(isinstance(m, Block) for m in modules.values()):
@@ -211,16 +208,16 @@ def block_of(path: str, model: Any, axes: Sequence[int], top: bool = False) -> A
     return Block(name, modules, lines)
 
 
-def constant(array: Any) -> Step:
+def constant(array):
     listed = np.asarray(array).tolist()
     return Step(repr(listed) if np.ndim(array) == 0 else
                 f"torch.tensor({listed}, dtype=torch.{np.asarray(array).dtype})", np.ndim(array))
 
 
-def written(path: str, layer: Any, axes: Sequence[int]) -> Torch:
+def written(path, layer, axes):
     if is_network(layer):
         return Torch("{m}({inputs})" if len(axes) > 1 else "{m}({0})",
-                     block_of(path, layer, axes))          # type: ignore[arg-type]
+                     block_of(path, layer, axes))
     write = known(layer, SOURCE)
     if write is None:
         raise foreign(WHO, path, layer, "source")
@@ -230,17 +227,17 @@ def written(path: str, layer: Any, axes: Sequence[int]) -> Torch:
         raise unfit(WHO, path, layer, str(error)) from None
 
 
-def classes_of(top: Block) -> list[str]:
+def classes_of(top):
     """The classes of a block and of all inside, those that others need first."""
-    alike: dict[str, list[Block]] = {}
+    alike = {}
 
     def collect(block):
         for inner in block.inside:
             collect(inner)
         alike.setdefault(block.key, []).append(block)
     collect(top)
-    made: dict[str, Made] = {}
-    names: dict[str, int] = {}
+    made = {}
+    names = {}
     for key, blocks in sorted(alike.items(), key=lambda item: item[1][0].height):
         columns = list(zip(*(block.numbers(made) for block in blocks)))
         varying = [i for i, column in enumerate(columns) if len(set(column)) > 1]
@@ -258,13 +255,11 @@ def classes_of(top: Block) -> list[str]:
     return [one.text for one in made.values()]
 
 
-def letters_for(n: int) -> list[str]:
+def letters_for(n):
     return [chr(ord("a") + i) for i in range(n)] if n <= 26 else [f"n{i + 1}" for i in range(n)]
 
 
-def class_text(
-    name: str, block: Block, words: Any, parameters: list[str], made: dict[str, Made]
-) -> str:
+def class_text(name, block, words, parameters, made):
     """A block's class, its numbers replaced by ``words``."""
     def module(m):
         if isinstance(m, Block):
@@ -285,13 +280,13 @@ def class_text(
     return "\n".join(lines)
 
 
-def wrapped(text: str, indent: int) -> list[str]:
+def wrapped(text, indent):
     """An expression on lines of at most WIDTH columns, as far as its brackets allow it."""
     fits = indent + len(text) <= WIDTH or not list(brackets(text))
     return [" " * indent + text] if fits else broken(text, indent)
 
 
-def broken(text: str, indent: int) -> list[str]:
+def broken(text, indent):
     """An expression, broken at the commas of its longest brackets."""
     start, *commas, end = max(brackets(text), key=lambda group: group[-1] - group[0])
     if not commas and text[start + 1] == "{":                       # a dict as the only argument
@@ -305,7 +300,7 @@ def broken(text: str, indent: int) -> list[str]:
     return [*lines, f"{' ' * indent}{text[end:]}"]
 
 
-def brackets(text: str) -> Iterator[list[int]]:
+def brackets(text):
     """The places of each pair of outermost brackets, and of the commas right inside it.
 
     >>> list(brackets("f()(a, (b, c))"))
@@ -321,7 +316,7 @@ def brackets(text: str) -> Iterator[list[int]]:
             places = []
 
 
-def alone(text: str) -> bool:
+def alone(text):
     """Whether an expression needs no brackets around it, whatever stands beside it.
 
     >>> alone('self["1"](x + y)[0].mean((2, 3))'), alone("exp(x) + exp(y)"), alone("-1.0")
@@ -332,7 +327,7 @@ def alone(text: str) -> bool:
     return bool(re.fullmatch(r"[\w.]+", text))
 
 
-def forward(steps: list[Step], outputs: list[str], names: list[str]) -> list[str]:
+def forward(steps, outputs, names):
     """The lines of a forward: a step that is used once stands in its place while the line stays
     short."""
     token = re.compile("\x01(\\d+)\x01")
@@ -342,8 +337,8 @@ def forward(steps: list[Step], outputs: list[str], names: list[str]) -> list[str
         for i in token.findall(text):
             count[int(i)] += 1
     free = (f"h{k}" for k in range(1, 10**6) if f"h{k}" not in names)
-    lines: list[str] = []
-    values: dict[int, str] = {}
+    lines = []
+    values = {}
     for k, text in enumerate(texts):
         def put(match, text=text):
             value = values[int(match[1])]
@@ -363,9 +358,9 @@ def forward(steps: list[Step], outputs: list[str], names: list[str]) -> list[str
     return lines
 
 
-def tied(model: Any) -> list[str]:
+def tied(model):
     """The lines that make one parameter of those that are one array here."""
-    seen: list[tuple[Any, bool, str]] = []
+    seen = []
     lines = []
     for path, layer, arrays in leaves(model):
         for theirs, ours in layout_of(layer).items():
@@ -386,7 +381,7 @@ def tied(model: Any) -> list[str]:
     return lines
 
 
-def module(name: str, *positional: Any, **options: Any) -> str:
+def module(name, *positional, **options):
     """The text of a call, with pairs of equal numbers as one number.
 
     >>> module("nn.Conv2d", 1, 6, (5, 5), padding=(2, 2))
@@ -402,14 +397,14 @@ DEFAULTS = {"bias": True, "stride": 1, "padding": 0, "dilation": 1, "groups": 1,
             "output_padding": 0, "momentum": 0.1, "bidirectional": False, "causal": False}
 
 
-def nn(name: str, *positional: Any, call: str = "{m}({0})", **options: Any) -> Torch:
+def nn(name, *positional, call="{m}({0})", **options):
     """A layer that is a module of PyTorch, with the options that are not PyTorch's defaults."""
     changed = {key: value for key, value in options.items()
                if key not in DEFAULTS or value not in (DEFAULTS[key], (DEFAULTS[key],) * 2)}
     return Torch(call, module(name, *positional, **changed))
 
 
-def plain(**texts: str) -> dict[type, Callable[[Any], Torch]]:
+def plain(**texts):
     """Layers that are one text whatever their options: a module's, or an expression of inputs."""
     def of(text):
         made = Torch(text) if "{" in text else Torch("{m}({0})", text)
@@ -453,25 +448,25 @@ SOURCE.update({
 
 
 @writes(L.Affine, L.MatMul, table=SOURCE)
-def affine(layer: Any) -> Torch:
+def affine(layer):
     if not layer.params:
         return Torch("{0} @ {1}")
     return nn("nn.Linear", *layer.W.shape, bias=len(layer.params) > 1)
 
 
 @writes(L.Sum, L.Mean, L.LogSumExp, table=SOURCE)
-def reduced(layer: Any) -> Torch:
+def reduced(layer):
     name = base(layer, L.Sum, L.Mean, L.LogSumExp).__name__.lower()
     axis = "tuple(range({0}.dim()))" if layer.axis is None else repr(layer.axis)
     return Torch(f"{{0}}.{name}({axis}{', keepdim=True' * layer.keepdims})")
 
 
 @writes(L.Last, table=SOURCE)
-def last(layer: Any, axes: Sequence[int]) -> Torch:
+def last(layer, axes):
     return Torch("{0}[:, -1]" if len(axes) == 1 else "last_step({0}, {1})")
 
 
-def pool(name: str, layer: Any) -> Torch:
+def pool(name, layer):
     """PyTorch's stride is the size, unless it is said."""
     options = {} if layer.stride == layer.size else {"stride": layer.stride}
     options |= {"padding": layer.padding} if any(layer.padding) else {}
@@ -479,13 +474,13 @@ def pool(name: str, layer: Any) -> Torch:
 
 
 @writes(L.BatchNorm, table=SOURCE)
-def batch_norm(layer: Any, axes: Sequence[int]) -> Torch:
+def batch_norm(layer, axes):
     return nn(f"nn.BatchNorm{max(1, axes[0] - 2)}d", len(layer.gamma), eps=layer.eps,
               momentum=layer.momentum)
 
 
 @writes(L.Convolution, L.Convolution1D, table=SOURCE)
-def convolution(layer: Any) -> Torch:
+def convolution(layer):
     W, one, padding = layer.params[0], isinstance(layer, L.Convolution1D), layer.padding
     odd = any((k - 1) * d % 2 for k, d in zip(W.shape[2:], np.atleast_1d(layer.dilation)))
     call = "{m}({0})"
@@ -497,7 +492,7 @@ def convolution(layer: Any) -> Torch:
 
 
 @writes(L.TransposedConvolution, table=SOURCE)
-def transposed_convolution(layer: Any) -> Torch:
+def transposed_convolution(layer):
     W, pads, rest = layer.params[0], layer.options()["pads"], output_padding(layer)
     if any(r >= max(s, d) for r, s, d in zip(rest, layer.stride, layer.dilation) if r):
         raise NotImplementedError(f"PyTorch takes no output_padding of {rest} there")
@@ -509,12 +504,12 @@ def transposed_convolution(layer: Any) -> Torch:
               bias=len(layer.params) > 1)
 
 
-def sizes_of(layer: Any) -> tuple[int, int]:
-    return len(layer.params[0]), len(layer.params[1])
+def sizes_of(layer):
+    return map(len, layer.params[:2])
 
 
 @writes(*RECURRENT, L.Bidirectional, table=SOURCE)
-def recurrent(layer: Any, axes: Sequence[int]) -> Torch:
+def recurrent(layer, axes):
     """nn.LSTM and its like return all h and the last state."""
     first, *more = parts = halves(layer)
     if not alike(parts):
@@ -530,7 +525,7 @@ def recurrent(layer: Any, axes: Sequence[int]) -> Torch:
 
 
 @writes(L.MultiHeadAttention, table=SOURCE)
-def multi_head_attention(layer: Any, axes: Sequence[int]) -> Torch:
+def multi_head_attention(layer, axes):
     name, call = ("SelfAttention", "{m}({0})") if len(axes) == 1 else (
         "CrossAttention", "{m}({inputs})")
     return nn(name, len(layer.Wq), layer.heads, call=call, causal=layer.causal)
@@ -539,8 +534,7 @@ def multi_head_attention(layer: Any, axes: Sequence[int]) -> Torch:
 BY_AXES = {last, batch_norm, recurrent, multi_head_attention}       # (layer, axes of its inputs)
 
 
-def translator(model: Any, name: str) -> str:
-    """A Seq2Seq or an AttentionSeq2Seq as a class."""
+def translator(model, name):
     looks, end = isinstance(model, AttentionSeq2Seq), str(len(model.layers) - 1)
     layers = {"0": model.source, "1": model.encoder, "2": model.target, "3": model.decoder,
               end: model.scores}

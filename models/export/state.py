@@ -3,8 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,9 +13,10 @@ from ...common import checks
 from ...common.layer import held, is_model
 from ...common.types import Array, PathLike
 from ..saving import fitting, place
-from ..sharing import relation
+from ..sharing import names_of, relation
 from .registry import LAYOUT, known, named
 
+WHO = "load_torch_state"
 # PyTorch's name: ours. W.T is transposed, "bq bk bv" stand below each other, +b is zeros that are
 # added to b on the way back, 0 is a number that nobody needs.
 WEIGHT = {"weight": "W", "bias": "b"}
@@ -25,7 +25,7 @@ GRU_CELL = {**CELL, "bias_ih": "bx", "bias_hh": "bh"}
 SCALE = {"weight": "gamma", "bias": "beta"}
 
 
-def sequence(cell: dict[str, str]) -> dict[str, str]:
+def sequence(cell):
     """The names of a cell in the first layer of a module such as nn.LSTM."""
     return {f"{name}_l0": ours for name, ours in cell.items()}
 
@@ -47,7 +47,7 @@ LAYOUT.update({
 })
 
 
-def layout_of(layer: Any) -> dict[str, str]:
+def layout_of(layer):
     """``{PyTorch's name: ours}`` of what a layer has; of a layer of a user's own its own names."""
     layout, there = known(layer, LAYOUT), arrays_of(layer)
     if layout is None:
@@ -60,7 +60,7 @@ def layout_of(layer: Any) -> dict[str, str]:
             if ours == "0" or terms(ours)[0][0] in there}
 
 
-def terms(text: str) -> list[tuple[str, bool]]:
+def terms(text):
     """(our name, whether it is transposed) of each part.
 
     >>> terms("Wq.T Wk.T"), terms("+b")
@@ -70,17 +70,13 @@ def terms(text: str) -> list[tuple[str, bool]]:
             for part in text.split()]
 
 
-def arrays_of(layer: Any) -> dict[str, Any]:
-    """A layer's parameters and buffers by name, without its random generators."""
-    params = list(getattr(layer, "params", ()))
-    names = list(getattr(layer, "names", None) or ())
-    names += [f"params.{j}" for j in range(len(names), len(params))]
+def arrays_of(layer):
     kept = {name: a for name, a in getattr(layer, "buffers", {}).items()
             if isinstance(a, np.ndarray)}
-    return dict(zip(names, params)) | kept
+    return dict(zip(names_of(layer), layer.params)) | kept
 
 
-def leaves(layer: Any, path: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
+def leaves(layer, path=""):
     """(number, layer, its own arrays) for each layer with arrays; one of a user's own comes after
     those that it holds."""
     if is_model(layer):
@@ -88,8 +84,8 @@ def leaves(layer: Any, path: str = "") -> Iterator[tuple[str, Any, dict[str, Any
             yield from leaves(inner, f"{path}.{i}" if path else str(i))
         return
     mine = arrays_of(layer)
-    theirs: list[Any] = []                                   # the arrays of layers inside
-    done: list[str] = []
+    theirs = []                                   # the arrays of layers inside
+    done = []
     if known(layer, LAYOUT) is None:
         for inside, inner in list(held(layer, path))[1:]:
             if not any(inside.startswith(f"{there}.") for there in done):
@@ -101,8 +97,8 @@ def leaves(layer: Any, path: str = "") -> Iterator[tuple[str, Any, dict[str, Any
         yield path, layer, mine
 
 
-def translated(layer: Any, arrays: Mapping[str, Any]) -> dict[str, Array]:
-    """Arrays of a layer, in the names and the layout that PyTorch has for them."""
+def translated(layer, arrays):
+    """A layer's arrays in PyTorch's names and layout."""
     made = {}
     for name, ours in layout_of(layer).items():
         if ours == "0":
@@ -155,7 +151,7 @@ class Entry(NamedTuple):
     theirs: dict[str, Array]
 
 
-def entries(model: Any) -> Iterator[Entry]:
+def entries(model):
     for path, layer, arrays in leaves(model):
         yield Entry(path, f"{path}." if path else "", layer, arrays, translated(layer, arrays))
 
@@ -185,36 +181,35 @@ def load_torch_state(
     >>> all((p == q).all() for p, q in zip(model.params, other.params))
     True
     """
-    who = "load_torch_state"
     parts = list(entries(model))
     wanted = {f"{part.start}{name}": a for part in parts for name, a in part.theirs.items()}
-    given = renamed(who, parts, read_state(who, state, wanted), names)
+    given = renamed(parts, read_state(state, wanted), names)
     optional = missing_by_right(parts, given)
     for key, array in wanted.items():
         if key not in given and key not in optional:
-            raise ValueError(f"{who}: {key} is missing, an array of shape {array.shape}; the state "
+            raise ValueError(f"{WHO}: {key} is missing, an array of shape {array.shape}; the state "
                              f"has {some(given)}")
     for key, array in given.items():
         if key not in wanted:
-            raise ValueError(f"{who}: there is no place for {key}; the model has {some(wanted)}")
+            raise ValueError(f"{WHO}: there is no place for {key}; the model has {some(wanted)}")
         if array.shape != wanted[key].shape:
-            raise ValueError(checks.wrong(who, key, f"have shape {wanted[key].shape}",
+            raise ValueError(checks.wrong(WHO, key, f"have shape {wanted[key].shape}",
                                           array.shape))
     writes: list[tuple[str, Any, Array]] = []
     for part in parts:
         for name, value in taken_back(part, given).items():
             array, key = part.ours[name], f"{part.start}{name}"
             if array.dtype.kind == "f":
-                value = fitting(f"{who}:", key, array, value)
+                value = fitting(f"{WHO}:", key, array, value)
             elif not np.can_cast(value.dtype, array.dtype, "same_kind"):
-                raise ValueError(checks.wrong(who, key, f"hold {array.dtype}", value.dtype))
+                raise ValueError(checks.wrong(WHO, key, f"hold {array.dtype}", value.dtype))
             writes.append((key, array, value))
-    agree(who, writes)
+    agree(writes)
     for _, array, value in writes:
         array[...] = value
 
 
-def missing_by_right(parts: list[Entry], given: Mapping[str, Array]) -> set[str]:
+def missing_by_right(parts, given):
     """The keys that a state may lack: counts of batches, a recurrent layer's biases."""
     lacking = set()
     for part in parts:
@@ -226,9 +221,9 @@ def missing_by_right(parts: list[Entry], given: Mapping[str, Array]) -> set[str]
     return lacking
 
 
-def taken_back(part: Entry, given: Mapping[str, Array]) -> dict[str, Array]:
+def taken_back(part, given):
     """Our arrays of a layer, from PyTorch's; those that PyTorch's module lacks are zeros."""
-    made: dict[str, Array] = {}
+    made = {}
     for name, text in layout_of(part.layer).items():
         if text == "0" or name not in part.theirs:
             continue
@@ -242,33 +237,33 @@ def taken_back(part: Entry, given: Mapping[str, Array]) -> dict[str, Array]:
     return made
 
 
-def agree(who: str, writes: list[tuple[str, Any, Array]]) -> None:
+def agree(writes):
     """ValueError where two values are meant for one memory, and differ."""
     for i, (key, array, value) in enumerate(writes):
         for other, first, there in writes[:i]:
             how = relation(first, array)
             if how and not np.array_equal(there, value.T if how == "transposed" else value):
-                raise ValueError(f"{who}: {other} and {key} are one array here, and differ in the "
+                raise ValueError(f"{WHO}: {other} and {key} are one array here, and differ in the "
                                  "state; train them tied there too, or make the model untied")
 
 
-def some(keys: Any) -> str:
+def some(keys):
     keys = list(keys)
     return ", ".join(keys[:8]) + ", ..." * (len(keys) > 8) if keys else "nothing"
 
 
-def read_state(who: str, state: Any, wanted: Mapping[str, Array]) -> dict[str, Array]:
+def read_state(state, wanted):
     """A state as arrays by name; nothing in it is ever run."""
     if isinstance(state, (str, os.PathLike)):
-        state = read_file(who, place(who, state), sum(array.size for array in wanted.values()))
+        state = read_file(place(WHO, state), sum(array.size for array in wanted.values()))
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
         hint = "module.state_dict() makes one" if hasattr(state, "state_dict") else ""
-        raise TypeError(checks.wrong(who, "state", "be a dict of arrays by name, or a path",
+        raise TypeError(checks.wrong(WHO, "state", "be a dict of arrays by name, or a path",
                                      checks.text(state), hint))
-    return {key: as_numbers(who, key, value) for key, value in state.items()}
+    return {key: as_numbers(key, value) for key, value in state.items()}
 
 
-def read_file(who: str, path: Path, most: int) -> dict[str, Array]:
+def read_file(path, most):
     """The arrays of a safetensors file whose head says that they are ``most`` numbers or fewer."""
     from safetensors import SafetensorError, safe_open
     try:
@@ -277,24 +272,24 @@ def read_file(who: str, path: Path, most: int) -> dict[str, Array]:
             for name, one in slices.items():
                 if not re.fullmatch(r"[FIU](8|16|32|64)|BOOL", one.get_dtype()):
                     raise ValueError(checks.wrong(
-                        who, f"{name} of {path}", "hold numbers that NumPy knows", one.get_dtype(),
+                        WHO, f"{name} of {path}", "hold numbers that NumPy knows", one.get_dtype(),
                         "in PyTorch, tensor.float() makes float32"))
             numbers = sum(math.prod(one.get_shape()) for one in slices.values())
             if numbers > most:
                 raise ValueError(checks.wrong(
-                    who, str(path), f"hold at most {most:,} numbers, as the model does",
+                    WHO, str(path), f"hold at most {most:,} numbers, as the model does",
                     f"{numbers:,}"))
             return {name: file.get_tensor(name) for name in slices}
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{who}: there is no file {path}") from error
+        raise FileNotFoundError(f"{WHO}: there is no file {path}") from error
     except (OSError, SafetensorError) as error:
         raise ValueError(
-            f"{who}: {path} is not a whole safetensors file ({error}); a file of torch.save is a "
+            f"{WHO}: {path} is not a whole safetensors file ({error}); a file of torch.save is a "
             "pickle, which can run code: in PyTorch, safetensors.torch.save_file("
             "module.state_dict(), path) writes one that cannot") from error
 
 
-def as_numbers(who: str, key: str, value: Any) -> Array:
+def as_numbers(key, value):
     if hasattr(value, "detach"):                              # a tensor
         value = value.detach().cpu()
         # NumPy knows no bfloat16
@@ -302,43 +297,36 @@ def as_numbers(who: str, key: str, value: Any) -> Array:
                  else value).numpy()
     array = checks.as_array(value)
     if array.dtype.kind not in "fiub":
-        raise TypeError(checks.wrong(who, key, "be an array of numbers",
+        raise TypeError(checks.wrong(WHO, key, "be an array of numbers",
                                      checks.kind_text(value, array)))
     return array
 
 
-def renamed(
-    who: str, parts: list[Entry], given: dict[str, Array], names: Mapping[str, str] | None
-) -> dict[str, Array]:
+def renamed(parts, given, names):
     """The state with the keys that ``to_torch_state`` has."""
     if names is not None:
-        return by_names(who, grouped(given), names)
+        return by_names(grouped(given), names)
     if not parts or any(f"{part.start}{name}" in given for part in parts for name in part.theirs):
         return given
-    return in_order(who, parts, grouped(given))
+    return in_order(parts, grouped(given))
 
 
-def by_names(
-    who: str, modules: dict[str, dict[str, Array]], names: Mapping[str, str]
-) -> dict[str, Array]:
+def by_names(modules, names):
     if not isinstance(names, Mapping):
-        raise TypeError(checks.wrong(who, "names", "be a dict such as {'conv1': '0'}",
+        raise TypeError(checks.wrong(WHO, "names", "be a dict such as {'conv1': '0'}",
                                      checks.text(names)))
     for name in names:
         if name not in modules:
-            raise ValueError(checks.wrong(who, "names", "name modules of the state, which are "
+            raise ValueError(checks.wrong(WHO, "names", "name modules of the state, which are "
                                           f"{some(modules)}", repr(name)))
     return {f"{names.get(module, module)}.{name}": array
             for module, arrays in modules.items() for name, array in arrays.items()}
 
 
-def in_order(
-    who: str, parts: list[Entry], modules: dict[str, dict[str, Array]]
-) -> dict[str, Array]:
-    """The first module is for the first layer with arrays, and so on."""
+def in_order(parts, modules):
     layers = [named(part.path, part.layer) for part in parts]
     if len(modules) != len(parts):
-        raise ValueError(f"{who}: the model has {len(parts)} layers with weights ({some(layers)}), "
+        raise ValueError(f"{WHO}: the model has {len(parts)} layers with weights ({some(layers)}), "
                          f"the state {len(modules)} modules ({some(modules)}); say which is which "
                          "by names=")
     found = {}
@@ -347,14 +335,14 @@ def in_order(
             mine = part.theirs.get(name)
             if mine is None or mine.shape != array.shape:
                 where = "" if mine is None else f", where {mine.shape} is expected"
-                raise ValueError(f"{who}: in order, {module} of the state is for {layer}, but its "
+                raise ValueError(f"{WHO}: in order, {module} of the state is for {layer}, but its "
                                  f"{name} {array.shape} does not fit there{where}; say which is "
                                  "which by names=")
             found[f"{part.start}{name}"] = array
     return found
 
 
-def grouped(given: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
+def grouped(given):
     """{module: {name: array}} of a state, in its order; each layer of a recurrent module of
     several, a module of its own.
 
@@ -362,7 +350,7 @@ def grouped(given: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     >>> {module: list(names) for module, names in grouped(state).items()}
     {'a.b': ['weight'], 'rnn': ['weight_ih_l0'], 'rnn.1': ['weight_ih_l0']}
     """
-    modules: dict[str, dict[str, Array]] = {}
+    modules = {}
     for key, array in given.items():
         module, _, name = key.rpartition(".")
         if module.rpartition(".")[2] == "out_proj":

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from ...common.rng import generator
 from ...common.types import Seed
-from ...layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
+from ...layers import Affine, Convolution, Dropout, Flatten, ReLU, SoftmaxWithLoss
 from ..sequential import Sequential
-from .features import first_convolution, fits, image_after, image_shape
+from .features import first_convolution, image_after, image_shape, pooled
 
 
 class AlexNet(Sequential):
@@ -34,11 +34,10 @@ class AlexNet(Sequential):
                   ReLU()]
         for n_in, n_out, size, pool in ((96, 256, 5, True), (256, 384, 3, True),
                                         (384, 384, 3, False), (384, 256, 3, False)):
-            if pool and fits(3, image_after(layers, input_shape)):
-                layers.append(MaxPool(3, stride=2))
+            if pool:
+                layers = pooled(layers, input_shape, 3)
             layers += [Convolution.init(n_in, n_out, size, padding="same", rng=rng), ReLU()]
-        if fits(3, image_after(layers, input_shape)):
-            layers.append(MaxPool(3, stride=2))
+        layers = pooled(layers, input_shape, 3)
         n = math.prod(image_after(layers, input_shape))
         super().__init__(*layers, Flatten(),
                          Affine.init(n, 4096, rng=rng), ReLU(), Dropout(0.5, rng=rng),

@@ -1,5 +1,6 @@
 """What the convolutional networks share: how large an image is after some layers."""
 from ...common import checks
+from ...layers import MaxPool
 
 
 def image_shape(who, shape, classes):
@@ -33,6 +34,8 @@ def first_convolution(shape):
     return {"size": 3, "padding": 1} if small else {"size": 11, "stride": 4}
 
 
-def fits(size, shape):
-    """Whether a window of this size fits into an image (C, H, W)."""
-    return min(shape[1:]) >= size
+def pooled(layers, shape, size):
+    """The layers with a pooling of stride 2 behind them, if its window fits into what they make of
+    an image (C, H, W)."""
+    fits = min(image_after(layers, shape)[1:]) >= size
+    return [*layers, MaxPool(size, stride=2)] if fits else layers

@@ -17,7 +17,7 @@ from ...layers import (
 from ..graph import Graph
 from ..node import Input, through
 from ..sequential import Sequential
-from .features import fits, image_after, image_shape
+from .features import image_after, image_shape
 
 # For each stage its blocks; for each block the filters of 1x1 | 1x1 then 3x3 | 1x1 then 5x5 | 1x1
 # after a pooling.
@@ -87,16 +87,16 @@ class GoogLeNet(Graph):
         input_shape, rng = (image_shape("GoogLeNet", input_shape, classes),
                             generator("GoogLeNet", rng))
         auxiliary = checks.flag("GoogLeNet", "auxiliary", auxiliary)
-        x, t, channels, shape = Input("x"), Input("t"), 192, input_shape
+        x, t, channels = Input("x"), Input("t"), 192
         if min(input_shape[1:]) < 63:
             stem = convolution(input_shape[0], 192, 3, rng, padding=1)
         else:
             stem = [*convolution(input_shape[0], 64, 7, rng, stride=2, padding=3),
                     MaxPool(3, stride=2, padding=1), *convolution(64, 64, 1, rng),
                     *convolution(64, 192, 3, rng, padding=1)]
-        node, shape, branches = through(x, *stem), image_after(stem, shape), []
+        node, shape, branches = through(x, *stem), image_after(stem, input_shape), []
         for stage, blocks in enumerate(STAGES):
-            if fits(4, shape):
+            if min(shape[1:]) >= 4:
                 pool = MaxPool(3, stride=2, padding=1)
                 node, shape = pool(node), image_after([pool], shape)
             for i, filters in enumerate(blocks):

@@ -3,9 +3,9 @@ from collections.abc import Sequence
 
 from ...common.rng import generator
 from ...common.types import Seed
-from ...layers import Convolution, Dropout, GlobalAveragePool, MaxPool, ReLU, SoftmaxWithLoss
+from ...layers import Convolution, Dropout, GlobalAveragePool, ReLU, SoftmaxWithLoss
 from ..sequential import Sequential
-from .features import first_convolution, fits, image_after, image_shape
+from .features import first_convolution, image_shape, pooled
 
 
 class NiN(Sequential):
@@ -31,8 +31,7 @@ class NiN(Sequential):
                                  (256, dict(size=5, padding=2)),
                                  (384, dict(size=3, padding=1))):
             layers += block(channels, filters, rng, **options)
-            if fits(3, image_after(layers, input_shape)):
-                layers.append(MaxPool(3, stride=2))
+            layers = pooled(layers, input_shape, 3)
             channels = filters
         super().__init__(*layers, Dropout(0.5, rng=rng),
                          *block(channels, classes, rng, size=3, padding=1), GlobalAveragePool(),
@@ -40,7 +39,6 @@ class NiN(Sequential):
 
 
 def block(n_in, n_out, rng, **options):
-    """A convolution and two more of 1 x 1, each with its ReLU."""
     return [Convolution.init(n_in, n_out, **options, rng=rng), ReLU(),
             Convolution.init(n_out, n_out, 1, rng=rng), ReLU(),
             Convolution.init(n_out, n_out, 1, rng=rng), ReLU()]

@@ -7,9 +7,9 @@ import numpy as np
 from ...common import checks
 from ...common.rng import generator
 from ...common.types import Seed
-from ...layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU, SoftmaxWithLoss
+from ...layers import Affine, Convolution, Dropout, Flatten, ReLU, SoftmaxWithLoss
 from ..sequential import Sequential
-from .features import fits, image_after, image_shape
+from .features import image_after, image_shape, pooled
 
 # depth: for each block (number of convolutions, filters); units of the hidden affine layers
 BLOCKS = {6: (((2, 32), (2, 64)), (256,)),
@@ -47,8 +47,7 @@ class VGG(Sequential):
             for _ in range(convolutions):
                 layers += [Convolution.init(channels, filters, 3, padding=1, rng=rng), ReLU()]
                 channels = filters
-            if fits(2, image_after(layers, input_shape)):
-                layers.append(MaxPool(2))
+            layers = pooled(layers, input_shape, 2)
         n = math.prod(image_after(layers, input_shape))
         layers.append(Flatten())
         for units in hidden:

@@ -40,6 +40,15 @@ def sequences(model, name, ids, axes=2) -> Array:
     return ids
 
 
+def a_text(model, ids) -> Array:
+    """``sequences`` of a single text, of two tokens or more."""
+    ids = sequences(model, "ids", ids, axes=1)
+    if len(ids) < 2:
+        raise ValueError(
+            checks.wrong(type(model).__name__, "ids", "hold at least two tokens", "one"))
+    return ids
+
+
 class TextModel:
     """A model that predicts each token of a text from those before. A subclass has ``vocabulary``,
     the number of tokens V, and says in ``window(ids, i, j)`` what it has to read to predict the
@@ -82,10 +91,8 @@ class TextModel:
         The text is read in order, ``steps`` tokens at a time. Leaves no trace in the model. Raises
         ValueError for a text of fewer than two tokens.
         """
-        who, ids = type(self).__name__, sequences(self, "ids", ids, axes=1)
+        who, ids = type(self).__name__, a_text(self, ids)
         M, steps = len(ids) - 1, checks.count(who, "steps", self.steps if steps is None else steps)
-        if not M:
-            raise ValueError(checks.wrong(who, "ids", "hold at least two tokens", "one"))
         if steps > self.length:
             raise ValueError(checks.wrong(who, "steps", f"be at most length={self.length}", steps))
         parts = []

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...common import checks
 from ...common.types import Array, ArrayLike
-from .generating import TextModel, sequences
+from .generating import TextModel, a_text, sequences
 
 
 class NGram(TextModel):
@@ -58,13 +58,13 @@ class NGram(TextModel):
 
         Raises ValueError if that leaves nothing to count, or nothing to tune on.
         """
-        who, ids = type(self).__name__, sequences(self, "ids", ids, axes=1)
+        who, ids = f"{type(self).__name__}.fit", sequences(self, "ids", ids, axes=1)
         windows = self.windows(ids)
-        cut = len(ids) - round(len(ids) * checks.number(f"{who}.fit", "held_out", held_out, 0, 1,
-                                                        "be a number in 0..1"))
+        share = checks.number(who, "held_out", held_out, 0, 1, "be a number in 0..1")
+        cut = len(ids) - round(len(ids) * share)
         if not 0 < cut < len(ids):
             raise ValueError(
-                checks.wrong(f"{who}.fit", "held_out",
+                checks.wrong(who, "held_out",
                              f"leave some of {len(ids)} tokens to count and some to tune on",
                              held_out))
         self.count(windows[:cut])
@@ -113,10 +113,10 @@ class NGram(TextModel):
             p.append(np.where(total > 0, c / np.maximum(total, 1), p[-1]))
         return np.stack(p, axis=1)
 
-    def tune(self, windows: Array, steps: int = 100) -> None:
+    def tune(self, windows: Array) -> None:
         p = self.parts(windows)
         self.weights = np.full(self.n + 1, 1 / (self.n + 1))
-        for _ in range(steps):
+        for _ in range(100):
             shares = p * self.weights
             self.weights = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
 
@@ -127,12 +127,9 @@ class NGram(TextModel):
     def log_probabilities(self, ids: ArrayLike, steps: int | None = None) -> Array:
         """log p of each token of a text ids (M,) but the first, (M - 1,). Reads all at once,
         whatever ``steps`` is."""
-        ids = sequences(self, "ids", ids, axes=1)
+        ids = a_text(self, ids)
         if steps is not None:
             checks.count(type(self).__name__, "steps", steps)
-        if len(ids) < 2:
-            raise ValueError(
-                checks.wrong(type(self).__name__, "ids", "hold at least two tokens", "one"))
         return np.log(self.mixed(self.windows(ids)[1:]))
 
     def window(self, ids: Array, i: int, j: int) -> Array:

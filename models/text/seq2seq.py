@@ -258,5 +258,4 @@ def hidden_part(state):
 
 
 def beside_each(*parts):
-    """Arrays (N, T, ...) side by side."""
     return np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]

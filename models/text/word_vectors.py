@@ -121,20 +121,19 @@ class WordVectors(Graph):
         self.negatives = negatives
 
     def forward(self, *arrays, weight=None):
-        if len(arrays) == 2:
-            x, t = (checks.as_array(a) for a in arrays)
-            if x.ndim == len(self.axes) and t.shape[:1] != x.shape[:1]:
-                raise ValueError(checks.wrong(type(self).__name__, "t", f"have {len(x)} rows",
-                                              len(t) if t.ndim else t))
-        given = checks.as_array(arrays[0] if arrays else 0)
-        # before negative words are drawn
-        if weight is not None and given.ndim:
-            weight = checks.array(type(self).__name__, "weight", weight, np.float32,
-                                  given.shape[:1])
-        if given.ndim != len(self.axes) and given.dtype.kind in "iu" and arrays:
-            who, hint = type(self).__name__, "x, t" if len(self.axes) == 2 else "t, x"
+        who = type(self).__name__
+        x, *targets = map(checks.as_array, arrays or (0.0,))
+        fits = x.ndim == len(self.axes)
+        if fits and len(targets) == 1 and targets[0].shape[:1] != x.shape[:1]:
+            t = targets[0]
+            raise ValueError(
+                checks.wrong(who, "t", f"have {len(x)} rows", len(t) if t.ndim else t))
+        if weight is not None and x.ndim:                # before negative words are drawn
+            weight = checks.array(who, "weight", weight, np.float32, x.shape[:1])
+        if not fits and x.dtype.kind in "iu":
+            hint = "x, t" if len(self.axes) == 2 else "t, x"
             raise ValueError(checks.wrong(who, "x", f"have shape {checks.shape_text(self.axes)}",
-                                          given.shape, f"as from {hint} = context_windows(ids)"))
+                                          x.shape, f"as from {hint} = context_windows(ids)"))
         result = super().forward(*arrays, weight=weight)
         if self.negatives:
             self.output = None                   # h, and not scores of words: no metric fits
