@@ -365,10 +365,10 @@ def kind_of(who, name, kind, example, *methods, given=None):
                   f"{name}={example}, without quotes or brackets"))
 
 
-def fitting(function, arguments):
+def fitting(function, arguments, named=None):
     """Whether a function, as far as it can be known, takes these arguments."""
     try:
-        inspect.signature(function).bind(*arguments)
+        inspect.signature(function).bind(*arguments, **(named or {}))
         return True
     except TypeError:
         return False

@@ -293,7 +293,7 @@ def described(y):
     return NUMBER, None
 
 
-def fitting(layer, dout, shape, dtype, name="dout"):
+def fitting(layer, dout, shape, dtype):
     """``dout`` as an array of the output's shape and dtype; ValueError or TypeError if it cannot be
     one. Among several None stands for zero; the gradient of a number is left to the loss."""
     if shape is NUMBER:
@@ -303,10 +303,10 @@ def fitting(layer, dout, shape, dtype, name="dout"):
             return dout
         return tuple(None if d is None else fitting(layer, d, *each)
                      for d, each in zip(dout, dtype))
-    if layer._seen and getattr(dout, "shape", shape) in layer._seen:
-        # of an earlier forward, perhaps
-        shape = dout.shape if hasattr(dout, "shape") else shape
-    return checks.array(type(layer).__name__, name, dout, dtype if dtype.kind == "f" else None,
+    given = getattr(dout, "shape", shape)
+    if given in (layer._seen or ()):                    # of an earlier forward, perhaps
+        shape = given
+    return checks.array(type(layer).__name__, "dout", dout, dtype if dtype.kind == "f" else None,
                         shape)
 
 

@@ -2,7 +2,6 @@
 import gzip
 import re
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -105,7 +104,7 @@ def load_python_docs(bundled: bool = False) -> str:
     return prose(topics)
 
 
-def prose(topics: Mapping[str, str]) -> str:
+def prose(topics):
     """Topics in the order of their names, each paragraph once."""
     paragraphs: dict[str, str] = {}
     for name in sorted(topics):

@@ -7,11 +7,7 @@ import numpy as np
 
 def ranks(n, edges):
     """The longest path from a source; a vertex with more edges out than in then moves up to its
-    nearest successor.
-
-    >>> ranks(4, [(0, 1), (1, 3), (2, 3)])
-    [0, 1, 1, 2]
-    """
+    nearest successor."""
     before, after = ([[u for u, w in edges if w == v] for v in range(n)],
                      [[w for u, w in edges if u == v] for v in range(n)])
     rank = [0] * n
@@ -178,11 +174,7 @@ def in_lines(rows, rooms, at, follows):
 
 def apart(wanted, weights, room):
     """The places nearest to those wanted, in weighted squares, with at least ``room[i]`` between i
-    and i + 1: pool adjacent violators (Ayer et al., 1955).
-
-    >>> apart([0, 0, 9], [1, 1, 1], [4, 4])
-    [-2.0, 2.0, 9.0]
-    """
+    and i + 1: pool adjacent violators (Ayer et al., 1955)."""
     shift = np.cumsum([0, *room])
     pools = []                                   # mean, weight, members
     for place, weight in zip(np.asarray(wanted, float) - shift, weights):

@@ -34,10 +34,8 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     [('|gradient|', [0.2]), ('|gradient| / |weight|', [0.05])]
     """
     who = "plot_gradient_flow"
-    for part in ("params", "grads"):
-        if not hasattr(model, part):
-            raise TypeError(
-                checks.wrong(who, "model", "have params and grads", type(model).__name__))
+    if not (hasattr(model, "params") and hasattr(model, "grads")):
+        raise TypeError(checks.wrong(who, "model", "have params and grads", type(model).__name__))
     count = len(model.params)
     if not count:
         raise ValueError(checks.wrong(who, "model", "have parameters", "none"))

@@ -32,24 +32,18 @@ def clip_gradients(grads: Arrays, max_norm: float) -> float:
     >>> grads
     [array([0.6]), array([ 0. , -0.8])]
     """
-    max_norm = checks.number("clip_gradients", "max_norm", max_norm, low=math.ulp(0.0),
+    who = "clip_gradients"
+    max_norm = checks.number(who, "max_norm", max_norm, low=math.ulp(0.0),
                              expected="be a positive number")
-    named = (
-        grads
-        if isinstance(grads, dict)
-        else dict(enumerate(checks.items("clip_gradients", "grads", grads, "arrays")))
-    )
+    named = grads if isinstance(grads, dict) else dict(enumerate(
+        checks.items(who, "grads", grads, "arrays")))
     grads = list(named.values())
     for i, g in named.items():
         if not isinstance(g, np.ndarray) or g.dtype.kind != "f":
-            expected = "be a NumPy array of floats"
-            raise TypeError(
-                checks.wrong("clip_gradients", f"grads[{i!r}]", expected, checks.dtype_text(g))
-            )
+            raise TypeError(checks.wrong(who, f"grads[{i!r}]", "be a NumPy array of floats",
+                                         checks.dtype_text(g)))
         if not g.flags.writeable:
-            raise ValueError(
-                checks.wrong("clip_gradients", f"grads[{i!r}]", "be writable", "a read-only array")
-            )
+            raise ValueError(checks.wrong(who, f"grads[{i!r}]", "be writable", "a read-only array"))
     norm = math.sqrt(sum(map(square, grads)))
     if max_norm < norm < math.inf:
         for g in grads:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.checks import bytes_text
 from ..common.types import ArrayLike, Inputs
 from . import arguments, memory, samples, signals, targets
 from .outcome import Outcome, judge
@@ -167,7 +168,7 @@ class Examination:
         self.findings += memory.too_large(step, data, limit)
         if self.has("too-little-memory"):
             return
-        self.measured["memory of a step"] += f"; measured {memory.text(step.measured())}"
+        self.measured["memory of a step"] += f"; measured {bytes_text(step.measured())}"
         if limit is not None:
             self.n = max(2, min(128, int((limit - data) / 4 / (step.each + 1))))
 
@@ -179,8 +180,7 @@ class Examination:
         self.findings += targets.output_and_loss(case.origin[0], self.task, case.t,
                                                  y if y is None else resized(y, case.t))
         try:
-            with np.errstate(all="ignore"):
-                float(model.forward(*x, t))
+            float(model.forward(*x, t))
         except (TypeError, ValueError, IndexError) as error:
             if not any(f.certain for f in self.findings):
                 self.findings.append(Finding("labels-mismatch", "t", str(error),

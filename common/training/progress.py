@@ -29,13 +29,8 @@ class Progress:
         if not fit.progress:
             return
         total = None if fit.per_epoch is None else fit.epochs * fit.per_epoch
-        options = {
-            "total": total,
-            "initial": done,
-            "unit": "batch",
-            "mininterval": 0,
-            "miniters": 0,
-        }
+        options = {"total": total, "initial": done, "unit": "batch", "mininterval": 0,
+                   "miniters": 0}
         if in_notebook() or sys.stderr.isatty():
             from tqdm.auto import tqdm
             self.bar = unwatched(tqdm)(dynamic_ncols=True, **options)

@@ -183,7 +183,7 @@ def joined(function, most=2000):
 def outputs(model, x, t):
     """What a model makes of inputs x, in evaluation mode, or None."""
     parts = []
-    with evaluation(model), np.errstate(all="ignore"):
+    with evaluation(model):
         for i in range(0, len(t), 256):
             inputs = tuple(a[i:i + 256] for a in x)
             if hasattr(model, "loss_of"):
