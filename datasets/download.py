@@ -35,7 +35,7 @@ def data_folder(inside=""):
 
 def obtain(who, file, folder=None):
     """The path of a published file in ``folder``, or in the data folder, where a missing one is
-    downloaded. FileNotFoundError says which file to put where."""
+    downloaded."""
     at = data_folder(file.inside) if folder is None else path_of(who, "folder", folder)
     for path in file.paths(at):
         if there(who, path):
@@ -55,11 +55,8 @@ def there(who, path):
 
 
 def fetch(who, file, at):
-    """Download a file into the folder ``at`` from the first mirror that has it as published.
-
-    Afterwards it is there whole, with the right checksum, or not at all; what came before a
-    connection broke off is kept beside its place, as a .part, for the next mirror or call.
-    """
+    """Download a file into the folder ``at``, whole or not at all, from the first mirror that has
+    it as published; what came before a connection broke off is kept, as a .part, for the next."""
     import pooch
     from requests import RequestException
     failures = []

@@ -135,8 +135,8 @@ def floats(x):
 
 
 def principal(a, eps):
-    """The axes U (D, D) of centered data as columns, the largest variance first, each axis's
-    largest entry positive, and the deviations √(λ + eps) along them, 0 without variance."""
+    """The axes U (D, D) of centered data as columns, each one's largest entry positive, and the
+    deviations √(λ + eps) along them, 0 without variance."""
     variances, U = np.linalg.eigh(a.T @ a / len(a))
     variances, U = variances[::-1], U[:, ::-1]
     U = U * np.sign(U[np.abs(U).argmax(axis=0), np.arange(len(U))])

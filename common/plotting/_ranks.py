@@ -105,8 +105,7 @@ def straighten(rows, links, rooms, boxes):
         return [w for w in side.get(v, ()) if w in boxes]
 
     def main(u, v):
-        """The link is part of a line of boxes that is to be straight: long edges and mere inputs
-        give way to it."""
+        """Whether the link is to be straight: long edges and mere inputs give way to it."""
         return u in boxes and v in boxes and (u in up or not any(w in up for w in boxes_of(up, v)))
 
     heavy = {(u, v) for pairs in links for u, v in pairs
@@ -140,9 +139,8 @@ def straighten(rows, links, rooms, boxes):
 
 
 def in_lines(rows, rooms, at, follows):
-    """Move each vertex to the place of the one that it follows: every line to the mean of its
-    members, as far as the lines to its left allow; the same from the right; then half-way
-    between."""
+    """Move each line of vertices to the mean of its members, as far as the lines to its left allow;
+    the same from the right; then half-way between."""
     line = {}
     for row in rows:
         for v in row:

@@ -18,8 +18,8 @@ def clip_gradients(grads: Arrays, max_norm: float) -> float:
     - ``grads``: a list or dict of float arrays; ``max_norm``: a positive number.
 
     Returns the norm before clipping, a Python float, summed in float64: no float32 gradient is too
-    large or too small for it. A norm that is not finite (a NaN or an infinity somewhere, or float64
-    entries beyond 1e150) leaves the gradients as they are; the caller decides what to do.
+    large or too small for it. A norm that is not finite (a NaN, an infinity, or float64 entries
+    beyond 1e150) leaves the gradients as they are.
 
     Raises TypeError for a gradient that is no float array, ValueError unless ``max_norm`` is
     positive.

@@ -29,9 +29,6 @@ def quotas(sizes, n, then=()):
 
     Rounded down; the samples still missing come one each from the classes with the largest
     remainders, of equal ones from the first by ``then``.
-
-    >>> quotas(np.array([6, 3, 1]), 5)
-    array([3, 2, 0])
     """
     q, remainder = np.divmod(sizes * n, sizes.sum())
     q[np.lexsort((*then, -remainder, sizes == 1))[:n - q.sum()]] += 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import bytes_text
+from ..common import checks
 from ..common.types import ArrayLike, Inputs
 from . import arguments, memory, samples, signals, targets
 from .outcome import Outcome, judge
@@ -158,7 +158,7 @@ class Examination:
 
     def look_at_memory(self):
         """What a step takes, predicted from a few samples, beside what it took."""
-        case, limit = self.case, memory.machine_memory()
+        case, limit = self.case, checks.memory()
         try:
             step = memory.Step(case)
         except (TypeError, ValueError, IndexError):
@@ -168,9 +168,8 @@ class Examination:
         self.findings += memory.too_large(step, data, limit)
         if self.has("too-little-memory"):
             return
-        self.measured["memory of a step"] += f"; measured {bytes_text(step.measured())}"
-        if limit is not None:
-            self.n = max(2, min(128, int((limit - data) / 4 / (step.each + 1))))
+        self.measured["memory of a step"] += f"; measured {checks.bytes_text(step.measured())}"
+        self.n = max(2, min(128, int((limit - data) / 4 / (step.each + 1))))
 
     def look_at_ends(self):
         """Outputs, loss and metrics, on some samples; whether a step can be made."""

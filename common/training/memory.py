@@ -2,9 +2,7 @@
 import contextlib
 import copy
 import math
-import os
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 
@@ -12,15 +10,12 @@ from ..common.checks import bytes_text
 from ..common.layer import held
 from .report import Finding
 
-CGROUPS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
-
 
 class Step:
     """The bytes of one training step with batches of B samples.
 
-    ``parts``: of the parameters, their gradients, the optimizer's state, what forward keeps for
-    backward, and temporary arrays. The last two grow by ``each`` with every sample,
-    which two small batches show. ``predicted``: the sum of all.
+    What forward keeps and temporary arrays grow by ``each`` with every sample, which two small
+    batches show. ``predicted``: the sum of all ``parts``.
     """
 
     def __init__(self, case):
@@ -89,7 +84,7 @@ class Traced:
 
 def too_large(step, data, limit):
     """A step that does not fit into the machine's memory beside the data."""
-    if limit is None or step.predicted + data <= limit:
+    if step.predicted + data <= limit:
         return
     room = limit - data - step.predicted + step.each * step.B
     fits = max(0, int(0.8 * room / step.each)) if step.each else 0
@@ -97,17 +92,6 @@ def too_large(step, data, limit):
                   f"the data {bytes_text(data)}; this machine has {bytes_text(limit)}",
                   f"batch_size={fits} with accumulate={math.ceil(step.B / fits)} makes the same "
                   "steps" if fits else "a smaller model, or float32 for float64", True)
-
-
-def machine_memory():
-    """How many bytes the machine, or the container, has; None if that is unknown."""
-    limits = []
-    with contextlib.suppress(AttributeError, ValueError, OSError):     # Windows has no sysconf
-        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    for path in CGROUPS:
-        with contextlib.suppress(ValueError, OSError):       # "max", or not in a container
-            limits.append(int(Path(path).read_text("utf-8")))
-    return min((n for n in limits if n > 0), default=None)
 
 
 def caches(model):

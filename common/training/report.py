@@ -45,7 +45,7 @@ class Report:
     def __init__(self, name: str, findings: Iterable[Finding] = (),
                  measured: dict[str, str] | None = None) -> None:
         for what, given, kind, expected in (
-                ("name", name, str, "a text"), ("measured", measured, dict | None, "a dict of texts")):
+            ("name", name, str, "a text"), ("measured", measured, dict | None, "a dict of texts")):
             if not isinstance(given, kind):
                 raise TypeError(checks.wrong("Report", what, f"be {expected}", checks.text(given)))
         findings = checks.items("Report", "findings", findings, "findings")

@@ -16,9 +16,8 @@ INITIALIZER = "Affine.init(..., initializer=he) for ReLU, xavier for sigmoid and
 class Signals:
     """One forward and backward of some samples through a copy, seen from inside.
 
-    ``weights``: for each layer with parameters of two axes or more, in order, (path, layer);
-    ``slopes``: by the path of each nonlinearity, the slope at every value, as a share of its
-    largest, and whether it saturates on both sides.
+    ``weights``: (path, layer) of each layer with parameters of two axes or more; ``slopes``: what
+    ``slopes`` returns of each nonlinearity, by its path.
     """
 
     def __init__(self, model, x, t):
