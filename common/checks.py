@@ -16,6 +16,8 @@ import numpy as np
 
 from .types import Array
 
+CGROUPS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+
 
 def wrong(who, name, expected, got, hint=""):
     """The one form of all messages: ``Affine: x should have shape (N, ..., 784), got (32, 100);
@@ -76,8 +78,7 @@ ELSEWHERE = {theirs: ours for ours, names in OURS.items() for theirs in names.sp
 
 
 def argument_names(cls, named):
-    """TypeError for an argument that the constructor of ``cls`` does not have, with its name
-    here."""
+    """TypeError for an argument that ``cls`` does not have, with its name here."""
     has = inspect.signature(cls.__init__).parameters
     if (cls.__init__.__qualname__ == "Layer.__init__" and cls.__name__ != "Layer"
         and cls.__module__.startswith("chainrule.")):
@@ -160,12 +161,7 @@ def of_table(who, name, given, a) -> Array:
 
 
 def kind_text(x, a):
-    """What x is, where it is not an array of the right kind; ``a`` is ``as_array(x)``.
-
-    >>> x = [True, None, 2.0]
-    >>> kind_text(x, as_array(x))
-    'list of objects (bool, NoneType, float)'
-    """
+    """What x is, where it is not an array of the right kind; ``a`` is ``as_array(x)``."""
     if a.dtype.kind != "O":
         return f"{a.dtype} {type(x).__name__}"
     if not a.size and hasattr(x, "__len__") and len(x):
@@ -230,8 +226,7 @@ def layout_hint(shape, C):
 
 
 def integers_hint(name, a, classes):
-    """What makes ids or labels in 0..classes-1 integers, if they came as something else, or
-    nothing."""
+    """What makes ids or labels integers, if they came as something else, or nothing."""
     if a.dtype.kind == "O":
         return (f"{name}.astype(int) makes them" if a.size
                 and all(isinstance(o, Integral) for o in a.flat) else "")
@@ -354,8 +349,8 @@ def counts(who, **sizes):
 
 
 def kind_of(who, name, kind, example, *methods, given=None):
-    """Refuse what makes no layers when called: a name, a layer, a class without ``methods`` or,
-    with ``given``, one that does not take these arguments."""
+    """Refuse what makes no layers when called: a name, a layer, a class without ``methods`` or that
+    does not take the arguments ``given``."""
     is_layer = hasattr(kind, "forward") and not isinstance(kind, type)
     if (is_layer or not callable(kind) or not all(hasattr(kind, m) for m in methods)
             or given is not None and not fitting(kind, given)):
@@ -365,10 +360,10 @@ def kind_of(who, name, kind, example, *methods, given=None):
                   f"{name}={example}, without quotes or brackets"))
 
 
-def fitting(function, arguments):
+def fitting(function, arguments, named=None):
     """Whether a function, as far as it can be known, takes these arguments."""
     try:
-        inspect.signature(function).bind(*arguments)
+        inspect.signature(function).bind(*arguments, **(named or {}))
         return True
     except TypeError:
         return False
@@ -467,14 +462,15 @@ def memory():
     """The bytes that this process may have: the machine's, or what its user or container may
     use."""
     sizes = [2**46]
-    with contextlib.suppress(AttributeError, ValueError, OSError):
+    with contextlib.suppress(AttributeError, ValueError, OSError):     # Windows has no sysconf
         sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with contextlib.suppress(OSError, ValueError):
-        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text("utf-8")))
-    with contextlib.suppress(ImportError):                      # Windows has no such limits
+    for path in CGROUPS:
+        with contextlib.suppress(OSError, ValueError):                 # "max", or no container
+            sizes.append(int(Path(path).read_text("utf-8")))
+    with contextlib.suppress(ImportError):                             # nor such limits
         import resource
         sizes.append(resource.getrlimit(resource.RLIMIT_AS)[0] % 2**64)          # none is -1
-    return min(sizes)
+    return min(n for n in sizes if n > 0)
 
 
 def bytes_text(n):

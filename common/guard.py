@@ -5,11 +5,10 @@ A layer says its shapes in one line, parameters among them:
 
     shapes = "x (N, ..., I), W (I, O), b (O) -> y (N, ..., O)"
 
-Parameters must have their shapes when the layer is made. Before ``forward`` each input is looked
-at: it is an array of floats that fits, or a TypeError or ValueError names layer, argument, what was
-expected and what came; and it is cast to the dtype of the parameters, or without any to that of the
-first input. Afterwards the guard remembers shape and dtype of what was returned: by these it checks
-and casts ``dout`` before ``backward``, and refuses a backward without a forward.
+Parameters must fit when the layer is made. Before ``forward`` each input must be an array of floats
+that fits, else there is a TypeError or ValueError; it is cast to the dtype of the parameters, or
+without any to that of the first input. By shape and dtype of what was returned the guard checks and
+casts ``dout`` before ``backward``; it refuses a backward without a forward.
 
 In the line a letter is a size: that of a parameter, or the one that an earlier input has there;
 ``...`` stands for any axes, the same in every input; and
@@ -22,8 +21,8 @@ In the line a letter is a size: that of a parameter, or the one that an earlier 
     t like x           has exactly the shape of x, and is cast to its dtype
     W (F, C / groups)  makes C as many times larger as the attribute ``groups`` says
 
-What a line cannot say, such as that two inputs broadcast, a method ``check_inputs(*inputs)`` of the
-layer does: it gets them checked and cast, and raises what there is to say about their shapes.
+What a line cannot say, such as that two inputs broadcast, a layer's ``check_inputs(*inputs)`` does,
+which gets them checked and cast.
 
 The line belongs to the forward in the same class or, where a class has a line alone, to the one
 that it inherits. A forward without a line has arrays of another float dtype cast, and the order of
@@ -46,8 +45,7 @@ MISSING = object()
 
 
 class Argument:
-    """One input of the line: ``name``, the pattern of its shape (None: left to the layer), whether
-    it may be left out, whether it stands for several, whether it holds booleans."""
+    """One input of the line; a ``pattern`` of None: its shape is left to the layer."""
 
     def __init__(self, name, pattern, optional=False, several=False, boolean=False):
         self.name, self.pattern, self.boolean = name, pattern, boolean
@@ -293,7 +291,7 @@ def described(y):
     return NUMBER, None
 
 
-def fitting(layer, dout, shape, dtype, name="dout"):
+def fitting(layer, dout, shape, dtype):
     """``dout`` as an array of the output's shape and dtype; ValueError or TypeError if it cannot be
     one. Among several None stands for zero; the gradient of a number is left to the loss."""
     if shape is NUMBER:
@@ -303,10 +301,10 @@ def fitting(layer, dout, shape, dtype, name="dout"):
             return dout
         return tuple(None if d is None else fitting(layer, d, *each)
                      for d, each in zip(dout, dtype))
-    if layer._seen and getattr(dout, "shape", shape) in layer._seen:
-        # of an earlier forward, perhaps
-        shape = dout.shape if hasattr(dout, "shape") else shape
-    return checks.array(type(layer).__name__, name, dout, dtype if dtype.kind == "f" else None,
+    given = getattr(dout, "shape", shape)
+    if given in (layer._seen or ()):                    # of an earlier forward, perhaps
+        shape = given
+    return checks.array(type(layer).__name__, "dout", dout, dtype if dtype.kind == "f" else None,
                         shape)
 
 

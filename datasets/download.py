@@ -3,10 +3,9 @@ once."""
 import contextlib
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..common.files import naming, path_of
-from ..common.types import PathLike
 
 SECONDS = 30                 # how long a server may be silent
 
@@ -25,7 +24,7 @@ class Published(NamedTuple):
         return [folder / name for name in dict.fromkeys((self.name, self.name.removesuffix(".gz")))]
 
 
-def data_folder(inside: str = "") -> Path:
+def data_folder(inside=""):
     """Where downloaded files are kept: in CHAINRULE_DATA, or else in the user's cache."""
     named = os.environ.get("CHAINRULE_DATA")
     if not named:
@@ -34,9 +33,9 @@ def data_folder(inside: str = "") -> Path:
     return path_of("CHAINRULE_DATA", "it", named).expanduser() / inside
 
 
-def obtain(who: str, file: Published, folder: PathLike | None = None) -> Path:
+def obtain(who, file, folder=None):
     """The path of a published file in ``folder``, or in the data folder, where a missing one is
-    downloaded. FileNotFoundError says which file to put where."""
+    downloaded."""
     at = data_folder(file.inside) if folder is None else path_of(who, "folder", folder)
     for path in file.paths(at):
         if there(who, path):
@@ -50,17 +49,14 @@ def obtain(who: str, file: Published, folder: PathLike | None = None) -> Path:
         "to have it fetched")
 
 
-def there(who: str, path: Path) -> bool:
+def there(who, path):
     with naming(who, path):
         return path.exists()
 
 
-def fetch(who: str, file: Published, at: Path) -> Path:
-    """Download a file into the folder ``at`` from the first mirror that has it as published.
-
-    Afterwards it is there whole, with the right checksum, or not at all; what came before a
-    connection broke off is kept beside its place, as a .part, for the next mirror or call.
-    """
+def fetch(who, file, at):
+    """Download a file into the folder ``at``, whole or not at all, from the first mirror that has
+    it as published; what came before a connection broke off is kept, as a .part, for the next."""
     import pooch
     from requests import RequestException
     failures = []
@@ -82,12 +78,12 @@ class Download:
     """What pooch calls to fetch a file: with a progress bar, never more bytes than the file has,
     and on from where an earlier connection broke off."""
 
-    def __init__(self, file: Published) -> None:
+    def __init__(self, file):
         self.file = file
         self.version = ""              # what the server calls the version of the file that it has
         self.refused = False           # whether it has refused a part
 
-    def __call__(self, url: str, path: str, _: Any) -> None:
+    def __call__(self, url, path, _):
         part = Path(path).with_name(f"{self.file.name}.part")
         kept = taken(part)
         with kept or open(path, "wb") as to:
@@ -103,7 +99,7 @@ class Download:
             if kept:
                 os.replace(part, path)
 
-    def fill(self, url: str, to: Any) -> None:
+    def fill(self, url, to):
         """Receive what the file ``to`` lacks; all of it where what an earlier call received does
         not become the published file."""
         begun = to.tell()
@@ -114,12 +110,12 @@ class Download:
             empty(to)
             self.go_on(url, to)
 
-    def complete(self, to: Any) -> bool:
+    def complete(self, to):
         from pooch.hashes import hash_matches
         to.flush()
         return hash_matches(to.name, self.file.checksum)
 
-    def go_on(self, url: str, to: Any) -> None:
+    def go_on(self, url, to):
         """Receive what the file ``to`` lacks, over several connections if they break off."""
         from requests import ConnectionError, HTTPError, Timeout
         from requests.exceptions import ChunkedEncodingError
@@ -138,7 +134,7 @@ class Download:
                     if to.tell() < start + enough:
                         raise
 
-    def receive(self, url: str, to: Any, bar: Any) -> None:
+    def receive(self, url, to, bar):
         """Write into the file ``to`` what it lacks; the whole where the server has another version
         by now, or sends no parts."""
         import requests
@@ -167,12 +163,12 @@ class Download:
                 raise requests.exceptions.ChunkedEncodingError("less than its head promised")
 
 
-def empty(to: Any) -> None:
+def empty(to):
     to.seek(0)
     to.truncate()
 
 
-def taken(part: Path) -> Any:
+def taken(part):
     """The file ``part``, opened at its end and locked; None while another process has it, or
     without such locks (Windows)."""
     with contextlib.suppress(ImportError, OSError), contextlib.ExitStack() as stack:
@@ -185,7 +181,7 @@ def taken(part: Path) -> Any:
     return None
 
 
-def reason(error: Exception) -> str:
+def reason(error):
     """Why a download failed, in a few words."""
     from requests import ConnectionError, HTTPError, Timeout
     from requests.exceptions import ChunkedEncodingError

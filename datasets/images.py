@@ -69,10 +69,9 @@ def load_digits() -> tuple[Pair, Pair]:
     - x_train (1437, 1, 8, 8) and x_test (360, 1, 8, 8), float32, 0 for paper to 1 for ink;
     - t_train (1437,) and t_test (360,), int64, the digit.
 
-    The split is always the same: with the images sorted by digit, every fifth is a test image, so
-    each digit keeps its share there. Both parts keep the order of the source. The file does not say
-    who wrote what, so the same writers are in both: the test asks about new images, not about new
-    writers.
+    The split is always the same: with the images sorted by digit, every fifth is a test image. Both
+    parts keep the order of the source. The same writers are in both: the test asks about new
+    images, not about new writers.
 
     Source: Alpaydin and Kaynak (1998), UCI Machine Learning Repository,
     https://doi.org/10.24432/C50P49, licence CC BY 4.0 (data/LICENSE-digits.md).
@@ -143,14 +142,12 @@ def load_cifar10(split: Split = None, folder: PathLike | None = None) -> tuple[A
     return (pairs[0], pairs[1]) if split is None else pairs[0]
 
 
-def images_and_labels(
-    who: str, files: Files, split: Split, folder: PathLike | None
-) -> tuple[Any, Any]:
+def images_and_labels(who, files, split, folder):
     pairs = [pair(who, files[part], folder) for part in parts_of(who, split)]
     return (pairs[0], pairs[1]) if split is None else pairs[0]
 
 
-def parts_of(who: str, split: Split) -> list[str]:
+def parts_of(who, split):
     """The parts that a split stands for, both for None."""
     if split is None:
         return ["train", "test"]
@@ -160,7 +157,7 @@ def parts_of(who: str, split: Split) -> list[str]:
     return [split]
 
 
-def pair(who: str, files: tuple[Published, ...], folder: PathLike | None) -> Pair:
+def pair(who, files, folder):
     paths = [obtain(who, file, folder) for file in files]
     images, labels = (read_idx(who, path) for path in paths)
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
@@ -171,16 +168,13 @@ def pair(who: str, files: tuple[Published, ...], folder: PathLike | None) -> Pai
     return (images / np.float32(255))[:, None], labels.astype(np.int64)
 
 
-def unpacking(path: Path) -> Any:
+def unpacking(path):
     return (gzip.open if path.suffix == ".gz" else open)(path, "rb")
 
 
-def read_idx(who: str, path: Path) -> Array:
-    """The array in an idx file of unsigned bytes, packed by gzip or not.
-
-    Format: two zero bytes, 8 for "unsigned byte", the number of axes; the size of each axis in four
-    bytes, high byte first; the values.
-    """
+def read_idx(who, path):
+    """The array in an idx file, packed by gzip or not: two zero bytes, 8 for "unsigned byte", the
+    number of axes; the size of each axis in four bytes, high byte first; the values."""
     try:
         with unpacking(path) as file:
             head = file.read(4)
@@ -204,7 +198,7 @@ def read_idx(who: str, path: Path) -> Array:
     return np.frombuffer(raw, np.uint8).reshape(shape)
 
 
-def decoded(who: str, path: Path, records: Array) -> Pair:
+def decoded(who, path, records):
     """Records (N, 3073) as images and labels."""
     t = records[:, 0].astype(np.int64)
     if t.max() > 9:
@@ -213,7 +207,7 @@ def decoded(who: str, path: Path, records: Array) -> Pair:
     return records[:, 1:].reshape(-1, 3, 32, 32) / np.float32(255), t
 
 
-def read_parts(who: str, path: Path, names: list[str]) -> dict[str, Array]:
+def read_parts(who, path, names):
     """The records (N, 3073) of those files of the archive that have these names."""
     found: dict[str, Array] = {}
     try:
@@ -234,7 +228,7 @@ def read_parts(who: str, path: Path, names: list[str]) -> dict[str, Array]:
                          "download it again") from None
 
 
-def read_records(archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Array:
+def read_records(archive, member, name):
     content = archive.extractfile(member) if member.size <= PART else None
     if content is None or not member.size or member.size % RECORD:
         raise ValueError(f"{name} holds {member.size} bytes, where 1 to 10,000 records of "
@@ -245,10 +239,10 @@ def read_records(archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -
 class Bounded:
     """A file that is read up to ``size`` bytes: a small archive may unpack without end."""
 
-    def __init__(self, file: Any, size: int) -> None:
+    def __init__(self, file, size):
         self.file, self.left = file, size
 
-    def read(self, n: int) -> bytes:
+    def read(self, n):
         data = self.file.read(min(n, self.left + 1))
         self.left -= len(data)
         if self.left < 0:

@@ -124,7 +124,7 @@ class Normalizer:
         return f"Normalizer({self.kind!r}{f', eps={self.eps:g}' if self.eps else ''})"
 
 
-def floats(x: ArrayLike) -> tuple[Array, Any]:
+def floats(x):
     """x in float64, refused if it is not finite, and the float dtype of the answer."""
     (a,) = samples("Normalizer", x=x)
     checks.unmasked("Normalizer", "x", x)
@@ -134,9 +134,9 @@ def floats(x: ArrayLike) -> tuple[Array, Any]:
     return a, dtype
 
 
-def principal(a: Array, eps: float) -> tuple[Array, Array]:
-    """The axes U (D, D) of centered data as columns, the largest variance first, each axis's
-    largest entry positive, and the deviations √(λ + eps) along them, 0 without variance."""
+def principal(a, eps):
+    """The axes U (D, D) of centered data as columns, each one's largest entry positive, and the
+    deviations √(λ + eps) along them, 0 without variance."""
     variances, U = np.linalg.eigh(a.T @ a / len(a))
     variances, U = variances[::-1], U[:, ::-1]
     U = U * np.sign(U[np.abs(U).argmax(axis=0), np.arange(len(U))])

@@ -3,7 +3,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.rng import generator
-from ..common.types import Array, Pair, Seed
+from ..common.types import Pair, Seed
 
 
 def make_spiral(
@@ -88,7 +88,7 @@ def make_circles(
     return shuffled("make_circles", [outer, r * outer], noise, rng)
 
 
-def shuffled(who: str, classes: list[Array], noise: float, rng: Seed) -> Pair:
+def shuffled(who, classes, noise, rng):
     """The points of all classes with noise, and their labels, in random order."""
     noise = spread(who, noise)
     rng = generator(who, rng)
@@ -119,6 +119,6 @@ def make_regression_1d(n: int = 100, noise: float = 0.1, rng: Seed = None) -> Pa
     return x.astype(np.float32), t.astype(np.float32)
 
 
-def spread(who: str, noise: float) -> float:
+def spread(who, noise):
     """The noise's standard deviation, a float."""
     return checks.number(who, "noise", noise, 0.0, expected="be a finite number of at least 0")

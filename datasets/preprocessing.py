@@ -21,8 +21,7 @@ def train_test_split(
       itself;
     - ``stratify``: labels (N,), usually t, so that both parts have the same shares of the classes.
       Class c with N_c samples gives q_c = N_c · N_test / N of them to the test part, rounded down;
-      the samples still missing come one each from the classes with the largest remainders. So each
-      class is less than one sample away from q_c;
+      the samples still missing come one each from the classes with the largest remainders;
     - ``rng``: a numpy.random.Generator, a seed or None.
 
     Returns ``a_train, a_test, b_train, b_test, ...``: each sample is in exactly one part,

@@ -24,9 +24,8 @@ def text_batches(ids: ArrayLike, batch_size: int = 20, steps: int = 35) -> Itera
     So row n of a batch continues row n of the batch before, and a recurrent layer with
     ``stateful=True`` can carry its state over (truncated back-propagation through time).
 
-    Each of the first N·L tokens is an input once, and the token after it a target once. The last
-    batch is shorter if T does not divide L. The rest of the text, fewer than N tokens, is left
-    out; with ``batch_size=1`` nothing is.
+    The last batch is shorter if T does not divide L. The rest of the text, fewer than N tokens, is
+    left out; with ``batch_size=1`` nothing is.
 
     - ids (M,): integers, M > N.
 
@@ -60,7 +59,7 @@ def pair_batches(
     keep padding short.
 
     The pairs are sorted by the length of x, ties by that of t, and cut into batches, which come in
-    random order. Each pair comes exactly once per epoch, together with others of its lengths.
+    random order. Each pair comes exactly once.
 
     - x, t: two lists of equally many sequences of integers, each of length at least 1;
     - padding: the id that fills up short sequences;
@@ -159,13 +158,7 @@ def of_like_lengths(sequences, B, rng):
 
 def padded(sequences, padding):
     """Sequences (T_n, ...) of different lengths as one array (B, T, ...), and the mask (B, T) of
-    what is not padding.
-
-    >>> padded([[7], [8, 9]], padding=0)
-    (array([[7, 0],
-           [8, 9]]), array([[ True, False],
-           [ True,  True]]))
-    """
+    what is not padding."""
     lengths = np.array([len(s) for s in sequences])
     mask = np.arange(lengths.max()) < lengths[:, None]
     together = np.concatenate(sequences)

@@ -107,11 +107,7 @@ def make_dates(n: int = 50_000, rng: Seed = None) -> tuple[Pair, Vocabulary]:
 
 
 def spelled(day, form, case):
-    """A day in words.
-
-    >>> spelled(date(1994, 9, 27), "{weekday}, {month} {d}, {y}", str.lower)
-    'tuesday, september 27, 1994'
-    """
+    """A day in words."""
     d, m, y = day.day, day.month, day.year
     th = "th" if d in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(d % 10, "th")
     month, weekday = MONTHS[m - 1], WEEKDAYS[day.weekday()]

@@ -2,7 +2,6 @@
 import gzip
 import re
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -36,9 +35,8 @@ def load_ptb(
       folder, into which a missing file is downloaded, as in ``load_mnist``. The text is licensed
       (by the Linguistic Data Consortium) and does not come with chainrule;
     - vocabulary: the Vocabulary that numbers the words. None: it is made from the first of these
-      files that is in the folder, so all splits of a folder share one, and it comes from the
-      training text if that is there. If the data folder has none of them, the training text is
-      downloaded as well.
+      files that is in the folder, so all its splits share one. If the data folder has none of them,
+      the training text is downloaded as well.
 
     Returns ``ids, vocabulary``: ids (T,) int64, the words in order, with <eos> at the end of each
     line. A word that is not in the vocabulary becomes <unk>.
@@ -105,7 +103,7 @@ def load_python_docs(bundled: bool = False) -> str:
     return prose(topics)
 
 
-def prose(topics: Mapping[str, str]) -> str:
+def prose(topics):
     """Topics in the order of their names, each paragraph once."""
     paragraphs: dict[str, str] = {}
     for name in sorted(topics):

@@ -80,8 +80,7 @@ class Vocabulary:
         """The vocabulary of a text: a str, split as ``level`` says, or a sequence of tokens.
 
         The first ids are those of padding and unknown, where given. Then come the tokens, the most
-        frequent first, equally frequent ones by their code points: how often a token occurs
-        matters, not where.
+        frequent first, equally frequent ones by their code points.
 
         - size: keep only the most frequent, so that there are at most ``size`` ids in all;
         - min_count: keep only tokens that occur at least this often.
@@ -166,8 +165,8 @@ class Vocabulary:
         """The text of ids (T,): words separated by blanks, or characters one after the other.
 
         For ids with more axes, a list of the texts of the rows. ``decode(encode(text))`` is the
-        text as long as all its tokens are in the vocabulary, except that at level "word" any white
-        space becomes one blank. The tokens as a list are ``[vocabulary.tokens[i] for i in ids]``.
+        text if all its tokens are in the vocabulary, but at level "word" any white space becomes
+        one blank. The tokens as a list are ``[vocabulary.tokens[i] for i in ids]``.
 
         Raises TypeError for ids that are not integers, ValueError for one outside 0..V-1.
         """
@@ -187,8 +186,8 @@ class Vocabulary:
         return (" " if self.level == "word" else "").join(self.tokens[i] for i in ids)
 
     def save(self, path: PathLike) -> None:
-        """Write everything as JSON, easy to read and edit. A file of that name is replaced only
-        when the new one is complete."""
+        """Write everything as JSON. A file of that name is replaced only when the new one is
+        complete."""
         content = {"level": self.level, "unknown": self.unknown, "padding": self.padding,
                    "tokens": dict(zip(self.tokens, self.counts.tolist()))}
         raw = json.dumps(content, ensure_ascii=False, indent=1).encode()

@@ -54,13 +54,7 @@ class Layout:
 def layout(boxes, edges, centred=True, gap=24, cost=None):
     """A Layout of boxes 0..n-1; edges are pairs (u, v) with u < v. ``centred``: boxes in the middle
     of their rank, else at its start. ``cost(along, across)`` says how unwelcome a picture of that
-    size is; where it helps, ranks continue in another column.
-
-    >>> square = [Box(20, 20) for _ in range(4)]
-    >>> place = layout(square, [(0, 1), (0, 2), (1, 3), (2, 3)])
-    >>> place.middle, place.crossings
-    ([32.0, 10.0, 54.0, 32.0], 0)
-    """
+    size is; where it helps, ranks continue in another column."""
     rank = ranks(len(boxes), edges)
     paths, rows, links = through_dummies(rank, edges)
     crossed = arrange(rows, links)

@@ -7,11 +7,7 @@ import numpy as np
 
 def ranks(n, edges):
     """The longest path from a source; a vertex with more edges out than in then moves up to its
-    nearest successor.
-
-    >>> ranks(4, [(0, 1), (1, 3), (2, 3)])
-    [0, 1, 1, 2]
-    """
+    nearest successor."""
     before, after = ([[u for u, w in edges if w == v] for v in range(n)],
                      [[w for u, w in edges if u == v] for v in range(n)])
     rank = [0] * n
@@ -109,8 +105,7 @@ def straighten(rows, links, rooms, boxes):
         return [w for w in side.get(v, ()) if w in boxes]
 
     def main(u, v):
-        """The link is part of a line of boxes that is to be straight: long edges and mere inputs
-        give way to it."""
+        """Whether the link is to be straight: long edges and mere inputs give way to it."""
         return u in boxes and v in boxes and (u in up or not any(w in up for w in boxes_of(up, v)))
 
     heavy = {(u, v) for pairs in links for u, v in pairs
@@ -144,9 +139,8 @@ def straighten(rows, links, rooms, boxes):
 
 
 def in_lines(rows, rooms, at, follows):
-    """Move each vertex to the place of the one that it follows: every line to the mean of its
-    members, as far as the lines to its left allow; the same from the right; then half-way
-    between."""
+    """Move each line of vertices to the mean of its members, as far as the lines to its left allow;
+    the same from the right; then half-way between."""
     line = {}
     for row in rows:
         for v in row:
@@ -178,11 +172,7 @@ def in_lines(rows, rooms, at, follows):
 
 def apart(wanted, weights, room):
     """The places nearest to those wanted, in weighted squares, with at least ``room[i]`` between i
-    and i + 1: pool adjacent violators (Ayer et al., 1955).
-
-    >>> apart([0, 0, 9], [1, 1, 1], [4, 4])
-    [-2.0, 2.0, 9.0]
-    """
+    and i + 1: pool adjacent violators (Ayer et al., 1955)."""
     shift = np.cumsum([0, *room])
     pools = []                                   # mean, weight, members
     for place, weight in zip(np.asarray(wanted, float) - shift, weights):

@@ -62,11 +62,8 @@ def names_of(who, name, given, count, what):
 
 def show_tiles(who, tiles, ax=None, columns=None, captions=None, **look):
     """Draw ``tiles`` (M, H, W), or (M, H, W, 3) in colour, row by row, each under its caption; a
-    pixel is a unit of the axes, ``look`` goes to imshow.
-
-    Where they are None, ``columns`` are ``best_columns``, and ``ax`` is that of a new figure.
-    Returns the Axes, and the centres of the columns and of the rows.
-    """
+    pixel is a unit of the axes, ``look`` goes to imshow. Returns the Axes, and the centres of the
+    columns and of the rows."""
     from matplotlib.patches import Rectangle
 
     count, H, W = tiles.shape[:3]
@@ -102,11 +99,7 @@ def show_tiles(who, tiles, ax=None, columns=None, captions=None, **look):
 
 def best_columns(count, H, W, shape=1.5):
     """In how many columns ``count`` tiles of H×W are about ``shape`` times as wide as high; a full
-    last row is worth a deviation.
-
-    >>> [best_columns(count, 8, 8) for count in (1, 6, 7, 16, 32, 64)]
-    [1, 3, 4, 4, 8, 8]
-    """
+    last row is worth a deviation."""
     def fault(columns):
         rows = -(-count // columns)
         return abs(math.log(columns * W / (rows * H) / shape)) + 0.5 * (count % columns > 0)

@@ -19,10 +19,10 @@ def plot_attention(weights: ArrayLike, queries: Iterable[str] | None = None,
     """The weights (Tq, Tk) of attention: row i says how much query i looks at each key, white 0,
     dark blue 1.
 
-    The scale is always 0 to 1, so that two pictures can be compared. ``queries`` and ``keys`` name
-    the rows and the columns: Tq and Tk tokens, as a list or as a str of one character each (blanks
-    and line breaks are made visible); without them they are numbered. With ``keys`` left out and Tq
-    = Tk, as in self-attention, the queries stand on both axes.
+    The scale is always 0 to 1, so pictures can be compared. ``queries`` and ``keys`` name rows and
+    columns: Tq and Tk tokens, as a list or as a str of one character each (blanks and line breaks
+    are made visible); else they are numbered. With ``keys`` left out and Tq = Tk, as in
+    self-attention, the queries stand on both axes.
 
     With three axes, (heads, Tq, Tk), there is a panel for each head of one sample, and ``ax`` is an
     array with at least one Axes each. From a batch, (N, Tq, Tk) or (N, heads, Tq, Tk), one sample
@@ -78,8 +78,7 @@ def _names(who, name, tokens, n):
 
 
 def _name(panel, queries, keys):
-    """Names on both axes, as large as fits; where they would be too small to read, every second,
-    third ..."""
+    """Names on both axes, as large as fits; of names too small to read every second, third ..."""
     box, long = panel.get_window_extent(), max(map(len, keys))
     upright = 90 if long > 2 else 0
     for axis, names, extent, letters in ((panel.xaxis, keys, box.width, 1 if upright else long),

@@ -16,13 +16,13 @@ def plot_embedding(vectors: ArrayLike, names: Iterable[Any], ax: Axes | None = N
 
     More than two numbers a row are projected on the two directions in which the rows differ most
     (principal components): with the rows centred, X = U S Vᵀ, the points are the first two columns
-    of U S. The axes say how much of the variance they show; what they do not show may still tell
-    two close points apart. Both axes have one scale, so that distances compare.
+    of U S. The axes say how much of the variance they show; the rest may still tell two close
+    points apart. Both axes have one scale, so that distances compare.
 
-    ``names``: V strings, "" for none. Where points crowd first, names take the place that is
-    nearest to their point and covers no point and no other name; thin lines lead to those farther
-    off. Names that find no place are left out, and the title counts them. Places are right for the
-    size that the Axes has now: draw the rest of the figure before.
+    ``names``: V strings, "" for none. Each takes the place nearest to its point that covers no
+    point and no other name, where points crowd first; thin lines lead to those farther off. Names
+    that find no place are left out, and the title counts them. Places are right for the size that
+    the Axes has now: draw the rest of the figure before.
 
     Returns ``ax``, or for None the Axes of a new figure. Wrong shapes and numbers that are not
     finite raise ValueError.
@@ -69,8 +69,8 @@ def _principal_components(X):
                     for i, share in enumerate(shares, 1)]
 
 
-# The places for a name, best first: the end of a line from its point (the shortest lines are not
-# drawn), the name standing on the far side of it. printer's points
+# The places for a name, best first: the end of a line from its point, in points (the shortest lines
+# are not drawn), the name standing on the far side of it.
 _REACH = 3.5, 11, 18, 26, 36, 48, 62, 80, 100
 _ANGLES = np.radians([0, 180, 45, -45, 135, -135, 90, -90, 20, -20, 160, -160, 70, -70, 110, -110])
 _DIRECTIONS = np.tile(np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1), (len(_REACH), 1))

@@ -15,13 +15,12 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     |weight|, on a log axis.
 
     ``model``: any object with paired ``params`` and ``grads``, after a backward. Gradients that
-    shrink by a factor from layer to layer towards the input vanish; those that grow explode. The
-    ratio makes arrays of different scale comparable: times the learning rate it is the relative
-    step of plain SGD, of which about 0.001 is usual (CS231n, Neural networks, part 3).
+    shrink from layer to layer towards the input vanish; those that grow explode. The ratio times
+    the learning rate is the relative step of plain SGD, of which about 0.001 is usual (CS231n,
+    Neural networks, part 3).
 
     A line joins the weights, arrays of two or more axes; biases, arrays of one, are open markers. A
-    gradient of zeros, which has no place on a log axis, is a cross at its foot; parameters of zeros
-    have no ratio.
+    gradient of zeros is a cross at the foot of the axis; parameters of zeros have no ratio.
 
     Returns ``ax``, or for None the Axes of a new figure. No parameters, and gradients that are not
     finite, raise ValueError; gradients that are all zero, as before the first backward,
@@ -34,10 +33,8 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     [('|gradient|', [0.2]), ('|gradient| / |weight|', [0.05])]
     """
     who = "plot_gradient_flow"
-    for part in ("params", "grads"):
-        if not hasattr(model, part):
-            raise TypeError(
-                checks.wrong(who, "model", "have params and grads", type(model).__name__))
+    if not (hasattr(model, "params") and hasattr(model, "grads")):
+        raise TypeError(checks.wrong(who, "model", "have params and grads", type(model).__name__))
     count = len(model.params)
     if not count:
         raise ValueError(checks.wrong(who, "model", "have parameters", "none"))

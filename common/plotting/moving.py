@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common import checks
 from ..common.types import Array, Axes
-from ._style import axes_for, new_axes
+from ._style import axes_for
 
 
 def slide(
@@ -49,7 +49,7 @@ def slide(
         -1)
     if place < 0:
         raise ValueError(checks.wrong("slide", "start", "be one of values", repr(start)))
-    drawn = new_axes(panels) if axes is None else axes_for("slide", axes, panels, "axes")
+    drawn = axes_for("slide", axes, panels, "axes")
     figure = drawn[0].figure
 
     def show(i):
@@ -73,7 +73,7 @@ def slide(
 
             slider.observe(moved, "index")
             display(slider)
-    return np.asarray(drawn)
+    return drawn
 
 
 def slider_over(choices, place, name):

@@ -20,11 +20,9 @@ PAIR = "train_test_split makes it; several inputs are a tuple, as in ((x, t, x_m
 
 
 class Fit:
-    """The arguments of ``Trainer.fit``, checked.
+    """The arguments of ``Trainer.fit``, checked. ``batches`` yields the batches of an epoch, whose
+    number is ``per_epoch``, None if it is not known in advance."""
 
-    The data become ``batches``, a function that yields the batches of an epoch, and ``per_epoch``,
-    their number; None if it is not known in advance.
-    """
     validation_weight = weight = augment = None
 
     def __init__(self, model, x, t, epochs, batch_size, validation_data, max_grad_norm, callbacks,

@@ -16,18 +16,16 @@ def batches(
     """Go once through arrays of N samples, ``batch_size`` samples at a time.
 
     Each sample comes exactly once, in random order (``shuffle=False``: as they stand), and sample i
-    of a batch is the same sample in every array. The last batch holds what is left, where
-    ``batch_size`` does not divide N.
+    of a batch is the same sample in every array. The last batch holds what is left.
 
-    - ``arrays``: one or more of shape (N, ...), or lists and tuples that NumPy makes such arrays
-      of, or pandas DataFrames and Series of numbers. Of a memory map (``np.load(path,
+    - ``arrays``: one or more of shape (N, ...), lists and tuples of such a shape, or pandas
+      DataFrames and Series of numbers. Of a memory map (``np.load(path,
       mmap_mode="r")``) only the rows of the batch are read;
     - ``rng``: a numpy.random.Generator, a seed or None. One Generator for all epochs gives each an
       order of its own; the same seed gives the same order every time.
 
     Returns a generator of tuples, one array (B, ...) per array given, B <= ``batch_size``; of the
-    bare array where only one is given. Batches are copies: changing one leaves the data as they
-    were.
+    bare array where only one is given. Batches are copies.
 
     Raises ValueError or TypeError for arrays that are empty or differ in length and for a batch
     size that is not a positive integer: when called, not later in the loop.

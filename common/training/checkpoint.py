@@ -25,8 +25,8 @@ PARTS = {"model": dict, "optimizer": dict, "history": dict, "generators": dict, 
 class Checkpoint:
     """A callback that keeps a training in a file, for ``trainer.resume``.
 
-    - path: the file, in the format of safetensors. It is whole at every instant: a process that is
-      killed leaves the old one or the new one, and nothing beside it;
+    - path: the file, in the format of safetensors, whole at every instant: a process that is killed
+      leaves the old one or the new one, and nothing beside it;
     - every: "epoch", or a number of steps (updates, counted from the first of this fit);
     - keep: how many to keep; the ones before are ``name.1.safetensors``, ``name.2.safetensors``...;
     - best: a name in the history, such as "val_loss": keep the best epoch's instead of the last
@@ -134,8 +134,8 @@ def of_rank(tree):
 
 
 def take_part(trainer, tree, who):
-    """Put into the tree what this rank had. On another number of ranks that is possible only at the
-    end of an epoch; a rank that is new keeps its generators as they are."""
+    """Put into the tree what this rank had. A rank that is new keeps its generators as they are,
+    which is possible at the end of an epoch."""
     comm, ranks = getattr(trainer, "comm", None), tree.get("ranks") or [of_rank(tree)]
     size, rank = (1, 0) if comm is None else (comm.size, comm.rank)
     if tree["step"]:
@@ -186,7 +186,7 @@ def read(path):
 
 def resume(trainer, path):
     """Give model, optimizer and history what the file holds, or refuse it with nothing changed;
-    returns its tree, of which the next ``fit`` takes the rest."""
+    returns its tree, for the next ``fit``."""
     path = path_of(WHO, "path", path)
     tree, model, optimizer = read(path), trainer.model, trainer.optimizer
     who = f"{WHO}: {path} does not fit this {type(model).__name__}:"

@@ -18,8 +18,8 @@ def clip_gradients(grads: Arrays, max_norm: float) -> float:
     - ``grads``: a list or dict of float arrays; ``max_norm``: a positive number.
 
     Returns the norm before clipping, a Python float, summed in float64: no float32 gradient is too
-    large or too small for it. A norm that is not finite (a NaN or an infinity somewhere, or float64
-    entries beyond 1e150) leaves the gradients as they are; the caller decides what to do.
+    large or too small for it. A norm that is not finite (a NaN, an infinity, or float64 entries
+    beyond 1e150) leaves the gradients as they are.
 
     Raises TypeError for a gradient that is no float array, ValueError unless ``max_norm`` is
     positive.
@@ -32,24 +32,18 @@ def clip_gradients(grads: Arrays, max_norm: float) -> float:
     >>> grads
     [array([0.6]), array([ 0. , -0.8])]
     """
-    max_norm = checks.number("clip_gradients", "max_norm", max_norm, low=math.ulp(0.0),
+    who = "clip_gradients"
+    max_norm = checks.number(who, "max_norm", max_norm, low=math.ulp(0.0),
                              expected="be a positive number")
-    named = (
-        grads
-        if isinstance(grads, dict)
-        else dict(enumerate(checks.items("clip_gradients", "grads", grads, "arrays")))
-    )
+    named = grads if isinstance(grads, dict) else dict(enumerate(
+        checks.items(who, "grads", grads, "arrays")))
     grads = list(named.values())
     for i, g in named.items():
         if not isinstance(g, np.ndarray) or g.dtype.kind != "f":
-            expected = "be a NumPy array of floats"
-            raise TypeError(
-                checks.wrong("clip_gradients", f"grads[{i!r}]", expected, checks.dtype_text(g))
-            )
+            raise TypeError(checks.wrong(who, f"grads[{i!r}]", "be a NumPy array of floats",
+                                         checks.dtype_text(g)))
         if not g.flags.writeable:
-            raise ValueError(
-                checks.wrong("clip_gradients", f"grads[{i!r}]", "be writable", "a read-only array")
-            )
+            raise ValueError(checks.wrong(who, f"grads[{i!r}]", "be writable", "a read-only array"))
     norm = math.sqrt(sum(map(square, grads)))
     if max_norm < norm < math.inf:
         for g in grads:

@@ -13,11 +13,8 @@ CLASSES = 'as in class_weight={0: 1.0, 1: 5.0}, or class_weight="balanced"'
 
 
 def labels_of(t):
-    """Targets as class labels: integers as they are, of rows of probabilities the largest; or None.
-
-    >>> labels_of(np.array([[0.0, 1.0], [0.9, 0.1]])), labels_of(np.array([0.5, -1.0]))
-    (array([1, 0]), None)
-    """
+    """Targets as class labels: integers as they are, of rows of probabilities the largest; or
+    None."""
     rows = t.dtype.kind in "fiub" and t.ndim > 1 and t.shape[-1] > 1
     if rows and t.min() >= 0 and np.allclose(t.sum(axis=-1), 1, atol=1e-3):
         return t.argmax(axis=-1)
@@ -32,9 +29,6 @@ def quotas(sizes, n, then=()):
 
     Rounded down; the samples still missing come one each from the classes with the largest
     remainders, of equal ones from the first by ``then``.
-
-    >>> quotas(np.array([6, 3, 1]), 5)
-    array([3, 2, 0])
     """
     q, remainder = np.divmod(sizes * n, sizes.sum())
     q[np.lexsort((*then, -remainder, sizes == 1))[:n - q.sum()]] += 1

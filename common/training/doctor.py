@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common import checks
 from ..common.types import ArrayLike, Inputs
 from . import arguments, memory, samples, signals, targets
 from .outcome import Outcome, judge
@@ -157,7 +158,7 @@ class Examination:
 
     def look_at_memory(self):
         """What a step takes, predicted from a few samples, beside what it took."""
-        case, limit = self.case, memory.machine_memory()
+        case, limit = self.case, checks.memory()
         try:
             step = memory.Step(case)
         except (TypeError, ValueError, IndexError):
@@ -167,9 +168,8 @@ class Examination:
         self.findings += memory.too_large(step, data, limit)
         if self.has("too-little-memory"):
             return
-        self.measured["memory of a step"] += f"; measured {memory.text(step.measured())}"
-        if limit is not None:
-            self.n = max(2, min(128, int((limit - data) / 4 / (step.each + 1))))
+        self.measured["memory of a step"] += f"; measured {checks.bytes_text(step.measured())}"
+        self.n = max(2, min(128, int((limit - data) / 4 / (step.each + 1))))
 
     def look_at_ends(self):
         """Outputs, loss and metrics, on some samples; whether a step can be made."""
@@ -179,8 +179,7 @@ class Examination:
         self.findings += targets.output_and_loss(case.origin[0], self.task, case.t,
                                                  y if y is None else resized(y, case.t))
         try:
-            with np.errstate(all="ignore"):
-                float(model.forward(*x, t))
+            float(model.forward(*x, t))
         except (TypeError, ValueError, IndexError) as error:
             if not any(f.certain for f in self.findings):
                 self.findings.append(Finding("labels-mismatch", "t", str(error),

@@ -23,9 +23,9 @@ class History:
 
     ``steps`` has a row per update: ``step`` (from 1), ``epoch`` (a fraction), ``loss``, ``lr``, and
     ``grad_norm`` when gradients are clipped. ``epochs`` has a row per epoch: ``epoch`` (from 1, in
-    a second fit from where the first one ended),
-    ``loss`` (mean over its samples) and the metrics, then the same for the validation data with
-    ``val_`` in front. ``history["val_loss"]`` is short for ``history.epochs["val_loss"]``.
+    a second fit going on from the first), ``loss`` (mean over its samples) and the metrics, then
+    the same for the validation data with ``val_`` in front. ``history["val_loss"]`` is short for
+    ``history.epochs["val_loss"]``.
 
     >>> history = History()
     >>> history.add_epoch(epoch=1, loss=0.5, val_loss=0.75)

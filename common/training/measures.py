@@ -7,14 +7,7 @@ from . import answers
 
 
 class Mean:
-    """The mean of values that come in batches: their sum and how many they are.
-
-    >>> mean = Mean()
-    >>> mean.add(3.0, 2)
-    >>> mean.add(6.0, 1)
-    >>> mean.value()
-    3.0
-    """
+    """The mean of values that come in batches: their sum and how many they are."""
 
     def __init__(self):
         self.sum, self.count = 0.0, 0

@@ -2,25 +2,20 @@
 import contextlib
 import copy
 import math
-import os
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 
+from ..common.checks import bytes_text
 from ..common.layer import held
 from .report import Finding
-
-UNITS = "bytes", "KB", "MB", "GB", "TB"
-CGROUPS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
 
 
 class Step:
     """The bytes of one training step with batches of B samples.
 
-    ``parts``: of the parameters, their gradients, the optimizer's state, what forward keeps for
-    backward, and temporary arrays. The last two grow by ``each`` with every sample,
-    which two small batches show. ``predicted``: the sum of all.
+    What forward keeps and temporary arrays grow by ``each`` with every sample, which two small
+    batches show. ``predicted``: the sum of all ``parts``.
     """
 
     def __init__(self, case):
@@ -36,38 +31,39 @@ class Step:
         self.each = (kept + passing) / self.B
         self.predicted = sum(self.parts.values())
 
+    @np.errstate(all="ignore")
     def run(self, rows):
         """A step of a copy with a few samples: the parts that do not depend on their number, the
         bytes that forward keeps, and the temporary ones at the peak."""
         model, optimizer, *_ = copy.deepcopy(self.case.origin)
         batch = [a[:rows].copy() for a in (*self.case.x, self.case.t)]
         known = [*model.params, *model.grads]
-        with np.errstate(all="ignore"), Traced() as forward:
+        with Traced() as forward:
             model.forward(*batch)
         kept = nbytes([*batch, *caches(model)], but=known)
-        with np.errstate(all="ignore"), Traced() as backward:
+        with Traced() as backward:
             model.backward()
-        with np.errstate(all="ignore"), contextlib.suppress(FloatingPointError):
+        with contextlib.suppress(FloatingPointError):
             optimizer.update(model.params, model.grads)
         state = nbytes(arrays(vars(optimizer)), but=known)
         fixed = {"parameters": nbytes(model.params), "gradients": nbytes(model.grads),
                  "optimizer": state}
         return fixed, kept, max(backward.peak, forward.peak - kept)
 
+    @np.errstate(all="ignore")
     def measured(self):
         """The bytes of a real step: the parameters, the gradients, and all that it allocates at its
         peak."""
         model, optimizer, *_ = copy.deepcopy(self.case.origin)
-        with (np.errstate(all="ignore"), contextlib.suppress(FloatingPointError),
-              Traced() as traced):
+        with contextlib.suppress(FloatingPointError), Traced() as traced:
             model.forward(*(a[:self.B].copy() for a in (*self.case.x, self.case.t)))
             model.backward()
             optimizer.update(model.params, model.grads)
         return traced.peak + self.parts["parameters"] + self.parts["gradients"]
 
     def __str__(self):
-        parts = ", ".join(f"{name} {text(n)}" for name, n in self.parts.items())
-        return f"{text(self.predicted)} ({parts})"
+        parts = ", ".join(f"{name} {bytes_text(n)}" for name, n in self.parts.items())
+        return f"{bytes_text(self.predicted)} ({parts})"
 
 
 class Traced:
@@ -88,25 +84,14 @@ class Traced:
 
 def too_large(step, data, limit):
     """A step that does not fit into the machine's memory beside the data."""
-    if limit is None or step.predicted + data <= limit:
+    if step.predicted + data <= limit:
         return
     room = limit - data - step.predicted + step.each * step.B
     fits = max(0, int(0.8 * room / step.each)) if step.each else 0
     yield Finding("too-little-memory", f"batch_size={step.B}", f"predicted: a step takes {step}, "
-                  f"the data {text(data)}; this machine has {text(limit)}",
+                  f"the data {bytes_text(data)}; this machine has {bytes_text(limit)}",
                   f"batch_size={fits} with accumulate={math.ceil(step.B / fits)} makes the same "
                   "steps" if fits else "a smaller model, or float32 for float64", True)
-
-
-def machine_memory():
-    """How many bytes the machine, or the container, has; None if that is unknown."""
-    limits = []
-    with contextlib.suppress(AttributeError, ValueError, OSError):     # Windows has no sysconf
-        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    for path in CGROUPS:
-        with contextlib.suppress(ValueError, OSError):       # "max", or not in a container
-            limits.append(int(Path(path).read_text("utf-8")))
-    return min((n for n in limits if n > 0), default=None)
 
 
 def caches(model):
@@ -142,13 +127,3 @@ def owner(a):
     while isinstance(a.base, np.ndarray):
         a = a.base
     return a
-
-
-def text(n):
-    """Bytes for people: three figures and a unit.
-
-    >>> text(1_234_567)
-    '1.23 MB'
-    """
-    k = min(len(UNITS) - 1, int(math.log10(n) // 3)) if n >= 1 else 0
-    return f"{n / 1000 ** k:.3g} {UNITS[k]}"

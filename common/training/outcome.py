@@ -21,9 +21,9 @@ from .samples import Baseline, standardized
 class Outcome:
     """A training that has ended, beside what a simple method reaches on the same data.
 
-    ``train``, ``val``, ``score``: the share of right labels or R² in training, in validation, and
-    in validation if there is any, else in training; None where neither applies.
-    ``simple``: the score of nearest neighbours or a linear model; ``chance``: that of a guess.
+    ``train``, ``val``: the share of right labels or R², None where neither applies; ``score``: that
+    in validation, if there is any; ``simple``: that of nearest neighbours or a linear model;
+    ``chance``: that of a guess.
     """
 
     def __init__(self, examination, trainer):
@@ -152,8 +152,8 @@ class Outcome:
 
     @cached_property
     def by_heart(self):
-        """Whether it has learned samples, not what they have in common: it is better in training,
-        where the loss is far below the validation loss, or the validation loss has risen."""
+        """Whether it is better in training, where the loss is far below the validation loss, or the
+        validation loss has risen."""
         gap, rise = self.train - self.score, self.rise
         ratio = self.history["loss"][-1] / float(np.median(self.history["val_loss"][-3:]))
         return gap > 0.05 and (
@@ -162,8 +162,8 @@ class Outcome:
 
 
 def judge(outcome, found):
-    """The findings on a training that has ended, of which those ``found`` before it are a part,
-    where they turn out to matter; and whether it went well."""
+    """The findings on a training that has ended, with those ``found`` before it that turn out to
+    matter; and whether it went well."""
     facts = [*unbalanced(outcome), *mismatched(outcome), *unmoved(outcome)]
     facts += [replace(f, certain=True) for f in outcome.curves.findings if f.code == "non-finite"]
     found = [*found, *facts]

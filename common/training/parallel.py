@@ -104,11 +104,8 @@ def statistics(model):
 
 
 class Shares:
-    """A function like ``batches`` that yields this rank's share of each.
-
-    Where there are fewer rows than ranks, some are ``idle``: they are given a row all the same, to
-    keep step with the others, and it does not count.
-    """
+    """A function like ``batches`` that yields this rank's share of each. If that has no row, the
+    rank is ``idle``: it is given one all the same, to keep step, which does not count."""
 
     def __init__(self, batches, comm):
         self.batches, self.comm, self.idle, self.epoch = batches, comm, False, 0

@@ -8,16 +8,16 @@ LINE = "{desc}{percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{pos
 
 
 def unwatched(tqdm):
-    """tqdm's bar without its monitor: every look is ours to take, and where no thread can start, in
-    a browser for example, tqdm would warn at each bar."""
+    """tqdm's bar without its monitor: where no thread can start, in a browser for example, tqdm
+    would warn at each bar."""
     return type(tqdm.__name__, (tqdm,), {"monitor_interval": 0})
 
 
 class Progress:
     """How many batches are done, and of how many; the time that is left; the losses beside it.
 
-    In a file, a log for example, a bar is a few lines: one for each of the first ten epochs, then
-    one whenever a tenth more of them are done, and one a minute where they are long.
+    In a file a bar is a few lines: one for each of the first ten epochs, then one whenever a tenth
+    more of them are done, and one a minute where they are long.
     """
     bar, pause = None, 0.1                          # seconds from one look of the bar to the next
 
@@ -29,13 +29,8 @@ class Progress:
         if not fit.progress:
             return
         total = None if fit.per_epoch is None else fit.epochs * fit.per_epoch
-        options = {
-            "total": total,
-            "initial": done,
-            "unit": "batch",
-            "mininterval": 0,
-            "miniters": 0,
-        }
+        options = {"total": total, "initial": done, "unit": "batch", "mininterval": 0,
+                   "miniters": 0}
         if in_notebook() or sys.stderr.isatty():
             from tqdm.auto import tqdm
             self.bar = unwatched(tqdm)(dynamic_ncols=True, **options)

@@ -44,11 +44,10 @@ class Report:
 
     def __init__(self, name: str, findings: Iterable[Finding] = (),
                  measured: dict[str, str] | None = None) -> None:
-        if not isinstance(name, str) or not isinstance(measured, dict | None):
-            wrong = "name" if not isinstance(name, str) else "measured"
-            expected = "be a text" if wrong == "name" else "be a dict of texts"
-            raise TypeError(checks.wrong("Report", wrong, expected, checks.text(
-                name if wrong == "name" else measured)))
+        for what, given, kind, expected in (
+            ("name", name, str, "a text"), ("measured", measured, dict | None, "a dict of texts")):
+            if not isinstance(given, kind):
+                raise TypeError(checks.wrong("Report", what, f"be {expected}", checks.text(given)))
         findings = checks.items("Report", "findings", findings, "findings")
         if not all(isinstance(finding, Finding) for finding in findings):
             raise TypeError(checks.wrong("Report", "findings", "be a list of findings",

@@ -13,8 +13,7 @@ class Run:
     """Where a training stands: ``epoch`` are finished, ``step`` updates are made in the next one.
 
     The numbers of the epochs go on from an earlier fit, and ``fit.epochs`` becomes the last one.
-    After ``resume`` the place in the file is the start. ``frozen``: the layers that were frozen
-    before ``freeze=``, if it was given.
+    ``frozen``: the layers that were frozen before ``freeze=``, if it was given.
     """
 
     def __init__(self, trainer, fit, frozen=None):
@@ -47,8 +46,8 @@ class Run:
         self.tell("end")
 
     def groups(self, total):
-        """The batches of the epoch that begins, or goes on where the file broke it off, a group for
-        each update; when the next one is asked for, an update has been made."""
+        """The batches of the epoch, a group for each update; when the next one is asked for, an
+        update has been made."""
         groups, saved, self.saved = self.fit.groups(self.epoch + 1), self.saved, None
         self.measures = total.measures
         if saved and self.step:

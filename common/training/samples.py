@@ -184,9 +184,8 @@ def ordered(x, labels):
 
 
 class Baseline:
-    """What nearest neighbours and a ridge regression make of the data: how well one can do with
-    little. ``held_out`` on samples of the training data, ``validation`` on the validation data:
-    the share of right labels or R², None where they do not apply; ``chance``."""
+    """How well nearest neighbours or a ridge regression do: the share of right labels or R², None
+    where they do not apply, ``held_out`` on samples of the training data and in ``validation``."""
 
     def __init__(self, case, task):
         self.held_out = self.validation = None

@@ -299,15 +299,9 @@ def checked(objective, space):
                 WHO, f"space[{name!r}]", "be drawn, as by Choice or LogUniform", checks.text(part),
                 hint))
     drawn = {"rng": None} if takes_rng(objective) else {}
-    try:
-        signature = inspect.signature(objective)
-    except ValueError:                                  # it does not say what it takes
-        return dict(space)
-    try:
-        signature.bind(**space, **drawn)
-    except TypeError:
+    if not checks.fitting(objective, (), {**space, **drawn}):
         raise TypeError(checks.wrong(WHO, "objective", f"take {', '.join(space)} and need no more",
-                                     f"{shown(objective)}{signature}")) from None
+                                     f"{shown(objective)}{inspect.signature(objective)}"))
     return dict(space)
 
 

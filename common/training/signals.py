@@ -1,6 +1,7 @@
 """What runs through a model's layers: first weights, signals, gradients, what steps change."""
 import copy
 import math
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -15,35 +16,30 @@ INITIALIZER = "Affine.init(..., initializer=he) for ReLU, xavier for sigmoid and
 class Signals:
     """One forward and backward of some samples through a copy, seen from inside.
 
-    ``weights``: for each layer with parameters of two axes or more, in order, (path, layer);
-    ``slopes``: by the path of each nonlinearity, the slope at every value, as a share of its
-    largest, and whether it saturates on both sides.
+    ``weights``: (path, layer) of each layer with parameters of two axes or more; ``slopes``: what
+    ``slopes`` returns of each nonlinearity, by its path.
     """
 
     def __init__(self, model, x, t):
         self.model, self.watch = copy.deepcopy(model), None
         self.watch = watch = Watch(self.model)
         reset_states(self.model)
-        with np.errstate(all="ignore"):
-            self.loss = float(self.model.forward(*x, t))
-            if is_model(self.model):
-                self.model.backward(input_gradient=not are_ids(x[0]))
-            else:
-                self.model.backward()
+        self.loss = float(self.model.forward(*x, t))
+        wanted = {"input_gradient": not are_ids(x[0])} if is_model(self.model) else {}
+        self.model.backward(**wanted)
         self.norm = math.sqrt(sum(float(np.square(g, dtype=float).sum()) for g in self.model.grads))
         layers = watch.layers
         self.weights = [(path, layer) for path, layer in layers.items() if path in watch.made
                         and any(np.ndim(p) > 1 for p in getattr(layer, "params", ()))]
         if not self.weights:                               # a model that holds its arrays itself
-            self.weights = [(f"params[{i}]", Weights(p)) for i, p in enumerate(self.model.params)
-                            if np.ndim(p) > 1]
+            self.weights = [(f"params[{i}]", SimpleNamespace(params=[p]))
+                            for i, p in enumerate(self.model.params) if np.ndim(p) > 1]
         self.tables = {path for path, _ in self.weights
                        if isinstance(watch.taken.get(path), np.ndarray)
                        and watch.taken[path].dtype.kind in "iu"}
-        with np.errstate(all="ignore"):
-            found = ((path, slopes(layer, watch.taken[path], watch.made[path]))
-                     for path, layer in layers.items() if path in watch.made)
-            self.slopes = {path: s for path, s in found if s is not None}
+        found = ((path, slopes(layer, watch.taken[path], watch.made[path]))
+                 for path, layer in layers.items() if path in watch.made)
+        self.slopes = {path: s for path, s in found if s is not None}
 
     def hidden(self):
         """The nonlinearities with a layer of weights after them: (path, slopes, two-sided)."""
@@ -54,23 +50,12 @@ class Signals:
                 yield path, share, two_sided
 
 
-class Weights:
-    """One array of weights of a model that has no layers."""
-
-    def __init__(self, p):
-        self.params = [p]
-
-
 def slopes(layer, z, y):
     """For an elementwise nonlinearity, (slopes at z as a share of the largest, whether it flattens
     on both sides); None for any other layer."""
     if getattr(layer, "params", None) or getattr(y, "shape", None) != getattr(z, "shape", 0):
         return None
-    f = copy.deepcopy(layer)
-    for name in ("forward", "backward"):
-        vars(f).pop(name, None) if hasattr(f, "__dict__") else None
-    if hasattr(f, "training"):
-        f.training = False
+    f = unwatched(layer)
 
     def run(a):
         return np.array(f.forward(a))
@@ -88,6 +73,16 @@ def slopes(layer, z, y):
         return None
     flat = 0.02 * np.abs(steep).max()
     return here / np.abs(steep).max(), bool(abs(steep[0]) < flat and abs(steep[-1]) < flat)
+
+
+def unwatched(layer):
+    """A copy in evaluation mode, of which a Watch takes no notice."""
+    f = copy.deepcopy(layer)
+    for name in ("forward", "backward"):
+        getattr(f, "__dict__", {}).pop(name, None)
+    if hasattr(f, "training"):
+        f.training = False
+    return f
 
 
 def units(a):
@@ -172,11 +167,8 @@ def size(a):
 
 def flow(signals, clipped):
     """Gradients that shrink or grow from layer to layer, or over time."""
-    back, arriving = signals.watch.back, []
-    for path, _ in signals.weights:
-        if path in back:                          # of a model without layers nothing arrives
-            arriving.append((path, size(back[path][0])))
-    arriving = [(path, s) for path, s in arriving if s > 0]
+    back = signals.watch.back
+    arriving = [(path, s) for path, _ in signals.weights if (s := size(back.get(path, [0])[0])) > 0]
     for path, layer in signals.weights:
         dx = back.get(path, (None, None))[1]
         if isinstance(dx, np.ndarray) and dx.ndim == 3 and dx.shape[1] >= 8:
@@ -213,18 +205,15 @@ def flow(signals, clipped):
 def not_moved(before, after):
     """Parameters that steps leave as they were although a gradient reaches their layer, and layers
     that let none through."""
-    learns = [id(p) for p in after.model.params]
     for path, layer in held(after.model):
         own = getattr(layer, "params", ())
         if layer is not after.model and own and not getattr(layer, "layers", None) and not any(
-                id(p) in learns or any(np.shares_memory(p, q) for q in after.model.params)
-                for p in own):
+                np.shares_memory(p, q) for p in own for q in after.model.params):
             yield Finding("frozen", named(path, layer), "its parameters are not in model.params",
                           "list them, the same arrays, in model.params and model.grads", True)
-    reached = after.watch.back
     cut = None
     for path, layer in after.watch.layers.items():
-        dout, dx = reached.get(path, (None, None))
+        dout, dx = after.watch.back.get(path, (None, None))
         own = list(zip(getattr(layer, "params", ()), getattr(layer, "grads", ())))
         own = [(p, g) for p, g in own if p.ndim > 1] or own
         alive = size(dout) > 1e-20 and path in before.watch.back and (
@@ -270,16 +259,13 @@ def straight(model, x, before):
             chain = []
     if lines and len(getattr(model, "layers", ())) and not branches(before):
         wide = [(a, b) for a, b, inner in lines
-                if inner >= min(width_in(before, a), np.prod(before.watch.made[b].shape[1:]))]
+                if inner >= min(np.prod(before.watch.taken[a].shape[1:]),
+                                np.prod(before.watch.made[b].shape[1:]))]
         if wide:
             a, b = wide[0]
             yield Finding("missing-nonlinearity", f"between layers {a} and {b}", "the two together "
                           "are one linear map: f(u + v) - f(u) - f(v) + f(0) is 0 for all u, v",
                           "a ReLU() between them", len(wide) == len(weights) - 1)
-
-
-def width_in(signals, path):
-    return np.prod(np.shape(signals.watch.taken[path])[1:])
 
 
 def branches(signals):
@@ -292,17 +278,12 @@ def branches(signals):
 
 def affine(layer, z):
     """Whether f(u + v) - f(u) - f(v) + f(0) is 0 in evaluation mode."""
-    f = copy.deepcopy(layer)
-    for name in ("forward", "backward"):
-        vars(f).pop(name, None) if hasattr(f, "__dict__") else None
-    if hasattr(f, "training"):
-        f.training = False
+    f = unwatched(layer)
     rng, shape = np.random.default_rng(0), (4, *z.shape[1:])
     u, v = (rng.standard_normal(shape).astype(z.dtype if z.dtype.kind == "f" else np.float32)
             for _ in range(2))
     try:
-        with np.errstate(all="ignore"):
-            made = [np.array(f.forward(a), float) for a in (u + v, u, v, 0 * u)]
+        made = [np.array(f.forward(a), float) for a in (u + v, u, v, 0 * u)]
     except Exception:
         return False
     rest = made[0] - made[1] - made[2] + made[3]

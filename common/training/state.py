@@ -116,12 +116,7 @@ def relearn(model, arrays):
 
 def generators(roots):
     """{path: generator} of every numpy.random.Generator within a dict of objects: in containers,
-    among attributes, in what a function refers to. A shared one is there once.
-
-    >>> rng = np.random.default_rng(0)
-    >>> list(generators({"model": [rng], "batches": lambda: rng.random(3)}))
-    ['model.0']
-    """
+    among attributes, in what a function refers to. A shared one is there once."""
     found, seen, queue = {}, {}, deque(roots.items())
     while queue:
         path, value = queue.popleft()

@@ -1,5 +1,6 @@
 """Whether last layer, loss and metrics fit the task that the targets set."""
 import copy
+from functools import partial
 
 import numpy as np
 
@@ -99,18 +100,16 @@ def output_and_loss(model, task, t, y):
     at, kind = f"the last layer, {type(last).__name__}", task.kind
     C = y.shape[-1] if y is not None and y.ndim > 1 else 1
 
-    def found(code, where, evidence, hint):
-        yield Finding(code, where, evidence, hint, certain=True)
-
+    found = partial(Finding, certain=True)
     labelled = kind in ("classes", "binary")
     if loss in ("softmax", "sigmoid", "hinge") and end in BOUNDS:
-        yield from found("wrong-output", at, f"{name} takes scores of any size, and this layer "
-                         f"puts out {BOUNDS[end][0]} to {BOUNDS[end][1]}",
-                         f"leave out {type(last).__name__}()"
-                         + (": the loss has one inside" if loss != "hinge" else ""))
+        yield found("wrong-output", at, f"{name} takes scores of any size, and this layer "
+                    f"puts out {BOUNDS[end][0]} to {BOUNDS[end][1]}",
+                    f"leave out {type(last).__name__}()"
+                    + (": the loss has one inside" if loss != "hinge" else ""))
     if loss == "divergence" and end != "probabilities":
-        yield from found("wrong-output", at, f"{name} takes probabilities, and this layer can put "
-                         "out any number", "a Softmax() at the end, or SoftmaxWithLoss()")
+        yield found("wrong-output", at, f"{name} takes probabilities, and this layer can put "
+                    "out any number", "a Softmax() at the end, or SoftmaxWithLoss()")
     if labelled and not task.one_hot and loss in ("softmax", "hinge"):
         low, high = int(task.labels.min()), int(task.labels.max())
         ignored = getattr(model.loss, "ignore_label", None)
@@ -119,54 +118,54 @@ def output_and_loss(model, task, t, y):
             low, high = (int(kept.min()), int(kept.max())) if kept.size else (0, 0)
         shape = f"labels {low} to {high}, {C} outputs"
         if C == 1:
-            yield from found("wrong-output", at, shape, f"an output for each of {high + 1} classes"
-                             ", or SigmoidWithLoss() for two")
+            yield found("wrong-output", at, shape, f"an output for each of {high + 1} classes"
+                        ", or SigmoidWithLoss() for two")
         elif low < 0 or high >= C and len(np.unique(task.labels)) <= C:
-            yield from found("labels-mismatch", "t", f"{shape}: the loss takes 0 to {C - 1}",
-                             "number the classes from 0: np.unique(t, return_inverse=True)[1]")
+            yield found("labels-mismatch", "t", f"{shape}: the loss takes 0 to {C - 1}",
+                        "number the classes from 0: np.unique(t, return_inverse=True)[1]")
         elif high >= C:
-            yield from found("wrong-output", at, shape, f"{high + 1} outputs, one for each class")
+            yield found("wrong-output", at, shape, f"{high + 1} outputs, one for each class")
         elif 2 * (high + 1) <= C <= 200 and high < 50 and len(t) >= 20 * C:
-            yield from found("wrong-output", at, f"{shape}: most are never right",
-                             f"{high + 1} outputs, one for each class")
+            yield found("wrong-output", at, f"{shape}: most are never right",
+                        f"{high + 1} outputs, one for each class")
     if labelled and not task.one_hot and loss in ("softmax", "hinge") and y is not None and (
             y.ndim > task.labels.ndim + 1):
-        yield from found("wrong-output", at, f"outputs {y.shape} for labels {task.labels.shape}",
-                         "Flatten() before the last Affine, or Last() after a recurrent layer")
+        yield found("wrong-output", at, f"outputs {y.shape} for labels {task.labels.shape}",
+                    "Flatten() before the last Affine, or Last() after a recurrent layer")
     if task.one_hot and C != t.shape[-1] and y is not None:
-        yield from found("wrong-output", at, f"{t.shape[-1]} classes, {C} outputs",
-                         "an output for each class")
+        yield found("wrong-output", at, f"{t.shape[-1]} classes, {C} outputs",
+                    "an output for each class")
     if labelled and loss in ("distance", "cosine"):
-        yield from found("wrong-loss", name, f"t names {len(np.unique(task.labels))} classes; "
-                         f"{name} treats them as quantities",
-                         "SigmoidWithLoss()" if kind == "binary" else
-                         "SoftmaxWithLoss(), with an output for each class and integer labels")
+        yield found("wrong-loss", name, f"t names {len(np.unique(task.labels))} classes; "
+                    f"{name} treats them as quantities",
+                    "SigmoidWithLoss()" if kind == "binary" else
+                    "SoftmaxWithLoss(), with an output for each class and integer labels")
     if kind == "several" and loss in ("softmax", "divergence", "hinge", "distance", "cosine"):
-        yield from found("wrong-loss", name, f"rows of t have {t.sum(-1).min():g} to "
-                         f"{t.sum(-1).max():g} ones: the classes do not exclude each other",
-                         "SigmoidWithLoss(), a yes or no for each class")
+        yield found("wrong-loss", name, f"rows of t have {t.sum(-1).min():g} to "
+                    f"{t.sum(-1).max():g} ones: the classes do not exclude each other",
+                    "SigmoidWithLoss(), a yes or no for each class")
     if loss == "sigmoid":
         yield from of_sigmoid(task, t, name, C, at)
     if kind == "values" and loss in ("softmax", "hinge"):
-        yield from found("wrong-loss", name, f"t holds quantities from {t.min():.4g} to "
-                         f"{t.max():.4g}, no classes", "SquaredError()")
+        yield found("wrong-loss", name, f"t holds quantities from {t.min():.4g} to "
+                    f"{t.max():.4g}, no classes", "SquaredError()")
     if kind == "values" and loss == "cosine":
         length = np.linalg.norm(t.reshape(-1, t.shape[-1] if t.ndim > 1 else 1), axis=1)
         if t.ndim == 1 or t.shape[-1] == 1 or length.std() > 0.1 * length.mean():
-            yield from found("wrong-loss", name, "t differs in length, from "
-                             f"{length.min():.3g} to {length.max():.3g}, which this loss "
-                             "does not see", "SquaredError()")
+            yield found("wrong-loss", name, "t differs in length, from "
+                        f"{length.min():.3g} to {length.max():.3g}, which this loss "
+                        "does not see", "SquaredError()")
     if y is not None and y.shape != t.shape and (kind == "values" and loss == "distance" or (
             loss is None and y.size == t.size and kind != "classes")):
-        yield from found("labels-mismatch", "t", f"the outputs have shape {y.shape}, t {t.shape}",
-                         "t.reshape(y.shape) if they are the same numbers")
+        yield found("labels-mismatch", "t", f"the outputs have shape {y.shape}, t {t.shape}",
+                    "t.reshape(y.shape) if they are the same numbers")
     if kind == "values" and loss == "distance":
         low, high = BOUNDS.get(end, (-np.inf, np.inf))
         beyond = float(((t < low - 0.01) | (t > high + 0.01)).mean())
         if end == "probabilities" or beyond > 0.02:
-            yield from found("wrong-output", at, f"t goes from {t.min():.4g} to {t.max():.4g}, "
-                             f"this layer's outputs from {low} to {high}",
-                             f"leave out {type(last).__name__}(), or scale t into this range")
+            yield found("wrong-output", at, f"t goes from {t.min():.4g} to {t.max():.4g}, "
+                        f"this layer's outputs from {low} to {high}",
+                        f"leave out {type(last).__name__}(), or scale t into this range")
 
 
 def of_sigmoid(task, t, name, C, at):
@@ -197,8 +196,7 @@ def metrics(given, model, task, t, y):
     other = good[rng.permutation(len(t))]
     for name, metric in given.items():
         def value(output, metric=metric):
-            with np.errstate(all="ignore"):
-                return float(np.asarray(metric(output, t)))
+            return float(np.asarray(metric(output, t)))
         plain = getattr(metric, "func", metric)
         of_classes = plain in (accuracy, top_k_accuracy, perplexity)
         try:

@@ -74,11 +74,9 @@ def inputs_of(x):
 
 
 class Trial:
-    """The training that ``fit`` would make, of a copy: its very steps, unless something is changed.
-
-    ``rate`` times the learning rate; other inputs x or targets t; only some ``rows``; a model that
-    ``prepare`` has changed; other ``options`` of fit.
-    """
+    """The training that ``fit`` would make, of a copy: its very steps, unless something is changed:
+    ``rate`` times the learning rate, other x or t, only some ``rows``, a model that ``prepare`` has
+    changed, other ``options`` of fit."""
 
     def __init__(self, case, rate=1.0, x=None, t=None, rows=None, prepare=None, **options):
         self.model, self.optimizer, frozen, self.rng = copy.deepcopy(case.origin)
@@ -183,7 +181,7 @@ def joined(function, most=2000):
 def outputs(model, x, t):
     """What a model makes of inputs x, in evaluation mode, or None."""
     parts = []
-    with evaluation(model), np.errstate(all="ignore"):
+    with evaluation(model):
         for i in range(0, len(t), 256):
             inputs = tuple(a[i:i + 256] for a in x)
             if hasattr(model, "loss_of"):

@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from chainrule.layers import Affine, Convolution, MultiHeadAttention, ReLU, Sigmoid, SoftmaxWithLoss
 from chainrule.models import Sequential
 from chainrule.plotting import plot_activations, plot_attention, plot_confusion, plot_filters, plot_gradient_flow
+from chainrule.plotting._style import best_columns
 from tests.errors import refused
 
 RNG = np.random.default_rng(0)
@@ -544,3 +545,7 @@ def test_a_given_axes_is_used_and_its_neighbour_left_alone(draw):
     assert figure.axes == [left, right]
     assert not right.has_data()
     assert right.get_position().bounds == before
+
+
+def test_tiles_are_about_half_as_wide_again_as_high_with_a_full_last_row():
+    assert [best_columns(count, 8, 8) for count in (1, 6, 7, 16, 32, 64)] == [1, 3, 4, 4, 8, 8]

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from chainrule.common import checks
 from chainrule.datasets import batches, make_spiral
 from chainrule.layers import (
     Affine,
@@ -266,7 +267,7 @@ def test_a_step_takes_the_memory_that_is_predicted():
 
 
 def test_a_step_that_does_not_fit_is_not_tried(monkeypatch):
-    monkeypatch.setattr(memory, "machine_memory", lambda: 3_000_000)
+    monkeypatch.setattr(checks, "memory", lambda: 3_000_000)
     x, t = np.zeros((5000, 64), np.float32), np.arange(5000) % 10
     trainer = Trainer(MLP([64, 100, 10], rng=0), Adam())
     report = preflight(trainer, x, t, batch_size=5000)
@@ -287,11 +288,11 @@ def test_a_step_that_does_not_fit_is_not_tried(monkeypatch):
 
 
 def test_the_memory_of_this_machine(monkeypatch, tmp_path):
-    assert memory.machine_memory() > 2**27
+    assert checks.memory() > 2**27
     (tmp_path / "max").write_text("123456\n")
     (tmp_path / "none").write_text("max\n")
-    monkeypatch.setattr(memory, "CGROUPS", [tmp_path / "max", tmp_path / "none"])
-    assert memory.machine_memory() == 123456
+    monkeypatch.setattr(checks, "CGROUPS", [tmp_path / "max", tmp_path / "none"])
+    assert checks.memory() == 123456
 
 
 def test_lr_range_finds_a_rate_and_draws_it():
