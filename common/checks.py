@@ -1,8 +1,8 @@
 """Every check that ends in a sentence: who was called, which argument, what was expected, what
 came, what to do.
 
-The layers test the usual case themselves in one comparison and come here only when it fails, so a
-check costs a training step next to nothing and its message can afford to be good.
+The guard tests the usual case in one comparison and comes here only when it fails, so a check costs
+a training step next to nothing and its message can afford to be good.
 """
 import contextlib
 import difflib
@@ -87,8 +87,7 @@ def argument_names(cls, named):
         return
     for name in named:
         if name not in has:
-            ours = [n for n in has if n not in ("self",)
-                    and has[n].kind is not has[n].VAR_POSITIONAL]
+            ours = [n for n, p in has.items() if n != "self" and p.kind is not p.VAR_POSITIONAL]
             meant = ([ELSEWHERE[name]] if ELSEWHERE.get(name) in ours
                      else difflib.get_close_matches(name, ours, 1))
             raise TypeError(f"{cls.__name__}: there is no argument {name!r}; "
@@ -110,7 +109,7 @@ def numbers(who, name, x, axes=0) -> Array:
 
 
 def float_type(who, name, dtype):
-    """``dtype`` as a NumPy dtype, float32 or float64 in this machine's byte order."""
+    """``dtype`` as a NumPy dtype, float32 or float64."""
     found = dtype_of(dtype)
     if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise TypeError(wrong(who, name, "be np.float32 or np.float64", text(dtype)))
@@ -439,11 +438,15 @@ def text(value):
             else repr(value))
 
 
+def single(value):
+    """Whether it is one thing, not a row of them: a number, a class, a node."""
+    return (isinstance(value, type) or hasattr(value, "connect") or getattr(value, "ndim", 1) == 0
+            or not hasattr(value, "__iter__"))
+
+
 def items(who, name, values, what):
     """``values`` as a list; TypeError for what holds none: a number, a text, a node."""
-    single = (isinstance(values, (str, bytes, type)) or hasattr(values, "connect")
-              or getattr(values, "ndim", 1) == 0)
-    if single or not hasattr(values, "__iter__") or isinstance(values, (set, dict)):
+    if isinstance(values, (str, bytes, set, dict)) or single(values):
         raise TypeError(wrong(who, name, f"be a list of {what}", text(values)))
     return list(values)
 
@@ -459,8 +462,7 @@ def room(who, name, shape, each=8, got=None):
 
 
 def memory():
-    """The bytes that this process may have: the machine's, or what its user or container may
-    use."""
+    """The bytes of the machine, or those that its user or container may have."""
     sizes = [2**46]
     with contextlib.suppress(AttributeError, ValueError, OSError):     # Windows has no sysconf
         sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

@@ -53,11 +53,7 @@ class Argument:
 
 
 def parsed(line):
-    """The arguments of a line, parameters among them, as a tuple.
-
-    >>> [(a.name, a.pattern, a.optional) for a in parsed("x (N, ..., I), mask? (N, T), W (I, O)")]
-    [('x', ('N', Ellipsis, 'I'), False), ('mask', ('N', 'T'), True), ('W', ('I', 'O'), False)]
-    """
+    """The arguments of a line, parameters among them, as a tuple."""
     found = re.findall(r"(\*?)(\w+)(\??) (bool )?(any|float|like \w+|\([^)]*\))",
                        line.partition("->")[0])
     return tuple(Argument(name, ANY if kind and text == ANY else pattern_of(text), bool(mark),
@@ -157,8 +153,7 @@ def fitted(x, fit):
 
 def admitted(layer, arguments, forward, inputs, named):
     """The inputs, positional and named, checked and cast; ``layer._fits`` gets the shapes and
-    dtypes of those that needed no cast, for the next call (None for an input that is left to the
-    layer)."""
+    dtypes of those that needed no cast, for the next call."""
     who, params = type(layer).__name__, getattr(layer, "params", ())
     dtype = params[0].dtype if len(params) and isinstance(params[0], np.ndarray) else None
     layer._fits = ()

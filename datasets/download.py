@@ -117,8 +117,7 @@ class Download:
 
     def go_on(self, url, to):
         """Receive what the file ``to`` lacks, over several connections if they break off."""
-        from requests import ConnectionError, HTTPError, Timeout
-        from requests.exceptions import ChunkedEncodingError
+        from requests.exceptions import ChunkedEncodingError, ConnectionError, HTTPError, Timeout
         from tqdm.auto import tqdm
         enough = 1 + self.file.size // 1000                  # so much each connection has to bring
         with tqdm(desc=self.file.name, unit="B", unit_scale=True, leave=False,
@@ -183,8 +182,7 @@ def taken(part):
 
 def reason(error):
     """Why a download failed, in a few words."""
-    from requests import ConnectionError, HTTPError, Timeout
-    from requests.exceptions import ChunkedEncodingError
+    from requests.exceptions import ChunkedEncodingError, ConnectionError, HTTPError, Timeout
     if isinstance(error, HTTPError) and error.response is not None:
         return f"{error.response.status_code} {error.response.reason}"
     if isinstance(error, Timeout) or "timed out" in str(error):

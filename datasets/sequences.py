@@ -116,7 +116,7 @@ def spelled(day, form, case):
 
 
 def encoded(questions, answers, characters, x_width, t_width):
-    """``(x, t), vocabulary`` of two lists of str, filled up with blanks to their widths."""
+    """``(x, t), vocabulary`` of two lists of str, filled up with blanks."""
     vocabulary = Vocabulary(characters, level="char", padding=" ")
 
     def table(texts, width):

@@ -237,9 +237,7 @@ def tokenize(text, level):
     """A str as a list of words or characters, a sequence of tokens as a list of them."""
     if isinstance(text, str):
         return text.split() if level == "word" else list(text)
-    single = (not hasattr(text, "__iter__") or isinstance(text, type) or hasattr(text, "connect")
-              or getattr(text, "ndim", 1) == 0)
-    tokens = [text] if single else list(text)
+    tokens = [text] if checks.single(text) else list(text)
     for token in tokens:
         if not isinstance(token, str):
             raise TypeError(checks.wrong("Vocabulary", "a text", "be a str or a sequence of them",

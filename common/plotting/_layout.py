@@ -18,8 +18,8 @@ GAP, LANE, GUTTER = 26, 16, 44      # between ranks; beside a passing edge; betw
 @dataclass
 class Box:
     """A vertex to be placed: its ``length`` along the edges, with space before and after, ``head``
-    and ``tail``, for straight edges; its ``face`` across; how far it reaches to either side of its
-    middle, if further than half the face; the radius of its corners."""
+    and ``tail``, for straight edges; its ``face`` across; how far it reaches to either side, if
+    further than that; the radius of its corners."""
     length: float
     face: float
     low: float = 0

@@ -19,24 +19,18 @@ MARKERS = "os^DvPX"
 PLAIN = {"parse_math": False}
 
 
-def new_axes(count=1, width=4.5, height=3.4):
-    """The Axes of a new figure as a flat array: ``count`` panels, up to three in a row."""
-    from matplotlib import pyplot as plt
-
-    columns = min(count, 3)
-    rows = -(-count // columns)
-    figure = plt.figure(figsize=(width * columns, height * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for spare in axes[count:]:
-        spare.remove()
-    return axes[:count]
-
-
-def axes_for(who, given, count=1, name="ax", each="", **size):
-    """``count`` Axes as a flat array: those given, one or an array of enough, or for None new ones.
-    ``each``: what each is for."""
+def axes_for(who, given, count=1, name="ax", each="", width=4.5, height=3.4):
+    """``count`` Axes as a flat array: those given, one or an array of enough, or for None new ones
+    of this size, up to three in a row. ``each``: what each is for."""
     if given is None:
-        return new_axes(count, **size)
+        from matplotlib import pyplot as plt
+        columns = min(count, 3)
+        rows = -(-count // columns)
+        figure = plt.figure(figsize=(width * columns, height * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for spare in axes[count:]:
+            spare.remove()
+        return axes[:count]
     from matplotlib.axes import Axes
 
     panels = np.atleast_1d(np.asarray(given, object)).ravel()

@@ -26,10 +26,10 @@ def plot_confusion(y_or_matrix: ArrayLike, t: ArrayLike | None = None, ax: Axes 
     ``y_or_matrix``: scores y (N, C), logits or probabilities, with targets ``t`` as in metrics; or
     without t the matrix of counts (C, C). ``labels``: the names of the classes, 0, 1, … by default.
 
-    ``x``: the images (N, 1 or 3, H, W). With them, the ``most`` errors that the model was most
-    certain of stand to the right, each with its true → predicted class and the probability that the
-    model gave to its answer. They have an inset Axes, ``ax.child_axes[0]``, for which a figure with
-    ``layout="constrained"`` makes room by itself.
+    ``x``: the images (N, 1 or 3, H, W). With them, the ``most`` errors that the model was surest of
+    stand to the right, each with its true → predicted class and the probability that it gave to its
+    answer, on an inset Axes, ``ax.child_axes[0]``, for which a figure with ``layout="constrained"``
+    makes room.
 
     Returns ``ax``, or for None the Axes of a new figure. Wrong shapes, numbers that are not finite,
     and negative counts raise ValueError.

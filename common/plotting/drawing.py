@@ -22,9 +22,8 @@ FILL = {"input": "#e8e8e8", "operation": "#ffffff", "layer": "#f4f4f4", "weights
 
 @dataclass
 class Vertex:
-    """A box or circle with lines of text; at the edge that leaves it a shape, or a value and its
-    gradient; at those that come in names, if they matter. ``kind``: a key of FILL; ``node``: what
-    it stands for."""
+    """A box or circle with lines of text, of a ``kind`` in FILL, for a ``node``; at the edge that
+    leaves it a shape, or a value and its gradient; at those that come in names, if they matter."""
     kind: str
     lines: list
     node: object = None

@@ -24,7 +24,7 @@ def slide(
     - axes: as many Axes as ``panels``, or None for those of a new figure.
 
     Returns the Axes as a flat array. The still picture is what a saved notebook keeps, and all
-    there is in a program or where ipywidgets is not installed.
+    there is in a program or without ipywidgets.
 
     Raises ValueError for no values and for a start that is not one of them, TypeError for what is
     no function or no list.

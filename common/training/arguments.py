@@ -21,7 +21,7 @@ PAIR = "train_test_split makes it; several inputs are a tuple, as in ((x, t, x_m
 
 class Fit:
     """The arguments of ``Trainer.fit``, checked. ``batches`` yields the batches of an epoch, whose
-    number is ``per_epoch``, None if it is not known in advance."""
+    number is ``per_epoch``, None if it is not known."""
 
     validation_weight = weight = augment = None
 

@@ -176,8 +176,9 @@ class Examination:
         case, (x, t) = self.case, self.case.sample(self.n)
         model = case.trial().model
         y = outputs(model, x, t)
-        self.findings += targets.output_and_loss(case.origin[0], self.task, case.t,
-                                                 y if y is None else resized(y, case.t))
+        # as if of all samples
+        all_y = None if y is None else np.broadcast_to(y[:1], (len(case.t), *y.shape[1:]))
+        self.findings += targets.output_and_loss(case.origin[0], self.task, case.t, all_y)
         try:
             float(model.forward(*x, t))
         except (TypeError, ValueError, IndexError) as error:
@@ -277,11 +278,6 @@ class Examination:
     def report(self, healthy=False):
         findings = [f for f in self.findings if f.certain or not healthy]
         return Report(type(self.trainer.model).__name__, findings, self.measured)
-
-
-def resized(y, t):
-    """Outputs of some samples, in a shape as if there were as many as targets."""
-    return np.broadcast_to(y[:1], (len(t), *y.shape[1:]))
 
 
 def part(task, case, n):

@@ -75,7 +75,7 @@ class Measures:
         of = self.of()
         weight = getattr(of, "count", None)                     # the rows that are not ignored
         weight = len(batch[0]) if weight is None else weight
-        if getattr(of, "reduction", "mean") == "sum":
+        if self.summed():
             weight = 1                                          # an epoch's loss is a mean of sums
         self.loss.add(weight * loss, weight)
         self.unweighted.add(loss, 1)

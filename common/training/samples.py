@@ -32,7 +32,7 @@ def standardized(x, like=None):
     return ((x - mean) / np.where(std > 0, std, 1)).astype(np.float32)
 
 
-def scales(x, t, task, names=("x",)):
+def scales(x, t, task, names):
     """Inputs, or targets that are quantities, far from mean 0 and variance 1."""
     for name, a in zip(names, x):
         if are_ids(a):
@@ -42,13 +42,14 @@ def scales(x, t, task, names=("x",)):
         varying = stds[stds > 0]
         if not varying.size:
             continue
-        spread = varying.max() / np.median(varying) if a.ndim == 2 else 1
-        spread = max(spread, varying.max() / varying.min() if a.ndim == 2 and len(stds) < 40 else 1)
+        spread = 1
+        if a.ndim == 2:
+            spread = varying.max() / (varying.min() if len(stds) < 40 else np.median(varying))
         offset = abs(c.mean()) / c.std()
         if size > 6 or size < 0.02 or spread > 60 or offset > 6:
-            ends = f"{c.min():.4g} to {c.max():.4g}, root mean square {size:.3g}"
-            most = f"; standard deviations from {varying.min():.3g} to {varying.max():.3g}"
-            yield Finding("inputs-not-scaled", name, f"it goes from {ends}{most}",
+            yield Finding("inputs-not-scaled", name, f"it goes from {c.min():.4g} to "
+                          f"{c.max():.4g}, root mean square {size:.3g}; standard deviations from "
+                          f"{varying.min():.3g} to {varying.max():.3g}",
                           "(x - mean) / std of the training samples; images: x / 255")
     if task.kind == "values" and t.std() > 0:
         size = np.sqrt(np.mean(np.square(columns(t))))

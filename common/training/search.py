@@ -59,9 +59,8 @@ class Uniform:
     def __init__(self, low: float, high: float) -> None:
         who = type(self).__name__
         self.low = checks.number(who, "low", low)
-        self.high = checks.number(who, "high", high, self.low, expected="be a number above low")
-        if self.low == self.high:
-            raise ValueError(checks.wrong(who, "high", "be a number above low", high))
+        self.high = checks.number(who, "high", high, math.nextafter(self.low, math.inf),
+                                  expected="be a number above low")
 
     def draw(self, rng: np.random.Generator) -> float:
         return float(rng.uniform(self.low, self.high))

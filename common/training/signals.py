@@ -21,7 +21,7 @@ class Signals:
     """
 
     def __init__(self, model, x, t):
-        self.model, self.watch = copy.deepcopy(model), None
+        self.model = copy.deepcopy(model)
         self.watch = watch = Watch(self.model)
         reset_states(self.model)
         self.loss = float(self.model.forward(*x, t))
@@ -154,11 +154,10 @@ def equal_units(before, after):
             yield Finding("bad-initialisation", named(path, layer), f"all {p.shape[-1]} columns of "
                           f"its weights are equal (the first entry is {p.flat[0]:.3g}) and stay "
                           "so: its units compute and learn the same", INITIALIZER, True)
-    if not any(np.any(p) for _, layer in before.weights for p in layer.params if p.ndim > 1):
-        path, layer = before.weights[0] if before.weights else ("", before.model)
-        if len(before.weights) > 1:
-            yield Finding("bad-initialisation", named(path, layer), "every weight of the model is "
-                          "0", INITIALIZER, True)
+    if len(before.weights) > 1 and not any(
+            np.any(p) for _, layer in before.weights for p in layer.params if p.ndim > 1):
+        yield Finding("bad-initialisation", named(*before.weights[0]),
+                      "every weight of the model is 0", INITIALIZER, True)
 
 
 def size(a):

@@ -13,14 +13,8 @@ CLOSED = (*PLAIN, bytes, type, ModuleType, np.ndarray, np.generic)      # no gen
 
 
 def pack(value, name, arrays):
-    """A tree as JSON has it; its arrays go into the dict ``arrays``, each named by its place.
-
-    >>> arrays = {}
-    >>> pack({"m": [np.arange(3)], "lr": 0.1}, "optimizer", arrays)
-    {'m': [{'': 'optimizer.m.0'}], 'lr': 0.1}
-    >>> unpack(_, arrays)
-    {'m': [array([0, 1, 2])], 'lr': 0.1}
-    """
+    """A tree as JSON has it. An array goes into ``arrays``, named by its place, which stands for it
+    as {"": name}; a tuple is {"": list}."""
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
         arrays[name] = np.array(value, value.dtype.newbyteorder("="), order="C", subok=False)
         return {"": name}

@@ -13,7 +13,6 @@ from .report import Finding
 from .trial import Case
 
 SMALLER = "a tenth of the learning rate; lr_range(trainer, x, t).plot() shows which suits"
-FACTORS = tuple(10.0 ** k for k in np.arange(-4, 4.5, 0.5))
 
 
 class LearningRates:
@@ -89,14 +88,14 @@ def lr_range(trainer: Any, x: Inputs, t: ArrayLike, steps: int = 50, ax: Axes | 
     return found
 
 
-def sweep(case, steps, seconds=math.inf, factors=FACTORS):
+def sweep(case, steps, seconds=math.inf):
     """``lr_range`` without the picture."""
     lr = getattr(case.trainer.optimizer, "lr", None)
     if callable(lr):
         lr = max(lr(k) for k in range(steps))
     x, t = case.sample()
     start, losses = case.trial().loss(x, t), []
-    factors = list(factors)
+    factors = [10 ** k for k in np.arange(-4, 4.5, 0.5)]
     for factor in factors:                                # goes on as long as the last is the best
         trial = case.trial(rate=factor)
         made = trial.run(steps, seconds / len(factors))

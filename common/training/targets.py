@@ -65,12 +65,12 @@ def last_layer(model):
     return None
 
 
-def reach(layer, columns=3):
+def reach(layer):
     """What a layer without parameters can put out, tried on numbers of any size: "same",
     "probabilities", "fraction" (0..1), "signed fraction" (-1..1), "positive" or "any"."""
     if getattr(layer, "params", ()):
         return "any"
-    z = 20 * np.random.default_rng(0).standard_normal((200, columns))
+    z = 20 * np.random.default_rng(0).standard_normal((200, 3))
     try:
         layer = copy.deepcopy(layer)
         layer.training = False

@@ -164,14 +164,14 @@ class unchanged:
             g.bit_generator.state = state
 
 
-def joined(function, most=2000):
+def joined(function):
     """Inputs and targets of the first batches that a function yields, as (x, t)."""
     with unchanged(function):
         parts, count = [], 0
         for batch in function():
             parts.append(tuple(map(np.asarray, batch)))
             count += len(parts[-1][0])
-            if count >= most or parts[-1][0].shape[1:] != parts[0][0].shape[1:]:
+            if count >= 2000 or parts[-1][0].shape[1:] != parts[0][0].shape[1:]:
                 break
     parts = [p for p in parts if all(a.shape[1:] == b.shape[1:] for a, b in zip(p, parts[0]))]
     *x, t = map(np.concatenate, zip(*parts))

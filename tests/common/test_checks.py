@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from chainrule.common import checks
+from chainrule.models import Input
 from tests.errors import refused
 
 nan, inf = np.nan, np.inf
@@ -312,3 +313,10 @@ class TestParameters:
         params = {"W": np.ones(2, np.float32), "U": np.ones(2, np.float32), "b": np.ones(2)}
         with refused(TypeError, "Who: all parameters … one dtype … W of float32 and b of float64"):
             checks.parameters("Who", params)
+
+
+@pytest.mark.parametrize("value", [3, np.float32(3), list, Input()])
+def test_a_single_thing_is_not_a_list(value):
+    assert checks.single(value) and not checks.single([value])
+    with refused(TypeError, "Who: x … a list of arrays, got …"):
+        checks.items("Who", "x", value, "arrays")

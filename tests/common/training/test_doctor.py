@@ -23,8 +23,9 @@ from chainrule.layers import (
 from chainrule.models import MLP, Sequential
 from chainrule.models.command import main
 from chainrule.optimizers import SGD, Adam
-from chainrule.training import Finding, History, Report, Trainer, doctor, lr_range, memory, preflight
+from chainrule.training import Finding, History, Report, Trainer, doctor, lr_range, memory, preflight, samples
 from chainrule.training.report import CODES
+from chainrule.training.targets import Task
 from chainrule.training.trial import Case, unchanged
 from tests.exam import trainings
 
@@ -285,6 +286,12 @@ def test_a_step_that_does_not_fit_is_not_tried(monkeypatch):
     assert "measured" in report.measured["memory of a step"]
     assert doctor(trainer, x, t, batch_size=5000).codes == ["too-little-memory"]
     assert len(trainer.history) == 0
+
+
+def test_one_narrow_column_of_few_is_a_scale_of_its_own():
+    x, t = np.random.default_rng(0).standard_normal((50, 3)) * [1, 1, 0.01], np.arange(50) % 2
+    assert [f.where for f in samples.scales((x,), t, Task(t), ["x"])] == ["x"]
+    assert not [*samples.scales((x[:, :2],), t, Task(t), ["x"])]
 
 
 def test_the_memory_of_this_machine(monkeypatch, tmp_path):
