@@ -32,7 +32,8 @@ def relation(p, q):
 def names_of(layer):
     """The names of a layer's parameters; of those appended later, too."""
     names = list(getattr(layer, "names", None) or ())
-    return names + [f"params.{j}" for j in range(len(names), len(layer.params))]
+    count = len(getattr(layer, "params", ()))
+    return names + [f"params.{j}" for j in range(len(names), count)]
 
 
 class Parameters:

@@ -120,7 +120,7 @@ def files_of(path, name):
 
 
 def mark_all(found, name, tasks, options, folder):
-    """A Mark for each hand-in, in order, and the seed of the numbers they were asked about."""
+    """A Mark for each hand-in, in order, and the seed of their numbers."""
     from tqdm import tqdm
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     limits = marking.Limits(options.seconds, int(options.memory * 2**30))

@@ -194,7 +194,7 @@ def block_of(path, model, axes, top=False):
     names = [identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))]
     made = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
     for i, layer in enumerate(model.layers):              # what serves the loss alone
-        if str(i) not in visited and len(layer.params):
+        if str(i) not in visited and len(getattr(layer, "params", ())):
             modules[str(i)] = written(f"{inside}{i}", layer, [2]).module
     modules = {str(i): modules[str(i)] for i in range(len(model.layers)) if str(i) in modules}
     if plain and not top and not any(isinstance(m, Block) for m in modules.values()):

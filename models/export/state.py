@@ -73,7 +73,7 @@ def terms(text):
 def arrays_of(layer):
     kept = {name: a for name, a in getattr(layer, "buffers", {}).items()
             if isinstance(a, np.ndarray)}
-    return dict(zip(names_of(layer), layer.params)) | kept
+    return dict(zip(names_of(layer), getattr(layer, "params", ()))) | kept
 
 
 def leaves(layer, path=""):
