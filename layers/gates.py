@@ -64,8 +64,8 @@ class Gates(Layer):
 
 
 class Sequences(Gates):
-    """The options of layers that run over sequences, as in RNN's docstring, and the state
-    that they start from."""
+    """The options of layers that run over sequences, as in RNN's docstring, and the state that they
+    start from."""
 
     def __init__(
         self, stateful: bool, initial_state: State | None, reverse: bool, **params: Array

@@ -30,10 +30,10 @@ class Loss(Layer):
     - ``reduction``: ``"mean"``, ``"sum"`` for Σ_n w_n ℓ_n, or ``"none"`` for the array of all w_n
       ℓ_n, whose backward takes an array of gradients, by default ones;
     - ``forward(x, t, weight=None)``: w (N, ...), one number of at least 0 for each row (of
-      SigmoidWithLoss each element), or without the last axis, for all along it; without it all are
-      1. A row of weight 0 does not count, even if NaN stands in it (but labels
-      and probabilities must be such: for padding there is ``ignore_label``). If no row counts, loss
-      and gradient are 0.
+      SigmoidWithLoss each element), or without the last axis, for all along it; without w all are
+      1. A row of weight 0 does not count, even if NaN stands in it (but labels and probabilities
+      must be such: for padding there is ``ignore_label``). If no row counts, loss and gradient are
+      0.
 
     After forward ``count`` is Σ_n w_n (for SigmoidWithLoss, over elements); the Trainer weighs the
     losses of batches by it.

@@ -179,9 +179,9 @@ class BatchNorm(Normalization):
 
     where the variance goes in as its unbiased estimate σ² M / (M - 1), as in PyTorch, or with
     ``unbiased=False`` as σ², as in Keras 3 (whose momentum is 1 minus this one). A batch whose
-    variance overflows does not move them. In evaluation mode μ and σ²
-    are the running ones, and samples no longer depend on each other. ``running_mean`` and
-    ``running_var`` are kept in ``buffers``.
+    variance overflows does not move them. In evaluation mode μ and σ² are the running ones, and
+    samples no longer depend on each other. ``running_mean`` and ``running_var`` are kept in
+    ``buffers``.
 
     Backward, in training: as for LayerNorm, with means over the batch (and the image) in place of
     the last axis, and Σ over all axes but that of the channels. In evaluation mode μ and

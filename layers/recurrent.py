@@ -54,8 +54,8 @@ class RNNCell(Cell):
 
     The rest is as in Cell. On the way through T steps dL/dh is multiplied T times by tanh' and Whᵀ:
     it tends to vanish or to explode. LSTM and GRU were designed to keep it from vanishing; where it
-    explodes, clipping bounds the gradients of the parameters. Source: Elman,
-    Finding structure in time (1990); Saito, Deep Learning from Scratch 2, chapter 5.
+    explodes, clipping bounds the gradients of the parameters. Source: Elman, Finding structure in
+    time (1990); Saito, Deep Learning from Scratch 2, chapter 5.
 
     >>> cell = RNNCell(Wx=np.array([[1.0]]), Wh=np.array([[0.5]]), b=np.zeros(1))
     >>> cell.forward(np.array([[1.0]]), np.array([[-2.0]]))

@@ -739,9 +739,24 @@ def test_repr_lists_the_layers():
                     "  loss: SquaredError()\n  penalty: L2(lam=0.1)\n)")
 
 
+class Gains:
+    """A user's layer, which computes dL/dx whether anyone reads it or not."""
+
+    def __init__(self):
+        self.params, self.grads = [np.full(6, 2.0)], [np.zeros(6)]
+
+    def forward(self, x):
+        self.x = x
+        return x * self.params[0]
+
+    def backward(self, dout):
+        self.grads[0][...] = (dout * self.x).sum(axis=0)
+        return dout * self.params[0]
+
+
 def test_a_model_inside_another_returns_its_input_gradient_or_none():
     """Its lowest layer is frozen: what reaches the one above is not the gradient of its input."""
-    inner = Sequential(affine(4, 6), affine(6, 6, 1))
+    inner = Sequential(affine(4, 6), Gains())
     outer = Sequential(inner, affine(6, 3, 2), loss=SoftmaxWithLoss())
     inner.freeze("0")
     returned, backward = [], inner.backward

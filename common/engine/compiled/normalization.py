@@ -156,8 +156,7 @@ class Planes:
         plane_groups_backward(*arrays)
 
     def each(values, a):
-        """A number for every row, from one for each channel or each channel of each sample."""
-        values = values.reshape(-1)
+        """A number for every row, from one for each channel."""
         return np.tile(values, len(a) // len(values))
 
     def row_moments(a):
@@ -259,14 +258,14 @@ def share(loop, *arrays):
     spread(lambda part: loop(*[a[part] for a in arrays]), len(arrays[0]), WORK * size)
 
 
-def together(n, mus, variances, axis=0):
+def together(n, mus, variances):
     """Mean and variance of the whole from those of its parts, ``n`` values each:
     σ² = Σ n_i (σ_i² + (μ_i - μ)²) / Σ n_i."""
     n = np.broadcast_to(n, mus.shape)
-    total = n.sum(axis=axis, keepdims=True).astype(mus.dtype)
-    mu = (n * mus).sum(axis=axis, keepdims=True, dtype=mus.dtype) / total
-    var = (n * (variances + (mus - mu) ** 2)).sum(axis=axis, dtype=mus.dtype)
-    return mu.squeeze(axis), var / total.squeeze(axis)
+    total = n.sum(axis=0).astype(mus.dtype)
+    mu = (n * mus).sum(axis=0, dtype=mus.dtype) / total
+    var = (n * (variances + (mus - mu) ** 2)).sum(axis=0, dtype=mus.dtype)
+    return mu, var / total
 
 
 @Loop
