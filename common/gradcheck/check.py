@@ -353,6 +353,8 @@ class Check:
             plain = measure(self.subject, self.rng, plain=True)
         if self.rough is None:
             self.findings += diagnose(plain, {f.code for f in self.findings})
+        if plain.settled:  # then it is the same mistake
+            self.findings = [f for f in self.findings if f.code != "mutates-cache"]
         for f in deaf:
             repair = m.repairs.get(f.where)
             if repair and repair.codes == [f.code]:
@@ -362,28 +364,28 @@ class Check:
 def raised(m):
     """An exception in backward: a change of its text that mends it says which mistake it was, and
     often a message about shapes does."""
-    text = error_text(m.error) + line_text(m.error)
+    text, place = f"backward raised {error_text(m.error)}", raising(m.error)
     with contextlib.suppress(Exception):
         m.repairs = search(m)
     if m.repairs:
         repair = next(iter(m.repairs.values()))
+        if place:
+            line = linecache.getline(place[0].co_filename, place[1]).strip()
+            text += f", in line {place[1]}: `{line}`"
         for code in repair.codes:
-            found = finding(code, "x", f"backward raised {text}")
+            found = finding(code, "x", text)
             found.line, found.text = repair.line
             yield found
         return
     code = next((code for words, code in MESSAGES if re.search(words, text)), "unrecognised")
-    yield finding(code, "x", f"backward raised {text}")
+    yield watching.at(finding(code, "x", text), place)
 
 
 def error_text(e):
     return f"{type(e).__name__}: {e}"
 
 
-def line_text(e):
-    """Where in the user's own text an exception arose, in words."""
-    frames = [(f, n) for f, n in traceback.walk_tb(e.__traceback__) if users(f.f_code, f)]
-    if not frames:
-        return ""
-    frame, number = frames[-1]
-    return f", in line {number}: `{linecache.getline(frame.f_code.co_filename, number).strip()}`"
+def raising(e):
+    """(code, number) of the line of the user's own in which an exception arose, or None."""
+    return next(((f.f_code, n) for f, n in reversed([*traceback.walk_tb(e.__traceback__)])
+                 if users(f.f_code, f)), None)

@@ -81,14 +81,24 @@ def operator(node, *kinds):
 def upstreams(place, scope):
     """The upstream gradient that is missing altogether."""
     if scope.deaf and (scope.whole(place) or scope.factor(place)):
+        here = place.shape or ()
         for name, shape in scope.douts.items():
-            if shape == (place.shape or ())[:len(shape)]:
-                wide = f"A.reshape({(*shape, *(1,) * (len(place.shape) - len(shape)))})"
-                new = fill(f"E * {wide if shape not in ((), place.shape) else 'A'}", E=place.node,
-                           A=ast.Name(name, ast.Load()))
-                yield "ignores-upstream", new, f"times {name}"
-        for name, d in () if place.upstream else scope.others(place.shape, upstream=True):
-            yield "ignores-upstream", d.node, f"with {name}"
+            texts = [f"A.reshape({wide})" for wide in widened(shape, here)]
+            for text in ["A", *texts[:len(shape) < len(here)], "A.sum(-1, keepdims=True)"]:
+                new = fill(f"E * {text}", E=place.node, A=ast.Name(name, ast.Load()))
+                yield "ignores-upstream", new, f"times {said(text, A=name)}"
+        for name, d in () if place.upstream else scope.others(None, upstream=True):
+            if all(1 in (a, b) or a == b for a, b in zip(d.shape[::-1], here[::-1])):
+                yield "ignores-upstream", fill("E * A", E=place.node, A=d.node), f"times {name}"
+            if d.shape == here:
+                yield "ignores-upstream", d.node, f"with {name}"
+
+
+def widened(shape, full):
+    """The shapes like ``full`` in which axes of length 1 stand for those that ``shape`` lacks."""
+    for kept in itertools.combinations(range(len(full)), len(shape)):
+        if tuple(full[a] for a in kept) == shape:
+            yield tuple(n if a in kept else 1 for a, n in enumerate(full))
 
 
 # Signs and sizes
@@ -109,7 +119,7 @@ def signs(place, scope):
         yield ("wrong-sign", fill("A + D", A=node.left, D=node.right),
                "with the other sign of the second term")
         yield "wrong-sign", fill("D - A", A=node.left, D=node.right), "with the two terms exchanged"
-    elif place.is_gradient and scope.whole(place):
+    elif scope.handed_on(place):
         yield "wrong-sign", fill("-E", E=node), "with a minus sign"
 
 
@@ -124,7 +134,7 @@ def sizes(place, scope):
             if of is not None and not of.is_array and of.values[0] not in (0, 1):
                 yield ("size", kept, f"without the factor "
                        f"{'' if isinstance(node.op, ast.Mult) else '1/'}{of.values[0]:.4g}")
-    if place.is_gradient and scope.whole(place):
+    if scope.handed_on(place):
         for n in scope.sizes:
             yield "size", fill("E * K", E=node, K=n), f"times {n}"
             yield "size", fill("E / K", E=node, K=n), f"divided by {n}"
@@ -132,7 +142,7 @@ def sizes(place, scope):
 
 def scalars(place, scope):
     """A number at hand, left out as a factor."""
-    if place.is_gradient and scope.whole(place):
+    if scope.handed_on(place):
         for name, value in scope.scalars.items():
             if value in (0, 1):
                 continue
@@ -186,7 +196,7 @@ def means(place, scope):
 def sums(place, scope):
     """A sum that is missing, or of which one part is there."""
     node = place.node
-    if not place.is_gradient or not scope.whole(place):
+    if not scope.handed_on(place):
         return
     inner = scope.at(node.value) if isinstance(node, ast.Subscript) else None
     for array in (inner, place if scope.unshaped else None):
@@ -231,8 +241,7 @@ def transposes(place, scope):
         if n > 2:
             last = fill("E.swapaxes(-1, -2)", E=node.value)
             yield "missing-transpose", last, "with its last two axes exchanged alone"
-    elif n == 2 and (scope.factor(place) and not isinstance(node, ast.BinOp) or place.is_gradient
-                     and scope.whole(place)):
+    elif n == 2 and (scope.factor(place) and not isinstance(node, ast.BinOp) or scope.handed_on(place)):
         yield "missing-transpose", fill("E.T", E=node), "transposed"
     elif n in (3, 4) and scope.factor(place):
         yield ("missing-transpose", fill("E.swapaxes(-1, -2)", E=node),
@@ -302,7 +311,7 @@ def crops(place, scope):
     """A border that forward added and backward should cut off."""
     node = place.node
     shapes = {np.shape(x) for x in scope.inputs}
-    if place.is_gradient and scope.whole(place):
+    if scope.handed_on(place):
         for shape in shapes:
             if shape != place.shape and np.prod(shape) == np.prod(place.shape):
                 yield "wrong-reshape", fill("E.reshape(K)", E=node, K=shape), f"reshaped to {shape}"
@@ -344,7 +353,7 @@ def objects(place, scope):
             if name != mine and kind is scope.objects.get(mine):
                 func = ast.Attribute(ast.Name(name, ast.Load()), node.func.attr, ast.Load())
                 yield "stale-cache", ast.Call(func, node.args, node.keywords), f"with {name}"
-    if place.is_gradient and scope.whole(place):
+    if scope.handed_on(place):
         for name, kind in scope.objects.items():
             if callable(getattr(kind, "backward", None)):
                 new = fill("O.backward(E)", O=ast.Name(name, ast.Load()), E=node)
@@ -401,7 +410,7 @@ def masks(place, scope):
     if place.mask and not place.upstream:
         yield ("inverted-mask", fill("~E" if place.values[0].dtype.kind == "b" else "1 - E",
                                      E=place.node), "inverted")
-    if place.is_gradient and scope.whole(place):
+    if scope.handed_on(place):
         for name, other in scope.others(place.shape, upstream=False):
             if other.mask:
                 yield "missing-mask", fill("E * A", E=place.node, A=other.node), f"times {name}"
@@ -409,16 +418,16 @@ def masks(place, scope):
 
 def gains(place, scope):
     """A factor that is missing and is the same along some axes: a gain, a mask per row."""
-    if place.is_gradient and scope.whole(place) and len(place.shape) > 1:
+    if scope.loss and place.upstream and place.shape == () and scope.whole(place):
+        for name, other in scope.others(None, upstream=False):
+            code = "missing-mask" if other.mask else "wrong-local-derivative"
+            for text in ("A", "A[:, None]"):
+                yield code, fill(f"E * {text}", E=place.node, A=other.node), f"times {name}"
+    if scope.handed_on(place) and len(place.shape) > 1:
         for name, other in scope.others(None, upstream=False):
             shape = other.shape
             if shape == place.shape or not 0 < len(shape) <= len(place.shape):
                 continue
-            if len(shape) == len(place.shape) and all(p in (s, 1)
-                                                      for p, s in zip(place.shape, shape)):
-                for sign, word in (("*", "times"), ("/", "divided by")):
-                    new = fill(f"E {sign} A", E=place.node, A=other.node)
-                    yield "missing-local-derivative", new, f"{word} {name}"
             code = "missing-mask" if other.mask else "missing-local-derivative"
             wide = [("A", shape)]
             if len(shape) == 1:
@@ -426,15 +435,16 @@ def gains(place, scope):
                 wide += [(f"A.reshape({(-1, *(1,) * k)})", (*shape, *(1,) * k))
                          for k in range(1, after + 1)]
             for text, full in wide:
-                if all(a in (b, 1) for a, b in zip(full[::-1], place.shape[::-1])):
+                if all(a in (b, 1) or b == 1 for a, b in zip(full[::-1], place.shape[::-1])):
                     for sign, word in (("*", "times"), ("/", "divided by")):
                         new = fill(f"E {sign} {text}", E=place.node, A=other.node)
-                        yield code, new, f"{word} {said(text, A=name)}"
+                        yield ("wrong-local-derivative" if sign == "/" and not place.bare
+                               else code), new, f"{word} {said(text, A=name)}"
 
 
 def slopes(place, scope, choice=SLOPES):
     """dout times a local derivative that is missing."""
-    if place.is_gradient and scope.whole(place):
+    if scope.handed_on(place):
         for (name, other), slope in itertools.product(scope.others(place.shape, upstream=False),
                                                       choice):
             half = slope in ("A", "1 - A") and scope.other_half(place, other, slope)
@@ -470,11 +480,14 @@ def factors(place, scope):
                      "1 / E"):
             yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
         for name, other in scope.others(place.shape, upstream=False):
+            if all(map(np.array_equal, other.values, place.values)):
+                continue
             yield "lost-branch", fill("E - A", E=node, A=other.node), f"less {name}"
+            yield "lost-branch", fill("A - E", E=node, A=other.node), f"{name} less it"
             yield "lost-branch", fill("E + A", E=node, A=other.node), f"plus {name}"
     if place.simple and place.is_array and not place.upstream and not scope.index(place):
         for text in (*("2 * E", "E / 2", "E ** 2", "1 / E", "NP.exp(E)", "NP.log(E)", "NP.sqrt(E)"),
-                     *("NP.tanh(E)", "1 / (1 + NP.exp(-E))", "NP.sign(E)")):
+                     *("NP.tanh(E)", "1 / (1 + NP.exp(-E))", "NP.sign(E)", "-E", "1 - E")):
             yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
     if place.is_array and not place.upstream and operator(node, ast.Add, ast.Sub, ast.Mult):
         yield "factor", node.left, "with its first part alone"
@@ -540,6 +553,18 @@ def functions(place, scope):
                 yield "factor", new, f"with {other} for {name}"
     if isinstance(node, ast.Call) and len(node.args) == 1 and not place.upstream:
         yield "factor", node.args[0], "without the function"
+    if place.is_array and not place.upstream and isinstance(scope.parent(place)[0], (
+            ast.BinOp, ast.AugAssign)):
+        for power in 2, 3:
+            yield "factor", fill("E ** K", E=node, K=power), f"to the power of {power}"
+    if not place.is_array and operator(scope.parent(place)[0], ast.Pow):
+        for text in "E - 1", "E + 1":
+            yield "factor", fill(text, E=node), f"with {said(text, E=ast.unparse(node))}"
+    if not place.is_array and place.simple and not scope.index(place) and isinstance(
+            place.values[0], (float, np.floating)):
+        for name, other in scope.others(None, upstream=False):
+            if scope.weight(other):
+                yield "factor", fill("E * NP.sign(A)", E=node, A=other.node), f"times sign {name}"
     if method(node, "expand_dims", "repeat", "flip", "concatenate", "stack", "roll"):
         given = [k for k in node.keywords if k.arg == "axis"]
         rest = [k for k in node.keywords if k.arg != "axis"]
@@ -573,9 +598,17 @@ def steps(place, scope):
         for name in scope.counters:
             if name != ast.unparse(place.node):
                 yield "index", ast.Name(name, ast.Load()), f"at {name}"
-        for text in ("E - 1", "E + 1"):
+        for text in ("E - 1", "E + 1", "E - 2", "E + 2"):
             yield ("stale-cache", fill(text, E=place.node),
                    f"at {said(text, E=ast.unparse(place.node))}")
+    if operator(place.node, ast.Add, ast.Sub) and scope.index(place) and not place.is_array:
+        turned = ast.Sub() if isinstance(place.node.op, ast.Add) else ast.Add()
+        yield ("index", ast.BinOp(place.node.left, turned, place.node.right),
+               "with the other sign in the index")
+    if operator(place.node, ast.Mod, ast.FloorDiv) and not place.is_array:
+        for name, op in itertools.product(scope.scalars, ("//", "%")):
+            new = fill(f"A {op} K", A=place.node.left, K=template(name))
+            yield "stale-cache", new, f"with {ast.unparse(place.node.left)} {op} {name}"
 
 
 def indices(place, scope):
@@ -621,7 +654,7 @@ def terms(place, scope):
         yield "term", node.left, "without the second term"
         if isinstance(node.op, ast.Add):
             yield "term", node.right, "without the first term"
-    if place.is_gradient and scope.whole(place) and not operator(node, ast.Add):
+    if scope.handed_on(place) and not operator(node, ast.Add):
         for name, other in scope.others(place.shape, upstream=True):
             if name != ast.unparse(place.node):
                 yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
@@ -639,7 +672,7 @@ def inner_terms(place, scope):
 def pairs(place, scope):
     """Each upstream gradient with each other array, by their names, at a gradient that is handed
     on."""
-    if place.is_gradient and scope.whole(place):
+    if scope.handed_on(place):
         yield from itertools.product(scope.others(None, upstream=True),
                                      scope.others(None, upstream=False))
 
@@ -680,7 +713,7 @@ def paths(place, scope):
 def statistics(place, scope):
     """A path through a mean, a variance or a normaliser that is missing, from what stands there or
     from another upstream gradient."""
-    if not (place.is_gradient and scope.whole(place)) or len(place.shape) < 2:
+    if not scope.handed_on(place) or len(place.shape) < 2:
         return
     n = len(place.shape)
     start = [place.node, *(d.node for _, d in scope.others(place.shape, upstream=True))]
@@ -711,6 +744,8 @@ def statements(tree, at):
             if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
                 continue
             target = s.target if adds else s.targets[0]
+            if adds and isinstance(target, ast.Subscript):
+                yield from at_another_entry(parent, field, i, s, at, tree)
             if adds:
                 turned = ast.Sub() if isinstance(s.op, ast.Add) else ast.Add()
                 new = ast.AugAssign(target, turned, s.value)
@@ -751,6 +786,23 @@ def statements(tree, at):
                     value = ast.UnaryOp(ast.USub(), value)
                 new = fill("NP.add.at(A, I, V)", A=read, I=as_index(target.slice), V=value)
                 yield "repeated-index", parent, field, i, ast.Expr(new), "with np.add.at"
+
+
+def at_another_entry(parent, field, i, s, at, tree):
+    """The same added at another entry as well, or subtracted there, as a margin is from its label's
+    column."""
+    inside = {n.id for n in ast.walk(s.target.slice) if isinstance(n, ast.Name)}
+    others = {ast.unparse(n): n for n in ast.walk(tree) if isinstance(n, (ast.Name, ast.Subscript))
+              and (p := at(n)) is not None and np.ndim(p.values[0]) == 0
+              and all(isinstance(v, (int, np.integer)) for v in p.values)}
+    for name, (text, other) in itertools.product(inside, others.items()):
+        if text not in inside:
+            where = filled(ast.parse(ast.unparse(s.target), mode="eval").body, {name: other})
+            where.ctx = ast.Store()
+            for op in ast.Add(), ast.Sub():
+                more = ast.AugAssign(where, op, s.value)
+                both = ast.If(ast.Constant(True), [s, more], [])
+                yield "lost-branch", parent, field, i, both, f"at {text} as well"
 
 
 def assigned(target, at):

@@ -82,6 +82,8 @@ class Measurement:
     tolerance: float = TOLERANCE  # relative to an array's largest entry
     repairs: dict = field(default_factory=dict)  # {where: the Repair that makes it right}
     corrections: list = field(default_factory=list)  # of all of it, where no change heals
+    overwrites: bool = True  # whether backward's text assigns to parts of arrays
+    settled: bool = False  # whether with the repairs a second backward gives the same
 
     @property
     def right(self):

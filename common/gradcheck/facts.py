@@ -214,6 +214,7 @@ def which_part(e, a, g):
     slides = all(len(np.unique(v[used])) > 1 for v in (first, last, uses))
     images = e.value.ndim == y.ndim == 4
     windows = images or e.value.ndim > 1 and any(ends) and slides
+    windows &= e.m.overwrites
     return "overlap-overwritten" if windows and not whole_channels(y, a, g) else "lost-branch"
 
 
@@ -248,7 +249,7 @@ def penalty(e):
     if not e.param or e.m.y.ndim or not known(e) or e.value.size < 2:
         return None
     itself, sign = (e.value, "the parameter itself"), (np.sign(e.value), "the parameter's sign")
-    for terms in [itself], [sign], [itself, sign]:
+    for terms in [itself], [sign], [itself, sign], [sign, (np.ones(e.value.shape), "1")]:
         parts = [(d.reshape(-1, *(1,) * e.value.ndim) * term).reshape(-1) for term, _ in terms]
         basis = np.array([G.reshape(-1), *parts]).T
         c, *k = np.linalg.lstsq(basis, A.reshape(-1), rcond=None)[0]

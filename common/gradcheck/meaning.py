@@ -1,6 +1,7 @@
 """What a change that heals is called: by the family it is of, or by what it does to the values at
 its place."""
 import ast
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -72,6 +73,10 @@ class Change:
     def term(self):
         """Of a term too many: a penalty, the same term twice, or a wrong derivative."""
         before, after = self.place.values, self.values(self.place) or []
+        rest = self.old.right if self.node is self.old.left else self.old.left
+        held = [p for n in ast.walk(rest) if (p := self.scope.at(n)) and p.simple and p.is_array]
+        if held and all(map(self.scope.weight, held)):
+            return ["wrong-penalty"]
         terms = [b - a for b, a in zip(before, after)] if len(after) == len(before) else []
         if any(map(self.of_a_parameter, terms)):
             return ["wrong-penalty"]
@@ -99,6 +104,8 @@ class Change:
             return found[0]
         if each := per_turn(before, after, divisor):
             return [each]
+        if not root.upstream and not all_bits(before) and mirrored(before, after):
+            return ["flipped-kernel"]
         if not (code == "array" or root.upstream or all_bits(before)) and permuted(before, after):
             return ["wrong-reshape"]
         if code == "size" and all(not np.ndim(v[0]) and np.ptp(v) for v in (before, after)):
@@ -110,6 +117,8 @@ class Change:
         if code == "axes":
             fewer = np.size(after[0]) < np.size(before[0]) and not isinstance(above, ast.BinOp)
             return ["missing-batch-sum" if fewer else "summed-too-far"]
+        if code == "array" and isinstance(self.parent, ast.Compare):
+            return ["stale-cache"]  # a mask made of another array
         if code == "array" and place.upstream:
             return self.another_gradient(before, after)
         if (code == "array" and place.values[0].dtype.kind in "iu" and (new := self.here())
@@ -162,9 +171,10 @@ class Change:
         if not self.loss or not edits.operator(self.node, ast.Sub):
             return False
         value = self.search.arrays_at.get(ast.unparse(self.node.right))
+        answered = {e.index for e in self.search.targets if not e.param}
         return value is not None and any(
             isinstance(t, np.ndarray) and t.shape == value.shape and np.array_equal(t, value)
-            for t in self.search.subject.inputs[1:])
+            for i, t in enumerate(self.search.subject.inputs) if i and i not in answered)
 
     def of_a_penalty(self, term):
         """Whether a term of a sum is made of a parameter and its sign, before the change or
@@ -222,6 +232,12 @@ def permuted(before, after):
     """Whether the same numbers stand there in another order."""
     return all(np.size(b) > 2 and np.array_equal(np.sort(b, None), np.sort(a, None))
                for b, a in zip(before, after))
+
+
+def mirrored(before, after):
+    """Whether each value is the other one, reversed along some of its axes."""
+    return any(all(np.array_equal(b, np.flip(a, axes)) for b, a in zip(before, after))
+               for r in (1, 2) for axes in itertools.combinations(range(np.ndim(before[0])), r))
 
 
 def quotients(before, after):

@@ -87,15 +87,23 @@ class Search:
         one, two = (self.subject.gradients(k * dout) for k in (1, 2))
         pairs = [(p, q) for e in self.wrong if (p := self.of(e, one)) is not None
                  and (q := self.of(e, two)) is not None]
-        deaf = self.subject.takes_dout and not all(agree(2 * p, q) for p, q in pairs)
+        deaf = self.subject.takes_dout and not all(
+            agree(2 * p, q) and np.abs(p).max(initial=0) > 1e-12 for p, q in pairs)
         for scope in scopes:
             scope.deaf = deaf
             scope.unshaped = any(not e.shaped for e in self.wrong)
             floats = {n: v for n, v in scope.function.locals.items()
                       if isinstance(a := as_array(v), (np.ndarray, np.floating, float))
                       and np.asarray(a).dtype.kind == "f"}
-            scope.douts = {n: np.shape(v) for n, v in floats.items() if np.array_equal(v, dout)}
+            scope.loss, code = not self.y.ndim, scope.function.code
+            given = code.co_varnames[code.co_varnames[:1] == ("self",):code.co_argcount]
+            # a name of dout may stand for something else at the end
+            scope.heard({n: dout.shape if n in given else np.shape(v) for n, v in floats.items()
+                         if n in given[:1] or np.array_equal(v, dout)})
             names |= floats.keys()
+        self.m.overwrites = not scopes or any(
+            isinstance(n, ast.Assign) and isinstance(t, ast.Subscript)
+            for s in scopes for n in ast.walk(s.function.tree) for t in getattr(n, "targets", ()))
         self.slopes = between.slopes(self, names)
         self.arrays_at = {n: o.values[0] for s in scopes for n, o in s.arrays.items()}
         with contextlib.ExitStack() as stack:
@@ -105,6 +113,10 @@ class Search:
                 stack.enter_context(best.function.replaced(best.function.compiled()))
                 self.found.append(best)
                 self.fixed |= best.heals
+            if self.found:
+                again = [self.subject.backward(np.reshape(self.draws[0], self.y.shape))
+                         for _ in range(2)]
+                self.m.settled = all(map(agree, *(b.inputs + b.params for b in again)))
         unsure = self.m.sampled or self.m.failed or self.subject.fresh_each_time
         if not self.found and self.subject.takes_dout and not unsure:
             self.corrections = list(corrections(self, scopes))
@@ -391,6 +403,8 @@ class Search:
         leaves the caches as they are."""
         subject = self.subject
         if again or not self.kept or self.stale:
+            if getattr(subject.work, "rate", False):
+                subject.restart()  # backward has made a step
             y = subject.output(watch=False)
             self.stale = False
             if y.shape != self.y.shape or not close(y, self.y, 1e-12):

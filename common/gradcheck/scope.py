@@ -1,6 +1,7 @@
 """The places of one function of the user's, and the arrays at hand there: what the changes ask
 about."""
 import ast
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,7 @@ class Scope:
         self.weights = weights
         self.unshaped = False  # whether a gradient has not its array's shape
         self.deaf, self.douts = False, {}  # whether dout is left out somewhere; its names, shapes
+        self.loss = False
         self.survey()
         self.scalars = {ast.unparse(p.node): p.values[0] for p in places if p.simple
                         and not p.upstream and np.ndim(p.values[0]) == 0
@@ -68,6 +70,23 @@ class Scope:
                 continue
             self.arrays.setdefault(name, Other(ast.parse(name, mode="eval").body, values, upstream))
 
+    def heard(self, douts):
+        """Take in the names and shapes of dout, whose parts in a loop are at hand, too."""
+        self.douts = douts
+        loops = dict.fromkeys(n.id for s in ast.walk(self.function.tree) if isinstance(s, ast.For)
+                              for n in ast.walk(s.target) if getattr(n, "id", 0) in self.counters)
+        for name, shape in douts.items():
+            axes = range(len(shape))
+            for kept in (k for r in axes for k in itertools.combinations(axes, r)):
+                for turns in itertools.combinations(loops, len(shape) - len(kept)):
+                    at = [":" if a in kept else turns[a - sum(k < a for k in kept)] for a in axes]
+                    if any(t != ":" and self.counters[t] >= n for t, n in zip(at, shape)):
+                        continue
+                    part = f"{name}[{', '.join(at)}]"
+                    self.arrays.setdefault(part, Other(
+                        ast.parse(part, mode="eval").body,
+                        [np.full([shape[a] for a in kept], np.nan)], True))
+
     def survey(self):
         """Where each node of the tree, as it now stands, hangs."""
         self.of = {id(p.node): p for p in self.places if not isinstance(p.node,
@@ -93,8 +112,12 @@ class Scope:
     def parent(self, place):
         return self.parents[id(place.node)]
 
+    def handed_on(self, place):
+        """Whether it is a gradient, or a loss's before dout comes in, as it is handed on."""
+        return place.is_array and (place.upstream or self.loss) and self.whole(place)
+
     def whole(self, place):
-        """Whether it is a gradient as it is handed on: assigned, returned, added, multiplied as a
+        """Whether a value is handed on: assigned, returned, added, multiplied as a
         matrix, summed."""
         parent, field = self.parent(place)
         return not self.index(place) and (isinstance(parent,
@@ -152,7 +175,8 @@ class Scope:
         names, sought = names_in(new), names_in(old)
         for _ in range(9):
             for s in ast.walk(self.function.tree):
-                if isinstance(s, ast.Assign) and names & set().union(*map(names_in, s.targets)):
+                if (isinstance(s, ast.Assign) and s.lineno <= old.lineno
+                        and names & set().union(*map(names_in, s.targets))):
                     names = names | names_in(s.value)
         return bool(names & sought) or not names_in(new)
 
