@@ -26,7 +26,7 @@ from .subject import grads_of
 
 MOST = 10_000  # changes tried on one layer
 BEYOND = 20_000  # lines after one that heals, if gradients in between are not right with it
-LINES = 260_000  # of the layer's that may run for them
+LINES = 800_000  # of the layer's that may run for them
 
 
 @dataclass
