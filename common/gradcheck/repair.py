@@ -451,7 +451,9 @@ def likeliest(found):
                    lambda r: r.alters and r.family, lambda r: r.lone, sums, reads):
         if some := [r for r in best if likely(r)]:
             return some[0]
-    return (best if best[0].family == 0 else computed or best)[-1]
+    if best[0].family == 0:  # dout is missing where a gradient is named, if that is done
+        return ([r for r in computed if re.match(r"(self\.)?(d|grad)", r.line[1])] or best)[-1]
+    return (computed or best)[-1]
 
 
 def located(node, old):
