@@ -77,6 +77,9 @@ def judge(e):
     if found := first(e, facts.FIRST):
         if repair and any({*found[0], *repair.codes} <= alike for alike in ALIKE):
             return repair.codes, found[1]
+        spread = found[0] == ["summed-too-far"] and repair and repair.all
+        if spread and len(repair.heals) > 1 and "missing-mask" in repair.codes:
+            return refined(e, repair)  # what lacks its mask looks like a sum
         if repair and len(found[0]) > 1 and "wrong-penalty" not in found[0]:
             return refined(e, repair)  # two mistakes that a single change undoes are one
         return batch_of_one(e, found[0]), found[1]
@@ -131,6 +134,8 @@ def refined(e, repair):
         codes = ["lost-branch"]
     elif codes == ["constant-statistics"] and passes_dout(e) and not facts.term_missing(e):
         codes = ["missing-local-derivative"]
+    elif codes == ["lost-branch"] and repair.family == 1:  # computed and not read
+        questions = (facts.term_missing,)
     elif codes == ["missing-local-derivative"] and not e.param and not passes_dout(e):
         questions = (facts.invariance,)
     elif repair.words == "with += for =" and codes[0] in ("lost-branch", "overlap-overwritten"):

@@ -101,6 +101,20 @@ def widened(shape, full):
             yield tuple(n if a in kept else 1 for a, n in enumerate(full))
 
 
+def unread(place, scope):
+    """A value that was computed and is not read anywhere."""
+    for name in scope.unread if scope.handed_on(place) else ():
+        other = scope.arrays.get(name)
+        if other is None and name not in scope.scalars:
+            continue
+        factor = ("size" if other is None else "missing-mask" if other.mask
+                  else "missing-local-derivative" if place.bare else "wrong-local-derivative")
+        for op, word in ("-", "minus"), ("+", "plus"), ("*", "times"), ("/", "divided by"):
+            term = "lost-branch" if other is None or 1 not in other.shape else "constant-statistics"
+            yield (term if op in "+-" else factor,
+                   fill(f"E {op} A", E=place.node, A=template(name)), f"{word} {name}")
+
+
 # Signs and sizes
 
 
@@ -241,7 +255,8 @@ def transposes(place, scope):
         if n > 2:
             last = fill("E.swapaxes(-1, -2)", E=node.value)
             yield "missing-transpose", last, "with its last two axes exchanged alone"
-    elif n == 2 and (scope.factor(place) and not isinstance(node, ast.BinOp) or scope.handed_on(place)):
+    elif n == 2 and (scope.factor(place) and not isinstance(node, ast.BinOp)
+                     or scope.handed_on(place)):
         yield "missing-transpose", fill("E.T", E=node), "transposed"
     elif n in (3, 4) and scope.factor(place):
         yield ("missing-transpose", fill("E.swapaxes(-1, -2)", E=node),
@@ -727,7 +742,7 @@ def statistics(place, scope):
 
 
 # In this order: the first family in which something heals has found it.
-FAMILIES = [upstreams, signs, means, sums, labels, orders, transposes, slices, crops, masks,
+FAMILIES = [upstreams, unread, signs, means, sums, labels, orders, transposes, slices, crops, masks,
             indices, flips, steps, swaps, constants, functions, factors, terms, reshapes,
             inner_factors, slopes, gains, objects, exchanges, products_of_matrices, other_slopes,
             inner_terms, numbers, scalars, sizes, products_of_arrays, products, statistics,
@@ -757,7 +772,7 @@ def statements(tree, at):
                 new = ast.Assign([target], ast.Tuple(sums, ast.Load()))
                 yield "lost-branch", parent, field, i, new, "with += for ="
             if not adds and isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
-                yield (assigned(target, at), parent, field, i,
+                yield (assigned(target, at, tree), parent, field, i,
                        ast.AugAssign(target, ast.Add(), s.value), "with += for =")
             parts = getattr(getattr(target, "slice", None), "elts", ())
             if parts and isinstance(parts[0], ast.Slice) and parts[0].upper is None:
@@ -805,16 +820,20 @@ def at_another_entry(parent, field, i, s, at, tree):
                 yield "lost-branch", parent, field, i, both, f"at {text} as well"
 
 
-def assigned(target, at):
+def assigned(target, at, tree):
     """= for +=, by what stands on its left side: ids, a window, or anything else. ``at`` gives the
     Place of a node, or None."""
     parts = getattr(getattr(target, "slice", None), "elts", [getattr(target, "slice", None)])
     places = [at(p) for p in parts]
     if any(place and place.is_array and place.values[0].dtype.kind in "iu" for place in places):
         return "repeated-index"
+    # entries of lists, ids perhaps
+    listed = {getattr(s.target.elts[1] if method(s.iter, "enumerate") else s.target, "id", None)
+              for s in ast.walk(tree) if isinstance(s, ast.For) and not method(s.iter, "range")}
     turns = [place.values for place in places if place and np.ndim(place.values[0]) == 0]
     if turns and any(len(t) > 1 for t in turns) and len(set(zip(*turns))) < min(map(len, turns)):
-        return "overlap-overwritten"  # one entry, written again
+        ids = any(isinstance(p, ast.Name) and p.id in listed for p in parts)
+        return "repeated-index" if ids else "overlap-overwritten"  # one entry, written again
     window = any(isinstance(p, ast.BinOp) or isinstance(p, ast.Slice) and p.upper is not None
                  and not isinstance(p.upper, ast.Constant) for p in parts)
     return "overlap-overwritten" if window else "lost-branch"

@@ -1,12 +1,14 @@
 """What is measured before anything is judged: analytic and numerical gradients of every input and
 parameter."""
+import contextlib
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .copying import reachable
 from .numerical import STEP
-from .source import lines_run
+from .scope import unread as names_unread
+from .source import Function, lines_run, running
 
 EPS = np.finfo(np.float64).eps
 TOLERANCE = 1e-6  # relative to the largest entry
@@ -270,8 +272,11 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         entries = (np.unique(rng.integers(x.size, size=n)) if sampled and x.size > n
                    else range(x.size))
         others = [g for k, g in enumerate(got[0]) if 0 < k != i and g is not None]
-        if scalar and i > 0 and not param and A[0] is None and not others:
-            continue  # a loss's targets
+        target = scalar and i > 0 and not param and A[0] is None and not others  # a loss's
+        unread = [v for v in left_unread(subject, douts[0]) if np.shape(v) == x.shape
+                  ] if target else ()
+        if target and not unread:
+            continue
         x = x if param else np.array(x)
 
         def f(i=i, param=param, x=x):
@@ -279,6 +284,11 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
             return subject.output(inputs if param else inputs[:i] + (x,) + inputs[i + 1 :],
                                   watch=False)
 
+        if target:  # no target, if its gradient is computed and not handed on
+            G = douts[0] * numeric(f, x, y, range(x.size))[0].reshape(x.shape)
+            if any(close(v, G) for v in unread):
+                m.missing.append((where, G, param))
+            continue
         if sampled and A[0] is not None and A[0].shape == x.shape:
             entries = np.union1d(entries, suspect(f, x, y, douts[0], A[0], rng)).astype(int)
         J, K, noise = numeric(f, x, y, entries, eps)
@@ -320,6 +330,13 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         and any(not e.right for e in m.targets)):
         unit_draws(subject, m)
     return m
+
+
+def left_unread(subject, dout):
+    """What backward computes, gives a name, and never reads."""
+    for code, values in running(lambda: subject.backward(dout)).items():
+        with contextlib.suppress(OSError, TypeError, SyntaxError):
+            yield from (values[n] for n in names_unread(Function(code).tree) if n in values)
 
 
 def untouched(subject, i, dout):

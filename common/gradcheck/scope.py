@@ -47,6 +47,7 @@ class Scope:
         self.counters = {ast.unparse(p.node): max(p.values) for p in places
                          if isinstance(p.node, ast.Name) and len(p.values) > 1
                          and all(isinstance(v, (int, np.integer)) for v in p.values)}
+        self.unread = unread(self.function.tree)
         self.varying = {p.node.id for p in places if isinstance(p.node, ast.Name)
                         and np.ndim(p.values[0]) == 0}
         self.objects = {}
@@ -211,6 +212,13 @@ class Scope:
         """Whether it is a whole factor beside the upstream gradient."""
         parent = self.at(self.parent(place)[0])
         return parent is not None and parent.upstream and not place.upstream
+
+
+def unread(tree):
+    """The names that a function gives to values and never reads."""
+    names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
+    read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
+    return [n for n in dict.fromkeys(n.id for n in names) if n not in read]
 
 
 def names_in(node):
