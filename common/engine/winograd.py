@@ -1,0 +1,193 @@
+"""Winograd's convolution: a filter of 3 x 3 at stride 1 makes four outputs with 16 multiplications
+instead of 36.
+
+It meets a tile d of 4 x 4 pixels in 2 x 2 places, y. Filter g and tile are transformed, multiplied
+entry by entry, and transformed back:
+
+    y = Aᵀ [(G g Gᵀ) ∘ (B d Bᵀ)] A
+
+    A = [1  0]    B = [1  0 -1  0]    G = [ 1    0    0 ]
+        [1  1]        [0  1  1  0]        [1/2  1/2  1/2]
+        [1 -1]        [0 -1  1  0]        [1/2 -1/2  1/2]
+        [0 -1]        [0  1  0 -1]        [ 0    0    1 ]
+
+In a row, for example, y_0 = (d_0 - d_2) g_0 + (d_1 + d_2) (g_0 + g_1 + g_2) / 2
++ (d_2 - d_1) (g_0 - g_1 + g_2) / 2 = d_0 g_0 + d_1 g_1 + d_2 g_2. Summed over channels, each of the
+16 entries is a matrix product, of all tiles with all filters. With a dilation the pixels of a tile
+stand apart; groups of few channels share a product, whose matrix has blocks on its diagonal.
+
+Backward, dL/dx is a convolution of dL/dy with turned filters, and by the formula above
+
+    dL/dg = Gᵀ [(B d Bᵀ) ∘ (A dL/dy Aᵀ)] G
+
+summed over the tiles. As in convolution.py one transform of dL/dy does for both: with dL/dy in the
+place of the image, and x in that of dL/dy, the second is dL/dW turned round.
+
+Compiled loops transform a few rows of tiles, so few that they are still in the cache when they have
+been multiplied and are transformed back. Forward and backward take 0.5 to 0.8 of the time of window
+matrices (tests/benchmarks/layers.py). The error in float32, as root mean square over that of the
+result, is 1.3e-7 to 4.6e-7, with window matrices 0.8e-7 to 2.8e-7 (tests/common/engine). Where a
+result is not finite, window matrices are used after all: infinity would become NaN, and sums of
+large numbers infinite.
+
+Source: Winograd, Arithmetic complexity of computations (1980); Lavin and Gray, Fast algorithms for
+convolutional neural networks (2016).
+"""
+import numpy as np
+
+from . import compiled, threads
+from .channels import channels_first, channels_last
+from .pieces import CACHE, portions
+
+# for each row two of its columns, then the two entries; all others are zero
+A = np.array([[0, 1, 1, 0], [0, 1, 1, 1], [0, 1, 1, -1], [0, 1, 0, -1]])
+B = np.array([[0, 2, 1, -1], [1, 2, 1, 1], [1, 2, -1, 1], [1, 3, 1, -1]])
+G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+GG = np.kron(G, G)     # times g as a vector of nine: G g Gᵀ
+LANES = 16             # channels up to which groups share a product
+SHARES = 8             # of the tiles, to be distributed to threads; sums do not depend on how
+
+
+def takes(x, W, stride):
+    """Whether a convolution gains this way: not with less than 8 channels, nor over so few pixels
+    that transforming the filters takes longer."""
+    C, few = x.shape[1], compiled.LARGE >> 11                          # 8; in tests of all sizes 0
+    return (W.shape[2:] == (3, 3) and stride == (1, 1) and compiled.takes(x)
+            and min(C, len(W)) >= few and x.size // C >= max(32 * few, C + len(W)))
+
+
+def convolve(x, W, b, y, pads, dilation, groups):
+    """Fills y (N, OH, OW, F) as convolution.convolve would. Whether all of it is finite."""
+    pixels, F = np.ascontiguousarray(channels_last(x)), len(W)
+    tiles = Tiles(y.shape, W, dilation, groups)
+    U, bias = tiles.filters(W), np.zeros(F, W.dtype) if b is None else b
+
+    def multiply(part):
+        finite = True
+        for _, row, V, M in tiles.pieces(part, x.shape[1], F):
+            tiles.cut(pixels, B, V, row, pads)
+            np.matmul(tiles.lanes(V), U, out=tiles.lanes(M))
+            finite &= tiles.join(M, y, row, bias)
+        return finite
+
+    return all(tiles.spread(multiply))
+
+
+def convolve_back(dy, x, W, rest, dilation, groups, want_dx):
+    """(dL/dx, dL/dW) of convolution.convolve for dy (N, OH, OW, F) and the padding ``rest`` of dy;
+    None if they are not finite."""
+    F, C = len(W), x.shape[1]
+    dout, pixels = np.ascontiguousarray(dy), np.ascontiguousarray(channels_last(x))
+    tiles = Tiles(pixels.shape, W, dilation, groups)
+    dx = np.empty(pixels.shape, W.dtype) if want_dx else None
+    U, bias = tiles.filters(turned(W, groups)) if want_dx else None, np.zeros(C, W.dtype)
+
+    def gradients(part):
+        sums, finite = np.zeros((part.stop - part.start, *tiles.shape(F, C)), W.dtype), True
+        more = np.empty_like(sums[0])
+        for share, row, V, M in tiles.pieces(part, F, C):
+            tiles.cut(dout, B, V, row, rest)
+            if want_dx:
+                np.matmul(tiles.lanes(V), U, out=tiles.lanes(M))
+                finite &= tiles.join(M, dx, row, bias)
+            tiles.cut(pixels, A, M, row)
+            sums[share] += np.matmul(tiles.lanes(V).swapaxes(2, 3), tiles.lanes(M), out=more)
+        return sums, finite
+
+    parts = tiles.spread(gradients, 2)
+    dU = tiles.blocks(sum(total for sums, _ in parts for total in sums))
+    dW = GG.T.astype(W.dtype) @ dU.reshape(16, -1)
+    if not np.isfinite(dW).all() or not all(finite for _, finite in parts):
+        return None
+    return (channels_first(dx) if want_dx else None,
+            dW[::-1].reshape(3, 3, F, -1).transpose(2, 3, 0, 1))
+
+
+def turned(W, groups):
+    """The filters (C, F / groups, 3, 3) by which dL/dy becomes dL/dx."""
+    F, D = W.shape[:2]
+    apart = W[:, :, ::-1, ::-1].reshape(groups, F // groups, D, 3, 3)
+    return apart.swapaxes(1, 2).reshape(groups * D, F // groups, 3, 3)
+
+
+def aligned(size, dtype):
+    """``np.empty(size, dtype)`` that begins with a line of the cache: loops are a fifth faster."""
+    a = np.empty(size + 64 // dtype.itemsize, dtype)
+    return a[-a.ctypes.data % 64 // dtype.itemsize:][:size]
+
+
+class Tiles:
+    """The tiles that cover images (N, OH, OW, any) with 2 x 2 places each, in N DH ``high`` rows of
+    DW ``wide``, DH and DW being the dilation.
+
+    Letters: T tiles of a piece, S products side by side, each of C / S channels with F / S filters.
+    Transformed tiles are (16, T, C) or (16, T, F), filters (16, S, C / S, F / S).
+    """
+
+    def __init__(self, shape, W, dilation, groups):
+        (F, D), self.dtype, self.dilation, self.groups = W.shape[:2], W.dtype, dilation, groups
+        self.high, self.wide = (-(-n // (2 * d)) for n, d in zip(shape[1:3], dilation))
+        self.across = dilation[1] * self.wide
+        each = max(D, F // groups)
+        self.split = min(S for S in range(1, groups + 1)
+                         if groups % S == 0 and groups // S * each <= max(LANES, each))
+        rows, weights = shape[0] * dilation[0] * self.high, 16 * F * D * groups // self.split
+        self.work = rows * self.across * weights
+        # with many filters more tiles, because each piece reads all weights, or adds to their sums
+        row = 16 * self.across * (D * groups + F) * W.itemsize
+        limit = max(CACHE, 2 * weights * W.itemsize)
+        shares = portions(slice(0, rows), row, max(limit, -(-rows // SHARES) * row))
+        self.shares = [portions(share, row, limit) for share in shares]
+
+    def spread(self, job, times=1):
+        """[job(part), ...] for parts of the shares, in threads if that pays."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return threads.spread(job, len(self.shares), self.work * times)
+
+    def pieces(self, part, *channels):
+        """(its share, counted in this part, its first row, room for its tiles of so many channels)
+        for one piece after another."""
+        shares = self.shares[part]
+        most = max(rows.stop - rows.start for share in shares for rows in share) * self.across
+        rooms = [aligned(16 * most * C, self.dtype) for C in channels]
+        for i, share in enumerate(shares):
+            for rows in share:
+                T = (rows.stop - rows.start) * self.across
+                yield i, rows.start, *(a[:16 * T * C].reshape(16, T, C)
+                                       for a, C in zip(rooms, channels))
+
+    def cut(self, images, form, out, row, pads=((0, 0), (0, 0))):
+        """B d Bᵀ, or A d Aᵀ, of the tiles d of images (N, H, W, C), from this row on."""
+        from .compiled.winograd import to_tiles
+        to_tiles(images, out, row, self.high, self.wide, pads[0][0], pads[1][0], *self.dilation,
+                 form)
+
+    def join(self, tiles, images, row, bias):
+        """Aᵀ m A + bias of the tiles m into images. Whether all of it is finite."""
+        from .compiled.winograd import from_tiles
+        return from_tiles(tiles, images, row, self.high, self.wide, *self.dilation, bias)
+
+    def shape(self, C, F):
+        """Of transformed filters."""
+        return 16, self.split, C // self.split, F // self.split
+
+    def lanes(self, tiles):
+        """(16, T, C) seen as (16, S, T, C / S)."""
+        return tiles.reshape(16, tiles.shape[1], self.split, -1).swapaxes(1, 2)
+
+    def filters(self, W):
+        """G g Gᵀ of filters (F, D, 3, 3)."""
+        (F, D), S = W.shape[:2], self.split
+        g = W.reshape(self.groups, F // self.groups, D, 9).transpose(3, 0, 2, 1)
+        each = (GG.astype(W.dtype) @ g.reshape(9, -1)).reshape(16, S, -1, D, F // self.groups)
+        if S == self.groups:
+            return each[:, :, 0]
+        U = np.zeros(self.shape(D * self.groups, F), W.dtype)
+        self.blocks(U)[...] = each
+        return U
+
+    def blocks(self, U):
+        """The blocks (16, S, groups / S, D, F / groups) on the diagonals of U, a view."""
+        _, S, C, F = U.shape
+        n = self.groups // S
+        return np.einsum("ksadaf->ksadf", U.reshape(16, S, n, C // n, n, F // n))
