@@ -58,49 +58,23 @@ def takes(x, W, stride):
 
 def convolve(x, W, b, y, pads, dilation, groups):
     """Fills y (N, OH, OW, F) as convolution.convolve would. Whether all of it is finite."""
-    pixels, F = np.ascontiguousarray(channels_last(x)), len(W)
     tiles = Tiles(y.shape, W, dilation, groups)
-    U, bias = tiles.filters(W), np.zeros(F, W.dtype) if b is None else b
-
-    def multiply(part):
-        finite = True
-        for _, row, V, M in tiles.pieces(part, x.shape[1], F):
-            tiles.cut(pixels, B, V, row, pads)
-            np.matmul(tiles.lanes(V), U, out=tiles.lanes(M))
-            finite &= tiles.join(M, y, row, bias)
-        return finite
-
-    return all(tiles.spread(multiply))
+    return tiles.run(np.ascontiguousarray(channels_last(x)), pads, tiles.filters(W), y, b)[0]
 
 
 def convolve_back(dy, x, W, rest, dilation, groups, want_dx):
     """(dL/dx, dL/dW) of convolution.convolve for dy (N, OH, OW, F) and the padding ``rest`` of dy;
     None if they are not finite."""
-    F, C = len(W), x.shape[1]
-    dout, pixels = np.ascontiguousarray(dy), np.ascontiguousarray(channels_last(x))
+    pixels = np.ascontiguousarray(channels_last(x))
     tiles = Tiles(pixels.shape, W, dilation, groups)
     dx = np.empty(pixels.shape, W.dtype) if want_dx else None
-    U, bias = tiles.filters(turned(W, groups)) if want_dx else None, np.zeros(C, W.dtype)
-
-    def gradients(part):
-        sums, finite = np.zeros((part.stop - part.start, *tiles.shape(F, C)), W.dtype), True
-        more = np.empty_like(sums[0])
-        for share, row, V, M in tiles.pieces(part, F, C):
-            tiles.cut(dout, B, V, row, rest)
-            if want_dx:
-                np.matmul(tiles.lanes(V), U, out=tiles.lanes(M))
-                finite &= tiles.join(M, dx, row, bias)
-            tiles.cut(pixels, A, M, row)
-            sums[share] += np.matmul(tiles.lanes(V).swapaxes(2, 3), tiles.lanes(M), out=more)
-        return sums, finite
-
-    parts = tiles.spread(gradients, 2)
-    dU = tiles.blocks(sum(total for sums, _ in parts for total in sums))
-    dW = GG.T.astype(W.dtype) @ dU.reshape(16, -1)
-    if not np.isfinite(dW).all() or not all(finite for _, finite in parts):
+    U = tiles.filters(turned(W, groups)) if want_dx else None
+    finite, dU = tiles.run(np.ascontiguousarray(dy), rest, U, dx, None, pixels)
+    dW = GG.T.astype(W.dtype) @ tiles.blocks(dU).reshape(16, -1)
+    if not (finite and np.isfinite(dW).all()):
         return None
     return (channels_first(dx) if want_dx else None,
-            dW[::-1].reshape(3, 3, F, -1).transpose(2, 3, 0, 1))
+            dW[::-1].reshape(3, 3, len(W), -1).transpose(2, 3, 0, 1))
 
 
 def turned(W, groups):
@@ -139,41 +113,38 @@ class Tiles:
         shares = portions(slice(0, rows), row, max(limit, -(-rows // SHARES) * row))
         self.shares = [portions(share, row, limit) for share in shares]
 
-    def spread(self, job, times=1):
-        """[job(part), ...] for parts of the shares, in threads if that pays."""
+    def run(self, images, pads, U, out, b, others=None):
+        """Fills the images ``out`` with Aᵀ [U ∘ (B d Bᵀ)] A + b of the tiles d of padded images
+        (N, H, W, C), and adds up (B d Bᵀ) ∘ (A e Aᵀ) of those e of ``others``, where these are not
+        None. (Whether all of ``out`` is finite, the sums like U.)"""
+        from .compiled.winograd import from_tiles, to_tiles
+        grid, S, (top, _), (left, _) = (self.high, self.wide), self.split, *pads
+        channels = images.shape[3], (out if others is None else others).shape[3]
+        bias = np.zeros(channels[1], self.dtype) if b is None else b
+
+        def job(part):
+            finite, shares = True, self.shares[part]
+            # and one more, for what is added
+            count = 0 if others is None else len(shares) + 1
+            sums = np.zeros((count, 16, S, *(C // S for C in channels)), self.dtype)
+            most = self.across * max(rows.stop - rows.start for share in shares for rows in share)
+            rooms = [aligned(16 * most * C, self.dtype) for C in channels]
+            for i, rows in ((i, rows) for i, share in enumerate(shares) for rows in share):
+                T, first = self.across * (rows.stop - rows.start), rows.start
+                V, M = (a[:16 * T * C].reshape(16, T, C) for a, C in zip(rooms, channels))
+                v, m = (a.reshape(16, T, S, -1).swapaxes(1, 2) for a in (V, M))
+                to_tiles(images, V, first, *grid, top, left, *self.dilation, B)
+                if out is not None:
+                    np.matmul(v, U, out=m)
+                    finite &= from_tiles(M, out, first, *grid, *self.dilation, bias)
+                if others is not None:
+                    to_tiles(others, M, first, *grid, 0, 0, *self.dilation, A)
+                    sums[i] += np.matmul(v.swapaxes(2, 3), m, out=sums[-1])
+            return finite, sums[:-1]
+
         with np.errstate(over="ignore", invalid="ignore"):
-            return threads.spread(job, len(self.shares), self.work * times)
-
-    def pieces(self, part, *channels):
-        """(its share, counted in this part, its first row, room for its tiles of so many channels)
-        for one piece after another."""
-        shares = self.shares[part]
-        most = max(rows.stop - rows.start for share in shares for rows in share) * self.across
-        rooms = [aligned(16 * most * C, self.dtype) for C in channels]
-        for i, share in enumerate(shares):
-            for rows in share:
-                T = (rows.stop - rows.start) * self.across
-                yield i, rows.start, *(a[:16 * T * C].reshape(16, T, C)
-                                       for a, C in zip(rooms, channels))
-
-    def cut(self, images, form, out, row, pads=((0, 0), (0, 0))):
-        """B d Bᵀ, or A d Aᵀ, of the tiles d of images (N, H, W, C), from this row on."""
-        from .compiled.winograd import to_tiles
-        to_tiles(images, out, row, self.high, self.wide, pads[0][0], pads[1][0], *self.dilation,
-                 form)
-
-    def join(self, tiles, images, row, bias):
-        """Aᵀ m A + bias of the tiles m into images. Whether all of it is finite."""
-        from .compiled.winograd import from_tiles
-        return from_tiles(tiles, images, row, self.high, self.wide, *self.dilation, bias)
-
-    def shape(self, C, F):
-        """Of transformed filters."""
-        return 16, self.split, C // self.split, F // self.split
-
-    def lanes(self, tiles):
-        """(16, T, C) seen as (16, S, T, C / S)."""
-        return tiles.reshape(16, tiles.shape[1], self.split, -1).swapaxes(1, 2)
+            parts = threads.spread(job, len(self.shares), self.work)
+        return all(finite for finite, _ in parts), sum(total for _, sums in parts for total in sums)
 
     def filters(self, W):
         """G g Gᵀ of filters (F, D, 3, 3)."""
@@ -182,7 +153,7 @@ class Tiles:
         each = (GG.astype(W.dtype) @ g.reshape(9, -1)).reshape(16, S, -1, D, F // self.groups)
         if S == self.groups:
             return each[:, :, 0]
-        U = np.zeros(self.shape(D * self.groups, F), W.dtype)
+        U = np.zeros((16, S, D * self.groups // S, F // S), W.dtype)
         self.blocks(U)[...] = each
         return U
 
