@@ -103,9 +103,9 @@ def transposed_convolve(
     """
     (N, F, OH, OW), G = shape, groups
     windows = windows_for(shape, W, stride, pads, dilation, groups)
-    y, rest = channels_first(np.empty((N, OH, OW, F), W.dtype)), windows.rest(shape)
-    if (winograd.takes(x, W, stride) and min(map(min, rest)) >= 0 and winograd.convolve(
-            x, winograd.turned(W, G), None, channels_last(y), rest, dilation, G)):
+    y = channels_first(np.empty((N, OH, OW, F), W.dtype))
+    if winograd.takes(x, W, stride) and winograd.convolve(
+            x, winograd.turned(W, G), None, channels_last(y), windows.rest(shape), dilation, G):
         return y
     band, pixels = windows.band(W), channels_last(x)
 

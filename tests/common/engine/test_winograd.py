@@ -93,12 +93,31 @@ def test_what_is_not_finite_is_left_to_window_matrices(place, bad, taken):
         np.testing.assert_allclose(loop, page, rtol=1e-5, atol=1e-5)
 
 
-def test_no_warning_comes_from_what_is_thrown_away():
-    x = np.zeros((1, 4, 9, 9), np.float32)
-    x[0, 0, 3, 3:5] = 3e38
+@pytest.mark.parametrize("place", list(np.ndindex(2, 2, 2)))
+def test_one_place_that_is_not_finite_is_enough(place, monkeypatch):
+    """A corner's pixel reaches one output alone; here among many tiles, the first or the last."""
+    monkeypatch.setattr(winograd, "CACHE", 400)
+    x, W = draw(0, 2, 4, 8, 8), draw(1, 4, 4, 3, 3)
+    x[-place[0], :, -place[1], -place[2]] = np.inf
+    with np.errstate(invalid="ignore"):
+        (page, *_), (loop, *_) = on("numpy", x, W), on("compiled", x, W)
+    np.testing.assert_array_equal(loop, page)
+
+
+@pytest.mark.parametrize("width, weight", [(1, 1.1), (2, 0.1)])
+def test_no_warning_comes_from_what_is_thrown_away(width, weight):
+    """In one product a number leaves the range, in the other infinity meets its negative."""
+    x = np.zeros((1, 2, 9, 9), np.float32)
+    x[0, 0, 3, 3:3 + width], x[0, 1, 3, 3:3 + width] = 3e38, -3e38
     with compiled.floor("compiled", large=1), np.errstate(all="raise", under="ignore"):
-        y = convolution.convolve(x, np.full((4, 4, 3, 3), 0.1, np.float32))
-    assert y.max() == np.float32(6e37)
+        y = convolution.convolve(x, np.full((4, 2, 3, 3), weight, np.float32))
+    assert np.isfinite(y).all()
+
+
+@pytest.mark.parametrize("groups, D, each, split", [(1, 8, 8, 1), (4, 8, 8, 2), (4, 8, 4, 2), (4, 4, 16, 4), (3, 8, 8, 3),
+                                                    (32, 1, 1, 2), (2, 64, 64, 2), (6, 4, 4, 2)])
+def test_groups_share_products_of_sixteen_channels(groups, D, each, split):
+    assert winograd.Tiles((1, 9, 9), np.empty((groups * each, D, 3, 3)), (1, 1), groups).split == split
 
 
 def test_bits_do_not_depend_on_threads(monkeypatch):
@@ -119,7 +138,8 @@ def test_bits_do_not_depend_on_threads(monkeypatch):
     ((32, 32, 32, 32), (32, 32, 3, 3), (1, 1), True), ((1, 64, 16, 16), (64, 64, 3, 3), (1, 1), True),
     ((32, 32, 32, 32), (32, 32, 3, 3), (2, 1), False), ((32, 32, 32, 32), (32, 32, 1, 3), (1, 1), False),
     ((32, 3, 32, 32), (64, 3, 3, 3), (1, 1), False), ((32, 64, 32, 32), (3, 64, 3, 3), (1, 1), False),
-    ((4, 512, 7, 7), (512, 512, 3, 3), (1, 1), False), ((1, 16, 16, 16), (16, 16, 3, 3), (1, 1), False)])
+    ((8, 512, 7, 7), (512, 512, 3, 3), (1, 1), False), ((2, 100, 10, 10), (100, 100, 3, 3), (1, 1), False),
+    ((1, 16, 16, 16), (16, 16, 3, 3), (1, 1), False)])
 def test_it_is_taken_where_it_gains(shape, filters, stride, taken):
     with compiled.floor("compiled"):
         assert winograd.takes(np.empty(shape), np.empty(filters), stride) == taken
