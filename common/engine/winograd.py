@@ -69,8 +69,9 @@ def convolve_back(dy, x, W, rest, dilation, groups, want_dx):
     tiles = Tiles(pixels.shape, W, dilation, groups)
     dx = np.empty(pixels.shape, W.dtype) if want_dx else None
     U = tiles.filters(turned(W, groups)) if want_dx else None
-    finite, dU = tiles.run(np.ascontiguousarray(dy), rest, U, dx, None, pixels)
-    dW = GG.T.astype(W.dtype) @ tiles.blocks(dU).reshape(16, -1)
+    finite, sums = tiles.run(np.ascontiguousarray(dy), rest, U, dx, None, pixels)
+    with quiet():
+        dW = GG.T.astype(W.dtype) @ tiles.blocks(sum(sums)).reshape(16, -1)
     if not (finite and np.isfinite(dW).all()):
         return None
     return (channels_first(dx) if want_dx else None,
@@ -82,6 +83,11 @@ def turned(W, groups):
     F, D = W.shape[:2]
     apart = W[:, :, ::-1, ::-1].reshape(groups, F // groups, D, 3, 3)
     return apart.swapaxes(1, 2).reshape(groups * D, F // groups, 3, 3)
+
+
+def quiet():
+    """No warnings about what is thrown away if it is not finite."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 def aligned(size, dtype):
@@ -116,9 +122,9 @@ class Tiles:
     def run(self, images, pads, U, out, b, others=None):
         """Fills the images ``out`` with Aᵀ [U ∘ (B d Bᵀ)] A + b of the tiles d of padded images
         (N, H, W, C), and adds up (B d Bᵀ) ∘ (A e Aᵀ) of those e of ``others``, where these are not
-        None. (Whether all of ``out`` is finite, the sums like U.)"""
+        None. (Whether all of ``out`` is finite, of each share the sums, like U.)"""
         from .compiled.winograd import from_tiles, to_tiles
-        grid, S, (top, _), (left, _) = (self.high, self.wide), self.split, *pads
+        grid, S, top, left = (self.high, self.wide), self.split, pads[0][0], pads[1][0]
         channels = images.shape[3], (out if others is None else others).shape[3]
         bias = np.zeros(channels[1], self.dtype) if b is None else b
 
@@ -129,22 +135,22 @@ class Tiles:
             sums = np.zeros((count, 16, S, *(C // S for C in channels)), self.dtype)
             most = self.across * max(rows.stop - rows.start for share in shares for rows in share)
             rooms = [aligned(16 * most * C, self.dtype) for C in channels]
-            for i, rows in ((i, rows) for i, share in enumerate(shares) for rows in share):
-                T, first = self.across * (rows.stop - rows.start), rows.start
-                V, M = (a[:16 * T * C].reshape(16, T, C) for a, C in zip(rooms, channels))
-                v, m = (a.reshape(16, T, S, -1).swapaxes(1, 2) for a in (V, M))
-                to_tiles(images, V, first, *grid, top, left, *self.dilation, B)
-                if out is not None:
-                    np.matmul(v, U, out=m)
-                    finite &= from_tiles(M, out, first, *grid, *self.dilation, bias)
-                if others is not None:
-                    to_tiles(others, M, first, *grid, 0, 0, *self.dilation, A)
-                    sums[i] += np.matmul(v.swapaxes(2, 3), m, out=sums[-1])
+            with quiet():
+                for i, rows in ((i, rows) for i, share in enumerate(shares) for rows in share):
+                    T, first = self.across * (rows.stop - rows.start), rows.start
+                    V, M = (a[:16 * T * C].reshape(16, T, C) for a, C in zip(rooms, channels))
+                    v, m = (a.reshape(16, T, S, -1).swapaxes(1, 2) for a in (V, M))
+                    to_tiles(images, V, first, *grid, top, left, *self.dilation, B)
+                    if out is not None:
+                        np.matmul(v, U, out=m)
+                        finite &= from_tiles(M, out, first, *grid, *self.dilation, bias)
+                    if others is not None:
+                        to_tiles(others, M, first, *grid, 0, 0, *self.dilation, A)
+                        sums[i] += np.matmul(v.swapaxes(2, 3), m, out=sums[-1])
             return finite, sums[:-1]
 
-        with np.errstate(over="ignore", invalid="ignore"):
-            parts = threads.spread(job, len(self.shares), self.work)
-        return all(finite for finite, _ in parts), sum(total for _, sums in parts for total in sums)
+        parts = threads.spread(job, len(self.shares), self.work)
+        return all(finite for finite, _ in parts), [total for _, sums in parts for total in sums]
 
     def filters(self, W):
         """G g Gᵀ of filters (F, D, 3, 3)."""

@@ -110,8 +110,25 @@ def test_no_warning_comes_from_what_is_thrown_away(width, weight):
     x = np.zeros((1, 2, 9, 9), np.float32)
     x[0, 0, 3, 3:3 + width], x[0, 1, 3, 3:3 + width] = 3e38, -3e38
     with compiled.floor("compiled", large=1), np.errstate(all="raise", under="ignore"):
-        y = convolution.convolve(x, np.full((4, 2, 3, 3), weight, np.float32))
-    assert np.isfinite(y).all()
+        W = np.full((4, 2, 3, 3), weight, np.float32)
+        y = convolution.convolve(x, W)
+        _, dW = convolution.convolve_back(np.full_like(y, 1e-3), x, W)
+    assert np.isfinite(y).all() and np.isfinite(dW).all()
+
+
+def test_sums_over_tiles_that_leave_the_range_are_thrown_away_too():
+    """Two infinite sums of the same sign, whose difference makes dL/dW."""
+    x, dy, W = np.zeros((1, 2, 9, 9), np.float32), np.zeros((1, 4, 7, 7), np.float32), np.full((4, 2, 3, 3), 0.1, np.float32)
+    x[..., ::2], dy[..., ::2] = 8e18, 1e18
+    with compiled.floor("compiled", large=1), np.errstate(all="raise", under="ignore"):
+        _, dW = convolution.convolve_back(dy, x, W)
+    np.testing.assert_allclose(dW, np.broadcast_to(np.float32([28 * 8e36, 0, 28 * 8e36]), W.shape), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n, d, tiles", [(1, 1, 1), (8, 1, 4), (9, 1, 5), (8, 2, 2), (9, 2, 3), (5, 3, 1)])
+def test_there_are_no_more_tiles_than_cover_the_places(n, d, tiles):
+    made = winograd.Tiles((1, n, n), np.empty((4, 4, 3, 3)), (d, d), 1)
+    assert (made.high, made.wide, made.across) == (tiles, tiles, d * tiles)
 
 
 @pytest.mark.parametrize("groups, D, each, split", [(1, 8, 8, 1), (4, 8, 8, 2), (4, 8, 4, 2), (4, 4, 16, 4), (3, 8, 8, 3),
