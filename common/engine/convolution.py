@@ -16,12 +16,12 @@ things about it matter for speed:
    single pixels.
 
 Images are shared out among threads (threads.py). Filters that see one channel each go another way
-(depthwise.py).
+(depthwise.py), and so do those of 3 x 3 where there are compiled loops (winograd.py).
 """
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from . import compiled, depthwise, threads
+from . import compiled, depthwise, threads, winograd
 from .channels import channels_first, channels_last, tiled
 from .pieces import CACHE, portions
 from .windows import places
@@ -49,6 +49,8 @@ def convolve(x, W, b=None, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1)
         if b is not None:
             add_bias(y, b)
         return channels_first(y)
+    if winograd.takes(x, W, stride) and winograd.convolve(x, W, b, y, pads, dilation, groups):
+        return channels_first(y)
     band = windows.band(W).transpose(0, 2, 1)
 
     def multiply(part):
@@ -71,7 +73,7 @@ def convolve_back(
             dW[f] += dy[n, f, i, j] * window                             # of x, as in convolve
             dwindow += dy[n, f, i, j] * W[f]                             # the same window, of dx
 
-    dL/dx is None unless ``want_dx``. Of three ways the one is taken that is fastest for the shapes.
+    dL/dx is None unless ``want_dx``. Of four ways the one is taken that is fastest for the shapes.
     """
     if x.ndim == 3:
         options = in_a_row(stride, pads, dilation)
@@ -83,6 +85,10 @@ def convolve_back(
     if min(map(min, rest)) >= 0:
         if one_channel_each(W, groups):
             return channel_by_channel(x, W, dy, rest, stride, pads, dilation, want_dx)
+        if winograd.takes(x, W, stride):
+            found = winograd.convolve_back(dy, x, W, rest, dilation, groups, want_dx)
+            if found:
+                return found
         if stride == (1, 1) and W.shape[1] >= max(4, len(W) // groups // 2):
             return from_windows_of_dy(x, W, dy, rest, dilation, groups, want_dx)
     return from_windows_of_x(x, W, dy, windows, want_dx)
@@ -97,8 +103,11 @@ def transposed_convolve(
     """
     (N, F, OH, OW), G = shape, groups
     windows = windows_for(shape, W, stride, pads, dilation, groups)
-    band, pixels = windows.band(W), channels_last(x)
     y = channels_first(np.empty((N, OH, OW, F), W.dtype))
+    if winograd.takes(x, W, stride) and winograd.convolve(
+            x, winograd.turned(W, G), None, channels_last(y), windows.rest(shape), dilation, G):
+        return y
+    band, pixels = windows.band(W), channels_last(x)
 
     def add(part):
         for images, cuts in windows.cuts(shape, part):

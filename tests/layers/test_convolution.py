@@ -191,8 +191,9 @@ def test_what_is_left_of_a_window_beside_the_outputs():
     ((1, 3, 6, 6), (6, 3, 3, 3), {}, "from_windows_of_x"),
     ((1, 8, 6, 6), (16, 4, 3, 3), dict(groups=2), "from_windows_of_dy")])
 def test_each_kind_goes_back_its_own_way(shape, filters, options, expected, monkeypatch):
-    """The ways give the same gradients, each in its own time."""
+    """The ways give the same gradients, each in its own time. (Winograd's has tests of its own.)"""
     ways = []
+    monkeypatch.setattr(engine.winograd, "takes", lambda *_: False)
     for name in "channel_by_channel", "from_windows_of_x", "from_windows_of_dy":
         monkeypatch.setattr(engine, name, lambda *_, name=name: ways.append(name) or (None, 0))
     monkeypatch.setattr(depthwise, "convolve", lambda *_: ways.append("depthwise.convolve"))
@@ -209,6 +210,7 @@ def test_several_threads_change_nothing(name, monkeypatch):
         used.append((count, work))
         return spread(lambda part: (barrier.wait(10), job(part))[1], count, work)
     spread, barrier = threads.spread, threading.Barrier(3)
+    monkeypatch.setattr(engine.winograd, "takes", lambda *_: False)                 # its jobs are no images
     monkeypatch.setattr(threads, "spread", recording)
     monkeypatch.setattr(threads, "threads", lambda: 3)
     monkeypatch.setattr(threads, "WORTH", 1)
