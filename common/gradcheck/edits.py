@@ -83,11 +83,12 @@ def upstreams(place, scope):
     if scope.deaf and (scope.whole(place) or scope.factor(place)):
         here = place.shape or ()
         for name, shape in scope.douts.items():
-            texts = [f"A.reshape({wide})" for wide in widened(shape, here)]
-            for text in ["A", *texts[:len(shape) < len(here)], "A.sum(-1, keepdims=True)"]:
+            wide = widened(shape, here) if len(shape) < len(here) else ()
+            for text in ["A", *(f"A.reshape({w})" for w in wide), "A.sum(-1, keepdims=True)"]:
                 new = fill(f"E * {text}", E=place.node, A=ast.Name(name, ast.Load()))
                 yield "ignores-upstream", new, f"times {said(text, A=name)}"
-        for name, d in () if place.upstream else scope.others(None, upstream=True):
+        given = scope.function.silent or not place.upstream
+        for name, d in scope.others(None, upstream=True) if given else ():
             if all(1 in (a, b) or a == b for a, b in zip(d.shape[::-1], here[::-1])):
                 yield "ignores-upstream", fill("E * A", E=place.node, A=d.node), f"times {name}"
             if d.shape == here:
@@ -103,7 +104,8 @@ def widened(shape, full):
 
 def unread(place, scope):
     """A value that was computed and is not read anywhere."""
-    for name in scope.unread if scope.handed_on(place) else ():
+    inner = place.is_gradient and operator(place.node, ast.Add, ast.Sub)
+    for name in scope.unread if inner or scope.handed_on(place) else ():
         other = scope.arrays.get(name)
         if other is None and name not in scope.scalars:
             continue
@@ -309,6 +311,8 @@ def flips(place, scope):
                     text = f"E[{':, ' * axis}::-1]"
                     yield "flipped-kernel", fill(text, E=node), f"reversed along axis {axis}"
         return
+    if method(node, "flip", "rot90", "fliplr", "flipud"):
+        yield "flipped-kernel", node.args[0], "not reversed"
     parts = getattr(node, "slice", None)
     if any(isinstance(p, ast.Slice) and isinstance(p.step, ast.UnaryOp)
            for p in getattr(parts, "elts", [parts])):

@@ -323,8 +323,10 @@ def term_missing(e):
     for shape, axes in groups(e.value.shape):
         x, R, size = e.value.reshape(shape), (A - G).reshape(-1, *shape), math.prod(
             shape[a] for a in axes)
-        for basis, words in (np.ones(shape), "1"), (x, e.where):
-            if size > 2 and np.any(basis) and in_span(R, [basis], axes):
+        for basis, words in ([np.ones(shape)], "1"), ([x], e.where), (
+                [np.ones(shape), x], f"1 and {e.where}"):
+            if size > len(basis) + 1 and np.any(basis) and in_span(R, basis, axes) and not (
+                    basis[1:] and in_span(G.reshape(R.shape), basis, axes)):
                 code = "lost-branch" if words == "1" else "constant-statistics"
                 return [code], (f"what is missing is, in each group of {size}, a multiple "
                                 f"of {words}: a path through its sums")

@@ -312,7 +312,8 @@ class Search:
                 place.upstream = not subject.takes_dout or differ(place.values, seen[1].get(i, []))
                 # a sum that begins with the number 0 is an array all the same
                 place.values = [v for v in place.values if np.ndim(v)] or place.values
-            if not any(p.upstream for p in places) or not subject.takes_dout:
+            function.silent = not any(p.upstream for p in places)
+            if function.silent or not subject.takes_dout:
                 self.tell_upstream(function, places)
             # a while loop may never end once a number that it counts with is changed
             endless = any(isinstance(node, ast.While) for node in ast.walk(function.tree))
@@ -447,6 +448,10 @@ def likeliest(found):
     def sums(r):
         return r.codes == ["constant-statistics"] and re.search(r"\b(mean|sum)\b", r.line[1])
 
+    if best[0].family == 1:  # computed and not read: it belongs where the rest is summed up
+        return (computed or best)[-1]
+    if turned := [r for r in best if r.codes == ["flipped-kernel"]]:
+        return next((r for r in turned if r.words == "not reversed"), turned[-1])
     for likely in (lambda r: r.alters and r.family and r.words != "with a minus sign",
                    lambda r: r.alters and r.family, lambda r: r.lone, sums, reads):
         if some := [r for r in best if likely(r)]:
