@@ -354,7 +354,7 @@ class Check:
         if self.rough is None:
             self.findings += diagnose(plain, {f.code for f in self.findings})
         if plain.settled:  # then it is the same mistake
-            self.findings = [f for f in self.findings if f.code != "mutates-cache"]
+            self.findings = [f for f in self.findings if f.evidence != conduct.ANOTHER]
         for f in deaf:
             repair = m.repairs.get(f.where)
             if repair and repair.codes == [f.code]:

@@ -9,6 +9,9 @@ from .rules import HINTS
 from .styles import Adapted
 from .subject import grads_of
 
+ANOTHER = ("a second backward after one forward gives another gradient: backward changes what "
+           "forward kept")
+
 
 def finding(code, where, evidence):
     return Finding(code, where, evidence, HINTS[code])
@@ -82,10 +85,8 @@ def growing(m):
             return
     for where, p, q in zip(names, rounds[1].inputs + rounds[1].params, later.inputs + later.params):
         if not later.error and not agree(p, q):
-            words = ("a second backward after one forward gives another gradient: backward changes "
-                     "what forward kept")
             line = watching.told(subject, lambda: watching.changing(subject, "cache", d))
-            yield watching.at(finding("mutates-cache", where, words), line)
+            yield watching.at(finding("mutates-cache", where, ANOTHER), line)
             return
 
 

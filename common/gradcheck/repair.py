@@ -88,7 +88,7 @@ class Search:
         pairs = [(p, q) for e in self.wrong if (p := self.of(e, one)) is not None
                  and (q := self.of(e, two)) is not None]
         deaf = self.subject.takes_dout and not all(
-            agree(2 * p, q) and np.abs(p).max(initial=0) > 1e-12 for p, q in pairs)
+            agree(2 * p, q) and not 0 < np.abs(p).max(initial=0) < 1e-12 for p, q in pairs)
         for scope in scopes:
             scope.deaf = deaf
             scope.unshaped = any(not e.shaped for e in self.wrong)

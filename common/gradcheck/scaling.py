@@ -169,25 +169,6 @@ def constant(e):
     return found
 
 
-def partly_constant(e):
-    """Right on some slices of an axis, times one telling constant on all the others: one gate's
-    sign. In a sequence also at the first step's rows alone: in later ones several steps are
-    mixed."""
-    for A, G in rows(e) if e.shaped else ():
-        for axis in range(A.ndim - 1, 0, -1):
-            a, g = np.moveaxis(A, axis, 0), np.moveaxis(G, axis, 0)
-            scale = 1e-5 * max(np.nanmax(np.abs(g)), np.abs(a).max()) + e.noise
-            wrong = np.array([np.nanmax(np.abs(p - q)) > scale for p, q in zip(a, g)])
-            live = np.array([np.nanmax(np.abs(q)) > scale for q in g])
-            if not wrong.any() or not (live & ~wrong).any():
-                continue
-            c = ratio(a[wrong], g[wrong], noise=e.noise)
-            if c and (found := named(c, e)) and found[0]:
-                slices = listed(np.flatnonzero(wrong))
-                return found[0], f"{found[1]}, in slices {slices} of axis {axis - 1} only"
-    return None
-
-
 def passes_dout(e):
     return e.A.shape == e.douts.shape and np.array_equal(e.A, e.douts)
 
