@@ -66,7 +66,7 @@ class Search:
         self.kept = (not self.subject.fresh_each_time and two.error is None
                      and all(p is q or p is not None and np.array_equal(p, q)
                              for p, q in zip(one.inputs + one.params, two.inputs + two.params)))
-        self.stale = True
+        self.stale, self.inputs = True, [np.array(x) for x in self.arrays()]
         lines = lines_run(lambda: self.subject.gradients(self.draws[0]))
         weight = sum(t.value.size for t in self.targets) // 1000
         self.cost = lines + weight + 1
@@ -386,8 +386,7 @@ class Search:
             try:
                 got = self.gradients(self.draws[k or 0], again=k is not None)
             except (Exception, TimeUp):
-                self.subject.restart()
-                self.stale, got = True, None
+                got = self.restart()
             if got is None:
                 return None
             k = k or 0
@@ -409,20 +408,27 @@ class Search:
             y = subject.output(watch=False)
             self.stale = False
             if y.shape != self.y.shape or not close(y, self.y, 1e-12):
-                subject.restart()  # a change may have spoilt the parameters
-                self.stale = True
-                return None
+                return self.restart()
         for g in grads_of(subject.work):
             if isinstance(g, np.ndarray) and g.flags.writeable:
                 g[...] = 0
         got = subject.backward(np.asarray(dout).reshape(self.y.shape))
         moved = any(p is not q for p, q in zip(subject.params, subject.work.params)) if (
             subject.params) else False
-        if got.error is not None or moved:
-            subject.restart()
-            self.stale = True
-            return None
+        if (got.error is not None or moved
+            or not all(map(np.array_equal, self.arrays(), self.inputs))):
+            return self.restart()
         return got
+
+    def arrays(self):
+        return [x for x in self.subject.inputs if isinstance(x, np.ndarray)]
+
+    def restart(self):
+        """A change may have spoilt the parameters, or written to the inputs."""
+        self.subject.restart()
+        for x, kept in zip(self.arrays(), self.inputs):
+            x[...] = kept
+        self.stale = True
 
     @staticmethod
     def agrees(e, got, k):
