@@ -583,7 +583,8 @@ class CumSum:
         reverse = dy[:, ::-1]
         return np.cumsum(reverse, axis=1)[:, ::-1]
 ''')
-wrong("missing-transpose|flipped-kernel|unrecognised", "reverse = dy[:, ::-1]\n        return np.cumsum(reverse, axis=1)[:, ::-1]",
+wrong("missing-transpose|flipped-kernel|unrecognised",
+      "reverse = dy[:, ::-1]\n        return np.cumsum(reverse, axis=1)[:, ::-1]",
       "return np.cumsum(dy, axis=1)")
 
 right("sort_rows", "Sort(), apart(4, 6)", '''
@@ -596,7 +597,8 @@ class Sort:
         back = np.argsort(self.order, axis=1)
         return np.take_along_axis(dsorted, back, axis=1)
 ''')
-wrong("missing-transpose|wrong-reshape", "np.take_along_axis(dsorted, back, axis=1)", "np.take_along_axis(dsorted, self.order, axis=1)")
+wrong("missing-transpose|wrong-reshape",
+      "np.take_along_axis(dsorted, back, axis=1)", "np.take_along_axis(dsorted, self.order, axis=1)")
 
 # ------------------------------------------------------------------------------------------ convolution and pooling
 right("conv_loops", "(conv_forward, conv_backward), r(3, 5, 5, 2), r(3, 3, 2, 2), r(1, 1, 1, 2)", '''
@@ -961,9 +963,11 @@ class RMSNorm:
         through_rms = r ** 3 * x * s / D
         return g * w * r - through_rms
 ''')
-wrong("constant-statistics|wrong-local-derivative|unrecognised", "through_rms = r ** 3 * x * s / D", "through_rms = w * r ** 3 * x * s / D")
+wrong("constant-statistics|wrong-local-derivative|unrecognised",
+      "through_rms = r ** 3 * x * s / D", "through_rms = w * r ** 3 * x * s / D")
 wrong("constant-statistics", "return g * w * r - through_rms", "return g * w * r")
-wrong("missing-local-derivative|wrong-local-derivative|constant-statistics", "return g * w * r - through_rms", "return g * r - through_rms")
+wrong("missing-local-derivative|wrong-local-derivative|constant-statistics",
+      "return g * w * r - through_rms", "return g * r - through_rms")
 
 right("prenorm_residual", "(prenorm_forward, prenorm_backward), r(4, 5), r(4, 5)", '''
 def prenorm_forward(x, residual):
@@ -1310,7 +1314,8 @@ class CharMLP:
 ''')
 wrong("repeated-index", "            for j in range(self.Xb.shape[1]):\n                self.dC[self.Xb[k, j]] += demb[k, j]",
       "            self.dC[self.Xb[k]] += demb[k]")
-wrong("wrong-reshape", "(dhpreact @ self.W1.T).reshape(self.emb.shape)", "(dhpreact @ self.W1.T).reshape(len(self.Xb), 2, 3).transpose(0, 2, 1)")
+wrong("wrong-reshape",
+      "(dhpreact @ self.W1.T).reshape(self.emb.shape)", "(dhpreact @ self.W1.T).reshape(len(self.Xb), 2, 3).transpose(0, 2, 1)")
 
 right("cbow_negative", "CBOW(r(6, 3), r(6, 3)), ids(6, 5, 4), ids(6, 5), ids(2, 5)", '''
 class CBOW:
@@ -1340,7 +1345,8 @@ class CBOW:
             np.add.at(self.grads[0], contexts[:, c], dh / window)
 ''')
 wrong("scaled-by-N", "contexts[:, c], dh / window)", "contexts[:, c], dh)")
-wrong("wrong-local-derivative", "g = dout * (f - label)[:, None] / len(f)", "g = dout * ((f - label) * f * (1 - f))[:, None] / len(f)")
+wrong("wrong-local-derivative",
+      "g = dout * (f - label)[:, None] / len(f)", "g = dout * ((f - label) * f * (1 - f))[:, None] / len(f)")
 
 # ------------------------------------------------------------------------------------------ dropout, gates, joins
 right("dropout_seeded", "Dropout(0.4), r(5, 6)", '''
