@@ -5,7 +5,7 @@ import numpy as np
 
 from ...common import checks, initializers
 from ...common.rng import generator
-from ...common.types import Array, ArrayLike, Computes, DType, Seed
+from ...common.types import Array, ArrayLike, DType, Seed
 from ...layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
 from ...layers.recurrent import Recurrent
 from ..model import Model
@@ -57,23 +57,16 @@ class Seq2Seq(Model):
     >>> model.predict(x, t).shape, model.generate(x, start_id=12, length=5).shape
     ((1, 2, 13), (1, 5))
     """
+    looking: Any = None
 
     def __init__(
         self, vocabulary: int, dimension: int = 16, hidden: int = 128, reverse: bool = False,
         peeky: bool = False, cell: type[Recurrent] = LSTM, rng: Seed = None,
         dtype: DType = np.float32,
     ) -> None:
-        self.peeky = checks.flag(type(self).__name__, "peeky", peeky)
-        more = hidden if peeky else 0
-        self.build(vocabulary, dimension, hidden, more, more, reverse, cell, rng, dtype)
-
-    def build(
-        self, vocabulary: int, dimension: int, hidden: int, beside_input: int, beside_state: int,
-        reverse: bool, cell: type[Recurrent], rng: Seed, dtype: DType, *between: Computes,
-    ) -> None:
-        """The layers; ``beside_input`` and ``beside_state``: how many numbers stand beside
-        these."""
         who = type(self).__name__
+        self.peeky = checks.flag(who, "peeky", peeky)
+        between: list[Any] = [] if self.looking is None else [self.looking]
         checks.counts(who, vocabulary=vocabulary, dimension=dimension, hidden=hidden)
         checks.kind_of(who, "cell", cell, "LSTM", "init", "reset_state")
         dtype, reverse = (checks.float_type(who, "dtype", dtype),
@@ -83,9 +76,9 @@ class Seq2Seq(Model):
         self.source, self.target = (Embedding.init(vocabulary, dimension, **options)
                                     for _ in range(2))
         self.encoder = cell.init(dimension, hidden, reverse=reverse, **options)
-        self.decoder = cell.init(dimension + beside_input, hidden, **options)
-        options["initializer"] = initializers.xavier
-        self.scores = Affine.init(hidden + beside_state, vocabulary, **options)
+        self.decoder = cell.init(dimension + hidden * peeky, hidden, **options)
+        self.scores = Affine.init(hidden * (2 if peeky or between else 1), vocabulary,
+                                  initializer=initializers.xavier, **options)
         super().__init__([self.source, self.encoder, self.target, self.decoder, *between,
                           self.scores], SoftmaxWithLoss(ignore_label=-1))
 
@@ -223,15 +216,13 @@ class AttentionSeq2Seq(Seq2Seq):
     >>> model.attention(x, t).shape
     (1, 2, 3)
     """
-    peeky = False
 
     def __init__(
         self, vocabulary: int, dimension: int = 16, hidden: int = 128, reverse: bool = False,
         cell: type[Recurrent] = LSTM, rng: Seed = None, dtype: DType = np.float32,
     ) -> None:
         self.looking = Attention()
-        self.build(vocabulary, dimension, hidden, 0, hidden, reverse, cell, rng, dtype,
-                   self.looking)
+        super().__init__(vocabulary, dimension, hidden, reverse, False, cell, rng, dtype)
 
     def decode(self, t: Array, hs: Array, x_mask: ArrayLike | None) -> Array:
         g = self.decoder.forward(self.target.forward(t))
