@@ -1,6 +1,6 @@
-"""What the convolutional networks share: how large an image is after some layers."""
+"""What the convolutional networks share: their parts, and how large an image is after them."""
 from ...common import checks
-from ...layers import MaxPool
+from ...layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU
 
 
 def image_shape(who, shape, classes):
@@ -28,10 +28,24 @@ def image_after(layers, shape):
     return shape
 
 
-def first_convolution(shape):
-    """The options of AlexNet's and NiN's first convolution, for images of this shape."""
+def convolution(n_in, n_out, size, rng, **options):
+    return [Convolution.init(n_in, n_out, size, rng=rng, **options), ReLU()]
+
+
+def first_convolution(shape, rng):
+    """AlexNet's and NiN's, for images of this shape."""
     small = min(shape[1:]) < 63
-    return {"size": 3, "padding": 1} if small else {"size": 11, "stride": 4}
+    return (convolution(shape[0], 96, 3, rng, padding=1) if small
+            else convolution(shape[0], 96, 11, rng, stride=4))
+
+
+def classifier(n, hidden, classes, rng):
+    """Affine layers with dropout, of so many units, then one score for each class."""
+    layers = [Flatten()]
+    for units in hidden:
+        layers += [Affine.init(n, units, rng=rng), ReLU(), Dropout(0.5, rng=rng)]
+        n = units
+    return [*layers, Affine.init(n, classes, rng=rng)]
 
 
 def pooled(layers, shape, size):

@@ -5,19 +5,11 @@ from typing import Any
 from ...common import checks
 from ...common.rng import generator
 from ...common.types import Seed
-from ...layers import (
-    Affine,
-    Concatenate,
-    Convolution,
-    GlobalAveragePool,
-    MaxPool,
-    ReLU,
-    SoftmaxWithLoss,
-)
+from ...layers import Affine, Concatenate, GlobalAveragePool, MaxPool, SoftmaxWithLoss
 from ..graph import Graph
 from ..node import Input, through
 from ..sequential import Sequential
-from .features import image_after, image_shape
+from .features import convolution, image_after, image_shape
 
 # For each stage its blocks; for each block the filters of 1x1 | 1x1 then 3x3 | 1x1 then 5x5 | 1x1
 # after a pooling.
@@ -27,10 +19,6 @@ STAGES = (
      (128, (128, 256), (24, 64), 64), (112, (144, 288), (32, 64), 64),
      (256, (160, 320), (32, 128), 128)),
     ((256, (160, 320), (32, 128), 128), (384, (192, 384), (48, 128), 128)))
-
-
-def convolution(n_in, n_out, size, rng, **options):
-    return [Convolution.init(n_in, n_out, size, rng=rng, **options), ReLU()]
 
 
 class Inception(Graph):
