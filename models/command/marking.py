@@ -77,39 +77,24 @@ def task_of(name, section):
               for key in ("parameters", "inputs")]
     try:
         task = Task(name, *shapes, json.loads(section.get("options", "{}")))
-        parameters, inputs = task.draw(np.random.default_rng(0))
-        layer = task.reference(parameters)
-        layer.backward(upstream(layer.forward(*inputs), np.random.default_rng(0)))
+        Trial(task, np.random.default_rng(0))
     except Exception as error:
         raise ValueError(f"the assignment's [{name}] cannot be drawn: {error}") from None
     return task
 
 
-def upstream(y, rng):
-    return rng.normal(size=np.shape(y))
-
-
-@dataclass
 class Trial:
     """A draw for a task, and what the layer gives for it."""
-    task: Task
-    parameters: list
-    inputs: list
-    y: np.ndarray
-    dout: np.ndarray
-    dx: list
-    grads: list
-    names: tuple                                              # of the parameters, in the formula
 
-    @classmethod
-    def drawn(cls, task, rng):
-        parameters, inputs = task.draw(rng)
-        layer = task.reference(parameters)
-        y = np.asarray(layer.forward(*(x.copy() for x in inputs)), float)
-        dout = np.asarray(upstream(y, rng))
-        dx = layer.backward(dout.copy() if dout.ndim else float(dout))
-        return cls(task, parameters, inputs, y, dout, list(dx) if isinstance(dx, tuple) else [dx],
-                   [g.copy() for g in layer.grads], layer.names)
+    def __init__(self, task, rng):
+        self.task, (self.parameters, self.inputs) = task, task.draw(rng)
+        layer = task.reference(self.parameters)
+        self.y = np.asarray(layer.forward(*self.inputs), float)
+        self.dout = np.asarray(rng.normal(size=self.y.shape))
+        dx = layer.backward(self.dout if self.dout.ndim else float(self.dout))
+        self.dx = list(dx) if isinstance(dx, tuple) else [dx]
+        self.grads = layer.grads
+        self.names = layer.names                              # of the parameters, in the formula
 
 
 class Ended(Exception):
@@ -281,7 +266,7 @@ def layer_mark(pupil, task, layer, seed, limits):
     if layer.refused:
         return True
     rng = np.random.default_rng([seed, *task.name.encode()])
-    trials = [Trial.drawn(task, rng) for _ in range(TRIALS)]
+    trials = [Trial(task, rng) for _ in range(TRIALS)]
     for number, method in enumerate(("forward", "backward")):
         try:
             answers = [pupil.ask(method, trial, limits.seconds) for trial in trials]

@@ -249,29 +249,16 @@ def story(error, path):
     return kind, f"{at}{type(error).__name__}" + (f": {words}" if words else "")
 
 
-class Class:
-    def __init__(self, module, request):
-        self.layer_class = getattr(module, request["name"])
-        self.params = [decoded(p) for p in request["params"]]
-        self.inputs = [decoded(x) for x in request["inputs"]]
-        self.options = request["options"]
-
-    def layer(self):
-        return self.layer_class(*(p.copy() for p in self.params), **self.options)
-
-
-def trial(made, request, answer):
+def trial(layer, given, request, answer):
     """Two forwards and, if asked for, two backwards: all that they gave up to the first error."""
     import numpy as np
-    answer["stage"] = "made"
-    layer = made.layer()
     grads = list(getattr(layer, "grads", ()) or ())
     answer["stage"] = "forward"
-    inputs = [x.copy() for x in made.inputs]
+    inputs = [x.copy() for x in given]
     answer["y"] = coded(layer.forward(*inputs))
-    answer["changed"] = [i for i, (x, was) in enumerate(zip(inputs, made.inputs))
+    answer["changed"] = [i for i, (x, was) in enumerate(zip(inputs, given))
                          if not np.array_equal(x, was)]
-    answer["y_again"] = coded(layer.forward(*(x.copy() for x in made.inputs)))
+    answer["y_again"] = coded(layer.forward(*(x.copy() for x in given)))
     if request["do"] == "forward":
         return
     answer["stage"] = "backward"
@@ -280,27 +267,25 @@ def trial(made, request, answer):
 
     def counted(*arguments, **named):
         nonlocal count                              # of calls at other inputs than the given ones
-        count += not all(map(np.array_equal, arguments, made.inputs))
+        count += not all(map(np.array_equal, arguments, given))
         return forward(*arguments, **named)
 
     with contextlib.suppress(Exception):
         layer.forward = counted
     for key in "first", "second":
-        given = dout.copy() if dout.ndim else float(dout)
-        dx = layer.backward(given)
+        upstream = dout.copy() if dout.ndim else float(dout)
+        dx = layer.backward(upstream)
         answer[key] = {"dx": coded(dx), "grads": [coded(g) for g in grads]}
-        if dout.ndim and not np.array_equal(given, dout):
+        if not np.array_equal(upstream, dout):
             answer["changed_dout"] = True
     answer["forwards"] = count
 
 
-def diagnosis(made):
-    check = sys.modules["chainrule.gradcheck"].check_gradients
-    report = check(made.layer(), *made.inputs, rng=0)
-    return {"ok": bool(report), "findings": [
-        {"code": str(f.code), "where": str(f.where), "evidence": str(f.evidence),
-         "line": f.line, "text": str(f.text)}
-        for f in report.findings if f.code not in ("kink", "precision")]}
+def diagnosis(layer, inputs):
+    report = sys.modules["chainrule.gradcheck"].check_gradients(layer, *inputs, rng=0)
+    return [{"code": str(f.code), "where": str(f.where), "evidence": str(f.evidence),
+             "line": f.line, "text": str(f.text)}
+            for f in report.findings if f.code not in ("kink", "precision")]
 
 
 def beside(name):
@@ -333,11 +318,13 @@ def served(module, request, answer):
     if not hasattr(module, request["name"]):
         answer["missing"] = True
         return
-    made = Class(module, request)
+    params, inputs = ([decoded(item) for item in request[key]] for key in ("params", "inputs"))
+    answer["stage"] = "made"
+    layer = getattr(module, request["name"])(*params, **request["options"])
     if request["do"] == "check":
-        answer.update(diagnosis(made))
+        answer["findings"] = diagnosis(layer, inputs)
     else:
-        trial(made, request, answer)
+        trial(layer, inputs, request, answer)
 
 
 def main():

@@ -393,7 +393,7 @@ def test_the_judge_compares_with_values_of_its_own():
     from chainrule.models.command import forwards, marking
     _, tasks = marking.read_assignment(ROOT / "notebooks" / "homework_template" / "assignment.cfg")
     for task in tasks:
-        trial = marking.Trial.drawn(task, np.random.default_rng(0))
+        trial = marking.Trial(task, np.random.default_rng(0))
         once = {"dx": forwards.encoded(trial.dx[0]) if trial.dx[0] is not None else None,
                 "grads": [forwards.encoded(g) for g in trial.grads]}
         right = {"y": forwards.encoded(trial.y), "first": once, "second": copy.deepcopy(once)}
