@@ -62,17 +62,15 @@ def load(model, path):
         raise ValueError(f"{who} {name} stands in the file twice, as an array and as text")
     theirs |= texts                      # what is left of these is the states of generators
     compare(who, *({name: in_words(a) for name, a in values.items()} for values in (mine, theirs)))
-    arrays = {name: fitting(who, name, p, theirs[name]) for name, p in named.items()}
-    news = {name: restored(who, name, mine[name], theirs[name]) for name in kept}
+    news = {name: restored(who, name, value, theirs[name]) for name, value in mine.items()}
     # All has been read and checked: from here on nothing can fail.
-    for name, p in named.items():
-        p[...] = arrays[name]
-    for name, (layer, key) in kept.items():
-        if isinstance(mine[name], np.random.Generator):
-            mine[name].bit_generator.state = news[name]
-        elif isinstance(mine[name], np.ndarray):
-            mine[name][...] = news[name]
+    for name, value in mine.items():
+        if isinstance(value, np.random.Generator):
+            value.bit_generator.state = news[name]
+        elif isinstance(value, np.ndarray):
+            value[...] = news[name]
         else:
+            layer, key = kept[name]
             layer.buffers[key] = news[name]
     for layer, state in states:
         layer.state = state
@@ -196,7 +194,7 @@ def in_words(value):
 
 
 def restored(who, name, value, saved):
-    """A buffer's saved value, checked to fit: an array, a number or a generator's state."""
+    """The saved value of an array, a number or a generator, checked to fit."""
     if isinstance(value, np.random.Generator):
         return state_for(who, name, value, saved)
     if not isinstance(value, np.ndarray):

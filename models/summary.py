@@ -13,6 +13,7 @@ from ..common import checks
 from ..common.layer import walk
 from ..common.printing import printable
 from ..common.types import Axes
+from ..training.memory import arrays, nbytes
 
 # shapes, and the layer's twin after the run
 Observation = namedtuple("Observation", "inputs output layer")
@@ -98,8 +99,7 @@ def summary(model, *inputs):
             "bytes depend on it; got none")
     seen = observe(model, inputs, training=True)
     every = list(numbered(model))
-    # memory that no cache adds to
-    counted = {id(owner(p)) for _, layer in every for p in layer.params}
+    counted = [p for _, layer in every for p in layer.params]     # memory that no cache adds to
     rows, listed = [], []
     for index, layer in every:
         new = [p for p in layer.params if not any(np.shares_memory(p, q) for q in listed)]
@@ -174,24 +174,13 @@ def shape(y):
     return tuple(map(shape, y)) if isinstance(y, tuple) else np.shape(y)
 
 
-def owner(a):
-    """The array that holds a's memory."""
-    while isinstance(a.base, np.ndarray):
-        a = a.base
-    return a
-
-
 def cached(layer, counted):
-    """The bytes that the caches of a layer and of those in it add to what was counted before; None
-    without a cache."""
+    """The bytes that the caches of a layer and of those in it add to the arrays counted before;
+    None without a cache."""
     caches = [inner.cache for inner in walk(layer) if hasattr(inner, "cache")]
-    arrays = [a for cache in caches
-              for a in (cache if isinstance(cache, (tuple, list)) else (cache,))]
-    total = 0
-    for a in (owner(a) for a in arrays if isinstance(a, np.ndarray)):
-        if id(a) not in counted:
-            counted.add(id(a))
-            total += a.nbytes
+    found = list(arrays(caches))
+    total = nbytes(found, but=counted)
+    counted += found
     return total if caches else None
 
 

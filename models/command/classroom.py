@@ -2,6 +2,7 @@
 student, Gradescope's ``results.json``."""
 import csv
 import html
+import io
 import json
 from collections import Counter
 from statistics import mean, median
@@ -129,11 +130,12 @@ def codes(mark):
                               (["refused"] if layer.refused else [f.code for f in layer.findings])))
 
 
-def write_csv(marks, file):
-    rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(["student", "mark", "out_of", *(layer.name for layer in marks[0].layers)])
-    for m in marks:
-        rows.writerow([m.student, m.mark, m.out_of, *(layer.mark for layer in m.layers)])
+def as_csv(marks):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([
+        ["student", "mark", "out_of", *(layer.name for layer in marks[0].layers)],
+        *([m.student, m.mark, m.out_of, *(layer.mark for layer in m.layers)] for m in marks)])
+    return text.getvalue()
 
 
 def as_json(marks, seed, level):
@@ -152,15 +154,12 @@ def as_json(marks, seed, level):
 
 def gradescope(mark, level):
     """What Gradescope's ``results.json`` holds: a test for each method of each layer."""
-    tests = []
-    for layer in mark.layers:
-        for points, method in zip(layer.points, ("forward", "backward")):
-            words = [] if mark.error else told(layer, level)
-            tests.append({
-                "name": f"{layer.name}.{method}", "score": points, "max_score": 1,
-                "status": "passed" if points else "failed",
-                "output": "" if points else mark.error or "\n".join(words) or
-                "counts once forward is right", "output_format": "text"})
+    tests = [{
+        "name": f"{layer.name}.{method}", "score": points, "max_score": 1,
+        "status": "passed" if points else "failed", "output": "" if points else
+        mark.error or "\n".join(told(layer, level)) or "counts once forward is right",
+        "output_format": "text",
+    } for layer in mark.layers for points, method in zip(layer.points, ("forward", "backward"))]
     return {"score": mark.mark, "tests": tests, "output": mark.error, "output_format": "text",
             "visibility": "visible", "stdout_visibility": "hidden"}
 

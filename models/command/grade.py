@@ -147,21 +147,16 @@ def mark_all(found, name, tasks, options, folder):
 
 
 def write(marks, seed, out, folder, options):
-    out.mkdir(parents=True, exist_ok=True)
-    level = options.hint_level
-    if options.one:
-        texts = {"results.json": classroom.dumps(classroom.gradescope(marks[0], level)),
-                 "report.txt": classroom.feedback(marks[0], level)}
-    else:
-        with open(out / "marks.csv", "w", newline="", encoding="utf-8") as file:
-            classroom.write_csv(marks, file)
+    level, texts = options.hint_level, {}
+    if not options.one:
         title = f"{folder.resolve().name}: {len(marks)} hand-in{'s' * (len(marks) != 1)}"
-        texts = {"marks.json": classroom.dumps(classroom.as_json(marks, seed, level)),
+        texts = {"marks.csv": classroom.as_csv(marks),
+                 "marks.json": classroom.dumps(classroom.as_json(marks, seed, level)),
                  "class.html": classroom.page(marks, title, level)}
-        for m in marks:
-            texts[f"feedback/{m.student}/report.txt"] = classroom.feedback(m, level)
-            texts[f"feedback/{m.student}/results.json"] = classroom.dumps(
-                classroom.gradescope(m, level))
+    for m in marks:
+        to = "" if options.one else f"feedback/{m.student}/"
+        texts[f"{to}report.txt"] = classroom.feedback(m, level)
+        texts[f"{to}results.json"] = classroom.dumps(classroom.gradescope(m, level))
     for name, text in texts.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         write_whole(out / name, text.encode("utf-8", "replace"))

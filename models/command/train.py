@@ -118,7 +118,11 @@ def train(options, data, folder):
     speaks = trainer.comm is None or trainer.comm.rank == 0   # one of several ranks keeps results
     checkpoint = Checkpoint(folder / runs.CHECKPOINT)
     try:
-        begin(trainer, options, checkpoint.path)
+        if options.resume:
+            trainer.resume(checkpoint.path)
+        elif options.load:
+            start = Path(options.load)
+            trainer.model.load(start / runs.WEIGHTS if start.is_dir() else start)
     except (OSError, ValueError) as error:
         return fail(PROGRAM, str(error))
     if speaks:
@@ -188,14 +192,6 @@ class Stopping:
             raise KeyboardInterrupt
 
     __call__ = after_step
-
-
-def begin(trainer, options, checkpoint):
-    if options.resume:
-        trainer.resume(checkpoint)
-    elif options.load:
-        start = Path(options.load)
-        trainer.model.load(start / runs.WEIGHTS if start.is_dir() else start)
 
 
 def tell(trainer, test, lr, folder):
