@@ -78,16 +78,14 @@ class SklearnClassifier(ClassifierMixin, Estimator):
     """A network as a classifier of scikit-learn.
 
     - model: a function of (number of features, number of classes, generator) that makes a model
-      with a loss, for rows of features to rows of scores. None: one hidden layer of 64 ReLU units.
-      Images are reshaped by the model: ``Sequential(Reshape((-1, 1, 8, 8)), *LeNet((1, 8,
-      8)).layers, loss=...)``;
+      from rows of features to rows of scores, with a loss. None: one hidden layer of 64 ReLU units.
+      For images it begins with ``Reshape((-1, 1, 8, 8))``;
     - optimizer: a function of ``lr`` that makes an optimizer;
     - epochs, batch_size: of ``fit``; ``partial_fit`` passes once over what it is given;
     - random_state: as everywhere in scikit-learn.
 
-    Labels may be of any kind; ``classes_`` has them in the order of the columns of
-    ``predict_proba``. ``sample_weight`` weighs the losses of the samples. While all samples are in
-    one batch, a weight of 2 is the same as the sample twice.
+    Labels may be of any kind; ``classes_`` has them in the order of ``predict_proba``'s columns.
+    ``sample_weight`` weighs the losses: with all samples in one batch, 2 is the sample twice.
 
     After ``fit`` there are ``model_``, ``optimizer_`` and ``loss_curve_``, the loss of each epoch.
 

@@ -12,9 +12,8 @@ class Node:
     """A place in a graph: a layer, and the nodes whose values it takes. Calling a layer on nodes
     makes one.
 
-    ``+ - * / **``, ``@`` and unary minus make nodes too, with numbers or arrays on either side;
-    ``node[i]`` selects one of several outputs. A node is made after the nodes it takes, so a cycle
-    cannot be built.
+    So do ``+ - * / **``, ``@`` and unary minus, with numbers or arrays on either side; ``node[i]``
+    selects one of several outputs. A node comes after those it takes: there are no cycles.
 
     In a Graph made with ``trace=True``, ``value`` and ``grad`` hold what last passed here.
 

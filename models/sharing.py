@@ -40,9 +40,8 @@ class Parameters:
     """``params``, ``grads`` and ``names`` over ``layers``, paired.
 
     Two layers share a weight by holding the same whole array, or its transpose; memory decides,
-    never equal values. A shared array is listed once, as its first holder has it, and its gradient
-    is an array of its own: the sum over the holders, for each use contributes its share to dL/dW.
-    ``gather()`` forms these sums after a backward.
+    never equal values. A shared array is listed once, as its first holder has it; its gradient, an
+    array of its own, is the sum over the holders, which ``gather()`` forms after a backward.
     """
 
     def __init__(self, layers):

@@ -25,18 +25,17 @@ class Summary:
     """The table that ``model.summary(x)`` gives: text when printed, HTML in a notebook, numbers in
     ``rows`` and the totals.
 
-    One row per layer; those of a model that stands inside as layer 3 are numbered 3.0, 3.1, ...:
+    One row per layer; those of a model that is layer 3 are numbered 3.0, 3.1, ...:
 
     - output: the shape, for the batch that was given;
     - parameters: how many numbers it learns; an array that two layers share counts in the first;
-    - cached: bytes that it keeps from forward to backward; memory that was counted in a layer
-      above, such as an input which is that layer's cached output, and parameters do not count
-      again;
-    - multiply_adds: multiplications with their additions of one forward over the batch, in products
-      of matrices and in convolutions; everything else, of far lower order, counts as 0.
+    - cached: bytes that it keeps from forward to backward, but for parameters and what a layer
+      above keeps too, such as an input;
+    - multiply_adds: of one forward over the batch, in products of matrices and in convolutions;
+      everything else, of far lower order, counts as 0.
 
-    A dash stands for what is not known: a layer did not run, or is of a class of your own, which
-    may say its number in a method ``multiply_adds(*input_shapes, output_shape)``.
+    A dash: a layer did not run, or is of a class of your own without a method
+    ``multiply_adds(*input_shapes, output_shape)``.
 
     >>> from chainrule.models import MLP
     >>> MLP([64, 32, 10], rng=0).summary(np.zeros((5, 64), np.float32))
@@ -226,12 +225,12 @@ class Profile(Summary):
 
     - forward, backward: milliseconds, the median over the steps that were run;
     - cached, multiply_adds: as in a ``Summary``;
-    - share: of the rate at which this machine multiplies large matrices (``rate``, multiply-adds
-      per second, one thread), the part that the layer reached, counting twice its multiply-adds for
-      the way back. A dash where there are none: such a layer moves memory. A convolution of 3 x 3
-      may reach more than 100 %, since compiled loops take fewer (common/engine/winograd.py).
+    - share: the part that the layer reached of the rate at which this machine multiplies large
+      matrices (``rate``, multiply-adds per second, one thread); backward counts twice. A dash: it
+      has none, and moves memory. A convolution of 3 x 3 may reach more than 100 %, since compiled
+      loops take fewer (common/engine/winograd.py).
 
-    What the model does between its layers, and what a node of a Graph adds up, is in no row.
+    What happens between the layers, such as the sums of a Graph's nodes, is in no row.
     """
 
     words = 2

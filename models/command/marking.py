@@ -110,15 +110,14 @@ class Pupil:
 
     def __init__(self, path, home, names, limits, shut):
         self.limits, self.number = limits, 0
-        own = ({"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else
-               {"start_new_session": True})
         environment = {**os.environ, "PYTHONUTF8": "1", "MPLBACKEND": "Agg", "HOME": str(home),
                        "MPLCONFIGDIR": str(home), "TMPDIR": str(home), "TEMP": str(home),
                        **{f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}}
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-B", str(Path(__file__).with_name("pupil.py"))], cwd=home,
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, **own)
+            stderr=subprocess.DEVNULL, start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0))
         self.answers = queue.Queue(64)
         threading.Thread(target=self.read, daemon=True).start()
         self.write({"path": str(path), "home": str(home), "names": names,
@@ -196,8 +195,8 @@ class Pupil:
 
 @dataclass(frozen=True)
 class Limits:
-    seconds: float = 10.0               # for reading the hand-in, and for each layer
-    memory: int = 2 << 30               # bytes
+    seconds: float                      # for reading the hand-in, and for each layer
+    memory: int                         # bytes
 
 
 @dataclass
@@ -240,11 +239,11 @@ def mark(student, source, helpers, tasks, seed, limits, shut):
         except OSError as error:
             result.error = f"{source.name} cannot be read: {error.strerror or error}"
             return result
-        names, pupil = [task.name for task in tasks], None
+        pupil = None
         try:
             for task, layer in zip(tasks, result.layers):
                 if pupil is None:
-                    pupil = Pupil(path, home, names, limits, shut)
+                    pupil = Pupil(path, home, [task.name for task in tasks], limits, shut)
                     result.error = pupil.start()
                 if result.error:
                     break
@@ -297,10 +296,9 @@ def backward_right(trial, answer):
             return False
         dx = given.get("dx")
         dx = dx if isinstance(dx, list) else [dx]
-        wanted = list(trial.dx)
-        if len(dx) < len(wanted) or len(given.get("grads", ())) != len(trial.grads):
+        if len(dx) < len(trial.dx) or len(given.get("grads", ())) != len(trial.grads):
             return False
-        pairs = [*zip(dx, wanted), *zip(given["grads"], trial.grads)]
+        pairs = [*zip(dx, trial.dx), *zip(given["grads"], trial.grads)]
         if not all(g is None or close(array(a), np.asarray(g, float), CLOSE_GRADIENT)
                    for a, g in pairs):
             return False

@@ -42,9 +42,8 @@ def limit(memory):
     """At most ``memory`` bytes, where the system can say so (not on Windows)."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 24, 1 << 24))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        for what, most in (("AS", memory), ("FSIZE", 1 << 24), ("CORE", 0)):
+            resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (most, most))
 
 
 class Refused(ImportError):

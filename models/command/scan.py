@@ -141,17 +141,11 @@ class Module:
     def reached(self, name):
         """The statements that a name leads to: the last that binds it, and all that bind what those
         use."""
-        seen, names = self.bound.get(name, [])[-1:], set()
-        todo = [n.id for statement in seen for n in ast.walk(statement) if isinstance(n, ast.Name)]
-        while todo:
-            name = todo.pop()
-            if name in names:
-                continue
-            names.add(name)
-            for statement in self.bound.get(name, ()):
-                if statement not in seen:
-                    seen.append(statement)
-                    todo += [n.id for n in ast.walk(statement) if isinstance(n, ast.Name)]
+        seen = self.bound.get(name, [])[-1:]
+        for statement in seen:                                        # which grows meanwhile
+            for node in ast.walk(statement):
+                seen += [more for more in self.bound.get(getattr(node, "id", None), ())
+                         if more not in seen]
         return seen
 
     def refused(self, name):

@@ -1,5 +1,4 @@
-"""What each layer is elsewhere: under which names and in which layout PyTorch keeps its arrays, as
-which PyTorch expression and as which ONNX operators it is written."""
+"""What each layer is elsewhere: its arrays in PyTorch, and how it is written there and in ONNX."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -38,8 +37,8 @@ def register_exporter(
       ``to.array(a)`` an array;
     - source: a function of the layer that returns a ``Torch``.
 
-    Both are for layers of just this class, and of subclasses that compute the same.
-    ``to_torch_state`` needs nothing: it has the arrays under their own names.
+    They hold for subclasses that compute the same, too. ``to_torch_state`` needs nothing: the
+    arrays keep their names.
 
     Raises TypeError unless ``cls`` is a class and the others are functions.
 

@@ -112,13 +112,13 @@ def translated(layer, arrays):
 
 
 def to_torch_state(model: Any) -> dict[str, Array]:
-    """The weights and running statistics of a model, or of a layer, as PyTorch has them: names as
-    in ``torch.nn.Sequential``, layouts as in its modules.
+    """The weights and running statistics of a model, or of a layer, in the names and layouts of
+    ``torch.nn.Sequential`` and its modules.
 
-    Keys are the layer's number and the name of the array in the PyTorch module that does the same:
-    ``"0.weight"``, ``"3.running_mean"``; of models inside ``"3.0.weight"``. An array that layers
-    share comes once for each. Layers of your own come under their own names. The arrays are copies
-    in the dtype of the model. Random generators, recurrent states and what is frozen are left out.
+    Keys are the layer's number and the name of the array in PyTorch's module: ``"0.weight"``,
+    ``"3.running_mean"``; of models inside ``"3.0.weight"``. An array that layers share comes once
+    for each; layers of your own keep their names. The arrays are copies in the dtype of the model.
+    Random generators, recurrent states and what is frozen are left out.
 
     - Affine, MatMul: W transposed (nn.Linear);
     - RNN, LSTM and their cells: Wx, Wh transposed; b is ``bias_ih``, with zeros as ``bias_hh``;
@@ -164,12 +164,12 @@ def load_torch_state(
     - state: ``module.state_dict()``, with tensors or arrays, or the path of a safetensors file.
       Files of ``torch.save`` are not read: they are pickles, which can run code;
     - names: PyTorch's name of a module and the number of the layer here, such as ``{"conv1": "0",
-      "fc": "3"}``. None: the keys are those of ``to_torch_state``; if not one of them is, the
-      modules are taken in order, the first one with weights for the first layer with weights. That
-      holds for modules that are made in the order in which they are used.
+      "fc": "3"}``. None: the keys are those of ``to_torch_state``; if not one of them is, modules
+      and layers with weights are paired in order, which is right for modules made in the order of
+      their use.
 
-    Numbers are cast to the dtype of the model. Two biases of a recurrent module are added up; of
-    one without biases they are zeros.
+    Numbers are cast to the dtype of the model. A recurrent module's two biases are added up; those
+    it lacks are zeros.
 
     Raises ValueError, with nothing changed, for a missing and for an unknown key, another shape,
     numbers that are not finite, and different values for an array that layers share; TypeError for

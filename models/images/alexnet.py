@@ -1,4 +1,4 @@
-"""AlexNet, the network that made images the field of deep learning."""
+"""AlexNet, which made images the field of deep learning."""
 import math
 from collections.abc import Sequence
 

@@ -9,9 +9,8 @@ from .features import convolution, first_convolution, image_shape, pooled
 
 
 class NiN(Sequential):
-    """Blocks of a convolution and two 1 x 1 convolutions, which are affine layers at every pixel;
-    the last block has a channel for each class, and its mean over the image is the score: no affine
-    layers, few weights.
+    """Blocks of a convolution and two of 1 x 1, which are affine layers at every pixel; the last
+    has a channel for each class, whose mean over the image is the score: few weights.
 
     Shapes: x (N, *input_shape), scores (N, classes). Small images as in AlexNet.
 

@@ -22,9 +22,9 @@ class VGG(Sequential):
     dropout.
 
     Two 3 x 3 convolutions see as far as one of 5 x 5, with fewer weights and one more
-    non-linearity. ``depth`` counts the layers with weights: 11 or 16 as in the paper
-    (configurations A and D), or 6 for small images: 32-32-pool-64-64-pool-256. A pooling that does
-    not fit is left out. Shapes: x (N, *input_shape), scores (N, classes).
+    non-linearity. ``depth`` counts the layers with weights: 11 or 16 as in the paper (A and D), or
+    6 for small images. A pooling that does not fit is left out. Shapes: x (N, *input_shape), scores
+    (N, classes).
 
     Source: Simonyan and Zisserman, Very deep convolutional networks for large-scale image
     recognition (2014).

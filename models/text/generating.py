@@ -50,10 +50,10 @@ def a_text(model, ids) -> Array:
 
 
 class TextModel:
-    """A model that predicts each token of a text from those before. A subclass has ``vocabulary``,
-    the number of tokens V, and says in ``window(ids, i, j)`` what it has to read to predict the
-    tokens i+1 to j, having read those before i."""
-    vocabulary: int
+    """A model that predicts each token of a text from those before. A subclass says in
+    ``window(ids, i, j)`` what it reads to predict the tokens i+1 to j, having read those before
+    i."""
+    vocabulary: int        # the number of tokens V
     forward: Any           # the subclass's, as window is
     window: Any
     length = math.inf      # the longest that it reads at a time
@@ -67,8 +67,8 @@ class TextModel:
 
         With scores s the next id is i with probability softmax(s / temperature)_i. 1: as the model
         has learned; below, more of the likely; 0: always the likeliest. (Drawn as argmax(s +
-        temperature · g) with g from Gumbel's distribution, which is the same: Gumbel 1954.) Leaves
-        no trace in the model. ``rng`` is a numpy.random.Generator, a seed or None.
+        temperature · g), g from Gumbel's distribution: Gumbel 1954.) Leaves no trace in the model.
+        ``rng`` is a numpy.random.Generator, a seed or None.
         """
         who = f"{type(self).__name__}.generate"
         temperature = checks.number(who, "temperature", temperature, 0,

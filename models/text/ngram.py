@@ -19,8 +19,7 @@ class NGram(TextModel):
     never occurs, p_k is p_{k-1}. n = 1 is the unigram model, n = 3 the trigram model.
 
     The weights λ, ``weights`` (n + 1,), are those under which a held-out part of the text is
-    likeliest. The counts must not have seen that part: to text that was counted λ_n = 1 is best.
-    Found by expectation maximisation,
+    likeliest (of text that was counted, λ_n = 1 is best), found by expectation maximisation,
 
         λ_k <- mean of λ_k p_k(w | h) / p(w | h) over the tokens held out.
 
@@ -149,15 +148,14 @@ class KneserNey(NGram):
 
         p_k(w | h) = max(c_k(h_k w) - d, 0) / c_k(h_k) + d · kinds(h_k) / c_k(h_k) · p_{k-1}(w | h)
 
-    From every sequence seen d is taken off, and what is gained goes to the shorter context, all the
-    more of it the more different tokens follow h_k: where many were met, another must be expected.
-    c_n counts as before, but for k < n
+    From every sequence seen d is taken off, and what is gained goes to the shorter context: the
+    more tokens were seen to follow h_k, the likelier is another. c_n counts as before, but for
+    k < n
 
         c_k(v) = the number of different tokens seen in front of v:
 
-    "Francisco" is frequent, but only after "San", so where the long context does not know it is
-    unlikely. ``discount`` d is the one of 0.05, 0.1, ... 0.95 that makes the held-out text
-    likeliest.
+    "Francisco" is frequent, but only after "San", so elsewhere it is unlikely. ``discount`` d is
+    the one of 0.05, 0.1, ... 0.95 that makes the held-out text likeliest.
 
     Source: Kneser and Ney, Improved backing-off for m-gram language modeling (1995), interpolated
     as in Chen and Goodman, An empirical study of smoothing techniques for language modeling (1999).

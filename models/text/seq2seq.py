@@ -15,8 +15,8 @@ from .generating import aside, sequences
 
 
 class Seq2Seq(Model):
-    """Two recurrent networks: one reads the question x, the other takes on its state and writes the
-    answer t.
+    """Two recurrent networks: one reads the question x, the other goes on from its state and writes
+    the answer t.
 
         encoder   h_i = LSTM(W_x[x_i], h_{i-1})                     i = 1 .. Tx
         decoder   g_j = LSTM(W_t[t_{j-1}], g_{j-1}),  g_0 = h_Tx    j = 1 .. Tt - 1
@@ -25,21 +25,19 @@ class Seq2Seq(Model):
     Shapes: x (N, Tx) and t (N, Tt) ids; t begins with the id that starts an answer: the decoder
     reads ``t[:, :-1]`` and is to predict ``t[:, 1:]``. Scores (N, Tt - 1, V).
 
-    - ``forward(x, t)`` gives the loss, the mean over all tokens of the answers. In training the
-      decoder reads the true answer ("teacher forcing"), whatever it would have written;
-    - ``forward(x, t, x_mask, t_mask)``: masks (N, Tx) and (N, Tt), False at padding, as
-      ``pair_batches`` gives: the encoder passes over it, and the loss does not count it;
+    - ``forward(x, t)`` gives the loss, the mean over all tokens of the answers; the decoder reads
+      the true answer ("teacher forcing"), whatever it would have written;
+    - ``forward(x, t, x_mask, t_mask)``: masks (N, Tx) and (N, Tt) of ``pair_batches``, False at
+      padding, which the encoder passes over and the loss does not count;
     - ``predict(x, t)`` gives the scores, ``generate(x, start_id, length)`` writes by itself.
 
-    Backward. The decoder's gradient of its first state is the encoder's gradient of its last one:
-    there both meet.
+    Backward. The decoder's gradient of its first state is the encoder's gradient of its last one.
 
     - vocabulary: the number of tokens V, one numbering for both sides; dimension: of a token's
       vector, D; hidden: of a state, H;
-    - reverse: read the question from its end, so that its beginning is near the answer's (Sutskever
-      et al.);
-    - peeky: every step of decoder and output sees h_Tx beside its input, not the first step alone:
-      [W_t[t_{j-1}], h_Tx] and [g_j, h_Tx]. The gradient of h_Tx is the sum over all these;
+    - reverse: read the question from its end, so that its beginning is near the answer's;
+    - peeky: every step of decoder and output sees h_Tx beside its input: [W_t[t_{j-1}], h_Tx] and
+      [g_j, h_Tx]. The gradient of h_Tx is the sum over all these;
     - cell: RNN, LSTM or GRU.
 
     Sources: Sutskever, Vinyals and Le, Sequence to sequence learning with neural networks (2014);
@@ -195,12 +193,11 @@ class AttentionSeq2Seq(Seq2Seq):
 
         c_j = Σ_i a_ji h_i,  a_j = softmax over i of (g_j · h_i / √H)   s_j = [g_j, c_j] W_o + b
 
-    The question no longer has to pass through one state of fixed size, and the weights a_j show
-    where the model looks: ``attention(x, t)``, for ``plot_attention``. Shapes, masks, options and
-    methods as in Seq2Seq.
+    The question need not pass through one state of fixed size, and the weights a_j show where the
+    model looks: ``attention(x, t)``, for ``plot_attention``. Shapes, masks, options and methods as
+    in Seq2Seq.
 
-    Backward. h_i has two gradients to add up: from the attention, at every step of the answer, and
-    through the state.
+    Backward. h_i has two gradients to add up: from the attention, and through the state.
 
     ``tests/test_figures.py`` trains it on the sums of ``make_addition`` and the dates of
     ``make_dates``: hidden=128, reverse=True, Adam with lr from 0.005 down along a cosine, gradients
