@@ -155,7 +155,7 @@ def node(layer: Computes, *nodes: Any) -> Node:
 
 
 def through(x, *layers):
-    """The node to which layers in a row lead from node x."""
+    """The node to which layers in a row lead from x."""
     for layer in layers:
         x = x.connect(layer, x)
     return x

@@ -68,7 +68,6 @@ def states(model):
 
 
 def put(model, states):
-    """Set buffers and recurrent states back, in the arrays and generators there."""
     for layer, buffers, state in states:
         for name, value in (buffers or {}).items():
             here = layer.buffers[name]

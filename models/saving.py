@@ -95,12 +95,12 @@ def check(model):
 
 def numbered(model):
     """(number, layer) for each layer: '3.0' is the first of the model that is layer 3, '3.norm'
-    what layer 3, of a user's own, holds as ``norm``."""
+    what a user's own layer 3 holds as ``norm``."""
     return ((number, layer) for number, layer in held(model) if not is_model(layer))
 
 
 def predictive(model):
-    """``numbered`` without what leads to the loss alone, which a model that predicts lacks."""
+    """``numbered`` without what leads to the loss alone."""
     way = set(map(id, model.predictive_layers()))
     return ((number, layer) for number, layer in numbered(model)
             if id(model.layers[int(number.partition(".")[0])]) in way)
@@ -111,8 +111,8 @@ def kinds(model):
 
 
 def options(model):
-    """{name: value} of the layers' options, as JSON gives them back: constructor arguments kept
-    under their own names."""
+    """{name: value} of the layers' constructor arguments kept under their own names, as JSON gives
+    them back."""
     found = {f"{number}.{name}": vars(layer)[name] for number, layer in predictive(model)
              for name in inspect.signature(type(layer).__init__).parameters
              if name not in FREE and name in getattr(layer, "__dict__", ())}
@@ -127,13 +127,11 @@ def plain(value):
 
 
 def stateful(model):
-    """(name, layer) for each recurrent layer that carries a state on."""
     return [(f"{number}.state", layer) for number, layer in numbered(model)
             if getattr(layer, "stateful", False) and hasattr(layer, "reset_state")]
 
 
 def buffers(model):
-    """(name, layer, key) for each piece of state that is not a parameter."""
     return ((f"{number}.{key}", layer, key) for number, layer in numbered(model)
             for key in getattr(layer, "buffers", ()))
 

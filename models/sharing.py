@@ -88,8 +88,8 @@ class Parameters:
                 own += g
 
     def check(self, model, kinds=("params", "grads")):
-        """RuntimeError if the layers of ``model`` are others by now, or if an array in their lists
-        or the model's was replaced."""
+        """RuntimeError if ``model`` has other layers by now, or if an array in its lists or theirs
+        was replaced."""
         now = [*model.layers, *model.params, *model.grads]
         for layer in self.holding:
             now += layer.params or ()
@@ -121,8 +121,7 @@ class Parameters:
 
 
 def shared_arrays(model):
-    """(k, first, how) for each array k, counted over all layers, that shares the memory of an
-    earlier one."""
+    """(k, first, how) for each array k, over all layers, that shares an earlier one's memory."""
     arrays, known, shared = [], {}, []
     for params, j in every_array(model):
         p, k = params[j], len(arrays)
@@ -219,8 +218,7 @@ def checked(layers):
 
 
 def placed(layer):
-    """The layer and all inside a model; what a user's own layer refers to may stand elsewhere,
-    too."""
+    """The layer and all inside a model; what a user's layer refers to may stand elsewhere, too."""
     yield layer
     for inner in getattr(layer, "layers", ()):
         yield from placed(inner)

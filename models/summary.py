@@ -125,8 +125,7 @@ def numbered(model, prefix=""):
 
 
 def observe(model, inputs, training=False):
-    """Run a copy of the model; {id of each layer that ran: Observation}. The model stays as it
-    was."""
+    """Run a copy of the model; {id of each layer that ran: Observation}."""
     twin, pairs = twin_of(model, "params", "grads")
     twin.training = training
     seen = {}
@@ -139,8 +138,8 @@ def observe(model, inputs, training=False):
 
 
 def twin_of(model, *shared):
-    """A copy of the model, in which the lists that are ``shared`` hold the same arrays, and the
-    pairs (layer, its copy) of all inside."""
+    """A copy of the model that shares the arrays in these lists, and the pairs (layer, its
+    copy)."""
     originals = list(everything(model))
     memo = {id(a): a for layer in originals for name in shared for a in getattr(layer, name)}
     for layer in originals:
@@ -205,8 +204,7 @@ FORMULAS = {
 
 
 def multiply_adds(layer, *inputs, output):
-    """How many a forward takes, given the shapes; None if that is not known of the layer's
-    class."""
+    """How many a forward takes, given the shapes, or None if that is not known."""
     if hasattr(layer, "multiply_adds"):
         return layer.multiply_adds(*inputs, output)
     home = next((c for c in type(layer).__mro__ if "forward" in vars(c)), object)
@@ -309,7 +307,7 @@ def timed(function, spent, key):
 
 
 def blas_rate(n=512):
-    """Multiply-adds per second of a product of two (n, n) matrices in float32, one thread."""
+    """Multiply-adds per second of products (n, n) x (n, n) in float32, one thread."""
     from ..common.engine import threads
     a, best = np.ones((n, n), np.float32), np.inf
     with threads.one_thread():

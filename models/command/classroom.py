@@ -84,8 +84,7 @@ OPEN = ("endless", "died", "memory", "exits", "interrupts", "not-begun", "raises
 
 
 def hint(layer, finding, level):
-    """One sentence for the student, as frank as ``level`` says; errors, which a student sees
-    anyway, at every level."""
+    """One sentence for the student, as frank as ``level`` says; errors at every level."""
     name = f"{layer}.{finding.method}" if finding.method else layer
     if finding.code in OPEN:
         return f"{name}: {finding.words}"
@@ -153,7 +152,7 @@ def as_json(marks, seed, level):
 
 
 def gradescope(mark, level):
-    """What Gradescope's ``results.json`` holds: a test for each method of each layer."""
+    """``results.json``: a test for each method of each layer."""
     tests = [{
         "name": f"{layer.name}.{method}", "score": points, "max_score": 1,
         "status": "passed" if points else "failed", "output": "" if points else
@@ -204,7 +203,6 @@ def bars(rows, heads):
 
 
 def page(marks, title, level):
-    """The page about the class, one HTML file: mistakes, marks, layers, students."""
     n, out_of = len(marks), marks[0].out_of
     values = [m.mark for m in marks]
     counts = Counter(code for m in marks for code in codes(m))

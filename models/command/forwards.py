@@ -11,8 +11,7 @@ ELEMENTWISE = ("Sigmoid", "Tanh", "ReLU", "Softplus", "SiLU", "GELU", "Exp", "Si
 
 @dataclass
 class Finding:
-    """A mistake: ``code``, method, ``where`` in it, ``words`` (the evidence), and the (number,
-    text) of its line, if known."""
+    """A mistake; ``words``: the evidence; ``line``: its number and text, if known."""
     code: str
     method: str
     where: str = ""
@@ -40,7 +39,7 @@ def close(a, b, tolerance=CLOSE):
 
 
 def wrong(pairs):
-    """The Findings on a forward, at most one of each code. ``pairs``: trials and answers."""
+    """The Findings on a forward, at most one of each code, given trials and answers."""
     found = {}
     for trial, answer in pairs:
         for finding in of_one(trial, answer):

@@ -108,7 +108,7 @@ def hand_ins(folder):
 
 
 def files_of(path, name):
-    """The file of a hand-in and its helpers, other Python files beside it; or (None, why not)."""
+    """The file of a hand-in and the other Python files beside it; or (None, why not)."""
     if path.is_file():
         return path, []
     files = [p for p in sorted(path.rglob("*.py")) if p.name not in OUTSIDE]
@@ -120,7 +120,6 @@ def files_of(path, name):
 
 
 def mark_all(found, name, tasks, options, folder):
-    """A Mark for each hand-in, in order, and the seed of their numbers."""
     from tqdm import tqdm
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     limits = marking.Limits(options.seconds, int(options.memory * 2**30))

@@ -56,7 +56,7 @@ class Task:
 
 
 def read_assignment(path):
-    """The file's name in a hand-in, and the tasks; ValueError says what is wrong in it."""
+    """The file's name in a hand-in, and the tasks; else ValueError."""
     config = configparser.ConfigParser()
     config.optionxform = str
     try:
@@ -213,7 +213,7 @@ class LayerMark:
 
 @dataclass
 class Mark:
-    """The marks of one hand-in; ``error``: why nothing of it counts."""
+    """The marks of one hand-in, or the ``error`` why nothing of it counts."""
     student: str
     layers: list
     error: str = ""
@@ -228,7 +228,7 @@ class Mark:
 
 
 def mark(student, source, helpers, tasks, seed, limits, shut):
-    """The Mark of one hand-in: ``source`` is its file, ``helpers`` other files of its folder."""
+    """The Mark of one hand-in, the file ``source`` with the files ``helpers`` beside it."""
     result = Mark(student, [LayerMark(task.name) for task in tasks])
     with tempfile.TemporaryDirectory(prefix="hand-in-", ignore_cleanup_errors=True) as home:
         home = Path(home).resolve()
@@ -258,7 +258,7 @@ def mark(student, source, helpers, tasks, seed, limits, shut):
 
 
 def layer_mark(pupil, task, layer, seed, limits):
-    """Fill in the mark of one layer; True if the pupil can answer about the next one."""
+    """Fill in a layer's mark; True if the pupil can answer about the next one."""
     layer.refused = pupil.scan.get("refused", {}).get(task.name, "")
     if not layer.refused and pupil.loaded.get("told"):
         layer.refused = f"while it is read, it {pupil.loaded['told'][0]}"
@@ -341,7 +341,7 @@ def place(where, trial):
 
 
 def line_of(finding, lines):
-    """A finding's line: the one it names, or the one that makes its gradient."""
+    """The line that a finding names, or the one that makes its gradient."""
     if isinstance(finding.get("line"), int):
         return finding["line"], str(finding.get("text"))
     line = lines.get(finding.get("where"))

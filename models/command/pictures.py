@@ -80,7 +80,7 @@ def slanted(picture, slant):
 
 
 def fitted(strokes, shape, height, widest, power, ink):
-    """Strokes, a picture of black and white, as one image (H, W); see ``views``."""
+    """Strokes, black and white, as one image (H, W); see ``views``."""
     from PIL import Image, ImageFilter
     solid = np.asarray(strokes.filter(ImageFilter.MedianFilter(3))) > 127          # without specks
     if not solid.any():

@@ -84,9 +84,9 @@ class Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def watch(told, home, shut, ours, pipe):
-    """Refuse, from now on, what a layer has no business with; ``told`` collects the sentences.
-    ``home`` is the hand-in's folder, ``shut`` are folders that it must not read; calls within the
-    files ``ours`` and the numbers ``pipe`` are the judge's."""
+    """Refuse, from now on, what a layer has no business with; ``told`` collects the sentences. The
+    folders ``shut`` must not be read; the files ``ours`` and the numbers ``pipe`` are the
+    judge's."""
     def refuse(what):
         told.append(what)
         raise PermissionError(f"marking refuses: {what}")
@@ -117,7 +117,7 @@ def watch(told, home, shut, ours, pipe):
 
 
 def of_files(home, shut, pipe, refuse):
-    """A function for each event of files, which refuses what is not the hand-in's own."""
+    """For each event of files a function that refuses what is not the hand-in's own."""
     realpath, separator, hand_in = os.path.realpath, os.sep, os.path.realpath(home)
 
     def inside(path, folders):
@@ -149,8 +149,8 @@ def of_files(home, shut, pipe, refuse):
 
 
 def askers(ours):
-    """Two functions for the hook that say whose code is behind an event, and a list that is full
-    while they look."""
+    """Two functions that say whose code is behind an event, and a list that is full while they
+    look."""
     frame_of, busy = sys._getframe, []
     installed = tuple({os.path.realpath(p) + os.sep for p in (sys.prefix, sys.base_prefix)})
     standard = tuple(p + os.sep for p in {os.path.dirname(os.__file__), os.path.realpath(
@@ -249,7 +249,7 @@ def story(error, path):
 
 
 def trial(layer, given, request, answer):
-    """Two forwards and, if asked for, two backwards: all that they gave up to the first error."""
+    """Two forwards and, if asked for, two backwards, up to the first error."""
     import numpy as np
     grads = list(getattr(layer, "grads", ()) or ())
     answer["stage"] = "forward"
@@ -296,7 +296,7 @@ def beside(name):
 
 
 def stage(path, home, names, told):
-    """The module in which the hand-in is to run, placeholders around it."""
+    """The module in which the hand-in runs, placeholders around it."""
     def tell(what):
         told.append(what)
         raise Refused(f"marking refuses: {what}")

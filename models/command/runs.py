@@ -58,7 +58,6 @@ def make(name, arguments, rng=None):
 
 
 def call(name, arguments):
-    """The call that makes it in Python."""
     def text(value):
         return repr(tuple(value) if name != "MLP" and isinstance(value, list) else value)
     return f"{name}({', '.join(f'{key}={text(value)}' for key, value in arguments.items())})"
@@ -70,7 +69,7 @@ def describe(folder, name, arguments, training):
 
 
 def described(folder):
-    """Class, arguments and training of a run's model; ValueError where that cannot be read."""
+    """Class, arguments and training of a run's model, else ValueError."""
     path = Path(folder) / DESCRIPTION
     try:
         made = json.loads(path.read_text(encoding="utf-8"))
@@ -87,8 +86,7 @@ def described(folder):
 
 
 def trained(folder):
-    """The model of a run with its weights, and how it was trained; ValueError or OSError if one
-    cannot be read."""
+    """A run's model with its weights, and how it was trained; else ValueError or OSError."""
     name, arguments, training = described(folder)
     try:
         model = make(name, arguments)

@@ -98,8 +98,8 @@ class Module:
         return self.stands_for.get(first, first) + dot + rest
 
     def complaint(self, statement, importing):
-        """The first thing in a statement that a marked layer must not have; an import alone counts
-        where ``importing``."""
+        """The first thing in a statement that a marked layer must not have; its imports count where
+        ``importing``."""
         for node in ast.walk(statement):
             at = f"line {getattr(node, 'lineno', 0)}"
             names = [full for _, full in imports(node)] if importing else []
@@ -139,8 +139,8 @@ class Module:
         return text is not None and text.split(".")[0] in self.stands_for
 
     def reached(self, name):
-        """The statements that a name leads to: the last that binds it, and all that bind what those
-        use."""
+        """The statements that a name leads to: the last that binds it, and all that bind what it
+        uses."""
         seen = self.bound.get(name, [])[-1:]
         for statement in seen:                                        # which grows meanwhile
             for node in ast.walk(statement):

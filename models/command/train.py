@@ -79,7 +79,7 @@ def main(arguments):
 
 
 def as_before(options, arguments, folder):
-    """The options of the run that is resumed; ValueError for one that differs."""
+    """The options of the run that is resumed; ValueError where they differ."""
     if options.load:
         raise ValueError("--resume goes on with the run's own weights; leave out --load")
     if not (folder / runs.CHECKPOINT).exists():
@@ -100,7 +100,7 @@ def as_before(options, arguments, folder):
 
 
 def train(options, data, folder):
-    """Train, keep curves, history and weights in ``folder``, and print the test accuracy."""
+    """Train, and print the test accuracy; results go into ``folder``."""
     import numpy as np
 
     from ...datasets import train_test_split
@@ -143,7 +143,7 @@ def train(options, data, folder):
 
 
 def fit(trainer, options, checkpoint, data, validation_data, rng, folder):
-    """Train, and keep what has come of it in ``folder``; returns 0, or 128 + n after a signal n."""
+    """Train, and keep what comes of it; returns 0, or 128 + n after a signal n."""
     from ...datasets import random_shifts
     augment = partial(random_shifts, most=options.shift) if options.shift else None
     with Stopping(checkpoint) as stopping:
@@ -161,8 +161,8 @@ def fit(trainer, options, checkpoint, data, validation_data, rng, folder):
 
 class Stopping:
     """A callback of ``fit``: within a ``with`` block Ctrl-C, SIGTERM or SIGHUP ends the training
-    after its step, with a last checkpoint; then ``fit`` raises KeyboardInterrupt. A second Ctrl-C
-    does so at once."""
+    after its step, with a last checkpoint, by KeyboardInterrupt. A second Ctrl-C does so at
+    once."""
     last = True
 
     def __init__(self, checkpoint):

@@ -24,7 +24,7 @@ TRANSLATORS: dict[type, Any] = dict.fromkeys((Seq2Seq, AttentionSeq2Seq), True)
 
 
 def is_network(model):
-    """Whether it is a model in which values go from layer to layer, and nothing else happens."""
+    """Whether values go from layer to layer in it, and nothing else happens."""
     return bool(known(model, CHAINS) or known(model, GRAPHS))
 
 
@@ -37,9 +37,8 @@ def inputs_of(model):
 
 
 def follow(model, inputs, visit, constant, loss=False):
-    """What a network makes of ``inputs``, with ``loss`` the loss, of inputs and targets:
-    ``visit(number, layer, *values)`` is called for each layer, ``constant(array)`` for each
-    constant."""
+    """What a network makes of ``inputs`` (with ``loss``: and targets), by ``visit(number, layer,
+    *values)`` for each layer and ``constant(array)`` for each constant."""
     if known(model, CHAINS):
         x, *targets = inputs
         for i, layer in enumerate(model.layers):
@@ -61,8 +60,8 @@ def follow(model, inputs, visit, constant, loss=False):
 
 
 def first_use(model, i):
-    """The layer that takes input ``i`` of a network, and which of its inputs that is; else one that
-    takes anything."""
+    """The layer that takes input ``i`` of a network, and as which input; else one that takes
+    anything."""
     found = []
 
     def visit(number, layer, *values):
@@ -95,8 +94,8 @@ def sizes(layer, at, axes):
 
 
 def axes_after(path, layer, *axes):
-    """How many axes a layer's output has, for inputs with so many; of several outputs a tuple.
-    ValueError for inputs that it does not take."""
+    """How many axes a layer's output has, of several a tuple; ValueError for inputs that it does
+    not take."""
     if is_network(layer):
         return follow(layer, axes, axes_after, np.ndim)
     first, line = axes[0], getattr(layer, "shapes", None)
@@ -136,8 +135,7 @@ def axes_after(path, layer, *axes):
 
 
 def targets_of(who, model, axes):
-    """(name, number of axes, whether it holds labels) of each target; ValueError where no loss says
-    it."""
+    """(name, number of axes, whether it holds labels) of each target, as losses say it."""
     names = ["t"] if known(model, CHAINS) else [node.name for node in model.targets]
     found = {}
 
@@ -161,8 +159,8 @@ def axes_named(layer):
 
 
 def axes_of_inputs(who, model, examples=()):
-    """How many axes the inputs have: those of examples, else the fewest that every layer takes, two
-    first. A translator's mask needs an example."""
+    """How many axes the inputs have: those of examples, else the fewest that every layer takes. A
+    translator's mask needs an example."""
     names = inputs_of(model)
     translator = bool(known(model, TRANSLATORS))
     if translator and len(examples) < 3:

@@ -8,7 +8,7 @@ from .registry import writes
 
 
 def written(*classes):
-    """Register a function that writes the losses of all rows, and which rows count (None: all)."""
+    """Register a function that writes the losses of all rows, and which count (None: all)."""
     def register(function):
         @writes(*classes)
         def loss(to, layer, x, t):

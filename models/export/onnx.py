@@ -162,7 +162,7 @@ def to_onnx(model, path, *examples, loss=False):
 
 
 def end_of(to, value, name, inputs):
-    """A value as an output of the model, of a name that no input has."""
+    """A value as an output, of a name that no input has."""
     end = to.Identity(value)
     while any(name == given.name for given in inputs):
         name += "_"
@@ -172,8 +172,7 @@ def end_of(to, value, name, inputs):
 
 
 def inputs_to(to, model, who, examples, loss):
-    """The values of a model's inputs: dtypes from the layers that take them, numbers of axes from
-    these or from examples."""
+    """The values of a model's inputs, with ``loss`` of its targets too."""
     axes, ir = axes_of_inputs(who, model, examples), to.ir
     names, translator = inputs_of(model)[:len(axes)], known(model, TRANSLATORS)
     inputs = []
@@ -313,8 +312,7 @@ def convolution(to, layer, x):
 
 
 def padded_to_same(to, x, size, stride, dilation):
-    """Zeros around images for pixels / stride places, rounded up: (ceil(n / s) - 1) s + (k - 1) d +
-    1 - n in all, the odd one behind."""
+    """Zeros around images for ceil(n / s) places, the odd one behind."""
     n, s = to.Shape(x, start=2), np.array(stride)
     places = to.Div(to.Add(n, s - 1), s)
     span = (np.array(size) - 1) * np.array(dilation) + 1
@@ -418,10 +416,8 @@ def bidirectional(to, layer, x, mask=None):
 
 
 def over_time(to, layers, x, mask=None, first=()):
-    """All h (N, T, H) of a recurrent layer, or of two side by side, and the last states.
-
-    A mask may have gaps, ONNX knows lengths alone: the steps that count are moved to the front, and
-    back afterwards."""
+    """All h (N, T, H) of a recurrent layer, or of two side by side, and the last states. ONNX knows
+    lengths alone: the steps that a mask counts are moved to the front, and back afterwards."""
     cls, lengths = base(layers[0], *RECURRENT), None
     if mask is not None:
         order, count = to_the_front(to, mask)
@@ -443,8 +439,8 @@ def over_time(to, layers, x, mask=None, first=()):
 
 
 def stacked(cls, layers):
-    """W, R and B of an operator, each layer's gates in ONNX's order. In B are two biases; a state's
-    are zeros but for a GRU."""
+    """W, R and B, each layer's gates in ONNX's order. B holds two biases, the second zeros but for
+    a GRU."""
     def gates(p):
         parts = np.split(p.T, len(GATES[cls]))
         return np.concatenate([parts[i] for i in GATES[cls]])

@@ -92,14 +92,14 @@ def identifier(name, otherwise="Model"):
 
 @dataclass
 class Step:
-    """A line of forward to be: an expression, in which earlier steps are ``\\x01number\\x01``."""
+    """A line of forward: an expression, in which earlier steps are ``\\x01number\\x01``."""
     text: str
     axes: Any
 
 
 class Block:
-    """A network as a class to be: its modules, Blocks among them, and the lines of its forward
-    (None: one module after the other)."""
+    """A network as a class: its modules, Blocks among them, and the lines of its forward (None: one
+    module after the other)."""
 
     def __init__(self, name, modules, forward):
         self.name, self.modules, self.forward = name, modules, forward
@@ -162,7 +162,7 @@ def load(path=None):
 
 
 def block_of(path, model, axes, top=False):
-    """A network as a Block; one of plain modules in a row as the text of an nn.Sequential."""
+    """A network as a Block; plain modules in a row as the text of an nn.Sequential."""
     modules = {}
     steps = []
     visited = set()
@@ -223,7 +223,7 @@ def written(path, layer, axes):
 
 
 def classes_of(top):
-    """The classes of a block and of all inside, those that others need first."""
+    """The classes of a block and of all inside, innermost first."""
     alike = {}
 
     def collect(block):
@@ -321,8 +321,7 @@ def alone(text):
 
 
 def forward(steps, outputs, names):
-    """The lines of a forward: a step that is used once stands in its place while the line stays
-    short."""
+    """The lines of a forward: a step used once stands in its place while the line stays short."""
     token = re.compile("\x01(\\d+)\x01")
     texts = [step.text for step in steps] + [", ".join(outputs)]
     count = [0] * len(texts)

@@ -26,7 +26,6 @@ SCALE = {"weight": "gamma", "bias": "beta"}
 
 
 def sequence(cell):
-    """The names of a cell in the first layer of a module such as nn.LSTM."""
     return {f"{name}_l0": ours for name, ours in cell.items()}
 
 
@@ -77,8 +76,8 @@ def arrays_of(layer):
 
 
 def leaves(layer, path=""):
-    """(number, layer, its own arrays) for each layer with arrays; one of a user's own comes after
-    those that it holds."""
+    """(number, layer, its own arrays) for each layer with arrays; a user's own comes after those
+    that it holds."""
     if is_model(layer):
         for i, inner in enumerate(layer.layers):
             yield from leaves(inner, f"{path}.{i}" if path else str(i))
@@ -98,7 +97,6 @@ def leaves(layer, path=""):
 
 
 def translated(layer, arrays):
-    """A layer's arrays in PyTorch's names and layout."""
     made = {}
     for name, ours in layout_of(layer).items():
         if ours == "0":
@@ -142,7 +140,7 @@ def to_torch_state(model: Any) -> dict[str, Array]:
 
 
 class Entry(NamedTuple):
-    """A layer with arrays: its number, with a point behind (``start``), its arrays under our names
+    """A layer with arrays: its number, also with a point behind, and its arrays under our names
     and, copied, under PyTorch's."""
     path: str
     start: str
@@ -222,7 +220,7 @@ def missing_by_right(parts, given):
 
 
 def taken_back(part, given):
-    """Our arrays of a layer, from PyTorch's; those that PyTorch's module lacks are zeros."""
+    """Our arrays of a layer, from PyTorch's or, where these are missing, zeros."""
     made = {}
     for name, text in layout_of(part.layer).items():
         if text == "0" or name not in part.theirs:
@@ -264,7 +262,7 @@ def read_state(state, wanted):
 
 
 def read_file(path, most):
-    """The arrays of a safetensors file whose head says that they are ``most`` numbers or fewer."""
+    """The arrays of a safetensors file that, says its head, holds ``most`` numbers or fewer."""
     from safetensors import SafetensorError, safe_open
     try:
         with safe_open(path, framework="numpy") as file:

@@ -4,7 +4,7 @@ from ...layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU
 
 
 def image_shape(who, shape, classes):
-    """``shape`` as (C, H, W), three ints; an error in it or in ``classes`` names the model."""
+    """``shape`` as (C, H, W), three ints; errors name the model."""
     sizes = checks.as_array(shape)
     if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(
@@ -40,7 +40,7 @@ def first_convolution(shape, rng):
 
 
 def classifier(n, hidden, classes, rng):
-    """Affine layers with dropout, of so many units, then one score for each class."""
+    """Affine layers with dropout, of so many units, and one score for each class."""
     layers = [Flatten()]
     for units in hidden:
         layers += [Affine.init(n, units, rng=rng), ReLU(), Dropout(0.5, rng=rng)]
@@ -49,7 +49,6 @@ def classifier(n, hidden, classes, rng):
 
 
 def pooled(layers, shape, size):
-    """The layers with a pooling of stride 2 behind them, if its window fits into what they make of
-    an image (C, H, W)."""
+    """The layers with a pooling of stride 2 behind them, if its window fits into an image there."""
     fits = min(image_after(layers, shape)[1:]) >= size
     return [*layers, MaxPool(size, stride=2)] if fits else layers

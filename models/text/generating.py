@@ -16,8 +16,7 @@ from ..predicting import predicting
 
 @contextlib.contextmanager
 def aside(model):
-    """Evaluation mode from fresh states, which recurrent layers carry on; afterwards all is as
-    before."""
+    """Evaluation mode from fresh states, which recurrent layers carry on within."""
     carried = [(layer, layer.stateful) for layer in walk(model) if hasattr(layer, "stateful")]
     try:
         with predicting(model):

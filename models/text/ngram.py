@@ -80,8 +80,8 @@ class NGram(TextModel):
         return windows @ self.base ** np.arange(windows.shape[-1])[::-1]
 
     def count(self, windows: Array) -> None:
-        """For k = 1..n: the different k-grams, c of each; the different h_k, c of each, and how
-        many tokens follow it."""
+        """For k = 1..n: the k-grams, c of each, the h_k, c of each, and how many tokens follow
+        it."""
         self.tables = []
         grams, c = np.unique(self.numbers(windows), return_counts=True)
         for k in reversed(range(self.n)):
@@ -95,8 +95,7 @@ class NGram(TextModel):
         return np.bincount(at, c)
 
     def found(self, windows: Array) -> Iterator[tuple[Array, ...]]:
-        """For k = 1..n: c(h_k w), c(h_k) and the number of tokens seen after h_k, an array (M,)
-        each."""
+        """For k = 1..n: c(h_k w), c(h_k) and the number of tokens seen after h_k, each (M,)."""
         if self.tables is None:
             raise RuntimeError(
                 f"{type(self).__name__}: nothing was counted yet; call fit(ids) first")
@@ -124,8 +123,7 @@ class NGram(TextModel):
         return self.parts(windows) @ self.weights
 
     def log_probabilities(self, ids: ArrayLike, steps: int | None = None) -> Array:
-        """log p of each token of a text ids (M,) but the first, (M - 1,). Reads all at once,
-        whatever ``steps`` is."""
+        """log p of each token of a text ids (M,) but the first, (M - 1,), all at once."""
         ids = a_text(self, ids)
         if steps is not None:
             checks.count(type(self).__name__, "steps", steps)
@@ -187,7 +185,7 @@ class KneserNey(NGram):
 
 
 def looked_up(keys, wanted, *values):
-    """The values of the sorted ``keys`` that are ``wanted``, 0 for those missing."""
+    """The values of the sorted ``keys`` that are ``wanted``, else 0."""
     at = np.minimum(keys.searchsorted(wanted), len(keys) - 1)
     found = [np.where(keys[at] == wanted, v[at], 0) for v in values]
     return found if len(found) > 1 else found[0]

@@ -70,8 +70,7 @@ class NegativeSampler(Layer):
 
 
 class Shares(Layer):
-    """The share (N, V) of every word in each row of t (N, C): what a softmax should say about
-    several words."""
+    """The share (N, V) of every word in each row of t (N, C), for a softmax."""
 
     guarded = False           # what is wrong with t is SkipGram's to say
 
@@ -91,8 +90,7 @@ class Shares(Layer):
 
 
 class WordVectors(Graph):
-    """What CBOW and SkipGram share: W_in, whose rows are the vectors, W_out and the two losses (see
-    CBOW)."""
+    """What CBOW and SkipGram share: W_in, W_out and the two losses (see CBOW)."""
 
     def __init__(
         self, vocabulary: int, dimension: int = 100, counts: ArrayLike | None = None,
