@@ -17,7 +17,7 @@ from .sequential import Sequential
 
 
 class Estimator(BaseEstimator):
-    """What both estimators share: the training loop, with a weight for each sample."""
+    """What both share: the training loop, with a weight for each sample."""
 
     def __init__(self, model=None, optimizer=Adam, lr=0.01, epochs=200, batch_size=200,
                  random_state=None):
@@ -107,7 +107,7 @@ class SklearnClassifier(ClassifierMixin, Estimator):
         check_classification_targets(y)
         if first:
             self.classes_ = np.unique(y if classes is None else classes)
-            self.begin(max(2, len(self.classes_)))       # a softmax needs a rival
+            self.begin(max(2, len(self.classes_)))  # a softmax needs a rival
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(checks.wrong(
@@ -128,8 +128,8 @@ class SklearnClassifier(ClassifierMixin, Estimator):
 class SklearnRegressor(RegressorMixin, Estimator):
     """A network as a regressor of scikit-learn; y (N,) or, of several targets, (N, K).
 
-    Arguments and attributes are those of ``SklearnClassifier``; the model's loss is usually
-    SquaredError. Targets, too, train best at a scale of about 1:
+    Arguments and attributes are those of ``SklearnClassifier``; the usual loss is SquaredError.
+    Targets, too, train best at a scale of about 1:
     ``TransformedTargetRegressor(SklearnRegressor(), transformer=StandardScaler())``.
 
     >>> from chainrule.datasets import make_regression_1d

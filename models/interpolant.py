@@ -61,8 +61,7 @@ def relu_interpolant(x: ArrayLike, y: ArrayLike) -> Sequential:
             [np.diff(part, axis=0, prepend=0, append=0) for part in (slope[:m], slope[m:])])
         kinks = np.hstack([x[:m + 1], x[m:]])
         side = np.where(np.arange(len(kinks)) <= m, -1.0, 1.0)
-        # Most is added up at the ends: at the first sample by the left units, at the last by the
-        # right ones.
+        # Most is added up at the ends, by the units of that side.
         most = max(np.max(np.abs(end - kinks[part]) @ np.abs(changes[part]))
                    for end, part in ((x[0], side < 0), (x[-1], side > 0)))
     if not np.finfo(np.float64).eps * most <= 1e-6 * np.abs(y).max():

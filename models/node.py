@@ -21,7 +21,7 @@ class Node:
     >>> (2 * x - 1) ** 2
     Node(Power(exponent=2.0))
     """
-    __array_ufunc__ = None          # so that array + node is left to the node
+    __array_ufunc__ = None  # so that array + node is left to the node
     __hash__ = object.__hash__
     value = grad = None
 
@@ -90,7 +90,7 @@ class Node:
 
 
 class Input(Node):
-    """A node whose value is an argument of the graph's ``forward``. The name is for messages and
+    """A node whose value is an argument of the graph's ``forward``; its name serves messages and
     drawings."""
 
     def __init__(self, name: str | None = None) -> None:

@@ -50,17 +50,17 @@ def load(model, path):
     theirs, texts = read(path, f"{type(model).__name__}.load")
     who = f"{path} does not fit this {type(model).__name__}:"
     named = model._parameters.named
-    texts.pop("trained", None)           # a note in the files of load_pretrained
+    texts.pop("trained", None)  # a note in the files of load_pretrained
     compare(f"{who} layer", kinds(model), texts.pop("layers"))
     compare(who, options(model), texts.pop("options"))
-    still = texts.pop("frozen", None)    # not in older files
+    still = texts.pop("frozen", None)  # not in older files
     check(model)
     states = [(layer, state_of(who, name, layer, theirs)) for name, layer in stateful(model)]
     kept = {name: (layer, key) for name, layer, key in buffers(model)}
     mine = named | {name: layer.buffers[key] for name, (layer, key) in kept.items()}
     for name in theirs.keys() & texts.keys():
         raise ValueError(f"{who} {name} stands in the file twice, as an array and as text")
-    theirs |= texts                      # what is left of these is the states of generators
+    theirs |= texts  # what is left of these is the states of generators
     compare(who, *({name: in_words(a) for name, a in values.items()} for values in (mine, theirs)))
     news = {name: restored(who, name, value, theirs[name]) for name, value in mine.items()}
     # All has been read and checked: from here on nothing can fail.

@@ -46,8 +46,8 @@ class Parameters:
 
     def __init__(self, layers):
         self.params, self.grads, self.names = Arrays(), Arrays(), []
-        self.held = []                 # per layer and kind: the list and what was in it
-        gradients = []         # per listed array: its holders' gradients, in the listed orientation
+        self.held = []  # per layer and kind: the list and what was in it
+        gradients = []  # per listed array: its holders' gradients, in the listed orientation
         for i, layer in enumerate(layers):
             grads = getattr(layer, "grads", None)
             grads = [np.zeros_like(p) for p in layer.params] if grads is None else grads
@@ -138,7 +138,7 @@ def tie(model, shared):
     arrays = list(every_array(model))
     for k, first, how in shared:
         (mine, j), (theirs, i) = arrays[k], arrays[first]
-        if relation(theirs[i], mine[j]) != how:          # else whoever copied saw to it already
+        if relation(theirs[i], mine[j]) != how:  # else whoever copied saw to it already
             mine[j] = theirs[i] if how == "same" else theirs[i].T
     relist(model)
 

@@ -51,7 +51,7 @@ class Summary:
     total                         2,410         1,920         11,840
     """
 
-    words = 3                  # columns of text, before those of numbers
+    words = 3  # columns of text, before those of numbers
 
     def __init__(self, title, rows):
         self.title, self.rows = title, rows
@@ -98,7 +98,7 @@ def summary(model, *inputs):
             "bytes depend on it; got none")
     seen = observe(model, inputs, training=True)
     every = list(numbered(model))
-    counted = [p for _, layer in every for p in layer.params]     # memory that no cache adds to
+    counted = [p for _, layer in every for p in layer.params]  # memory that no cache adds to
     rows, listed = [], []
     for index, layer in every:
         new = [p for p in layer.params if not any(np.shares_memory(p, q) for q in listed)]
@@ -182,8 +182,7 @@ def cached(layer, counted):
     return total if caches else None
 
 
-# By the class that has the forward: the number, given the layer and the shapes of its output and
-# inputs.
+# By the class that has the forward, given the layer and the shapes of output and inputs.
 FORMULAS = {
     "Affine": lambda layer, y, x: math.prod(y) * x[-1],
     "MatMul": lambda layer, y, a, b=None: math.prod(y) * a[-1],

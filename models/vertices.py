@@ -14,7 +14,7 @@ from .summary import observe
 SIGNS = {L.Add: "+", L.Subtract: "−", L.Multiply: "×", L.Divide: "/", L.MatMul: "@", L.Power: "^",
          L.Maximum: "max", L.Exp: "exp", L.Log: "log", L.Sin: "sin", L.Sum: "Σ", L.Mean: "mean"}
 SYMMETRIC = {L.Add, L.Multiply, L.Maximum}
-LISTED = 8                        # so many layers of a model inside are named
+LISTED = 8  # so many layers of a model inside are named
 
 
 def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
@@ -72,7 +72,7 @@ def described(n, ends_here):
         return "operation", [repr(layer) if isinstance(layer, Select) else operation(n)]
     inner = [label(one) for one in getattr(layer, "layers", ())]
     count = sum(p.size for p in layer.params)
-    if hasattr(layer, "nodes"):                        # its layers are not in a row
+    if hasattr(layer, "nodes"):  # its layers are not in a row
         total = sum(not is_model(one) for one in walk(layer))
         inner = [f"{total} layer{'s' * (total > 1)}"]
     elif len(inner) > LISTED:
@@ -129,7 +129,7 @@ def shapes(model, nodes, arguments, x):
 
 
 def number(value):
-    return f"{float(value) + 0.0:.3g}".replace("-", "−")          # + 0.0: no minus in front of 0
+    return f"{float(value) + 0.0:.3g}".replace("-", "−")  # + 0.0: no minus in front of 0
 
 
 def written(value):

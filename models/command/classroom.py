@@ -1,5 +1,5 @@
-"""What a marked class is told: tables for the teacher, a page about the class, a text for each
-student, Gradescope's ``results.json``."""
+"""What comes of marks: tables, a page about the class, a text for each student, Gradescope's
+``results.json``."""
 import csv
 import html
 import io

@@ -5,7 +5,7 @@ import numpy as np
 
 from ... import layers
 
-CLOSE = 1e-9                          # float32 is not
+CLOSE = 1e-9  # float32 is not
 ELEMENTWISE = ("Sigmoid", "Tanh", "ReLU", "Softplus", "SiLU", "GELU", "Exp", "Sin")
 
 
@@ -83,7 +83,7 @@ def reading(trial, y):
         return "not-finite", f"{np.sum(~np.isfinite(y))} of {y.size} entries are not finite"
     if found := of_a_shape(y, want) if want.ndim else of_a_loss(trial.inputs[0], y, want):
         return found
-    y = y.reshape(want.shape)                          # a loss may be an array of one entry
+    y = y.reshape(want.shape)  # a loss may be an array of one entry
     if close(y, -want):
         return "wrong-sign-in-forward", "it has the other sign everywhere"
     for look in (of_sums, of_parameters, of_functions, of_all_entries, of_samples):

@@ -16,7 +16,7 @@ from .arguments import Parser, fail, positive, whole
 
 PROGRAM = "chainrule grade"
 WRITTEN = ("marks.csv", "marks.json", "class.html", "feedback")
-OUTSIDE = ("test_homework.py", "conftest.py", "setup.py")          # of the template: never taken
+OUTSIDE = ("test_homework.py", "conftest.py", "setup.py")  # of the template: never taken
 
 
 def parser():
@@ -134,7 +134,7 @@ def mark_all(found, name, tasks, options, folder):
         if source is not None:
             try:
                 return marking.mark(student, source, helpers, tasks, seed, limits, shut)
-            except Exception as error:                # the others have their marks all the same
+            except Exception as error:  # the others have their marks all the same
                 why = f"the judge failed at it, mark it by hand: {type(error).__name__}: {error}"
         return marking.Mark(student, [marking.LayerMark(task.name) for task in tasks], why)
 

@@ -1,5 +1,5 @@
-"""The judge of ``chainrule grade``: what each layer of an assignment should give, worked out here,
-beside what a hand-in gives in a process of its own (``pupil.py``)."""
+"""The judge of ``chainrule grade``: what each layer of an assignment should give, beside what a
+hand-in gives in a process of its own (``pupil.py``)."""
 import configparser
 import contextlib
 import importlib.util
@@ -25,13 +25,12 @@ from .forwards import Finding, array, close, encoded
 TRIALS = 3                            # draws of sizes and numbers: all must be right at each
 CLOSE_GRADIENT = 1e-10                # central differences are no closer than some 1e-9
 SIZES = range(3, 12)
-LARGEST_ANSWER = 1 << 26              # bytes of one answer
+LARGEST_ANSWER = 1 << 26  # bytes of one answer
 
 
 @dataclass(frozen=True)
 class Task:
-    """A layer of an assignment: its name, the shapes of parameters and inputs, further
-    arguments."""
+    """A layer of an assignment, its shapes as texts."""
     name: str
     parameters: tuple
     inputs: tuple
@@ -94,7 +93,7 @@ class Trial:
         dx = layer.backward(self.dout if self.dout.ndim else float(self.dout))
         self.dx = list(dx) if isinstance(dx, tuple) else [dx]
         self.grads = layer.grads
-        self.names = layer.names                              # of the parameters, in the formula
+        self.names = layer.names  # of the parameters, in the formula
 
 
 class Ended(Exception):
@@ -106,7 +105,7 @@ class Ended(Exception):
 
 
 class Pupil:
-    """The process of a hand-in, with limits; ``ask`` it, and ``close`` it."""
+    """The process of a hand-in."""
 
     def __init__(self, path, home, names, limits, shut):
         self.limits, self.number = limits, 0
@@ -125,7 +124,7 @@ class Pupil:
 
     def start(self):
         """Why the hand-in cannot be marked at all, or ""."""
-        first = self.wait(60 + self.limits.seconds)          # Python and NumPy start, too
+        first = self.wait(60 + self.limits.seconds)  # Python and NumPy start, too
         if first.get("error"):
             return f"it cannot be read as Python: {first['error']}"
         self.scan, self.loaded = first["scan"], self.wait(self.limits.seconds)
@@ -142,7 +141,7 @@ class Pupil:
         self.answers.put(b"")
 
     def write(self, message):
-        with contextlib.suppress(OSError):                    # it has ended: the answer says so
+        with contextlib.suppress(OSError):  # it has ended: the answer says so
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
@@ -185,7 +184,7 @@ class Pupil:
     def close(self):
         with contextlib.suppress(OSError):
             if hasattr(os, "killpg"):
-                os.killpg(self.process.pid, signal.SIGKILL)   # with all that it started
+                os.killpg(self.process.pid, signal.SIGKILL)  # with all that it started
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
@@ -202,9 +201,9 @@ class Limits:
 @dataclass
 class LayerMark:
     name: str
-    points: list = field(default_factory=lambda: [0, 0])      # forward, backward
+    points: list = field(default_factory=lambda: [0, 0])  # forward, backward
     findings: list = field(default_factory=list)
-    refused: str = ""                                         # why nothing of it counts
+    refused: str = ""  # why nothing of it counts
 
     @property
     def mark(self):
@@ -228,7 +227,7 @@ class Mark:
 
 
 def mark(student, source, helpers, tasks, seed, limits, shut):
-    """The Mark of one hand-in, the file ``source`` with the files ``helpers`` beside it."""
+    """The Mark of the file ``source``, with the files ``helpers`` beside it."""
     result = Mark(student, [LayerMark(task.name) for task in tasks])
     with tempfile.TemporaryDirectory(prefix="hand-in-", ignore_cleanup_errors=True) as home:
         home = Path(home).resolve()
@@ -248,7 +247,7 @@ def mark(student, source, helpers, tasks, seed, limits, shut):
                 if result.error:
                     break
                 if not layer_mark(pupil, task, layer, seed, limits):
-                    pupil = pupil.close()                    # a fresh one for the next layer
+                    pupil = pupil.close()  # a fresh one for the next layer
         except Ended as end:
             result.error = f"while {path.name} is read, {end.words}"
         finally:

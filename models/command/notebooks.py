@@ -42,7 +42,7 @@ def title(path):
 
 
 def copy(folder, names, to):
-    """Copy the chapters that ``to`` does not hold; returns those that differ there."""
+    """Copy the chapters that are not there; returns those that differ."""
     kept = []
     for name in names:
         if (to / name).exists():

@@ -53,8 +53,7 @@ def drawn(picture):
 
 
 def threshold(values):
-    """The value that parts them best into two groups: Otsu, A threshold selection method from
-    gray-level histograms (1979)."""
+    """Otsu, A threshold selection method from gray-level histograms (1979)."""
     counts, edges = np.histogram(values, 64)
     middles = (edges[1:] + edges[:-1]) / 2
     below, sums = np.cumsum(counts)[:-1], np.cumsum(counts * middles)[:-1]
@@ -82,7 +81,7 @@ def slanted(picture, slant):
 def fitted(strokes, shape, height, widest, power, ink):
     """Strokes, black and white, as one image (H, W); see ``views``."""
     from PIL import Image, ImageFilter
-    solid = np.asarray(strokes.filter(ImageFilter.MedianFilter(3))) > 127          # without specks
+    solid = np.asarray(strokes.filter(ImageFilter.MedianFilter(3))) > 127  # without specks
     if not solid.any():
         raise ValueError("there are no strokes on it")
     rows, columns = (np.flatnonzero(solid.any(axis=axis)) for axis in (1, 0))

@@ -1,9 +1,9 @@
 """A process of its own for one hand-in: it runs the student's code and answers on a pipe what the
 layers give.
 
-``marking`` starts it as a script. No judge is here, and no reference value: what the layers should
-give is worked out elsewhere, so there is nothing to read and nothing to replace. What a layer has
-no business with (chainrule's layers, other files, programs, sockets, frames) is refused, and told.
+``marking`` starts it as a script, and knows what the layers should give: here is nothing to read or
+to replace. What a layer has no business with (chainrule's layers, other files, programs, sockets,
+frames) is refused, and told.
 """
 import contextlib
 import importlib
@@ -17,7 +17,7 @@ import traceback
 import types
 from pathlib import Path
 
-LARGEST = 1_000_000                     # entries of an array that a layer gives
+LARGEST = 1_000_000  # entries of an array that a layer gives
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn",
             "os.spawn", "os.startfile", "os.kill", "os.killpg", "pty.spawn")
@@ -265,7 +265,7 @@ def trial(layer, given, request, answer):
     forward = layer.forward
 
     def counted(*arguments, **named):
-        nonlocal count                              # of calls at other inputs than the given ones
+        nonlocal count  # of calls at other inputs than the given ones
         count += not all(map(np.array_equal, arguments, given))
         return forward(*arguments, **named)
 
@@ -305,7 +305,7 @@ def stage(path, home, names, told):
     module = types.ModuleType(Path(path).stem)
     module.__file__ = path
     sys.modules[module.__name__] = module
-    sys.modules["__main__"] = types.ModuleType("__main__")        # not this file
+    sys.modules["__main__"] = types.ModuleType("__main__")  # not this file
     sys.path.append(home)
     sys.meta_path.insert(0, Stubs(names))
     linecache.getlines(path)

@@ -19,7 +19,7 @@ def convolutional(name, **options):
     return describe
 
 
-MODELS = {      # name: what it is; class and arguments for a sample's shape and a number of classes
+MODELS = {  # name: what it is; class and arguments for a sample's shape and a number of classes
     "mlp": ("multi-layer perceptron, two hidden layers of 128 and 64 ReLU units", mlp),
     "lenet": ("LeNet: two convolutions, three affine layers", convolutional("LeNet")),
     "vgg": ("VGG for small images: four convolutions, two affine layers",
@@ -37,7 +37,7 @@ DATA = {
     "cifar10": "60,000 colour photographs, 32 x 32 pixels, fetched once, or in --folder",
 }
 MNIST = {"shape": (28, 28), "height": 20, "widest": 20, "power": 1.0, "ink": 0.13}
-PICTURES = {    # how digits stand in the images of these data: see pictures.py
+PICTURES = {  # how digits stand in the images of these data: see pictures.py
     "digits": {"shape": (8, 8), "height": 8, "widest": 6.8, "power": 0.5, "ink": 0.305},
     "mnist": MNIST,
     "mnist-test": MNIST,

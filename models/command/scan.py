@@ -1,9 +1,5 @@
 """What a hand-in's text tells before it runs: which layers lean on what is to be written, or hide
-what they do.
-
-Read in the hand-in's own process (``pupil.py``): a text that no parser survives costs its own
-mark.
-"""
+what they do. Read in the hand-in's own process: no text can bring the judge down."""
 import ast
 import itertools
 
@@ -14,7 +10,7 @@ CHECKER = ("chainrule.gradcheck",)
 HIDING = ("importlib", "imp", "pkgutil", "runpy", "inspect", "gc", "ctypes", "subprocess",
           "multiprocessing", "socket", "pickle", "marshal", "zipimport", "_frozen_importlib",
           "faulthandler", "code", "codeop")
-REFUSED = (                        # packages, and what is said of a layer that uses one
+REFUSED = (  # packages, and what is said of a layer that uses one
     (THEIRS, "{0}: the layers are to be written, not imported"),
     (FRAMEWORKS, "{0}: the layers are to be written in NumPy"),
     (CHECKER, "{0} within a layer: a numerical derivative is no backward pass"),
@@ -76,7 +72,7 @@ class Module:
         self.body = [node for node in tree.body if not is_main(node)]
         self.stands_for = dict(pair for node in self.body for inner in ast.walk(node)
                                for pair in imports(inner))
-        self.bound = {}                          # a name of the module: statements that bind it
+        self.bound = {}  # a name of the module: statements that bind it
         for node in self.body:
             for name in self.binds(node):
                 self.bound.setdefault(name, []).append(node)
@@ -142,7 +138,7 @@ class Module:
         """The statements that a name leads to: the last that binds it, and all that bind what it
         uses."""
         seen = self.bound.get(name, [])[-1:]
-        for statement in seen:                                        # which grows meanwhile
+        for statement in seen:  # which grows meanwhile
             for node in ast.walk(statement):
                 seen += [more for more in self.bound.get(getattr(node, "id", None), ())
                          if more not in seen]
@@ -162,7 +158,7 @@ class Module:
             if found:
                 return found
         defining = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
-        for statement in self.body:                 # done to all layers, since bound to no name
+        for statement in self.body:  # done to all layers, since bound to no name
             for node in () if isinstance(statement, defining) else ast.walk(statement):
                 if replaced := self.replaced(node):
                     return f"line {node.lineno} replaces {replaced}: the judge is not to be touched"

@@ -11,7 +11,7 @@ from .arguments import Parser, fail, known, positive, table, whole
 from .runs import DATA, MODELS
 
 PROGRAM = "chainrule train"
-KEPT = ("data", "folder", "epochs", "batch_size", "lr", "shift", "seed")      # in model.json
+KEPT = ("data", "folder", "epochs", "batch_size", "lr", "shift", "seed")  # in model.json
 RESULTS = {
     "curves.png": "loss and accuracy over the epochs, for training and validation samples",
     "history.csv": "the same as a table",
@@ -115,7 +115,7 @@ def train(options, data, folder):
     steps = options.epochs * -(-len(x) // options.batch_size)
     trainer = Trainer(runs.make(name, arguments, rng), Adam(lr=cosine_decay(options.lr, steps)),
                       comm=world())
-    speaks = trainer.comm is None or trainer.comm.rank == 0   # one of several ranks keeps results
+    speaks = trainer.comm is None or trainer.comm.rank == 0  # one of several ranks keeps results
     checkpoint = Checkpoint(folder / runs.CHECKPOINT)
     try:
         if options.resume:
@@ -127,7 +127,7 @@ def train(options, data, folder):
         return fail(PROGRAM, str(error))
     if speaks:
         if not options.resume:
-            checkpoint.path.unlink(missing_ok=True)           # another training's
+            checkpoint.path.unlink(missing_ok=True)  # another training's
         runs.describe(folder, name, arguments, {name: vars(options)[name] for name in KEPT})
     try:
         stopped = fit(trainer, options, checkpoint, (x, t), (x_val, t_val), rng,
@@ -171,8 +171,8 @@ class Stopping:
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-                number = getattr(signal, name, None)                  # Windows has no SIGHUP
-                if number and signal.getsignal(number) != signal.SIG_IGN:       # as nohup has it
+                number = getattr(signal, name, None)  # Windows has no SIGHUP
+                if number and signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
                     self.before[number] = signal.signal(number, self.notice)
         return self
 

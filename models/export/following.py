@@ -73,11 +73,11 @@ def first_use(model, i):
 
 
 def argument(layer, at):
-    """What the layer's line ``shapes``, or its forward, says of an input."""
+    """What a layer says of an input."""
     names = list(inspect.signature(layer.forward).parameters)
     name = names[min(at, len(names) - 1)]
-    found = [a for a in getattr(layer, "_arguments", None) or () if a.name == name]
-    return found[0] if found else Argument(name, None, False)
+    line = getattr(layer, "_arguments", None) or ()
+    return next((a for a in line if a.name == name), Argument(name, None))
 
 
 def sizes(layer, at, axes):
@@ -100,11 +100,11 @@ def axes_after(path, layer, *axes):
         return follow(layer, axes, axes_after, np.ndim)
     first, line = axes[0], getattr(layer, "shapes", None)
     said = {a.name: a for a in parsed(line)} if isinstance(line, str) else {}
-    more = None                                     # how many axes ... stands for
+    more = None  # how many axes ... stands for
     for name, have in zip(inspect.signature(layer.forward).parameters, axes):
         pattern = said[name].pattern if name in said else None
         if pattern is None and name in said and said[name].boolean:
-            pattern = ("N",) * first                          # an attention's, as long as a query
+            pattern = ("N",) * first  # an attention's, as long as a query
         if isinstance(pattern, tuple):
             least = len(pattern) - (... in pattern)
             if have < least or have > least and ... not in pattern:
@@ -159,8 +159,8 @@ def axes_named(layer):
 
 
 def axes_of_inputs(who, model, examples=()):
-    """How many axes the inputs have: those of examples, else the fewest that every layer takes. A
-    translator's mask needs an example."""
+    """How many axes the inputs have: those of examples, else the fewest that every layer takes, two
+    first. A translator's mask needs an example."""
     names = inputs_of(model)
     translator = bool(known(model, TRANSLATORS))
     if translator and len(examples) < 3:
@@ -177,7 +177,7 @@ def axes_of_inputs(who, model, examples=()):
         given.append(a.ndim)
     if translator:
         return (2,) * len(names)
-    if not given and getattr(model, "axes", None):                      # word vectors say it
+    if not given and getattr(model, "axes", None):  # word vectors say it
         return (len(model.axes),)
     problem = None
     many = itertools.product((2, 3, 4, 1, 5), repeat=len(names))

@@ -35,7 +35,7 @@ from .registry import (
     writes,
 )
 
-OPSET, IR_VERSION = 18, 8           # of 2022: what reads ONNX today reads these
+OPSET, IR_VERSION = 18, 8  # of 2022: what reads ONNX today reads these
 INT32, INT64, BOOL, DOUBLE = 6, 7, 9, 11
 WHO = "to_onnx"
 
@@ -56,7 +56,7 @@ class OnnxWriter:
         self.nodes = []
         self.initializers = {}
         self.known_axes = {}
-        self.called = {}                  # arrays by id: their names, such as "0.W"
+        self.called = {}  # arrays by id: their names, such as "0.W"
         self.count = 0
 
     def array(self, a):
@@ -167,7 +167,7 @@ def end_of(to, value, name, inputs):
     while any(name == given.name for given in inputs):
         name += "_"
     end.name, end.dtype = name, value.dtype or to.ir.DataType.from_numpy(to.dtype)
-    end.shape = to.ir.Shape([None] * to.known_axes[value])         # a reader infers the sizes
+    end.shape = to.ir.Shape([None] * to.known_axes[value])  # a reader infers the sizes
     return end
 
 
@@ -272,7 +272,7 @@ def last(to, layer, x, mask=None):
     if mask is None:
         return to.Squeeze(to.Slice(x, [-1], [2**62], [1]), [1])
     steps = to.Cast(mask, to=INT64)
-    at = to.ArgMax(steps, axis=1, keepdims=1, select_last_index=1)            # (N, 1)
+    at = to.ArgMax(steps, axis=1, keepdims=1, select_last_index=1)  # (N, 1)
     at = to.Expand(to.Unsqueeze(at, [2]), to.Concat([1, 1], to.size(x, 2), axis=0))
     some = to.Cast(to.ReduceMax(steps, [1], keepdims=1), to=BOOL)
     return to.Where(some, to.Squeeze(to.GatherElements(x, at, axis=1), [1]), 0.0)
@@ -452,7 +452,7 @@ def stacked(cls, layers):
 def to_the_front(to, mask):
     """The steps (N, T), those that count first, and how many these are (N,)."""
     steps, T = to.Cast(mask, to=INT64), to.Squeeze(to.size(mask, 1), [0])
-    back = to.Range(0, to.Neg(T), -1)                                   # 0, -1, -2, ...
+    back = to.Range(0, to.Neg(T), -1)  # 0, -1, -2, ...
     rank = to.Add(to.Mul(steps, to.Mul(T, 2)), back)
     _, order = to.TopK(rank, to.size(mask, 1), axis=1, outputs=2)
     return order, to.ReduceSum(steps, [1], keepdims=0)

@@ -188,7 +188,7 @@ def block_of(path, model, axes, top=False):
 
     names = [identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))]
     made = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
-    for i, layer in enumerate(model.layers):              # what serves the loss alone
+    for i, layer in enumerate(model.layers):  # what serves the loss alone
         if str(i) not in visited and len(getattr(layer, "params", ())):
             modules[str(i)] = written(f"{inside}{i}", layer, [2]).module
     modules = {str(i): modules[str(i)] for i in range(len(model.layers)) if str(i) in modules}
@@ -282,7 +282,7 @@ def wrapped(text, indent):
 def broken(text, indent):
     """An expression, broken at the commas of its longest brackets."""
     start, *commas, end = max(brackets(text), key=lambda group: group[-1] - group[0])
-    if not commas and text[start + 1] == "{":                       # a dict as the only argument
+    if not commas and text[start + 1] == "{":  # a dict as the only argument
         first, *others = broken(text[start + 1:end], indent)
         others[-1] += text[end:]
         return [f"{' ' * indent}{text[:start + 1]}{first.strip()}", *others]
@@ -487,7 +487,7 @@ def transposed_convolution(layer):
     W, pads, rest = layer.params[0], layer.options()["pads"], output_padding(layer)
     if any(r >= max(s, d) for r, s, d in zip(rest, layer.stride, layer.dilation) if r):
         raise NotImplementedError(f"PyTorch takes no output_padding of {rest} there")
-    odd = [":" if p == q else f":-{q - p}" for p, q in pads]          # more is cut off behind
+    odd = [":" if p == q else f":-{q - p}" for p, q in pads]  # more is cut off behind
     cut = "" if odd == [":", ":"] else f"[..., {', '.join(odd)}]"
     return nn("nn.ConvTranspose2d", len(W), W.shape[1] * layer.groups, W.shape[2:],
               call="{m}({0})" + cut, stride=layer.stride, padding=tuple(p[0] for p in pads),
@@ -522,7 +522,7 @@ def multi_head_attention(layer, axes):
     return nn(name, len(layer.Wq), layer.heads, call=call, causal=layer.causal)
 
 
-BY_AXES = {last, batch_norm, recurrent, multi_head_attention}       # (layer, axes of its inputs)
+BY_AXES = {last, batch_norm, recurrent, multi_head_attention}  # (layer, axes of its inputs)
 
 
 def translator(model, name):

@@ -42,7 +42,7 @@ LAYOUT.update({
     L.MultiHeadAttention: {
         "in_proj_weight": "Wq.T Wk.T Wv.T", "in_proj_bias": "bq bk bv",
         "out_proj.weight": "Wo.T", "out_proj.bias": "bo"},
-    L.Bidirectional: {},                                           # those of its halves: layout_of
+    L.Bidirectional: {},  # those of its halves: layout_of
 })
 
 
@@ -51,7 +51,7 @@ def layout_of(layer):
     layout, there = known(layer, LAYOUT), arrays_of(layer)
     if layout is None:
         return {name: name for name in there}
-    if isinstance(layer, L.Bidirectional):                   # Wx_reverse.T is weight_ih_l0_reverse
+    if isinstance(layer, L.Bidirectional):  # Wx_reverse.T is weight_ih_l0_reverse
         back = {f"{name}_reverse": re.sub(r"\w+", r"\g<0>_reverse", ours, count=1)
                 for name, ours in layout_of(layer.back).items()}
         return layout_of(layer.ahead) | back
@@ -83,7 +83,7 @@ def leaves(layer, path=""):
             yield from leaves(inner, f"{path}.{i}" if path else str(i))
         return
     mine = arrays_of(layer)
-    theirs = []                                   # the arrays of layers inside
+    theirs = []  # the arrays of layers inside
     done = []
     if known(layer, LAYOUT) is None:
         for inside, inner in list(held(layer, path))[1:]:
@@ -169,9 +169,9 @@ def load_torch_state(
     Numbers are cast to the dtype of the model. A recurrent module's two biases are added up; those
     it lacks are zeros.
 
-    Raises ValueError, with nothing changed, for a missing and for an unknown key, another shape,
-    numbers that are not finite, and different values for an array that layers share; TypeError for
-    what is not a state.
+    Raises ValueError, with nothing changed, for a missing or unknown key, another shape, numbers
+    that are not finite, and different values for an array that layers share; TypeError for what is
+    not a state.
 
     >>> from chainrule.models import MLP
     >>> model, other = MLP([2, 3, 2], rng=0), MLP([2, 3, 2], rng=1)
@@ -230,7 +230,7 @@ def taken_back(part, given):
         pieces = terms(text)
         for (mine, turned), piece in zip(pieces, np.split(value, len(pieces))):
             if text.startswith("+"):
-                piece = made[mine] + piece if piece.any() else made[mine]         # keeps a -0
+                piece = made[mine] + piece if piece.any() else made[mine]  # keeps a -0
             made[mine] = piece.T if turned else piece
     return made
 
@@ -266,7 +266,7 @@ def read_file(path, most):
     from safetensors import SafetensorError, safe_open
     try:
         with safe_open(path, framework="numpy") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}   # noqa: SIM118
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             for name, one in slices.items():
                 if not re.fullmatch(r"[FIU](8|16|32|64)|BOOL", one.get_dtype()):
                     raise ValueError(checks.wrong(
@@ -288,7 +288,7 @@ def read_file(path, most):
 
 
 def as_numbers(key, value):
-    if hasattr(value, "detach"):                              # a tensor
+    if hasattr(value, "detach"):  # a tensor
         value = value.detach().cpu()
         # NumPy knows no bfloat16
         value = (value.float() if value.is_floating_point() and value.element_size() < 4

@@ -1,5 +1,4 @@
-"""What models of sequences share: running aside, step by step, and texts that they write and
-measure."""
+"""What models of sequences share: running aside, and texts that they write and measure."""
 import contextlib
 import math
 from typing import Any
@@ -87,7 +86,7 @@ class TextModel:
         """log p(token | all before it, as far as the model reads), of each token of a text ids (M,)
         but the first: (M - 1,).
 
-        The text is read in order, ``steps`` tokens at a time. Leaves no trace in the model. Raises
+        The text is read in order, ``steps`` tokens at a time, without a trace in the model. Raises
         ValueError for a text of fewer than two tokens.
         """
         who, ids = type(self).__name__, a_text(self, ids)
@@ -103,9 +102,6 @@ class TextModel:
         return np.concatenate(parts)
 
     def perplexity(self, ids: ArrayLike, steps: int | None = None) -> float:
-        """exp of the mean of -log p over all tokens of a text but its first, as
-        ``log_probabilities`` has them.
-
-        Its logarithm to base 2 is the number of bits per token.
-        """
+        """exp of the mean of -log p of a text's tokens, as ``log_probabilities`` has them; its
+        logarithm to base 2 is the number of bits per token."""
         return math.exp(min(-self.log_probabilities(ids, steps).mean(dtype=np.float64), 709.0))

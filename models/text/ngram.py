@@ -101,7 +101,7 @@ class NGram(TextModel):
                 f"{type(self).__name__}: nothing was counted yet; call fit(ids) first")
         for k, (grams, c, contexts, total, kinds) in enumerate(self.tables):
             number = self.numbers(windows[:, self.n - 1 - k:])
-            yield (looked_up(grams, number, c),
+            yield (*looked_up(grams, number, c),
                    *looked_up(contexts, number // self.base, total, kinds))
 
     def parts(self, windows: Array) -> Array:
@@ -123,7 +123,8 @@ class NGram(TextModel):
         return self.parts(windows) @ self.weights
 
     def log_probabilities(self, ids: ArrayLike, steps: int | None = None) -> Array:
-        """log p of each token of a text ids (M,) but the first, (M - 1,), all at once."""
+        """log p of each token of a text ids (M,) but the first, (M - 1,), all at once,
+        whatever ``steps`` is."""
         ids = a_text(self, ids)
         if steps is not None:
             checks.count(type(self).__name__, "steps", steps)
@@ -164,7 +165,7 @@ class KneserNey(NGram):
     (0.05, array([2, 0, 1, 0, 2]))
     """
 
-    discount = None        # until fit
+    discount = None  # until fit
 
     def shortened(self, at: Array, c: Array) -> Array:
         return np.bincount(at)
@@ -187,5 +188,4 @@ class KneserNey(NGram):
 def looked_up(keys, wanted, *values):
     """The values of the sorted ``keys`` that are ``wanted``, else 0."""
     at = np.minimum(keys.searchsorted(wanted), len(keys) - 1)
-    found = [np.where(keys[at] == wanted, v[at], 0) for v in values]
-    return found if len(found) > 1 else found[0]
+    return [np.where(keys[at] == wanted, v[at], 0) for v in values]

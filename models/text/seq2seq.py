@@ -44,8 +44,8 @@ class Seq2Seq(Model):
     peeky: Cho et al., Learning phrase representations using RNN encoder-decoder (2014); Saito, Deep
     Learning from Scratch 2, chapter 7.
 
-    Raises ValueError for an id outside 0..V-1 and for an answer without a token after the first,
-    TypeError for ids that are not integers.
+    Raises ValueError for an id outside 0..V-1 and for an answer of one token, TypeError for ids
+    that are not integers.
 
     >>> model = Seq2Seq(13, dimension=8, hidden=16, reverse=True, peeky=True, rng=0)
     >>> x, t = np.array([[3, 4, 1]]), np.array([[12, 7, 0]])
@@ -160,9 +160,8 @@ class Seq2Seq(Model):
         self, x: ArrayLike, start_id: int, length: int, x_mask: ArrayLike | None = None,
         batch_size: int = 256,
     ) -> Array:
-        """Answers (N, length) to questions x (N, Tx): each token the likeliest given those written
-        so far, the first given ``start_id``. ``batch_size`` questions at a time; leaves no trace in
-        the model."""
+        """Answers (N, length) to questions x (N, Tx), ``batch_size`` at a time: each token the
+        likeliest given ``start_id`` and those written so far. Leaves no trace in the model."""
         who, x = f"{type(self).__name__}.generate", sequences(self, "x", x)
         checks.counts(who, length=length, batch_size=batch_size)
         if checks.count(who, "start_id", start_id, least=0) >= self.vocabulary:
@@ -199,9 +198,9 @@ class AttentionSeq2Seq(Seq2Seq):
 
     Backward. h_i has two gradients to add up: from the attention, and through the state.
 
-    ``tests/test_figures.py`` trains it on the sums of ``make_addition`` and the dates of
-    ``make_dates``: hidden=128, reverse=True, Adam with lr from 0.005 down along a cosine, gradients
-    clipped to 5, batches of 128.
+    ``tests/test_figures.py`` trains it on ``make_addition`` and ``make_dates``: hidden=128,
+    reverse=True, Adam with lr from 0.005 down along a cosine, gradients clipped to 5, batches of
+    128.
 
     Sources: Bahdanau, Cho and Bengio, Neural machine translation by jointly learning to align and
     translate (2015); with dot products: Luong, Pham and Manning (2015); Saito, Deep Learning from

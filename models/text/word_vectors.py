@@ -48,7 +48,7 @@ class NegativeSampler(Layer):
                                           counts, "Vocabulary.from_text counts"))
         self.negatives = checks.count("NegativeSampler", "negatives", negatives)
         p = np.where(counts > 0, counts, 1) ** power * (counts > 0)
-        self.ends = np.cumsum(p / p.sum())                  # of the words' intervals
+        self.ends = np.cumsum(p / p.sum())  # of the words' intervals
         self.p = np.diff(self.ends, prepend=0)
         self.buffers["rng"] = generator("NegativeSampler", rng)
 
@@ -72,7 +72,7 @@ class NegativeSampler(Layer):
 class Shares(Layer):
     """The share (N, V) of every word in each row of t (N, C), for a softmax."""
 
-    guarded = False           # what is wrong with t is SkipGram's to say
+    guarded = False  # what is wrong with t is SkipGram's to say
 
     def __init__(self, vocabulary):
         super().__init__()
@@ -126,7 +126,7 @@ class WordVectors(Graph):
             t = targets[0]
             raise ValueError(
                 checks.wrong(who, "t", f"have {len(x)} rows", len(t) if t.ndim else t))
-        if weight is not None and x.ndim:                # before negative words are drawn
+        if weight is not None and x.ndim:  # before negative words are drawn
             weight = checks.array(who, "weight", weight, np.float32, x.shape[:1])
         if not fits and x.dtype.kind in "iu":
             hint = "x, t" if len(self.axes) == 2 else "t, x"
@@ -134,7 +134,7 @@ class WordVectors(Graph):
                                           x.shape, f"as from {hint} = context_windows(ids)"))
         result = super().forward(*arrays, weight=weight)
         if self.negatives:
-            self.output = None                   # h, and not scores of words: no metric fits
+            self.output = None  # h, and not scores of words: no metric fits
         return result
 
     @property
