@@ -29,10 +29,11 @@ def main(arguments):
     except OSError as error:
         why = error.strerror.removeprefix("History.load: ")
         return fail(PROGRAM, f"cannot read {path}: {why}; RUN is a folder such as runs/mlp-digits")
-    except ValueError as error:
-        return fail(PROGRAM, f"{path} is no history of chainrule train: {error}")
+    except ValueError:
+        history = History()
     if not (history.epochs or history.steps).get("loss"):
-        return fail(PROGRAM, f"{path} is no history of chainrule train: it has no losses")
+        return fail(PROGRAM, f"{path} is no history of chainrule train: it should be a table with "
+                             "columns epoch and loss")
     report = history.diagnose()
     report.name = str(path)
     print(printable(str(report)))
