@@ -32,8 +32,7 @@ def main(arguments):
     except ValueError:
         history = History()
     if not (history.epochs or history.steps).get("loss"):
-        return fail(PROGRAM, f"{path} is no history of chainrule train: it should be a table with "
-                             "columns epoch and loss")
+        return fail(PROGRAM, f"{path} is no history of chainrule train: it has no losses")
     report = history.diagnose()
     report.name = str(path)
     print(printable(str(report)))
