@@ -17,7 +17,7 @@ from .sequential import Sequential
 
 
 class Estimator(BaseEstimator):
-    """What both estimators share: the training loop, with a weight for each sample."""
+    """What both share: the training loop, with a weight for each sample."""
 
     def __init__(self, model=None, optimizer=Adam, lr=0.01, epochs=200, batch_size=200,
                  random_state=None):
@@ -78,16 +78,14 @@ class SklearnClassifier(ClassifierMixin, Estimator):
     """A network as a classifier of scikit-learn.
 
     - model: a function of (number of features, number of classes, generator) that makes a model
-      with a loss, for rows of features to rows of scores. None: one hidden layer of 64 ReLU units.
-      Images are reshaped by the model: ``Sequential(Reshape((-1, 1, 8, 8)), *LeNet((1, 8,
-      8)).layers, loss=...)``;
+      from rows of features to rows of scores, with a loss. None: one hidden layer of 64 ReLU units.
+      For images it begins with ``Reshape((-1, 1, 8, 8))``;
     - optimizer: a function of ``lr`` that makes an optimizer;
     - epochs, batch_size: of ``fit``; ``partial_fit`` passes once over what it is given;
     - random_state: as everywhere in scikit-learn.
 
-    Labels may be of any kind; ``classes_`` has them in the order of the columns of
-    ``predict_proba``. ``sample_weight`` weighs the losses of the samples. While all samples are in
-    one batch, a weight of 2 is the same as the sample twice.
+    Labels may be of any kind; ``classes_`` has them in the order of ``predict_proba``'s columns.
+    ``sample_weight`` weighs the losses: with all samples in one batch, 2 is the sample twice.
 
     After ``fit`` there are ``model_``, ``optimizer_`` and ``loss_curve_``, the loss of each epoch.
 
@@ -109,7 +107,7 @@ class SklearnClassifier(ClassifierMixin, Estimator):
         check_classification_targets(y)
         if first:
             self.classes_ = np.unique(y if classes is None else classes)
-            self.begin(max(2, len(self.classes_)))       # a softmax needs a rival
+            self.begin(max(2, len(self.classes_)))  # a softmax needs a rival
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(checks.wrong(
@@ -130,8 +128,8 @@ class SklearnClassifier(ClassifierMixin, Estimator):
 class SklearnRegressor(RegressorMixin, Estimator):
     """A network as a regressor of scikit-learn; y (N,) or, of several targets, (N, K).
 
-    Arguments and attributes are those of ``SklearnClassifier``; the model's loss is usually
-    SquaredError. Targets, too, train best at a scale of about 1:
+    Arguments and attributes are those of ``SklearnClassifier``; the usual loss is SquaredError.
+    Targets, too, train best at a scale of about 1:
     ``TransformedTargetRegressor(SklearnRegressor(), transformer=StandardScaler())``.
 
     >>> from chainrule.datasets import make_regression_1d

@@ -10,19 +10,16 @@ WHO = "relu_interpolant"
 
 
 def relu_interpolant(x: ArrayLike, y: ArrayLike) -> Sequential:
-    """A shallow ReLU network, ``Sequential(Affine, ReLU, Affine)`` in float64, that passes through
-    the samples.
-
-    Between neighbours it is linear, before the first and after the last sample constant, as
-    ``np.interp``. N samples take N + 1 hidden units.
+    """A network ``Sequential(Affine, ReLU, Affine)`` in float64 that passes through the samples:
+    ``np.interp``, linear between neighbours and constant outside. N samples take N + 1 hidden
+    units.
 
     Shapes: x (N,) or (N, 1), in any order; y (N,) or (N, D). The network takes (M, 1) and gives (M,
     D), D = 1 for y (N,).
 
     Derivation. A piecewise linear function is one value and its changes of slope. relu(x - a) is 0
-    up to a, then rises with slope 1; relu(a - x) the same to the left: each bends the function at a
-    and leaves the other side alone. With x_1 < ... < x_N, slopes s_i = (y_{i+1} - y_i) / (x_{i+1} -
-    x_i), s_0 = s_N = 0, and an anchor x_m,
+    up to a, then rises with slope 1; relu(a - x) does so to the left. With x_1 < ... < x_N, slopes
+    s_i = (y_{i+1} - y_i) / (x_{i+1} - x_i), s_0 = s_N = 0, and an anchor x_m,
 
         p(x) = y_m + Σ_{i≥m} c_i relu(x - x_i) + Σ_{i≤m} c_i relu(x_i - x),   c_i = s_i - s_{i-1}
 
@@ -30,22 +27,19 @@ def relu_interpolant(x: ArrayLike, y: ArrayLike) -> Sequential:
     hidden weight is ±1 and its bias ∓x_i, so that x - x_i is exact for an x close to x_i, however
     far from 0 both are.
 
-    Rounding is some 10⁻¹⁶ of what is added up, |y_m| + Σ |c_i| |x - x_i|. Anchored at x_1, each
-    bend would be carried through to x_N; from the middle sample it goes one way, half as far. A
-    smooth function sampled 1,000 times, evenly or not, is met to 10⁻¹⁴ of the largest |y|; 1,000
-    values of white noise, with bends in the thousands, evenly spaced to 10⁻¹¹, at random places to
-    10⁻⁹. Samples so steep that 10⁻⁶ is in danger are refused.
+    Rounding is some 10⁻¹⁶ of what is added up, |y_m| + Σ |c_i| |x - x_i|, least with the anchor in
+    the middle. A smooth function sampled 1,000 times is met to 10⁻¹⁴ of the largest |y|; 1,000
+    values of white noise, evenly spaced, to 10⁻¹¹, at random places to 10⁻⁹. Samples so steep that
+    10⁻⁶ is in danger are refused.
 
     Error between samples of a twice differentiable f: on a piece of length h, f - p vanishes at
-    both ends, so that f(x) - p(x) = f''(ξ)/2 (x - x_i)(x - x_{i+1}) (Rolle, twice), whose product
-    is h²/4 at most:
+    both ends, so f(x) - p(x) = f''(ξ)/2 (x - x_i)(x - x_{i+1}) (Rolle, twice), and
 
         |f(x) - p(x)| ≤ max|f''| h² / 8
 
-    Twice the units, a quarter of the error: one hidden layer comes as close to f as one likes. This
-    is the universal approximation theorem in one dimension, with a recipe. Sources: Cybenko (1989)
-    and Hornik (1991) for the theorem; for the bound any text on numerical analysis, such as Stoer
-    and Bulirsch, 2.1.
+    Twice the units, a quarter of the error: the universal approximation theorem in one dimension,
+    with a recipe. Sources: Cybenko (1989) and Hornik (1991) for the theorem; Stoer and Bulirsch,
+    2.1, for the bound.
 
     Raises ValueError for NaN, for different y at one x, for samples too steep for float64.
 
@@ -67,8 +61,7 @@ def relu_interpolant(x: ArrayLike, y: ArrayLike) -> Sequential:
             [np.diff(part, axis=0, prepend=0, append=0) for part in (slope[:m], slope[m:])])
         kinks = np.hstack([x[:m + 1], x[m:]])
         side = np.where(np.arange(len(kinks)) <= m, -1.0, 1.0)
-        # Most is added up at the ends: at the first sample by the left units, at the last by the
-        # right ones.
+        # Most is added up at the ends, by the units of that side.
         most = max(np.max(np.abs(end - kinks[part]) @ np.abs(changes[part]))
                    for end, part in ((x[0], side < 0), (x[-1], side > 0)))
     if not np.finfo(np.float64).eps * most <= 1e-6 * np.abs(y).max():

@@ -56,8 +56,8 @@ class MLP(Sequential):
     softmax with loss on top.
 
     ``sizes`` = [784, 256, 10] has 784 inputs, 256 hidden units and 10 classes. Images (N, C, H, W)
-    may come as they are: a Flatten stands in front. Weights are drawn by He et al. (2015) for ReLU
-    and its kin, by Glorot and Bengio (2010) for Sigmoid and Tanh.
+    may come as they are. Weights are drawn by He et al. (2015) for ReLU and its kin, by Glorot and
+    Bengio (2010) for Sigmoid and Tanh.
 
     >>> MLP([64, 32, 10], rng=0)
     MLP(

@@ -12,9 +12,8 @@ class Node:
     """A place in a graph: a layer, and the nodes whose values it takes. Calling a layer on nodes
     makes one.
 
-    ``+ - * / **``, ``@`` and unary minus make nodes too, with numbers or arrays on either side;
-    ``node[i]`` selects one of several outputs. A node is made after the nodes it takes, so a cycle
-    cannot be built.
+    So do ``+ - * / **``, ``@`` and unary minus, with numbers or arrays on either side; ``node[i]``
+    selects one of several outputs. A node comes after those it takes: there are no cycles.
 
     In a Graph made with ``trace=True``, ``value`` and ``grad`` hold what last passed here.
 
@@ -22,7 +21,7 @@ class Node:
     >>> (2 * x - 1) ** 2
     Node(Power(exponent=2.0))
     """
-    __array_ufunc__ = None          # so that array + node is left to the node
+    __array_ufunc__ = None  # so that array + node is left to the node
     __hash__ = object.__hash__
     value = grad = None
 
@@ -91,7 +90,7 @@ class Node:
 
 
 class Input(Node):
-    """A node whose value is an argument of the graph's ``forward``. The name is for messages and
+    """A node whose value is an argument of the graph's ``forward``; its name serves messages and
     drawings."""
 
     def __init__(self, name: str | None = None) -> None:
@@ -156,7 +155,7 @@ def node(layer: Computes, *nodes: Any) -> Node:
 
 
 def through(x, *layers):
-    """The node to which layers in a row lead from node x."""
+    """The node to which layers in a row lead from x."""
     for layer in layers:
         x = x.connect(layer, x)
     return x

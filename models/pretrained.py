@@ -22,11 +22,11 @@ def load_pretrained(name: str) -> Any:
     - ``"skipgram-python"``: SkipGram on the words of ``load_python_docs(bundled=True)``;
     - ``"transformer-python"``: TransformerLM on the characters of the same.
 
-    ``model.trained`` is a dict of what stands in the file beside the weights: the data, the command
-    that makes it again, the seed and the score. Text models have their Vocabulary as ``tokenizer``.
+    ``model.trained`` is a dict: the data, the command that makes it again, the seed and the score.
+    Text models have their Vocabulary as ``tokenizer``.
 
-    To fine-tune, train it further on data of your own, all of it or the last layers alone:
-    ``model.freeze("0", "3")`` leaves LeNet's convolutions as they are.
+    To fine-tune, train it on data of your own, all of it or, after ``model.freeze("0", "3")``, the
+    layers above LeNet's convolutions.
 
     Raises ValueError for another name.
 
@@ -46,8 +46,7 @@ def load_pretrained(name: str) -> Any:
 
 
 def python_words():
-    """The words of the reference of Python, in capitals only where usual, and a Vocabulary of those
-    that occur five times."""
+    """The words that occur five times in Python's reference, and their Vocabulary."""
     words = re.findall(r"[^\W\d]\w*", load_python_docs(bundled=True))
     count = Counter(words)
     words = [word.lower() if count[word.lower()] > count[word] else word for word in words]

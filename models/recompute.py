@@ -11,19 +11,18 @@ from .sequential import Sequential
 class Recompute(Sequential):
     """Layers in a row that keep nothing but their input, and run forward again in backward.
 
-    A chain of L layers in a Sequential keeps L caches from forward to backward. In √L blocks of √L
-    layers, each a Recompute, it keeps √L inputs and, while one block runs back, the √L caches of
-    that block, for a third forward pass beside the forward and the backward, which counts as two:
+    A Sequential of L layers keeps L caches from forward to backward. In √L blocks of √L layers,
+    each a Recompute, it keeps √L inputs and, while one block runs back, that block's √L caches, at
+    the price of a second forward (a backward counts as two):
 
         time  3 -> 4        memory  L -> 2 √L
 
-    The second forward meets what the first one met: generators (Dropout), running statistics
-    (BatchNorm) and recurrent states are set back before it, so that results and gradients are those
-    of the plain chain. Source: Chen, Xu, Zhang and Guestrin, Training deep nets with sublinear
-    memory cost (2016).
+    Generators (Dropout), running statistics (BatchNorm) and recurrent states are set back before
+    the second forward, so results and gradients are those of the plain chain. Source: Chen, Xu,
+    Zhang and Guestrin, Training deep nets with sublinear memory cost (2016).
 
     Shapes: those of its first and last layer. Raises what Sequential raises, and TypeError for a
-    loss or a penalty, which belong to the model around it.
+    loss or a penalty: these belong to the model around it.
 
     >>> import numpy as np
     >>> from chainrule.layers import Affine, SoftmaxWithLoss, Tanh
@@ -69,7 +68,6 @@ def states(model):
 
 
 def put(model, states):
-    """Set buffers and recurrent states back, in the arrays and generators there."""
     for layer, buffers, state in states:
         for name, value in (buffers or {}).items():
             here = layer.buffers[name]

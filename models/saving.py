@@ -50,29 +50,27 @@ def load(model, path):
     theirs, texts = read(path, f"{type(model).__name__}.load")
     who = f"{path} does not fit this {type(model).__name__}:"
     named = model._parameters.named
-    texts.pop("trained", None)           # a note in the files of load_pretrained
+    texts.pop("trained", None)  # a note in the files of load_pretrained
     compare(f"{who} layer", kinds(model), texts.pop("layers"))
     compare(who, options(model), texts.pop("options"))
-    still = texts.pop("frozen", None)    # not in older files
+    still = texts.pop("frozen", None)  # not in older files
     check(model)
     states = [(layer, state_of(who, name, layer, theirs)) for name, layer in stateful(model)]
     kept = {name: (layer, key) for name, layer, key in buffers(model)}
     mine = named | {name: layer.buffers[key] for name, (layer, key) in kept.items()}
     for name in theirs.keys() & texts.keys():
         raise ValueError(f"{who} {name} stands in the file twice, as an array and as text")
-    theirs |= texts                      # what is left of these is the states of generators
+    theirs |= texts  # what is left of these is the states of generators
     compare(who, *({name: in_words(a) for name, a in values.items()} for values in (mine, theirs)))
-    arrays = {name: fitting(who, name, p, theirs[name]) for name, p in named.items()}
-    news = {name: restored(who, name, mine[name], theirs[name]) for name in kept}
+    news = {name: restored(who, name, value, theirs[name]) for name, value in mine.items()}
     # All has been read and checked: from here on nothing can fail.
-    for name, p in named.items():
-        p[...] = arrays[name]
-    for name, (layer, key) in kept.items():
-        if isinstance(mine[name], np.random.Generator):
-            mine[name].bit_generator.state = news[name]
-        elif isinstance(mine[name], np.ndarray):
-            mine[name][...] = news[name]
+    for name, value in mine.items():
+        if isinstance(value, np.random.Generator):
+            value.bit_generator.state = news[name]
+        elif isinstance(value, np.ndarray):
+            value[...] = news[name]
         else:
+            layer, key = kept[name]
             layer.buffers[key] = news[name]
     for layer, state in states:
         layer.state = state
@@ -97,12 +95,12 @@ def check(model):
 
 def numbered(model):
     """(number, layer) for each layer: '3.0' is the first of the model that is layer 3, '3.norm'
-    what layer 3, of a user's own, holds as ``norm``."""
+    what a user's own layer 3 holds as ``norm``."""
     return ((number, layer) for number, layer in held(model) if not is_model(layer))
 
 
 def predictive(model):
-    """``numbered`` without what leads to the loss alone, which a model that predicts lacks."""
+    """``numbered`` without what leads to the loss alone."""
     way = set(map(id, model.predictive_layers()))
     return ((number, layer) for number, layer in numbered(model)
             if id(model.layers[int(number.partition(".")[0])]) in way)
@@ -113,8 +111,8 @@ def kinds(model):
 
 
 def options(model):
-    """{name: value} of the layers' options, as JSON gives them back: constructor arguments kept
-    under their own names."""
+    """{name: value} of the layers' constructor arguments kept under their own names, as JSON gives
+    them back."""
     found = {f"{number}.{name}": vars(layer)[name] for number, layer in predictive(model)
              for name in inspect.signature(type(layer).__init__).parameters
              if name not in FREE and name in getattr(layer, "__dict__", ())}
@@ -129,13 +127,11 @@ def plain(value):
 
 
 def stateful(model):
-    """(name, layer) for each recurrent layer that carries a state on."""
     return [(f"{number}.state", layer) for number, layer in numbered(model)
             if getattr(layer, "stateful", False) and hasattr(layer, "reset_state")]
 
 
 def buffers(model):
-    """(name, layer, key) for each piece of state that is not a parameter."""
     return ((f"{number}.{key}", layer, key) for number, layer in numbered(model)
             for key in getattr(layer, "buffers", ()))
 
@@ -196,7 +192,7 @@ def in_words(value):
 
 
 def restored(who, name, value, saved):
-    """A buffer's saved value, checked to fit: an array, a number or a generator's state."""
+    """The saved value of an array, a number or a generator, checked to fit."""
     if isinstance(value, np.random.Generator):
         return state_for(who, name, value, saved)
     if not isinstance(value, np.ndarray):

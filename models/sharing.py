@@ -40,15 +40,14 @@ class Parameters:
     """``params``, ``grads`` and ``names`` over ``layers``, paired.
 
     Two layers share a weight by holding the same whole array, or its transpose; memory decides,
-    never equal values. A shared array is listed once, as its first holder has it, and its gradient
-    is an array of its own: the sum over the holders, for each use contributes its share to dL/dW.
-    ``gather()`` forms these sums after a backward.
+    never equal values. A shared array is listed once, as its first holder has it; its gradient, an
+    array of its own, is the sum over the holders, which ``gather()`` forms after a backward.
     """
 
     def __init__(self, layers):
         self.params, self.grads, self.names = Arrays(), Arrays(), []
-        self.held = []                 # per layer and kind: the list and what was in it
-        gradients = []         # per listed array: its holders' gradients, in the listed orientation
+        self.held = []  # per layer and kind: the list and what was in it
+        gradients = []  # per listed array: its holders' gradients, in the listed orientation
         for i, layer in enumerate(layers):
             grads = getattr(layer, "grads", None)
             grads = [np.zeros_like(p) for p in layer.params] if grads is None else grads
@@ -89,8 +88,8 @@ class Parameters:
                 own += g
 
     def check(self, model, kinds=("params", "grads")):
-        """RuntimeError if the layers of ``model`` are others by now, or if an array in their lists
-        or the model's was replaced."""
+        """RuntimeError if ``model`` has other layers by now, or if an array in its lists or theirs
+        was replaced."""
         now = [*model.layers, *model.params, *model.grads]
         for layer in self.holding:
             now += layer.params or ()
@@ -122,8 +121,7 @@ class Parameters:
 
 
 def shared_arrays(model):
-    """(k, first, how) for each array k, counted over all layers, that shares the memory of an
-    earlier one."""
+    """(k, first, how) for each array k, over all layers, that shares an earlier one's memory."""
     arrays, known, shared = [], {}, []
     for params, j in every_array(model):
         p, k = params[j], len(arrays)
@@ -140,7 +138,7 @@ def tie(model, shared):
     arrays = list(every_array(model))
     for k, first, how in shared:
         (mine, j), (theirs, i) = arrays[k], arrays[first]
-        if relation(theirs[i], mine[j]) != how:          # else whoever copied saw to it already
+        if relation(theirs[i], mine[j]) != how:  # else whoever copied saw to it already
             mine[j] = theirs[i] if how == "same" else theirs[i].T
     relist(model)
 
@@ -220,8 +218,7 @@ def checked(layers):
 
 
 def placed(layer):
-    """The layer and all inside a model; what a user's own layer refers to may stand elsewhere,
-    too."""
+    """The layer and all inside a model; what a user's layer refers to may stand elsewhere, too."""
     yield layer
     for inner in getattr(layer, "layers", ()):
         yield from placed(inner)

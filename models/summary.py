@@ -13,6 +13,7 @@ from ..common import checks
 from ..common.layer import walk
 from ..common.printing import printable
 from ..common.types import Axes
+from ..training.memory import arrays, nbytes
 
 # shapes, and the layer's twin after the run
 Observation = namedtuple("Observation", "inputs output layer")
@@ -24,18 +25,17 @@ class Summary:
     """The table that ``model.summary(x)`` gives: text when printed, HTML in a notebook, numbers in
     ``rows`` and the totals.
 
-    One row per layer; those of a model that stands inside as layer 3 are numbered 3.0, 3.1, ...:
+    One row per layer; those of a model that is layer 3 are numbered 3.0, 3.1, ...:
 
     - output: the shape, for the batch that was given;
     - parameters: how many numbers it learns; an array that two layers share counts in the first;
-    - cached: bytes that it keeps from forward to backward; memory that was counted in a layer
-      above, such as an input which is that layer's cached output, and parameters do not count
-      again;
-    - multiply_adds: multiplications with their additions of one forward over the batch, in products
-      of matrices and in convolutions; everything else, of far lower order, counts as 0.
+    - cached: bytes that it keeps from forward to backward, but for parameters and what a layer
+      above keeps too, such as an input;
+    - multiply_adds: of one forward over the batch, in products of matrices and in convolutions;
+      everything else, of far lower order, counts as 0.
 
-    A dash stands for what is not known: a layer did not run, or is of a class of your own, which
-    may say its number in a method ``multiply_adds(*input_shapes, output_shape)``.
+    A dash: a layer did not run, or is of a class of your own without a method
+    ``multiply_adds(*input_shapes, output_shape)``.
 
     >>> from chainrule.models import MLP
     >>> MLP([64, 32, 10], rng=0).summary(np.zeros((5, 64), np.float32))
@@ -51,7 +51,7 @@ class Summary:
     total                         2,410         1,920         11,840
     """
 
-    words = 3                  # columns of text, before those of numbers
+    words = 3  # columns of text, before those of numbers
 
     def __init__(self, title, rows):
         self.title, self.rows = title, rows
@@ -98,8 +98,7 @@ def summary(model, *inputs):
             "bytes depend on it; got none")
     seen = observe(model, inputs, training=True)
     every = list(numbered(model))
-    # memory that no cache adds to
-    counted = {id(owner(p)) for _, layer in every for p in layer.params}
+    counted = [p for _, layer in every for p in layer.params]  # memory that no cache adds to
     rows, listed = [], []
     for index, layer in every:
         new = [p for p in layer.params if not any(np.shares_memory(p, q) for q in listed)]
@@ -126,8 +125,7 @@ def numbered(model, prefix=""):
 
 
 def observe(model, inputs, training=False):
-    """Run a copy of the model; {id of each layer that ran: Observation}. The model stays as it
-    was."""
+    """Run a copy of the model; {id of each layer that ran: Observation}."""
     twin, pairs = twin_of(model, "params", "grads")
     twin.training = training
     seen = {}
@@ -140,8 +138,8 @@ def observe(model, inputs, training=False):
 
 
 def twin_of(model, *shared):
-    """A copy of the model, in which the lists that are ``shared`` hold the same arrays, and the
-    pairs (layer, its copy) of all inside."""
+    """A copy of the model that shares the arrays in these lists, and the pairs (layer, its
+    copy)."""
     originals = list(everything(model))
     memo = {id(a): a for layer in originals for name in shared for a in getattr(layer, name)}
     for layer in originals:
@@ -174,29 +172,17 @@ def shape(y):
     return tuple(map(shape, y)) if isinstance(y, tuple) else np.shape(y)
 
 
-def owner(a):
-    """The array that holds a's memory."""
-    while isinstance(a.base, np.ndarray):
-        a = a.base
-    return a
-
-
 def cached(layer, counted):
-    """The bytes that the caches of a layer and of those in it add to what was counted before; None
-    without a cache."""
+    """The bytes that the caches of a layer and of those in it add to the arrays counted before;
+    None without a cache."""
     caches = [inner.cache for inner in walk(layer) if hasattr(inner, "cache")]
-    arrays = [a for cache in caches
-              for a in (cache if isinstance(cache, (tuple, list)) else (cache,))]
-    total = 0
-    for a in (owner(a) for a in arrays if isinstance(a, np.ndarray)):
-        if id(a) not in counted:
-            counted.add(id(a))
-            total += a.nbytes
+    found = list(arrays(caches))
+    total = nbytes(found, but=counted)
+    counted += found
     return total if caches else None
 
 
-# By the class that has the forward: the number, given the layer and the shapes of its output and
-# inputs.
+# By the class that has the forward, given the layer and the shapes of output and inputs.
 FORMULAS = {
     "Affine": lambda layer, y, x: math.prod(y) * x[-1],
     "MatMul": lambda layer, y, a, b=None: math.prod(y) * a[-1],
@@ -217,8 +203,7 @@ FORMULAS = {
 
 
 def multiply_adds(layer, *inputs, output):
-    """How many a forward takes, given the shapes; None if that is not known of the layer's
-    class."""
+    """How many a forward takes, given the shapes, or None if that is not known."""
     if hasattr(layer, "multiply_adds"):
         return layer.multiply_adds(*inputs, output)
     home = next((c for c in type(layer).__mro__ if "forward" in vars(c)), object)
@@ -237,12 +222,12 @@ class Profile(Summary):
 
     - forward, backward: milliseconds, the median over the steps that were run;
     - cached, multiply_adds: as in a ``Summary``;
-    - share: of the rate at which this machine multiplies large matrices (``rate``, multiply-adds
-      per second, one thread), the part that the layer reached, counting twice its multiply-adds for
-      the way back. A dash where there are none: such a layer moves memory. A convolution of 3 x 3
-      may reach more than 100 %, since compiled loops take fewer (common/engine/winograd.py).
+    - share: the part that the layer reached of the rate at which this machine multiplies large
+      matrices (``rate``, multiply-adds per second, one thread); backward counts twice. A dash: it
+      has none, and moves memory. A convolution of 3 x 3 may reach more than 100 %, since compiled
+      loops take fewer (common/engine/winograd.py).
 
-    What the model does between its layers, and what a node of a Graph adds up, is in no row.
+    What happens between the layers, such as the sums of a Graph's nodes, is in no row.
     """
 
     words = 2
@@ -321,7 +306,7 @@ def timed(function, spent, key):
 
 
 def blas_rate(n=512):
-    """Multiply-adds per second of a product of two (n, n) matrices in float32, one thread."""
+    """Multiply-adds per second of products (n, n) x (n, n) in float32, one thread."""
     from ..common.engine import threads
     a, best = np.ones((n, n), np.float32), np.inf
     with threads.one_thread():

@@ -14,12 +14,12 @@ from .summary import observe
 SIGNS = {L.Add: "+", L.Subtract: "−", L.Multiply: "×", L.Divide: "/", L.MatMul: "@", L.Power: "^",
          L.Maximum: "max", L.Exp: "exp", L.Log: "log", L.Sin: "sin", L.Sum: "Σ", L.Mean: "mean"}
 SYMMETRIC = {L.Add, L.Multiply, L.Maximum}
-LISTED = 8                        # so many layers of a model inside are named
+LISTED = 8  # so many layers of a model inside are named
 
 
 def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
-    """The picture's vertices, each after those it depends on, and its edges (u, v), of a model with
-    these Inputs in forward's order, these outputs, and the loss's node or None."""
+    """The picture's vertices, in order of dependence, and its edges (u, v): a model's with these
+    Inputs of forward, these outputs, and the loss's node or None."""
     nodes = ordered([*outputs, *([] if end is None else [end])])
     there = any(n.value is not None for n in nodes)
     values = there if values is None else checks.flag("draw", "values", values)
@@ -51,7 +51,6 @@ def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
 
 
 def of_chain(model, values=False, x=None):
-    """The vertices and edges of a Sequential."""
     first, t = Input("x"), Input("t")
     y = through(first, *model.layers)
     end = None if model.loss is None else y.connect(model.loss, y, t)
@@ -59,8 +58,7 @@ def of_chain(model, values=False, x=None):
 
 
 def folded(n, i):
-    """Whether input i is a number in an operation's sign, such as the 1 of '+ 1', without a
-    vertex."""
+    """Whether input i is a number in an operation's sign, such as the 1 of '+ 1'."""
     return (isinstance(i, Constant) and np.ndim(i.constant) == 0 and type(n.layer) in SIGNS
             and sum(isinstance(other, Constant) for other in n.inputs) == 1)
 
@@ -74,7 +72,7 @@ def described(n, ends_here):
         return "operation", [repr(layer) if isinstance(layer, Select) else operation(n)]
     inner = [label(one) for one in getattr(layer, "layers", ())]
     count = sum(p.size for p in layer.params)
-    if hasattr(layer, "nodes"):                        # its layers are not in a row
+    if hasattr(layer, "nodes"):  # its layers are not in a row
         total = sum(not is_model(one) for one in walk(layer))
         inner = [f"{total} layer{'s' * (total > 1)}"]
     elif len(inner) > LISTED:
@@ -91,8 +89,7 @@ def label(layer):
 
 
 def operation(n):
-    """The text in an operation's circle: its sign, with the number that it takes if there is
-    one."""
+    """The text in an operation's circle: its sign and a number that it takes."""
     sign, symmetric = SIGNS[type(n.layer)], type(n.layer) in SYMMETRIC
     if isinstance(n.layer, L.Power) and n.layer.exponent is not None:
         return f"{sign} {number(n.layer.exponent)}"
@@ -105,14 +102,13 @@ def operation(n):
 
 
 def names_of_inputs(n):
-    """What a layer's forward calls its inputs; none if it takes any number of them, all alike."""
+    """What forward calls its inputs; [] if it takes any number of them."""
     names = list(inspect.signature(n.layer.forward).parameters)[:len(n.inputs)]
     return names if len(names) == len(n.inputs) else []
 
 
 def shapes(model, nodes, arguments, x):
-    """Each node's shape as text, as far as known: from a run on x, or from a traced Graph's
-    values."""
+    """Each node's shape as text, as far as a run on x or a traced Graph tells it."""
     known = {n: np.shape(n.value) for n in nodes if n.value is not None
              and not isinstance(n.value, tuple)}
     if x is not None:
@@ -133,11 +129,11 @@ def shapes(model, nodes, arguments, x):
 
 
 def number(value):
-    return f"{float(value) + 0.0:.3g}".replace("-", "−")          # + 0.0: no minus in front of 0
+    return f"{float(value) + 0.0:.3g}".replace("-", "−")  # + 0.0: no minus in front of 0
 
 
 def written(value):
-    """A number, a small array entry by entry, a larger one by its norm; of several outputs each."""
+    """A number, a small array entry by entry, a larger one by its norm."""
     if value is None:
         return ""
     if isinstance(value, tuple):

@@ -13,7 +13,7 @@ class Parser(argparse.ArgumentParser):
                          formatter_class=lines)
 
     def add(self, name, what, default=None, kind=None, metavar=None, **more):
-        """An argument; its help ends with its default, if it has one."""
+        """An argument; its help ends with its default."""
         if default is not None:
             what += f" (default: {default:g})" if isinstance(default, float) else \
                 f" (default: {default})"
@@ -68,6 +68,6 @@ def whole(text):
 
 
 def table(rows):
-    """Names and what they are, as the lines of a help text."""
+    """Names and what they are, a line each."""
     width = max(map(len, rows))
     return "".join(f"  {name:{width}}  {what}\n" for name, what in rows.items())

@@ -1,7 +1,8 @@
-"""What a marked class is told: tables for the teacher, a page about the class, a text for each
-student, Gradescope's ``results.json``."""
+"""What comes of marks: tables, a page about the class, a text for each student, Gradescope's
+``results.json``."""
 import csv
 import html
+import io
 import json
 from collections import Counter
 from statistics import mean, median
@@ -83,8 +84,7 @@ OPEN = ("endless", "died", "memory", "exits", "interrupts", "not-begun", "raises
 
 
 def hint(layer, finding, level):
-    """One sentence for the student, as frank as ``level`` says; errors, which a student sees
-    anyway, at every level."""
+    """One sentence for the student, as frank as ``level`` says; errors at every level."""
     name = f"{layer}.{finding.method}" if finding.method else layer
     if finding.code in OPEN:
         return f"{name}: {finding.words}"
@@ -129,11 +129,12 @@ def codes(mark):
                               (["refused"] if layer.refused else [f.code for f in layer.findings])))
 
 
-def write_csv(marks, file):
-    rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(["student", "mark", "out_of", *(layer.name for layer in marks[0].layers)])
-    for m in marks:
-        rows.writerow([m.student, m.mark, m.out_of, *(layer.mark for layer in m.layers)])
+def as_csv(marks):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([
+        ["student", "mark", "out_of", *(layer.name for layer in marks[0].layers)],
+        *([m.student, m.mark, m.out_of, *(layer.mark for layer in m.layers)] for m in marks)])
+    return text.getvalue()
 
 
 def as_json(marks, seed, level):
@@ -151,16 +152,13 @@ def as_json(marks, seed, level):
 
 
 def gradescope(mark, level):
-    """What Gradescope's ``results.json`` holds: a test for each method of each layer."""
-    tests = []
-    for layer in mark.layers:
-        for points, method in zip(layer.points, ("forward", "backward")):
-            words = [] if mark.error else told(layer, level)
-            tests.append({
-                "name": f"{layer.name}.{method}", "score": points, "max_score": 1,
-                "status": "passed" if points else "failed",
-                "output": "" if points else mark.error or "\n".join(words) or
-                "counts once forward is right", "output_format": "text"})
+    """``results.json``: a test for each method of each layer."""
+    tests = [{
+        "name": f"{layer.name}.{method}", "score": points, "max_score": 1,
+        "status": "passed" if points else "failed", "output": "" if points else
+        mark.error or "\n".join(told(layer, level)) or "counts once forward is right",
+        "output_format": "text",
+    } for layer in mark.layers for points, method in zip(layer.points, ("forward", "backward"))]
     return {"score": mark.mark, "tests": tests, "output": mark.error, "output_format": "text",
             "visibility": "visible", "stdout_visibility": "hidden"}
 
@@ -205,7 +203,6 @@ def bars(rows, heads):
 
 
 def page(marks, title, level):
-    """The page about the class, one HTML file: mistakes, marks, layers, students."""
     n, out_of = len(marks), marks[0].out_of
     values = [m.mark for m in marks]
     counts = Counter(code for m in marks for code in codes(m))

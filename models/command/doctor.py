@@ -1,5 +1,4 @@
 """``chainrule doctor``: what the curves of a finished run tell."""
-import csv
 from pathlib import Path
 
 from ...common.printing import printable
@@ -22,35 +21,19 @@ def parser():
 
 
 def main(arguments):
+    from ...training import History
     path = Path(parser().parse_args(arguments).run)
     path = path / "history.csv" if path.is_dir() else path
     try:
-        history = read(path)
+        history = History.load(path)
     except OSError as error:
-        return fail(PROGRAM, f"cannot read {path}: {error.strerror or error}; "
-                             "RUN is a folder such as runs/mlp-digits")
-    except ValueError as error:
-        return fail(PROGRAM, f"{path} is no history of chainrule train: {error}")
+        why = error.strerror.removeprefix("History.load: ")
+        return fail(PROGRAM, f"cannot read {path}: {why}; RUN is a folder such as runs/mlp-digits")
+    except ValueError:
+        history = History()
+    if not (history.epochs or history.steps).get("loss"):
+        return fail(PROGRAM, f"{path} is no history of chainrule train: it has no losses")
     report = history.diagnose()
     report.name = str(path)
     print(printable(str(report)))
     return 0 if report.ok else 1
-
-
-def read(path):
-    """The History that ``to_csv`` wrote, of epochs or of steps."""
-    from ...training import History
-    with open(path, newline="", encoding="utf-8") as file:
-        header, *rows = [row for row in csv.reader(file) if row] or [[]]
-    if "loss" not in header:
-        names = ", ".join(header[:5]) or "nothing"
-        raise ValueError(f"its first line has no column loss, but {names}")
-    if not rows:
-        raise ValueError("it has no rows")
-    history = History()
-    add = history.add_step if "step" in header else history.add_epoch
-    for number, row in enumerate(rows, 2):
-        if len(row) != len(header):
-            raise ValueError(f"line {number} has {len(row)} values, not {len(header)}")
-        add(**dict(zip(header, map(float, row))))
-    return history

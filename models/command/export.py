@@ -9,7 +9,7 @@ from . import runs
 from .arguments import Parser, fail, known
 
 PROGRAM = "chainrule export"
-FORMATS = {         # name: what it is, how its files end
+FORMATS = {  # name: what it is, how its files end
     "onnx": ("an ONNX file, which onnxruntime and others run without chainrule", [".onnx"]),
     "torch": ("the weights in PyTorch's names and layouts, a safetensors file",
               [".safetensors"]),

@@ -5,14 +5,13 @@ import numpy as np
 
 from ... import layers
 
-CLOSE = 1e-9                          # float32 is not
+CLOSE = 1e-9  # float32 is not
 ELEMENTWISE = ("Sigmoid", "Tanh", "ReLU", "Softplus", "SiLU", "GELU", "Exp", "Sin")
 
 
 @dataclass
 class Finding:
-    """A mistake: ``code``, method, ``where`` in it, ``words`` (the evidence), and the (number,
-    text) of its line, if known."""
+    """A mistake; ``words``: the evidence; ``line``: its number and text, if known."""
     code: str
     method: str
     where: str = ""
@@ -40,7 +39,7 @@ def close(a, b, tolerance=CLOSE):
 
 
 def wrong(pairs):
-    """The Findings on a forward, at most one of each code. ``pairs``: trials and answers."""
+    """The Findings on a forward, at most one of each code, given trials and answers."""
     found = {}
     for trial, answer in pairs:
         for finding in of_one(trial, answer):
@@ -84,7 +83,7 @@ def reading(trial, y):
         return "not-finite", f"{np.sum(~np.isfinite(y))} of {y.size} entries are not finite"
     if found := of_a_shape(y, want) if want.ndim else of_a_loss(trial.inputs[0], y, want):
         return found
-    y = y.reshape(want.shape)                          # a loss may be an array of one entry
+    y = y.reshape(want.shape)  # a loss may be an array of one entry
     if close(y, -want):
         return "wrong-sign-in-forward", "it has the other sign everywhere"
     for look in (of_sums, of_parameters, of_functions, of_all_entries, of_samples):

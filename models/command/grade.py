@@ -16,7 +16,7 @@ from .arguments import Parser, fail, positive, whole
 
 PROGRAM = "chainrule grade"
 WRITTEN = ("marks.csv", "marks.json", "class.html", "feedback")
-OUTSIDE = ("test_homework.py", "conftest.py", "setup.py")          # of the template: never taken
+OUTSIDE = ("test_homework.py", "conftest.py", "setup.py")  # of the template: never taken
 
 
 def parser():
@@ -108,7 +108,7 @@ def hand_ins(folder):
 
 
 def files_of(path, name):
-    """The file of a hand-in and its helpers, other Python files beside it; or (None, why not)."""
+    """The file of a hand-in and the other Python files beside it; or (None, why not)."""
     if path.is_file():
         return path, []
     files = [p for p in sorted(path.rglob("*.py")) if p.name not in OUTSIDE]
@@ -120,7 +120,6 @@ def files_of(path, name):
 
 
 def mark_all(found, name, tasks, options, folder):
-    """A Mark for each hand-in, in order, and the seed of their numbers."""
     from tqdm import tqdm
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     limits = marking.Limits(options.seconds, int(options.memory * 2**30))
@@ -135,7 +134,7 @@ def mark_all(found, name, tasks, options, folder):
         if source is not None:
             try:
                 return marking.mark(student, source, helpers, tasks, seed, limits, shut)
-            except Exception as error:                # the others have their marks all the same
+            except Exception as error:  # the others have their marks all the same
                 why = f"the judge failed at it, mark it by hand: {type(error).__name__}: {error}"
         return marking.Mark(student, [marking.LayerMark(task.name) for task in tasks], why)
 
@@ -147,21 +146,16 @@ def mark_all(found, name, tasks, options, folder):
 
 
 def write(marks, seed, out, folder, options):
-    out.mkdir(parents=True, exist_ok=True)
-    level = options.hint_level
-    if options.one:
-        texts = {"results.json": classroom.dumps(classroom.gradescope(marks[0], level)),
-                 "report.txt": classroom.feedback(marks[0], level)}
-    else:
-        with open(out / "marks.csv", "w", newline="", encoding="utf-8") as file:
-            classroom.write_csv(marks, file)
+    level, texts = options.hint_level, {}
+    if not options.one:
         title = f"{folder.resolve().name}: {len(marks)} hand-in{'s' * (len(marks) != 1)}"
-        texts = {"marks.json": classroom.dumps(classroom.as_json(marks, seed, level)),
+        texts = {"marks.csv": classroom.as_csv(marks),
+                 "marks.json": classroom.dumps(classroom.as_json(marks, seed, level)),
                  "class.html": classroom.page(marks, title, level)}
-        for m in marks:
-            texts[f"feedback/{m.student}/report.txt"] = classroom.feedback(m, level)
-            texts[f"feedback/{m.student}/results.json"] = classroom.dumps(
-                classroom.gradescope(m, level))
+    for m in marks:
+        to = "" if options.one else f"feedback/{m.student}/"
+        texts[f"{to}report.txt"] = classroom.feedback(m, level)
+        texts[f"{to}results.json"] = classroom.dumps(classroom.gradescope(m, level))
     for name, text in texts.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         write_whole(out / name, text.encode("utf-8", "replace"))

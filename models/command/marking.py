@@ -1,5 +1,5 @@
-"""The judge of ``chainrule grade``: what each layer of an assignment should give, worked out here,
-beside what a hand-in gives in a process of its own (``pupil.py``)."""
+"""The judge of ``chainrule grade``: what each layer of an assignment should give, beside what a
+hand-in gives in a process of its own (``pupil.py``)."""
 import configparser
 import contextlib
 import importlib.util
@@ -25,13 +25,12 @@ from .forwards import Finding, array, close, encoded
 TRIALS = 3                            # draws of sizes and numbers: all must be right at each
 CLOSE_GRADIENT = 1e-10                # central differences are no closer than some 1e-9
 SIZES = range(3, 12)
-LARGEST_ANSWER = 1 << 26              # bytes of one answer
+LARGEST_ANSWER = 1 << 26  # bytes of one answer
 
 
 @dataclass(frozen=True)
 class Task:
-    """A layer of an assignment: its name, the shapes of parameters and inputs, further
-    arguments."""
+    """A layer of an assignment, its shapes as texts."""
     name: str
     parameters: tuple
     inputs: tuple
@@ -56,7 +55,7 @@ class Task:
 
 
 def read_assignment(path):
-    """The file's name in a hand-in, and the tasks; ValueError says what is wrong in it."""
+    """The file's name in a hand-in, and the tasks; else ValueError."""
     config = configparser.ConfigParser()
     config.optionxform = str
     try:
@@ -77,39 +76,24 @@ def task_of(name, section):
               for key in ("parameters", "inputs")]
     try:
         task = Task(name, *shapes, json.loads(section.get("options", "{}")))
-        parameters, inputs = task.draw(np.random.default_rng(0))
-        layer = task.reference(parameters)
-        layer.backward(upstream(layer.forward(*inputs), np.random.default_rng(0)))
+        Trial(task, np.random.default_rng(0))
     except Exception as error:
         raise ValueError(f"the assignment's [{name}] cannot be drawn: {error}") from None
     return task
 
 
-def upstream(y, rng):
-    return rng.normal(size=np.shape(y))
-
-
-@dataclass
 class Trial:
     """A draw for a task, and what the layer gives for it."""
-    task: Task
-    parameters: list
-    inputs: list
-    y: np.ndarray
-    dout: np.ndarray
-    dx: list
-    grads: list
-    names: tuple                                              # of the parameters, in the formula
 
-    @classmethod
-    def drawn(cls, task, rng):
-        parameters, inputs = task.draw(rng)
-        layer = task.reference(parameters)
-        y = np.asarray(layer.forward(*(x.copy() for x in inputs)), float)
-        dout = np.asarray(upstream(y, rng))
-        dx = layer.backward(dout.copy() if dout.ndim else float(dout))
-        return cls(task, parameters, inputs, y, dout, list(dx) if isinstance(dx, tuple) else [dx],
-                   [g.copy() for g in layer.grads], layer.names)
+    def __init__(self, task, rng):
+        self.task, (self.parameters, self.inputs) = task, task.draw(rng)
+        layer = task.reference(self.parameters)
+        self.y = np.asarray(layer.forward(*self.inputs), float)
+        self.dout = np.asarray(rng.normal(size=self.y.shape))
+        dx = layer.backward(self.dout if self.dout.ndim else float(self.dout))
+        self.dx = list(dx) if isinstance(dx, tuple) else [dx]
+        self.grads = layer.grads
+        self.names = layer.names  # of the parameters, in the formula
 
 
 class Ended(Exception):
@@ -121,19 +105,18 @@ class Ended(Exception):
 
 
 class Pupil:
-    """The process of a hand-in, with limits; ``ask`` it, and ``close`` it."""
+    """The process of a hand-in."""
 
     def __init__(self, path, home, names, limits, shut):
         self.limits, self.number = limits, 0
-        own = ({"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else
-               {"start_new_session": True})
         environment = {**os.environ, "PYTHONUTF8": "1", "MPLBACKEND": "Agg", "HOME": str(home),
                        "MPLCONFIGDIR": str(home), "TMPDIR": str(home), "TEMP": str(home),
                        **{f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}}
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-B", str(Path(__file__).with_name("pupil.py"))], cwd=home,
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, **own)
+            stderr=subprocess.DEVNULL, start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0))
         self.answers = queue.Queue(64)
         threading.Thread(target=self.read, daemon=True).start()
         self.write({"path": str(path), "home": str(home), "names": names,
@@ -141,7 +124,7 @@ class Pupil:
 
     def start(self):
         """Why the hand-in cannot be marked at all, or ""."""
-        first = self.wait(60 + self.limits.seconds)          # Python and NumPy start, too
+        first = self.wait(60 + self.limits.seconds)  # Python and NumPy start, too
         if first.get("error"):
             return f"it cannot be read as Python: {first['error']}"
         self.scan, self.loaded = first["scan"], self.wait(self.limits.seconds)
@@ -158,7 +141,7 @@ class Pupil:
         self.answers.put(b"")
 
     def write(self, message):
-        with contextlib.suppress(OSError):                    # it has ended: the answer says so
+        with contextlib.suppress(OSError):  # it has ended: the answer says so
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
@@ -201,7 +184,7 @@ class Pupil:
     def close(self):
         with contextlib.suppress(OSError):
             if hasattr(os, "killpg"):
-                os.killpg(self.process.pid, signal.SIGKILL)   # with all that it started
+                os.killpg(self.process.pid, signal.SIGKILL)  # with all that it started
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
@@ -211,16 +194,16 @@ class Pupil:
 
 @dataclass(frozen=True)
 class Limits:
-    seconds: float = 10.0               # for reading the hand-in, and for each layer
-    memory: int = 2 << 30               # bytes
+    seconds: float                      # for reading the hand-in, and for each layer
+    memory: int                         # bytes
 
 
 @dataclass
 class LayerMark:
     name: str
-    points: list = field(default_factory=lambda: [0, 0])      # forward, backward
+    points: list = field(default_factory=lambda: [0, 0])  # forward, backward
     findings: list = field(default_factory=list)
-    refused: str = ""                                         # why nothing of it counts
+    refused: str = ""  # why nothing of it counts
 
     @property
     def mark(self):
@@ -229,7 +212,7 @@ class LayerMark:
 
 @dataclass
 class Mark:
-    """The marks of one hand-in; ``error``: why nothing of it counts."""
+    """The marks of one hand-in, or the ``error`` why nothing of it counts."""
     student: str
     layers: list
     error: str = ""
@@ -244,7 +227,7 @@ class Mark:
 
 
 def mark(student, source, helpers, tasks, seed, limits, shut):
-    """The Mark of one hand-in: ``source`` is its file, ``helpers`` other files of its folder."""
+    """The Mark of the file ``source``, with the files ``helpers`` beside it."""
     result = Mark(student, [LayerMark(task.name) for task in tasks])
     with tempfile.TemporaryDirectory(prefix="hand-in-", ignore_cleanup_errors=True) as home:
         home = Path(home).resolve()
@@ -255,16 +238,16 @@ def mark(student, source, helpers, tasks, seed, limits, shut):
         except OSError as error:
             result.error = f"{source.name} cannot be read: {error.strerror or error}"
             return result
-        names, pupil = [task.name for task in tasks], None
+        pupil = None
         try:
             for task, layer in zip(tasks, result.layers):
                 if pupil is None:
-                    pupil = Pupil(path, home, names, limits, shut)
+                    pupil = Pupil(path, home, [task.name for task in tasks], limits, shut)
                     result.error = pupil.start()
                 if result.error:
                     break
                 if not layer_mark(pupil, task, layer, seed, limits):
-                    pupil = pupil.close()                    # a fresh one for the next layer
+                    pupil = pupil.close()  # a fresh one for the next layer
         except Ended as end:
             result.error = f"while {path.name} is read, {end.words}"
         finally:
@@ -274,14 +257,14 @@ def mark(student, source, helpers, tasks, seed, limits, shut):
 
 
 def layer_mark(pupil, task, layer, seed, limits):
-    """Fill in the mark of one layer; True if the pupil can answer about the next one."""
+    """Fill in a layer's mark; True if the pupil can answer about the next one."""
     layer.refused = pupil.scan.get("refused", {}).get(task.name, "")
     if not layer.refused and pupil.loaded.get("told"):
         layer.refused = f"while it is read, it {pupil.loaded['told'][0]}"
     if layer.refused:
         return True
     rng = np.random.default_rng([seed, *task.name.encode()])
-    trials = [Trial.drawn(task, rng) for _ in range(TRIALS)]
+    trials = [Trial(task, rng) for _ in range(TRIALS)]
     for number, method in enumerate(("forward", "backward")):
         try:
             answers = [pupil.ask(method, trial, limits.seconds) for trial in trials]
@@ -312,10 +295,9 @@ def backward_right(trial, answer):
             return False
         dx = given.get("dx")
         dx = dx if isinstance(dx, list) else [dx]
-        wanted = list(trial.dx)
-        if len(dx) < len(wanted) or len(given.get("grads", ())) != len(trial.grads):
+        if len(dx) < len(trial.dx) or len(given.get("grads", ())) != len(trial.grads):
             return False
-        pairs = [*zip(dx, wanted), *zip(given["grads"], trial.grads)]
+        pairs = [*zip(dx, trial.dx), *zip(given["grads"], trial.grads)]
         if not all(g is None or close(array(a), np.asarray(g, float), CLOSE_GRADIENT)
                    for a, g in pairs):
             return False
@@ -358,7 +340,7 @@ def place(where, trial):
 
 
 def line_of(finding, lines):
-    """A finding's line: the one it names, or the one that makes its gradient."""
+    """The line that a finding names, or the one that makes its gradient."""
     if isinstance(finding.get("line"), int):
         return finding["line"], str(finding.get("text"))
     line = lines.get(finding.get("where"))

@@ -42,7 +42,7 @@ def title(path):
 
 
 def copy(folder, names, to):
-    """Copy the chapters that ``to`` does not hold; returns those that differ there."""
+    """Copy the chapters that are not there; returns those that differ."""
     kept = []
     for name in names:
         if (to / name).exists():
@@ -54,7 +54,7 @@ def copy(folder, names, to):
 
 
 def chosen(text, names):
-    """The one chapter that a number or a name stands for; ValueError where there is not one."""
+    """The one chapter that a number or a name stands for, else ValueError."""
     top = [name for name in names if name.parent == Path()]
     found = ([name for name in top if text in (name.name, name.stem)]
              or [name for name in top
@@ -67,7 +67,7 @@ def chosen(text, names):
 
 
 def run(path):
-    """Run a chapter in its folder, outputs into the file; returns the exit code."""
+    """Run a chapter in its folder, outputs into the file."""
     import nbformat
     from jupyter_client.kernelspec import KernelSpecManager
     from nbclient import NotebookClient

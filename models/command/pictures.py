@@ -11,13 +11,12 @@ SLANTS, INKS, WIDTHS = (0, -0.2, 0.2), (1, 0.82, 1.18), (0.98, 0.88, 1.09)
 
 
 def views(path, shape, height, widest, power, ink):
-    """The picture in a file as images (27, 1, H, W) for a model, which differ a little in slant, in
-    thickness and in width; the first is the plainest.
+    """The picture in a file as images (27, 1, H, W) for a model, which differ a little in slant,
+    thickness and width; the first is the plainest.
 
-    Most of the picture's own slant is taken away: that makes up for a digit that is turned, and
-    leaves something of a seven's. As in the images of the training, it becomes ``height`` pixels
-    high and ``widest`` (w/h)^power wide, and its strokes so thick that the mean is ``ink``.
-    ValueError or OSError for a file that holds no picture.
+    Most of the picture's own slant is taken away: the digit may be turned. As in the training, it
+    becomes ``height`` pixels high and ``widest`` (w/h)^power wide, and its strokes so thick that
+    the mean is ``ink``. ValueError or OSError for a file without a picture.
     """
     from PIL import Image
     ink_at = drawn(grey(path))
@@ -54,8 +53,7 @@ def drawn(picture):
 
 
 def threshold(values):
-    """The value that parts them best into two groups: Otsu, A threshold selection method from
-    gray-level histograms (1979)."""
+    """Otsu, A threshold selection method from gray-level histograms (1979)."""
     counts, edges = np.histogram(values, 64)
     middles = (edges[1:] + edges[:-1]) / 2
     below, sums = np.cumsum(counts)[:-1], np.cumsum(counts * middles)[:-1]
@@ -81,9 +79,9 @@ def slanted(picture, slant):
 
 
 def fitted(strokes, shape, height, widest, power, ink):
-    """Strokes, a picture of black and white, as one image (H, W); see ``views``."""
+    """Strokes, black and white, as one image (H, W); see ``views``."""
     from PIL import Image, ImageFilter
-    solid = np.asarray(strokes.filter(ImageFilter.MedianFilter(3))) > 127          # without specks
+    solid = np.asarray(strokes.filter(ImageFilter.MedianFilter(3))) > 127  # without specks
     if not solid.any():
         raise ValueError("there are no strokes on it")
     rows, columns = (np.flatnonzero(solid.any(axis=axis)) for axis in (1, 0))

@@ -55,20 +55,15 @@ def read(path, data):
 
 
 def show(paths, images, shown, out):
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    figure, axes = pyplot.subplots(len(paths), 3, figsize=(7, 1.8 * len(paths)), squeeze=False,
-                                   layout="constrained", width_ratios=(1, 1, 2))
-    try:
-        for path, views, p, (left, middle, right) in zip(paths, images, shown, axes):
-            left.imshow(pictures.grey(path), cmap="gray", vmin=0, vmax=1)
-            middle.imshow(views[0, 0], cmap="gray_r", vmin=0, vmax=1)
-            left.set_title(Path(path).name, fontsize="small")
-            for panel in (left, middle):
-                panel.set_axis_off()
-            right.bar(range(len(p)), p)
-            right.set(xticks=range(len(p)), ylim=(0, 1))
-        figure.savefig(out, dpi=100)
-    finally:
-        pyplot.close(figure)
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(7, 1.8 * len(paths)), layout="constrained")
+    axes = figure.subplots(len(paths), 3, squeeze=False, width_ratios=(1, 1, 2))
+    for path, views, p, (left, middle, right) in zip(paths, images, shown, axes):
+        left.imshow(pictures.grey(path), cmap="gray", vmin=0, vmax=1)
+        middle.imshow(views[0, 0], cmap="gray_r", vmin=0, vmax=1)
+        left.set_title(Path(path).name, fontsize="small")
+        for panel in (left, middle):
+            panel.set_axis_off()
+        right.bar(range(len(p)), p)
+        right.set(xticks=range(len(p)), ylim=(0, 1))
+    figure.savefig(out, dpi=100)

@@ -1,9 +1,9 @@
 """A process of its own for one hand-in: it runs the student's code and answers on a pipe what the
 layers give.
 
-``marking`` starts it as a script. No judge is here, and no reference value: what the layers should
-give is worked out elsewhere, so there is nothing to read and nothing to replace. What a layer has
-no business with (chainrule's layers, other files, programs, sockets, frames) is refused, and told.
+``marking`` starts it as a script, and knows what the layers should give: here is nothing to read or
+to replace. What a layer has no business with (chainrule's layers, other files, programs, sockets,
+frames) is refused, and told.
 """
 import contextlib
 import importlib
@@ -17,7 +17,7 @@ import traceback
 import types
 from pathlib import Path
 
-LARGEST = 1_000_000                     # entries of an array that a layer gives
+LARGEST = 1_000_000  # entries of an array that a layer gives
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn",
             "os.spawn", "os.startfile", "os.kill", "os.killpg", "pty.spawn")
@@ -42,9 +42,8 @@ def limit(memory):
     """At most ``memory`` bytes, where the system can say so (not on Windows)."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 24, 1 << 24))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        for what, most in (("AS", memory), ("FSIZE", 1 << 24), ("CORE", 0)):
+            resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (most, most))
 
 
 class Refused(ImportError):
@@ -85,9 +84,9 @@ class Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def watch(told, home, shut, ours, pipe):
-    """Refuse, from now on, what a layer has no business with; ``told`` collects the sentences.
-    ``home`` is the hand-in's folder, ``shut`` are folders that it must not read; calls within the
-    files ``ours`` and the numbers ``pipe`` are the judge's."""
+    """Refuse, from now on, what a layer has no business with; ``told`` collects the sentences. The
+    folders ``shut`` must not be read; the files ``ours`` and the numbers ``pipe`` are the
+    judge's."""
     def refuse(what):
         told.append(what)
         raise PermissionError(f"marking refuses: {what}")
@@ -118,7 +117,7 @@ def watch(told, home, shut, ours, pipe):
 
 
 def of_files(home, shut, pipe, refuse):
-    """A function for each event of files, which refuses what is not the hand-in's own."""
+    """For each event of files a function that refuses what is not the hand-in's own."""
     realpath, separator, hand_in = os.path.realpath, os.sep, os.path.realpath(home)
 
     def inside(path, folders):
@@ -150,8 +149,8 @@ def of_files(home, shut, pipe, refuse):
 
 
 def askers(ours):
-    """Two functions for the hook that say whose code is behind an event, and a list that is full
-    while they look."""
+    """Two functions that say whose code is behind an event, and a list that is full while they
+    look."""
     frame_of, busy = sys._getframe, []
     installed = tuple({os.path.realpath(p) + os.sep for p in (sys.prefix, sys.base_prefix)})
     standard = tuple(p + os.sep for p in {os.path.dirname(os.__file__), os.path.realpath(
@@ -249,29 +248,16 @@ def story(error, path):
     return kind, f"{at}{type(error).__name__}" + (f": {words}" if words else "")
 
 
-class Class:
-    def __init__(self, module, request):
-        self.layer_class = getattr(module, request["name"])
-        self.params = [decoded(p) for p in request["params"]]
-        self.inputs = [decoded(x) for x in request["inputs"]]
-        self.options = request["options"]
-
-    def layer(self):
-        return self.layer_class(*(p.copy() for p in self.params), **self.options)
-
-
-def trial(made, request, answer):
-    """Two forwards and, if asked for, two backwards: all that they gave up to the first error."""
+def trial(layer, given, request, answer):
+    """Two forwards and, if asked for, two backwards, up to the first error."""
     import numpy as np
-    answer["stage"] = "made"
-    layer = made.layer()
     grads = list(getattr(layer, "grads", ()) or ())
     answer["stage"] = "forward"
-    inputs = [x.copy() for x in made.inputs]
+    inputs = [x.copy() for x in given]
     answer["y"] = coded(layer.forward(*inputs))
-    answer["changed"] = [i for i, (x, was) in enumerate(zip(inputs, made.inputs))
+    answer["changed"] = [i for i, (x, was) in enumerate(zip(inputs, given))
                          if not np.array_equal(x, was)]
-    answer["y_again"] = coded(layer.forward(*(x.copy() for x in made.inputs)))
+    answer["y_again"] = coded(layer.forward(*(x.copy() for x in given)))
     if request["do"] == "forward":
         return
     answer["stage"] = "backward"
@@ -279,28 +265,26 @@ def trial(made, request, answer):
     forward = layer.forward
 
     def counted(*arguments, **named):
-        nonlocal count                              # of calls at other inputs than the given ones
-        count += not all(map(np.array_equal, arguments, made.inputs))
+        nonlocal count  # of calls at other inputs than the given ones
+        count += not all(map(np.array_equal, arguments, given))
         return forward(*arguments, **named)
 
     with contextlib.suppress(Exception):
         layer.forward = counted
     for key in "first", "second":
-        given = dout.copy() if dout.ndim else float(dout)
-        dx = layer.backward(given)
+        upstream = dout.copy() if dout.ndim else float(dout)
+        dx = layer.backward(upstream)
         answer[key] = {"dx": coded(dx), "grads": [coded(g) for g in grads]}
-        if dout.ndim and not np.array_equal(given, dout):
+        if not np.array_equal(upstream, dout):
             answer["changed_dout"] = True
     answer["forwards"] = count
 
 
-def diagnosis(made):
-    check = sys.modules["chainrule.gradcheck"].check_gradients
-    report = check(made.layer(), *made.inputs, rng=0)
-    return {"ok": bool(report), "findings": [
-        {"code": str(f.code), "where": str(f.where), "evidence": str(f.evidence),
-         "line": f.line, "text": str(f.text)}
-        for f in report.findings if f.code not in ("kink", "precision")]}
+def diagnosis(layer, inputs):
+    report = sys.modules["chainrule.gradcheck"].check_gradients(layer, *inputs, rng=0)
+    return [{"code": str(f.code), "where": str(f.where), "evidence": str(f.evidence),
+             "line": f.line, "text": str(f.text)}
+            for f in report.findings if f.code not in ("kink", "precision")]
 
 
 def beside(name):
@@ -312,7 +296,7 @@ def beside(name):
 
 
 def stage(path, home, names, told):
-    """The module in which the hand-in is to run, placeholders around it."""
+    """The module in which the hand-in runs, placeholders around it."""
     def tell(what):
         told.append(what)
         raise Refused(f"marking refuses: {what}")
@@ -321,7 +305,7 @@ def stage(path, home, names, told):
     module = types.ModuleType(Path(path).stem)
     module.__file__ = path
     sys.modules[module.__name__] = module
-    sys.modules["__main__"] = types.ModuleType("__main__")        # not this file
+    sys.modules["__main__"] = types.ModuleType("__main__")  # not this file
     sys.path.append(home)
     sys.meta_path.insert(0, Stubs(names))
     linecache.getlines(path)
@@ -333,11 +317,13 @@ def served(module, request, answer):
     if not hasattr(module, request["name"]):
         answer["missing"] = True
         return
-    made = Class(module, request)
+    params, inputs = ([decoded(item) for item in request[key]] for key in ("params", "inputs"))
+    answer["stage"] = "made"
+    layer = getattr(module, request["name"])(*params, **request["options"])
     if request["do"] == "check":
-        answer.update(diagnosis(made))
+        answer["findings"] = diagnosis(layer, inputs)
     else:
-        trial(made, request, answer)
+        trial(layer, inputs, request, answer)
 
 
 def main():

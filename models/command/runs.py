@@ -19,7 +19,7 @@ def convolutional(name, **options):
     return describe
 
 
-MODELS = {      # name: what it is; class and arguments for a sample's shape and a number of classes
+MODELS = {  # name: what it is; class and arguments for a sample's shape and a number of classes
     "mlp": ("multi-layer perceptron, two hidden layers of 128 and 64 ReLU units", mlp),
     "lenet": ("LeNet: two convolutions, three affine layers", convolutional("LeNet")),
     "vgg": ("VGG for small images: four convolutions, two affine layers",
@@ -37,7 +37,7 @@ DATA = {
     "cifar10": "60,000 colour photographs, 32 x 32 pixels, fetched once, or in --folder",
 }
 MNIST = {"shape": (28, 28), "height": 20, "widest": 20, "power": 1.0, "ink": 0.13}
-PICTURES = {    # how digits stand in the images of these data: see pictures.py
+PICTURES = {  # how digits stand in the images of these data: see pictures.py
     "digits": {"shape": (8, 8), "height": 8, "widest": 6.8, "power": 0.5, "ink": 0.305},
     "mnist": MNIST,
     "mnist-test": MNIST,
@@ -58,7 +58,6 @@ def make(name, arguments, rng=None):
 
 
 def call(name, arguments):
-    """The call that makes it in Python."""
     def text(value):
         return repr(tuple(value) if name != "MLP" and isinstance(value, list) else value)
     return f"{name}({', '.join(f'{key}={text(value)}' for key, value in arguments.items())})"
@@ -70,7 +69,7 @@ def describe(folder, name, arguments, training):
 
 
 def described(folder):
-    """Class, arguments and training of a run's model; ValueError where that cannot be read."""
+    """Class, arguments and training of a run's model, else ValueError."""
     path = Path(folder) / DESCRIPTION
     try:
         made = json.loads(path.read_text(encoding="utf-8"))
@@ -87,8 +86,7 @@ def described(folder):
 
 
 def trained(folder):
-    """The model of a run with its weights, and how it was trained; ValueError or OSError if one
-    cannot be read."""
+    """A run's model with its weights, and how it was trained; else ValueError or OSError."""
     name, arguments, training = described(folder)
     try:
         model = make(name, arguments)

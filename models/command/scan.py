@@ -1,9 +1,5 @@
 """What a hand-in's text tells before it runs: which layers lean on what is to be written, or hide
-what they do.
-
-Read in the hand-in's own process (``pupil.py``): a text that no parser survives costs its own
-mark.
-"""
+what they do. Read in the hand-in's own process: no text can bring the judge down."""
 import ast
 import itertools
 
@@ -14,7 +10,7 @@ CHECKER = ("chainrule.gradcheck",)
 HIDING = ("importlib", "imp", "pkgutil", "runpy", "inspect", "gc", "ctypes", "subprocess",
           "multiprocessing", "socket", "pickle", "marshal", "zipimport", "_frozen_importlib",
           "faulthandler", "code", "codeop")
-REFUSED = (                        # packages, and what is said of a layer that uses one
+REFUSED = (  # packages, and what is said of a layer that uses one
     (THEIRS, "{0}: the layers are to be written, not imported"),
     (FRAMEWORKS, "{0}: the layers are to be written in NumPy"),
     (CHECKER, "{0} within a layer: a numerical derivative is no backward pass"),
@@ -76,7 +72,7 @@ class Module:
         self.body = [node for node in tree.body if not is_main(node)]
         self.stands_for = dict(pair for node in self.body for inner in ast.walk(node)
                                for pair in imports(inner))
-        self.bound = {}                          # a name of the module: statements that bind it
+        self.bound = {}  # a name of the module: statements that bind it
         for node in self.body:
             for name in self.binds(node):
                 self.bound.setdefault(name, []).append(node)
@@ -98,8 +94,8 @@ class Module:
         return self.stands_for.get(first, first) + dot + rest
 
     def complaint(self, statement, importing):
-        """The first thing in a statement that a marked layer must not have; an import alone counts
-        where ``importing``."""
+        """The first thing in a statement that a marked layer must not have; its imports count where
+        ``importing``."""
         for node in ast.walk(statement):
             at = f"line {getattr(node, 'lineno', 0)}"
             names = [full for _, full in imports(node)] if importing else []
@@ -139,19 +135,13 @@ class Module:
         return text is not None and text.split(".")[0] in self.stands_for
 
     def reached(self, name):
-        """The statements that a name leads to: the last that binds it, and all that bind what those
-        use."""
-        seen, names = self.bound.get(name, [])[-1:], set()
-        todo = [n.id for statement in seen for n in ast.walk(statement) if isinstance(n, ast.Name)]
-        while todo:
-            name = todo.pop()
-            if name in names:
-                continue
-            names.add(name)
-            for statement in self.bound.get(name, ()):
-                if statement not in seen:
-                    seen.append(statement)
-                    todo += [n.id for n in ast.walk(statement) if isinstance(n, ast.Name)]
+        """The statements that a name leads to: the last that binds it, and all that bind what it
+        uses."""
+        seen = self.bound.get(name, [])[-1:]
+        for statement in seen:  # which grows meanwhile
+            for node in ast.walk(statement):
+                seen += [more for more in self.bound.get(getattr(node, "id", None), ())
+                         if more not in seen]
         return seen
 
     def refused(self, name):
@@ -168,7 +158,7 @@ class Module:
             if found:
                 return found
         defining = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
-        for statement in self.body:                 # done to all layers, since bound to no name
+        for statement in self.body:  # done to all layers, since bound to no name
             for node in () if isinstance(statement, defining) else ast.walk(statement):
                 if replaced := self.replaced(node):
                     return f"line {node.lineno} replaces {replaced}: the judge is not to be touched"

@@ -11,7 +11,7 @@ from .arguments import Parser, fail, known, positive, table, whole
 from .runs import DATA, MODELS
 
 PROGRAM = "chainrule train"
-KEPT = ("data", "folder", "epochs", "batch_size", "lr", "shift", "seed")      # in model.json
+KEPT = ("data", "folder", "epochs", "batch_size", "lr", "shift", "seed")  # in model.json
 RESULTS = {
     "curves.png": "loss and accuracy over the epochs, for training and validation samples",
     "history.csv": "the same as a table",
@@ -79,7 +79,7 @@ def main(arguments):
 
 
 def as_before(options, arguments, folder):
-    """The options of the run that is resumed; ValueError for one that differs."""
+    """The options of the run that is resumed; ValueError where they differ."""
     if options.load:
         raise ValueError("--resume goes on with the run's own weights; leave out --load")
     if not (folder / runs.CHECKPOINT).exists():
@@ -100,7 +100,7 @@ def as_before(options, arguments, folder):
 
 
 def train(options, data, folder):
-    """Train, keep curves, history and weights in ``folder``, and print the test accuracy."""
+    """Train, and print the test accuracy; results go into ``folder``."""
     import numpy as np
 
     from ...datasets import train_test_split
@@ -115,15 +115,19 @@ def train(options, data, folder):
     steps = options.epochs * -(-len(x) // options.batch_size)
     trainer = Trainer(runs.make(name, arguments, rng), Adam(lr=cosine_decay(options.lr, steps)),
                       comm=world())
-    speaks = trainer.comm is None or trainer.comm.rank == 0   # one of several ranks keeps results
+    speaks = trainer.comm is None or trainer.comm.rank == 0  # one of several ranks keeps results
     checkpoint = Checkpoint(folder / runs.CHECKPOINT)
     try:
-        begin(trainer, options, checkpoint.path)
+        if options.resume:
+            trainer.resume(checkpoint.path)
+        elif options.load:
+            start = Path(options.load)
+            trainer.model.load(start / runs.WEIGHTS if start.is_dir() else start)
     except (OSError, ValueError) as error:
         return fail(PROGRAM, str(error))
     if speaks:
         if not options.resume:
-            checkpoint.path.unlink(missing_ok=True)           # another training's
+            checkpoint.path.unlink(missing_ok=True)  # another training's
         runs.describe(folder, name, arguments, {name: vars(options)[name] for name in KEPT})
     try:
         stopped = fit(trainer, options, checkpoint, (x, t), (x_val, t_val), rng,
@@ -139,7 +143,7 @@ def train(options, data, folder):
 
 
 def fit(trainer, options, checkpoint, data, validation_data, rng, folder):
-    """Train, and keep what has come of it in ``folder``; returns 0, or 128 + n after a signal n."""
+    """Train, and keep what comes of it; returns 0, or 128 + n after a signal n."""
     from ...datasets import random_shifts
     augment = partial(random_shifts, most=options.shift) if options.shift else None
     with Stopping(checkpoint) as stopping:
@@ -157,8 +161,8 @@ def fit(trainer, options, checkpoint, data, validation_data, rng, folder):
 
 class Stopping:
     """A callback of ``fit``: within a ``with`` block Ctrl-C, SIGTERM or SIGHUP ends the training
-    after its step, with a last checkpoint; then ``fit`` raises KeyboardInterrupt. A second Ctrl-C
-    does so at once."""
+    after its step, with a last checkpoint, by KeyboardInterrupt. A second Ctrl-C does so at
+    once."""
     last = True
 
     def __init__(self, checkpoint):
@@ -167,8 +171,8 @@ class Stopping:
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-                number = getattr(signal, name, None)                  # Windows has no SIGHUP
-                if number and signal.getsignal(number) != signal.SIG_IGN:       # as nohup has it
+                number = getattr(signal, name, None)  # Windows has no SIGHUP
+                if number and signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
                     self.before[number] = signal.signal(number, self.notice)
         return self
 
@@ -188,14 +192,6 @@ class Stopping:
             raise KeyboardInterrupt
 
     __call__ = after_step
-
-
-def begin(trainer, options, checkpoint):
-    if options.resume:
-        trainer.resume(checkpoint)
-    elif options.load:
-        start = Path(options.load)
-        trainer.model.load(start / runs.WEIGHTS if start.is_dir() else start)
 
 
 def tell(trainer, test, lr, folder):

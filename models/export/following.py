@@ -24,7 +24,7 @@ TRANSLATORS: dict[type, Any] = dict.fromkeys((Seq2Seq, AttentionSeq2Seq), True)
 
 
 def is_network(model):
-    """Whether it is a model in which values go from layer to layer, and nothing else happens."""
+    """Whether values go from layer to layer in it, and nothing else happens."""
     return bool(known(model, CHAINS) or known(model, GRAPHS))
 
 
@@ -37,9 +37,8 @@ def inputs_of(model):
 
 
 def follow(model, inputs, visit, constant, loss=False):
-    """What a network makes of ``inputs``, with ``loss`` the loss, of inputs and targets:
-    ``visit(number, layer, *values)`` is called for each layer, ``constant(array)`` for each
-    constant."""
+    """What a network makes of ``inputs`` (with ``loss``: and targets), by ``visit(number, layer,
+    *values)`` for each layer and ``constant(array)`` for each constant."""
     if known(model, CHAINS):
         x, *targets = inputs
         for i, layer in enumerate(model.layers):
@@ -61,8 +60,8 @@ def follow(model, inputs, visit, constant, loss=False):
 
 
 def first_use(model, i):
-    """The layer that takes input ``i`` of a network, and which of its inputs that is; else one that
-    takes anything."""
+    """The layer that takes input ``i`` of a network, and as which input; else one that takes
+    anything."""
     found = []
 
     def visit(number, layer, *values):
@@ -74,11 +73,11 @@ def first_use(model, i):
 
 
 def argument(layer, at):
-    """What the layer's line ``shapes``, or its forward, says of an input."""
+    """What a layer says of an input."""
     names = list(inspect.signature(layer.forward).parameters)
     name = names[min(at, len(names) - 1)]
-    found = [a for a in getattr(layer, "_arguments", None) or () if a.name == name]
-    return found[0] if found else Argument(name, None, False)
+    line = getattr(layer, "_arguments", None) or ()
+    return next((a for a in line if a.name == name), Argument(name, None))
 
 
 def sizes(layer, at, axes):
@@ -95,17 +94,17 @@ def sizes(layer, at, axes):
 
 
 def axes_after(path, layer, *axes):
-    """How many axes a layer's output has, for inputs with so many; of several outputs a tuple.
-    ValueError for inputs that it does not take."""
+    """How many axes a layer's output has, of several a tuple; ValueError for inputs that it does
+    not take."""
     if is_network(layer):
         return follow(layer, axes, axes_after, np.ndim)
     first, line = axes[0], getattr(layer, "shapes", None)
     said = {a.name: a for a in parsed(line)} if isinstance(line, str) else {}
-    more = None                                     # how many axes ... stands for
+    more = None  # how many axes ... stands for
     for name, have in zip(inspect.signature(layer.forward).parameters, axes):
         pattern = said[name].pattern if name in said else None
         if pattern is None and name in said and said[name].boolean:
-            pattern = ("N",) * first                          # an attention's, as long as a query
+            pattern = ("N",) * first  # an attention's, as long as a query
         if isinstance(pattern, tuple):
             least = len(pattern) - (... in pattern)
             if have < least or have > least and ... not in pattern:
@@ -136,8 +135,7 @@ def axes_after(path, layer, *axes):
 
 
 def targets_of(who, model, axes):
-    """(name, number of axes, whether it holds labels) of each target; ValueError where no loss says
-    it."""
+    """(name, number of axes, whether it holds labels) of each target, as losses say it."""
     names = ["t"] if known(model, CHAINS) else [node.name for node in model.targets]
     found = {}
 
@@ -179,7 +177,7 @@ def axes_of_inputs(who, model, examples=()):
         given.append(a.ndim)
     if translator:
         return (2,) * len(names)
-    if not given and getattr(model, "axes", None):                      # word vectors say it
+    if not given and getattr(model, "axes", None):  # word vectors say it
         return (len(model.axes),)
     problem = None
     many = itertools.product((2, 3, 4, 1, 5), repeat=len(names))

@@ -8,7 +8,7 @@ from .registry import writes
 
 
 def written(*classes):
-    """Register a function that writes the losses of all rows, and which rows count (None: all)."""
+    """Register a function that writes the losses of all rows, and which count (None: all)."""
     def register(function):
         @writes(*classes)
         def loss(to, layer, x, t):
@@ -21,7 +21,7 @@ def written(*classes):
             if layer.reduction == "sum":
                 return total
             counted = to.Size(losses) if kept is None else to.ReduceSum(
-                to.Cast(kept, to=7), keepdims=0)                           # 7: int64
+                to.Cast(kept, to=7), keepdims=0)  # 7: int64
             return to.Div(total, to.CastLike(to.Max(counted, 1), total))
         return function
     return register
@@ -38,7 +38,7 @@ def summed(to, x):
 
 @written(L.SoftmaxWithLoss)
 def softmax_with_loss(to, layer, x, t):
-    kept = None                                                # t: labels
+    kept = None  # t: labels
     if layer.ignore_label is not None:
         kept = to.Not(to.Equal(t, layer.ignore_label))
         t = to.Where(kept, t, 0)
@@ -74,7 +74,7 @@ def norm_loss(to, layer, x, t):
 @written(L.HingeLoss)
 def hinge_loss(to, layer, x, t):
     slack = to.Max(to.Add(to.Sub(x, to.Unsqueeze(picked(to, x, t), [-1])), layer.margin), 0.0)
-    return to.Sub(summed(to, slack), layer.margin), None         # the right class is margin itself
+    return to.Sub(summed(to, slack), layer.margin), None  # the right class is margin itself
 
 
 @written(L.KLDivergence)

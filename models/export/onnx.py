@@ -35,7 +35,7 @@ from .registry import (
     writes,
 )
 
-OPSET, IR_VERSION = 18, 8           # of 2022: what reads ONNX today reads these
+OPSET, IR_VERSION = 18, 8  # of 2022: what reads ONNX today reads these
 INT32, INT64, BOOL, DOUBLE = 6, 7, 9, 11
 WHO = "to_onnx"
 
@@ -56,7 +56,7 @@ class OnnxWriter:
         self.nodes = []
         self.initializers = {}
         self.known_axes = {}
-        self.called = {}                  # arrays by id: their names, such as "0.W"
+        self.called = {}  # arrays by id: their names, such as "0.W"
         self.count = 0
 
     def array(self, a):
@@ -162,18 +162,17 @@ def to_onnx(model, path, *examples, loss=False):
 
 
 def end_of(to, value, name, inputs):
-    """A value as an output of the model, of a name that no input has."""
+    """A value as an output, of a name that no input has."""
     end = to.Identity(value)
     while any(name == given.name for given in inputs):
         name += "_"
     end.name, end.dtype = name, value.dtype or to.ir.DataType.from_numpy(to.dtype)
-    end.shape = to.ir.Shape([None] * to.known_axes[value])         # a reader infers the sizes
+    end.shape = to.ir.Shape([None] * to.known_axes[value])  # a reader infers the sizes
     return end
 
 
 def inputs_to(to, model, who, examples, loss):
-    """The values of a model's inputs: dtypes from the layers that take them, numbers of axes from
-    these or from examples."""
+    """The values of a model's inputs, with ``loss`` of its targets too."""
     axes, ir = axes_of_inputs(who, model, examples), to.ir
     names, translator = inputs_of(model)[:len(axes)], known(model, TRANSLATORS)
     inputs = []
@@ -273,7 +272,7 @@ def last(to, layer, x, mask=None):
     if mask is None:
         return to.Squeeze(to.Slice(x, [-1], [2**62], [1]), [1])
     steps = to.Cast(mask, to=INT64)
-    at = to.ArgMax(steps, axis=1, keepdims=1, select_last_index=1)            # (N, 1)
+    at = to.ArgMax(steps, axis=1, keepdims=1, select_last_index=1)  # (N, 1)
     at = to.Expand(to.Unsqueeze(at, [2]), to.Concat([1, 1], to.size(x, 2), axis=0))
     some = to.Cast(to.ReduceMax(steps, [1], keepdims=1), to=BOOL)
     return to.Where(some, to.Squeeze(to.GatherElements(x, at, axis=1), [1]), 0.0)
@@ -313,8 +312,7 @@ def convolution(to, layer, x):
 
 
 def padded_to_same(to, x, size, stride, dilation):
-    """Zeros around images for pixels / stride places, rounded up: (ceil(n / s) - 1) s + (k - 1) d +
-    1 - n in all, the odd one behind."""
+    """Zeros around images for ceil(n / s) places, the odd one behind."""
     n, s = to.Shape(x, start=2), np.array(stride)
     places = to.Div(to.Add(n, s - 1), s)
     span = (np.array(size) - 1) * np.array(dilation) + 1
@@ -418,10 +416,8 @@ def bidirectional(to, layer, x, mask=None):
 
 
 def over_time(to, layers, x, mask=None, first=()):
-    """All h (N, T, H) of a recurrent layer, or of two side by side, and the last states.
-
-    A mask may have gaps, ONNX knows lengths alone: the steps that count are moved to the front, and
-    back afterwards."""
+    """All h (N, T, H) of a recurrent layer, or of two side by side, and the last states. ONNX knows
+    lengths alone: the steps that a mask counts are moved to the front, and back afterwards."""
     cls, lengths = base(layers[0], *RECURRENT), None
     if mask is not None:
         order, count = to_the_front(to, mask)
@@ -443,8 +439,8 @@ def over_time(to, layers, x, mask=None, first=()):
 
 
 def stacked(cls, layers):
-    """W, R and B of an operator, each layer's gates in ONNX's order. In B are two biases; a state's
-    are zeros but for a GRU."""
+    """W, R and B, each layer's gates in ONNX's order. B holds two biases, the second zeros but for
+    a GRU."""
     def gates(p):
         parts = np.split(p.T, len(GATES[cls]))
         return np.concatenate([parts[i] for i in GATES[cls]])
@@ -456,7 +452,7 @@ def stacked(cls, layers):
 def to_the_front(to, mask):
     """The steps (N, T), those that count first, and how many these are (N,)."""
     steps, T = to.Cast(mask, to=INT64), to.Squeeze(to.size(mask, 1), [0])
-    back = to.Range(0, to.Neg(T), -1)                                   # 0, -1, -2, ...
+    back = to.Range(0, to.Neg(T), -1)  # 0, -1, -2, ...
     rank = to.Add(to.Mul(steps, to.Mul(T, 2)), back)
     _, order = to.TopK(rank, to.size(mask, 1), axis=1, outputs=2)
     return order, to.ReduceSum(steps, [1], keepdims=0)

@@ -1,5 +1,4 @@
-"""What each layer is elsewhere: under which names and in which layout PyTorch keeps its arrays, as
-which PyTorch expression and as which ONNX operators it is written."""
+"""What each layer is elsewhere: its arrays in PyTorch, and how it is written there and in ONNX."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -38,8 +37,8 @@ def register_exporter(
       ``to.array(a)`` an array;
     - source: a function of the layer that returns a ``Torch``.
 
-    Both are for layers of just this class, and of subclasses that compute the same.
-    ``to_torch_state`` needs nothing: it has the arrays under their own names.
+    They hold for subclasses that compute the same, too. ``to_torch_state`` needs nothing: the
+    arrays keep their names.
 
     Raises TypeError unless ``cls`` is a class and the others are functions.
 
@@ -61,7 +60,6 @@ def register_exporter(
 
 
 def writes(*classes, table=ONNX):
-    """Register a function as what writes layers of these classes."""
     def register(function):
         table.update(dict.fromkeys(classes, function))
         return function
@@ -69,7 +67,7 @@ def writes(*classes, table=ONNX):
 
 
 def known(layer, table):
-    """What the table says of the layer's class, or of one above that computes the same, or None."""
+    """What the table says of the layer's class, or of one above that computes the same."""
     if any(callable(getattr(layer, "__dict__", {}).get(name)) for name in FORMULAS):
         return None
     for cls in type(layer).__mro__:
@@ -85,8 +83,8 @@ def base(layer, *classes):
 
 
 def halves(layer):
-    """A Bidirectional's recurrent layers, or the layer alone. NotImplementedError for a state that
-    neither PyTorch's modules nor ONNX's operators hold."""
+    """A Bidirectional's recurrent layers, or the layer alone; NotImplementedError for a first
+    state, which PyTorch's modules and ONNX's operators do not hold."""
     parts = [layer.ahead, layer.back] if isinstance(layer, L.Bidirectional) else [layer]
     if any(part.initial_state is not None for part in parts):
         raise NotImplementedError("its initial_state has a fixed number of samples; set it to None")
@@ -94,13 +92,12 @@ def halves(layer):
 
 
 def alike(parts):
-    """Whether recurrent layers are of one kind and size, as those of other libraries' pairs are."""
+    """Whether recurrent layers are of one kind and size, as PyTorch's and ONNX's pairs are."""
     return len({(base(part, *RECURRENT), *part.params[0].shape) for part in parts}) == 1
 
 
 def output_padding(layer):
-    """That of a transposed convolution; padding="same" implies it where a stride is wider than the
-    filter."""
+    """padding="same" implies one where a stride is wider than the filter."""
     if layer.padding != "same":
         return layer.output_padding
     return tuple(max(s - span, 0) for span, s in zip(layer.spans(), layer.stride))

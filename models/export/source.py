@@ -4,6 +4,7 @@ import keyword
 import re
 from dataclasses import dataclass
 from itertools import pairwise
+from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,15 +53,13 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
     with its weights in evaluation mode. Blocks that differ in their sizes alone become one class.
     Keys are those of ``to_torch_state``.
 
-    - path: the file to write, such as "lenet.py"; the weights go beside it, to "lenet.safetensors".
-      None: nothing is written; ``safetensors.numpy.save_file(to_torch_state(model), ...)`` writes
-      the weights;
-    - examples: inputs, where the number of their axes matters and the layers do not tell it, such
-      as images for a BatchNorm in front.
+    - path: the file to write, such as "lenet.py", with the weights beside it in
+      "lenet.safetensors". None: neither is written;
+    - examples: inputs, where the layers do not tell how many axes they have, such as images for a
+      BatchNorm in front.
 
-    What is lost: the loss, the penalty, the state that recurrent layers carry on
-    (``stateful=True``), and in training dropout within attention and ``unbiased=False`` of a
-    BatchNorm.
+    What is lost: the loss, the penalty, the state that recurrent layers carry on, and in training
+    dropout within attention and ``unbiased=False`` of a BatchNorm.
 
     Raises TypeError or ValueError for a layer that cannot be written, with its number; see
     ``register_exporter``.
@@ -93,14 +92,14 @@ def identifier(name, otherwise="Model"):
 
 @dataclass
 class Step:
-    """A line of forward to be: an expression, in which earlier steps are ``\\x01number\\x01``."""
+    """A line of forward: an expression, in which earlier steps are ``\\x01number\\x01``."""
     text: str
     axes: Any
 
 
 class Block:
-    """A network as a class to be: its modules, Blocks among them, and the lines of its forward
-    (None: one module after the other)."""
+    """A network as a class: its modules, Blocks among them, and the lines of its forward (None: one
+    module after the other)."""
 
     def __init__(self, name, modules, forward):
         self.name, self.modules, self.forward = name, modules, forward
@@ -139,19 +138,15 @@ def whole_file(model, weights, examples):
         name = block.name
     else:
         raise foreign(WHO, "", model, "source")
-    body = "\n\n\n".join(classes)
-    helpers = needed(body)
-    body = "\n\n\n".join([*helpers, body])
-    imports = ["from safetensors.torch import load_file", "from torch import nn"]
-    if re.search(r"\btorch\.", body):
-        imports = ["import torch", *imports]
-    if re.search(r"\bF\.", body):
-        imports.append("from torch.nn import functional as F")
+    body = "\n\n\n".join([*needed("\n".join(classes)), *classes])
+    imports = [("import torch", r"\btorch\."), ("from safetensors.torch import load_file", ""),
+               ("from torch import nn", ""), ("from torch.nn import functional as F", r"\bF\.")]
+    lines = "\n".join(line for line, use in imports if re.search(use, body))
     double = ".double()" * (bool(model.params) and model.params[0].dtype == np.float64)
     return f'''"""{name}, as PyTorch code: exported from chainrule {__version__}."""
 from pathlib import Path
 
-{chr(10).join(imports)}
+{lines}
 
 
 {body}
@@ -167,7 +162,7 @@ def load(path=None):
 
 
 def block_of(path, model, axes, top=False):
-    """A network as a Block; one of plain modules in a row as the text of an nn.Sequential."""
+    """A network as a Block; plain modules in a row as the text of an nn.Sequential."""
     modules = {}
     steps = []
     visited = set()
@@ -193,7 +188,7 @@ def block_of(path, model, axes, top=False):
 
     names = [identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))]
     made = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
-    for i, layer in enumerate(model.layers):              # what serves the loss alone
+    for i, layer in enumerate(model.layers):  # what serves the loss alone
         if str(i) not in visited and len(getattr(layer, "params", ())):
             modules[str(i)] = written(f"{inside}{i}", layer, [2]).module
     modules = {str(i): modules[str(i)] for i in range(len(model.layers)) if str(i) in modules}
@@ -228,7 +223,7 @@ def written(path, layer, axes):
 
 
 def classes_of(top):
-    """The classes of a block and of all inside, those that others need first."""
+    """The classes of a block and of all inside, innermost first."""
     alike = {}
 
     def collect(block):
@@ -243,20 +238,18 @@ def classes_of(top):
         varying = [i for i, column in enumerate(columns) if len(set(column)) > 1]
         parameters = list(dict.fromkeys(columns[i] for i in varying))
         places = [columns.index(column) for column in parameters]
-        letters = dict(zip(parameters, letters_for(len(parameters))))
+        n = len(parameters)
+        letters = dict(zip(parameters, ascii_lowercase if n <= 26 else
+                           [f"n{i + 1}" for i in range(n)]))
         words = [letters.get(column, column[0]) for column in columns]
         first = blocks[0]
-        names[first.name] = n = names.get(first.name, 0) + 1
-        name = f"{first.name}{n}" if n > 1 else first.name
-        first_text = class_text(name, first, iter(words), list(letters.values()), made)
-        made[key] = Made(name, first_text, places)
+        names[first.name] = count = names.get(first.name, 0) + 1
+        name = f"{first.name}{count}" if count > 1 else first.name
+        text = class_text(name, first, iter(words), letters.values(), made)
+        made[key] = Made(name, text, places)
         for block in blocks:
             block.name = name
     return [one.text for one in made.values()]
-
-
-def letters_for(n):
-    return [chr(ord("a") + i) for i in range(n)] if n <= 26 else [f"n{i + 1}" for i in range(n)]
 
 
 def class_text(name, block, words, parameters, made):
@@ -289,7 +282,7 @@ def wrapped(text, indent):
 def broken(text, indent):
     """An expression, broken at the commas of its longest brackets."""
     start, *commas, end = max(brackets(text), key=lambda group: group[-1] - group[0])
-    if not commas and text[start + 1] == "{":                       # a dict as the only argument
+    if not commas and text[start + 1] == "{":  # a dict as the only argument
         first, *others = broken(text[start + 1:end], indent)
         others[-1] += text[end:]
         return [f"{' ' * indent}{text[:start + 1]}{first.strip()}", *others]
@@ -328,8 +321,7 @@ def alone(text):
 
 
 def forward(steps, outputs, names):
-    """The lines of a forward: a step that is used once stands in its place while the line stays
-    short."""
+    """The lines of a forward: a step used once stands in its place while the line stays short."""
     token = re.compile("\x01(\\d+)\x01")
     texts = [step.text for step in steps] + [", ".join(outputs)]
     count = [0] * len(texts)
@@ -346,10 +338,9 @@ def forward(steps, outputs, names):
             bare = (before.endswith("(") or before in (", ", "")) and behind in (",", ")", "")
             return value if bare or alone(value) else f"({value})"
         whole = token.sub(put, text)
-        last = k == len(steps)
-        if last:
-            lines += ["    return " + line.strip() if not i else line
-                      for i, line in enumerate(wrapped(whole, 8))]
+        if k == len(steps):
+            first, *others = wrapped(whole, 8)
+            lines += [f"    return {first.strip()}", *others]
         elif count[k] == 1 and (len(whole) < SHORT or texts[-1] == f"\x01{k}\x01"):
             values[k] = whole
         elif count[k]:
@@ -369,9 +360,9 @@ def tied(model):
                     continue
                 array = arrays[mine].T if turned else arrays[mine]
                 here = f'self.get_submodule("{path}").{theirs}'
-                first = next((there for other, whole, there in seen
-                              if whole and relation(other, array) == "same"), None)
                 whole = len(ours.split()) == 1
+                first = next((there for other, alone, there in seen
+                              if alone and relation(other, array) == "same"), None)
                 if first and whole:
                     lines.append(f"        {here} = {first}")
                 elif any(relation(other, array) for other, _, _ in seen):
@@ -496,7 +487,7 @@ def transposed_convolution(layer):
     W, pads, rest = layer.params[0], layer.options()["pads"], output_padding(layer)
     if any(r >= max(s, d) for r, s, d in zip(rest, layer.stride, layer.dilation) if r):
         raise NotImplementedError(f"PyTorch takes no output_padding of {rest} there")
-    odd = [":" if p == q else f":-{q - p}" for p, q in pads]          # more is cut off behind
+    odd = [":" if p == q else f":-{q - p}" for p, q in pads]  # more is cut off behind
     cut = "" if odd == [":", ":"] else f"[..., {', '.join(odd)}]"
     return nn("nn.ConvTranspose2d", len(W), W.shape[1] * layer.groups, W.shape[2:],
               call="{m}({0})" + cut, stride=layer.stride, padding=tuple(p[0] for p in pads),
@@ -531,11 +522,11 @@ def multi_head_attention(layer, axes):
     return nn(name, len(layer.Wq), layer.heads, call=call, causal=layer.causal)
 
 
-BY_AXES = {last, batch_norm, recurrent, multi_head_attention}       # (layer, axes of its inputs)
+BY_AXES = {last, batch_norm, recurrent, multi_head_attention}  # (layer, axes of its inputs)
 
 
 def translator(model, name):
-    looks, end = isinstance(model, AttentionSeq2Seq), str(len(model.layers) - 1)
+    end = str(len(model.layers) - 1)
     layers = {"0": model.source, "1": model.encoder, "2": model.target, "3": model.decoder,
               end: model.scores}
     modules = ", ".join(f'"{key}": {written(key, layer, [3]).module}'
@@ -552,7 +543,7 @@ def translator(model, name):
                   "        h = h[:, None].expand(-1, e.shape[1], -1)",
                   "        e = torch.cat([e, h], dim=2)"]
     lines += ['        g, _ = self["3"](e, state)']
-    if looks:
+    if isinstance(model, AttentionSeq2Seq):
         lines += ["        c = attention(g, hs, hs, None if x_mask is None else x_mask[:, None])",
                   "        g = torch.cat([g, c], dim=2)"]
     if model.peeky:

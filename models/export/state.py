@@ -26,7 +26,6 @@ SCALE = {"weight": "gamma", "bias": "beta"}
 
 
 def sequence(cell):
-    """The names of a cell in the first layer of a module such as nn.LSTM."""
     return {f"{name}_l0": ours for name, ours in cell.items()}
 
 
@@ -43,7 +42,7 @@ LAYOUT.update({
     L.MultiHeadAttention: {
         "in_proj_weight": "Wq.T Wk.T Wv.T", "in_proj_bias": "bq bk bv",
         "out_proj.weight": "Wo.T", "out_proj.bias": "bo"},
-    L.Bidirectional: {},                                           # those of its halves: layout_of
+    L.Bidirectional: {},  # those of its halves: layout_of
 })
 
 
@@ -52,7 +51,7 @@ def layout_of(layer):
     layout, there = known(layer, LAYOUT), arrays_of(layer)
     if layout is None:
         return {name: name for name in there}
-    if isinstance(layer, L.Bidirectional):                   # Wx_reverse.T is weight_ih_l0_reverse
+    if isinstance(layer, L.Bidirectional):  # Wx_reverse.T is weight_ih_l0_reverse
         back = {f"{name}_reverse": re.sub(r"\w+", r"\g<0>_reverse", ours, count=1)
                 for name, ours in layout_of(layer.back).items()}
         return layout_of(layer.ahead) | back
@@ -77,14 +76,14 @@ def arrays_of(layer):
 
 
 def leaves(layer, path=""):
-    """(number, layer, its own arrays) for each layer with arrays; one of a user's own comes after
-    those that it holds."""
+    """(number, layer, its own arrays) for each layer with arrays; a user's own comes after those
+    that it holds."""
     if is_model(layer):
         for i, inner in enumerate(layer.layers):
             yield from leaves(inner, f"{path}.{i}" if path else str(i))
         return
     mine = arrays_of(layer)
-    theirs = []                                   # the arrays of layers inside
+    theirs = []  # the arrays of layers inside
     done = []
     if known(layer, LAYOUT) is None:
         for inside, inner in list(held(layer, path))[1:]:
@@ -98,7 +97,6 @@ def leaves(layer, path=""):
 
 
 def translated(layer, arrays):
-    """A layer's arrays in PyTorch's names and layout."""
     made = {}
     for name, ours in layout_of(layer).items():
         if ours == "0":
@@ -112,13 +110,13 @@ def translated(layer, arrays):
 
 
 def to_torch_state(model: Any) -> dict[str, Array]:
-    """The weights and running statistics of a model, or of a layer, as PyTorch has them: names as
-    in ``torch.nn.Sequential``, layouts as in its modules.
+    """The weights and running statistics of a model, or of a layer, in the names and layouts of
+    ``torch.nn.Sequential`` and its modules.
 
-    Keys are the layer's number and the name of the array in the PyTorch module that does the same:
-    ``"0.weight"``, ``"3.running_mean"``; of models inside ``"3.0.weight"``. An array that layers
-    share comes once for each. Layers of your own come under their own names. The arrays are copies
-    in the dtype of the model. Random generators, recurrent states and what is frozen are left out.
+    Keys are the layer's number and the name of the array in PyTorch's module: ``"0.weight"``,
+    ``"3.running_mean"``; of models inside ``"3.0.weight"``. An array that layers share comes once
+    for each; layers of your own keep their names. The arrays are copies in the dtype of the model.
+    Random generators, recurrent states and what is frozen are left out.
 
     - Affine, MatMul: W transposed (nn.Linear);
     - RNN, LSTM and their cells: Wx, Wh transposed; b is ``bias_ih``, with zeros as ``bias_hh``;
@@ -142,7 +140,7 @@ def to_torch_state(model: Any) -> dict[str, Array]:
 
 
 class Entry(NamedTuple):
-    """A layer with arrays: its number, with a point behind (``start``), its arrays under our names
+    """A layer with arrays: its number, also with a point behind, and its arrays under our names
     and, copied, under PyTorch's."""
     path: str
     start: str
@@ -164,16 +162,16 @@ def load_torch_state(
     - state: ``module.state_dict()``, with tensors or arrays, or the path of a safetensors file.
       Files of ``torch.save`` are not read: they are pickles, which can run code;
     - names: PyTorch's name of a module and the number of the layer here, such as ``{"conv1": "0",
-      "fc": "3"}``. None: the keys are those of ``to_torch_state``; if not one of them is, the
-      modules are taken in order, the first one with weights for the first layer with weights. That
-      holds for modules that are made in the order in which they are used.
+      "fc": "3"}``. None: the keys are those of ``to_torch_state``; if not one of them is, modules
+      and layers with weights are paired in order, which is right for modules made in the order of
+      their use.
 
-    Numbers are cast to the dtype of the model. Two biases of a recurrent module are added up; of
-    one without biases they are zeros.
+    Numbers are cast to the dtype of the model. A recurrent module's two biases are added up; those
+    it lacks are zeros.
 
-    Raises ValueError, with nothing changed, for a missing and for an unknown key, another shape,
-    numbers that are not finite, and different values for an array that layers share; TypeError for
-    what is not a state.
+    Raises ValueError, with nothing changed, for a missing or unknown key, another shape, numbers
+    that are not finite, and different values for an array that layers share; TypeError for what is
+    not a state.
 
     >>> from chainrule.models import MLP
     >>> model, other = MLP([2, 3, 2], rng=0), MLP([2, 3, 2], rng=1)
@@ -222,7 +220,7 @@ def missing_by_right(parts, given):
 
 
 def taken_back(part, given):
-    """Our arrays of a layer, from PyTorch's; those that PyTorch's module lacks are zeros."""
+    """Our arrays of a layer, from PyTorch's or, where these are missing, zeros."""
     made = {}
     for name, text in layout_of(part.layer).items():
         if text == "0" or name not in part.theirs:
@@ -232,7 +230,7 @@ def taken_back(part, given):
         pieces = terms(text)
         for (mine, turned), piece in zip(pieces, np.split(value, len(pieces))):
             if text.startswith("+"):
-                piece = made[mine] + piece if piece.any() else made[mine]         # keeps a -0
+                piece = made[mine] + piece if piece.any() else made[mine]  # keeps a -0
             made[mine] = piece.T if turned else piece
     return made
 
@@ -264,11 +262,11 @@ def read_state(state, wanted):
 
 
 def read_file(path, most):
-    """The arrays of a safetensors file whose head says that they are ``most`` numbers or fewer."""
+    """The arrays of a safetensors file that, says its head, holds ``most`` numbers or fewer."""
     from safetensors import SafetensorError, safe_open
     try:
         with safe_open(path, framework="numpy") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}   # noqa: SIM118
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             for name, one in slices.items():
                 if not re.fullmatch(r"[FIU](8|16|32|64)|BOOL", one.get_dtype()):
                     raise ValueError(checks.wrong(
@@ -290,7 +288,7 @@ def read_file(path, most):
 
 
 def as_numbers(key, value):
-    if hasattr(value, "detach"):                              # a tensor
+    if hasattr(value, "detach"):  # a tensor
         value = value.detach().cpu()
         # NumPy knows no bfloat16
         value = (value.float() if value.is_floating_point() and value.element_size() < 4

@@ -1,12 +1,19 @@
-"""AlexNet, the network that made images the field of deep learning."""
+"""AlexNet, which made images the field of deep learning."""
 import math
 from collections.abc import Sequence
 
 from ...common.rng import generator
 from ...common.types import Seed
-from ...layers import Affine, Convolution, Dropout, Flatten, ReLU, SoftmaxWithLoss
+from ...layers import SoftmaxWithLoss
 from ..sequential import Sequential
-from .features import first_convolution, image_after, image_shape, pooled
+from .features import (
+    classifier,
+    convolution,
+    first_convolution,
+    image_after,
+    image_shape,
+    pooled,
+)
 
 
 class AlexNet(Sequential):
@@ -30,16 +37,12 @@ class AlexNet(Sequential):
         self, input_shape: Sequence[int] = (3, 227, 227), classes: int = 1000, rng: Seed = None
     ) -> None:
         input_shape, rng = image_shape("AlexNet", input_shape, classes), generator("AlexNet", rng)
-        layers = [Convolution.init(input_shape[0], 96, **first_convolution(input_shape), rng=rng),
-                  ReLU()]
-        for n_in, n_out, size, pool in ((96, 256, 5, True), (256, 384, 3, True),
-                                        (384, 384, 3, False), (384, 256, 3, False)):
-            if pool:
-                layers = pooled(layers, input_shape, 3)
-            layers += [Convolution.init(n_in, n_out, size, padding="same", rng=rng), ReLU()]
+        layers = pooled(first_convolution(input_shape, rng), input_shape, 3)
+        layers += convolution(96, 256, 5, rng, padding="same")
+        layers = pooled(layers, input_shape, 3)
+        for n_in, n_out in ((256, 384), (384, 384), (384, 256)):
+            layers += convolution(n_in, n_out, 3, rng, padding="same")
         layers = pooled(layers, input_shape, 3)
         n = math.prod(image_after(layers, input_shape))
-        super().__init__(*layers, Flatten(),
-                         Affine.init(n, 4096, rng=rng), ReLU(), Dropout(0.5, rng=rng),
-                         Affine.init(4096, 4096, rng=rng), ReLU(), Dropout(0.5, rng=rng),
-                         Affine.init(4096, classes, rng=rng), loss=SoftmaxWithLoss())
+        super().__init__(*layers, *classifier(n, (4096, 4096), classes, rng),
+                         loss=SoftmaxWithLoss())

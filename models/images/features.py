@@ -1,10 +1,10 @@
-"""What the convolutional networks share: how large an image is after some layers."""
+"""What the convolutional networks share: their parts, and how large an image is after them."""
 from ...common import checks
-from ...layers import MaxPool
+from ...layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU
 
 
 def image_shape(who, shape, classes):
-    """``shape`` as (C, H, W), three ints; an error in it or in ``classes`` names the model."""
+    """``shape`` as (C, H, W), three ints; errors name the model."""
     sizes = checks.as_array(shape)
     if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(
@@ -28,14 +28,27 @@ def image_after(layers, shape):
     return shape
 
 
-def first_convolution(shape):
-    """The options of AlexNet's and NiN's first convolution, for images of this shape."""
+def convolution(n_in, n_out, size, rng, **options):
+    return [Convolution.init(n_in, n_out, size, rng=rng, **options), ReLU()]
+
+
+def first_convolution(shape, rng):
+    """AlexNet's and NiN's, for images of this shape."""
     small = min(shape[1:]) < 63
-    return {"size": 3, "padding": 1} if small else {"size": 11, "stride": 4}
+    return (convolution(shape[0], 96, 3, rng, padding=1) if small
+            else convolution(shape[0], 96, 11, rng, stride=4))
+
+
+def classifier(n, hidden, classes, rng):
+    """Affine layers with dropout, of so many units, and one score for each class."""
+    layers = [Flatten()]
+    for units in hidden:
+        layers += [Affine.init(n, units, rng=rng), ReLU(), Dropout(0.5, rng=rng)]
+        n = units
+    return [*layers, Affine.init(n, classes, rng=rng)]
 
 
 def pooled(layers, shape, size):
-    """The layers with a pooling of stride 2 behind them, if its window fits into what they make of
-    an image (C, H, W)."""
+    """The layers with a pooling of stride 2 behind them, if its window fits into an image there."""
     fits = min(image_after(layers, shape)[1:]) >= size
     return [*layers, MaxPool(size, stride=2)] if fits else layers

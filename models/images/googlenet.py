@@ -5,32 +5,19 @@ from typing import Any
 from ...common import checks
 from ...common.rng import generator
 from ...common.types import Seed
-from ...layers import (
-    Affine,
-    Concatenate,
-    Convolution,
-    GlobalAveragePool,
-    MaxPool,
-    ReLU,
-    SoftmaxWithLoss,
-)
+from ...layers import Affine, Concatenate, GlobalAveragePool, MaxPool, SoftmaxWithLoss
 from ..graph import Graph
 from ..node import Input, through
 from ..sequential import Sequential
-from .features import image_after, image_shape
+from .features import convolution, image_after, image_shape
 
-# For each stage its blocks; for each block the filters of 1x1 | 1x1 then 3x3 | 1x1 then 5x5 | 1x1
-# after a pooling.
+# For each stage its blocks, as ``inception`` takes them.
 STAGES = (
     ((64, (96, 128), (16, 32), 32), (128, (128, 192), (32, 96), 64)),
     ((192, (96, 208), (16, 48), 64), (160, (112, 224), (24, 64), 64),
      (128, (128, 256), (24, 64), 64), (112, (144, 288), (32, 64), 64),
      (256, (160, 320), (32, 128), 128)),
     ((256, (160, 320), (32, 128), 128), (384, (192, 384), (48, 128), 128)))
-
-
-def convolution(n_in, n_out, size, rng, **options):
-    return [Convolution.init(n_in, n_out, size, rng=rng, **options), ReLU()]
 
 
 class Inception(Graph):
@@ -42,8 +29,8 @@ def inception(channels: int, filters: Sequence[Any], rng: Seed = None) -> Incept
     side by side.
 
     ``filters`` = (a, (b, c), (d, e), f): a of 1 x 1; c of 3 x 3 after b of 1 x 1; e of 5 x 5
-    after d of 1 x 1; f of 1 x 1 after a 3 x 3 maximum. The 1 x 1 convolutions in front thin the
-    channels out, which is what makes the larger ones affordable.
+    after d of 1 x 1; f of 1 x 1 after a 3 x 3 maximum. The 1 x 1 convolutions in front leave few
+    channels: that makes the larger ones affordable.
     """
     try:
         one, (three_in, three), (five_in, five), pooled = filters
@@ -69,12 +56,11 @@ class GoogLeNet(Graph):
     Shapes: x (N, *input_shape), scores (N, classes). On images under 63 pixels the stem is one 3 x
     3 convolution of stride 1, and a pooling that does not fit is left out.
 
-    ``auxiliary=True`` adds two more classifiers for training, after the first and the fourth block
-    of the second stage, whose losses count 0.3 each: gradients reach the lower layers by a shorter
-    way. They take no part in ``forward(x)``. Source: Szegedy et al., Going deeper with convolutions
-    (2014). Differs from the paper as the courses do: no local response normalisation and no
-    dropout; an auxiliary classifier is a 1 x 1 convolution, the mean over the image and an affine
-    layer.
+    ``auxiliary=True`` adds two classifiers after the first and the fourth block of the second
+    stage, whose losses count 0.3 each: gradients reach the lower layers by a shorter way.
+    ``forward(x)`` is without them. Source: Szegedy et al., Going deeper with convolutions (2014).
+    Differs from the paper as the courses do: no local response normalisation and no dropout; an
+    auxiliary classifier is a 1 x 1 convolution, the mean over the image and an affine layer.
 
     >>> sum(p.size for p in GoogLeNet(input_shape=(1, 96, 96), classes=10).params)
     5977530

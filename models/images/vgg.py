@@ -7,9 +7,9 @@ import numpy as np
 from ...common import checks
 from ...common.rng import generator
 from ...common.types import Seed
-from ...layers import Affine, Convolution, Dropout, Flatten, ReLU, SoftmaxWithLoss
+from ...layers import SoftmaxWithLoss
 from ..sequential import Sequential
-from .features import image_after, image_shape, pooled
+from .features import classifier, convolution, image_after, image_shape, pooled
 
 # depth: for each block (number of convolutions, filters); units of the hidden affine layers
 BLOCKS = {6: (((2, 32), (2, 64)), (256,)),
@@ -22,9 +22,9 @@ class VGG(Sequential):
     dropout.
 
     Two 3 x 3 convolutions see as far as one of 5 x 5, with fewer weights and one more
-    non-linearity. ``depth`` counts the layers with weights: 11 or 16 as in the paper
-    (configurations A and D), or 6 for small images: 32-32-pool-64-64-pool-256. A pooling that does
-    not fit is left out. Shapes: x (N, *input_shape), scores (N, classes).
+    non-linearity. ``depth`` counts the layers with weights: 11 or 16 as in the paper (A and D), or
+    6 for small images. A pooling that does not fit is left out. Shapes: x (N, *input_shape), scores
+    (N, classes).
 
     Source: Simonyan and Zisserman, Very deep convolutional networks for large-scale image
     recognition (2014).
@@ -45,12 +45,8 @@ class VGG(Sequential):
         (blocks, hidden), channels, layers = BLOCKS[depth], input_shape[0], []
         for convolutions, filters in blocks:
             for _ in range(convolutions):
-                layers += [Convolution.init(channels, filters, 3, padding=1, rng=rng), ReLU()]
+                layers += convolution(channels, filters, 3, rng, padding=1)
                 channels = filters
             layers = pooled(layers, input_shape, 2)
         n = math.prod(image_after(layers, input_shape))
-        layers.append(Flatten())
-        for units in hidden:
-            layers += [Affine.init(n, units, rng=rng), ReLU(), Dropout(0.5, rng=rng)]
-            n = units
-        super().__init__(*layers, Affine.init(n, classes, rng=rng), loss=SoftmaxWithLoss())
+        super().__init__(*layers, *classifier(n, hidden, classes, rng), loss=SoftmaxWithLoss())

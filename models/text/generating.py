@@ -1,5 +1,4 @@
-"""What models of sequences share: running aside, step by step, and texts that they write and
-measure."""
+"""What models of sequences share: running aside, and texts that they write and measure."""
 import contextlib
 import math
 from typing import Any
@@ -16,8 +15,7 @@ from ..predicting import predicting
 
 @contextlib.contextmanager
 def aside(model):
-    """Evaluation mode from fresh states, which recurrent layers carry on; afterwards all is as
-    before."""
+    """Evaluation mode from fresh states, which recurrent layers carry on within."""
     carried = [(layer, layer.stateful) for layer in walk(model) if hasattr(layer, "stateful")]
     try:
         with predicting(model):
@@ -50,10 +48,10 @@ def a_text(model, ids) -> Array:
 
 
 class TextModel:
-    """A model that predicts each token of a text from those before. A subclass has ``vocabulary``,
-    the number of tokens V, and says in ``window(ids, i, j)`` what it has to read to predict the
-    tokens i+1 to j, having read those before i."""
-    vocabulary: int
+    """A model that predicts each token of a text from those before. A subclass says in
+    ``window(ids, i, j)`` what it reads to predict the tokens i+1 to j, having read those before
+    i."""
+    vocabulary: int        # the number of tokens V
     forward: Any           # the subclass's, as window is
     window: Any
     length = math.inf      # the longest that it reads at a time
@@ -67,8 +65,8 @@ class TextModel:
 
         With scores s the next id is i with probability softmax(s / temperature)_i. 1: as the model
         has learned; below, more of the likely; 0: always the likeliest. (Drawn as argmax(s +
-        temperature · g) with g from Gumbel's distribution, which is the same: Gumbel 1954.) Leaves
-        no trace in the model. ``rng`` is a numpy.random.Generator, a seed or None.
+        temperature · g), g from Gumbel's distribution: Gumbel 1954.) Leaves no trace in the model.
+        ``rng`` is a numpy.random.Generator, a seed or None.
         """
         who = f"{type(self).__name__}.generate"
         temperature = checks.number(who, "temperature", temperature, 0,
@@ -88,7 +86,7 @@ class TextModel:
         """log p(token | all before it, as far as the model reads), of each token of a text ids (M,)
         but the first: (M - 1,).
 
-        The text is read in order, ``steps`` tokens at a time. Leaves no trace in the model. Raises
+        The text is read in order, ``steps`` tokens at a time, without a trace in the model. Raises
         ValueError for a text of fewer than two tokens.
         """
         who, ids = type(self).__name__, a_text(self, ids)
@@ -104,9 +102,6 @@ class TextModel:
         return np.concatenate(parts)
 
     def perplexity(self, ids: ArrayLike, steps: int | None = None) -> float:
-        """exp of the mean of -log p over all tokens of a text but its first, as
-        ``log_probabilities`` has them.
-
-        Its logarithm to base 2 is the number of bits per token.
-        """
+        """exp of the mean of -log p of a text's tokens, as ``log_probabilities`` has them; its
+        logarithm to base 2 is the number of bits per token."""
         return math.exp(min(-self.log_probabilities(ids, steps).mean(dtype=np.float64), 709.0))

@@ -19,8 +19,7 @@ class NGram(TextModel):
     never occurs, p_k is p_{k-1}. n = 1 is the unigram model, n = 3 the trigram model.
 
     The weights λ, ``weights`` (n + 1,), are those under which a held-out part of the text is
-    likeliest. The counts must not have seen that part: to text that was counted λ_n = 1 is best.
-    Found by expectation maximisation,
+    likeliest (of text that was counted, λ_n = 1 is best), found by expectation maximisation,
 
         λ_k <- mean of λ_k p_k(w | h) / p(w | h) over the tokens held out.
 
@@ -81,8 +80,8 @@ class NGram(TextModel):
         return windows @ self.base ** np.arange(windows.shape[-1])[::-1]
 
     def count(self, windows: Array) -> None:
-        """For k = 1..n: the different k-grams, c of each; the different h_k, c of each, and how
-        many tokens follow it."""
+        """For k = 1..n: the k-grams, c of each, the h_k, c of each, and how many tokens follow
+        it."""
         self.tables = []
         grams, c = np.unique(self.numbers(windows), return_counts=True)
         for k in reversed(range(self.n)):
@@ -96,14 +95,13 @@ class NGram(TextModel):
         return np.bincount(at, c)
 
     def found(self, windows: Array) -> Iterator[tuple[Array, ...]]:
-        """For k = 1..n: c(h_k w), c(h_k) and the number of tokens seen after h_k, an array (M,)
-        each."""
+        """For k = 1..n: c(h_k w), c(h_k) and the number of tokens seen after h_k, each (M,)."""
         if self.tables is None:
             raise RuntimeError(
                 f"{type(self).__name__}: nothing was counted yet; call fit(ids) first")
         for k, (grams, c, contexts, total, kinds) in enumerate(self.tables):
             number = self.numbers(windows[:, self.n - 1 - k:])
-            yield (looked_up(grams, number, c),
+            yield (*looked_up(grams, number, c),
                    *looked_up(contexts, number // self.base, total, kinds))
 
     def parts(self, windows: Array) -> Array:
@@ -125,7 +123,7 @@ class NGram(TextModel):
         return self.parts(windows) @ self.weights
 
     def log_probabilities(self, ids: ArrayLike, steps: int | None = None) -> Array:
-        """log p of each token of a text ids (M,) but the first, (M - 1,). Reads all at once,
+        """log p of each token of a text ids (M,) but the first, (M - 1,), all at once,
         whatever ``steps`` is."""
         ids = a_text(self, ids)
         if steps is not None:
@@ -149,15 +147,14 @@ class KneserNey(NGram):
 
         p_k(w | h) = max(c_k(h_k w) - d, 0) / c_k(h_k) + d · kinds(h_k) / c_k(h_k) · p_{k-1}(w | h)
 
-    From every sequence seen d is taken off, and what is gained goes to the shorter context, all the
-    more of it the more different tokens follow h_k: where many were met, another must be expected.
-    c_n counts as before, but for k < n
+    From every sequence seen d is taken off, and what is gained goes to the shorter context: the
+    more tokens were seen to follow h_k, the likelier is another. c_n counts as before, but for
+    k < n
 
         c_k(v) = the number of different tokens seen in front of v:
 
-    "Francisco" is frequent, but only after "San", so where the long context does not know it is
-    unlikely. ``discount`` d is the one of 0.05, 0.1, ... 0.95 that makes the held-out text
-    likeliest.
+    "Francisco" is frequent, but only after "San", so elsewhere it is unlikely. ``discount`` d is
+    the one of 0.05, 0.1, ... 0.95 that makes the held-out text likeliest.
 
     Source: Kneser and Ney, Improved backing-off for m-gram language modeling (1995), interpolated
     as in Chen and Goodman, An empirical study of smoothing techniques for language modeling (1999).
@@ -168,7 +165,7 @@ class KneserNey(NGram):
     (0.05, array([2, 0, 1, 0, 2]))
     """
 
-    discount = None        # until fit
+    discount = None  # until fit
 
     def shortened(self, at: Array, c: Array) -> Array:
         return np.bincount(at)
@@ -189,7 +186,6 @@ class KneserNey(NGram):
 
 
 def looked_up(keys, wanted, *values):
-    """The values of the sorted ``keys`` that are ``wanted``, 0 for those missing."""
+    """The values of the sorted ``keys`` that are ``wanted``, else 0."""
     at = np.minimum(keys.searchsorted(wanted), len(keys) - 1)
-    found = [np.where(keys[at] == wanted, v[at], 0) for v in values]
-    return found if len(found) > 1 else found[0]
+    return [np.where(keys[at] == wanted, v[at], 0) for v in values]

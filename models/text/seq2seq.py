@@ -5,7 +5,7 @@ import numpy as np
 
 from ...common import checks, initializers
 from ...common.rng import generator
-from ...common.types import Array, ArrayLike, Computes, DType, Seed
+from ...common.types import Array, ArrayLike, DType, Seed
 from ...layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
 from ...layers.recurrent import Recurrent
 from ..model import Model
@@ -15,8 +15,8 @@ from .generating import aside, sequences
 
 
 class Seq2Seq(Model):
-    """Two recurrent networks: one reads the question x, the other takes on its state and writes the
-    answer t.
+    """Two recurrent networks: one reads the question x, the other goes on from its state and writes
+    the answer t.
 
         encoder   h_i = LSTM(W_x[x_i], h_{i-1})                     i = 1 .. Tx
         decoder   g_j = LSTM(W_t[t_{j-1}], g_{j-1}),  g_0 = h_Tx    j = 1 .. Tt - 1
@@ -25,29 +25,27 @@ class Seq2Seq(Model):
     Shapes: x (N, Tx) and t (N, Tt) ids; t begins with the id that starts an answer: the decoder
     reads ``t[:, :-1]`` and is to predict ``t[:, 1:]``. Scores (N, Tt - 1, V).
 
-    - ``forward(x, t)`` gives the loss, the mean over all tokens of the answers. In training the
-      decoder reads the true answer ("teacher forcing"), whatever it would have written;
-    - ``forward(x, t, x_mask, t_mask)``: masks (N, Tx) and (N, Tt), False at padding, as
-      ``pair_batches`` gives: the encoder passes over it, and the loss does not count it;
+    - ``forward(x, t)`` gives the loss, the mean over all tokens of the answers; the decoder reads
+      the true answer ("teacher forcing"), whatever it would have written;
+    - ``forward(x, t, x_mask, t_mask)``: masks (N, Tx) and (N, Tt) of ``pair_batches``, False at
+      padding, which the encoder passes over and the loss does not count;
     - ``predict(x, t)`` gives the scores, ``generate(x, start_id, length)`` writes by itself.
 
-    Backward. The decoder's gradient of its first state is the encoder's gradient of its last one:
-    there both meet.
+    Backward. The decoder's gradient of its first state is the encoder's gradient of its last one.
 
     - vocabulary: the number of tokens V, one numbering for both sides; dimension: of a token's
       vector, D; hidden: of a state, H;
-    - reverse: read the question from its end, so that its beginning is near the answer's (Sutskever
-      et al.);
-    - peeky: every step of decoder and output sees h_Tx beside its input, not the first step alone:
-      [W_t[t_{j-1}], h_Tx] and [g_j, h_Tx]. The gradient of h_Tx is the sum over all these;
+    - reverse: read the question from its end, so that its beginning is near the answer's;
+    - peeky: every step of decoder and output sees h_Tx beside its input: [W_t[t_{j-1}], h_Tx] and
+      [g_j, h_Tx]. The gradient of h_Tx is the sum over all these;
     - cell: RNN, LSTM or GRU.
 
     Sources: Sutskever, Vinyals and Le, Sequence to sequence learning with neural networks (2014);
     peeky: Cho et al., Learning phrase representations using RNN encoder-decoder (2014); Saito, Deep
     Learning from Scratch 2, chapter 7.
 
-    Raises ValueError for an id outside 0..V-1 and for an answer without a token after the first,
-    TypeError for ids that are not integers.
+    Raises ValueError for an id outside 0..V-1 and for an answer of one token, TypeError for ids
+    that are not integers.
 
     >>> model = Seq2Seq(13, dimension=8, hidden=16, reverse=True, peeky=True, rng=0)
     >>> x, t = np.array([[3, 4, 1]]), np.array([[12, 7, 0]])
@@ -57,23 +55,16 @@ class Seq2Seq(Model):
     >>> model.predict(x, t).shape, model.generate(x, start_id=12, length=5).shape
     ((1, 2, 13), (1, 5))
     """
+    looking: Any = None
 
     def __init__(
         self, vocabulary: int, dimension: int = 16, hidden: int = 128, reverse: bool = False,
         peeky: bool = False, cell: type[Recurrent] = LSTM, rng: Seed = None,
         dtype: DType = np.float32,
     ) -> None:
-        self.peeky = checks.flag(type(self).__name__, "peeky", peeky)
-        more = hidden if peeky else 0
-        self.build(vocabulary, dimension, hidden, more, more, reverse, cell, rng, dtype)
-
-    def build(
-        self, vocabulary: int, dimension: int, hidden: int, beside_input: int, beside_state: int,
-        reverse: bool, cell: type[Recurrent], rng: Seed, dtype: DType, *between: Computes,
-    ) -> None:
-        """The layers; ``beside_input`` and ``beside_state``: how many numbers stand beside
-        these."""
         who = type(self).__name__
+        self.peeky = checks.flag(who, "peeky", peeky)
+        between: list[Any] = [] if self.looking is None else [self.looking]
         checks.counts(who, vocabulary=vocabulary, dimension=dimension, hidden=hidden)
         checks.kind_of(who, "cell", cell, "LSTM", "init", "reset_state")
         dtype, reverse = (checks.float_type(who, "dtype", dtype),
@@ -83,9 +74,9 @@ class Seq2Seq(Model):
         self.source, self.target = (Embedding.init(vocabulary, dimension, **options)
                                     for _ in range(2))
         self.encoder = cell.init(dimension, hidden, reverse=reverse, **options)
-        self.decoder = cell.init(dimension + beside_input, hidden, **options)
-        options["initializer"] = initializers.xavier
-        self.scores = Affine.init(hidden + beside_state, vocabulary, **options)
+        self.decoder = cell.init(dimension + hidden * peeky, hidden, **options)
+        self.scores = Affine.init(hidden * (2 if peeky or between else 1), vocabulary,
+                                  initializer=initializers.xavier, **options)
         super().__init__([self.source, self.encoder, self.target, self.decoder, *between,
                           self.scores], SoftmaxWithLoss(ignore_label=-1))
 
@@ -169,9 +160,8 @@ class Seq2Seq(Model):
         self, x: ArrayLike, start_id: int, length: int, x_mask: ArrayLike | None = None,
         batch_size: int = 256,
     ) -> Array:
-        """Answers (N, length) to questions x (N, Tx): each token the likeliest given those written
-        so far, the first given ``start_id``. ``batch_size`` questions at a time; leaves no trace in
-        the model."""
+        """Answers (N, length) to questions x (N, Tx), ``batch_size`` at a time: each token the
+        likeliest given ``start_id`` and those written so far. Leaves no trace in the model."""
         who, x = f"{type(self).__name__}.generate", sequences(self, "x", x)
         checks.counts(who, length=length, batch_size=batch_size)
         if checks.count(who, "start_id", start_id, least=0) >= self.vocabulary:
@@ -202,16 +192,15 @@ class AttentionSeq2Seq(Seq2Seq):
 
         c_j = Σ_i a_ji h_i,  a_j = softmax over i of (g_j · h_i / √H)   s_j = [g_j, c_j] W_o + b
 
-    The question no longer has to pass through one state of fixed size, and the weights a_j show
-    where the model looks: ``attention(x, t)``, for ``plot_attention``. Shapes, masks, options and
-    methods as in Seq2Seq.
+    The question need not pass through one state of fixed size, and the weights a_j show where the
+    model looks: ``attention(x, t)``, for ``plot_attention``. Shapes, masks, options and methods as
+    in Seq2Seq.
 
-    Backward. h_i has two gradients to add up: from the attention, at every step of the answer, and
-    through the state.
+    Backward. h_i has two gradients to add up: from the attention, and through the state.
 
-    ``tests/test_figures.py`` trains it on the sums of ``make_addition`` and the dates of
-    ``make_dates``: hidden=128, reverse=True, Adam with lr from 0.005 down along a cosine, gradients
-    clipped to 5, batches of 128.
+    ``tests/test_figures.py`` trains it on ``make_addition`` and ``make_dates``: hidden=128,
+    reverse=True, Adam with lr from 0.005 down along a cosine, gradients clipped to 5, batches of
+    128.
 
     Sources: Bahdanau, Cho and Bengio, Neural machine translation by jointly learning to align and
     translate (2015); with dot products: Luong, Pham and Manning (2015); Saito, Deep Learning from
@@ -223,15 +212,13 @@ class AttentionSeq2Seq(Seq2Seq):
     >>> model.attention(x, t).shape
     (1, 2, 3)
     """
-    peeky = False
 
     def __init__(
         self, vocabulary: int, dimension: int = 16, hidden: int = 128, reverse: bool = False,
         cell: type[Recurrent] = LSTM, rng: Seed = None, dtype: DType = np.float32,
     ) -> None:
         self.looking = Attention()
-        self.build(vocabulary, dimension, hidden, 0, hidden, reverse, cell, rng, dtype,
-                   self.looking)
+        super().__init__(vocabulary, dimension, hidden, reverse, False, cell, rng, dtype)
 
     def decode(self, t: Array, hs: Array, x_mask: ArrayLike | None) -> Array:
         g = self.decoder.forward(self.target.forward(t))

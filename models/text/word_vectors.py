@@ -21,9 +21,9 @@ class NegativeSampler(Layer):
         p_i ∝ n_i^¾, over all words but the true one
 
     The power ¾ lifts rare words. Of each group of 1 + K ids the first is the true word, with label
-    1, the others have label 0. One uniform number makes one draw: p is laid out as intervals of [0,
-    1), that of the true word is jumped over, and the word is the one into whose interval the number
-    falls. In evaluation mode every call draws the same. Targets have no gradient.
+    1, the others have label 0. A draw is the word into whose interval of [0, 1), p long, a uniform
+    number falls; that of the true word is jumped over. In evaluation mode every call draws the
+    same. Targets have no gradient.
 
     Raises ValueError unless at least two words have a count above 0. Source: Mikolov et al.,
     Distributed representations of words and phrases and their compositionality (2013), 2.2.
@@ -48,7 +48,7 @@ class NegativeSampler(Layer):
                                           counts, "Vocabulary.from_text counts"))
         self.negatives = checks.count("NegativeSampler", "negatives", negatives)
         p = np.where(counts > 0, counts, 1) ** power * (counts > 0)
-        self.ends = np.cumsum(p / p.sum())                  # of the words' intervals
+        self.ends = np.cumsum(p / p.sum())  # of the words' intervals
         self.p = np.diff(self.ends, prepend=0)
         self.buffers["rng"] = generator("NegativeSampler", rng)
 
@@ -70,10 +70,9 @@ class NegativeSampler(Layer):
 
 
 class Shares(Layer):
-    """The share (N, V) of every word in each row of t (N, C): what a softmax should say about
-    several words."""
+    """The share (N, V) of every word in each row of t (N, C), for a softmax."""
 
-    guarded = False           # what is wrong with t is SkipGram's to say
+    guarded = False  # what is wrong with t is SkipGram's to say
 
     def __init__(self, vocabulary):
         super().__init__()
@@ -91,8 +90,7 @@ class Shares(Layer):
 
 
 class WordVectors(Graph):
-    """What CBOW and SkipGram share: W_in, whose rows are the vectors, W_out and the two losses (see
-    CBOW)."""
+    """What CBOW and SkipGram share: W_in, W_out and the two losses (see CBOW)."""
 
     def __init__(
         self, vocabulary: int, dimension: int = 100, counts: ArrayLike | None = None,
@@ -128,7 +126,7 @@ class WordVectors(Graph):
             t = targets[0]
             raise ValueError(
                 checks.wrong(who, "t", f"have {len(x)} rows", len(t) if t.ndim else t))
-        if weight is not None and x.ndim:                # before negative words are drawn
+        if weight is not None and x.ndim:  # before negative words are drawn
             weight = checks.array(who, "weight", weight, np.float32, x.shape[:1])
         if not fits and x.dtype.kind in "iu":
             hint = "x, t" if len(self.axes) == 2 else "t, x"
@@ -136,7 +134,7 @@ class WordVectors(Graph):
                                           x.shape, f"as from {hint} = context_windows(ids)"))
         result = super().forward(*arrays, weight=weight)
         if self.negatives:
-            self.output = None                   # h, and not scores of words: no metric fits
+            self.output = None  # h, and not scores of words: no metric fits
         return result
 
     @property
@@ -156,24 +154,21 @@ class CBOW(WordVectors):
         h = mean of W_in[x_1], ..., W_in[x_C]        s = h W_outᵀ        p = softmax(s)
 
     Shapes: x (N, C) ids of the contexts, t (N,) ids of the words between, both from
-    ``context_windows``; h (N, D), s (N, V). The rows of W_in, ``vectors`` (V, D), are what it is
-    all about.
+    ``context_windows``; h (N, D), s (N, V). The rows of W_in, ``vectors`` (V, D), are the aim.
 
     - vocabulary: the number of words V; dimension: D;
-    - negatives: K, 0 for the full softmax, whose cost grows with V. With K > 0 negative sampling:
-      do not name the word among V, tell it from K random ones. For each true word t and drawn words
-      w_1..w_K
+    - negatives: K, 0 for the full softmax, whose cost grows with V. K > 0 is negative sampling: do
+      not name the true word t among V, tell it from K random ones w_1..w_K,
 
           L = -log σ(h · W_out[t]) - Σ_k log σ(-h · W_out[w_k])
 
-      and only the rows of these words get a gradient (SGD and AdaGrad touch no others). Most scores
-      have to be negative, which all vectors learn in common: ``vectors - vectors.mean(axis=0)``
-      tells words better apart;
-    - counts (V,): how often each word occurs, to draw by (``NegativeSampler``);
-      ``vocabulary.counts`` of a Vocabulary.
+      and only the rows of these words get a gradient (SGD and AdaGrad touch no others). All vectors
+      learn in common that most scores are negative: ``vectors - vectors.mean(axis=0)`` tells words
+      better apart;
+    - counts (V,): how often each word occurs (``Vocabulary.counts``), for ``NegativeSampler``.
 
-    ``forward(x)`` and ``predict(x)`` give s, with negative sampling h (there ``scores(x)`` gives
-    s). The loss is the mean over N. Sources: Mikolov et al., Efficient estimation of word
+    ``forward(x)`` and ``predict(x)`` give s, with negative sampling h (``scores(x)`` gives s). The
+    loss is the mean over N. Sources: Mikolov et al., Efficient estimation of word
     representations in vector space, and Distributed representations of words and phrases and their
     compositionality (both 2013); Saito, Deep Learning from Scratch 2, chapters 3 and 4.
 
@@ -208,8 +203,8 @@ class SkipGram(WordVectors):
         h = W_in[x]        s = h W_outᵀ        p = softmax(s), for each of the C words the same
 
     Shapes: x (N,) ids of words, t (N, C) ids around them, or (N,) one each: ``t, x =
-    context_windows(ids)``. The loss is the mean over all N · C pairs. All else as in CBOW; slower,
-    because it has C times as many words to guess, and better for rare words.
+    context_windows(ids)``. The loss is the mean over all N · C pairs. All else as in CBOW; C times
+    as many words to guess make it slower, and better for rare words.
 
     >>> model = SkipGram(10, dimension=4, rng=0)
     >>> # log 10: knows nothing yet
@@ -229,9 +224,8 @@ class SkipGram(WordVectors):
 def context_windows(ids: ArrayLike, size: int = 2) -> tuple[Array, Array]:
     """Each word of a text (T,) that has ``size`` words on both sides, and what stands there.
 
-    Returns contexts (M, 2 · size) and words (M,), M = T - 2 · size. Of several sentences, so that
-    no window reaches from one into the next: this for each one, and ``np.concatenate`` of what
-    comes.
+    Returns contexts (M, 2 · size) and words (M,), M = T - 2 · size. Of several sentences
+    ``np.concatenate`` each one's windows, so that none reaches into the next.
 
     >>> context_windows(np.array([10, 11, 12, 13]), 1)
     (array([[10, 12],
@@ -251,8 +245,8 @@ def nearest(vectors: ArrayLike, ids: ArrayLike, k: int = 10) -> tuple[Array, Arr
     """The k words whose vectors point most nearly the way of each word's in ``ids`` (n,), itself
     left out.
 
-    Returns their ids and the cosines, both (n, k), the nearest first; ``vectors`` (V, D). For any
-    other vector q, such as ``king - man + woman`` of an analogy, put it below:
+    Returns their ids and the cosines, both (n, k), the nearest first; ``vectors`` (V, D). Put any
+    other vector q, such as an analogy's ``king - man + woman``, below them:
     ``nearest(np.vstack([vectors, q]), [len(vectors)])``.
 
     >>> nearest(np.array([[1.0, 0.0], [0.0, 9.0], [5.0, 5.0], [0.0, 0.0]]), [0], k=2)

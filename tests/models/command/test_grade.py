@@ -393,7 +393,7 @@ def test_the_judge_compares_with_values_of_its_own():
     from chainrule.models.command import forwards, marking
     _, tasks = marking.read_assignment(ROOT / "notebooks" / "homework_template" / "assignment.cfg")
     for task in tasks:
-        trial = marking.Trial.drawn(task, np.random.default_rng(0))
+        trial = marking.Trial(task, np.random.default_rng(0))
         once = {"dx": forwards.encoded(trial.dx[0]) if trial.dx[0] is not None else None,
                 "grads": [forwards.encoded(g) for g in trial.grads]}
         right = {"y": forwards.encoded(trial.y), "first": once, "second": copy.deepcopy(once)}
@@ -419,3 +419,24 @@ def test_each_marking_draws_other_sizes_and_a_seed_draws_them_again():
     shapes = [affine.draw(np.random.default_rng(seed))[0][0].shape for seed in range(20)]
     assert len(set(shapes)) > 5 and affine.draw(np.random.default_rng(3))[0][0].shape == shapes[3]
     assert all(len({*p[0].shape, len(x[0])}) == 3 for p, x in map(affine.draw, map(np.random.default_rng, range(20))))
+
+
+def test_a_trial_has_a_gradient_for_each_input():
+    import numpy as np
+
+    from chainrule.models.command import marking
+    trial = marking.Trial(marking.Task("Multiply", (), ("N D", "N D"), {}), np.random.default_rng(0))
+    a, b = trial.inputs
+    for given, wanted in zip(trial.dx, (trial.dout * b, trial.dout * a), strict=True):
+        np.testing.assert_allclose(given, wanted)
+
+
+def test_a_layer_is_followed_into_the_functions_that_it_calls():
+    from chainrule.models.command.scan import scan
+    text = (b"from chainrule.layers import ReLU as R\n"
+            b"def second(x): return R().forward(x)\n"
+            b"def first(x): return second(x)\n"
+            b"class ReLU:\n    def forward(self, x): return first(x)\n"
+            b"class Tanh:\n    def forward(self, x): return x\n")
+    assert scan(text, ["ReLU", "Tanh"])["refused"] == {
+        "ReLU": "line 2 uses chainrule.layers.ReLU: the layers are to be written, not imported"}
