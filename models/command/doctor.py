@@ -29,8 +29,8 @@ def main(arguments):
     except OSError as error:
         why = error.strerror.removeprefix("History.load: ")
         return fail(PROGRAM, f"cannot read {path}: {why}; RUN is a folder such as runs/mlp-digits")
-    except ValueError:
-        history = History()
+    except ValueError as error:
+        return fail(PROGRAM, f"{path} is no history of chainrule train: {error}")
     if not (history.epochs or history.steps).get("loss"):
         return fail(PROGRAM, f"{path} is no history of chainrule train: it has no losses")
     report = history.diagnose()
