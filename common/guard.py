@@ -123,7 +123,8 @@ def guarded_backward(backward):
             return backward(self, *given(dout, more), **named)
         made = self._made
         if made is None:
-            refuse_order(self)
+            if hasattr(type(self).forward, "guarded") and "forward" not in vars(self):
+                raise out_of_order(self)
         # None: of several, all comes by the others
         elif (dout is not MISSING and not fitted(dout, made)
               and (dout is not None or not (more or named))):
@@ -303,8 +304,7 @@ def fitting(layer, dout, shape, dtype):
                         shape)
 
 
-def refuse_order(layer):
-    """RuntimeError if a guarded forward has not run, or its caches were dropped."""
-    if hasattr(type(layer).forward, "guarded") and "forward" not in vars(layer):
-        raise RuntimeError(f"{type(layer).__name__}: backward was called before forward; "
-                           "call forward(x) first (predict keeps nothing for backward)")
+def out_of_order(layer):
+    """The error where forward has not run, or its caches were dropped."""
+    return RuntimeError(f"{type(layer).__name__}: backward was called before forward; "
+                        "call forward(x) first (predict keeps nothing for backward)")

@@ -112,13 +112,9 @@ class Optimizer:
         if type(lr) is not float or not 0 <= lr < math.inf:
             lr = self._number(f"lr at step {self.step}", lr, **AT_LEAST_0)
         arrays = [*params, *grads]
-        if (
-            self._pieces is None
-            or len(arrays) != len(self._held)
-            or not all(map(is_, arrays, self._held))
-            or frozen != self._frozen
-            or not all([p.flags.writeable for p in params])  # noqa: C419 (a generator is slower)
-        ):
+        if (self._pieces is None or len(arrays) != len(self._held)
+            or not all(map(is_, arrays, self._held)) or frozen != self._frozen
+            or not all([p.flags.writeable for p in params])):  # noqa: C419 (a generator is slower)
             self._bind(params, grads, frozen)
         taken = [rows_of(g) for g in self._rowwise]          # dense, but 0 outside of these rows
         if not self._squares(taken) < math.inf:
@@ -171,10 +167,10 @@ class Optimizer:
         state = {key: a for key, a in given.items() if not (self.lazy and key.startswith("kept."))}
         step = checks.count(who, "state['step']", checks.as_array(state.get("step"))[()], least=0)
         keys = [key.partition(".")[2] for key in state if names and key.startswith(f"{names[0]}.")]
-        by_key = bool(keys) and not all(key.isdecimal() for key in keys)
-        count = len(keys) if by_key else max(
-            (sum(key.startswith(f"{name}.") for key in state) for name in names), default=0)
-        keys = keys if by_key else list(range(count))
+        by_key = not all(key.isdecimal() for key in keys)
+        if not by_key:
+            keys = range(max((sum(key.startswith(f"{name}.") for key in state) for name in names),
+                             default=0))
         wanted = {"step", *(f"{name}.{i}" for name in names for i in (keys or range(step > 0)))}
         wrong = [f"no {key}" for key in sorted(wanted - state.keys())]
         wrong += sorted(state.keys() - wanted)
@@ -201,9 +197,8 @@ class Optimizer:
         self._keys, self._lazily = keys if by_key else None, lazily
 
     def __repr__(self):
-        settings = {name: value for name, value in vars(self).items() if name[0] != "_"
-                    and name != "step"}
-        shown = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+        shown = ", ".join(f"{name}={value!r}" for name, value in vars(self).items()
+                          if name[0] != "_" and name != "step")
         return f"{type(self).__name__}({shown})"
 
     def __getstate__(self):
@@ -226,8 +221,7 @@ class Optimizer:
         self._pieces, self._by_rows = [], []
         learning = [g for i, g in enumerate(grads) if i not in frozen]
         self._rowwise = [g for g in learning if hasattr(g, "rows")]     # all in _by_rows, or none
-        dense = [np.asarray(g) for g in learning if not hasattr(g, "rows")]
-        self._squares = SumOfSquares(dense)
+        self._squares = SumOfSquares([np.asarray(g) for g in learning if not hasattr(g, "rows")])
         for i, (p, g) in enumerate(zip(params, grads)):
             by_rows = i not in frozen and hasattr(g, "rows") and bool(self.skips_zeros or self.lazy)
             if self.lazy and by_rows != (i in self._lazily):
@@ -272,8 +266,7 @@ class Optimizer:
         if not (isinstance(params, dict) and isinstance(grads, dict)):
             raise TypeError(checks.wrong(who, "params and grads", "be two lists or two dicts",
                                          f"a {type(params).__name__} and a {type(grads).__name__}"))
-        odd = [repr(key) for key in params if key not in grads]
-        odd += [repr(key) for key in grads if key not in params]
+        odd = [repr(key) for key in [*params, *grads] if not (key in params and key in grads)]
         if odd:
             raise ValueError(checks.wrong(who, "grads", "have the keys of params",
                                           f"{', '.join(odd[:4])} in one of them alone"))
