@@ -11,7 +11,6 @@ from . import checks
 
 
 def path_of(who, name, path) -> Path:
-    """``path`` as a Path; an error names ``who`` was called."""
     try:
         path = Path(path)
     except TypeError:

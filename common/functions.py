@@ -70,7 +70,6 @@ def logsumexp(x: ArrayLike, axis: Axis = -1, keepdims: bool = False) -> Any:
 
 
 def exponentials(x, axes) -> tuple[Array, Array]:
-    """exp(x - max) along the axes, and the maximum."""
     top = x.max(axis=axes, keepdims=True)
     with np.errstate(over="ignore"):                  # x - max may be -inf, whose exp is 0
         return np.exp(x - top), top

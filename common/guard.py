@@ -33,23 +33,24 @@ the call before are not looked at again.
 import functools
 import inspect
 import re
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import checks
 from .engine import compiled
 
-FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 ANY, FLOAT, NUMBER, SEVERAL = "any", "float", "number", "several"
 MISSING = object()
 
 
-class Argument:
+class Argument(NamedTuple):
     """One input of the line; a ``pattern`` of None: its shape is left to the layer."""
-
-    def __init__(self, name, pattern, optional=False, several=False, boolean=False):
-        self.name, self.pattern, self.boolean = name, pattern, boolean
-        self.optional, self.several = optional, several
+    name: str
+    pattern: Any
+    optional: bool = False
+    several: bool = False
+    boolean: bool = False
 
 
 def parsed(line):
@@ -143,7 +144,6 @@ def of_its_own(guarded):
 
 
 def given(first, more):
-    """The arguments of a call, whose first may be missing."""
     return more if first is MISSING else (first, *more)
 
 
@@ -272,14 +272,13 @@ def cast(who, name, x, dtype):
     if not isinstance(x, np.ndarray):
         return x
     checks.unmasked(who, name, x)
-    if (x.dtype.kind != "f" or x.dtype in (FLOAT32, FLOAT64) and dtype in (None, x.dtype)
+    if (x.dtype.kind != "f" or x.dtype in checks.FLOATS and dtype in (None, x.dtype)
         and x.dtype.isnative):
         return x
     return checks.array(who, name, x, dtype) if x.size else x
 
 
 def described(y):
-    """Shape and dtype of what forward returned, as ``fitting`` takes them."""
     if isinstance(y, (np.ndarray, np.floating)):
         return y.shape, y.dtype
     if isinstance(y, tuple):

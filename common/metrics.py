@@ -320,12 +320,10 @@ def _flat(who, y, t, ignore_label=None) -> tuple[Array, Array]:
 
 def _plain(y, t):
     """Whether y and t are scores (N, C) and labels (N,) beyond doubt, as in most steps."""
-    return (y.__class__ is t.__class__ is np.ndarray and y.dtype in FLOATS and t.dtype == np.int64
-            and y.ndim == 2 and y.shape[1] > 1 and t.ndim == 1 and len(t) == len(y) > 0
+    return (y.__class__ is t.__class__ is np.ndarray and y.dtype in checks.FLOATS
+            and t.dtype == np.int64 and y.ndim == 2 and y.shape[1] > 1
+            and t.ndim == 1 and len(t) == len(y) > 0
             and t.view(np.uint64).max() < y.shape[1])             # a negative label is large there
-
-
-FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def _mean(values):

@@ -68,18 +68,13 @@ class Optimizer:
         # for each parameter a tuple of arrays of its shape, in the order of names
         self._state: list[tuple[Array, ...]] = []
         self._frozen: list[int] = []            # the numbers of the parameters that learn nothing
-        # the arrays of the first update: all params, then all grads
-        self._held: Any = None
-        # the numbers of the parameters whose state is kept as ``lazy`` does
-        self._lazily: set[int] = set()
-        # of the dicts of the first update, if dicts they were
-        self._keys: Any = None
-        self._squares: Any = None                       # of the gradients: the look for NaN
-        self._rowwise: Any = None                       # those that name their rows
-        # (param, grad, *state) where the gradient names its rows; what drifts
-        self._by_rows: Any = None
-        # views of params, grads and state; None: to be cut at the next update
-        self._pieces: Any = None
+        self._lazily: set[int] = set()          # of those whose state is kept as ``lazy`` does
+        self._held: Any = None                  # all params, then all grads, of the first update
+        self._keys: Any = None                  # of its dicts, if dicts they were
+        self._squares: Any = None               # of the gradients: the look for NaN
+        self._rowwise: Any = None               # the gradients that name their rows
+        self._by_rows: Any = None               # (param, grad, *state) of these; what drifts
+        self._pieces: Any = None                # views of the others; None: to be cut
 
     def rule(self, lr: float, p: Array, g: Array, *state: Array) -> None:
         """Change ``p`` and the ``state`` arrays in place, given the gradient ``g``, all of one
@@ -166,7 +161,8 @@ class Optimizer:
                              checks.text(state)))
         state = {key: a for key, a in given.items() if not (self.lazy and key.startswith("kept."))}
         step = checks.count(who, "state['step']", checks.as_array(state.get("step"))[()], least=0)
-        keys = [key.partition(".")[2] for key in state if names and key.startswith(f"{names[0]}.")]
+        keys: Any = [key.partition(".")[2] for key in state
+                     if names and key.startswith(f"{names[0]}.")]
         by_key = not all(key.isdecimal() for key in keys)
         if not by_key:
             keys = range(max((sum(key.startswith(f"{name}.") for key in state) for name in names),
@@ -280,19 +276,16 @@ class Optimizer:
         return list(params.values()), [grads[key] for key in params]
 
     def _refuse(self, grads):
-        """FloatingPointError if a gradient is not finite (a sum of squares may overflow where none
-        is)."""
+        """A sum of squares may overflow where no gradient does: then nothing is refused."""
         for i, g in enumerate(grads):
             bad = ~np.isfinite(np.asarray(g))
             if bad.any():
-                at = tuple(int(k) for k in np.argwhere(bad)[0])
                 name = repr(self._keys[i]) if self._keys else i
                 raise FloatingPointError(
-                    f"{type(self).__name__}: grads[{name}] holds {np.asarray(g)[at]} at index "
-                    f"{at}; the update was not made, and no parameter has changed")
+                    f"{type(self).__name__}: grads[{name}] holds {checks.first(g, bad)}; the "
+                    "update was not made, and no parameter has changed")
 
     def _check_same(self, params, grads):
-        """RuntimeError unless these are the arrays of the updates before."""
         who, n = type(self).__name__, len(self._held) // 2
         if not len(params) == len(grads) == n:
             raise RuntimeError(

@@ -91,12 +91,8 @@ class RowGradient(np.ndarray):
             forget(a)
         return super().__array_function__(function, types, arguments, options)
 
-    def __setitem__(self, key, value):
-        forget(self)
-        super().__setitem__(key, value)
-
-    put, fill, sort, partition, setfield, byteswap = map(
-        forgetting, ("put", "fill", "sort", "partition", "setfield", "byteswap"))
+    __setitem__, put, fill, sort, partition, setfield, byteswap = map(
+        forgetting, ("__setitem__", "put", "fill", "sort", "partition", "setfield", "byteswap"))
 
     @property
     def flat(self):

@@ -96,7 +96,6 @@ def in_threads(job, parts):
 
 
 def help_out(queue):
-    """What a thread of the pool does, for ever."""
     while True:
         answers, i, context, job, part = queue.get()
         try:
@@ -139,7 +138,6 @@ class one_thread:
 
 
 def threads():
-    """How many threads may be used."""
     return min(allowed or (blas().num_threads if blas() else processors()), processors())
 
 

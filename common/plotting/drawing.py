@@ -125,8 +125,8 @@ def picture(model, values=False, x=None):
     for v, box, start, middle in zip(vertices, boxes, place.start, place.middle):
         (x0, y0), (x1, y1) = (at(start, middle - box.face / 2),
                               at(start + box.length, middle + box.face / 2))
-        line = "none" if v.kind == "end" else "#444444"
-        result.box(x0, y0, x1 - x0, y1 - y0, box.corner, fill=FILL[v.kind], line=line)
+        result.box(x0, y0, x1 - x0, y1 - y0, box.corner, fill=FILL[v.kind],
+                   line="none" if v.kind == "end" else "#444444")
         y = (y0 + y1 - sum(size + 5 for _, size, _ in v.text())) / 2
         for i, (text, size, bold) in enumerate(v.text()):
             result.write((x0 + x1) / 2, y + size + 1, text, size, "center", FAINT if i else INK,

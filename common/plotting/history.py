@@ -106,7 +106,6 @@ def _draw(panel, name, epochs, steps, each, train, validation):
 
 
 def _finish(panel, name, tables):
-    """Titles, ticks and a legend for a panel that shows some tables."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     title = name.replace("_", " ")
