@@ -164,8 +164,7 @@ def _sizes(who, shape, dtype, axes=0) -> Shape:
     if found is None or found.kind != "f":
         got = checks.text(dtype) if found is None else found
         raise TypeError(checks.wrong(who, "dtype", "be a float type", got, "np.float32 is usual"))
-    sizes = (tuple(shape) if isinstance(shape, (tuple, list, np.ndarray))
-             and np.ndim(checks.as_array(shape)) else (shape,))
+    sizes = tuple(shape) if np.ndim(checks.as_array(shape)) else (shape,)
     if not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0
                for n in sizes):
         raise ValueError(

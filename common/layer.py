@@ -257,8 +257,7 @@ def is_model(layer):
 def among(value, path, seen):
     """``held`` of each layer that ``value`` is or, being a list, a tuple or a dict, contains."""
     if isinstance(value, (list, tuple, dict)):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from among(item, f"{path}.{key}", seen)
     elif hasattr(value, "forward") and hasattr(value, "params") and not isinstance(value, type):
         yield from held(value, path, seen)

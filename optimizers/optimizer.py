@@ -225,20 +225,14 @@ class Optimizer:
                 self._state[i] = turn(self, *self._state[i])
                 self._lazily ^= {i}
             kept = self._state[i]
-            if i in frozen:
-                continue
             if by_rows:
                 drifting = () if self.skips_zeros else compiled.whole(p, *kept) or pieces(p, *kept)
                 self._by_rows.append(((p, g, *kept), drifting))
-            else:
-                self._pieces += self._cut(p, np.asarray(g), *kept)
-
-    def _cut(self, *arrays):
-        """[(rule, arrays), ...]: pieces that stay in the cache; a large array whole, if there is a
-        compiled rule."""
-        whole = compiled.whole(*arrays) if self._twin else None
-        rule = functools.partial(self._twin.rule, self) if whole else self.rule
-        return [(rule, piece) for piece in whole or pieces(*arrays)]
+            elif i not in frozen:
+                arrays = p, np.asarray(g), *kept
+                whole = compiled.whole(*arrays) if self._twin else None
+                rule = functools.partial(self._twin.rule, self) if whole else self.rule
+                self._pieces += [(rule, piece) for piece in whole or pieces(*arrays)]
 
     def _rule_on_rows(self, lr, taken, p, g, *kept):
         """The rule, or the part of it that learns, on the rows alone that ``g.rows`` names, outside

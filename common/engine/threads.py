@@ -73,10 +73,8 @@ def in_threads(job, parts):
         queue = SimpleQueue()
         try:
             threading.Thread(target=help_out, args=(queue,), daemon=True, name="chainrule").start()
-        # no thread can start, in a browser for example
-        except RuntimeError:
+        except RuntimeError:                    # no thread can start, in a browser for example
             return [job(part) for part in parts]
-        # when a caller is there to take what it gets
         helpers.append(queue)
     results, answers, asked = [None] * len(parts), SimpleQueue(), 0
     try:
@@ -115,7 +113,6 @@ class one_thread:
 
     def __enter__(self):
         global allowed
-        # else it does already, or no way to
         self.limits = blas() is not None and limiting.acquire(blocking=False)
         try:
             if self.limits:

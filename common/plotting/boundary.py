@@ -39,7 +39,7 @@ def plot_decision_boundary(model: Any, x: ArrayLike, t: ArrayLike, ax: Axes | No
     centres = low + (np.arange(resolution)[:, None] + 0.5) / resolution * (high - low)
     grid = np.stack(np.meshgrid(*centres.T), axis=-1).reshape(-1, 2).astype(x.dtype)
 
-    scores = np.asarray(model.predict(grid) if hasattr(model, "predict") else model(grid))
+    scores = np.asarray(getattr(model, "predict", model)(grid))
     if scores.ndim != 2 or len(scores) != len(grid):
         expected = f"give scores of shape ({len(grid)}, classes) for x of shape {grid.shape}"
         raise ValueError(checks.wrong(who, "model", expected, scores.shape))

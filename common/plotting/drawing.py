@@ -169,8 +169,7 @@ def draw_edge(result, route, at):
         commands.append(("C", at(half, c), at(half, d), at(b, d)) if a != b and c != d
                         else ("L", at(b, d)))
     result.shape(commands, line=LINE)
-    a, c = route[-1]
-    result.shape([("M", at(a, c)), ("L", at(a - 8, c - 3.5)), ("L", at(a - 8, c + 3.5)), ("Z",)],
+    result.shape([("M", at(b, d)), ("L", at(b - 8, d - 3.5)), ("L", at(b - 8, d + 3.5)), ("Z",)],
                  fill=LINE)
 
 

@@ -35,8 +35,7 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     who = "plot_gradient_flow"
     if not (hasattr(model, "params") and hasattr(model, "grads")):
         raise TypeError(checks.wrong(who, "model", "have params and grads", type(model).__name__))
-    count = len(model.params)
-    if not count:
+    if not (count := len(model.params)):
         raise ValueError(checks.wrong(who, "model", "have parameters", "none"))
     names = list(getattr(model, "names", None) or (f"params[{i}]" for i in range(count)))
     for name, g in zip(names, model.grads):

@@ -141,7 +141,6 @@ class Loop:
         before = sum(compiled.stats.cache_misses.values())
         result = compiled(*arguments)
         seconds = time.perf_counter() - start
-        # else it was found on disk
         if seconds > SLOW and sum(compiled.stats.cache_misses.values()) > before:
             sys.stderr.write(f"chainrule: {self.__name__} was compiled in {seconds:.1f} s; "
                              "the next program finds it on disk\n")

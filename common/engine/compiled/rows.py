@@ -5,8 +5,7 @@ from . import Loop
 
 
 def write(matrix, old, ids, values):
-    """The ``old`` rows zeroed, ``values`` added up in the rows ``ids``: the rows written, each
-    once."""
+    """The ``old`` rows zeroed, ``values`` added up in the rows ``ids``: these rows, each once."""
     rows, seen = np.empty(len(ids), np.intp), np.zeros(len(matrix), np.bool_)
     count = write_rows(matrix, old, ids, values, seen, rows)
     return rows[:count]

@@ -250,7 +250,6 @@ def test_lazy(seed, steps, beta1, beta2):
         paper = M * (beta1 > 0), V * (beta2 > 0)                # a beta of 0 forgets all
         for a, b in zip((*lazy.shown(rule, m, r), *lazy.kept(rule, *paper)), (*paper, m, r)):
             same(a, b, 1e-7)
-        assert lazy.weights(beta1, t) == pytest.approx(sum(beta1 ** i for i in range(t)))
 
 
 windows = st.fixed_dictionaries({"size": st.tuples(sizes, sizes), "stride": st.tuples(st.integers(1, 3), st.integers(1, 3))})
