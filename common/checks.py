@@ -195,7 +195,13 @@ def shape_hint(name, shape, pattern):
     """What most often leads from this shape to the expected one, or nothing."""
     last = pattern[-1] if pattern else None
     if len(pattern) == 4 and isinstance(pattern[1], int) and pattern[2:] == ("H", "W"):
-        return layout_hint(shape, pattern[1])
+        C = pattern[1]
+        if len(shape) == 4 and shape[1] != C == shape[3]:
+            return "the channels come before the rows: x.transpose(0, 3, 1, 2)"
+        if len(shape) == 3 and shape[0] == C:
+            return "one image is a batch of one: x[None]"
+        return ("images of one channel have an axis for it: x[:, None]"
+                if len(shape) == 3 and C == 1 else "")
     if ... in pattern and len(shape) > 2 and np.prod(shape[1:]) == last:
         return "flatten each sample first, with Flatten() in front of this layer"
     if shape == (last,):
@@ -211,16 +217,6 @@ def shape_hint(name, shape, pattern):
             "it is transposed: " + (f"{name}.T" if len(shape) == 2 else f"{name}.transpose({axes})")
             if len(set(shape)) == len(shape) else "its axes are in another order")
     return ""
-
-
-def layout_hint(shape, C):
-    """What makes images (N, C, H, W) of this shape, where the axes say it, or nothing."""
-    if len(shape) == 4 and shape[1] != C == shape[3]:
-        return "the channels come before the rows: x.transpose(0, 3, 1, 2)"
-    if len(shape) == 3 and shape[0] == C:
-        return "one image is a batch of one: x[None]"
-    return ("images of one channel have an axis for it: x[:, None]" if len(shape) == 3 and C == 1
-            else "")
 
 
 def integers_hint(name, a, classes):
@@ -269,23 +265,19 @@ def row_numbers(who, name, ids, rows) -> Array:
     if not ids.size and ids.dtype.kind != "O":           # np.array([]) holds floats
         raise ValueError(wrong(who, name, "not be empty", f"shape {ids.shape}"))
     if ids.dtype.kind not in "iu":
-        raise TypeError(
-            wrong(who, name, f"hold integers in 0..{rows - 1}", *not_ids(name, given, ids, rows)))
+        got, hint = kind_text(given, ids), integers_hint(name, ids, rows)
+        if ids.dtype.kind in "US":
+            got, hint = "text", "Vocabulary.encode makes ids of it"
+        elif not ids.size:
+            got = "a ragged list"
+            hint = "fill the short rows up to one length, and mask what was added"
+        raise TypeError(wrong(who, name, f"hold integers in 0..{rows - 1}", got, hint))
     numbers = ids.astype(np.intp, copy=False)
     # One unsigned reduction: a negative number is a huge unsigned one.
     if np.maximum.reduce(numbers.view(np.uintp), axis=None) >= rows:
         raise ValueError(wrong(who, name, f"hold integers in 0..{rows - 1}",
                                first(ids, (ids < 0) | (ids >= rows))))
     return numbers
-
-
-def not_ids(name, given, a, rows):
-    """What ``given``, an array ``a`` without integers, is, and what to do about it."""
-    if a.dtype.kind in "US":
-        return "text", "Vocabulary.encode makes ids of it"
-    if not a.size:
-        return "a ragged list", "fill the short rows up to one length, and mask what was added"
-    return kind_text(given, a), integers_hint(name, a, rows)
 
 
 def boolean(who, name, mask, shape) -> Array:

@@ -186,7 +186,10 @@ def admitted(layer, arguments, forward, inputs, named):
                 shape = (...,) if pattern == ANY else known(pattern, sizes)
                 a = checks.boolean(who, name, given, shape)
             elif pattern == FLOAT:
-                a = checks.array(who, name, given, dtype_beside(given, inputs, dtype))
+                beside = dtype                    # a Python number takes that of the first array
+                if dtype is None and isinstance(given, (int, float)):
+                    beside = next((x.dtype for x in inputs if isinstance(x, np.ndarray)), None)
+                a = checks.array(who, name, given, beside)
             else:
                 a = checks.array(who, name, given, dtype, known(pattern, sizes))
                 a = a.astype(next(iter(seen.values()), a).dtype, copy=False)
@@ -198,9 +201,8 @@ def admitted(layer, arguments, forward, inputs, named):
                 named[name] = a
         if hasattr(layer, "check_inputs"):
             layer.check_inputs(*taken, **named)
-    as_they_are = all(a is x and x.__class__ is np.ndarray
-                      for a, x, look in zip(taken, inputs, looked_at) if look)
-    if as_they_are and not named:
+    if not named and all(a is x and x.__class__ is np.ndarray
+                         for a, x, look in zip(taken, inputs, looked_at) if look):
         layer._fits = tuple((a.shape, a.dtype) if look else None
                             for a, look in zip(taken, looked_at))
     return tuple(taken), named
@@ -209,12 +211,6 @@ def admitted(layer, arguments, forward, inputs, named):
 @functools.lru_cache(1000)
 def argument_names(forward):
     return tuple(inspect.signature(forward).parameters)
-
-
-def dtype_beside(x, inputs, dtype):
-    """For a Python number the dtype of the first array among the inputs; else ``dtype``."""
-    number = dtype is None and isinstance(x, (int, float))
-    return next((a.dtype for a in inputs if isinstance(a, np.ndarray)), None) if number else dtype
 
 
 def one_by_one(who, argument, inputs):
@@ -249,11 +245,8 @@ def parameter_sizes(layer, arguments, check=False):
 def known(pattern, sizes):
     """The pattern with the sizes that are known in place of their letters, and the axes in place of
     ``...``."""
-    known = []
-    for letter in pattern:
-        size = sizes.get(letter, letter)
-        known += size if isinstance(size, tuple) else [size]
-    return tuple(known)
+    known = [sizes.get(letter, letter) for letter in pattern]
+    return sum((size if isinstance(size, tuple) else (size,) for size in known), ())
 
 
 def bind(pattern, shape, sizes):

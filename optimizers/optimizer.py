@@ -21,12 +21,6 @@ FRACTION = {"low": 0.0, "high": math.nextafter(1.0, 0.0),
             "expected": "be a number of at least 0 and below 1"}
 
 
-def rows_of(g):
-    """The rows of a gradient that may differ from zero: those that it names, else all."""
-    rows = g.rows
-    return np.asarray(g) if rows is None else np.asarray(g).take(rows, axis=0)
-
-
 class Optimizer:
     """An object whose ``update(params, grads)`` moves the parameters one step downhill.
 
@@ -111,7 +105,8 @@ class Optimizer:
             or not all(map(is_, arrays, self._held)) or frozen != self._frozen
             or not all([p.flags.writeable for p in params])):  # noqa: C419 (a generator is slower)
             self._bind(params, grads, frozen)
-        taken = [rows_of(g) for g in self._rowwise]          # dense, but 0 outside of these rows
+        # dense, but 0 outside of the rows that they name, if they do
+        taken = [np.asarray(g if g.rows is None else g.take(g.rows, axis=0)) for g in self._rowwise]
         if not self._squares(taken) < math.inf:
             self._refuse(grads)
         self.step += 1

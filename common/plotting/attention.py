@@ -28,7 +28,7 @@ def plot_attention(weights: ArrayLike, queries: Iterable[str] | None = None,
     array with at least one Axes each. From a batch, (N, Tq, Tk) or (N, heads, Tq, Tk), one sample
     is ``weights[0]``.
 
-    Returns ``ax``, or for None the Axes of a new figure; for heads a flat array of them. A wrong
+    Returns ``ax``, or the Axes of a new figure; for heads a flat array of them. A wrong
     shape, weights outside 0..1, a wrong number of names and too few Axes raise ValueError.
 
     >>> weights = [[0.9, 0.1, 0.0], [0.0, 0.5, 0.5]]

@@ -75,8 +75,8 @@ def _named(history):
 def _columns(which, table):
     lengths = {key: len(values) for key, values in table.items()}
     if len(set(lengths.values())) > 1:
-        expected = "hold lists of one length"
-        raise ValueError(checks.wrong("plot_history", f"history.{which}", expected, lengths))
+        raise ValueError(checks.wrong("plot_history", f"history.{which}",
+                                      "hold lists of one length", lengths))
     return {key: np.asarray(values) for key, values in table.items()}
 
 
