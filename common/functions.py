@@ -15,8 +15,7 @@ def sigmoid(x: ArrayLike) -> Array:
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    y = np.tanh(checks.numbers("sigmoid", "x", x) * 0.5)
-    return y * 0.5 + 0.5
+    return np.tanh(checks.numbers("sigmoid", "x", x) * 0.5) * 0.5 + 0.5
 
 
 def relu(x: ArrayLike) -> Array:

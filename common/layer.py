@@ -277,8 +277,8 @@ evaluating: dict[int, list[Any]] = {}
 
 @contextlib.contextmanager
 def evaluation(model):
-    """Evaluation mode for the length of a ``with`` block, from fresh states; afterwards flags and
-    the states that recurrent layers carry are as they were, and caches are empty."""
+    """Evaluation mode in a ``with`` block, from fresh states; afterwards flags and the states that
+    recurrent layers carry are as they were, and caches are empty."""
     layers = list(walk(model))
     with lock:
         for layer in layers:

@@ -77,9 +77,8 @@ class RowGradient(np.ndarray):
         scaling = (ufunc in (np.multiply, np.divide) and method == "__call__" and inputs[0] is self
                    and np.ndim(inputs[1]) == 0 and np.isfinite(inputs[1])
                    and (ufunc is np.multiply or inputs[1] != 0))
-        for a in inputs[:1] if method == "at" else out:
-            if not scaling:
-                forget(a)
+        for a in () if scaling else inputs[:1] if method == "at" else out:
+            forget(a)
         if out:
             kwargs["out"] = tuple(map(plain, out))
         result = getattr(ufunc, method)(*map(plain, inputs), **kwargs)
