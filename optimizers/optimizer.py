@@ -230,8 +230,8 @@ class Optimizer:
                 self._pieces += [(rule, piece) for piece in whole or pieces(*arrays)]
 
     def _rule_on_rows(self, lr, taken, p, g, *kept):
-        """The rule, or the part of it that learns, on the rows alone that ``g.rows`` names, outside
-        of which the gradient is 0; ``taken`` are g's."""
+        """The rule, or the part of it that learns, on the rows alone that ``g.rows`` names;
+        ``taken`` are g's."""
         rows, changed = g.rows, (p, *kept) if self.skips_zeros else kept
         parts = changed if rows is None else [a.take(rows, axis=0) for a in changed]
         if self.skips_zeros:

@@ -109,8 +109,7 @@ def forget(a):
 
 
 def set_rows(a, ids, values):
-    """a[ids] = values. Rows that are one stretch of memory each are moved as single items, not
-    number by number: a third faster."""
+    """a[ids] = values. Rows of one stretch of memory move as single items: a third faster."""
     if a.flags.c_contiguous and values.flags.c_contiguous and a.dtype == values.dtype:
         a, values = (matrix.view(f"V{a[0].nbytes}")[:, 0] for matrix in (a, values))
     a[ids] = values

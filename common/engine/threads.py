@@ -24,10 +24,8 @@ from queue import SimpleQueue
 
 from threadpoolctl import ThreadpoolController
 
-# entries of a weight; a model all of whose matrices are smaller has no product worth a thread
-SMALL = 1 << 10
-# multiplications in a matrix product, some 0.2 ms, that each thread should have to do at least
-WORTH = 1 << 22
+SMALL = 1 << 10        # entries of a weight: no product with a smaller one is worth a thread
+WORTH = 1 << 22        # multiplications, some 0.2 ms, that each thread should have at least
 LATE = 1 << 21         # those that are done elsewhere before a thread that slept begins
 
 # BLAS is kept to one thread; our threads are at work
