@@ -16,6 +16,7 @@ import numpy as np
 
 from .types import Array
 
+FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 CGROUPS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
 
 
@@ -109,9 +110,8 @@ def numbers(who, name, x, axes=0) -> Array:
 
 
 def float_type(who, name, dtype):
-    """``dtype`` as a NumPy dtype, float32 or float64."""
     found = dtype_of(dtype)
-    if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
+    if found is None or found not in FLOATS:
         raise TypeError(wrong(who, name, "be np.float32 or np.float64", text(dtype)))
     return found
 
@@ -172,7 +172,6 @@ def kind_text(x, a):
 
 
 def dtype_text(x):
-    """The dtype of an array, or what else x is."""
     if not isinstance(x, np.ndarray):
         return type(x).__name__
     return kind_text(x, x) if x.dtype.kind == "O" else x.dtype
@@ -196,7 +195,13 @@ def shape_hint(name, shape, pattern):
     """What most often leads from this shape to the expected one, or nothing."""
     last = pattern[-1] if pattern else None
     if len(pattern) == 4 and isinstance(pattern[1], int) and pattern[2:] == ("H", "W"):
-        return layout_hint(shape, pattern[1])
+        C = pattern[1]
+        if len(shape) == 4 and shape[1] != C == shape[3]:
+            return "the channels come before the rows: x.transpose(0, 3, 1, 2)"
+        if len(shape) == 3 and shape[0] == C:
+            return "one image is a batch of one: x[None]"
+        return ("images of one channel have an axis for it: x[:, None]"
+                if len(shape) == 3 and C == 1 else "")
     if ... in pattern and len(shape) > 2 and np.prod(shape[1:]) == last:
         return "flatten each sample first, with Flatten() in front of this layer"
     if shape == (last,):
@@ -214,16 +219,6 @@ def shape_hint(name, shape, pattern):
     return ""
 
 
-def layout_hint(shape, C):
-    """What makes images (N, C, H, W) of this shape, where the axes say it, or nothing."""
-    if len(shape) == 4 and shape[1] != C == shape[3]:
-        return "the channels come before the rows: x.transpose(0, 3, 1, 2)"
-    if len(shape) == 3 and shape[0] == C:
-        return "one image is a batch of one: x[None]"
-    return ("images of one channel have an axis for it: x[:, None]" if len(shape) == 3 and C == 1
-            else "")
-
-
 def integers_hint(name, a, classes):
     """What makes ids or labels integers, if they came as something else, or nothing."""
     if a.dtype.kind == "O":
@@ -237,20 +232,20 @@ def integers_hint(name, a, classes):
             else f"{name}.astype(int) makes them")
 
 
-def labels(who, t, shape, classes, ignore_label=None, name="t") -> Array:
+def labels(who, t, shape, classes, ignore_label=None) -> Array:
     """``t`` as integer labels of exactly ``shape``, each in 0..classes-1 or ``ignore_label``."""
-    unmasked(who, name, t)
+    unmasked(who, "t", t)
     given, t = t, as_array(t)
     # an empty list becomes an array of floats
     if t.dtype.kind not in "iu" and (t.size or t.dtype.kind == "O"):
         words = t.size and all(isinstance(o, str) for o in t.flat)
-        hint = (f"np.unique({name}, return_inverse=True)[1] numbers words" if words
-                else integers_hint(name, t, classes))
+        hint = ("np.unique(t, return_inverse=True)[1] numbers words" if words
+                else integers_hint("t", t, classes))
         got = kind_text(given, t) if t.dtype.kind == "O" else t.dtype
-        raise TypeError(wrong(who, name, "hold integer class labels", got, hint))
+        raise TypeError(wrong(who, "t", "hold integer class labels", got, hint))
     if t.shape != shape:
-        raise ValueError(wrong(who, name, f"have one label per row of x, shape {shape}",
-                               f"{t.shape}", shape_hint(name, t.shape, shape)))
+        raise ValueError(wrong(who, "t", f"have one label per row of x, shape {shape}", t.shape,
+                               shape_hint("t", t.shape, shape)))
     t = t.astype(np.intp, copy=False)
     # One unsigned reduction: a negative label is a huge unsigned number.
     if t.size and np.maximum.reduce(t.view(np.uintp), axis=None) >= classes:
@@ -261,38 +256,31 @@ def labels(who, t, shape, classes, ignore_label=None, name="t") -> Array:
             at = tuple(int(i) for i in np.argwhere(bad)[0])
             where = at[0] if len(at) == 1 else at
             raise ValueError(
-                wrong(who, name, f"hold labels in 0..{classes - 1}", f"{t[at]} at index {where}"))
+                wrong(who, "t", f"hold labels in 0..{classes - 1}", f"{t[at]} at index {where}"))
     return t
 
 
 def row_numbers(who, name, ids, rows) -> Array:
-    """``ids`` as row numbers in 0..rows-1; an error names the first invalid value."""
     given, ids = ids, of_table(who, name, ids, as_array(ids))
     if not ids.size and ids.dtype.kind != "O":           # np.array([]) holds floats
         raise ValueError(wrong(who, name, "not be empty", f"shape {ids.shape}"))
     if ids.dtype.kind not in "iu":
-        raise TypeError(
-            wrong(who, name, f"hold integers in 0..{rows - 1}", *not_ids(name, given, ids, rows)))
+        got, hint = kind_text(given, ids), integers_hint(name, ids, rows)
+        if ids.dtype.kind in "US":
+            got, hint = "text", "Vocabulary.encode makes ids of it"
+        elif not ids.size:
+            got = "a ragged list"
+            hint = "fill the short rows up to one length, and mask what was added"
+        raise TypeError(wrong(who, name, f"hold integers in 0..{rows - 1}", got, hint))
     numbers = ids.astype(np.intp, copy=False)
     # One unsigned reduction: a negative number is a huge unsigned one.
     if np.maximum.reduce(numbers.view(np.uintp), axis=None) >= rows:
-        at = tuple(int(i) for i in np.argwhere((ids < 0) | (ids >= rows))[0])
-        raise ValueError(
-            wrong(who, name, f"hold integers in 0..{rows - 1}", f"{ids[at]} at index {at}"))
+        raise ValueError(wrong(who, name, f"hold integers in 0..{rows - 1}",
+                               first(ids, (ids < 0) | (ids >= rows))))
     return numbers
 
 
-def not_ids(name, given, a, rows):
-    """What ``given``, an array ``a`` without integers, is, and what to do about it."""
-    if a.dtype.kind in "US":
-        return "text", "Vocabulary.encode makes ids of it"
-    if not a.size:
-        return "a ragged list", "fill the short rows up to one length, and mask what was added"
-    return kind_text(given, a), integers_hint(name, a, rows)
-
-
 def boolean(who, name, mask, shape) -> Array:
-    """``mask`` as an array of booleans that fits the pattern ``shape``."""
     mask = as_array(mask)
     if mask.dtype.kind in "iu" and len(shape) == 2 and mask.shape == (shape[0],):
         raise ValueError(
@@ -305,6 +293,12 @@ def boolean(who, name, mask, shape) -> Array:
         raise ValueError(wrong(who, name, f"have shape {shape_text(shape)}", mask.shape,
                                       shape_hint(name, mask.shape, shape)))
     return mask
+
+
+def first(x, bad):
+    """The first entry of x where ``bad`` is True, and its index, in words."""
+    at = tuple(int(i) for i in np.argwhere(bad)[0])
+    return f"{x[at]} at index {at}"
 
 
 def finite(who, name, x):
@@ -342,7 +336,6 @@ def whole_text(n):
 
 
 def counts(who, **sizes):
-    """``count`` for each of several named numbers."""
     for name, n in sizes.items():
         count(who, name, n)
 
@@ -371,7 +364,6 @@ def fitting(function, arguments, named=None):
 
 
 def whole(who, name, value):
-    """``value`` as a Python int of any sign."""
     return count(who, name, value, least=-2**62)
 
 
@@ -424,7 +416,6 @@ def flag(who, name, value) -> bool:
 
 
 def one_of(who, name, value, choices):
-    """``value`` if it is among the ``choices``, which are texts or numbers."""
     if not isinstance(value, (str, int, float)) or isinstance(value, bool) or value not in choices:
         raise ValueError(wrong(who, name, "be " + " or ".join(map(repr, choices)), text(value)))
     return value
@@ -476,7 +467,6 @@ def memory():
 
 
 def bytes_text(n):
-    """A number of bytes in words."""
     for unit in ("bytes", "KB", "MB", "GB", "TB"):
         if n < 1000:
             return f"{n:.3g} {unit}"
@@ -485,7 +475,6 @@ def bytes_text(n):
 
 
 def number(who, name, value, low=-math.inf, high=math.inf, expected="be a finite number") -> float:
-    """``value`` as a Python float in [low, high]."""
     try:
         if isinstance(value, (str, bytes, bool, complex, np.bool_, np.complexfloating)):
             raise TypeError

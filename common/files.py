@@ -11,7 +11,6 @@ from . import checks
 
 
 def path_of(who, name, path) -> Path:
-    """``path`` as a Path; an error names ``who`` was called."""
     try:
         path = Path(path)
     except TypeError:
@@ -120,11 +119,9 @@ def safetensors(name):
 
 def write_arrays(path, arrays, tree):
     """Write a safetensors file of named arrays, and a tree of dicts, lists and numbers."""
-    save = safetensors("safetensors.numpy").save
-
     # One entry: safetensors writes several in any order, and equal contents make equal files.
-    text = json.dumps(tree, default=lambda a: a.tolist())
-    write_whole(path, save(arrays, metadata={"chainrule": text}))
+    about = {"chainrule": json.dumps(tree, default=lambda a: a.tolist())}
+    write_whole(path, safetensors("safetensors.numpy").save(arrays, metadata=about))
 
 
 def read_arrays(who, path, writer):

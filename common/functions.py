@@ -15,8 +15,7 @@ def sigmoid(x: ArrayLike) -> Array:
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    y = np.tanh(checks.numbers("sigmoid", "x", x) * 0.5)
-    return y * 0.5 + 0.5
+    return np.tanh(checks.numbers("sigmoid", "x", x) * 0.5) * 0.5 + 0.5
 
 
 def relu(x: ArrayLike) -> Array:
@@ -70,7 +69,6 @@ def logsumexp(x: ArrayLike, axis: Axis = -1, keepdims: bool = False) -> Any:
 
 
 def exponentials(x, axes) -> tuple[Array, Array]:
-    """exp(x - max) along the axes, and the maximum."""
     top = x.max(axis=axes, keepdims=True)
     with np.errstate(over="ignore"):                  # x - max may be -inf, whose exp is 0
         return np.exp(x - top), top

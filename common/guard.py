@@ -33,23 +33,24 @@ the call before are not looked at again.
 import functools
 import inspect
 import re
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import checks
 from .engine import compiled
 
-FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 ANY, FLOAT, NUMBER, SEVERAL = "any", "float", "number", "several"
 MISSING = object()
 
 
-class Argument:
+class Argument(NamedTuple):
     """One input of the line; a ``pattern`` of None: its shape is left to the layer."""
-
-    def __init__(self, name, pattern, optional=False, several=False, boolean=False):
-        self.name, self.pattern, self.boolean = name, pattern, boolean
-        self.optional, self.several = optional, several
+    name: str
+    pattern: Any
+    optional: bool = False
+    several: bool = False
+    boolean: bool = False
 
 
 def parsed(line):
@@ -123,7 +124,8 @@ def guarded_backward(backward):
             return backward(self, *given(dout, more), **named)
         made = self._made
         if made is None:
-            refuse_order(self)
+            if hasattr(type(self).forward, "guarded") and "forward" not in vars(self):
+                raise out_of_order(self)
         # None: of several, all comes by the others
         elif (dout is not MISSING and not fitted(dout, made)
               and (dout is not None or not (more or named))):
@@ -142,7 +144,6 @@ def of_its_own(guarded):
 
 
 def given(first, more):
-    """The arguments of a call, whose first may be missing."""
     return more if first is MISSING else (first, *more)
 
 
@@ -185,7 +186,10 @@ def admitted(layer, arguments, forward, inputs, named):
                 shape = (...,) if pattern == ANY else known(pattern, sizes)
                 a = checks.boolean(who, name, given, shape)
             elif pattern == FLOAT:
-                a = checks.array(who, name, given, dtype_beside(given, inputs, dtype))
+                beside = dtype                    # a Python number takes that of the first array
+                if dtype is None and isinstance(given, (int, float)):
+                    beside = next((x.dtype for x in inputs if isinstance(x, np.ndarray)), None)
+                a = checks.array(who, name, given, beside)
             else:
                 a = checks.array(who, name, given, dtype, known(pattern, sizes))
                 a = a.astype(next(iter(seen.values()), a).dtype, copy=False)
@@ -197,9 +201,8 @@ def admitted(layer, arguments, forward, inputs, named):
                 named[name] = a
         if hasattr(layer, "check_inputs"):
             layer.check_inputs(*taken, **named)
-    as_they_are = all(a is x and x.__class__ is np.ndarray
-                      for a, x, look in zip(taken, inputs, looked_at) if look)
-    if as_they_are and not named:
+    if not named and all(a is x and x.__class__ is np.ndarray
+                         for a, x, look in zip(taken, inputs, looked_at) if look):
         layer._fits = tuple((a.shape, a.dtype) if look else None
                             for a, look in zip(taken, looked_at))
     return tuple(taken), named
@@ -208,12 +211,6 @@ def admitted(layer, arguments, forward, inputs, named):
 @functools.lru_cache(1000)
 def argument_names(forward):
     return tuple(inspect.signature(forward).parameters)
-
-
-def dtype_beside(x, inputs, dtype):
-    """For a Python number the dtype of the first array among the inputs; else ``dtype``."""
-    number = dtype is None and isinstance(x, (int, float))
-    return next((a.dtype for a in inputs if isinstance(a, np.ndarray)), None) if number else dtype
 
 
 def one_by_one(who, argument, inputs):
@@ -248,11 +245,8 @@ def parameter_sizes(layer, arguments, check=False):
 def known(pattern, sizes):
     """The pattern with the sizes that are known in place of their letters, and the axes in place of
     ``...``."""
-    known = []
-    for letter in pattern:
-        size = sizes.get(letter, letter)
-        known += size if isinstance(size, tuple) else [size]
-    return tuple(known)
+    known = [sizes.get(letter, letter) for letter in pattern]
+    return sum((size if isinstance(size, tuple) else (size,) for size in known), ())
 
 
 def bind(pattern, shape, sizes):
@@ -271,14 +265,13 @@ def cast(who, name, x, dtype):
     if not isinstance(x, np.ndarray):
         return x
     checks.unmasked(who, name, x)
-    if (x.dtype.kind != "f" or x.dtype in (FLOAT32, FLOAT64) and dtype in (None, x.dtype)
+    if (x.dtype.kind != "f" or x.dtype in checks.FLOATS and dtype in (None, x.dtype)
         and x.dtype.isnative):
         return x
     return checks.array(who, name, x, dtype) if x.size else x
 
 
 def described(y):
-    """Shape and dtype of what forward returned, as ``fitting`` takes them."""
     if isinstance(y, (np.ndarray, np.floating)):
         return y.shape, y.dtype
     if isinstance(y, tuple):
@@ -303,8 +296,7 @@ def fitting(layer, dout, shape, dtype):
                         shape)
 
 
-def refuse_order(layer):
-    """RuntimeError if a guarded forward has not run, or its caches were dropped."""
-    if hasattr(type(layer).forward, "guarded") and "forward" not in vars(layer):
-        raise RuntimeError(f"{type(layer).__name__}: backward was called before forward; "
-                           "call forward(x) first (predict keeps nothing for backward)")
+def out_of_order(layer):
+    """The error where forward has not run, or its caches were dropped."""
+    return RuntimeError(f"{type(layer).__name__}: backward was called before forward; "
+                        "call forward(x) first (predict keeps nothing for backward)")

@@ -131,8 +131,7 @@ def orthogonal(
     rows, columns = shape[0], int(np.prod(shape[1:]))
     tall = max(rows, columns), min(rows, columns)
     Q, R = np.linalg.qr(generator("orthogonal", rng).standard_normal(tall))
-    # QR's own signs favour some directions; with a positive diagonal of R every Q is equally
-    # likely.
+    # QR's signs favour some directions; with a positive diagonal of R every Q is equally likely
     Q *= gain * np.sign(np.diag(R))
     return np.ascontiguousarray(Q if rows >= columns else Q.T, dtype).reshape(shape)
 
@@ -158,14 +157,12 @@ def _fans(shape):
 
 
 def _sizes(who, shape, dtype, axes=0) -> Shape:
-    """The shape as a tuple of ints, if the dtype is a float's: as integers, small weights would be
-    0."""
+    """The shape as a tuple of ints, if the dtype is a float's: small weights as integers are 0."""
     found = checks.dtype_of(dtype)
     if found is None or found.kind != "f":
         got = checks.text(dtype) if found is None else found
         raise TypeError(checks.wrong(who, "dtype", "be a float type", got, "np.float32 is usual"))
-    sizes = (tuple(shape) if isinstance(shape, (tuple, list, np.ndarray))
-             and np.ndim(checks.as_array(shape)) else (shape,))
+    sizes = tuple(shape) if np.ndim(checks.as_array(shape)) else (shape,)
     if not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0
                for n in sizes):
         raise ValueError(

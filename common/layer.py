@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Never, Self
 import numpy as np
 
 from . import checks
-from .guard import FLOAT32, FLOAT64, guard, parameter_sizes
+from .guard import guard, out_of_order, parameter_sizes
 from .heap import keep_freed_memory
 from .types import Array, DType, Shape
 
@@ -143,11 +143,11 @@ class Layer:
         arrays = {name: p for name, p in params.items() if p is not None}
         checks.parameters(type(self).__name__, arrays)
         arrays = {name: checks.native(p) for name, p in arrays.items()}
-        cls, self.names = type(self), tuple(arrays)
+        self.names = tuple(arrays)
         for name in arrays:
             for named in (name, f"d{name}"):
-                if not hasattr(cls, named):
-                    setattr(cls, named, Parameter(named, name))
+                if not hasattr(type(self), named):
+                    setattr(type(self), named, Parameter(named, name))
         self.params: list[Array] = list(arrays.values())
         parameter_sizes(self, self._arguments or (), check=True)
         self.grads: list[Array] = [np.zeros_like(p) for p in self.params]
@@ -180,29 +180,19 @@ class Layer:
         ``last`` asks for shape (N, ..., last), ``shape`` for any pattern such as ``("N", 3, "H",
         "W")``. Raises TypeError or ValueError naming layer, argument, expected and received.
         """
-        params = self.params
-        if (x.__class__ is np.ndarray and x.size
-            and (x.dtype is params[0].dtype if params else x.dtype is FLOAT32 or x.dtype is FLOAT64)
-            and (last is None or x.ndim > 1 and x.shape[-1] == last)
-            and (shape is None or checks.matches(x.shape, shape))):
-            return x
-        if last is not None:
-            shape = ("N", ..., last)
-        return checks.array(type(self).__name__, name, x, params[0].dtype if params else None,
-                            shape)
+        dtype = self.params[0].dtype if self.params else None
+        return checks.array(type(self).__name__, name, x, dtype,
+                            shape if last is None else ("N", ..., last))
 
     def recall(self) -> Any:
         """What forward left in the cache; RuntimeError before the first forward."""
         if self.cache is None:
-            raise RuntimeError(f"{type(self).__name__}: backward was called before forward; "
-                               "call forward(x) first (predict keeps nothing for backward)")
+            raise out_of_order(self)
         return self.cache
 
     def upstream(self, dout: Any, shape: Shape, dtype: Any) -> Array:
         """The gradient that came from above, in the output's dtype; an error unless it has the
         output's shape."""
-        if dout.__class__ is np.ndarray and dout.dtype is dtype and dout.shape == shape:
-            return dout
         return checks.array(type(self).__name__, "dout", dout, dtype, shape)
 
     def astype(self, dtype: DType) -> Self:
@@ -267,8 +257,7 @@ def is_model(layer):
 def among(value, path, seen):
     """``held`` of each layer that ``value`` is or, being a list, a tuple or a dict, contains."""
     if isinstance(value, (list, tuple, dict)):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from among(item, f"{path}.{key}", seen)
     elif hasattr(value, "forward") and hasattr(value, "params") and not isinstance(value, type):
         yield from held(value, path, seen)
@@ -288,33 +277,32 @@ evaluating: dict[int, list[Any]] = {}
 
 @contextlib.contextmanager
 def evaluation(model):
-    """Evaluation mode for the length of a ``with`` block, from fresh states; afterwards flags and
-    the states that recurrent layers carry are as they were, and caches are empty."""
+    """Evaluation mode in a ``with`` block, from fresh states; afterwards flags and the states that
+    recurrent layers carry are as they were, and caches are empty."""
     layers = list(walk(model))
-    flags = [layer for layer in layers if hasattr(layer, "training")]
     with lock:
         for layer in layers:
             users = evaluating.setdefault(
                 id(layer), [0, getattr(layer, "training", None), getattr(layer, "state", None)])
             users[0] += 1
     try:
-        for layer in flags:
-            layer.training = False
+        for layer in layers:
+            if hasattr(layer, "training"):
+                layer.training = False
         reset_states(model)
         yield
     finally:
-        # the last of several threads puts everything back
         with lock:
-            last = {}
             for layer in layers:
-                evaluating[id(layer)][0] -= 1
-                if not evaluating[id(layer)][0]:
-                    last[id(layer)] = evaluating.pop(id(layer))
-            for layer in layers:
-                if id(layer) in last and hasattr(layer, "training"):
-                    layer.training = last[id(layer)][1]
-                if id(layer) in last and hasattr(layer, "reset_state"):
-                    layer.state = last[id(layer)][2]
+                users = evaluating[id(layer)]
+                users[0] -= 1
+                if users[0]:                     # the last of several threads puts everything back
+                    continue
+                _, training, state = evaluating.pop(id(layer))
+                if hasattr(layer, "training"):
+                    layer.training = training
+                if hasattr(layer, "reset_state"):
+                    layer.state = state
         for layer in layers:
             if isinstance(layer, Layer):
                 layer.cache = layer._made = None

@@ -101,10 +101,9 @@ def confusion_matrix(y: ArrayLike, t: ArrayLike) -> Array:
            [0, 1]])
     """
     y, t = _labelled("confusion_matrix", y, t)
-    classes = y.shape[1]
-    cells = (t * classes + y.argmax(axis=1)).astype(np.intp)       # of 32 bits in a browser
-    counts = np.bincount(cells, minlength=classes * classes)
-    return counts.reshape(classes, classes).astype(np.int64, copy=False)
+    C = y.shape[1]
+    cells = (t * C + y.argmax(axis=1)).astype(np.intp)             # of 32 bits in a browser
+    return np.bincount(cells, minlength=C * C).reshape(C, C).astype(np.int64, copy=False)
 
 
 def _of_classes(who, y, t, average, ignore_label, formula):
@@ -115,8 +114,7 @@ def _of_classes(who, y, t, average, ignore_label, formula):
     y, t = _labelled(who, y, t, ignore_label)
     C, guess = y.shape[1], y.argmax(axis=1)
     t = t.astype(np.intp)
-    guessed, true = (np.bincount(a, minlength=C) for a in (guess, t))
-    hits = np.bincount(t[guess == t], minlength=C)
+    hits, guessed, true = (np.bincount(a, minlength=C) for a in (t[guess == t], guess, t))
     if average == "micro":
         return float(formula(hits.sum(), guessed.sum(), true.sum()))
     each = formula(hits, guessed, true)
@@ -320,12 +318,10 @@ def _flat(who, y, t, ignore_label=None) -> tuple[Array, Array]:
 
 def _plain(y, t):
     """Whether y and t are scores (N, C) and labels (N,) beyond doubt, as in most steps."""
-    return (y.__class__ is t.__class__ is np.ndarray and y.dtype in FLOATS and t.dtype == np.int64
-            and y.ndim == 2 and y.shape[1] > 1 and t.ndim == 1 and len(t) == len(y) > 0
+    return (y.__class__ is t.__class__ is np.ndarray and y.dtype in checks.FLOATS
+            and t.dtype == np.int64 and y.ndim == 2 and y.shape[1] > 1
+            and t.ndim == 1 and len(t) == len(y) > 0
             and t.view(np.uint64).max() < y.shape[1])             # a negative label is large there
-
-
-FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def _mean(values):

@@ -288,6 +288,5 @@ def refuse(layer, name, x, bad, expected):
     """ValueError naming the first entry where ``bad`` is true."""
     if np.any(bad):
         layer.cache = None
-        at = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(checks.wrong(type(layer).__name__, name, expected,
-                                      f"{x[at]} at index {at}" if at else f"{x}"))
+                                      checks.first(x, bad) if x.ndim else x))

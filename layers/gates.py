@@ -72,8 +72,8 @@ class Sequences(Gates):
     ) -> None:
         super().__init__(**params)
         who = type(self).__name__
-        self.stateful, self.reverse = (checks.flag(who, "stateful", stateful),
-                                       checks.flag(who, "reverse", reverse))
+        self.stateful = checks.flag(who, "stateful", stateful)
+        self.reverse = checks.flag(who, "reverse", reverse)
         self.initial_state = initial_state
         self.state = self.dstate = None
 

@@ -59,7 +59,8 @@ class Loss(Layer):
 
     def backward(self, dout=1.0):
         weight, *needed = self.cache
-        scale = dout if self.reduction == "none" else self.number(dout)
+        scale = dout if self.reduction == "none" else checks.number(
+            type(self).__name__, "dout", dout, expected="be one finite number, as the loss is")
         if self.reduction == "mean":
             scale /= self.count or 1
         if weight is None:
@@ -81,11 +82,6 @@ class Loss(Layer):
             losses, _ = self.losses(x, self.targets(x, t))
             total = float(np.add.reduce(weighted(losses, weight), axis=None))
         return total
-
-    def number(self, dout: Any) -> float:
-        """dout, the gradient of a loss that is one number."""
-        expected = "be one finite number, as the loss is"
-        return checks.number(type(self).__name__, "dout", dout, expected=expected)
 
     def weights(self, weight: ArrayLike, losses: Array, dtype: Any) -> Array:
         """The weights in the shape of the losses; without the last axis they count along it."""

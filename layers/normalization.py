@@ -274,7 +274,6 @@ class BatchNorm(Normalization):
     def follow(self, mu: Array, var: Array, M: int) -> None:
         """Move the running mean and variance towards those of a batch, with M values for each
         channel."""
-        # a batch whose variance overflows leaves the running statistics alone
         if np.isfinite(var).all():
             for running, batch in ((self.running_mean, mu),
                                    (self.running_var, var * (M / (M - 1) if self.unbiased else 1))):

@@ -21,12 +21,6 @@ FRACTION = {"low": 0.0, "high": math.nextafter(1.0, 0.0),
             "expected": "be a number of at least 0 and below 1"}
 
 
-def rows_of(g):
-    """The rows of a gradient that may differ from zero: those that it names, else all."""
-    rows = g.rows
-    return np.asarray(g) if rows is None else np.asarray(g).take(rows, axis=0)
-
-
 class Optimizer:
     """An object whose ``update(params, grads)`` moves the parameters one step downhill.
 
@@ -68,18 +62,13 @@ class Optimizer:
         # for each parameter a tuple of arrays of its shape, in the order of names
         self._state: list[tuple[Array, ...]] = []
         self._frozen: list[int] = []            # the numbers of the parameters that learn nothing
-        # the arrays of the first update: all params, then all grads
-        self._held: Any = None
-        # the numbers of the parameters whose state is kept as ``lazy`` does
-        self._lazily: set[int] = set()
-        # of the dicts of the first update, if dicts they were
-        self._keys: Any = None
-        self._squares: Any = None                       # of the gradients: the look for NaN
-        self._rowwise: Any = None                       # those that name their rows
-        # (param, grad, *state) where the gradient names its rows; what drifts
-        self._by_rows: Any = None
-        # views of params, grads and state; None: to be cut at the next update
-        self._pieces: Any = None
+        self._lazily: set[int] = set()          # of those whose state is kept as ``lazy`` does
+        self._held: Any = None                  # all params, then all grads, of the first update
+        self._keys: Any = None                  # of its dicts, if dicts they were
+        self._squares: Any = None               # of the gradients: the look for NaN
+        self._rowwise: Any = None               # the gradients that name their rows
+        self._by_rows: Any = None               # (param, grad, *state) of these; what drifts
+        self._pieces: Any = None                # views of the others; None: to be cut
 
     def rule(self, lr: float, p: Array, g: Array, *state: Array) -> None:
         """Change ``p`` and the ``state`` arrays in place, given the gradient ``g``, all of one
@@ -112,15 +101,12 @@ class Optimizer:
         if type(lr) is not float or not 0 <= lr < math.inf:
             lr = self._number(f"lr at step {self.step}", lr, **AT_LEAST_0)
         arrays = [*params, *grads]
-        if (
-            self._pieces is None
-            or len(arrays) != len(self._held)
-            or not all(map(is_, arrays, self._held))
-            or frozen != self._frozen
-            or not all([p.flags.writeable for p in params])  # noqa: C419 (a generator is slower)
-        ):
+        if (self._pieces is None or len(arrays) != len(self._held)
+            or not all(map(is_, arrays, self._held)) or frozen != self._frozen
+            or not all([p.flags.writeable for p in params])):  # noqa: C419 (a generator is slower)
             self._bind(params, grads, frozen)
-        taken = [rows_of(g) for g in self._rowwise]          # dense, but 0 outside of these rows
+        # dense, but 0 outside of the rows that they name, if they do
+        taken = [np.asarray(g if g.rows is None else g.take(g.rows, axis=0)) for g in self._rowwise]
         if not self._squares(taken) < math.inf:
             self._refuse(grads)
         self.step += 1
@@ -170,11 +156,12 @@ class Optimizer:
                              checks.text(state)))
         state = {key: a for key, a in given.items() if not (self.lazy and key.startswith("kept."))}
         step = checks.count(who, "state['step']", checks.as_array(state.get("step"))[()], least=0)
-        keys = [key.partition(".")[2] for key in state if names and key.startswith(f"{names[0]}.")]
-        by_key = bool(keys) and not all(key.isdecimal() for key in keys)
-        count = len(keys) if by_key else max(
-            (sum(key.startswith(f"{name}.") for key in state) for name in names), default=0)
-        keys = keys if by_key else list(range(count))
+        keys: Any = [key.partition(".")[2] for key in state
+                     if names and key.startswith(f"{names[0]}.")]
+        by_key = not all(key.isdecimal() for key in keys)
+        if not by_key:
+            keys = range(max((sum(key.startswith(f"{name}.") for key in state) for name in names),
+                             default=0))
         wanted = {"step", *(f"{name}.{i}" for name in names for i in (keys or range(step > 0)))}
         wrong = [f"no {key}" for key in sorted(wanted - state.keys())]
         wrong += sorted(state.keys() - wanted)
@@ -201,9 +188,8 @@ class Optimizer:
         self._keys, self._lazily = keys if by_key else None, lazily
 
     def __repr__(self):
-        settings = {name: value for name, value in vars(self).items() if name[0] != "_"
-                    and name != "step"}
-        shown = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+        shown = ", ".join(f"{name}={value!r}" for name, value in vars(self).items()
+                          if name[0] != "_" and name != "step")
         return f"{type(self).__name__}({shown})"
 
     def __getstate__(self):
@@ -226,8 +212,7 @@ class Optimizer:
         self._pieces, self._by_rows = [], []
         learning = [g for i, g in enumerate(grads) if i not in frozen]
         self._rowwise = [g for g in learning if hasattr(g, "rows")]     # all in _by_rows, or none
-        dense = [np.asarray(g) for g in learning if not hasattr(g, "rows")]
-        self._squares = SumOfSquares(dense)
+        self._squares = SumOfSquares([np.asarray(g) for g in learning if not hasattr(g, "rows")])
         for i, (p, g) in enumerate(zip(params, grads)):
             by_rows = i not in frozen and hasattr(g, "rows") and bool(self.skips_zeros or self.lazy)
             if self.lazy and by_rows != (i in self._lazily):
@@ -235,24 +220,18 @@ class Optimizer:
                 self._state[i] = turn(self, *self._state[i])
                 self._lazily ^= {i}
             kept = self._state[i]
-            if i in frozen:
-                continue
             if by_rows:
                 drifting = () if self.skips_zeros else compiled.whole(p, *kept) or pieces(p, *kept)
                 self._by_rows.append(((p, g, *kept), drifting))
-            else:
-                self._pieces += self._cut(p, np.asarray(g), *kept)
-
-    def _cut(self, *arrays):
-        """[(rule, arrays), ...]: pieces that stay in the cache; a large array whole, if there is a
-        compiled rule."""
-        whole = compiled.whole(*arrays) if self._twin else None
-        rule = functools.partial(self._twin.rule, self) if whole else self.rule
-        return [(rule, piece) for piece in whole or pieces(*arrays)]
+            elif i not in frozen:
+                arrays = p, np.asarray(g), *kept
+                whole = compiled.whole(*arrays) if self._twin else None
+                rule = functools.partial(self._twin.rule, self) if whole else self.rule
+                self._pieces += [(rule, piece) for piece in whole or pieces(*arrays)]
 
     def _rule_on_rows(self, lr, taken, p, g, *kept):
-        """The rule, or the part of it that learns, on the rows alone that ``g.rows`` names, outside
-        of which the gradient is 0; ``taken`` are g's."""
+        """The rule, or the part of it that learns, on the rows alone that ``g.rows`` names;
+        ``taken`` are g's."""
         rows, changed = g.rows, (p, *kept) if self.skips_zeros else kept
         parts = changed if rows is None else [a.take(rows, axis=0) for a in changed]
         if self.skips_zeros:
@@ -272,8 +251,7 @@ class Optimizer:
         if not (isinstance(params, dict) and isinstance(grads, dict)):
             raise TypeError(checks.wrong(who, "params and grads", "be two lists or two dicts",
                                          f"a {type(params).__name__} and a {type(grads).__name__}"))
-        odd = [repr(key) for key in params if key not in grads]
-        odd += [repr(key) for key in grads if key not in params]
+        odd = [repr(key) for key in [*params, *grads] if not (key in params and key in grads)]
         if odd:
             raise ValueError(checks.wrong(who, "grads", "have the keys of params",
                                           f"{', '.join(odd[:4])} in one of them alone"))
@@ -287,19 +265,16 @@ class Optimizer:
         return list(params.values()), [grads[key] for key in params]
 
     def _refuse(self, grads):
-        """FloatingPointError if a gradient is not finite (a sum of squares may overflow where none
-        is)."""
+        """A sum of squares may overflow where no gradient does: then nothing is refused."""
         for i, g in enumerate(grads):
             bad = ~np.isfinite(np.asarray(g))
             if bad.any():
-                at = tuple(int(k) for k in np.argwhere(bad)[0])
                 name = repr(self._keys[i]) if self._keys else i
                 raise FloatingPointError(
-                    f"{type(self).__name__}: grads[{name}] holds {np.asarray(g)[at]} at index "
-                    f"{at}; the update was not made, and no parameter has changed")
+                    f"{type(self).__name__}: grads[{name}] holds {checks.first(g, bad)}; the "
+                    "update was not made, and no parameter has changed")
 
     def _check_same(self, params, grads):
-        """RuntimeError unless these are the arrays of the updates before."""
         who, n = type(self).__name__, len(self._held) // 2
         if not len(params) == len(grads) == n:
             raise RuntimeError(

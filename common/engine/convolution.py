@@ -128,10 +128,8 @@ def in_a_row(stride, pads, dilation):
 
 
 def windows_for(shape, W, stride, pads, dilation, groups):
-    """The windows of a convolution with W over images of this shape."""
-    size = W.shape[2:]
-    at = places("Convolution", shape, size, stride, pads, dilation)
-    return Windows(shape, W.dtype, size, len(W), at, stride, pads, dilation, groups,
+    at = places("Convolution", shape, W.shape[2:], stride, pads, dilation)
+    return Windows(shape, W.dtype, W.shape[2:], len(W), at, stride, pads, dilation, groups,
                    block(W.shape, groups, at, dilation))
 
 
@@ -146,7 +144,6 @@ def add_bias(y, b):
 
 
 def channel_by_channel(x, W, dy, rest, stride, pads, dilation, wanted):
-    """Both gradients of filters that see one channel each: see depthwise.py."""
     (SH, SW), (N, OH, OW, C) = stride, dy.shape
     dW = depthwise.weight_gradient(x, W, np.ascontiguousarray(dy), stride, pads, dilation)
     if not wanted:
@@ -170,8 +167,7 @@ def from_windows_of_dy(x, W, dy, rest, dilation, G, wanted):
         W.reshape(G, F // G, D, KH, KW)[..., ::-1, ::-1].transpose(0, 3, 4, 1, 2).reshape(G, -1, D))
     pixels, dx = channels_last(x), np.empty((N, H, width, C), W.dtype) if wanted else None
     dout = channels_first(dy)
-    windows = Windows(dout.shape, W.dtype, (KH, KW), C, (H, width), pads=rest, dilation=dilation,
-                      groups=G)
+    windows = Windows(dout.shape, W.dtype, (KH, KW), C, (H, width), (1, 1), rest, dilation, G)
 
     def gradients(part):
         dturned = np.zeros_like(turned)
@@ -241,19 +237,8 @@ class Windows:
     window. The matrix for m images and R rows of output is (G, m R OW / B, KH T D).
     """
 
-    def __init__(
-        self,
-        shape,
-        dtype,
-        size,
-        filters,
-        places,
-        stride=(1, 1),
-        pads=((0, 0), (0, 0)),
-        dilation=(1, 1),
-        groups=1,
-        block=1,
-    ):
+    def __init__(self, shape, dtype, size, filters, places, stride, pads, dilation, groups,
+                 block=1):
         self.size, self.places, self.stride, self.dilation = size, places, stride, dilation
         self.pads, self.dtype, self.groups, self.block = pads, dtype, groups, block
         self.filters, self.width = filters, (block - 1) * stride[1] + size[1]         # F, T
@@ -263,11 +248,9 @@ class Windows:
         """The padding that turns outputs, a stride apart, back into images of this shape: what is
         left of a window on each side when its last and its first pixel lie on an output. Below 0
         where padding was wider than windows."""
-        rest = []
-        for n, count, k, s, d, (before, _) in zip(shape[2:], self.places, self.size, self.stride,
-                                                  self.dilation, self.pads):
-            rest.append(((k - 1) * d - before, n + before - (count - 1) * s - 1))
-        return rest
+        return [((k - 1) * d - before, n + before - (count - 1) * s - 1)
+                for n, count, k, s, d, (before, _) in zip(
+                    shape[2:], self.places, self.size, self.stride, self.dilation, self.pads)]
 
     def cuts(self, shape, part):
         """(images, rows of output of each piece) for one portion after another of the images

@@ -51,8 +51,9 @@ def drift(rule, lr, p, m, r):
     if hasattr(rule, "weight_decay"):
         p *= 1 - lr * rule.weight_decay
     power1, power2, last = powers(rule, rule.step)
-    mean = power1 / weights(rule.beta1, rule.step)                    # m̂ = mean · m
-    root = math.sqrt(power2 / weights(rule.beta2, rule.step))         # √v̂ = root · r
+    # over the sums of the weights, as geometric series: m̂ = mean · m, √v̂ = root · r
+    share1, share2 = ((1 - beta) / (1 - beta ** rule.step) for beta in (rule.beta1, rule.beta2))
+    mean, root = power1 * share1, math.sqrt(power2 * share2)
     if compiled.takes(p):
         from .compiled.optimizers import drift, run
         run(drift, (p, m, r), lr * mean / root, rule.eps / root)
@@ -86,11 +87,6 @@ def powers(rule, step):
     span = max(1, int(math.log(0.1, smaller))) if smaller else 1
     k = (step - 1) % span
     return rule.beta1 ** k, rule.beta2 ** k, k == span - 1
-
-
-def weights(beta, t):
-    """``sum(beta ** i for i in range(t))``, by the formula of the geometric series."""
-    return (1 - beta ** t) / (1 - beta)
 
 
 def scales(rule):

@@ -63,11 +63,7 @@ def cdf(x):
 
 def density(x):
     """``np.exp(-x * x / 2) / np.sqrt(2 * np.pi)``: the derivative of cdf."""
-    y = x * x
-    y *= -0.5
-    y = np.exp(y)
-    y *= SCALE / 2
-    return y
+    return np.exp(-0.5 * x * x) * (SCALE / 2)
 
 
 def tanh_cdf(x):

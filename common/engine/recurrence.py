@@ -14,57 +14,23 @@ from .products import column_sums, product, repeated, rows
 
 def forward(kind, x, first, params, mask=None, reverse=False):
     """(y, last, cache), of sequences x (N, T, D) from the state ``first`` (S, N, H): every h (N, T,
-    H), and the state after the last step. ``run``, with the axes in that order; ``reverse``: from
-    the last step to the first. With a mask (N, T) y is 0 where it is False, and x may hold anything
-    there, NaN too.
+    H), and the state after the last step. The loop, ``cell`` being the RNNCell, LSTMCell or GRUCell
+    of these parameters:
+
+        state = first
+        for t in range(T):                                   # reversed(range(T)) if ``reverse``
+            new = cell.forward(x[:, t], *state)
+            state = np.where(mask[:, t, None], new, state)   # else the state stays
+            y[:, t] = state[0] * mask[:, t, None]
+
+    ``kind`` is Elman, LSTM or GRU; S = 2 for LSTM (h, c), else 1. Where the mask (N, T) is False x
+    may hold anything, NaN too. Takes 0.8 of the loop's time where batch and layer are small, nearly
+    all of it where they are large.
     """
     x = time_first(x, reverse)
     if mask is not None:
         mask = time_first(mask, reverse)
         x[~mask] = 0                                       # 0 · NaN would be NaN
-    states, cache = run(kind, x, first, params, mask)
-    h = states[0, 1:]
-    y = batch_first(h if mask is None else h * mask[..., None], reverse)
-    return y, states[:, -1].copy(), (reverse, *cache)
-
-
-def backward(cache, dout, dlast, params, grads, dx=True):
-    """(dL/dx, dL/dfirst) of ``forward``, given dL/dy (N, T, H) or None, and dL/dlast (S, N, H),
-    which is overwritten. Fills ``grads``. dL/dx is None if ``dx`` is False."""
-    reverse, *cache = cache
-    mask = cache[-1]
-    if dout is not None:
-        dout = time_first(dout, reverse)
-        if mask is not None:
-            dout[~mask] = 0
-    dx, dfirst = run_back(cache, dout, dlast, params, grads, dx)
-    return None if dx is None else batch_first(dx, reverse), dfirst
-
-
-def time_first(x, reverse=False):
-    """``x.swapaxes(0, 1)``, each step a stretch of memory; the last one first if ``reverse``."""
-    x = x.swapaxes(0, 1)
-    return (x[::-1] if reverse else x).copy()
-
-
-def batch_first(x, reverse=False):
-    """The inverse of ``time_first``."""
-    return (x[::-1] if reverse else x).swapaxes(0, 1).copy()
-
-
-def run(kind, x, first, params, mask=None):
-    """(states, cache). The loop, ``cell`` being the RNNCell, LSTMCell or GRUCell of these
-    parameters:
-
-        states = [first]
-        for t in range(T):
-            new = cell.forward(x[t], *states[t])
-            states.append(np.where(mask[t, :, None], new, states[t]))     # else the state stays
-
-    ``kind`` is Elman, LSTM or GRU; x (T, N, D), mask (T, N) or None, first (S, N, H) with S = 2 for
-    LSTM (h, c), else 1; all states (S, T + 1, N, H). Takes 0.8 of the loop's time where batch and
-    layer are small, nearly all of it where they are large.
-    """
     (Wx, Wh, b, *bh), (T, N, _), H = params, x.shape, len(params[1])
     a = product(x, Wx)
     a += b
@@ -72,8 +38,8 @@ def run(kind, x, first, params, mask=None):
     states = np.empty((len(first), T + 1, N, H), a.dtype)
     states[:, 0] = first
     if compiled.takes(a):
-        from .compiled.recurrence import RULES
-        kind = RULES.get(kind.__name__, kind)
+        from .compiled import recurrence as loops
+        kind = getattr(loops, kind.__name__, kind)
     rule, times_Wh = kind(H, a.dtype), repeated(Wh, N, T)
     for t in range(T):
         old, new = states[:, t], states[:, t + 1]
@@ -83,21 +49,26 @@ def run(kind, x, first, params, mask=None):
         rule.step(a[t], q, memo[t], old, new)
         if mask is not None:
             np.copyto(new, old, where=~mask[t, :, None])
-    return states, (rule, x, a, memo, states, mask)
+    h = states[0, 1:]
+    y = batch_first(h if mask is None else h * mask[..., None], reverse)
+    return y, states[:, -1].copy(), (rule, x, a, memo, states, mask, reverse)
 
 
-def run_back(cache, dout, dstate, params, grads, dx=True):
-    """(dL/dx (T, N, D), dL/dfirst (S, N, H)), given dL/dh of every step, dout (T, N, H) or None,
-    and dL/d(last state), dstate (S, N, H), which is overwritten. Fills ``grads``. dL/dx is None if
-    ``dx`` is False. The loop:
+def backward(cache, dout, dstate, params, grads, dx=True):
+    """(dL/dx, dL/dfirst) of ``forward``, given dL/dy, dout (N, T, H) or None, and dL/dlast, dstate
+    (S, N, H), which is overwritten. Fills ``grads``. dL/dx is None if ``dx`` is False. The loop:
 
         for t in reversed(range(T)):
-            dstate[0] += dout[t]
-            dx[t], *dold = cell.backward(dstate)   # and its grads are added up
-            dstate = np.where(mask[t, :, None], dold, dstate)
+            dstate[0] += dout[:, t] * mask[:, t, None]
+            dx[:, t], *dold = cell.backward(dstate)   # and its grads are added up
+            dstate = np.where(mask[:, t, None], dold, dstate)
     """
     (Wx, Wh, *_), (dWx, dWh, db, *dbh) = params, grads
-    rule, x, a, memo, states, mask = cache
+    rule, x, a, memo, states, mask, reverse = cache
+    if dout is not None:
+        dout = time_first(dout, reverse)
+        if mask is not None:
+            dout[~mask] = 0
     slopes = rule.slopes(a, memo, states[:, :-1], states[:, 1:])
     da = np.empty_like(a)
     dq = np.empty_like(a) if dbh else da
@@ -117,7 +88,18 @@ def run_back(cache, dout, dstate, params, grads, dx=True):
     column_sums(da, out=db)
     if dbh:
         column_sums(dq, out=dbh[0])
-    return product(da, Wx.T) if dx else None, dstate
+    return batch_first(product(da, Wx.T), reverse) if dx else None, dstate
+
+
+def time_first(x, reverse):
+    """``x.swapaxes(0, 1)``, each step a stretch of memory; the last one first if ``reverse``."""
+    x = x.swapaxes(0, 1)
+    return (x[::-1] if reverse else x).copy()
+
+
+def batch_first(x, reverse):
+    """The inverse of ``time_first``."""
+    return (x[::-1] if reverse else x).swapaxes(0, 1).copy()
 
 
 class Elman:

@@ -77,9 +77,8 @@ class RowGradient(np.ndarray):
         scaling = (ufunc in (np.multiply, np.divide) and method == "__call__" and inputs[0] is self
                    and np.ndim(inputs[1]) == 0 and np.isfinite(inputs[1])
                    and (ufunc is np.multiply or inputs[1] != 0))
-        for a in inputs[:1] if method == "at" else out:
-            if not scaling:
-                forget(a)
+        for a in () if scaling else inputs[:1] if method == "at" else out:
+            forget(a)
         if out:
             kwargs["out"] = tuple(map(plain, out))
         result = getattr(ufunc, method)(*map(plain, inputs), **kwargs)
@@ -91,12 +90,8 @@ class RowGradient(np.ndarray):
             forget(a)
         return super().__array_function__(function, types, arguments, options)
 
-    def __setitem__(self, key, value):
-        forget(self)
-        super().__setitem__(key, value)
-
-    put, fill, sort, partition, setfield, byteswap = map(
-        forgetting, ("put", "fill", "sort", "partition", "setfield", "byteswap"))
+    __setitem__, put, fill, sort, partition, setfield, byteswap = map(
+        forgetting, ("__setitem__", "put", "fill", "sort", "partition", "setfield", "byteswap"))
 
     @property
     def flat(self):
@@ -114,8 +109,7 @@ def forget(a):
 
 
 def set_rows(a, ids, values):
-    """a[ids] = values. Rows that are one stretch of memory each are moved as single items, not
-    number by number: a third faster."""
+    """a[ids] = values. Rows of one stretch of memory move as single items: a third faster."""
     if a.flags.c_contiguous and values.flags.c_contiguous and a.dtype == values.dtype:
         a, values = (matrix.view(f"V{a[0].nbytes}")[:, 0] for matrix in (a, values))
     a[ids] = values

@@ -24,10 +24,8 @@ from queue import SimpleQueue
 
 from threadpoolctl import ThreadpoolController
 
-# entries of a weight; a model all of whose matrices are smaller has no product worth a thread
-SMALL = 1 << 10
-# multiplications in a matrix product, some 0.2 ms, that each thread should have to do at least
-WORTH = 1 << 22
+SMALL = 1 << 10        # entries of a weight: no product with a smaller one is worth a thread
+WORTH = 1 << 22        # multiplications, some 0.2 ms, that each thread should have at least
 LATE = 1 << 21         # those that are done elsewhere before a thread that slept begins
 
 # BLAS is kept to one thread; our threads are at work
@@ -73,10 +71,8 @@ def in_threads(job, parts):
         queue = SimpleQueue()
         try:
             threading.Thread(target=help_out, args=(queue,), daemon=True, name="chainrule").start()
-        # no thread can start, in a browser for example
-        except RuntimeError:
+        except RuntimeError:                    # no thread can start, in a browser for example
             return [job(part) for part in parts]
-        # when a caller is there to take what it gets
         helpers.append(queue)
     results, answers, asked = [None] * len(parts), SimpleQueue(), 0
     try:
@@ -96,7 +92,6 @@ def in_threads(job, parts):
 
 
 def help_out(queue):
-    """What a thread of the pool does, for ever."""
     while True:
         answers, i, context, job, part = queue.get()
         try:
@@ -116,7 +111,6 @@ class one_thread:
 
     def __enter__(self):
         global allowed
-        # else it does already, or no way to
         self.limits = blas() is not None and limiting.acquire(blocking=False)
         try:
             if self.limits:
@@ -139,7 +133,6 @@ class one_thread:
 
 
 def threads():
-    """How many threads may be used."""
     return min(allowed or (blas().num_threads if blas() else processors()), processors())
 
 

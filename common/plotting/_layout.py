@@ -51,7 +51,7 @@ class Layout:
     crossings: int
 
 
-def layout(boxes, edges, centred=True, gap=24, cost=None):
+def layout(boxes, edges, centred, gap, cost):
     """A Layout of boxes 0..n-1; edges are pairs (u, v) with u < v. ``centred``: boxes in the middle
     of their rank, else at its start. ``cost(along, across)`` says how unwelcome a picture of that
     size is; where it helps, ranks continue in another column."""
@@ -115,7 +115,7 @@ def broken(step, extent, cuts, cost):
         return cost(max(sum(step[r] for r in c) for c in columns), wide)
 
     candidates = []
-    for k in range(2, 1 + min(24, len(step)) if cost else 0):
+    for k in range(2, 1 + min(24, len(step))):
         columns = [[]]
         for r in whole[0]:
             columns[-1].append(r)
@@ -124,12 +124,11 @@ def broken(step, extent, cuts, cost):
                 columns.append([])
         candidates.append(columns)
     best = min(candidates, key=price, default=whole)
-    return best if cost and price(best) < 0.75 * price(whole) else whole
+    return best if price(best) < 0.75 * price(whole) else whole
 
 
 def entries(boxes, edges, paths, middle):
-    """How far from its middle each edge meets its box: straight on if possible, not too near the
-    next."""
+    """How far from its middle each edge meets its box: straight on if possible, apart."""
     ports = [0.0] * len(edges)
     for v, box in boxes.items():
         coming = sorted((e for e, edge in enumerate(edges) if edge[1] == v),

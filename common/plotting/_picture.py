@@ -9,11 +9,10 @@ SCREEN = 96          # its dots per inch
 
 
 @cache
-def outline(text, size, bold=False):
+def outline(text, size, bold):
     """A text as a Path of matplotlib that begins at (0, 0); y grows upwards."""
-    from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
-    font = FontProperties(family="sans-serif", weight="bold" if bold else "normal")
+    font = {"family": "sans-serif", "weight": "bold" if bold else "normal"}
     return TextPath((0, 0), text.replace("$", r"\$"), size, prop=font)
 
 

@@ -82,7 +82,6 @@ def arrange(rows, links):
 
 
 def neighbours(links):
-    """For each vertex its neighbours in the row above, and in the row below."""
     up, down = {}, {}
     for pairs in links:
         for a, b in pairs:

@@ -28,7 +28,7 @@ def plot_attention(weights: ArrayLike, queries: Iterable[str] | None = None,
     array with at least one Axes each. From a batch, (N, Tq, Tk) or (N, heads, Tq, Tk), one sample
     is ``weights[0]``.
 
-    Returns ``ax``, or for None the Axes of a new figure; for heads a flat array of them. A wrong
+    Returns ``ax``, or the Axes of a new figure; for heads a flat array of them. A wrong
     shape, weights outside 0..1, a wrong number of names and too few Axes raise ValueError.
 
     >>> weights = [[0.9, 0.1, 0.0], [0.0, 0.5, 0.5]]
@@ -50,17 +50,19 @@ def plot_attention(weights: ArrayLike, queries: Iterable[str] | None = None,
     Tq, Tk = weights.shape[-2:]
     if keys is None and Tq == Tk:
         keys = queries
-    names = [_names(who, name, given, n)
-             for name, given, n in (("queries", queries, Tq), ("keys", keys, Tk))]
+    names = [[token.translate(VISIBLE)
+              for token in names_of(who, name, range(n) if given is None else given, n,
+                                    f"{n} tokens, one for each {line} of weights")]
+             for name, given, n, line in (("queries", queries, Tq, "row"),
+                                          ("keys", keys, Tk, "column"))]
 
     heads = weights.reshape(-1, Tq, Tk)
     width, height = (min(max(0.22 * n, 2.5), 9) for n in (Tk, Tq))
     panels = axes_for(who, ax, len(heads), each=", one for each head of one sample",
                       width=width + 1.7, height=height + 1.2)
-    for panel, head in zip(panels, heads):
-        panel.imshow(head, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-        panel.set(xlabel="key", ylabel="query")
     for h, panel in enumerate(panels):
+        panel.imshow(heads[h], cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+        panel.set(xlabel="key", ylabel="query")
         if weights.ndim == 3:
             panel.set_title(f"head {h}")
         _name(panel, *names)
@@ -69,12 +71,6 @@ def plot_attention(weights: ArrayLike, queries: Iterable[str] | None = None,
         # the layout takes two passes to find room for names and squares
         panels[0].figure.draw_without_rendering()
     return panels if weights.ndim == 3 else panels[0]
-
-
-def _names(who, name, tokens, n):
-    what = f"{n} tokens, one for each {'row' if name == 'queries' else 'column'} of weights"
-    return [token.translate(VISIBLE)
-            for token in names_of(who, name, range(n) if tokens is None else tokens, n, what)]
 
 
 def _name(panel, queries, keys):

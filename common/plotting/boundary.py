@@ -18,7 +18,7 @@ def plot_decision_boundary(model: Any, x: ArrayLike, t: ArrayLike, ax: Axes | No
     ``model``: an object with ``predict``, or a function, from points (M, 2) to scores (M, classes);
     a single column is a binary logit, class 1 where it is positive. It is asked at resolution ×
     resolution points, in the dtype of x (N, 2). ``t`` holds labels (N,) or one-hot rows (N,
-    classes). Returns ``ax``, or for None the Axes of a new figure. Wrong shapes, labels without a
+    classes). Returns ``ax``, or the Axes of a new figure. Wrong shapes, labels without a
     score, and numbers that are not finite raise ValueError.
 
     >>> ax = plot_decision_boundary(lambda x: x, [[2.0, 1.0], [0.0, 1.0]], [0, 1])
@@ -39,7 +39,7 @@ def plot_decision_boundary(model: Any, x: ArrayLike, t: ArrayLike, ax: Axes | No
     centres = low + (np.arange(resolution)[:, None] + 0.5) / resolution * (high - low)
     grid = np.stack(np.meshgrid(*centres.T), axis=-1).reshape(-1, 2).astype(x.dtype)
 
-    scores = np.asarray(model.predict(grid) if hasattr(model, "predict") else model(grid))
+    scores = np.asarray(getattr(model, "predict", model)(grid))
     if scores.ndim != 2 or len(scores) != len(grid):
         expected = f"give scores of shape ({len(grid)}, classes) for x of shape {grid.shape}"
         raise ValueError(checks.wrong(who, "model", expected, scores.shape))

@@ -31,7 +31,7 @@ def plot_confusion(y_or_matrix: ArrayLike, t: ArrayLike | None = None, ax: Axes 
     answer, on an inset Axes, ``ax.child_axes[0]``, for which a figure with ``layout="constrained"``
     makes room.
 
-    Returns ``ax``, or for None the Axes of a new figure. Wrong shapes, numbers that are not finite,
+    Returns ``ax``, or the Axes of a new figure. Wrong shapes, numbers that are not finite,
     and negative counts raise ValueError.
 
     >>> y = np.array([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]])

@@ -125,8 +125,8 @@ def picture(model, values=False, x=None):
     for v, box, start, middle in zip(vertices, boxes, place.start, place.middle):
         (x0, y0), (x1, y1) = (at(start, middle - box.face / 2),
                               at(start + box.length, middle + box.face / 2))
-        line = "none" if v.kind == "end" else "#444444"
-        result.box(x0, y0, x1 - x0, y1 - y0, box.corner, fill=FILL[v.kind], line=line)
+        result.box(x0, y0, x1 - x0, y1 - y0, box.corner, fill=FILL[v.kind],
+                   line="none" if v.kind == "end" else "#444444")
         y = (y0 + y1 - sum(size + 5 for _, size, _ in v.text())) / 2
         for i, (text, size, bold) in enumerate(v.text()):
             result.write((x0 + x1) / 2, y + size + 1, text, size, "center", FAINT if i else INK,
@@ -169,8 +169,7 @@ def draw_edge(result, route, at):
         commands.append(("C", at(half, c), at(half, d), at(b, d)) if a != b and c != d
                         else ("L", at(b, d)))
     result.shape(commands, line=LINE)
-    a, c = route[-1]
-    result.shape([("M", at(a, c)), ("L", at(a - 8, c - 3.5)), ("L", at(a - 8, c + 3.5)), ("Z",)],
+    result.shape([("M", at(b, d)), ("L", at(b - 8, d - 3.5)), ("L", at(b - 8, d + 3.5)), ("Z",)],
                  fill=LINE)
 
 

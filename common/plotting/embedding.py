@@ -24,7 +24,7 @@ def plot_embedding(vectors: ArrayLike, names: Iterable[Any], ax: Axes | None = N
     that find no place are left out, and the title counts them. Places are right for the size that
     the Axes has now: draw the rest of the figure before.
 
-    Returns ``ax``, or for None the Axes of a new figure. Wrong shapes and numbers that are not
+    Returns ``ax``, or the Axes of a new figure. Wrong shapes and numbers that are not
     finite raise ValueError.
 
     >>> ax = plot_embedding([[0, 0, 3.0], [0, 0, -3.0], [1.0, 0, 0]], ["up", "down", "side"])

@@ -24,7 +24,7 @@ def plot_filters(W: Any, ax: Axes | None = None, most: int = 64) -> Axes:
     - any other: a row for each of the first √most filters, in it one grey tile for each of the
       first √most channels.
 
-    Returns ``ax``, or for None the Axes of a new figure. A wrong shape and numbers that are not
+    Returns ``ax``, or the Axes of a new figure. A wrong shape and numbers that are not
     finite raise ValueError.
 
     >>> ax = plot_filters(np.array([[[[-1.0, 1.0]], [[1.0, -1.0]]]]))
@@ -75,7 +75,7 @@ def plot_activations(
     ``most`` channels are shown. If any value is negative, blue is below 0, white 0, red above;
     else, as after a ReLU, black is 0.
 
-    Returns ``ax``, or for None the Axes of a new figure. A wrong shape, a sample that is not there,
+    Returns ``ax``, or the Axes of a new figure. A wrong shape, a sample that is not there,
     and numbers that are not finite raise ValueError.
 
     >>> ax = plot_activations(np.ones((5, 6, 4, 4)), sample=2)

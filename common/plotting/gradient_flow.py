@@ -22,7 +22,7 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     A line joins the weights, arrays of two or more axes; biases, arrays of one, are open markers. A
     gradient of zeros is a cross at the foot of the axis; parameters of zeros have no ratio.
 
-    Returns ``ax``, or for None the Axes of a new figure. No parameters, and gradients that are not
+    Returns ``ax``, or the Axes of a new figure. No parameters, and gradients that are not
     finite, raise ValueError; gradients that are all zero, as before the first backward,
     RuntimeError.
 
@@ -35,8 +35,7 @@ def plot_gradient_flow(model: Any, ax: Axes | None = None) -> Axes:
     who = "plot_gradient_flow"
     if not (hasattr(model, "params") and hasattr(model, "grads")):
         raise TypeError(checks.wrong(who, "model", "have params and grads", type(model).__name__))
-    count = len(model.params)
-    if not count:
+    if not (count := len(model.params)):
         raise ValueError(checks.wrong(who, "model", "have parameters", "none"))
     names = list(getattr(model, "names", None) or (f"params[{i}]" for i in range(count)))
     for name, g in zip(names, model.grads):

@@ -75,8 +75,8 @@ def _named(history):
 def _columns(which, table):
     lengths = {key: len(values) for key, values in table.items()}
     if len(set(lengths.values())) > 1:
-        expected = "hold lists of one length"
-        raise ValueError(checks.wrong("plot_history", f"history.{which}", expected, lengths))
+        raise ValueError(checks.wrong("plot_history", f"history.{which}",
+                                      "hold lists of one length", lengths))
     return {key: np.asarray(values) for key, values in table.items()}
 
 
@@ -106,7 +106,6 @@ def _draw(panel, name, epochs, steps, each, train, validation):
 
 
 def _finish(panel, name, tables):
-    """Titles, ticks and a legend for a panel that shows some tables."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     title = name.replace("_", " ")

@@ -65,23 +65,19 @@ def slide(
         from matplotlib import pyplot
         pyplot.close(figure)                                   # else the cell shows it once more
         picture = display(figure, display_id=True)
-        slider = slider_over(choices, place, name)
-        if slider is not None:
-            def moved(change):
-                show(change["new"])
-                picture.update(figure)
+        try:
+            from ipywidgets import Layout, SelectionSlider
+        except ImportError:
+            return drawn
 
-            slider.observe(moved, "index")
-            display(slider)
+        def moved(change):
+            show(change["new"])
+            picture.update(figure)
+
+        labels = [f"{c:g}" if isinstance(c, float) else str(c) for c in choices]
+        slider = SelectionSlider(
+            options=[(label, i) for i, label in enumerate(labels)], index=place, description=name,
+            continuous_update=False, layout=Layout(width="60%"))
+        slider.observe(moved, "index")
+        display(slider)
     return drawn
-
-
-def slider_over(choices, place, name):
-    """A slider of ipywidgets; None where that is not installed."""
-    try:
-        from ipywidgets import Layout, SelectionSlider
-    except ImportError:
-        return None
-    labels = [f"{c:g}" if isinstance(c, float) else str(c) for c in choices]
-    return SelectionSlider(options=[(label, i) for i, label in enumerate(labels)], index=place,
-                           description=name, continuous_update=False, layout=Layout(width="60%"))

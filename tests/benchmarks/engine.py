@@ -75,8 +75,8 @@ def scattered(shape, ids, values):
 
 
 def run_cells(cell, x, state):
-    for x_t in x:
-        new = cell.forward(x_t, *state)
+    for t in range(x.shape[1]):
+        new = cell.forward(x[:, t], *state)
         state = new if isinstance(new, tuple) else (new,)
 
 
@@ -120,10 +120,10 @@ def cases():
     yield "SumOfSquares, 63", squares.SumOfSquares(small), lambda: all(np.isfinite(g).all() for g in small)
     for kind, cell in (recurrence.Elman, RNNCell), (recurrence.LSTM, LSTMCell), (recurrence.GRU, GRUCell):
         for N, H in (20, 100), (64, 256):
-            step, sequence = cell.init(H, H, rng=0), floats(35, N, H)
+            step, sequence = cell.init(H, H, rng=0), floats(N, 35, H)
             first = np.zeros((len(step.state_names), N, H), np.float32)
             yield (f"{cell.__name__}, N {N}, H {H}",
-                   lambda k=kind, c=step, x=sequence, f=first: recurrence.run(k, x, f, c.params),
+                   lambda k=kind, c=step, x=sequence, f=first: recurrence.forward(k, x, f, c.params),
                    lambda c=step, x=sequence, f=first: run_cells(c, x, tuple(f)))
 
 

@@ -167,10 +167,6 @@ class TestLabels:
         with refused(ValueError, f"Who: t … labels in 0..2 … {got}"):
             checks.labels("Who", t, np.shape(t), 3)
 
-    def test_the_argument_has_a_name(self):
-        with refused(ValueError, "Who: ids … labels in 0..0 … 1 at index 0"):
-            checks.labels("Who", [1], (1,), 1, name="ids")
-
     @pytest.mark.parametrize("ignore", [-1, 255, 1])
     def test_the_label_to_ignore_passes_and_no_other(self, ignore):
         assert checks.labels("Who", [0, ignore], (2,), 3, ignore).tolist() == [0, ignore]

@@ -210,9 +210,9 @@ def test_planar_graphs_have_no_crossings(name):
 
 def test_a_crossing_that_must_be_is_counted():
     # K(3, 3) cannot be drawn without; and the first of two rows joined crosswise can be turned round.
-    assert layout([Box(9, 9)] * 6, [(u, v) for u in range(3) for v in range(3, 6)]).crossings > 0
+    assert layout([Box(9, 9)] * 6, [(u, v) for u in range(3) for v in range(3, 6)], True, 24, page_cost).crossings > 0
     assert crossings([0, 1], [(0, 3), (1, 2)], [2, 3]) == 1
-    assert layout([Box(9, 9)] * 4, [(0, 3), (1, 2)]).crossings == 0
+    assert layout([Box(9, 9)] * 4, [(0, 3), (1, 2)], True, 24, page_cost).crossings == 0
 
 
 def test_lines_of_layers_are_straight():
@@ -252,9 +252,9 @@ def test_the_way_to_the_next_column_is_rectangular():
 
 def test_two_lines_side_by_side_are_not_cut():
     edges = [(v, v + 2) for v in range(38)]
-    place = layout([Box(20, 20)] * 40, edges, cost=lambda along, across: along)
+    place = layout([Box(20, 20)] * 40, edges, True, 24, lambda along, across: along)
     assert all(place.start[u] < place.start[v] for u, v in edges)
-    whole = layout([Box(20, 20)] * 40, [(v, v + 1) for v in range(39)], cost=lambda along, across: along + across)
+    whole = layout([Box(20, 20)] * 40, [(v, v + 1) for v in range(39)], True, 24, lambda along, across: along + across)
     assert whole.size[0] < 500
 
 

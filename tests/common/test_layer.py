@@ -6,7 +6,7 @@ import pytest
 
 from chainrule.common import Layer
 from chainrule.common.layer import evaluation, held, walk
-from chainrule.layers import Affine, BatchNorm, Dropout, LeakyReLU, MaxPool, ReLU
+from chainrule.layers import RNN, Affine, BatchNorm, Dropout, LeakyReLU, MaxPool, ReLU
 from tests.errors import refused
 
 
@@ -282,3 +282,13 @@ class TestNamesOfOtherBooks:
                 super().__init__()
                 self.got = pad, more
         assert Mine(pad=3, x=1).got == (3, {"x": 1})
+
+
+def test_a_state_that_is_carried_survives_evaluation():
+    layer, x = RNN.init(2, 3, rng=0, stateful=True), np.ones((1, 2, 2), np.float32)
+    layer.forward(x)
+    carried = layer.state
+    with evaluation(layer):
+        assert layer.state is None
+        layer.forward(2 * x)
+    assert layer.state is carried

@@ -1,5 +1,6 @@
 """Pictures: what is drawn, on which Axes, under which names."""
 import io
+import sys
 from types import SimpleNamespace
 
 import matplotlib
@@ -334,16 +335,18 @@ class TestSlide:
         assert seen[-1][1] == 2 and [ax in panels for ax in seen[-1][0]] == [True, True]
 
     def test_in_a_notebook_the_slider_paints_the_same_figure_anew(self, monkeypatch):
-        sliders, shown = [], []
+        sliders, shown, given = [], [], {}
         slider = SimpleNamespace(observe=lambda call, name: sliders.append((call, name)))
         monkeypatch.setattr("chainrule.training.live.in_notebook", lambda: True)
-        monkeypatch.setattr("chainrule.plotting.moving.slider_over", lambda choices, place, name: slider)
+        widgets = SimpleNamespace(Layout=dict, SelectionSlider=lambda **options: given.update(options) or slider)
+        monkeypatch.setitem(sys.modules, "ipywidgets", widgets)
         monkeypatch.setattr("IPython.display.display",
                             lambda what, **options: shown.append(what) or SimpleNamespace(update=shown.append))
         axes = plotting.slide(lambda ax, slope: ax.plot([0, 1], [0, slope]), [1, 2, 3], start=1)
         (moved, what), = sliders
         moved({"new": 2})
         assert what == "index" and shown == [axes[0].figure, slider, axes[0].figure]
+        assert given["options"] == [("1", 0), ("2", 1), ("3", 2)] and given["index"] == 0
         assert [line.get_ydata().tolist() for line in axes[0].lines] == [[0, 3]]        # the line of slope 1 is gone
 
     @pytest.mark.parametrize("arguments, error, message", [

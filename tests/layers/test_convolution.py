@@ -159,8 +159,8 @@ def test_few_channels_get_larger_blocks(filters, groups, OW, expected):
     (600, dict(size=(1, 1), places=(2, 2), stride=(5, 5)), [(1, 2)] * 4)])            # the image is larger than its windows
 def test_a_piece_is_what_stays_in_the_cache(scratch, options, expected, monkeypatch):
     monkeypatch.setattr(engine, "CACHE", scratch)
-    options = dict(size=(3, 3), filters=1, places=(4, 4)) | options
-    windows = engine.Windows((4, 2, 6, 6), np.dtype(float), **options)
+    usual = dict(size=(3, 3), filters=1, places=(4, 4), stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), groups=1)
+    windows = engine.Windows((4, 2, 6, 6), np.dtype(float), **usual | options)
     pieces = list(windows.pieces(np.zeros((4, 2, 6, 6)), slice(0, 4)))
     assert [(images.stop - images.start, rows.stop - rows.start) for images, rows, _ in pieces] == expected
     assert all(np.shares_memory(matrix, pieces[0][2]) for *_, matrix in pieces)

@@ -86,37 +86,28 @@ def twin(cls):
     return module and getattr(importlib.import_module(f"{__name__}.{module}"), cls.__name__)
 
 
-def with_forward(page, twin, times):
-    """The page's forward, but the twin's for a large array."""
-    @functools.wraps(page)
-    def chosen(layer, x):
-        y = twin.forward(layer, x) if takes(x, times) else None
-        return page(layer, x) if y is None else y
-    return chosen
-
-
-def with_backward(page, twin, times):
-    """The page's backward, but the twin's for what the twin's forward kept, or, if it has none,
-    for a large array."""
-    alone = not hasattr(twin, "forward")
-
-    @functools.wraps(page)
-    def chosen(layer, dout):
-        if layer.cache.__class__ is Kept:
-            return twin.backward(layer, dout)
-        dx = twin.backward(layer, dout) if alone and takes(dout, times) else None
-        return page(layer, dout) if dx is None else dx
-    return chosen
-
-
 def use_twin(cls):
-    """Let a layer's class run on its twin, if it has one."""
+    """Let a layer's class run on its twin, if it has one: forward for a large array, backward for
+    what that kept or, in a twin without a forward, for a large array."""
     code = twin(cls)
-    if code:
-        times = SEVERAL.get(TWINS[cls.__name__], 1)
-        cls.backward = with_backward(cls.backward, code, times)
-        if hasattr(code, "forward"):
-            cls.forward = with_forward(cls.forward, code, times)
+    if not code:
+        return
+    page, page_back, alone = cls.forward, cls.backward, not hasattr(code, "forward")
+    times = SEVERAL.get(TWINS[cls.__name__], 1)
+
+    @functools.wraps(page)
+    def forward(layer, x):
+        y = code.forward(layer, x) if takes(x, times) else None
+        return page(layer, x) if y is None else y
+
+    @functools.wraps(page_back)
+    def backward(layer, dout):
+        if layer.cache.__class__ is Kept:
+            return code.backward(layer, dout)
+        dx = code.backward(layer, dout) if alone and takes(dout, times) else None
+        return page_back(layer, dout) if dx is None else dx
+
+    cls.forward, cls.backward = page if alone else forward, backward
 
 
 class Loop:
@@ -150,7 +141,6 @@ class Loop:
         before = sum(compiled.stats.cache_misses.values())
         result = compiled(*arguments)
         seconds = time.perf_counter() - start
-        # else it was found on disk
         if seconds > SLOW and sum(compiled.stats.cache_misses.values()) > before:
             sys.stderr.write(f"chainrule: {self.__name__} was compiled in {seconds:.1f} s; "
                              "the next program finds it on disk\n")

@@ -48,9 +48,6 @@ class GRU:
         gru_back(gates, memo, h, dstate[0], da, dq)
 
 
-RULES = {"LSTM": LSTM, "GRU": GRU}
-
-
 @Loop
 def add_and_scale(a, q, scale):
     for n in range(len(a)):

@@ -4,17 +4,10 @@ import numpy as np
 from . import Loop
 
 
-def write(matrix, old, ids, values):
-    """The ``old`` rows zeroed, ``values`` added up in the rows ``ids``: the rows written, each
-    once."""
-    rows, seen = np.empty(len(ids), np.intp), np.zeros(len(matrix), np.bool_)
-    count = write_rows(matrix, old, ids, values, seen, rows)
-    return rows[:count]
-
-
 @Loop
-def write_rows(matrix, old, ids, values, seen, rows):
-    D = matrix.shape[1]
+def write(matrix, old, ids, values):
+    """The ``old`` rows zeroed, ``values`` added up in the rows ``ids``: these rows, each once."""
+    rows, seen, D = np.empty(len(ids), np.intp), np.zeros(len(matrix), np.bool_), matrix.shape[1]
     for i in old:
         for d in range(D):
             matrix[i, d] = 0
@@ -30,4 +23,4 @@ def write_rows(matrix, old, ids, values, seen, rows):
             count += 1
             for d in range(D):
                 matrix[i, d] = values[k, d]
-    return count
+    return rows[:count]
