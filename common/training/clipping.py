@@ -44,11 +44,16 @@ def clip_gradients(grads: Arrays, max_norm: float) -> float:
                                          checks.dtype_text(g)))
         if not g.flags.writeable:
             raise ValueError(checks.wrong(who, f"grads[{i!r}]", "be writable", "a read-only array"))
-    norm = math.sqrt(sum(map(square, grads)))
+    norm = length(grads)
     if max_norm < norm < math.inf:
         for g in grads:
             g *= max_norm / norm
     return norm
+
+
+def length(arrays):
+    """√Σ_i Σ arrays[i]²."""
+    return math.sqrt(sum(map(square, arrays)))
 
 
 def square(g):

@@ -14,9 +14,8 @@ from ..common.types import ArrayLike, Inputs
 from . import arguments, memory, samples, signals, targets
 from .outcome import Outcome, judge
 from .report import Finding, Report
-from .samples import standardized
 from .sweep import SMALLER, of_rates, of_schedule, rate_of, sweep, update_ratio
-from .trial import Case, Watch, outputs, unchanged
+from .trial import Case, Watch, outputs, sampled, unchanged
 
 SECONDS = 2.5                     # for all that preflight tries
 
@@ -45,11 +44,7 @@ def preflight(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
     >>> preflight(trainer, x, t + 1, batch_size=30)
     MLP: labels-mismatch in t
     """
-    arguments.examined("preflight", trainer, x, t, fit_arguments)
-    with aside(fit_arguments):
-        examination = Examination(trainer, x, t, fit_arguments)
-        if examination.runs:
-            examination.try_steps()
+    examination = examined("preflight", trainer, x, t, fit_arguments)
     return examination.report(healthy=examination.progresses())
 
 
@@ -72,20 +67,17 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
     'learning-rate-too-low'
     """
     options = {**fit_arguments, "validation_data": validation_data}
-    arguments.examined("doctor", trainer, x, t, options)
-    with aside(fit_arguments):
-        examination = Examination(trainer, x, t, options)
-        if examination.runs:
-            examination.try_steps()
+    examination = examined("doctor", trainer, x, t, options)
     if not examination.runs:
         return examination.report()
     metrics = trainer.metrics
     if examination.has("wrong-metric"):
         trainer.metrics = {}
-    given = {} if options.get("batches") is not None else {"x": x, "t": t}
+    if options.get("batches") is not None:
+        x = t = None
     try:
         with np.errstate(all="ignore"):
-            trainer.fit(**given, **options)
+            trainer.fit(x, t, **options)
     except FloatingPointError as error:
         with aside(fit_arguments):
             examination.not_finite(error)
@@ -97,12 +89,22 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
     return examination.report(healthy)
 
 
+def examined(who, trainer, x, t, options):
+    """The Examination before the training."""
+    arguments.examined(who, trainer, x, t, options)
+    with aside(options):
+        examination = Examination(trainer, x, t, options)
+        if examination.runs:
+            examination.try_steps()
+    return examination
+
+
 @contextmanager
 def aside(fit_arguments):
     """Within this block no warnings; afterwards the generators of the user's functions are as they
     were."""
-    with unchanged(fit_arguments.get("batches"), fit_arguments.get("augment")), (
-            np.errstate(all="ignore")):
+    functions = fit_arguments.get("batches"), fit_arguments.get("augment")
+    with unchanged(*functions), np.errstate(all="ignore"):
         yield
 
 
@@ -110,7 +112,7 @@ class Examination:
     """What is found out about a training; ``runs`` says whether a step can be made."""
 
     def __init__(self, trainer, x, t, options):
-        self.trainer, self.findings, self.measured, self.runs = trainer, [], {}, False
+        self.trainer, self.measured, self.runs = trainer, {}, False
         self.rates, self.lr, self.n = None, None, 128
         if options.get("batches") is not None:
             x = t = None
@@ -119,7 +121,7 @@ class Examination:
         arrays["t"] = case.t
         if case.validation is not None:
             arrays |= {"validation x": case.validation[0][0], "validation t": case.validation[1]}
-        self.findings += samples.not_finite(arrays)
+        self.findings = list(samples.not_finite(arrays))
         if not self.findings:
             self.task = self.task_of(case)
             self.look_at_data(list(arrays))
@@ -188,7 +190,7 @@ class Examination:
             return
         if getattr(model, "output", None) is not None:
             self.findings += targets.metrics(self.trainer.metrics, case.origin[0],
-                                             part(self.task, case, self.n), t, y)
+                                             part(self.task, self.n), t, y)
         self.runs = True
 
     def try_steps(self):
@@ -229,16 +231,17 @@ class Examination:
             later = signals.Signals(quick.model, *some)
             self.findings += signals.equal_units(before, later)
             # of moderate size, so that units which saturate are not taken for cut off
-            x = tuple(a if samples.are_ids(a) else standardized(a) for a in some[0])
+            x = samples.standard_inputs(some[0])
             self.findings += signals.not_moved(signals.Signals(case.origin[0], x, some[1]),
                                                signals.Signals(quick.model, x, some[1]))
 
     def expected_loss(self, loss):
         """The first loss beside that of a guess, in words."""
-        kind, _ = targets.loss_of(self.trainer.model)
+        kind, labels = targets.loss_of(self.trainer.model)[0], self.task.labels
         if kind in ("softmax", "sigmoid"):
-            C = 2 if kind == "sigmoid" else len(np.unique(self.task.labels)) if (
-                self.task.labels is not None) else self.case.t.shape[-1]
+            C = 2 if kind == "sigmoid" else self.case.t.shape[-1]
+            if kind == "softmax" and labels is not None:
+                C = len(np.unique(labels))
             return f"{loss:.4g}, log {C} is {math.log(max(C, 2)):.4g}"
         if kind == "distance":
             return f"{loss:.4g}, half of the targets' variance is {self.case.t.var() / 2:.4g}"
@@ -280,9 +283,9 @@ class Examination:
         return Report(type(self.trainer.model).__name__, findings, self.measured)
 
 
-def part(task, case, n):
-    """The task of the samples that ``case.sample(n)`` gives."""
+def part(task, n):
+    """The task of the samples that ``Case.sample(n)`` gives."""
     few = copy.copy(task)
     if task.labels is not None:
-        few.labels = task.labels[np.random.default_rng(0).permutation(len(case.t))[:n]]
+        few.labels = sampled(n, (), task.labels)[1]
     return few

@@ -3,7 +3,6 @@
 A rule takes the Outcome and yields findings. Most of them train a copy from the same start with one
 thing changed: if that helps, it was the cause.
 """
-import copy
 import math
 from dataclasses import replace
 from functools import cached_property
@@ -16,6 +15,7 @@ from . import samples, scores, signals, targets
 from .diagnosis import diagnose
 from .report import Finding
 from .samples import Baseline, standardized
+from .trial import sampled
 
 
 class Outcome:
@@ -70,15 +70,12 @@ class Outcome:
 
     @cached_property
     def judges(self):
-        if self.case.validation is None:
-            return self.case.sample()
-        x, t = self.case.validation
-        rows = np.random.default_rng(0).permutation(len(t))[:512]
-        return tuple(a[rows] for a in x), t[rows]
+        given = self.case.validation
+        return self.case.sample() if given is None else sampled(512, *given)
 
     def loss_on(self, data):
         trial = self.case.trial()
-        trial.model = copy.deepcopy(self.model)
+        trial.model = self.model
         return trial.loss(*data)
 
     def anew(self, steps, seconds=2.5, **changes):
@@ -110,18 +107,16 @@ class Outcome:
     @cached_property
     def held(self):
         """Which share of the loss is left after 400 steps on one batch of different samples."""
-        x, t = self.case.sample(64)
-        keys = samples.keys(x)
+        keys = samples.keys(self.case.sample(64)[0])
         first = sorted({key: i for i, key in reversed(list(enumerate(keys)))}.values())[:32]
         rows = np.random.default_rng(0).permutation(len(self.case.t))[:64][first]
-        x, t = tuple(a[rows] for a in self.case.x), self.case.t[rows]
         left = []
         for rate in (1.0, self.rates.factor, 10.0):
-            trial = self.case.trial(rate=rate, rows=rows, batch_size=len(t), accumulate=1,
+            trial = self.case.trial(rate=rate, rows=rows, batch_size=len(rows), accumulate=1,
                                     augment=None, prepare=no_dropout)
-            before = trial.loss(x, t)
+            before = trial.loss(trial.x, trial.t)
             trial.run(400, 0.7)
-            left.append(trial.loss(x, t) / before if before > 0 else 0.0)
+            left.append(trial.loss(trial.x, trial.t) / before if before > 0 else 0.0)
         return min(left)
 
     @cached_property
@@ -246,7 +241,7 @@ def confirmed(outcome, finding, found):
     """Whether an unusual measurement matters: where it can be corrected, that must help."""
     case = outcome.case
     if finding.code == "inputs-not-scaled":
-        changes = {"x": tuple(a if samples.are_ids(a) else standardized(a) for a in case.x)}
+        changes = {"x": samples.standard_inputs(case.x)}
         if any(f.code == finding.code and f.where == "t" for f in found):
             changes |= {"t": standardized(case.t), "unit": float(case.t.var()) or 1.0}
         return helps(outcome, finding, **changes)
@@ -267,8 +262,7 @@ def helps(outcome, finding, unit=1.0, **changes):
     last, reached, judged = outcome.loss / unit, math.inf, math.inf
     for rate in (1.0, 0.1):
         trial = outcome.anew(steps, 1.0, rate=rate, **changes)
-        some = np.random.default_rng(0).permutation(len(case.t))[:256]
-        reached = min(reached, trial.loss(tuple(a[some] for a in trial.x), trial.t[some]))
+        reached = min(reached, trial.loss(*sampled(256, trial.x, trial.t)))
         if val is not None and "prepare" in changes:
             judged = min(judged, trial.loss(*outcome.judges))
     finding.evidence += (f"; so changed, {steps} steps end with a loss of {reached:.3g}, not "

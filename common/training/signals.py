@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..common.layer import held, is_model, reset_states
+from .clipping import length
 from .report import Finding
 from .samples import are_ids
 from .trial import Watch, named
@@ -27,7 +28,7 @@ class Signals:
         self.loss = float(self.model.forward(*x, t))
         wanted = {"input_gradient": not are_ids(x[0])} if is_model(self.model) else {}
         self.model.backward(**wanted)
-        self.norm = math.sqrt(sum(float(np.square(g, dtype=float).sum()) for g in self.model.grads))
+        self.norm = length(self.model.grads)
         layers = watch.layers
         self.weights = [(path, layer) for path, layer in layers.items() if path in watch.made
                         and any(np.ndim(p) > 1 for p in getattr(layer, "params", ()))]

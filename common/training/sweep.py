@@ -9,6 +9,7 @@ import numpy as np
 from ..common import checks
 from ..common.types import ArrayLike, Axes, Inputs
 from . import arguments
+from .clipping import length
 from .report import Finding
 from .trial import Case
 
@@ -116,10 +117,8 @@ def update_ratio(trial):
     """The size of an update by that of the weights, over a few steps."""
     before = [p.copy() for p in trial.model.params]
     trial.run(5, 0.5)
-    moved = sum(float(np.square(p - q, dtype=float).sum())
-                for p, q in zip(trial.model.params, before))
-    size = sum(float(np.square(q, dtype=float).sum()) for q in before)
-    return math.sqrt(moved / size) / max(1, len(trial.losses)) if size else 0.0
+    moved, size = length(map(np.subtract, trial.model.params, before)), length(before)
+    return moved / size / max(1, len(trial.losses)) if size else 0.0
 
 
 def of_schedule(plan):

@@ -40,6 +40,10 @@ class Task:
             self.kind, self.labels = "classes", t.reshape(len(t)).astype(int)
             self.codes = t.dtype.kind == "f" or t.ndim > 1
 
+    def labels_of(self, t):
+        """Targets that ask for the same as labels (N,)."""
+        return t.argmax(-1) if self.one_hot else t.reshape(len(t)).astype(int)
+
 
 def contiguous(present):
     """Whether numbers look like the names of classes: none left out, from -1, 0 or 1."""

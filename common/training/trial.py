@@ -2,11 +2,12 @@
 import copy
 import math
 import time
+from contextlib import contextmanager
 from itertools import islice
 
 import numpy as np
 
-from ..common.layer import evaluation, held
+from ..common.layer import evaluation, held, is_model
 from . import data
 from .history import History
 from .state import generators
@@ -35,8 +36,8 @@ class Case:
             self.validation = inputs_of(x), np.asarray(t)
         elif options.get("validation_split") is not None:
             aside = data.set_aside(self.t, options["validation_split"])
-            self.validation = tuple(a[aside] for a in self.x), self.t[aside]
-            self.x, self.t = tuple(a[~aside] for a in self.x), self.t[~aside]
+            self.validation = at(aside, self.x, self.t)
+            self.x, self.t = at(~aside, self.x, self.t)
             self.weight = None if self.weight is None else self.weight[~aside]
 
     @property
@@ -60,9 +61,7 @@ class Case:
             yield from islice(self.function(), self.options.get("steps_per_epoch") or 10_000)
 
     def sample(self, n=256):
-        """Inputs and targets of n samples at random, the same at each call."""
-        rows = np.random.default_rng(0).permutation(len(self.t))[:n]
-        return tuple(a[rows] for a in self.x), self.t[rows]
+        return sampled(n, self.x, self.t)
 
     def trial(self, **changes):
         return Trial(self, **changes)
@@ -71,6 +70,21 @@ class Case:
 def inputs_of(x):
     """One input or several as a tuple of arrays."""
     return tuple(map(np.asarray, x)) if isinstance(x, tuple) else (np.asarray(x),)
+
+
+def at(rows, x, t):
+    """These rows of inputs and targets."""
+    return tuple(a[rows] for a in x), t[rows]
+
+
+def sampled(n, x, t, seed=0):
+    """Inputs and targets of n samples at random, the same at each call."""
+    return at(np.random.default_rng(seed).permutation(len(t))[:n], x, t)
+
+
+def parts(x, t):
+    """Inputs and targets in batches (x, ..., t)."""
+    return ((*(a[i:i + 256] for a in x), t[i:i + 256]) for i in range(0, len(t), 256))
 
 
 class Trial:
@@ -85,8 +99,7 @@ class Trial:
         if x is not None or rows is not None or "batch_size" in options:
             given |= {"batches": None, "steps_per_epoch": None, "drop_last": False}
         rows = slice(None) if rows is None else rows
-        self.x = tuple(a[rows] for a in (case.x if x is None else x))
-        self.t = (case.t if t is None else t)[rows]
+        self.x, self.t = at(rows, case.x if x is None else x, case.t if t is None else t)
         if case.weight is not None:
             given["sample_weight"] = case.weight[rows]
         self.options = given | {"freeze": frozen} | options
@@ -124,8 +137,7 @@ class Trial:
         """The loss of samples in evaluation mode; infinite where it cannot be had."""
         total = 0.0
         with evaluation(self.model), np.errstate(all="ignore"):
-            for i in range(0, len(t), 256):
-                batch = (*(a[i:i + 256] for a in x), t[i:i + 256])
+            for batch in parts(x, t):
                 total += float(self.model.forward(*batch)) * len(batch[-1])
         return total / len(t) if math.isfinite(total) else math.inf
 
@@ -149,50 +161,46 @@ class Until:
             raise Enough
 
 
-class unchanged:
-    """``with unchanged(function):`` afterwards the random generators that the user's functions
-    hold are as they were before."""
-
-    def __init__(self, *functions):
-        self.generators = list(generators(dict(enumerate(functions))).values())
-
-    def __enter__(self):
-        self.before = [copy.deepcopy(g.bit_generator.state) for g in self.generators]
-
-    def __exit__(self, *error):
-        for g, state in zip(self.generators, self.before):
-            g.bit_generator.state = state
+@contextmanager
+def unchanged(*functions):
+    """After this block the generators that the user's functions hold are as they were before."""
+    found = generators(dict(enumerate(functions))).values()
+    before = [rng.bit_generator.state for rng in found]
+    try:
+        yield
+    finally:
+        for rng, state in zip(found, before):
+            rng.bit_generator.state = state
 
 
 def joined(function):
     """Inputs and targets of the first batches that a function yields, as (x, t)."""
     with unchanged(function):
-        parts, count = [], 0
+        made, count = [], 0
         for batch in function():
-            parts.append(tuple(map(np.asarray, batch)))
-            count += len(parts[-1][0])
-            if count >= 2000 or parts[-1][0].shape[1:] != parts[0][0].shape[1:]:
+            made.append(tuple(map(np.asarray, batch)))
+            count += len(made[-1][0])
+            if count >= 2000 or made[-1][0].shape[1:] != made[0][0].shape[1:]:
                 break
-    parts = [p for p in parts if all(a.shape[1:] == b.shape[1:] for a, b in zip(p, parts[0]))]
-    *x, t = map(np.concatenate, zip(*parts))
+    made = [m for m in made if all(a.shape[1:] == b.shape[1:] for a, b in zip(m, made[0]))]
+    *x, t = map(np.concatenate, zip(*made))
     return tuple(x), t
 
 
 def outputs(model, x, t):
     """What a model makes of inputs x, in evaluation mode, or None."""
-    parts = []
+    made = []
     with evaluation(model):
-        for i in range(0, len(t), 256):
-            inputs = tuple(a[i:i + 256] for a in x)
-            if hasattr(model, "loss_of"):
+        for *inputs, targets in parts(x, t):
+            if is_model(model):
                 y = model.forward(*inputs)
             else:
-                model.forward(*inputs, t[i:i + 256])
+                model.forward(*inputs, targets)
                 y = getattr(model, "output", None)
             if not isinstance(y, np.ndarray):
                 return None
-            parts.append(np.array(y))
-    return np.concatenate(parts) if all(p.shape[1:] == parts[0].shape[1:] for p in parts) else None
+            made.append(np.array(y))
+    return np.concatenate(made) if all(y.shape[1:] == made[0].shape[1:] for y in made) else None
 
 
 class Watch:
