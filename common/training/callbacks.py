@@ -36,7 +36,7 @@ class Watching:
         history = trainer.history
         if self.monitor not in history:
             hint = ("; give fit validation_data" if self.monitor.startswith("val_") and
-                    not any(name.startswith("val_") for name in history) else "")
+                    "val_loss" not in history else "")
             raise ValueError(f"{type(self).__name__}: the history has no {self.monitor!r}, but "
                              f"{', '.join(map(repr, history))}{hint}")
         return [self.sign * value for value in history[self.monitor]]

@@ -130,8 +130,8 @@ class Examination:
                 self.look_at_ends()
 
     def task_of(self, case):
-        """What the targets ask for. Whole numbers are quantities where the loss is a distance and
-        samples near each other differ by little; so is what repeats the inputs."""
+        """What the targets ask for: quantities where they repeat the inputs, or where the loss is a
+        distance and samples near each other differ by little."""
         loss = targets.loss_of(self.trainer.model)[0]
         same = case.t.shape == case.x[0].shape and np.array_equal(case.t, case.x[0])
         task = targets.Task(case.t, loss, quantities=same)
@@ -149,8 +149,8 @@ class Examination:
         self.findings += samples.scales(case.x, case.t, task, names)
         if x_val is not None:
             self.findings += samples.validation_scales(case.x, x_val)
-        self.findings += samples.leakage(case.x, case.t, x_val, task)
-        self.findings += samples.order(case, task)
+        self.findings += [*samples.leakage(case.x, case.t, x_val, task),
+                          *samples.order(case, task)]
         if task.labels is not None:
             classes, counts = np.unique(task.labels, return_counts=True)
             self.measured["classes"] = (f"{len(classes)}, of {counts.min()} to {counts.max()} "
@@ -178,9 +178,8 @@ class Examination:
         case, (x, t) = self.case, self.case.sample(self.n)
         model = case.trial().model
         y = outputs(model, x, t)
-        # as if of all samples
-        all_y = None if y is None else np.broadcast_to(y[:1], (len(case.t), *y.shape[1:]))
-        self.findings += targets.output_and_loss(case.origin[0], self.task, case.t, all_y)
+        of_all = None if y is None else np.broadcast_to(y[:1], (len(case.t), *y.shape[1:]))
+        self.findings += targets.output_and_loss(case.origin[0], self.task, case.t, of_all)
         try:
             float(model.forward(*x, t))
         except (TypeError, ValueError, IndexError) as error:
@@ -222,15 +221,15 @@ class Examination:
     def after_some_steps(self, before, some):
         """What stays unchanged although steps are made, at a rate that is not tiny."""
         case = self.case
-        quick = case.trial(rate=1.0 if self.lr is None or self.lr >= 1e-4 else
-                           1e-3 / max(self.lr, 1e-12))
+        tiny = self.lr is not None and self.lr < 1e-4
+        quick = case.trial(rate=1e-3 / max(self.lr, 1e-12) if tiny else 1.0)
         if self.lr == 0:
             quick.optimizer.lr = 1e-3
         quick.run(8, 0.5)
         if math.isfinite(before.loss) and np.isfinite(quick.losses).all():
             later = signals.Signals(quick.model, *some)
             self.findings += signals.equal_units(before, later)
-            # of moderate size, so that units which saturate are not taken for cut off
+            # of moderate size: units that saturate are not cut off
             x = samples.standard_inputs(some[0])
             self.findings += signals.not_moved(signals.Signals(case.origin[0], x, some[1]),
                                                signals.Signals(quick.model, x, some[1]))
@@ -249,7 +248,7 @@ class Examination:
 
     def progresses(self):
         """Whether the tried steps lower the loss nearly as much as steps at the best rate."""
-        if self.rates is None or not self.runs:
+        if self.rates is None:
             return False
         losses, start = self.rates.losses, self.rates.start
         return start - losses[self.rates.middle] > 0.3 * (start - losses.min()) > 0

@@ -71,7 +71,7 @@ class Run:
             if answers.stops(call(self.trainer), i):
                 self.ended = True
                 self.final |= hasattr(call, "load_state")      # a function may let it go on later
-        self.ended = parallel.agreed(getattr(self.trainer, "comm", None), self.ended)
+        self.ended = parallel.agreed(self.trainer.comm, self.ended)
 
     def tell(self, moment):
         for _, call in self.callbacks:

@@ -20,6 +20,7 @@ from ..common.files import naming, path_of, write_whole
 from ..common.printing import printable
 from ..common.rng import generator
 from ..common.types import PathLike, Seed
+from .report import table
 
 WHO = "random_search"
 
@@ -135,11 +136,8 @@ class Search:
         return printable("\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows))
 
     def _repr_html_(self) -> str:
-        head, *body = (map(escape, row) for row in self.cells())
-        lines = ["".join(f"<th>{cell}</th>" for cell in head)]
-        lines += ["".join(f"<td style='text-align: left'>{cell}</td>" for cell in row)
-                  for row in body]
-        return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+        head, *rows = ([escape(cell) for cell in row] for row in self.cells())
+        return table(rows, head)
 
 
 def random_search(
@@ -204,8 +202,7 @@ def attempt(objective, params, seed):
     """(value, error, seconds) of one trial, in plain types, which any worker can send back."""
     start, value, error = time.perf_counter(), None, None
     try:
-        drawn = {"rng": np.random.default_rng(seed)} if takes_rng(objective) else {}
-        value = objective(**params, **drawn)
+        value = objective(**params, **rng_of(objective, seed))
         if np.ndim(value) or np.asarray(value).dtype.kind not in "iuf":
             raise TypeError(checks.wrong(WHO, "objective", "return a number", checks.text(value)))
         value = float(value)
@@ -228,7 +225,7 @@ def outcomes(executor, objective, trials, waiting):
                 yield futures[future], future.result()
             except (BrokenExecutor, CancelledError):
                 raise
-            except Exception as error:          # the executor's: the objective's come back as text
+            except Exception as error:          # the objective's come back as text
                 if "pickle" in str(error).lower():
                     raise TypeError(checks.wrong(
                         WHO, "objective", "be a function that can be sent to the workers",
@@ -282,7 +279,7 @@ class File:
 
 
 def checked(objective, space):
-    """The space as a dict; TypeError or ValueError for what cannot be searched."""
+    """The space as a dict, refused if it cannot be searched."""
     if not callable(objective):
         raise TypeError(checks.wrong(WHO, "objective", "be a function", checks.text(objective)))
     hint = 'as in {"lr": LogUniform(1e-4, 1e-1)}'
@@ -297,18 +294,19 @@ def checked(objective, space):
             raise TypeError(checks.wrong(
                 WHO, f"space[{name!r}]", "be drawn, as by Choice or LogUniform", checks.text(part),
                 hint))
-    drawn = {"rng": None} if takes_rng(objective) else {}
-    if not checks.fitting(objective, (), {**space, **drawn}):
+    if not checks.fitting(objective, (), {**space, **rng_of(objective, None)}):
         raise TypeError(checks.wrong(WHO, "objective", f"take {', '.join(space)} and need no more",
                                      f"{shown(objective)}{inspect.signature(objective)}"))
     return dict(space)
 
 
-def takes_rng(objective):
+def rng_of(objective, seed):
+    """The argument rng as a dict, if the objective takes it."""
     try:
-        return "rng" in inspect.signature(objective).parameters
+        takes = "rng" in inspect.signature(objective).parameters
     except ValueError:
-        return False
+        takes = False
+    return {"rng": np.random.default_rng(seed)} if takes else {}
 
 
 def rank(trial, maximize):

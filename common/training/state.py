@@ -71,18 +71,23 @@ def put_back(value, saved):
 
 def weights(model):
     """{name: parameter} of a model, named as its layers name them, else by number."""
-    if isinstance(model.params, Mapping):
-        return {str(name): p for name, p in model.params.items()}
-    names = getattr(model, "names", ())
-    return dict(zip(names if len(names) == len(model.params) else
-                    [f"params.{i}" for i in range(len(model.params))], model.params))
+    params, names = model.params, getattr(model, "names", ())
+    if isinstance(params, Mapping):
+        return {str(name): p for name, p in params.items()}
+    if len(names) != len(params):
+        names = [f"params.{i}" for i in range(len(params))]
+    return dict(zip(names, params))
 
 
 def statistics(model):
-    """{name: (layer, key)} of each piece of state in ``buffers`` that is not a generator."""
+    """{name: (layer, key)} of all in ``buffers`` that is not a generator."""
     return {f"{path}.{key}".lstrip("."): (layer, key) for path, layer in held(model)
             for key, value in getattr(layer, "buffers", {}).items()
             if not isinstance(value, np.random.Generator)}
+
+
+def buffers(model):
+    return {name: layer.buffers[key] for name, (layer, key) in statistics(model).items()}
 
 
 def recurrent(model):
@@ -93,8 +98,8 @@ def recurrent(model):
 
 def learned(model):
     """Copies of a model's weights and running statistics, by name."""
-    kept = {name: layer.buffers[key] for name, (layer, key) in statistics(model).items()}
-    return {name: np.array(a, subok=False) for name, a in (weights(model) | kept).items()}
+    kept = weights(model) | buffers(model)
+    return {name: np.array(a, subok=False) for name, a in kept.items()}
 
 
 def relearn(model, arrays):

@@ -97,7 +97,7 @@ def sweep(case, steps, seconds=math.inf):
     x, t = case.sample()
     start, losses = case.trial().loss(x, t), []
     factors = [10 ** k for k in np.arange(-4, 4.5, 0.5)]
-    for factor in factors:                                # goes on as long as the last is the best
+    for factor in factors:                           # and on while the last is the best
         trial = case.trial(rate=factor)
         made = trial.run(steps, seconds / len(factors))
         loss = trial.loss(x, t) if np.isfinite(made).all() else math.inf
@@ -132,8 +132,8 @@ def of_schedule(plan):
 
 
 def of_rates(rates, lr, ratio):
-    """A learning rate at which the same few steps achieve far less than at another; a low one only
-    if updates are small compared with the weights, as some losses fall slowly anyway."""
+    """A rate at which the same few steps achieve far less than at another; a low one only if updates
+    are small beside the weights, as some losses fall slowly anyway."""
     if lr == 0:
         yield Finding("learning-rate-too-low", "optimizer.lr", "it is 0", "a positive rate")
         return

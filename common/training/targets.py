@@ -132,10 +132,9 @@ def output_and_loss(model, task, t, y):
         elif 2 * (high + 1) <= C <= 200 and high < 50 and len(t) >= 20 * C:
             yield found("wrong-output", at, f"{shape}: most are never right",
                         f"{high + 1} outputs, one for each class")
-    if labelled and not task.one_hot and loss in ("softmax", "hinge") and y is not None and (
-            y.ndim > task.labels.ndim + 1):
-        yield found("wrong-output", at, f"outputs {y.shape} for labels {task.labels.shape}",
-                    "Flatten() before the last Affine, or Last() after a recurrent layer")
+        if y is not None and y.ndim > task.labels.ndim + 1:
+            yield found("wrong-output", at, f"outputs {y.shape} for labels {task.labels.shape}",
+                        "Flatten() before the last Affine, or Last() after a recurrent layer")
     if task.one_hot and C != t.shape[-1] and y is not None:
         yield found("wrong-output", at, f"{t.shape[-1]} classes, {C} outputs",
                     "an output for each class")
@@ -177,7 +176,7 @@ def of_sigmoid(task, t, name, C, at):
     if task.kind == "classes" and task.one_hot:
         yield Finding("wrong-loss", name, f"each row of t names one of {t.shape[-1]} classes; "
                       "this loss asks a yes or no for each", "SoftmaxWithLoss()", True)
-    elif task.labels is not None and task.kind == "classes":
+    elif task.kind == "classes":
         present = np.unique(t)
         if len(present) == 2:
             yield Finding("labels-mismatch", "t", f"labels {present[0]:g} and {present[1]:g}; the "
@@ -229,11 +228,11 @@ def fitting(task):
 
 
 def ideal(task, t, y):
-    """Outputs of y's shape that say what t says."""
+    """Outputs that say what t says."""
     if task.labels is not None and y.ndim > task.labels.ndim and (
             y.shape[-1] > max(1, task.labels.max())):
         return 10.0 * (task.labels[..., None] == np.arange(y.shape[-1])).astype(y.dtype)
-    a = np.broadcast_to(t.reshape(y.shape) if t.size == y.size else t, t.shape).astype(y.dtype)
+    a = t.astype(y.dtype)
     if task.kind in ("binary", "several"):
-        return 2 * a.reshape(t.shape) - 1
+        return 2 * a - 1
     return a + (1e-3 * a.std() * np.random.default_rng(1).standard_normal(a.shape)).astype(y.dtype)

@@ -12,7 +12,7 @@ from . import data
 from .history import History
 from .state import generators
 
-# Arguments of fit that a trial does without: it is judged from outside, and ends after its steps.
+# What a trial does without: it is judged from outside.
 OUTSIDE = {"epochs", "validation_data", "validation_split", "callbacks", "progress", "rng"}
 
 
@@ -22,7 +22,7 @@ class Case:
     def __init__(self, trainer, x, t, options):
         self.trainer, self.options, self.validation = trainer, dict(options), None
         self.function = self.options.get("batches")
-        if x is None and self.function is not None:
+        if x is None:
             x, t = joined(self.function)
         self.x, self.t = inputs_of(x), np.asarray(t)
         weight = self.options.get("sample_weight")
@@ -88,9 +88,8 @@ def parts(x, t):
 
 
 class Trial:
-    """The training that ``fit`` would make, of a copy: its very steps, unless something is changed:
-    ``rate`` times the learning rate, other x or t, only some ``rows``, a model that ``prepare`` has
-    changed, other ``options`` of fit."""
+    """The very steps of ``fit``, of a copy, with something changed perhaps: ``rate`` times the
+    learning rate, other x or t, some ``rows`` only, a model as ``prepare`` leaves it, ``options``."""
 
     def __init__(self, case, rate=1.0, x=None, t=None, rows=None, prepare=None, **options):
         self.model, self.optimizer, frozen, self.rng = copy.deepcopy(case.origin)
@@ -119,7 +118,7 @@ class Trial:
             "x": self.x if len(self.x) > 1 else self.x[0], "t": self.t}
         if user[0] is None or user[1] is not None:
             options = options | {"rng": 0 if self.rng is None else self.rng}
-        finite = True
+        ended = []
         try:
             with np.errstate(all="ignore"), unchanged(*user):
                 trainer.fit(**arrays, **options, epochs=int(steps), progress=False,
@@ -127,10 +126,8 @@ class Trial:
         except Enough:
             pass
         except FloatingPointError:
-            finite = False
-        self.losses += trainer.history.steps.get("loss", [])
-        if not finite and (not self.losses or math.isfinite(self.losses[-1])):
-            self.losses.append(math.inf)
+            ended = [math.inf]
+        self.losses += [*trainer.history.steps.get("loss", ()), *ended]
         return self.losses
 
     def loss(self, x, t):
@@ -214,7 +211,7 @@ class Watch:
             self.layers[path] = layer
             self.wrap(path, layer)
         loss = getattr(model, "loss", None)
-        if loss is not None and hasattr(loss, "forward"):
+        if hasattr(loss, "forward"):
             self.wrap("loss", loss)
 
     def wrap(self, path, layer):
@@ -238,8 +235,7 @@ class Watch:
     def look(self, path, layer, which, value):
         """Note the first array that is not finite."""
         if self.first is None and isinstance(value, (np.ndarray, float, np.floating)):
-            a = np.asarray(value)
-            if a.dtype.kind == "f" and not np.isfinite(a).all():
+            if not np.isfinite(value).all():
                 self.first = f"the {which} of {named(path, layer)}"
 
 
