@@ -23,6 +23,7 @@ from ..common.layer import walk
 from . import answers
 from .accumulator import Accumulator
 from .measures import AddedUp, Measures
+from .state import buffers
 
 LAUNCHED = "PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"
 
@@ -98,8 +99,7 @@ def begin_alike(model, comm):
 
 def statistics(model):
     """The running means and variances of a model."""
-    kept = (value for layer in walk(model) for value in getattr(layer, "buffers", {}).values())
-    return [a for a in kept if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    return [a for a in buffers(model).values() if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
 
 
 class Shares:
