@@ -37,14 +37,15 @@ def obtain(who, file, folder=None):
     """The path of a published file in ``folder``, or in the data folder, where a missing one is
     downloaded."""
     at = data_folder(file.inside) if folder is None else path_of(who, "folder", folder)
-    for path in file.paths(at):
+    paths = file.paths(at)
+    for path in paths:
         if there(who, path):
             return path
     if folder is None:
         return fetch(who, file, at)
     raise FileNotFoundError(
-        f"{who}: there is no {' (or '.join(path.name for path in file.paths(at))}"
-        f"{')' * (len(file.paths(at)) - 1)} in {at.absolute()}; put it there, from "
+        f"{who}: there is no {' (or '.join(path.name for path in paths)}{')' * (len(paths) - 1)} "
+        f"in {at.absolute()}; put it there, from "
         f"{file.mirrors[0]}{file.name}, or name its folder: {who}(folder=...), or leave folder out "
         "to have it fetched")
 
@@ -80,8 +81,8 @@ class Download:
 
     def __init__(self, file):
         self.file = file
-        self.version = ""              # what the server calls the version of the file that it has
-        self.refused = False           # whether it has refused a part
+        self.version = ""                            # of the server's file, in its words
+        self.refused = False                         # whether it has refused a part
 
     def __call__(self, url, path, _):
         part = Path(path).with_name(f"{self.file.name}.part")
@@ -100,8 +101,8 @@ class Download:
                 os.replace(part, path)
 
     def fill(self, url, to):
-        """Receive what the file ``to`` lacks; all of it where what an earlier call received does
-        not become the published file."""
+        """Receive what the file ``to`` lacks; the whole if that does not become the published file
+        with what an earlier call received."""
         begun = to.tell()
         if begun and self.complete(to):
             return
@@ -119,7 +120,7 @@ class Download:
         """Receive what the file ``to`` lacks, over several connections if they break off."""
         from requests.exceptions import ChunkedEncodingError, ConnectionError, HTTPError, Timeout
         from tqdm.auto import tqdm
-        enough = 1 + self.file.size // 1000                  # so much each connection has to bring
+        enough = 1 + self.file.size // 1000                  # that each connection has to bring
         with tqdm(desc=self.file.name, unit="B", unit_scale=True, leave=False,
                   initial=to.tell()) as bar:
             while True:

@@ -2,7 +2,7 @@
 import inspect
 import math
 from contextlib import contextmanager
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 
 import numpy as np
 
@@ -82,8 +82,6 @@ class Fit:
 
     def prepared(self, batches):
         """Each batch as the model gets it: (inputs and targets, weights of rows by name)."""
-        if self.weight is None and self.augment is None:
-            yield from zip(batches, repeat({}))
         for batch in batches:
             named = {}
             if self.weight is not None:
@@ -93,8 +91,6 @@ class Fit:
     def groups(self, epoch):
         """The batches of an epoch, ``accumulate`` at a time, each drawn when it is needed."""
         batches = self.prepared(islice(answers.batches(self.batches, epoch), self.per_epoch))
-        if self.accumulate == 1:
-            yield from zip(batches)
         for first in batches:
             yield chain([first], islice(batches, self.accumulate - 1))
 
@@ -140,7 +136,8 @@ def scanned(x, t, x_name="x", t_name="t", who=FIT):
     """Inputs and targets as a flat tuple of arrays, refused if one holds NaN or an infinity."""
     if t is None:
         raise TypeError(f"{who}: {t_name} is missing; the targets of x are needed for a loss")
-    if isinstance(x, tuple) and any(isinstance(a, (tuple, int, float)) for a in x):
+    several = isinstance(x, tuple)
+    if several and any(isinstance(a, (tuple, int, float)) for a in x):
         raise TypeError(checks.wrong(
             who, x_name, "be an array", "a tuple of rows", "a tuple stands for several inputs; "
             f"of rows make one array: {x_name}=np.array({x_name})"))
@@ -149,9 +146,7 @@ def scanned(x, t, x_name="x", t_name="t", who=FIT):
         raise TypeError(checks.wrong(
             who, x_name, "be an array, or a tuple of several inputs", f"a list of {len(x)} arrays",
             f"several inputs are a tuple: {x_name}=tuple({x_name})"))
-    inputs = {x_name: x}
-    if isinstance(x, tuple):
-        inputs = {f"{x_name}[{i}]": a for i, a in enumerate(x)}
+    inputs = {f"{x_name}[{i}]": a for i, a in enumerate(x)} if several else {x_name: x}
     ask(inputs, who, x_name, "hold at least one input", x)
     arrays = samples(who, **inputs, **{t_name: t})
     for name, a in zip([*inputs, t_name], arrays):

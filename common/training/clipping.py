@@ -35,18 +35,17 @@ def clip_gradients(grads: Arrays, max_norm: float) -> float:
     who = "clip_gradients"
     max_norm = checks.number(who, "max_norm", max_norm, low=math.ulp(0.0),
                              expected="be a positive number")
-    named = grads if isinstance(grads, dict) else dict(enumerate(
-        checks.items(who, "grads", grads, "arrays")))
-    grads = list(named.values())
-    for i, g in named.items():
+    if not isinstance(grads, dict):
+        grads = dict(enumerate(checks.items(who, "grads", grads, "arrays")))
+    for i, g in grads.items():
         if not isinstance(g, np.ndarray) or g.dtype.kind != "f":
             raise TypeError(checks.wrong(who, f"grads[{i!r}]", "be a NumPy array of floats",
                                          checks.dtype_text(g)))
         if not g.flags.writeable:
             raise ValueError(checks.wrong(who, f"grads[{i!r}]", "be writable", "a read-only array"))
-    norm = length(grads)
+    norm = length(grads.values())
     if max_norm < norm < math.inf:
-        for g in grads:
+        for g in grads.values():
             g *= max_norm / norm
     return norm
 

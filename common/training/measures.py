@@ -45,7 +45,7 @@ class OfTheWhole:
             if isinstance(a, tuple) or kept and np.shape(a)[1:] != kept[0].shape[1:]:
                 raise ValueError("it needs an epoch's outputs as one array, "
                                  "and these batches do not make one")
-            kept.append(np.array(a))          # copied, as batches and outputs may share one buffer
+            kept.append(np.array(a))             # a copy: outputs may share one buffer
 
     def value(self):
         return self.metric(np.concatenate(self.outputs), np.concatenate(self.targets))
@@ -56,7 +56,7 @@ class Measures:
 
     def __init__(self, model, metrics, who):
         self.model, self.who, self.loss = model, who, Mean()
-        self.unweighted = Mean()         # the loss, a penalty perhaps, where no row of any counts
+        self.unweighted = Mean()                                # where no row of any counts
         self.first = next(iter(getattr(model, "losses", None) or ()), None)     # of a graph
         self.by_default = list(metrics.values()) in ([], [accuracy])
         self.metrics = {name: AddedUp(*as_mean(metric)) if as_mean(metric) else OfTheWhole(metric)

@@ -12,7 +12,7 @@ from .report import Finding
 
 
 class Step:
-    """The bytes of one training step with batches of B samples: ``predicted``, the sum of ``parts``.
+    """The bytes of a training step with batches of B samples: ``predicted``, the sum of ``parts``.
 
     Those that grow with B, by ``each`` a sample, are seen in two small batches.
     """

@@ -19,12 +19,11 @@ class Progress:
     In a file a bar is a few lines: one for each of the first ten epochs, then one whenever a tenth
     more of them are done, and one a minute where they are long.
     """
-    bar, pause = None, 0.1                          # seconds from one look of the bar to the next
+    bar, pause = None, 0.1                                  # seconds between two looks
 
     def __init__(self, fit, done=0):
         self.epochs, self.per_epoch = fit.epochs, fit.per_epoch
-        self.done, self.text, self.validation = done, "", ""
-        self.first, self.epoch = None, 0
+        self.done, self.text, self.validation, self.first = done, "", "", None
         self.due, self.shown = 0.0, perf_counter()                   # due: the epoch to be shown
         if not fit.progress:
             return

@@ -1,4 +1,6 @@
 """What the data alone tell: scales, duplicates, order, and how well simple methods do."""
+import math
+
 import numpy as np
 
 from .report import Finding
@@ -98,12 +100,9 @@ def keys(x, like=None):
 
 def by_chance(x):
     """How often two samples would agree in every column if columns were independent: Π Σ p²."""
-    chance = 0.0
-    for a in x:
-        for column in columns(a[:2000]).T:
-            counts = np.unique(column, return_counts=True)[1]
-            chance += 2 * np.log(np.linalg.norm(counts) / counts.sum())
-    return np.exp(chance)
+    every = [column for a in x for column in columns(a[:2000]).T]
+    counts = [np.unique(column, return_counts=True)[1] for column in every]
+    return math.prod(np.square(n / n.sum()).sum() for n in counts)
 
 
 def leakage(x, t, x_val, task):
@@ -163,17 +162,15 @@ def order(case, task):
                 yield Finding("not-shuffled", "validation_data", f"its targets are {moved:.1f} "
                               "standard deviations away from those of training",
                               "shuffle before you split: train_test_split", True)
-    if case.function is None:
-        return
-    parts = [np.asarray(batch[-1]) for batch in case.batches()]
-    parts = [p for p in parts if len(p) >= 4]
+    targets = (np.asarray(batch[-1]) for batch in case.batches()) if case.function else ()
+    parts = [t for t in targets if len(t) >= 4]
     if len(parts) < 3:
         return
     if labels is not None:
         parts = [task.labels_of(p) for p in parts]
         purity = np.mean([np.unique(p, return_counts=True)[1].max() / len(p) for p in parts])
-        overall = np.unique(np.concatenate(parts), return_counts=True)[1]
-        overall = overall.max() / overall.sum()
+        counts = np.unique(np.concatenate(parts), return_counts=True)[1]
+        overall = counts.max() / counts.sum()
         if purity > 0.5 + 0.5 * overall and overall < 0.9:
             yield Finding("not-shuffled", "batches", f"{purity:.0%} of a batch are of one class, "
                           f"{overall:.0%} of all", "shuffle: fit(x, t), or batches(x, t)", True)

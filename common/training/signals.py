@@ -38,9 +38,8 @@ class Signals:
         self.tables = {path for path, _ in self.weights
                        if isinstance(watch.taken.get(path), np.ndarray)
                        and watch.taken[path].dtype.kind in "iu"}
-        found = ((path, slopes(layer, watch.taken[path], watch.made[path]))
-                 for path, layer in layers.items() if path in watch.made)
-        self.slopes = {path: s for path, s in found if s is not None}
+        self.slopes = {path: s for path, layer in layers.items() if path in watch.made
+                       and (s := slopes(layer, watch.taken[path], watch.made[path])) is not None}
 
     def hidden(self):
         """The nonlinearities with a layer of weights after them: (path, slopes, two-sided)."""
@@ -143,8 +142,8 @@ def equal_columns(layer):
     """Whether all units of a layer have the same weights."""
     weights = [p for p in layer.params if p.ndim > 1]
     flat = [p if p.ndim == 2 else p.reshape(len(p), -1).T for p in weights]
-    near = all(p.shape[1] > 1 and np.ptp(p, axis=1).max() <= 1e-5 * np.abs(p).max() for p in flat)
-    return near and all(np.ptp(p) <= 1e-5 * np.abs(p).max() for p in layer.params if p.ndim == 1)
+    flat += [p[None] for p in layer.params if p.ndim == 1 and p.size > 1]
+    return all(p.shape[1] > 1 and np.ptp(p, axis=1).max() <= 1e-5 * np.abs(p).max() for p in flat)
 
 
 def equal_units(before, after):
@@ -177,8 +176,8 @@ def flow(signals, clipped):
             recurrent = any(p.ndim == 2 and p.shape[1] % p.shape[0] == 0 for p in layer.params[1:2])
             if not recurrent or not np.isfinite([early, late]).all():
                 continue
-            text = (f"over {dx.shape[1]} time steps its gradient goes from {late:.2g} at the "
-                    f"last to {early:.2g} at the first")
+            text = (f"over {dx.shape[1]} time steps its gradient goes from {late:.2g} at the last "
+                    f"to {early:.2g} at the first")
             if late > 0 and early < 1e-4 * late:
                 yield Finding("vanishing-gradient", named(path, layer), text,
                               "LSTM or GRU, an orthogonal Wh, shorter sequences")
@@ -238,31 +237,24 @@ def not_moved(before, after):
 
 def straight(model, x, before):
     """Layers of weights one after the other with nothing but straight lines between."""
-    lines, chain = [], []
-    order = list(before.watch.made)
+    lines, last = [], None
     weights = {path for path, _ in before.weights}
-    for path in order:
+    for path, y in list(before.watch.made.items()):
         if path == "loss":
             break
-        layer = before.watch.layers[path]
-        z, y = before.watch.taken[path], before.watch.made[path]
-        if path in before.tables or not isinstance(y, np.ndarray) or not isinstance(z, np.ndarray):
-            chain = []
+        z = before.watch.taken[path]
+        arrays = isinstance(y, np.ndarray) and isinstance(z, np.ndarray)
+        if path in before.tables or not arrays or not affine(before.watch.layers[path], z):
+            last = None
         elif path in weights:
-            if not affine(layer, z):
-                chain = []
-                continue
-            if chain:
-                lines.append((chain[-1], path, np.prod(z.shape[1:])))
-            chain = [path]
-        elif not affine(layer, z):
-            chain = []
+            if last is not None:
+                lines.append((last, path, np.prod(z.shape[1:])))
+            last = path
     if lines and len(getattr(model, "layers", ())) and not branches(before):
         wide = [(a, b) for a, b, inner in lines
                 if inner >= min(np.prod(before.watch.taken[a].shape[1:]),
                                 np.prod(before.watch.made[b].shape[1:]))]
-        if wide:
-            a, b = wide[0]
+        for a, b in wide[:1]:
             yield Finding("missing-nonlinearity", f"between layers {a} and {b}", "the two together "
                           "are one linear map: f(u + v) - f(u) - f(v) + f(0) is 0 for all u, v",
                           "a ReLU() between them", len(wide) == len(weights) - 1)

@@ -89,7 +89,7 @@ def parts(x, t):
 
 class Trial:
     """The very steps of ``fit``, of a copy, with something changed perhaps: ``rate`` times the
-    learning rate, other x or t, some ``rows`` only, a model as ``prepare`` leaves it, ``options``."""
+    learning rate, other x or t, some ``rows`` only, a model that ``prepare`` changes, options."""
 
     def __init__(self, case, rate=1.0, x=None, t=None, rows=None, prepare=None, **options):
         self.model, self.optimizer, frozen, self.rng = copy.deepcopy(case.origin)
@@ -234,9 +234,9 @@ class Watch:
 
     def look(self, path, layer, which, value):
         """Note the first array that is not finite."""
-        if self.first is None and isinstance(value, (np.ndarray, float, np.floating)):
-            if not np.isfinite(value).all():
-                self.first = f"the {which} of {named(path, layer)}"
+        known = self.first is None and isinstance(value, (np.ndarray, float, np.floating))
+        if known and not np.isfinite(value).all():
+            self.first = f"the {which} of {named(path, layer)}"
 
 
 def named(path, layer):
