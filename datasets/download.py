@@ -11,8 +11,8 @@ SECONDS = 30                 # how long a server may be silent
 
 
 class Published(NamedTuple):
-    """A published file: its SHA-256 or MD5, its largest size in bytes, the addresses that offer it,
-    and its folder inside the data folder."""
+    """A published file: its SHA-256 or MD5, its largest size in bytes, its mirrors, and its folder
+    inside the data folder."""
     name: str
     checksum: str
     size: int
@@ -57,7 +57,7 @@ def there(who, path):
 
 def fetch(who, file, at):
     """Download a file into the folder ``at``, whole or not at all, from the first mirror that has
-    it as published; what came before a connection broke off is kept, as a .part, for the next."""
+    it; what came before a connection broke off is kept, as a .part, for the next."""
     import pooch
     from requests import RequestException
     failures = []
@@ -77,7 +77,7 @@ def fetch(who, file, at):
 
 class Download:
     """What pooch calls to fetch a file: with a progress bar, never more bytes than the file has,
-    and on from where an earlier connection broke off."""
+    and on from where a connection broke off."""
 
     def __init__(self, file):
         self.file = file
@@ -135,8 +135,8 @@ class Download:
                         raise
 
     def receive(self, url, to, bar):
-        """Write into the file ``to`` what it lacks; the whole where the server has another version
-        by now, or sends no parts."""
+        """Write into the file ``to`` what it lacks; the whole if the server's version is new, or it
+        sends no parts."""
         import requests
         headers = {"Accept-Encoding": "identity"}            # encoded, a .gz would come unpacked
         if to.tell():
@@ -169,8 +169,8 @@ def empty(to):
 
 
 def taken(part):
-    """The file ``part``, opened at its end and locked; None while another process has it, or
-    without such locks (Windows)."""
+    """The file ``part``, opened at its end and locked; None if another process has it, or without
+    such locks (Windows)."""
     with contextlib.suppress(ImportError, OSError), contextlib.ExitStack() as stack:
         import fcntl
         to = stack.enter_context(open(part, "ab"))

@@ -1,5 +1,5 @@
-"""Images: real digits that come with the package, enough to train on in seconds; MNIST and
-Fashion-MNIST from their idx files, CIFAR-10 from the archive of its binary version."""
+"""Images: real digits that come with the package; MNIST and Fashion-MNIST from their idx files,
+CIFAR-10 from the archive of its binary version."""
 import gzip
 import math
 import tarfile

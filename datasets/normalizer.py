@@ -135,7 +135,7 @@ def floats(x):
 
 
 def principal(a, eps):
-    """The axes U (D, D) of centered data as columns, each one's largest entry positive, and the
+    """The axes U (D, D) of centered data as columns, the largest entry of each positive, and the
     deviations √(λ + eps) along them, 0 without variance."""
     variances, U = np.linalg.eigh(a.T @ a / len(a))
     variances, U = variances[::-1], U[:, ::-1]

@@ -157,8 +157,7 @@ def of_like_lengths(sequences, B, rng):
 
 
 def padded(sequences, padding):
-    """Sequences (T_n, ...) of different lengths as one array (B, T, ...), and the mask (B, T) of
-    what is not padding."""
+    """Sequences (T_n, ...) as one array (B, T, ...), and the mask (B, T) of what is not padding."""
     lengths = np.array([len(s) for s in sequences])
     mask = np.arange(lengths.max()) < lengths[:, None]
     together = np.concatenate(sequences)

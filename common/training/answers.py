@@ -83,8 +83,8 @@ def refuse_loss(loss, batch, epoch, number, max_norm):
 
 @contextlib.contextmanager
 def naming_the_layer(model, row, max_norm):
-    """Around an update, whose step and loss stand in ``row``: the error for a gradient that is not
-    finite names its layer."""
+    """The error of an update for a gradient that is not finite names its layer; ``row`` has the
+    step and its loss."""
     try:
         yield
     except FloatingPointError as error:
@@ -99,7 +99,6 @@ def naming_the_layer(model, row, max_norm):
 
 
 def or_clip(max_norm):
-    """The advice to clip, or the bound that was not small enough."""
     return (", or clip the gradients with max_grad_norm=1.0" if max_norm is None else
             f" (max_grad_norm is {max_norm:g})")
 

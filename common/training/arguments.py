@@ -20,8 +20,8 @@ PAIR = "train_test_split makes it; several inputs are a tuple, as in ((x, t, x_m
 
 
 class Fit:
-    """The arguments of ``Trainer.fit``, checked. ``batches`` yields the batches of an epoch, whose
-    number is ``per_epoch``, None if it is not known."""
+    """The arguments of ``Trainer.fit``, checked. An epoch has ``per_epoch`` batches, None if that
+    is not known."""
 
     validation_weight = weight = augment = None
 
@@ -60,7 +60,7 @@ class Fit:
             self.augment = data.Augment(augment, generator(FIT, rng))
 
     def samples(self, x, t, validation_split, class_weight, sample_weight):
-        """The arrays to train on: inputs, targets and, if there are any, weights of rows."""
+        """Inputs, targets and, if there are any, weights of rows."""
         arrays, weight = scanned(x, t), None
         if sample_weight is not None:
             weight = data.sample_weights(FIT, sample_weight, len(arrays[-1]))
@@ -166,7 +166,7 @@ def validation(data):
 @contextmanager
 def frozen(model, layers):
     """Freeze layers of a model, given or named, for the length of a ``with`` block, which gets the
-    paths of those that were frozen before; None where nothing is to be frozen."""
+    paths of those frozen before; None if nothing is to be."""
     layers = layers if isinstance(layers, (list, tuple)) else [layers]
     if not layers:
         yield None
@@ -203,7 +203,7 @@ def functions(who, name, given, example):
 
 
 def named(metrics):
-    """The metrics as a dict by their names in the history: a dict's keys, else their own."""
+    """The metrics by their names in the history."""
     by_key = isinstance(metrics, dict)
     given = functions("Trainer", "metrics", list(metrics.values()) if by_key else metrics,
                       "(accuracy,)")
@@ -227,8 +227,8 @@ def name_of(function):
 
 
 def examined(who, trainer, x, t, options):
-    """Refuse arguments with which no step can be made. Faults in the data, such as NaN or labels
-    that do not fit, are left for the doctor to find."""
+    """Refuse arguments with which no step can be made; faults in the data are left for the doctor
+    to find."""
     ask(all(hasattr(trainer, name) for name in ("model", "optimizer", "fit")), who, "trainer",
         "be a Trainer", trainer)
     takes = [name for name in inspect.signature(trainer.fit).parameters if name not in ("x", "t")]

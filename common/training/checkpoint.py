@@ -133,8 +133,8 @@ def of_rank(tree):
 
 
 def take_part(trainer, tree, who):
-    """Put into the tree what this rank had. A rank that is new keeps its generators as they are,
-    which is possible at the end of an epoch."""
+    """Put into the tree what this rank had. A new rank, possible at the end of an epoch, keeps its
+    generators."""
     comm, ranks = trainer.comm, tree.get("ranks") or [of_rank(tree)]
     size, rank = (1, 0) if comm is None else (comm.size, comm.rank)
     if tree["step"]:
@@ -219,7 +219,7 @@ def resume(trainer, path):
 
 
 def same(who, here, there, place="the model"):
-    """ValueError at the first name that is not the same in the dicts, of ``place`` and file."""
+    """ValueError at the first name that differs in ``place`` and file."""
     for name in here | there:
         mine, theirs = here.get(name, "missing"), there.get(name, "missing")
         if mine != theirs:

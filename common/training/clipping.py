@@ -56,8 +56,7 @@ def length(arrays):
 
 
 def square(g):
-    """Σ g² in float64, of a few thousand entries at a time; of a gradient that names its ``rows``,
-    in these alone."""
+    """Σ g² in float64, piece by piece; of a gradient that names its ``rows``, in these alone."""
     rows = getattr(g, "rows", None)
     g = np.asarray(g if rows is None else g.take(rows, axis=0)).ravel("K")
     pieces = (g[i:i + 2**15].astype(np.float64, copy=False) for i in range(0, g.size, 2**15))

@@ -25,11 +25,9 @@ def labels_of(t):
 
 
 def quotas(sizes, n, then=()):
-    """How many of ``n`` samples come from each of some classes, in proportion to their ``sizes``.
-
-    Rounded down; the samples still missing come one each from the classes with the largest
-    remainders, of equal ones from the first by ``then``.
-    """
+    """How many of ``n`` samples come from each class: in proportion to their ``sizes``, rounded
+    down, and one more from those with the largest remainders, of equal ones from the first by
+    ``then``."""
     q, remainder = np.divmod(sizes * n, sizes.sum())
     q[np.lexsort((*then, -remainder, sizes == 1))[:n - q.sum()]] += 1
     return q

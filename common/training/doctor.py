@@ -101,8 +101,7 @@ def examined(who, trainer, x, t, options):
 
 @contextmanager
 def aside(fit_arguments):
-    """Within this block no warnings; afterwards the generators of the user's functions are as they
-    were."""
+    """No warnings; afterwards the generators of the user's functions are as they were."""
     functions = fit_arguments.get("batches"), fit_arguments.get("augment")
     with unchanged(*functions), np.errstate(all="ignore"):
         yield
@@ -271,7 +270,7 @@ class Examination:
                 f"{max(grown):.4g} in {len(grown)} steps", SMALLER))
 
     def after(self, trainer):
-        """Judge the result; returns whether it is as good as can be expected."""
+        """Judge the result; returns whether it is good."""
         outcome = Outcome(self, trainer)
         self.measured |= outcome.curves.measured | {"right, or R²": outcome.measured}
         self.findings, well = judge(outcome, self.findings)

@@ -7,7 +7,7 @@ from . import answers
 
 
 class Mean:
-    """The mean of values that come in batches: their sum and how many they are."""
+    """The mean of values that come in batches."""
 
     def __init__(self):
         self.sum, self.count = 0.0, 0
@@ -35,7 +35,7 @@ class AddedUp:
 
 
 class OfTheWhole:
-    """Any other metric: it is given the outputs and the targets of all batches at once."""
+    """Any other metric, given the outputs and targets of all batches at once."""
 
     def __init__(self, metric):
         self.metric, self.outputs, self.targets = metric, [], []

@@ -33,7 +33,7 @@ class Step:
     @np.errstate(all="ignore")
     def run(self, rows):
         """A step of a copy with a few samples: the parts that do not depend on their number, what
-        forward keeps, and what else there is at the peak."""
+        forward keeps, and the rest at the peak."""
         model, optimizer, *_ = copy.deepcopy(self.case.origin)
         batch = [a[:rows].copy() for a in (*self.case.x, self.case.t)]
         known = [*model.params, *model.grads]
@@ -65,7 +65,7 @@ class Step:
 
 
 class Traced:
-    """``with Traced() as traced:`` the most bytes that were allocated at once: ``traced.peak``."""
+    """``peak``: the most bytes that were allocated at once in a ``with`` block."""
 
     def __enter__(self):
         self.running = tracemalloc.is_tracing()
@@ -109,7 +109,7 @@ def arrays(value, depth=4):
 
 
 def nbytes(found, but=()):
-    """The bytes of arrays; shared memory counts once, that of the arrays in ``but`` not at all."""
+    """The bytes of arrays, shared memory once, that of the arrays in ``but`` not at all."""
     owners, others = ({id(owner(a)): owner(a) for a in some} for some in (found, but))
     return sum(a.nbytes for key, a in owners.items() if key not in others)
 

@@ -141,7 +141,7 @@ class Outcome:
                 and not self.could_be_better and not (self.rates and self.held > 0.1))
 
     def uncertain(self, share):
-        """The standard error of a share of the samples that judge: √(p (1 - p) / n)."""
+        """The standard error of a share: √(p (1 - p) / n)."""
         n = len((self.case.validation or (None, self.case.t))[1])
         return math.sqrt(max(0.0, share * (1 - share)) / n)
 
@@ -255,8 +255,8 @@ def confirmed(outcome, finding, found):
 
 
 def helps(outcome, finding, unit=1.0, **changes):
-    """Whether a change leads to a clearly lower loss, at this rate or a tenth of it: on training
-    samples, or on those of the validation, compared with the best epoch."""
+    """Whether a change leads to a clearly lower loss, at this rate or a tenth of it: in training,
+    or in validation compared with the best epoch."""
     case, val = outcome.case, outcome.history.epochs.get("val_loss")
     steps = min(400, case.steps)
     last, reached, judged = outcome.loss / unit, math.inf, math.inf
@@ -311,7 +311,7 @@ def dropped(outcome, from_p, factor):
 
 
 def batch_size(outcome):
-    """Very large or very small batches, where those of 32 lead further in as many epochs."""
+    """Batches of unusual size, where those of 32 lead further in as many epochs."""
     case, last = outcome.case, outcome.loss
     N, B = len(case.t), case.batch_size
     if case.function is None and (B > max(64, N / 4) or B <= 2) and N >= 60:

@@ -103,8 +103,8 @@ def statistics(model):
 
 
 class Shares:
-    """A function like ``batches`` that yields this rank's share of each. If that has no row, the
-    rank is ``idle``: it is given one all the same, to keep step, which does not count."""
+    """This rank's share of each batch. Without a row in it the rank is ``idle``: it is given one
+    all the same, to keep step, which does not count."""
 
     def __init__(self, batches, comm):
         self.batches, self.comm, self.idle, self.epoch = batches, comm, False, 0

@@ -46,8 +46,7 @@ class Run:
         self.tell("end")
 
     def groups(self, total):
-        """The batches of the epoch, a group for each update; when the next one is asked for, an
-        update has been made."""
+        """A group of batches for each update; when the next one is asked for, it has been made."""
         groups, saved, self.saved = self.fit.groups(self.epoch + 1), self.saved, None
         self.measures = total.measures
         if saved and self.step:

@@ -90,7 +90,7 @@ def validation_scales(x, x_val):
 
 
 def keys(x, like=None):
-    """One hashable thing for each sample: its numbers, but for the last digits."""
+    """Each sample as bytes, but for the last digits of its numbers."""
     rows = []
     for a, b in zip(x, x if like is None else like):
         size = np.abs(columns(b)).max(axis=0)
@@ -197,8 +197,8 @@ def ordered(x, labels):
 
 
 class Baseline:
-    """How well nearest neighbours or a ridge regression do: the share of right labels or R², None
-    where they do not apply, ``held_out`` on samples of the training data and in ``validation``."""
+    """How well nearest neighbours or a ridge regression do, as a share of right labels or R²: on
+    ``held_out`` training samples and in ``validation``; None where they do not apply."""
 
     def __init__(self, case, task):
         self.task, self.chance, self.held_out, self.validation = task, 0.0, None, None

@@ -202,8 +202,8 @@ def flow(signals, clipped):
 
 
 def not_moved(before, after):
-    """Parameters that steps leave as they were although a gradient reaches their layer, and layers
-    that let none through."""
+    """Parameters that steps leave as they were although a gradient arrives, and layers that let
+    none through."""
     for path, layer in held(after.model):
         own = getattr(layer, "params", ())
         if layer is not after.model and own and not getattr(layer, "layers", None) and not any(

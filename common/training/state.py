@@ -13,8 +13,8 @@ CLOSED = (*PLAIN, bytes, type, ModuleType, np.ndarray, np.generic)      # no gen
 
 
 def pack(value, name, arrays):
-    """A tree as JSON has it. An array goes into ``arrays``, named by its place, which stands for it
-    as {"": name}; a tuple is {"": list}."""
+    """A tree as JSON has it, with {"": list} for a tuple and {"": name} for an array, which goes
+    into ``arrays``, named by its place."""
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
         arrays[name] = np.array(value, value.dtype.newbyteorder("="), order="C", subok=False)
         return {"": name}
@@ -114,8 +114,8 @@ def relearn(model, arrays):
 
 
 def generators(roots):
-    """{path: generator} of every numpy.random.Generator within a dict of objects: in containers,
-    among attributes, in what a function refers to. A shared one is there once."""
+    """{path: generator} of each one within a dict of objects: in containers, among attributes, in
+    what a function refers to."""
     found, seen, queue = {}, {}, deque(roots.items())
     while queue:
         path, value = queue.popleft()
@@ -150,6 +150,6 @@ def parts(value):
 
 
 def names(code):
-    """The names that a function's code, with the functions written inside it, looks up."""
+    """The names that a function's code looks up, and that of functions inside it."""
     return [*code.co_names, *(name for inner in code.co_consts if isinstance(inner, CodeType)
                               for name in names(inner))]

@@ -70,8 +70,8 @@ def last_layer(model):
 
 
 def reach(layer):
-    """What a layer without parameters can put out, tried on numbers of any size: "same",
-    "probabilities", "fraction" (0..1), "signed fraction" (-1..1), "positive" or "any"."""
+    """What a layer without parameters can put out, tried on numbers of any size: "same", one of
+    BOUNDS or "any"."""
     if getattr(layer, "params", ()):
         return "any"
     z = 20 * np.random.default_rng(0).standard_normal((200, 3))

@@ -144,7 +144,7 @@ class Enough(Exception):
 
 
 class Until:
-    """A callback that ends a trial after so many steps or so much of the processor's time."""
+    """Ends a trial after so many steps or seconds of the processor's time."""
 
     def __init__(self, steps, seconds):
         self.left, self.end = steps, time.process_time() + seconds
@@ -201,7 +201,7 @@ def outputs(model, x, t):
 
 
 class Watch:
-    """What the layers of a model take, make and get back, kept by the path of each layer."""
+    """What the layers of a model take, make and get back, by their paths."""
 
     def __init__(self, model):
         self.layers, self.taken, self.made, self.back, self.first = {}, {}, {}, {}, None
