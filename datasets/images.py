@@ -2,6 +2,7 @@
 CIFAR-10 from the archive of its binary version."""
 import gzip
 import math
+import struct
 import tarfile
 import zlib
 from pathlib import Path
@@ -20,8 +21,8 @@ RECORD = 1 + 3 * 32 * 32                    # in CIFAR-10: the label, then red, 
 PART = 10_000 * RECORD                      # bytes of one of its files
 UNPACKED = 6 * PART + (1 << 20)             # of its whole archive
 
-# The SHA-256 are those by which TensorFlow Datasets checks the files (mnist.txt, fashion_mnist.txt
-# and cifar10.txt of tensorflow_datasets/url_checksums), with their sizes.
+# SHA-256 and sizes are those of TensorFlow Datasets: mnist.txt, fashion_mnist.txt and cifar10.txt
+# of tensorflow_datasets/url_checksums.
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/",
            "https://storage.googleapis.com/cvdf-datasets/mnist/")
 FASHION = ("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
@@ -175,10 +176,10 @@ def read_idx(who, path):
     try:
         with unpacking(path) as file:
             head = file.read(4)
-            axes = head[3] if head[:3] == b"\0\0\x08" and head[3:] in (b"\1", b"\3") else 0
+            axes = head[3] if head in (b"\0\0\x08\1", b"\0\0\x08\3") else 0
             sizes = file.read(4 * axes)
             whole = axes and len(sizes) == 4 * axes
-            shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4")) if whole else ()
+            shape = struct.unpack(f">{axes}I", sizes) if whole else ()
             size = math.prod(shape) if shape else 0
             if not 0 < size <= LARGEST:
                 raise ValueError(

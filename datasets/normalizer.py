@@ -27,8 +27,8 @@ class Normalizer:
       -1)``;
     - eps: added to λ, so that noise in directions of small variance is not blown up.
 
-    A constant column becomes 0, and so does a direction of variance 0 when whitening. The list
-    ``constant_`` has the numbers of the constant columns, or their names if x is a DataFrame.
+    A constant column becomes 0, and so does a direction of variance 0 when whitening.
+    ``constant_`` lists the constant columns, by name if x is a DataFrame, else by number.
 
     Fit on training data only (Keras says ``adapt``): statistics of the test data would leak into
     training. Works in scikit-learn's pipelines.

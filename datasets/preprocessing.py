@@ -178,8 +178,7 @@ def merge(a: ArrayLike, b: ArrayLike, columns: Any = None) -> tuple[Array, tuple
         raise ValueError(checks.wrong(who, "columns", "be two lists of names", f"{len(pair)}"))
     arrays = []
     for (name, table), given in zip(tables.items(), pair):
-        (rows,) = samples(who, **{name: table})
-        rows = checks.array(who, name, rows, np.float64, ("N", "D"))
+        rows = checks.array(who, name, *samples(who, **{name: table}), np.float64, ("N", "D"))
         of = [str(one) for one in checks.items(who, "columns", given, "names")]
         if len(set(of)) < len(of) or len(of) != rows.shape[1]:
             raise ValueError(checks.wrong(who, f"the columns of {name}",
@@ -187,7 +186,7 @@ def merge(a: ArrayLike, b: ArrayLike, columns: Any = None) -> tuple[Array, tuple
         arrays.append(rows)
         names.append(of)
     union = tuple(dict.fromkeys(names[0] + names[1]))
-    x = np.full((len(arrays[0]) + len(arrays[1]), len(union)), np.nan)
-    for rows, of, start in zip(arrays, names, (0, len(arrays[0]))):
-        x[start:start + len(rows), [union.index(name) for name in of]] = rows
+    x = np.full((sum(map(len, arrays)), len(union)), np.nan)
+    for part, rows, of in zip(np.split(x, [len(arrays[0])]), arrays, names):
+        part[:, [union.index(name) for name in of]] = rows
     return x, union

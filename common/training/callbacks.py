@@ -55,17 +55,14 @@ class Patient(Watching):
 
     def improved(self, trainer: Any) -> bool:
         """Whether the epoch just finished is the best so far."""
-        value = self.values(trainer)[-1]
+        value, self.waited = self.values(trainer)[-1], self.waited + 1
         if value < self.best:
-            self.best, self.waited = value, 0
-            self.best_epoch = trainer.history["epoch"][-1]
-            return True
-        self.waited += 1
-        return False
+            self.best, self.best_epoch, self.waited = value, trainer.history["epoch"][-1], 0
+        return not self.waited
 
     @property
     def state(self) -> dict:
-        return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
+        return {name: getattr(self, name) for name in ("best", "best_epoch", "waited")}
 
     def load_state(self, state: dict) -> None:
         vars(self).update({name: state[name] for name in self.state})

@@ -25,8 +25,8 @@ PARTS = {"model": dict, "optimizer": dict, "history": dict, "generators": dict, 
 class Checkpoint:
     """A callback that keeps a training in a file, for ``trainer.resume``.
 
-    - path: the file, in the format of safetensors, whole at every instant: a process that is killed
-      leaves the old one or the new one, and nothing beside it;
+    - path: the file, in the format of safetensors, whole at every instant: a kill leaves the old
+      one or the new one, and nothing beside it;
     - every: "epoch", or a number of steps (updates, counted from the first of this fit);
     - keep: how many to keep; the ones before are ``name.1.safetensors``, ``name.2.safetensors``...;
     - best: a name in the history, such as "val_loss": keep the best epoch's instead of the last
@@ -154,8 +154,9 @@ def recorded(saved):
     """The history that was saved."""
     history = History()
     history.earlier = saved["earlier"]
-    for table, kept in (history.steps, saved["steps"]), (history.epochs, saved["epochs"]):
-        table |= {name: Column(np.asarray(values).tolist()) for name, values in kept.items()}
+    history.steps, history.epochs = (
+        {name: Column(np.asarray(values).tolist()) for name, values in saved[table].items()}
+        for table in ("steps", "epochs"))
     return history
 
 

@@ -31,14 +31,12 @@ class Outcome:
         self.rates, self.lr = examination.rates, examination.lr
         self.model, self.history, self.has = trainer.model, trainer.history, examination.has
         self.curves = diagnose(self.history)
-        self.base = Baseline(self.case, self.task)
-        data = (self.case.x, self.case.t)
-        self.train = scores.score(self.model, self.task, data)
-        self.val = scores.score(self.model, self.task, self.case.validation)
+        self.base = base = Baseline(self.case, self.task)
+        self.train, self.val = (scores.score(self.model, self.task, data) for data in
+                                ((self.case.x, self.case.t), self.case.validation))
         self.score = self.train if self.val is None else self.val
         if self.score is not None:
             self.score = max(self.score, self.lately(trainer.metrics))
-        base = self.base
         self.simple = base.held_out if base.validation is None else base.validation
         self.chance = base.chance
         if self.task.kind == "several":
@@ -173,13 +171,13 @@ def judge(outcome, found):
     if not {f.code for f in found} & {"learning-rate-too-high", "learning-rate-too-low",
                                       "non-finite"}:
         found += [f for f in outcome.curves.findings if f.code == "learning-rate-too-high"]
-    early, behind = len(outcome.history) <= 3, outcome.progress
-    if unexplained(found) and behind < (0.95 if early else 0.85):
+    early, progress = len(outcome.history) <= 3, outcome.progress
+    if unexplained(found) and progress < (0.95 if early else 0.85):
         found += too_small(outcome)
     if not found:
         late = signals.Signals(outcome.model, *outcome.case.sample(128))
         found += signals.flat_units(late, "after training")
-    if unexplained(found) and behind < (0.95 if early else 0.75):
+    if unexplained(found) and progress < (0.95 if early else 0.75):
         found += unfinished(outcome)
     return found, False
 
@@ -267,12 +265,10 @@ def helps(outcome, finding, unit=1.0, **changes):
             judged = min(judged, trial.loss(*outcome.judges))
     finding.evidence += (f"; so changed, {steps} steps end with a loss of {reached:.3g}, not "
                          f"{last:.3g}")
-    if reached < 0.8 * last:
-        return True
-    if judged < 0.5 * min(val or [0.0]):
+    if reached >= 0.8 * last and judged < 0.5 * min(val or [0.0]):
         finding.evidence += f" (in validation {judged:.3g}, not {min(val):.3g})"
         return True
-    return False
+    return reached < 0.8 * last
 
 
 def starts_high(outcome):
@@ -379,12 +375,12 @@ def no_dropout(model):
 
 
 def drawn_anew(model):
-    """Draw all weights again with fan_in · Var(W) = 1.5, and biases of 0."""
+    """Draw all weights again with fan_in · Var(W) = 1.5."""
     rng = np.random.default_rng(0)
     for p in model.params:
         if p.ndim > 1:
-            p[...] = np.sqrt(1.5 / signals.variance_gain(np.ones_like(p))) * rng.standard_normal(
-                p.shape)
+            fan_in = signals.variance_gain(np.ones_like(p))
+            p[...] = np.sqrt(1.5 / fan_in) * rng.standard_normal(p.shape)
 
 
 def narrowest(model):

@@ -23,7 +23,7 @@ from ..common.layer import walk
 from . import answers
 from .accumulator import Accumulator
 from .measures import AddedUp, Measures
-from .state import buffers
+from .state import buffers, generators
 
 LAUNCHED = "PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"
 
@@ -90,8 +90,7 @@ def begin_alike(model, comm):
         raise ValueError(checks.wrong(answers.FIT, "model", "be the same on every rank", got))
     for mine, first in zip(arrays, comm.bcast(arrays)):
         mine[...] = first
-    drawing = {id(v): v for layer in walk(model) for v in getattr(layer, "buffers", {}).values()
-               if isinstance(v, np.random.Generator)}
+    drawing = generators({"": [getattr(layer, "buffers", {}) for layer in walk(model)]})
     for rng in drawing.values() if comm.rank else ():
         bits = rng.bit_generator
         bits.state = type(bits)([comm.rank, int(rng.integers(2**63))]).state
@@ -143,9 +142,9 @@ class SharedAccumulator(Accumulator):
         self.measures, self.interrupted = SharedMeasures(trainer), fit.interrupted
         self.statistics, self.rows, grads = statistics(self.model), 0, self.model.grads
         arrays = [*grads, *self.statistics]
-        ends = np.cumsum([a.size for a in arrays], dtype=int)
-        self.flat = np.zeros(sum(a.size for a in arrays) + 4, np.result_type(np.float32, *grads))
-        *parts, self.numbers = np.split(self.flat, ends)
+        sizes = [a.size for a in arrays]
+        self.flat = np.zeros(sum(sizes) + 4, np.result_type(np.float32, *grads))
+        *parts, self.numbers = np.split(self.flat, np.cumsum(sizes, dtype=int))
         parts = [part.reshape(a.shape) for part, a in zip(parts, arrays)]
         self.sums, self.running = parts[:len(grads)], parts[len(grads):]
 
@@ -228,14 +227,14 @@ def penalty_once(model, comm):
     """Where shares of a loss are summed, not averaged, rank 0 alone adds the penalty."""
     penalty = getattr(model, "penalty", None)
     summed = getattr(getattr(model, "loss", None), "reduction", "mean") == "sum"
-    if not summed or penalty is None or comm.rank == 0:
-        yield
-        return
-    model.penalty = None
+    shared = summed and penalty is not None
+    if shared and comm.rank:
+        model.penalty = None
     try:
         yield
     finally:
-        model.penalty = penalty
+        if shared:
+            model.penalty = penalty
 
 
 @contextlib.contextmanager

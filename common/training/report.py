@@ -22,8 +22,8 @@ CODES = ("too-little-memory", "non-finite", "wrong-output", "wrong-loss", "label
 class Finding:
     """One thing found: its ``code``, one of CODES, ``where`` it is, the numbers and a hint.
 
-    ``certain``: a fact about data or model, which holds however well the training ends; else it is
-    an unusual measurement, which matters if the training ends badly.
+    ``certain``: a fact about data or model, however the training ends; else it is an unusual
+    measurement, which matters if the training ends badly.
     """
     code: str
     where: str

@@ -159,8 +159,8 @@ def random_search(
     executor: any concurrent.futures.Executor; None calls the objective here, trial after trial.
         ``ProcessPoolExecutor()`` uses the cores of this machine, Dask's ``client.get_executor()``
         and ``mpi4py.futures.MPIPoolExecutor()`` those of many machines.
-    checkpoint: a file (JSON) to which each trial goes as soon as it ends. The same call reads it
-        and goes on: trials that it holds are not run again.
+    checkpoint: a file (JSON) to which each trial goes as soon as it ends. The same call goes on
+        from it: trials that it holds are not run again.
     maximize: higher is better.
 
     Returns a Search. Why at random and not on a grid: often few settings matter, and n random
@@ -263,8 +263,7 @@ class File:
                     raise ValueError(f"{WHO}: {self.path} holds another search: its trial {i} has "
                                      f"{kept['params']}, here it has {mine}; the same space and "
                                      "the same rng go on")
-                trial.value, trial.error, trial.seconds = (
-                    kept[key] for key in ("value", "error", "seconds"))
+                vars(trial).update({name: kept[name] for name in ("value", "error", "seconds")})
         return [i for i in range(len(trials)) if str(i) not in self.ended]
 
     def keep(self, i, trial):

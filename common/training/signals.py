@@ -119,21 +119,14 @@ def variance_gain(p):
 
 def first_values(signals):
     """First weights far from those that keep the variance of signals."""
-    total, worst = 0.0, (0.0, None, None, 1.0)
-    for path, layer in signals.weights:
-        if path in signals.tables:
-            continue
-        for p in layer.params:
-            if p.ndim < 2 or not np.any(p):
-                continue
-            gain = variance_gain(p)
-            off = math.log10(gain / 3) if gain > 3 else min(0.0, math.log10(gain / 0.2))
-            total += off
-            if abs(off) > abs(worst[0]):
-                worst = off, path, layer, gain
-    off, path, layer, gain = worst
-    if abs(total) > 3.5 or off > 0.9 or off < -1.9:
-        yield Finding("bad-initialisation", named(path, layer), f"fan_in · Var(W) is {gain:.3g}; "
+    gains = [(variance_gain(p), name) for name in signals.weights if name[0] not in signals.tables
+             for p in name[1].params if p.ndim > 1 and np.any(p)]
+    off = [math.log10(gain / 3) if gain > 3 else min(0.0, math.log10(gain / 0.2))
+           for gain, _ in gains]
+    worst = max(off, key=abs, default=0.0)
+    if abs(sum(off)) > 3.5 or worst > 0.9 or worst < -1.9:
+        gain, name = gains[off.index(worst)]
+        yield Finding("bad-initialisation", named(*name), f"fan_in · Var(W) is {gain:.3g}; "
                       "about 1 for sigmoid and tanh or 2 for ReLU keeps the variance of signals",
                       INITIALIZER)
 
