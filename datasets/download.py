@@ -34,8 +34,7 @@ def data_folder(inside=""):
 
 
 def obtain(who, file, folder=None):
-    """The path of a published file in ``folder``, or in the data folder, where a missing one is
-    downloaded."""
+    """The path of a published file in ``folder``, or in the data folder, downloaded if need be."""
     at = data_folder(file.inside) if folder is None else path_of(who, "folder", folder)
     paths = file.paths(at)
     for path in paths:

@@ -206,7 +206,7 @@ def decoded(who, path, records):
 
 
 def read_parts(who, path, names):
-    """The records (N, 3073) of those files of the archive that have these names."""
+    """The records (N, 3073) of those files of the archive."""
     found: dict[str, Array] = {}
     try:
         with unpacking(path) as file:

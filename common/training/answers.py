@@ -104,7 +104,7 @@ def or_clip(max_norm):
 
 
 def where(model):
-    """Which gradient is not finite, and of which layer, if the model names its parameters."""
+    """Which gradient is not finite, and of which layer, as far as it has names."""
     i = next((i for i, g in enumerate(model.grads) if not np.isfinite(g).all()), None)
     names, layers = getattr(model, "names", ()), getattr(model, "layers", ())
     if i is None or i >= len(names):

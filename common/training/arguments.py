@@ -96,7 +96,7 @@ class Fit:
 
 
 def from_arrays(arrays, batch_size, rng, drop_last, steps_per_epoch):
-    """A function that yields the batches of x and t, in a new order each time; their number."""
+    """A function that yields an epoch's batches of x and t, and their number."""
     N, B = len(arrays[0]), checks.count(FIT, "batch_size", batch_size)
     if steps_per_epoch is not None:
         raise ValueError(f"{FIT}: steps_per_epoch belongs to batches=; "
@@ -114,7 +114,7 @@ def weighable(who, model):
 
 
 def from_function(batches, steps_per_epoch):
-    """The user's function that yields batches, and how many of them make an epoch, or None."""
+    """The user's function that yields batches, and their number, or None."""
     called = callable(batches) and not hasattr(batches, "forward") and checks.fitting(batches, ())
     ask(called, FIT, "batches", "be a function of no arguments that yields an epoch's batches",
         batches, answers.BATCHES)
@@ -133,7 +133,7 @@ def without(batch_size, **others):
 
 
 def scanned(x, t, x_name="x", t_name="t", who=FIT):
-    """Inputs and targets as a flat tuple of arrays, refused if one holds NaN or an infinity."""
+    """Inputs and targets as a flat tuple of finite arrays."""
     if t is None:
         raise TypeError(f"{who}: {t_name} is missing; the targets of x are needed for a loss")
     several = isinstance(x, tuple)

@@ -73,7 +73,7 @@ def samples(who, *arrays, **named) -> tuple[Array, ...]:
 
 
 def as_array(who, name, given) -> Array:
-    """np.asarray; refused if ragged, or if a column of a pandas table does not hold numbers."""
+    """np.asarray, refused if ragged or, of a pandas table, not of numbers."""
     try:
         a = np.asarray(given)
     except ValueError:

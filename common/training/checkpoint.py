@@ -127,7 +127,7 @@ def contents(run):
 
 
 def of_rank(tree):
-    """What differs from rank to rank: generators, the sums of its rows, recurrent states."""
+    """What differs from rank to rank."""
     own = {name: tree[name] for name in ("generators", "at_start", "measures")}
     return own | {"states": tree["model"]["states"]}
 
@@ -161,7 +161,7 @@ def recorded(saved):
 
 
 def read(path):
-    """The tree in a checkpoint's file. ValueError if it is another's, or not whole."""
+    """The tree in a checkpoint's file; ValueError if it is another's, or not whole."""
     arrays, tree = read_arrays(WHO, path, "Checkpoint")
     if not isinstance(tree, dict) or "training" not in tree:
         raise ValueError(f"{WHO}: {path} should be a file that Checkpoint wrote"
@@ -179,8 +179,8 @@ def read(path):
 
 
 def resume(trainer, path):
-    """Give model, optimizer and history what the file holds, or refuse it with nothing changed;
-    returns its tree, for the next ``fit``."""
+    """Give the trainer what the file holds, or refuse it with nothing changed; returns its tree,
+    for the next ``fit``."""
     path = path_of(WHO, "path", path)
     tree, model, optimizer = read(path), trainer.model, trainer.optimizer
     who = f"{WHO}: {path} does not fit this {type(model).__name__}:"

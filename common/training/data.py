@@ -34,10 +34,8 @@ def quotas(sizes, n, then=()):
 
 
 def set_aside(t, share):
-    """Which of N samples with targets t are the validation data, ``share`` of them: (N,) of bool.
-
-    They are the last ones: of every class, if t holds class labels, else of all.
-    """
+    """Which of N samples are the validation data, ``share`` of them: (N,) of bool. They are the
+    last ones: of every class, if t holds class labels, else of all."""
     share, N = checks.number(FIT, "validation_split", share), len(t)
     n = math.ceil(round(share * N, 6))
     if not (0 < share < 1 and 0 < n < N):

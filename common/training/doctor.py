@@ -253,7 +253,7 @@ class Examination:
         return start - losses[self.rates.middle] > 0.3 * (start - losses.min()) > 0
 
     def not_finite(self, error):
-        """The first array that was not finite, found by training a copy again; then the cause."""
+        """The first array that was not finite, when a copy is trained again; then the cause."""
         trial = self.case.trial()
         watch = Watch(trial.model)
         losses = trial.run(min(20_000, self.case.steps), SECONDS)

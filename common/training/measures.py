@@ -91,14 +91,13 @@ class Measures:
         return weight
 
     def summary(self):
-        """All of them as a dict of Python floats."""
         row = {"loss": self.loss.value(self.unweighted.value(0.0))}
         for name, metric in self.metrics.items():
             row[name] = answers.metric(self.suited(name, metric.value), name, self.who)
         return row
 
     def suited(self, name, method, *arrays):
-        """What a metric's method returns; where it fails, the error says what to do."""
+        """What a metric's method returns, or an error that says what to do."""
         try:
             return method(*arrays)
         except (TypeError, ValueError, IndexError) as error:

@@ -93,7 +93,7 @@ def too_large(step, data, limit):
 
 
 def caches(model):
-    """All arrays that the layers keep from forward to backward."""
+    """All arrays that layers keep for backward."""
     for layer in (*walk(model), getattr(model, "loss", None)):
         yield from arrays({name: value for name, value in getattr(layer, "__dict__", {}).items()
                            if name not in ("params", "grads", "buffers", "layers", "loss")})

@@ -82,7 +82,7 @@ def together(trainer, fit):
 
 
 def begin_alike(model, comm):
-    """Give each rank rank 0's weights and running statistics, and a stream of random numbers."""
+    """Give each rank rank 0's arrays, and a stream of random numbers."""
     arrays = [*model.params, *statistics(model)]
     shapes = comm.allgather([a.shape for a in arrays])
     if shapes != shapes[:1] * comm.size:

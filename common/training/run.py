@@ -11,10 +11,8 @@ from .state import generators, plain, put_back, recurrent
 
 class Run:
     """Where a training stands: ``epoch`` are finished, ``step`` updates are made in the next one.
-
-    The numbers of the epochs go on from an earlier fit, and ``fit.epochs`` becomes the last one.
-    ``frozen``: the layers that were frozen before ``freeze=``, if it was given.
-    """
+    Epochs are numbered on from an earlier fit, up to ``fit.epochs``. ``frozen``: the layers that
+    were frozen before ``freeze=``, if it was given."""
 
     def __init__(self, trainer, fit, frozen=None):
         self.trainer, self.fit, self.saved = trainer, fit, trainer.resumed

@@ -47,7 +47,7 @@ def cut(model):
 
 
 def recalls(model, task, data):
-    """{class: the share of its samples that the model recognises}; empty where that is unknown."""
+    """{class: the share of its samples that are recognised}; empty where that is unknown."""
     t, y = data[1], outputs(model, *data)
     found = None if y is None else right(model, task, y, t)
     labels = task.labels_of(t)

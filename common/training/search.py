@@ -121,7 +121,7 @@ class Search:
         return sorted(self.trials, key=lambda trial: rank(trial, self.maximize))
 
     def cells(self):
-        """The table as rows of text, its first row the headings."""
+        """The table as rows of text, headings first."""
         yield ["trial", *self.space, "value", "seconds", ""]
         number = {id(trial): i for i, trial in enumerate(self.trials)}
         for trial in self.ranked():
@@ -237,7 +237,7 @@ def outcomes(executor, objective, trials, waiting):
 
 
 class File:
-    """The trials that ended, in a file of JSON, or nothing where there is no path."""
+    """The trials that ended, in a file of JSON if there is a path."""
 
     def __init__(self, path, rng):
         self.path = None if path is None else path_of(WHO, "checkpoint", path)
@@ -328,5 +328,5 @@ def texts(params):
 
 
 def last_line(trial):
-    """The last line of a traceback: the error and its message."""
+    """The error and its message."""
     return (trial.error or "NaN").strip().splitlines()[-1]

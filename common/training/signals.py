@@ -15,11 +15,9 @@ INITIALIZER = "Affine.init(..., initializer=he) for ReLU, xavier for sigmoid and
 
 
 class Signals:
-    """One forward and backward of some samples through a copy, seen from inside.
-
-    ``weights``: (path, layer) of each layer with parameters of two axes or more; ``slopes``: what
-    ``slopes`` returns of each nonlinearity, by its path.
-    """
+    """One forward and backward of some samples through a copy, seen from inside. ``weights``:
+    (path, layer) of each layer with parameters of two axes or more; ``slopes``: those of each
+    nonlinearity, by its path."""
 
     def __init__(self, model, x, t):
         self.model = copy.deepcopy(model)

@@ -55,7 +55,7 @@ def plain(value):
 
 
 def put_back(value, saved):
-    """The ``value`` that ``plain`` was given, its arrays and objects holding what is ``saved``."""
+    """The ``value`` that ``plain`` was given, with what is ``saved`` in its place."""
     if isinstance(value, np.ndarray) and np.shape(saved) == value.shape:
         value[...] = saved
     elif isinstance(value, list) and isinstance(saved, list) and len(value) == len(saved):
@@ -103,7 +103,7 @@ def learned(model):
 
 
 def relearn(model, arrays):
-    """Write what ``learned`` took back into the model's own arrays."""
+    """Write what ``learned`` took back in place."""
     for name, p in weights(model).items():
         p[...] = arrays[name]
     for name, (layer, key) in statistics(model).items():
