@@ -81,7 +81,7 @@ class Download:
     def __init__(self, file):
         self.file = file
         self.version = ""                            # of the server's file, in its words
-        self.refused = False                         # whether it has refused a part
+        self.refused = False                         # to send a part
 
     def __call__(self, url, path, _):
         part = Path(path).with_name(f"{self.file.name}.part")

@@ -67,9 +67,9 @@ def load_digits() -> tuple[Pair, Pair]:
     - x_train (1437, 1, 8, 8) and x_test (360, 1, 8, 8), float32, 0 for paper to 1 for ink;
     - t_train (1437,) and t_test (360,), int64, the digit.
 
-    The split is always the same: with the images sorted by digit, every fifth is a test image. Both
-    parts keep the order of the source. The same writers are in both: the test asks about new
-    images, not about new writers.
+    The split is always the same: of the images sorted by digit every fifth is a test image. Both
+    parts keep the order of the source, and have the same writers: the test asks about new images,
+    not about new writers.
 
     Source: Alpaydin and Kaynak (1998), UCI Machine Learning Repository,
     https://doi.org/10.24432/C50P49, licence CC BY 4.0 (data/LICENSE-digits.md).

@@ -178,7 +178,8 @@ def merge(a: ArrayLike, b: ArrayLike, columns: Any = None) -> tuple[Array, tuple
         raise ValueError(checks.wrong(who, "columns", "be two lists of names", f"{len(pair)}"))
     arrays = []
     for (name, table), given in zip(tables.items(), pair):
-        rows = checks.array(who, name, *samples(who, **{name: table}), np.float64, ("N", "D"))
+        (rows,) = samples(who, **{name: table})
+        rows = checks.array(who, name, rows, np.float64, ("N", "D"))
         of = [str(one) for one in checks.items(who, "columns", given, "names")]
         if len(set(of)) < len(of) or len(of) != rows.shape[1]:
             raise ValueError(checks.wrong(who, f"the columns of {name}",

@@ -26,8 +26,8 @@ class Vocabulary:
       error);
     - padding: the token that fills up short sequences (None: there is none).
 
-    ``Vocabulary.from_text(text)`` does what ``adapt`` does in Keras's ``TextVectorization``, and
-    ``encode`` what calling that layer does; here punctuation and capitals stay as they are.
+    ``Vocabulary.from_text(text)`` does what ``adapt`` does in Keras's ``TextVectorization``,
+    ``encode`` what that layer does; here punctuation and capitals stay as they are.
 
     All five are attributes: ``tokens`` a tuple, ``counts`` an int64 array (V,), from which negative
     sampling takes its probabilities. ``len(vocabulary)`` is V; ``"the" in vocabulary`` asks whether

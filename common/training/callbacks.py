@@ -2,8 +2,7 @@
 
 A callback is a function that is called with the trainer after each epoch; True ends the training.
 It may also have ``begin(trainer)`` and ``end(trainer)``, called before the first epoch and after
-the last; ``after_step(trainer)``, called after each update; and ``state`` with
-``load_state(state)``, for checkpoints.
+the last; ``after_step(trainer)``; and ``state`` with ``load_state(state)``, for checkpoints.
 """
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ..common.types import ArrayLike, Inputs
 from . import arguments, memory, samples, signals, targets
 from .outcome import Outcome, judge
 from .report import Finding, Report
-from .sweep import SMALLER, of_rates, of_schedule, rate_of, sweep, update_ratio
+from .sweep import SMALLER, of_rates, of_schedule, sweep, update_ratio
 from .trial import Case, Watch, outputs, sampled, unchanged
 
 SECONDS = 2.5                     # for all that preflight tries
@@ -24,12 +24,11 @@ def preflight(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
               **fit_arguments: Any) -> Report:
     """Look for what is wrong before a training, as experienced people do by hand. Returns a Report.
 
-    x, t and the other arguments are those of ``trainer.fit``. It checks the data (scales,
-    duplicates, order, classes), whether the last layer, the loss and the metrics fit the targets,
-    the memory of a step, the first weights, the share of dead and saturated units, the gradients
-    of each layer, and what a few steps of a copy do to the loss, at this learning rate and others.
-    The steps are those that ``fit`` would make, with weights, augmentation, frozen layers and all;
-    callbacks alone are not called.
+    The arguments are those of ``trainer.fit``. It checks the data (scales, duplicates, order,
+    classes), whether last layer, loss and metrics fit the targets, the memory of a step, the first
+    weights, dead and saturated units, the gradients of each layer, and what a few steps of a copy
+    do to the loss, at this learning rate and others. The steps are those of ``fit``, with weights,
+    augmentation, frozen layers and all; callbacks alone are not called.
 
     The model, the optimizer, the data and every generator stay exactly as they are.
 
@@ -187,8 +186,10 @@ class Examination:
                                              targets.OUT_OF_SHAPE, True))
             return
         if getattr(model, "output", None) is not None:
-            self.findings += targets.metrics(self.trainer.metrics, case.origin[0],
-                                             part(self.task, self.n), t, y)
+            task = copy.copy(self.task)
+            if task.labels is not None:
+                task.labels = sampled(self.n, (), task.labels)[1]
+            self.findings += targets.metrics(self.trainer.metrics, case.origin[0], task, t, y)
         self.runs = True
 
     def try_steps(self):
@@ -198,8 +199,9 @@ class Examination:
             before = signals.Signals(case.origin[0], *some)
         except FloatingPointError:
             return
-        optimizer = case.trainer.optimizer
-        plan = [rate_of(optimizer, int(k)) for k in np.linspace(0, case.steps - 1, 50)]
+        lr = getattr(case.trainer.optimizer, "lr", None)
+        plan = [float(lr(int(k))) if callable(lr) else lr
+                for k in np.linspace(0, case.steps - 1, 50)]
         self.lr = None if plan[0] is None else max(plan)
         ratio = update_ratio(case.trial())
         self.measured |= {"loss at the start": self.expected_loss(before.loss),
@@ -279,11 +281,3 @@ class Examination:
     def report(self, healthy=False):
         findings = [f for f in self.findings if f.certain or not healthy]
         return Report(type(self.trainer.model).__name__, findings, self.measured)
-
-
-def part(task, n):
-    """The task of the samples that ``Case.sample(n)`` gives."""
-    few = copy.copy(task)
-    if task.labels is not None:
-        few.labels = sampled(n, (), task.labels)[1]
-    return few

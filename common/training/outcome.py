@@ -131,17 +131,13 @@ class Outcome:
         if simple is None and len(self.case.t) < 40 and self.could_be_better:
             return score > 0.95 and loss[-1] < 0.7 * self.rates.start
         if simple is not None and simple >= chance + 0.1 * (1 - chance):
-            enough = min(simple - 0.02, 0.97)
-            return score > enough - self.uncertain(enough)
+            enough, judges = min(simple - 0.02, 0.97), self.case.validation or (self.case.t,)
+            standard_error = math.sqrt(max(0.0, enough * (1 - enough)) / len(judges[-1]))
+            return score > enough - standard_error
         if score > chance + 0.5 * (1 - chance):
             return True
         return (score > chance + 0.1 * (1 - chance) and self.train - score < 0.2
                 and not self.could_be_better and not (self.rates and self.held > 0.1))
-
-    def uncertain(self, share):
-        """The standard error of a share: √(p (1 - p) / n)."""
-        n = len((self.case.validation or (None, self.case.t))[1])
-        return math.sqrt(max(0.0, share * (1 - share)) / n)
 
     @cached_property
     def by_heart(self):

@@ -4,8 +4,8 @@ The gradient of a mean over a batch is the mean of its shares' gradients, weighe
 
     dL/dW = Σ_r n_r · dL_r/dW / Σ_r n_r        n_r: rows that count on rank r
 
-so the ranks take the step that one process takes with the whole batch. Rank 0 draws the batches and
-sends each rank its rows; one Allreduce, over a flat buffer, adds up what the update needs.
+so the ranks take the step of one process with the whole batch. Rank 0 draws the batches and sends
+each rank its rows; one Allreduce, over a flat buffer, adds up what the update needs.
 """
 import contextlib
 import itertools

@@ -154,7 +154,7 @@ def random_search(
     objective: returns a number, lower is better. One that takes ``rng`` is given a Generator of the
         trial's own. A trial that raises is recorded with its traceback and stops nothing.
     space: a dict of name: Choice([...]), Uniform(low, high) or LogUniform(low, high).
-    rng: a Generator, a seed or None. The same seed gives the same trials on any executor, and the
+    rng: a Generator, a seed or None. The same seed gives the same trials on any executor; the
         first ten of twenty are those of ten.
     executor: any concurrent.futures.Executor; None calls the objective here, trial after trial.
         ``ProcessPoolExecutor()`` uses the cores of this machine, Dask's ``client.get_executor()``

@@ -107,12 +107,6 @@ def sweep(case, steps, seconds=math.inf):
     return LearningRates(np.array(factors) * (lr or 1.0), losses, start, steps, lr)
 
 
-def rate_of(optimizer, step):
-    """The learning rate of a step; None of an optimizer that has none."""
-    lr = getattr(optimizer, "lr", None)
-    return float(lr(step)) if callable(lr) else lr
-
-
 def update_ratio(trial):
     """The size of an update by that of the weights, over a few steps."""
     before = [p.copy() for p in trial.model.params]

@@ -21,14 +21,14 @@ class Task:
     def __init__(self, t, loss=None, quantities=False):
         self.kind, self.labels, self.codes, self.one_hot = "values", None, False, False
         whole = t.dtype.kind in "iub" or t.dtype.kind == "f" and bool((t == np.floor(t)).all())
-        present = np.unique(t) if whole else np.array([])
+        present = np.unique(t) if whole else t[:0]
         few = 2 <= len(present) <= max(20, 0.2 * t.size ** 0.5)
         zero_one = whole and set(present.tolist()) <= {0, 1}
         wide = t.ndim > 1 and t.shape[-1] > 1
         rows = wide and t.min() >= 0 and np.allclose(t.sum(-1), 1, atol=1e-3)
         if quantities:
             return
-        if wide and rows:
+        if rows:
             self.kind, self.labels, self.one_hot = "classes", t.argmax(-1), True
         elif wide and loss == "softmax" and t.dtype.kind in "iu":      # a label at each position
             self.kind, self.labels = "classes", t
