@@ -105,7 +105,7 @@ class History:
                 columns = {name: Column() for name in names}
                 for row in rows:
                     for column, text in zip(columns.values(), row, strict=True):
-                        column.append(number(text))
+                        column.append(int(text) if text.isdecimal() else float(text))
             except (ValueError, csv.Error):
                 names = None
         if names is None or len(columns) < len(names) or names and "epoch" not in names:
@@ -133,11 +133,7 @@ def add(table, row):
 
 def level(table):
     """Make all columns equally long."""
-    longest = max(map(len, table.values()))
+    longest = max(map(len, table.values()), default=0)
     for column in table.values():
         if len(column) < longest:
             column.extend([math.nan] * (longest - len(column)))
-
-
-def number(text):
-    return int(text) if text.isdecimal() else float(text)

@@ -83,18 +83,12 @@ def unwatched(layer):
     return f
 
 
-def units(a):
-    """Values of a layer as (positions, units): a channel is a unit."""
-    if a.ndim == 4:
-        a = a.transpose(0, 2, 3, 1)
-    return a.reshape(-1, a.shape[-1])
-
-
 def flat_units(signals, when):
     """Dead units, whose slope is always 0, and units in the flat ends of their curve."""
     for path, share, two_sided in signals.hidden():
         layer = signals.watch.layers[path]
-        shares = units(share)
+        shares = share.transpose(0, 2, 3, 1) if share.ndim == 4 else share     # channels are units
+        shares = shares.reshape(-1, shares.shape[-1])
         if two_sided:
             flat = float((shares < 0.05).mean())
             if flat > 0.5:

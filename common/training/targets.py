@@ -23,6 +23,8 @@ class Task:
         whole = t.dtype.kind in "iub" or t.dtype.kind == "f" and bool((t == np.floor(t)).all())
         present = np.unique(t) if whole else t[:0]
         few = 2 <= len(present) <= max(20, 0.2 * t.size ** 0.5)
+        # from -1, 0 or 1, and none left out: these look like the names of classes
+        names = few and present.min() in (-1, 0, 1) and np.ptp(present) <= len(present)
         zero_one = whole and set(present.tolist()) <= {0, 1}
         wide = t.ndim > 1 and t.shape[-1] > 1
         rows = wide and t.min() >= 0 and np.allclose(t.sum(-1), 1, atol=1e-3)
@@ -36,18 +38,13 @@ class Task:
             self.kind = "several"
         elif not wide and zero_one:
             self.kind, self.labels = "binary", t.reshape(len(t)).astype(int)
-        elif not wide and whole and (loss in ("softmax", "hinge") or few and contiguous(present)):
+        elif not wide and whole and (loss in ("softmax", "hinge") or names):
             self.kind, self.labels = "classes", t.reshape(len(t)).astype(int)
             self.codes = t.dtype.kind == "f" or t.ndim > 1
 
     def labels_of(self, t):
         """Targets that ask for the same as labels (N,)."""
         return t.argmax(-1) if self.one_hot else t.reshape(len(t)).astype(int)
-
-
-def contiguous(present):
-    """Whether numbers look like the names of classes: none left out, from -1, 0 or 1."""
-    return present.min() in (-1, 0, 1) and np.ptp(present) <= len(present)
 
 
 def loss_of(model):
