@@ -167,10 +167,11 @@ class Vocabulary:
 
         Raises TypeError for ids that are not integers, ValueError for one outside 0..V-1.
         """
-        given, ids, expected = ids, checks.as_array(ids), f"hold integers in 0..{len(self) - 1}"
+        given, ids, V = ids, checks.as_array(ids), len(self)
+        expected = f"hold integers in 0..{V - 1}"
         # an empty list is an array of floats
         if ids.dtype.kind not in "iu" and (ids.size or ids.dtype.kind == "O"):
-            scores = ids.dtype.kind == "f" and ids.shape[-1:] == (len(self),)
+            scores = ids.dtype.kind == "f" and ids.shape[-1:] == (V,)
             raise TypeError(checks.wrong("Vocabulary.decode", "ids", expected,
                                          checks.kind_text(given, ids),
                                          "of scores take .argmax(axis=-1)" * scores))
@@ -178,7 +179,7 @@ class Vocabulary:
             return [self.decode(row) for row in ids]
         ids = ids.ravel().tolist()
         for i in ids:
-            if not 0 <= i < len(self):
+            if not 0 <= i < V:
                 raise ValueError(checks.wrong("Vocabulary.decode", "ids", expected, i))
         return (" " if self.level == "word" else "").join(self.tokens[i] for i in ids)
 
