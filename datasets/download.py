@@ -11,8 +11,8 @@ SECONDS = 30                 # how long a server may be silent
 
 
 class Published(NamedTuple):
-    """A published file: its SHA-256 or MD5, its largest size in bytes, the addresses that offer it,
-    and its folder inside the data folder."""
+    """A published file: its SHA-256 or MD5, its largest size in bytes, its mirrors, and its folder
+    inside the data folder."""
     name: str
     checksum: str
     size: int
@@ -34,17 +34,17 @@ def data_folder(inside=""):
 
 
 def obtain(who, file, folder=None):
-    """The path of a published file in ``folder``, or in the data folder, where a missing one is
-    downloaded."""
+    """The path of a published file in ``folder``, or in the data folder, downloaded if need be."""
     at = data_folder(file.inside) if folder is None else path_of(who, "folder", folder)
-    for path in file.paths(at):
+    paths = file.paths(at)
+    for path in paths:
         if there(who, path):
             return path
     if folder is None:
         return fetch(who, file, at)
     raise FileNotFoundError(
-        f"{who}: there is no {' (or '.join(path.name for path in file.paths(at))}"
-        f"{')' * (len(file.paths(at)) - 1)} in {at.absolute()}; put it there, from "
+        f"{who}: there is no {' (or '.join(path.name for path in paths)}{')' * (len(paths) - 1)} "
+        f"in {at.absolute()}; put it there, from "
         f"{file.mirrors[0]}{file.name}, or name its folder: {who}(folder=...), or leave folder out "
         "to have it fetched")
 
@@ -56,7 +56,7 @@ def there(who, path):
 
 def fetch(who, file, at):
     """Download a file into the folder ``at``, whole or not at all, from the first mirror that has
-    it as published; what came before a connection broke off is kept, as a .part, for the next."""
+    it; what came before a connection broke off is kept, as a .part, for the next."""
     import pooch
     from requests import RequestException
     failures = []
@@ -76,12 +76,12 @@ def fetch(who, file, at):
 
 class Download:
     """What pooch calls to fetch a file: with a progress bar, never more bytes than the file has,
-    and on from where an earlier connection broke off."""
+    and on from where a connection broke off."""
 
     def __init__(self, file):
         self.file = file
-        self.version = ""              # what the server calls the version of the file that it has
-        self.refused = False           # whether it has refused a part
+        self.version = ""                            # of the server's file, in its words
+        self.refused = False                         # to send a part
 
     def __call__(self, url, path, _):
         part = Path(path).with_name(f"{self.file.name}.part")
@@ -100,8 +100,8 @@ class Download:
                 os.replace(part, path)
 
     def fill(self, url, to):
-        """Receive what the file ``to`` lacks; all of it where what an earlier call received does
-        not become the published file."""
+        """Receive what the file ``to`` lacks; the whole if that does not become the published file
+        with what an earlier call received."""
         begun = to.tell()
         if begun and self.complete(to):
             return
@@ -119,7 +119,7 @@ class Download:
         """Receive what the file ``to`` lacks, over several connections if they break off."""
         from requests.exceptions import ChunkedEncodingError, ConnectionError, HTTPError, Timeout
         from tqdm.auto import tqdm
-        enough = 1 + self.file.size // 1000                  # so much each connection has to bring
+        enough = 1 + self.file.size // 1000                  # that each connection has to bring
         with tqdm(desc=self.file.name, unit="B", unit_scale=True, leave=False,
                   initial=to.tell()) as bar:
             while True:
@@ -134,8 +134,8 @@ class Download:
                         raise
 
     def receive(self, url, to, bar):
-        """Write into the file ``to`` what it lacks; the whole where the server has another version
-        by now, or sends no parts."""
+        """Write into the file ``to`` what it lacks; the whole if the server's version is new, or it
+        sends no parts."""
         import requests
         headers = {"Accept-Encoding": "identity"}            # encoded, a .gz would come unpacked
         if to.tell():
@@ -168,8 +168,8 @@ def empty(to):
 
 
 def taken(part):
-    """The file ``part``, opened at its end and locked; None while another process has it, or
-    without such locks (Windows)."""
+    """The file ``part``, opened at its end and locked; None if another process has it, or without
+    such locks (Windows)."""
     with contextlib.suppress(ImportError, OSError), contextlib.ExitStack() as stack:
         import fcntl
         to = stack.enter_context(open(part, "ab"))

@@ -1,7 +1,8 @@
-"""Images: real digits that come with the package, enough to train on in seconds; MNIST and
-Fashion-MNIST from their idx files, CIFAR-10 from the archive of its binary version."""
+"""Images: real digits that come with the package; MNIST and Fashion-MNIST from their idx files,
+CIFAR-10 from the archive of its binary version."""
 import gzip
 import math
+import struct
 import tarfile
 import zlib
 from pathlib import Path
@@ -14,43 +15,40 @@ from ..common.types import Array, Pair, PathLike
 from .download import Published, obtain
 
 Split: TypeAlias = Literal["train", "test"] | None
-Files: TypeAlias = dict[str, tuple[Published, ...]]
 DAMAGED = EOFError, gzip.BadGzipFile, zlib.error
 LARGEST = 1 << 28                           # values in an idx file: MNIST has 47 million
 RECORD = 1 + 3 * 32 * 32                    # in CIFAR-10: the label, then red, green and blue
 PART = 10_000 * RECORD                      # bytes of one of its files
 UNPACKED = 6 * PART + (1 << 20)             # of its whole archive
 
-# The SHA-256 are those by which TensorFlow Datasets checks the files (mnist.txt, fashion_mnist.txt
-# and cifar10.txt of tensorflow_datasets/url_checksums), with their sizes.
+# SHA-256 and sizes are those of TensorFlow Datasets: mnist.txt, fashion_mnist.txt and cifar10.txt
+# of tensorflow_datasets/url_checksums.
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/",
            "https://storage.googleapis.com/cvdf-datasets/mnist/")
 FASHION = ("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/")
-TRAIN, TEST = (tuple(f"{part}-{what}-ubyte.gz" for what in ("images-idx3", "labels-idx1"))
-               for part in ("train", "t10k"))
-MNIST_FILES: Files = {
-    "train": (
-        Published(TRAIN[0], "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-                  9912422, MIRRORS),
-        Published(TRAIN[1], "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-                  28881, MIRRORS)),
-    "test": (
-        Published(TEST[0], "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-                  1648877, MIRRORS),
-        Published(TEST[1], "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-                  4542, MIRRORS))}
-FASHION_FILES: Files = {         # the names are MNIST's, so they have a folder of their own
-    "train": (
-        Published(TRAIN[0], "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-                  26421880, FASHION, "fashion-mnist"),
-        Published(TRAIN[1], "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-                  29515, FASHION, "fashion-mnist")),
-    "test": (
-        Published(TEST[0], "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-                  4422102, FASHION, "fashion-mnist"),
-        Published(TEST[1], "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-                  5148, FASHION, "fashion-mnist"))}
+NAMES = [f"{part}-{what}-ubyte.gz" for part in ("train", "t10k")
+         for what in ("images-idx3", "labels-idx1")]
+
+
+def idx_files(mirrors, inside, *published):
+    """By split, the files that MNIST and Fashion-MNIST have: checksums and sizes as in NAMES."""
+    four = [Published(name, *of, mirrors, inside) for name, of in zip(NAMES, published)]
+    return {"train": tuple(four[:2]), "test": tuple(four[2:])}
+
+
+MNIST_FILES = idx_files(
+    MIRRORS, "",
+    ("440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609", 9912422),
+    ("3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c", 28881),
+    ("8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6", 1648877),
+    ("f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6", 4542))
+FASHION_FILES = idx_files(
+    FASHION, "fashion-mnist",
+    ("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", 26421880),
+    ("a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", 29515),
+    ("346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073", 4422102),
+    ("67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", 5148))
 CIFAR10_FILE = Published(
     "cifar-10-binary.tar.gz", "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
     170052171, ("https://www.cs.toronto.edu/~kriz/",
@@ -69,9 +67,9 @@ def load_digits() -> tuple[Pair, Pair]:
     - x_train (1437, 1, 8, 8) and x_test (360, 1, 8, 8), float32, 0 for paper to 1 for ink;
     - t_train (1437,) and t_test (360,), int64, the digit.
 
-    The split is always the same: with the images sorted by digit, every fifth is a test image. Both
-    parts keep the order of the source. The same writers are in both: the test asks about new
-    images, not about new writers.
+    The split is always the same: of the images sorted by digit every fifth is a test image. Both
+    parts keep the order of the source, and have the same writers: the test asks about new images,
+    not about new writers.
 
     Source: Alpaydin and Kaynak (1998), UCI Machine Learning Repository,
     https://doi.org/10.24432/C50P49, licence CC BY 4.0 (data/LICENSE-digits.md).
@@ -178,10 +176,10 @@ def read_idx(who, path):
     try:
         with unpacking(path) as file:
             head = file.read(4)
-            axes = head[3] if head[:3] == b"\0\0\x08" and head[3:] in (b"\1", b"\3") else 0
+            axes = head[3] if head in (b"\0\0\x08\1", b"\0\0\x08\3") else 0
             sizes = file.read(4 * axes)
             whole = axes and len(sizes) == 4 * axes
-            shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4")) if whole else ()
+            shape = struct.unpack(f">{axes}I", sizes) if whole else ()
             size = math.prod(shape) if shape else 0
             if not 0 < size <= LARGEST:
                 raise ValueError(
@@ -208,7 +206,7 @@ def decoded(who, path, records):
 
 
 def read_parts(who, path, names):
-    """The records (N, 3073) of those files of the archive that have these names."""
+    """The records (N, 3073) of those files of the archive."""
     found: dict[str, Array] = {}
     try:
         with unpacking(path) as file:

@@ -27,8 +27,8 @@ class Normalizer:
       -1)``;
     - eps: added to λ, so that noise in directions of small variance is not blown up.
 
-    A constant column becomes 0, and so does a direction of variance 0 when whitening. The list
-    ``constant_`` has the numbers of the constant columns, or their names if x is a DataFrame.
+    A constant column becomes 0, and so does a direction of variance 0 when whitening.
+    ``constant_`` lists the constant columns, by name if x is a DataFrame, else by number.
 
     Fit on training data only (Keras says ``adapt``): statistics of the test data would leak into
     training. Works in scikit-learn's pipelines.
@@ -135,7 +135,7 @@ def floats(x):
 
 
 def principal(a, eps):
-    """The axes U (D, D) of centered data as columns, each one's largest entry positive, and the
+    """The axes U (D, D) of centered data as columns, the largest entry of each positive, and the
     deviations √(λ + eps) along them, 0 without variance."""
     variances, U = np.linalg.eigh(a.T @ a / len(a))
     variances, U = variances[::-1], U[:, ::-1]

@@ -89,7 +89,7 @@ def make_circles(
 
 
 def shuffled(who, classes, noise, rng):
-    """The points of all classes with noise, and their labels, in random order."""
+    """All points with noise, and their labels, in random order."""
     noise = spread(who, noise)
     rng = generator(who, rng)
     n = len(classes[0])

@@ -187,7 +187,7 @@ def merge(a: ArrayLike, b: ArrayLike, columns: Any = None) -> tuple[Array, tuple
         arrays.append(rows)
         names.append(of)
     union = tuple(dict.fromkeys(names[0] + names[1]))
-    x = np.full((len(arrays[0]) + len(arrays[1]), len(union)), np.nan)
-    for rows, of, start in zip(arrays, names, (0, len(arrays[0]))):
-        x[start:start + len(rows), [union.index(name) for name in of]] = rows
+    x = np.full((sum(map(len, arrays)), len(union)), np.nan)
+    for part, rows, of in zip(np.split(x, [len(arrays[0])]), arrays, names):
+        part[:, [union.index(name) for name in of]] = rows
     return x, union

@@ -151,14 +151,13 @@ def of_like_lengths(sequences, B, rng):
     """The indices of each batch of B sequences of similar lengths, in random order; the last of
     several lists is the first key."""
     mixed = rng.permutation(len(sequences[0]))
-    # lexsort leaves those of equal lengths in the order of the permutation.
+    # lexsort is stable: equal lengths stay mixed.
     order = mixed[np.lexsort([[len(s[i]) for i in mixed] for s in sequences])]
     return (order[i:i + B] for i in rng.permutation(np.arange(0, len(order), B)))
 
 
 def padded(sequences, padding):
-    """Sequences (T_n, ...) of different lengths as one array (B, T, ...), and the mask (B, T) of
-    what is not padding."""
+    """Sequences (T_n, ...) as one array (B, T, ...), and the mask (B, T) of what is not padding."""
     lengths = np.array([len(s) for s in sequences])
     mask = np.arange(lengths.max()) < lengths[:, None]
     together = np.concatenate(sequences)

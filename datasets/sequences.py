@@ -55,7 +55,7 @@ def make_addition(n: int = 50_000, digits: int = 3, rng: Seed = None) -> tuple[P
 
 
 FIRST, DAYS = date(1970, 1, 1), 36525          # to the end of 2069
-# Not from calendar or strftime, which follow the user's locale.
+# The calendar's and strftime's follow the user's locale.
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 MONTHS = ["January", "February", "March", "April", "May", "June",
           "July", "August", "September", "October", "November", "December"]
@@ -97,7 +97,7 @@ def make_dates(n: int = 50_000, rng: Seed = None) -> tuple[Pair, Vocabulary]:
     n, S = checks.count("make_dates", "n", n), len(SPELLINGS)
     if n > DAYS * S:
         raise ValueError(checks.wrong("make_dates", "n", f"be at most {DAYS * S}", n))
-    # No two spellings of a day are alike, so distinct numbers make distinct questions.
+    # Distinct numbers make distinct questions: no two spellings of a day are alike.
     drawn = generator("make_dates", rng).choice(DAYS * S, n, replace=False).tolist()
     days = [FIRST + timedelta(days=i // S) for i in drawn]
     letters = "".join([*MONTHS, *WEEKDAYS, "st nd rd th of"])

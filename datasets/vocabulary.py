@@ -26,8 +26,8 @@ class Vocabulary:
       error);
     - padding: the token that fills up short sequences (None: there is none).
 
-    ``Vocabulary.from_text(text)`` does what ``adapt`` does in Keras's ``TextVectorization``, and
-    ``encode`` what calling that layer does; here punctuation and capitals stay as they are.
+    ``Vocabulary.from_text(text)`` does what ``adapt`` does in Keras's ``TextVectorization``,
+    ``encode`` what that layer does; here punctuation and capitals stay as they are.
 
     All five are attributes: ``tokens`` a tuple, ``counts`` an int64 array (V,), from which negative
     sampling takes its probabilities. ``len(vocabulary)`` is V; ``"the" in vocabulary`` asks whether
@@ -65,7 +65,7 @@ class Vocabulary:
                                           f"be {V} whole numbers of at least 0", counts))
         self.counts = counts.astype(np.int64)
         for name, token in (("unknown", unknown), ("padding", padding)):
-            if token is not None and not (isinstance(token, str) and token in self.ids):
+            if token is not None and token not in self:
                 raise ValueError(checks.wrong("Vocabulary", name, "be None or one of the tokens",
                                               repr(token)))
         if unknown is not None and unknown == padding:
@@ -95,9 +95,8 @@ class Vocabulary:
         >>> vocabulary.tokens, vocabulary.counts
         (('?', 'a', 'n'), array([1, 3, 2]))
         """
-        checks.one_of("Vocabulary", "level", level, LEVELS)
-        return cls.from_counts(Counter(tokenize(text, level)), level, size, min_count, unknown,
-                               padding)
+        tokens = tokenize(text, level)
+        return cls.from_counts(Counter(tokens), level, size, min_count, unknown, padding)
 
     @classmethod
     def from_files(
@@ -110,11 +109,8 @@ class Vocabulary:
         Raises ValueError for a file that is not UTF-8, with the position of the first byte that
         is not.
         """
-        checks.one_of("Vocabulary", "level", level, LEVELS)
-        counts: Counter[str] = Counter()
-        for path in paths:
-            counts.update(tokenize(read_text(path), level))
-        return cls.from_counts(counts, level, size, min_count, unknown, padding)
+        tokens = (token for path in paths for token in tokenize(read_text(path), level))
+        return cls.from_counts(Counter(tokens), level, size, min_count, unknown, padding)
 
     @classmethod
     def from_counts(
@@ -122,6 +118,7 @@ class Vocabulary:
         min_count: int = 1, unknown: str | None = None, padding: str | None = None,
     ) -> Self:
         """The same from a dict that says how often each token occurred."""
+        checks.one_of("Vocabulary", "level", level, LEVELS)
         if not isinstance(counts, Mapping):
             raise TypeError(checks.wrong("Vocabulary", "counts",
                                          "be a dict of tokens and how often each occurred",
@@ -170,19 +167,20 @@ class Vocabulary:
 
         Raises TypeError for ids that are not integers, ValueError for one outside 0..V-1.
         """
-        given, ids, expected = ids, checks.as_array(ids), f"hold integers in 0..{len(self) - 1}"
+        given, ids, V = ids, checks.as_array(ids), len(self)
+        expected = f"hold integers in 0..{V - 1}"
         # an empty list is an array of floats
         if ids.dtype.kind not in "iu" and (ids.size or ids.dtype.kind == "O"):
-            scores = ids.dtype.kind == "f" and ids.shape[-1:] == (len(self),)
+            scores = ids.dtype.kind == "f" and ids.shape[-1:] == (V,)
             raise TypeError(checks.wrong("Vocabulary.decode", "ids", expected,
                                          checks.kind_text(given, ids),
                                          "of scores take .argmax(axis=-1)" * scores))
         if ids.ndim > 1:
             return [self.decode(row) for row in ids]
         ids = ids.ravel().tolist()
-        if ids and not (0 <= min(ids) and max(ids) < len(self)):
-            bad = next(i for i in ids if not 0 <= i < len(self))
-            raise ValueError(checks.wrong("Vocabulary.decode", "ids", expected, bad))
+        for i in ids:
+            if not 0 <= i < V:
+                raise ValueError(checks.wrong("Vocabulary.decode", "ids", expected, i))
         return (" " if self.level == "word" else "").join(self.tokens[i] for i in ids)
 
     def save(self, path: PathLike) -> None:
@@ -208,7 +206,7 @@ class Vocabulary:
                              f"({type(error).__name__}: {error})") from None
 
     def __getitem__(self, token: str) -> int:
-        if isinstance(token, str) and token in self.ids:
+        if token in self:
             return self.ids[token]
         if not isinstance(token, str):
             raise TypeError(checks.wrong("Vocabulary", "a token", "be a str", repr(token),

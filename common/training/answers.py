@@ -83,8 +83,8 @@ def refuse_loss(loss, batch, epoch, number, max_norm):
 
 @contextlib.contextmanager
 def naming_the_layer(model, row, max_norm):
-    """Around an update, whose step and loss stand in ``row``: the error for a gradient that is not
-    finite names its layer."""
+    """The error of an update for a gradient that is not finite names its layer; ``row`` has the
+    step and its loss."""
     try:
         yield
     except FloatingPointError as error:
@@ -99,13 +99,12 @@ def naming_the_layer(model, row, max_norm):
 
 
 def or_clip(max_norm):
-    """The advice to clip, or the bound that was not small enough."""
     return (", or clip the gradients with max_grad_norm=1.0" if max_norm is None else
             f" (max_grad_norm is {max_norm:g})")
 
 
 def where(model):
-    """Which gradient is not finite, and of which layer, if the model names its parameters."""
+    """Which gradient is not finite, and of which layer, as far as it has names."""
     i = next((i for i, g in enumerate(model.grads) if not np.isfinite(g).all()), None)
     names, layers = getattr(model, "names", ()), getattr(model, "layers", ())
     if i is None or i >= len(names):

@@ -2,7 +2,7 @@
 import inspect
 import math
 from contextlib import contextmanager
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 
 import numpy as np
 
@@ -20,8 +20,8 @@ PAIR = "train_test_split makes it; several inputs are a tuple, as in ((x, t, x_m
 
 
 class Fit:
-    """The arguments of ``Trainer.fit``, checked. ``batches`` yields the batches of an epoch, whose
-    number is ``per_epoch``, None if it is not known."""
+    """The arguments of ``Trainer.fit``, checked. An epoch has ``per_epoch`` batches, None if that
+    is not known."""
 
     validation_weight = weight = augment = None
 
@@ -60,7 +60,7 @@ class Fit:
             self.augment = data.Augment(augment, generator(FIT, rng))
 
     def samples(self, x, t, validation_split, class_weight, sample_weight):
-        """The arrays to train on: inputs, targets and, if there are any, weights of rows."""
+        """Inputs, targets and, if there are any, weights of rows."""
         arrays, weight = scanned(x, t), None
         if sample_weight is not None:
             weight = data.sample_weights(FIT, sample_weight, len(arrays[-1]))
@@ -82,8 +82,6 @@ class Fit:
 
     def prepared(self, batches):
         """Each batch as the model gets it: (inputs and targets, weights of rows by name)."""
-        if self.weight is None and self.augment is None:
-            yield from zip(batches, repeat({}))
         for batch in batches:
             named = {}
             if self.weight is not None:
@@ -93,14 +91,12 @@ class Fit:
     def groups(self, epoch):
         """The batches of an epoch, ``accumulate`` at a time, each drawn when it is needed."""
         batches = self.prepared(islice(answers.batches(self.batches, epoch), self.per_epoch))
-        if self.accumulate == 1:
-            yield from zip(batches)
         for first in batches:
             yield chain([first], islice(batches, self.accumulate - 1))
 
 
 def from_arrays(arrays, batch_size, rng, drop_last, steps_per_epoch):
-    """A function that yields the batches of x and t, in a new order each time; their number."""
+    """A function that yields an epoch's batches of x and t, and their number."""
     N, B = len(arrays[0]), checks.count(FIT, "batch_size", batch_size)
     if steps_per_epoch is not None:
         raise ValueError(f"{FIT}: steps_per_epoch belongs to batches=; "
@@ -118,7 +114,7 @@ def weighable(who, model):
 
 
 def from_function(batches, steps_per_epoch):
-    """The user's function that yields batches, and how many of them make an epoch, or None."""
+    """The user's function that yields batches, and their number, or None."""
     called = callable(batches) and not hasattr(batches, "forward") and checks.fitting(batches, ())
     ask(called, FIT, "batches", "be a function of no arguments that yields an epoch's batches",
         batches, answers.BATCHES)
@@ -137,10 +133,11 @@ def without(batch_size, **others):
 
 
 def scanned(x, t, x_name="x", t_name="t", who=FIT):
-    """Inputs and targets as a flat tuple of arrays, refused if one holds NaN or an infinity."""
+    """Inputs and targets as a flat tuple of finite arrays."""
     if t is None:
         raise TypeError(f"{who}: {t_name} is missing; the targets of x are needed for a loss")
-    if isinstance(x, tuple) and any(isinstance(a, (tuple, int, float)) for a in x):
+    several = isinstance(x, tuple)
+    if several and any(isinstance(a, (tuple, int, float)) for a in x):
         raise TypeError(checks.wrong(
             who, x_name, "be an array", "a tuple of rows", "a tuple stands for several inputs; "
             f"of rows make one array: {x_name}=np.array({x_name})"))
@@ -149,9 +146,7 @@ def scanned(x, t, x_name="x", t_name="t", who=FIT):
         raise TypeError(checks.wrong(
             who, x_name, "be an array, or a tuple of several inputs", f"a list of {len(x)} arrays",
             f"several inputs are a tuple: {x_name}=tuple({x_name})"))
-    inputs = {x_name: x}
-    if isinstance(x, tuple):
-        inputs = {f"{x_name}[{i}]": a for i, a in enumerate(x)}
+    inputs = {f"{x_name}[{i}]": a for i, a in enumerate(x)} if several else {x_name: x}
     ask(inputs, who, x_name, "hold at least one input", x)
     arrays = samples(who, **inputs, **{t_name: t})
     for name, a in zip([*inputs, t_name], arrays):
@@ -171,7 +166,7 @@ def validation(data):
 @contextmanager
 def frozen(model, layers):
     """Freeze layers of a model, given or named, for the length of a ``with`` block, which gets the
-    paths of those that were frozen before; None where nothing is to be frozen."""
+    paths of those frozen before; None if nothing is to be."""
     layers = layers if isinstance(layers, (list, tuple)) else [layers]
     if not layers:
         yield None
@@ -208,7 +203,7 @@ def functions(who, name, given, example):
 
 
 def named(metrics):
-    """The metrics as a dict by their names in the history: a dict's keys, else their own."""
+    """The metrics by their names in the history."""
     by_key = isinstance(metrics, dict)
     given = functions("Trainer", "metrics", list(metrics.values()) if by_key else metrics,
                       "(accuracy,)")
@@ -232,8 +227,8 @@ def name_of(function):
 
 
 def examined(who, trainer, x, t, options):
-    """Refuse arguments with which no step can be made. Faults in the data, such as NaN or labels
-    that do not fit, are left for the doctor to find."""
+    """Refuse arguments with which no step can be made; faults in the data are left for the doctor
+    to find."""
     ask(all(hasattr(trainer, name) for name in ("model", "optimizer", "fit")), who, "trainer",
         "be a Trainer", trainer)
     takes = [name for name in inspect.signature(trainer.fit).parameters if name not in ("x", "t")]

@@ -27,11 +27,11 @@ def batches(
     Returns a generator of tuples, one array (B, ...) per array given, B <= ``batch_size``; of the
     bare array where only one is given. Batches are copies.
 
-    Raises ValueError or TypeError for arrays that are empty or differ in length and for a batch
-    size that is not a positive integer: when called, not later in the loop.
+    Raises ValueError or TypeError, when called, for arrays that are empty or differ in length and
+    for a batch size that is not a positive integer.
 
-    Why shuffle: neighbours in a file resemble each other, and the gradient of a batch should
-    resemble the gradient of the whole (Bottou 2012, Stochastic Gradient Descent Tricks).
+    Why shuffle: neighbours in a file resemble each other; a batch's gradient should resemble that
+    of the whole (Bottou 2012, Stochastic Gradient Descent Tricks).
 
     >>> x, t = np.arange(10.0).reshape(5, 2), [0, 1, 2, 3, 4]
     >>> for x_batch, t_batch in batches(x, t, batch_size=2, rng=0):
@@ -73,7 +73,7 @@ def samples(who, *arrays, **named) -> tuple[Array, ...]:
 
 
 def as_array(who, name, given) -> Array:
-    """np.asarray; refused if ragged, or if a column of a pandas table does not hold numbers."""
+    """np.asarray, refused if ragged or, of a pandas table, not of numbers."""
     try:
         a = np.asarray(given)
     except ValueError:

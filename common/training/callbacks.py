@@ -2,8 +2,7 @@
 
 A callback is a function that is called with the trainer after each epoch; True ends the training.
 It may also have ``begin(trainer)`` and ``end(trainer)``, called before the first epoch and after
-the last; ``after_step(trainer)``, called after each update; and ``state`` with
-``load_state(state)``, for checkpoints.
+the last; ``after_step(trainer)``; and ``state`` with ``load_state(state)``, for checkpoints.
 """
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ class Watching:
         history = trainer.history
         if self.monitor not in history:
             hint = ("; give fit validation_data" if self.monitor.startswith("val_") and
-                    not any(name.startswith("val_") for name in history) else "")
+                    "val_loss" not in history else "")
             raise ValueError(f"{type(self).__name__}: the history has no {self.monitor!r}, but "
                              f"{', '.join(map(repr, history))}{hint}")
         return [self.sign * value for value in history[self.monitor]]
@@ -55,17 +54,14 @@ class Patient(Watching):
 
     def improved(self, trainer: Any) -> bool:
         """Whether the epoch just finished is the best so far."""
-        value = self.values(trainer)[-1]
+        value, self.waited = self.values(trainer)[-1], self.waited + 1
         if value < self.best:
-            self.best, self.waited = value, 0
-            self.best_epoch = trainer.history["epoch"][-1]
-            return True
-        self.waited += 1
-        return False
+            self.best, self.best_epoch, self.waited = value, trainer.history["epoch"][-1], 0
+        return not self.waited
 
     @property
     def state(self) -> dict:
-        return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
+        return {name: getattr(self, name) for name in ("best", "best_epoch", "waited")}
 
     def load_state(self, state: dict) -> None:
         vars(self).update({name: state[name] for name in self.state})

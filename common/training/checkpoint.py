@@ -15,7 +15,7 @@ from ..common.types import PathLike
 from .callbacks import Watching
 from .column import Column
 from .history import History
-from .state import pack, plain, put_back, recurrent, relearn, statistics, unpack, weights
+from .state import buffers, pack, plain, put_back, recurrent, relearn, unpack, weights
 
 WHO = "Trainer.resume"
 PARTS = {"model": dict, "optimizer": dict, "history": dict, "generators": dict, "at_start": dict,
@@ -25,8 +25,8 @@ PARTS = {"model": dict, "optimizer": dict, "history": dict, "generators": dict, 
 class Checkpoint:
     """A callback that keeps a training in a file, for ``trainer.resume``.
 
-    - path: the file, in the format of safetensors, whole at every instant: a process that is killed
-      leaves the old one or the new one, and nothing beside it;
+    - path: the file, in the format of safetensors, whole at every instant: a kill leaves the old
+      one or the new one, and nothing beside it;
     - every: "epoch", or a number of steps (updates, counted from the first of this fit);
     - keep: how many to keep; the ones before are ``name.1.safetensors``, ``name.2.safetensors``...;
     - best: a name in the history, such as "val_loss": keep the best epoch's instead of the last
@@ -40,7 +40,7 @@ class Checkpoint:
     >>> Checkpoint("run.safetensors", every=1000, keep=2)
     Checkpoint('run.safetensors', every=1000, keep=2)
     """
-    last = True               # it is called after the other callbacks, whose states it keeps
+    last = True               # called after the callbacks whose states it keeps
 
     def __init__(self, path: PathLike, every: int | str = "epoch", keep: int = 1,
                  best: str | None = None, maximize: bool | None = None) -> None:
@@ -66,7 +66,7 @@ class Checkpoint:
     def write(self, trainer: Any) -> None:
         """Write the file, whatever ``every`` and ``best`` say. Of several ranks all call it, and
         the first writes."""
-        tree, comm = contents(trainer.run), getattr(trainer, "comm", None)
+        tree, comm = contents(trainer.run), trainer.comm
         if comm is not None:
             tree["ranks"] = comm.gather(of_rank(tree))
             if comm.rank:
@@ -110,33 +110,32 @@ def contents(run):
         "model": {
             "layers": layers(model),
             "weights": weights(model),
-            "buffers": {name: layer.buffers[key] for name, (layer, key) in
-                        statistics(model).items()},
+            "buffers": buffers(model),
             "states": {path: layer.state for path, layer in recurrent(model).items()},
             "frozen": freezing.frozen(model) if run.frozen is None else run.frozen,
         },
         "optimizer": {
             "class": type(optimizer).__name__,
             "lr": None if callable(lr) else lr,
-            "state": (optimizer.state if hasattr(optimizer, "load_state") else plain(optimizer)),
+            "state": optimizer.state if hasattr(optimizer, "load_state") else plain(optimizer),
         },
         "history": {"earlier": history.earlier,
-                    "steps": {name: column(c) for name, c in history.steps.items()},
-                    "epochs": {name: column(c) for name, c in history.epochs.items()}},
+                    "steps": {name: np.asarray(c) for name, c in history.steps.items()},
+                    "epochs": {name: np.asarray(c) for name, c in history.epochs.items()}},
         **run.place(),
     }
 
 
 def of_rank(tree):
-    """What differs from rank to rank: generators, the sums of its rows, recurrent states."""
+    """What differs from rank to rank."""
     own = {name: tree[name] for name in ("generators", "at_start", "measures")}
     return own | {"states": tree["model"]["states"]}
 
 
 def take_part(trainer, tree, who):
-    """Put into the tree what this rank had. A rank that is new keeps its generators as they are,
-    which is possible at the end of an epoch."""
-    comm, ranks = getattr(trainer, "comm", None), tree.get("ranks") or [of_rank(tree)]
+    """Put into the tree what this rank had. A new rank, possible at the end of an epoch, keeps its
+    generators."""
+    comm, ranks = trainer.comm, tree.get("ranks") or [of_rank(tree)]
     size, rank = (1, 0) if comm is None else (comm.size, comm.rank)
     if tree["step"]:
         same(who, {"number of ranks": size}, {"number of ranks": len(ranks)},
@@ -151,23 +150,18 @@ def layers(model):
     return {path or "model": type(layer).__name__ for path, layer in held(model)}
 
 
-def column(values):
-    """A column of the history, as an array where it is one of numbers."""
-    a = np.asarray(values)
-    return a if a.dtype.kind in "if" else list(values)
-
-
 def recorded(saved):
     """The history that was saved."""
     history = History()
     history.earlier = saved["earlier"]
-    for table, kept in (history.steps, saved["steps"]), (history.epochs, saved["epochs"]):
-        table |= {name: Column(np.asarray(values).tolist()) for name, values in kept.items()}
+    history.steps, history.epochs = (
+        {name: Column(np.asarray(values).tolist()) for name, values in saved[table].items()}
+        for table in ("steps", "epochs"))
     return history
 
 
 def read(path):
-    """The tree in a checkpoint's file. ValueError if it is another's, or not whole."""
+    """The tree in a checkpoint's file; ValueError if it is another's, or not whole."""
     arrays, tree = read_arrays(WHO, path, "Checkpoint")
     if not isinstance(tree, dict) or "training" not in tree:
         raise ValueError(f"{WHO}: {path} should be a file that Checkpoint wrote"
@@ -185,8 +179,8 @@ def read(path):
 
 
 def resume(trainer, path):
-    """Give model, optimizer and history what the file holds, or refuse it with nothing changed;
-    returns its tree, for the next ``fit``."""
+    """Give the trainer what the file holds, or refuse it with nothing changed; returns its tree,
+    for the next ``fit``."""
     path = path_of(WHO, "path", path)
     tree, model, optimizer = read(path), trainer.model, trainer.optimizer
     who = f"{WHO}: {path} does not fit this {type(model).__name__}:"
@@ -194,11 +188,8 @@ def resume(trainer, path):
         take_part(trainer, tree, who)
         saved = tree["model"]
         same(who, layers(model), saved["layers"])
-        same(who, {name: words(p) for name, p in weights(model).items()},
-             {name: words(p) for name, p in saved["weights"].items()})
-        buffers = {name: layer.buffers[key] for name, (layer, key) in statistics(model).items()}
-        same(who, {name: words(a) for name, a in buffers.items()},
-             {name: words(a) for name, a in saved["buffers"].items()})
+        same(who, words(weights(model)), words(saved["weights"]))
+        same(who, words(buffers(model)), words(saved["buffers"]))
         same(who, dict.fromkeys(recurrent(model), "a state"),
              dict.fromkeys(saved["states"], "a state"))
         same(who, {"optimizer": type(optimizer).__name__},
@@ -210,12 +201,13 @@ def resume(trainer, path):
             put_back(optimizer, state)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{WHO}: {path} is damaged: {error!r}") from error
-    floors = tree.get("floor", compiled.running()), compiled.running()
-    if floors[0] != floors[1]:
-        warnings.warn(f"{WHO}: {path} was written where large arrays ran on the {floors[0]} floor, "
-                      f"and here they run on the {floors[1]} floor; from here on the last bits may "
+    here = compiled.running()
+    there = tree.get("floor", here)
+    if there != here:
+        warnings.warn(f"{WHO}: {path} was written where large arrays ran on the {there} floor, "
+                      f"and here they run on the {here} floor; from here on the last bits may "
                       "differ from a training without a break", stacklevel=3)
-    # All has been read and checked: from here on nothing can fail.
+    # From here on nothing can fail.
     if tree["optimizer"]["lr"] is not None and not callable(optimizer.lr):
         optimizer.lr = tree["optimizer"]["lr"]
     relearn(model, saved["weights"] | saved["buffers"])
@@ -228,13 +220,14 @@ def resume(trainer, path):
 
 
 def same(who, here, there, place="the model"):
-    """ValueError at the first name that is not the same in the dicts, of ``place`` and file."""
+    """ValueError at the first name that differs in ``place`` and file."""
     for name in here | there:
         mine, theirs = here.get(name, "missing"), there.get(name, "missing")
         if mine != theirs:
             raise ValueError(f"{who} {name} is {mine} in {place}, {theirs} in the file")
 
 
-def words(a):
-    """What an array is, in words."""
-    return f"{a.dtype} {a.shape}" if hasattr(a, "dtype") else type(a).__name__
+def words(arrays):
+    """What arrays are, in words."""
+    return {name: f"{a.dtype} {a.shape}" if hasattr(a, "dtype") else type(a).__name__
+            for name, a in arrays.items()}

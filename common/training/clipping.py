@@ -35,25 +35,28 @@ def clip_gradients(grads: Arrays, max_norm: float) -> float:
     who = "clip_gradients"
     max_norm = checks.number(who, "max_norm", max_norm, low=math.ulp(0.0),
                              expected="be a positive number")
-    named = grads if isinstance(grads, dict) else dict(enumerate(
-        checks.items(who, "grads", grads, "arrays")))
-    grads = list(named.values())
-    for i, g in named.items():
+    if not isinstance(grads, dict):
+        grads = dict(enumerate(checks.items(who, "grads", grads, "arrays")))
+    for i, g in grads.items():
         if not isinstance(g, np.ndarray) or g.dtype.kind != "f":
             raise TypeError(checks.wrong(who, f"grads[{i!r}]", "be a NumPy array of floats",
                                          checks.dtype_text(g)))
         if not g.flags.writeable:
             raise ValueError(checks.wrong(who, f"grads[{i!r}]", "be writable", "a read-only array"))
-    norm = math.sqrt(sum(map(square, grads)))
+    norm = length(grads.values())
     if max_norm < norm < math.inf:
-        for g in grads:
+        for g in grads.values():
             g *= max_norm / norm
     return norm
 
 
+def length(arrays):
+    """√Σ_i Σ arrays[i]²."""
+    return math.sqrt(sum(map(square, arrays)))
+
+
 def square(g):
-    """Σ g² in float64, of a few thousand entries at a time; of a gradient that names its ``rows``,
-    in these alone."""
+    """Σ g² in float64, piece by piece; of a gradient that names its ``rows``, in these alone."""
     rows = getattr(g, "rows", None)
     g = np.asarray(g if rows is None else g.take(rows, axis=0)).ravel("K")
     pieces = (g[i:i + 2**15].astype(np.float64, copy=False) for i in range(0, g.size, 2**15))

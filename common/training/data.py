@@ -25,21 +25,17 @@ def labels_of(t):
 
 
 def quotas(sizes, n, then=()):
-    """How many of ``n`` samples come from each of some classes, in proportion to their ``sizes``.
-
-    Rounded down; the samples still missing come one each from the classes with the largest
-    remainders, of equal ones from the first by ``then``.
-    """
+    """How many of ``n`` samples come from each class: in proportion to their ``sizes``, rounded
+    down, and one more from those with the largest remainders, of equal ones from the first by
+    ``then``."""
     q, remainder = np.divmod(sizes * n, sizes.sum())
     q[np.lexsort((*then, -remainder, sizes == 1))[:n - q.sum()]] += 1
     return q
 
 
 def set_aside(t, share):
-    """Which of N samples with targets t are the validation data, ``share`` of them: (N,) of bool.
-
-    They are the last ones: of every class, if t holds class labels, else of all.
-    """
+    """Which of N samples are the validation data, ``share`` of them: (N,) of bool. They are the
+    last ones: of every class, if t holds class labels, else of all."""
     share, N = checks.number(FIT, "validation_split", share), len(t)
     n = math.ceil(round(share * N, 6))
     if not (0 < share < 1 and 0 < n < N):

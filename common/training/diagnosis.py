@@ -11,23 +11,23 @@ def diagnose(history):
     epochs = {name: np.asarray(values, float) for name, values in history.epochs.items()}
     steps = np.asarray(history.steps.get("loss", ()), float)
     loss = epochs.get("loss", steps)
-    findings = list(of_curves(loss, steps, epochs)) if len(loss) else []
-    measured = {}
-    if len(loss):
-        measured["loss"] = (f"{loss[0]:.4g} in the first epoch, {loss[-1]:.4g} in the last, of "
-                            f"{len(loss)}")
-        if "val_loss" in epochs:
-            low = int(epochs["val_loss"].argmin())
-            measured["val_loss"] = (f"{epochs['val_loss'][low]:.4g} at its lowest, in epoch "
-                                    f"{low + 1}, {epochs['val_loss'][-1]:.4g} at the end")
-    return Report("History", findings, measured)
+    if not len(loss):
+        return Report("History")
+    measured = {"loss": f"{loss[0]:.4g} in the first epoch, {loss[-1]:.4g} in the last, of "
+                        f"{len(loss)}"}
+    if "val_loss" in epochs:
+        val = epochs["val_loss"]
+        low = int(val.argmin())
+        measured["val_loss"] = (f"{val[low]:.4g} at its lowest, in epoch {low + 1}, "
+                                f"{val[-1]:.4g} at the end")
+    return Report("History", of_curves(loss, steps, epochs), measured)
 
 
 def of_curves(loss, steps, epochs):
     bad = [name for name, values in epochs.items() if not np.isfinite(values).all()]
     if bad or not np.isfinite(loss).all():
         column = bad[0] if bad else "loss"
-        at = int(np.argmin(np.isfinite(epochs.get(column, loss)))) + 1
+        at = np.argmin(np.isfinite(epochs.get(column, loss))) + 1
         yield Finding("non-finite", column, f"NaN or infinite in epoch {at}",
                       "doctor(trainer, x, t) finds the layer")
         return
@@ -57,19 +57,15 @@ def of_curves(loss, steps, epochs):
                           "more data, augment=, weight_decay=, Dropout, a smaller model, or stop "
                           f"after epoch {low + 1}")
             return
-    if falling(loss, val) and (right is None or right[-1] < 0.95) and last > 0.1 * first:
+    still = all(fall(curve) > 0.05 for curve in ([loss] if val is None else [loss, val]))
+    if still and (right is None or right[-1] < 0.95) and last > 0.1 * first:
         yield Finding("too-few-epochs", "loss", f"over the last epochs it still falls by "
                       f"{fall(loss):.0%}", "more epochs")
 
 
 def fall(loss):
     """By which share the loss fell over the last fifth of the epochs."""
-    n = max(1, len(loss) // 5)
-    if len(loss) <= n:
+    if len(loss) < 2:
         return 1.0
-    return (loss[-1 - n] - loss[-1]) / max(abs(loss[-1 - n]), math.ulp(1.0))
-
-
-def falling(loss, val):
-    ends = [loss] if val is None else [loss, val]
-    return all(fall(curve) > 0.05 for curve in ends)
+    before = loss[-1 - max(1, len(loss) // 5)]
+    return (before - loss[-1]) / max(abs(before), math.ulp(1.0))

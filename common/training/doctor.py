@@ -14,9 +14,8 @@ from ..common.types import ArrayLike, Inputs
 from . import arguments, memory, samples, signals, targets
 from .outcome import Outcome, judge
 from .report import Finding, Report
-from .samples import standardized
-from .sweep import SMALLER, of_rates, of_schedule, rate_of, sweep, update_ratio
-from .trial import Case, Watch, outputs, unchanged
+from .sweep import SMALLER, of_rates, of_schedule, sweep, update_ratio
+from .trial import Case, Watch, outputs, sampled, unchanged
 
 SECONDS = 2.5                     # for all that preflight tries
 
@@ -25,12 +24,11 @@ def preflight(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
               **fit_arguments: Any) -> Report:
     """Look for what is wrong before a training, as experienced people do by hand. Returns a Report.
 
-    x, t and the other arguments are those of ``trainer.fit``. It checks the data (scales,
-    duplicates, order, classes), whether the last layer, the loss and the metrics fit the targets,
-    the memory of a step, the first weights, the share of dead and saturated units, the gradients
-    of each layer, and what a few steps of a copy do to the loss, at this learning rate and others.
-    The steps are those that ``fit`` would make, with weights, augmentation, frozen layers and all;
-    callbacks alone are not called.
+    The arguments are those of ``trainer.fit``. It checks the data (scales, duplicates, order,
+    classes), whether last layer, loss and metrics fit the targets, the memory of a step, the first
+    weights, dead and saturated units, the gradients of each layer, and what a few steps of a copy
+    do to the loss, at this learning rate and others. The steps are those of ``fit``, with weights,
+    augmentation, frozen layers and all; callbacks alone are not called.
 
     The model, the optimizer, the data and every generator stay exactly as they are.
 
@@ -45,11 +43,7 @@ def preflight(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
     >>> preflight(trainer, x, t + 1, batch_size=30)
     MLP: labels-mismatch in t
     """
-    arguments.examined("preflight", trainer, x, t, fit_arguments)
-    with aside(fit_arguments):
-        examination = Examination(trainer, x, t, fit_arguments)
-        if examination.runs:
-            examination.try_steps()
+    examination = examined("preflight", trainer, x, t, fit_arguments)
     return examination.report(healthy=examination.progresses())
 
 
@@ -72,20 +66,17 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
     'learning-rate-too-low'
     """
     options = {**fit_arguments, "validation_data": validation_data}
-    arguments.examined("doctor", trainer, x, t, options)
-    with aside(fit_arguments):
-        examination = Examination(trainer, x, t, options)
-        if examination.runs:
-            examination.try_steps()
+    examination = examined("doctor", trainer, x, t, options)
     if not examination.runs:
         return examination.report()
     metrics = trainer.metrics
     if examination.has("wrong-metric"):
         trainer.metrics = {}
-    given = {} if options.get("batches") is not None else {"x": x, "t": t}
+    if options.get("batches") is not None:
+        x = t = None
     try:
         with np.errstate(all="ignore"):
-            trainer.fit(**given, **options)
+            trainer.fit(x, t, **options)
     except FloatingPointError as error:
         with aside(fit_arguments):
             examination.not_finite(error)
@@ -97,12 +88,21 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
     return examination.report(healthy)
 
 
+def examined(who, trainer, x, t, options):
+    """The Examination before the training."""
+    arguments.examined(who, trainer, x, t, options)
+    with aside(options):
+        examination = Examination(trainer, x, t, options)
+        if examination.runs:
+            examination.try_steps()
+    return examination
+
+
 @contextmanager
 def aside(fit_arguments):
-    """Within this block no warnings; afterwards the generators of the user's functions are as they
-    were."""
-    with unchanged(fit_arguments.get("batches"), fit_arguments.get("augment")), (
-            np.errstate(all="ignore")):
+    """No warnings; afterwards the generators of the user's functions are as they were."""
+    functions = fit_arguments.get("batches"), fit_arguments.get("augment")
+    with unchanged(*functions), np.errstate(all="ignore"):
         yield
 
 
@@ -110,7 +110,7 @@ class Examination:
     """What is found out about a training; ``runs`` says whether a step can be made."""
 
     def __init__(self, trainer, x, t, options):
-        self.trainer, self.findings, self.measured, self.runs = trainer, [], {}, False
+        self.trainer, self.measured, self.runs = trainer, {}, False
         self.rates, self.lr, self.n = None, None, 128
         if options.get("batches") is not None:
             x = t = None
@@ -119,7 +119,7 @@ class Examination:
         arrays["t"] = case.t
         if case.validation is not None:
             arrays |= {"validation x": case.validation[0][0], "validation t": case.validation[1]}
-        self.findings += samples.not_finite(arrays)
+        self.findings = list(samples.not_finite(arrays))
         if not self.findings:
             self.task = self.task_of(case)
             self.look_at_data(list(arrays))
@@ -128,8 +128,8 @@ class Examination:
                 self.look_at_ends()
 
     def task_of(self, case):
-        """What the targets ask for. Whole numbers are quantities where the loss is a distance and
-        samples near each other differ by little; so is what repeats the inputs."""
+        """What the targets ask for: quantities where they repeat the inputs, or where the loss is a
+        distance and samples near each other differ by little."""
         loss = targets.loss_of(self.trainer.model)[0]
         same = case.t.shape == case.x[0].shape and np.array_equal(case.t, case.x[0])
         task = targets.Task(case.t, loss, quantities=same)
@@ -147,8 +147,8 @@ class Examination:
         self.findings += samples.scales(case.x, case.t, task, names)
         if x_val is not None:
             self.findings += samples.validation_scales(case.x, x_val)
-        self.findings += samples.leakage(case.x, case.t, x_val, task)
-        self.findings += samples.order(case, task)
+        self.findings += [*samples.leakage(case.x, case.t, x_val, task),
+                          *samples.order(case, task)]
         if task.labels is not None:
             classes, counts = np.unique(task.labels, return_counts=True)
             self.measured["classes"] = (f"{len(classes)}, of {counts.min()} to {counts.max()} "
@@ -176,9 +176,8 @@ class Examination:
         case, (x, t) = self.case, self.case.sample(self.n)
         model = case.trial().model
         y = outputs(model, x, t)
-        # as if of all samples
-        all_y = None if y is None else np.broadcast_to(y[:1], (len(case.t), *y.shape[1:]))
-        self.findings += targets.output_and_loss(case.origin[0], self.task, case.t, all_y)
+        of_all = None if y is None else np.broadcast_to(y[:1], (len(case.t), *y.shape[1:]))
+        self.findings += targets.output_and_loss(case.origin[0], self.task, case.t, of_all)
         try:
             float(model.forward(*x, t))
         except (TypeError, ValueError, IndexError) as error:
@@ -187,8 +186,10 @@ class Examination:
                                              targets.OUT_OF_SHAPE, True))
             return
         if getattr(model, "output", None) is not None:
-            self.findings += targets.metrics(self.trainer.metrics, case.origin[0],
-                                             part(self.task, case, self.n), t, y)
+            task = copy.copy(self.task)
+            if task.labels is not None:
+                task.labels = sampled(self.n, (), task.labels)[1]
+            self.findings += targets.metrics(self.trainer.metrics, case.origin[0], task, t, y)
         self.runs = True
 
     def try_steps(self):
@@ -198,8 +199,9 @@ class Examination:
             before = signals.Signals(case.origin[0], *some)
         except FloatingPointError:
             return
-        optimizer = case.trainer.optimizer
-        plan = [rate_of(optimizer, int(k)) for k in np.linspace(0, case.steps - 1, 50)]
+        lr = getattr(case.trainer.optimizer, "lr", None)
+        plan = [float(lr(int(k))) if callable(lr) else lr
+                for k in np.linspace(0, case.steps - 1, 50)]
         self.lr = None if plan[0] is None else max(plan)
         ratio = update_ratio(case.trial())
         self.measured |= {"loss at the start": self.expected_loss(before.loss),
@@ -220,25 +222,26 @@ class Examination:
     def after_some_steps(self, before, some):
         """What stays unchanged although steps are made, at a rate that is not tiny."""
         case = self.case
-        quick = case.trial(rate=1.0 if self.lr is None or self.lr >= 1e-4 else
-                           1e-3 / max(self.lr, 1e-12))
+        tiny = self.lr is not None and self.lr < 1e-4
+        quick = case.trial(rate=1e-3 / max(self.lr, 1e-12) if tiny else 1.0)
         if self.lr == 0:
             quick.optimizer.lr = 1e-3
         quick.run(8, 0.5)
         if math.isfinite(before.loss) and np.isfinite(quick.losses).all():
             later = signals.Signals(quick.model, *some)
             self.findings += signals.equal_units(before, later)
-            # of moderate size, so that units which saturate are not taken for cut off
-            x = tuple(a if samples.are_ids(a) else standardized(a) for a in some[0])
+            # of moderate size: units that saturate are not cut off
+            x = samples.standard_inputs(some[0])
             self.findings += signals.not_moved(signals.Signals(case.origin[0], x, some[1]),
                                                signals.Signals(quick.model, x, some[1]))
 
     def expected_loss(self, loss):
         """The first loss beside that of a guess, in words."""
-        kind, _ = targets.loss_of(self.trainer.model)
+        kind, labels = targets.loss_of(self.trainer.model)[0], self.task.labels
         if kind in ("softmax", "sigmoid"):
-            C = 2 if kind == "sigmoid" else len(np.unique(self.task.labels)) if (
-                self.task.labels is not None) else self.case.t.shape[-1]
+            C = 2 if kind == "sigmoid" else self.case.t.shape[-1]
+            if kind == "softmax" and labels is not None:
+                C = len(np.unique(labels))
             return f"{loss:.4g}, log {C} is {math.log(max(C, 2)):.4g}"
         if kind == "distance":
             return f"{loss:.4g}, half of the targets' variance is {self.case.t.var() / 2:.4g}"
@@ -246,13 +249,13 @@ class Examination:
 
     def progresses(self):
         """Whether the tried steps lower the loss nearly as much as steps at the best rate."""
-        if self.rates is None or not self.runs:
+        if self.rates is None:
             return False
         losses, start = self.rates.losses, self.rates.start
         return start - losses[self.rates.middle] > 0.3 * (start - losses.min()) > 0
 
     def not_finite(self, error):
-        """The first array that was not finite, found by training a copy again; then the cause."""
+        """The first array that was not finite, when a copy is trained again; then the cause."""
         trial = self.case.trial()
         watch = Watch(trial.model)
         losses = trial.run(min(20_000, self.case.steps), SECONDS)
@@ -269,7 +272,7 @@ class Examination:
                 f"{max(grown):.4g} in {len(grown)} steps", SMALLER))
 
     def after(self, trainer):
-        """Judge the result; returns whether it is as good as can be expected."""
+        """Judge the result; returns whether it is good."""
         outcome = Outcome(self, trainer)
         self.measured |= outcome.curves.measured | {"right, or R²": outcome.measured}
         self.findings, well = judge(outcome, self.findings)
@@ -278,11 +281,3 @@ class Examination:
     def report(self, healthy=False):
         findings = [f for f in self.findings if f.certain or not healthy]
         return Report(type(self.trainer.model).__name__, findings, self.measured)
-
-
-def part(task, case, n):
-    """The task of the samples that ``case.sample(n)`` gives."""
-    few = copy.copy(task)
-    if task.labels is not None:
-        few.labels = task.labels[np.random.default_rng(0).permutation(len(case.t))[:n]]
-    return few

@@ -38,7 +38,7 @@ class History:
     def __init__(self) -> None:
         self.steps: dict[str, Column] = {}
         self.epochs: dict[str, Column] = {}
-        self.earlier = 0              # how many epochs there were before, in earlier calls of fit
+        self.earlier = 0                              # epochs of earlier calls of fit
 
     def add_step(self, **row: float) -> None:
         add(self.steps, row)
@@ -101,13 +101,12 @@ class History:
         path = path_of(who, "path", path)
         with naming(who, path), open(path, newline="", encoding="utf-8") as file:
             try:
-                rows = csv.reader(file)
-                names = next(rows)
+                names, *rows = csv.reader(file)
                 columns = {name: Column() for name in names}
                 for row in rows:
                     for column, text in zip(columns.values(), row, strict=True):
-                        column.append(number(text))
-            except (ValueError, StopIteration, csv.Error):
+                        column.append(int(text) if text.isdecimal() else float(text))
+            except (ValueError, csv.Error):
                 names = None
         if names is None or len(columns) < len(names) or names and "epoch" not in names:
             raise ValueError(f"{who}: {path} is not a table that History.to_csv wrote")
@@ -126,19 +125,15 @@ class History:
 
 def add(table, row):
     if not row.keys() <= table.keys():
-        rows = max(map(len, table.values()), default=0)
-        table |= {name: Column([math.nan] * rows) for name in row if name not in table}
+        table |= {name: Column() for name in row if name not in table}
+        level(table)
     for name, value in row.items():
         table[name].append(value)
 
 
 def level(table):
     """Make all columns equally long."""
-    lengths = [len(column) for column in table.values()]
-    for column, length in zip(table.values(), lengths):
-        if length < max(lengths):
-            column.extend([math.nan] * (max(lengths) - length))
-
-
-def number(text):
-    return int(text) if text.isdecimal() else float(text)
+    longest = max(map(len, table.values()), default=0)
+    for column in table.values():
+        if len(column) < longest:
+            column.extend([math.nan] * (longest - len(column)))

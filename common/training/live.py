@@ -13,8 +13,7 @@ class LivePlot:
     """A callback that draws the learning curves after each epoch: in a notebook they grow in place.
 
     ``trainer.fit(x, t, callbacks=[LivePlot()])``. ``axes``: Axes, or an array with one for each
-    panel, to draw on; by default those of a new figure. They are kept as ``axes``, to be saved or
-    changed afterwards.
+    panel, to draw on; by default those of a new figure. They are kept, to be saved or changed.
     """
 
     def __init__(self, axes: Axes | Array | None = None) -> None:

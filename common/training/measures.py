@@ -7,7 +7,7 @@ from . import answers
 
 
 class Mean:
-    """The mean of values that come in batches: their sum and how many they are."""
+    """The mean of values that come in batches."""
 
     def __init__(self):
         self.sum, self.count = 0.0, 0
@@ -35,7 +35,7 @@ class AddedUp:
 
 
 class OfTheWhole:
-    """Any other metric: it is given the outputs and the targets of all batches at once."""
+    """Any other metric, given the outputs and targets of all batches at once."""
 
     def __init__(self, metric):
         self.metric, self.outputs, self.targets = metric, [], []
@@ -45,7 +45,7 @@ class OfTheWhole:
             if isinstance(a, tuple) or kept and np.shape(a)[1:] != kept[0].shape[1:]:
                 raise ValueError("it needs an epoch's outputs as one array, "
                                  "and these batches do not make one")
-            kept.append(np.array(a))          # copied, as batches and outputs may share one buffer
+            kept.append(np.array(a))             # a copy: outputs may share one buffer
 
     def value(self):
         return self.metric(np.concatenate(self.outputs), np.concatenate(self.targets))
@@ -56,7 +56,7 @@ class Measures:
 
     def __init__(self, model, metrics, who):
         self.model, self.who, self.loss = model, who, Mean()
-        self.unweighted = Mean()         # the loss, a penalty perhaps, where no row of any counts
+        self.unweighted = Mean()                                # where no row of any counts
         self.first = next(iter(getattr(model, "losses", None) or ()), None)     # of a graph
         self.by_default = list(metrics.values()) in ([], [accuracy])
         self.metrics = {name: AddedUp(*as_mean(metric)) if as_mean(metric) else OfTheWhole(metric)
@@ -91,14 +91,13 @@ class Measures:
         return weight
 
     def summary(self):
-        """All of them as a dict of Python floats."""
         row = {"loss": self.loss.value(self.unweighted.value(0.0))}
         for name, metric in self.metrics.items():
             row[name] = answers.metric(self.suited(name, metric.value), name, self.who)
         return row
 
     def suited(self, name, method, *arrays):
-        """What a metric's method returns; where it fails, the error says what to do."""
+        """What a metric's method returns, or an error that says what to do."""
         try:
             return method(*arrays)
         except (TypeError, ValueError, IndexError) as error:

@@ -7,15 +7,14 @@ import tracemalloc
 import numpy as np
 
 from ..common.checks import bytes_text
-from ..common.layer import held
+from ..common.layer import walk
 from .report import Finding
 
 
 class Step:
-    """The bytes of one training step with batches of B samples.
+    """The bytes of a training step with batches of B samples: ``predicted``, the sum of ``parts``.
 
-    What forward keeps and temporary arrays grow by ``each`` with every sample, which two small
-    batches show. ``predicted``: the sum of all ``parts``.
+    Those that grow with B, by ``each`` a sample, are seen in two small batches.
     """
 
     def __init__(self, case):
@@ -33,8 +32,8 @@ class Step:
 
     @np.errstate(all="ignore")
     def run(self, rows):
-        """A step of a copy with a few samples: the parts that do not depend on their number, the
-        bytes that forward keeps, and the temporary ones at the peak."""
+        """A step of a copy with a few samples: the parts that do not depend on their number, what
+        forward keeps, and the rest at the peak."""
         model, optimizer, *_ = copy.deepcopy(self.case.origin)
         batch = [a[:rows].copy() for a in (*self.case.x, self.case.t)]
         known = [*model.params, *model.grads]
@@ -52,8 +51,7 @@ class Step:
 
     @np.errstate(all="ignore")
     def measured(self):
-        """The bytes of a real step: the parameters, the gradients, and all that it allocates at its
-        peak."""
+        """The bytes of a real step at its peak."""
         model, optimizer, *_ = copy.deepcopy(self.case.origin)
         with contextlib.suppress(FloatingPointError), Traced() as traced:
             model.forward(*(a[:self.B].copy() for a in (*self.case.x, self.case.t)))
@@ -67,7 +65,7 @@ class Step:
 
 
 class Traced:
-    """``with Traced() as traced:`` the most bytes that were allocated at once: ``traced.peak``."""
+    """``peak``: the most bytes that were allocated at once in a ``with`` block."""
 
     def __enter__(self):
         self.running = tracemalloc.is_tracing()
@@ -95,9 +93,8 @@ def too_large(step, data, limit):
 
 
 def caches(model):
-    """All arrays that the layers keep from forward to backward."""
-    loss = getattr(model, "loss", None)
-    for layer in (*(layer for _, layer in held(model)), loss):
+    """All arrays that layers keep for backward."""
+    for layer in (*walk(model), getattr(model, "loss", None)):
         yield from arrays({name: value for name, value in getattr(layer, "__dict__", {}).items()
                            if name not in ("params", "grads", "buffers", "layers", "loss")})
 
@@ -112,14 +109,9 @@ def arrays(value, depth=4):
 
 
 def nbytes(found, but=()):
-    """The bytes of arrays; shared memory counts once, that of the arrays in ``but`` not at all."""
-    seen = {id(owner(a)) for a in but}
-    total = 0
-    for a in map(owner, found):
-        if id(a) not in seen:
-            seen.add(id(a))
-            total += a.nbytes
-    return total
+    """The bytes of arrays, shared memory once, that of the arrays in ``but`` not at all."""
+    owners, others = ({id(owner(a)): owner(a) for a in some} for some in (found, but))
+    return sum(a.nbytes for key, a in owners.items() if key not in others)
 
 
 def owner(a):

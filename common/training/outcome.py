@@ -3,7 +3,6 @@
 A rule takes the Outcome and yields findings. Most of them train a copy from the same start with one
 thing changed: if that helps, it was the cause.
 """
-import copy
 import math
 from dataclasses import replace
 from functools import cached_property
@@ -16,6 +15,7 @@ from . import samples, scores, signals, targets
 from .diagnosis import diagnose
 from .report import Finding
 from .samples import Baseline, standardized
+from .trial import sampled
 
 
 class Outcome:
@@ -31,14 +31,12 @@ class Outcome:
         self.rates, self.lr = examination.rates, examination.lr
         self.model, self.history, self.has = trainer.model, trainer.history, examination.has
         self.curves = diagnose(self.history)
-        self.base = Baseline(self.case, self.task)
-        data = (self.case.x, self.case.t)
-        self.train = scores.score(self.model, self.task, data)
-        self.val = scores.score(self.model, self.task, self.case.validation)
+        self.base = base = Baseline(self.case, self.task)
+        self.train, self.val = (scores.score(self.model, self.task, data) for data in
+                                ((self.case.x, self.case.t), self.case.validation))
         self.score = self.train if self.val is None else self.val
         if self.score is not None:
             self.score = max(self.score, self.lately(trainer.metrics))
-        base = self.base
         self.simple = base.held_out if base.validation is None else base.validation
         self.chance = base.chance
         if self.task.kind == "several":
@@ -70,15 +68,12 @@ class Outcome:
 
     @cached_property
     def judges(self):
-        if self.case.validation is None:
-            return self.case.sample()
-        x, t = self.case.validation
-        rows = np.random.default_rng(0).permutation(len(t))[:512]
-        return tuple(a[rows] for a in x), t[rows]
+        given = self.case.validation
+        return self.case.sample() if given is None else sampled(512, *given)
 
     def loss_on(self, data):
         trial = self.case.trial()
-        trial.model = copy.deepcopy(self.model)
+        trial.model = self.model
         return trial.loss(*data)
 
     def anew(self, steps, seconds=2.5, **changes):
@@ -110,18 +105,16 @@ class Outcome:
     @cached_property
     def held(self):
         """Which share of the loss is left after 400 steps on one batch of different samples."""
-        x, t = self.case.sample(64)
-        keys = samples.keys(x)
+        keys = samples.keys(self.case.sample(64)[0])
         first = sorted({key: i for i, key in reversed(list(enumerate(keys)))}.values())[:32]
         rows = np.random.default_rng(0).permutation(len(self.case.t))[:64][first]
-        x, t = tuple(a[rows] for a in self.case.x), self.case.t[rows]
         left = []
         for rate in (1.0, self.rates.factor, 10.0):
-            trial = self.case.trial(rate=rate, rows=rows, batch_size=len(t), accumulate=1,
+            trial = self.case.trial(rate=rate, rows=rows, batch_size=len(rows), accumulate=1,
                                     augment=None, prepare=no_dropout)
-            before = trial.loss(x, t)
+            before = trial.loss(trial.x, trial.t)
             trial.run(400, 0.7)
-            left.append(trial.loss(x, t) / before if before > 0 else 0.0)
+            left.append(trial.loss(trial.x, trial.t) / before if before > 0 else 0.0)
         return min(left)
 
     @cached_property
@@ -138,17 +131,13 @@ class Outcome:
         if simple is None and len(self.case.t) < 40 and self.could_be_better:
             return score > 0.95 and loss[-1] < 0.7 * self.rates.start
         if simple is not None and simple >= chance + 0.1 * (1 - chance):
-            enough = min(simple - 0.02, 0.97)
-            return score > enough - self.uncertain(enough)
+            enough, judges = min(simple - 0.02, 0.97), self.case.validation or (self.case.t,)
+            standard_error = math.sqrt(max(0.0, enough * (1 - enough)) / len(judges[-1]))
+            return score > enough - standard_error
         if score > chance + 0.5 * (1 - chance):
             return True
         return (score > chance + 0.1 * (1 - chance) and self.train - score < 0.2
                 and not self.could_be_better and not (self.rates and self.held > 0.1))
-
-    def uncertain(self, share):
-        """The standard error of a share of the samples that judge: √(p (1 - p) / n)."""
-        n = len((self.case.validation or (None, self.case.t))[1])
-        return math.sqrt(max(0.0, share * (1 - share)) / n)
 
     @cached_property
     def by_heart(self):
@@ -178,13 +167,13 @@ def judge(outcome, found):
     if not {f.code for f in found} & {"learning-rate-too-high", "learning-rate-too-low",
                                       "non-finite"}:
         found += [f for f in outcome.curves.findings if f.code == "learning-rate-too-high"]
-    early, behind = len(outcome.history) <= 3, outcome.progress
-    if unexplained(found) and behind < (0.95 if early else 0.85):
+    early, progress = len(outcome.history) <= 3, outcome.progress
+    if unexplained(found) and progress < (0.95 if early else 0.85):
         found += too_small(outcome)
     if not found:
         late = signals.Signals(outcome.model, *outcome.case.sample(128))
         found += signals.flat_units(late, "after training")
-    if unexplained(found) and behind < (0.95 if early else 0.75):
+    if unexplained(found) and progress < (0.95 if early else 0.75):
         found += unfinished(outcome)
     return found, False
 
@@ -246,7 +235,7 @@ def confirmed(outcome, finding, found):
     """Whether an unusual measurement matters: where it can be corrected, that must help."""
     case = outcome.case
     if finding.code == "inputs-not-scaled":
-        changes = {"x": tuple(a if samples.are_ids(a) else standardized(a) for a in case.x)}
+        changes = {"x": samples.standard_inputs(case.x)}
         if any(f.code == finding.code and f.where == "t" for f in found):
             changes |= {"t": standardized(case.t), "unit": float(case.t.var()) or 1.0}
         return helps(outcome, finding, **changes)
@@ -260,25 +249,22 @@ def confirmed(outcome, finding, found):
 
 
 def helps(outcome, finding, unit=1.0, **changes):
-    """Whether a change leads to a clearly lower loss, at this rate or a tenth of it: on training
-    samples, or on those of the validation, compared with the best epoch."""
+    """Whether a change leads to a clearly lower loss, at this rate or a tenth of it: in training,
+    or in validation compared with the best epoch."""
     case, val = outcome.case, outcome.history.epochs.get("val_loss")
     steps = min(400, case.steps)
     last, reached, judged = outcome.loss / unit, math.inf, math.inf
     for rate in (1.0, 0.1):
         trial = outcome.anew(steps, 1.0, rate=rate, **changes)
-        some = np.random.default_rng(0).permutation(len(case.t))[:256]
-        reached = min(reached, trial.loss(tuple(a[some] for a in trial.x), trial.t[some]))
+        reached = min(reached, trial.loss(*sampled(256, trial.x, trial.t)))
         if val is not None and "prepare" in changes:
             judged = min(judged, trial.loss(*outcome.judges))
     finding.evidence += (f"; so changed, {steps} steps end with a loss of {reached:.3g}, not "
                          f"{last:.3g}")
-    if reached < 0.8 * last:
-        return True
-    if judged < 0.5 * min(val or [0.0]):
+    if reached >= 0.8 * last and judged < 0.5 * min(val or [0.0]):
         finding.evidence += f" (in validation {judged:.3g}, not {min(val):.3g})"
         return True
-    return False
+    return reached < 0.8 * last
 
 
 def starts_high(outcome):
@@ -317,7 +303,7 @@ def dropped(outcome, from_p, factor):
 
 
 def batch_size(outcome):
-    """Very large or very small batches, where those of 32 lead further in as many epochs."""
+    """Batches of unusual size, where those of 32 lead further in as many epochs."""
     case, last = outcome.case, outcome.loss
     N, B = len(case.t), case.batch_size
     if case.function is None and (B > max(64, N / 4) or B <= 2) and N >= 60:
@@ -385,12 +371,12 @@ def no_dropout(model):
 
 
 def drawn_anew(model):
-    """Draw all weights again with fan_in · Var(W) = 1.5, and biases of 0."""
+    """Draw all weights again with fan_in · Var(W) = 1.5."""
     rng = np.random.default_rng(0)
     for p in model.params:
         if p.ndim > 1:
-            p[...] = np.sqrt(1.5 / signals.variance_gain(np.ones_like(p))) * rng.standard_normal(
-                p.shape)
+            fan_in = signals.variance_gain(np.ones_like(p))
+            p[...] = np.sqrt(1.5 / fan_in) * rng.standard_normal(p.shape)
 
 
 def narrowest(model):

@@ -4,8 +4,8 @@ The gradient of a mean over a batch is the mean of its shares' gradients, weighe
 
     dL/dW = Σ_r n_r · dL_r/dW / Σ_r n_r        n_r: rows that count on rank r
 
-so the ranks take the step that one process takes with the whole batch. Rank 0 draws the batches and
-sends each rank its rows; one Allreduce, over a flat buffer, adds up what the update needs.
+so the ranks take the step of one process with the whole batch. Rank 0 draws the batches and sends
+each rank its rows; one Allreduce, over a flat buffer, adds up what the update needs.
 """
 import contextlib
 import itertools
@@ -23,6 +23,7 @@ from ..common.layer import walk
 from . import answers
 from .accumulator import Accumulator
 from .measures import AddedUp, Measures
+from .state import buffers, generators
 
 LAUNCHED = "PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"
 
@@ -81,7 +82,7 @@ def together(trainer, fit):
 
 
 def begin_alike(model, comm):
-    """Give each rank rank 0's weights and running statistics, and a stream of random numbers."""
+    """Give each rank rank 0's arrays, and a stream of random numbers."""
     arrays = [*model.params, *statistics(model)]
     shapes = comm.allgather([a.shape for a in arrays])
     if shapes != shapes[:1] * comm.size:
@@ -89,8 +90,7 @@ def begin_alike(model, comm):
         raise ValueError(checks.wrong(answers.FIT, "model", "be the same on every rank", got))
     for mine, first in zip(arrays, comm.bcast(arrays)):
         mine[...] = first
-    drawing = {id(v): v for layer in walk(model) for v in getattr(layer, "buffers", {}).values()
-               if isinstance(v, np.random.Generator)}
+    drawing = generators({"": [getattr(layer, "buffers", {}) for layer in walk(model)]})
     for rng in drawing.values() if comm.rank else ():
         bits = rng.bit_generator
         bits.state = type(bits)([comm.rank, int(rng.integers(2**63))]).state
@@ -98,13 +98,12 @@ def begin_alike(model, comm):
 
 def statistics(model):
     """The running means and variances of a model."""
-    kept = (value for layer in walk(model) for value in getattr(layer, "buffers", {}).values())
-    return [a for a in kept if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    return [a for a in buffers(model).values() if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
 
 
 class Shares:
-    """A function like ``batches`` that yields this rank's share of each. If that has no row, the
-    rank is ``idle``: it is given one all the same, to keep step, which does not count."""
+    """This rank's share of each batch. Without a row in it the rank is ``idle``: it is given one
+    all the same, to keep step, which does not count."""
 
     def __init__(self, batches, comm):
         self.batches, self.comm, self.idle, self.epoch = batches, comm, False, 0
@@ -143,9 +142,9 @@ class SharedAccumulator(Accumulator):
         self.measures, self.interrupted = SharedMeasures(trainer), fit.interrupted
         self.statistics, self.rows, grads = statistics(self.model), 0, self.model.grads
         arrays = [*grads, *self.statistics]
-        ends = np.cumsum([a.size for a in arrays], dtype=int)
-        self.flat = np.zeros(sum(a.size for a in arrays) + 4, np.result_type(np.float32, *grads))
-        *parts, self.numbers = np.split(self.flat, ends)
+        sizes = [a.size for a in arrays]
+        self.flat = np.zeros(sum(sizes) + 4, np.result_type(np.float32, *grads))
+        *parts, self.numbers = np.split(self.flat, np.cumsum(sizes, dtype=int))
         parts = [part.reshape(a.shape) for part, a in zip(parts, arrays)]
         self.sums, self.running = parts[:len(grads)], parts[len(grads):]
 
@@ -228,14 +227,14 @@ def penalty_once(model, comm):
     """Where shares of a loss are summed, not averaged, rank 0 alone adds the penalty."""
     penalty = getattr(model, "penalty", None)
     summed = getattr(getattr(model, "loss", None), "reduction", "mean") == "sum"
-    if not summed or penalty is None or comm.rank == 0:
-        yield
-        return
-    model.penalty = None
+    shared = summed and penalty is not None
+    if shared and comm.rank:
+        model.penalty = None
     try:
         yield
     finally:
-        model.penalty = penalty
+        if shared:
+            model.penalty = penalty
 
 
 @contextlib.contextmanager

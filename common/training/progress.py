@@ -8,23 +8,18 @@ LINE = "{desc}{percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{pos
 
 
 def unwatched(tqdm):
-    """tqdm's bar without its monitor: where no thread can start, in a browser for example, tqdm
-    would warn at each bar."""
+    """tqdm's bar without its monitor: where no thread can start, as in a browser, it would warn."""
     return type(tqdm.__name__, (tqdm,), {"monitor_interval": 0})
 
 
 class Progress:
-    """How many batches are done, and of how many; the time that is left; the losses beside it.
-
-    In a file a bar is a few lines: one for each of the first ten epochs, then one whenever a tenth
-    more of them are done, and one a minute where they are long.
-    """
-    bar, pause = None, 0.1                          # seconds from one look of the bar to the next
+    """How many batches are done; the time that is left; the losses beside it. In a file it is a
+    line for each of the first ten epochs, then for each tenth more of them, and one a minute."""
+    bar, pause = None, 0.1                                  # seconds between two looks
 
     def __init__(self, fit, done=0):
         self.epochs, self.per_epoch = fit.epochs, fit.per_epoch
-        self.done, self.text, self.validation = done, "", ""
-        self.first, self.epoch = None, 0
+        self.done, self.text, self.validation, self.first = done, "", "", None
         self.due, self.shown = 0.0, perf_counter()                   # due: the epoch to be shown
         if not fit.progress:
             return
@@ -53,7 +48,7 @@ class Progress:
             self.show(loss)
 
     def end(self, row):
-        """Show an epoch's loss and validation results, which stay until there are new ones."""
+        """Show an epoch's losses; those of the validation stay until there are new ones."""
         if self.bar is None:
             return
         self.validation = "".join(f", {name} {value:.4f}" for name, value in row.items()

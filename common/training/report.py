@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ..common import checks
 from ..common.printing import printable
 
-# Why a training can fail, the most important causes first: a fault in the data or the model makes
-# all later measurements look wrong as well.
+# The most important causes first: with a fault in data or model all that is measured later looks
+# wrong as well.
 CODES = ("too-little-memory", "non-finite", "wrong-output", "wrong-loss", "labels-mismatch",
          "wrong-metric", "frozen", "bad-initialisation", "missing-nonlinearity", "leakage",
          "not-shuffled", "inputs-not-scaled", "dead-units", "saturated-units", "exploding-gradient",
@@ -22,8 +22,8 @@ CODES = ("too-little-memory", "non-finite", "wrong-output", "wrong-loss", "label
 class Finding:
     """One thing found: its ``code``, one of CODES, ``where`` it is, the numbers and a hint.
 
-    ``certain``: a fact about data or model, which holds however well the training ends; else it is
-    an unusual measurement, which matters if the training ends badly.
+    ``certain``: a fact about data or model, however the training ends; else it is an unusual
+    measurement, which matters if the training ends badly.
     """
     code: str
     where: str
@@ -83,16 +83,19 @@ class Report:
         return printable("\n".join(lines))
 
     def _repr_html_(self) -> str:
-        def table(rows):
-            cells = ("".join(f"<td style='text-align:left'>{cell}</td>" for cell in row)
-                     for row in rows)
-            return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>" if rows else ""
         measured = [map(html.escape, item) for item in self.measured.items()]
         found = [(f"<b>{html.escape(f.code)}</b>", html.escape(f.where),
                   f"{html.escape(f.evidence)}<br><i>{html.escape(f.hint)}</i>")
                  for f in self.findings]
         head = f"<p><b>{html.escape(self.name)}</b>: {verdict(self.findings)}</p>"
-        return head + table(found) + table(measured)
+        return head + "".join(table(rows) for rows in (found, measured) if rows)
+
+
+def table(rows, head=()):
+    """A table as HTML."""
+    lines = ["".join(f"<th>{cell}</th>" for cell in head)] if head else []
+    lines += ["".join(f"<td style='text-align: left'>{cell}</td>" for cell in row) for row in rows]
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 def verdict(findings):

@@ -11,10 +11,8 @@ from .state import generators, plain, put_back, recurrent
 
 class Run:
     """Where a training stands: ``epoch`` are finished, ``step`` updates are made in the next one.
-
-    The numbers of the epochs go on from an earlier fit, and ``fit.epochs`` becomes the last one.
-    ``frozen``: the layers that were frozen before ``freeze=``, if it was given.
-    """
+    Epochs are numbered on from an earlier fit, up to ``fit.epochs``. ``frozen``: the layers that
+    were frozen before ``freeze=``, if it was given."""
 
     def __init__(self, trainer, fit, frozen=None):
         self.trainer, self.fit, self.saved = trainer, fit, trainer.resumed
@@ -46,8 +44,7 @@ class Run:
         self.tell("end")
 
     def groups(self, total):
-        """The batches of the epoch, a group for each update; when the next one is asked for, an
-        update has been made."""
+        """A group of batches for each update; when the next one is asked for, it has been made."""
         groups, saved, self.saved = self.fit.groups(self.epoch + 1), self.saved, None
         self.measures = total.measures
         if saved and self.step:
@@ -71,7 +68,7 @@ class Run:
             if answers.stops(call(self.trainer), i):
                 self.ended = True
                 self.final |= hasattr(call, "load_state")      # a function may let it go on later
-        self.ended = parallel.agreed(getattr(self.trainer, "comm", None), self.ended)
+        self.ended = parallel.agreed(self.trainer.comm, self.ended)
 
     def tell(self, moment):
         for _, call in self.callbacks:

@@ -1,4 +1,6 @@
 """What the data alone tell: scales, duplicates, order, and how well simple methods do."""
+import math
+
 import numpy as np
 
 from .report import Finding
@@ -30,6 +32,21 @@ def standardized(x, like=None):
     axis = 0 if x.ndim == 2 else None
     mean, std = like.mean(axis, dtype=float), like.std(axis, dtype=float)
     return ((x - mean) / np.where(std > 0, std, 1)).astype(np.float32)
+
+
+def standard_inputs(x):
+    return tuple(a if are_ids(a) else standardized(a) for a in x)
+
+
+def features(x, rows, like=None):
+    """Some samples as rows of standardized columns."""
+    pairs = zip(x, x if like is None else like)
+    return np.concatenate([columns(standardized(one, two))[rows] for one, two in pairs], axis=1)
+
+
+def distances(a, b):
+    """The squared distance of each row of a from each of b."""
+    return (a * a).sum(1)[:, None] - 2 * a @ b.T + (b * b).sum(1)
 
 
 def scales(x, t, task, names):
@@ -73,7 +90,7 @@ def validation_scales(x, x_val):
 
 
 def keys(x, like=None):
-    """One hashable thing for each sample: its numbers, but for the last digits."""
+    """Each sample as bytes, but for the last digits of its numbers."""
     rows = []
     for a, b in zip(x, x if like is None else like):
         size = np.abs(columns(b)).max(axis=0)
@@ -83,12 +100,9 @@ def keys(x, like=None):
 
 def by_chance(x):
     """How often two samples would agree in every column if columns were independent: Π Σ p²."""
-    chance = 0.0
-    for a in x:
-        for column in columns(a[:2000]).T:
-            counts = np.unique(column, return_counts=True)[1]
-            chance += 2 * np.log(np.linalg.norm(counts) / counts.sum())
-    return np.exp(chance)
+    every = [column for a in x for column in columns(a[:2000]).T]
+    counts = [np.unique(column, return_counts=True)[1] for column in every]
+    return math.prod(np.square(n / n.sum()).sum() for n in counts)
 
 
 def leakage(x, t, x_val, task):
@@ -134,7 +148,7 @@ def order(case, task):
     if case.validation is not None and len(case.validation[1]) >= 10:
         t_val = case.validation[1]
         if labels is not None:
-            t_val = t_val.argmax(-1) if task.one_hot else t_val.reshape(len(t_val)).astype(int)
+            t_val = task.labels_of(t_val)
             both = np.unique(np.concatenate([labels, t_val]))
             shares = [np.array([(a == c).mean() for c in both]) for a in (labels, t_val)]
             moved = np.abs(shares[0] - shares[1]).sum() / 2
@@ -148,17 +162,15 @@ def order(case, task):
                 yield Finding("not-shuffled", "validation_data", f"its targets are {moved:.1f} "
                               "standard deviations away from those of training",
                               "shuffle before you split: train_test_split", True)
-    if case.function is None:
-        return
-    parts = [np.asarray(batch[-1]) for batch in case.batches()]
-    parts = [p for p in parts if len(p) >= 4]
+    targets = (np.asarray(batch[-1]) for batch in case.batches()) if case.function else ()
+    parts = [t for t in targets if len(t) >= 4]
     if len(parts) < 3:
         return
     if labels is not None:
-        parts = [p.argmax(-1) if task.one_hot else p.reshape(len(p)).astype(int) for p in parts]
+        parts = [task.labels_of(p) for p in parts]
         purity = np.mean([np.unique(p, return_counts=True)[1].max() / len(p) for p in parts])
-        overall = np.unique(np.concatenate(parts), return_counts=True)[1]
-        overall = overall.max() / overall.sum()
+        counts = np.unique(np.concatenate(parts), return_counts=True)[1]
+        overall = counts.max() / counts.sum()
         if purity > 0.5 + 0.5 * overall and overall < 0.9:
             yield Finding("not-shuffled", "batches", f"{purity:.0%} of a batch are of one class, "
                           f"{overall:.0%} of all", "shuffle: fit(x, t), or batches(x, t)", True)
@@ -176,8 +188,8 @@ def ordered(x, labels):
     if C < 4 or labels.ndim > 1 or any(map(are_ids, x)) or len(labels) < 40:
         return False
     rows = np.random.default_rng(0).permutation(len(labels))[:1000]
-    a, t = np.concatenate([columns(standardized(one))[rows] for one in x], 1), labels[rows]
-    squares = (a * a).sum(1)[:, None] - 2 * a @ a.T + (a * a).sum(1)
+    a, t = features(x, rows), labels[rows]
+    squares = distances(a, a)
     np.fill_diagonal(squares, np.inf)
     near, any_two = (np.abs(t - t[other]) for other in (squares.argmin(1), rows.argsort()))
     differ = near > 0
@@ -185,48 +197,38 @@ def ordered(x, labels):
 
 
 class Baseline:
-    """How well nearest neighbours or a ridge regression do: the share of right labels or R², None
-    where they do not apply, ``held_out`` on samples of the training data and in ``validation``."""
+    """How well nearest neighbours or a ridge regression do, as a share of right labels or R²: on
+    ``held_out`` training samples and in ``validation``; None where they do not apply."""
 
     def __init__(self, case, task):
-        self.held_out = self.validation = None
-        self.task, self.chance = task, 0.0
+        self.task, self.chance, self.held_out, self.validation = task, 0.0, None, None
+        x, t, N = case.x, case.t, len(case.t)
+        plain = task.kind == "values" and t.ndim <= 2 and t.size <= 64 * N
         if task.labels is not None:
-            self.chance = float(np.unique(task.labels, return_counts=True)[1].max()
-                                / task.labels.size)
-        flat = task.labels is None or task.labels.ndim == 1
-        floats = not any(are_ids(a) for a in case.x)
-        if not floats or not flat or len(case.t) < 40 or task.kind == "several":
+            counts = np.unique(task.labels, return_counts=True)[1]
+            self.chance, plain = float(counts.max() / counts.sum()), task.labels.ndim == 1
+        wide = sum(a[0].size for a in x) > 20_000
+        if not plain or wide or N < 40 or any(map(are_ids, x)):
             return
-        wide = sum(a[0].size for a in case.x)
-        if task.kind == "values" and (case.t.ndim > 2 or case.t.size / len(case.t) > 64):
-            return
-        rows = np.random.default_rng(1).permutation(len(case.t))[:2000]
+        rows = np.random.default_rng(1).permutation(N)[:2000]
         cut = len(rows) * 3 // 4
-        train = self.table(case.x, case.t, rows[:cut])
-        if wide <= 20_000:
-            self.held_out = self.score(train, self.table(case.x, case.t, rows[cut:], like=case.x))
-            if case.validation is not None and len(case.validation[1]) >= 10:
-                x, t = case.validation
-                self.validation = self.score(self.table(case.x, case.t, rows),
-                                             self.table(x, t, np.arange(min(len(t), 500)), case.x))
+        self.held_out = self.score(self.table(x, t, rows[:cut]), self.table(x, t, rows[cut:]))
+        if case.validation is not None and len(case.validation[1]) >= 10:
+            x_val, t_val = case.validation
+            self.validation = self.score(self.table(x, t, rows),
+                                         self.table(x_val, t_val, slice(500), x))
 
     def table(self, x, t, rows, like=None):
-        like = x if like is None else like
-        a = np.concatenate([columns(standardized(one, two))[rows] for one, two in zip(x, like)], 1)
-        if self.task.labels is not None:
-            t = t.argmax(-1) if self.task.one_hot else t.reshape(len(t))
-            return a, t[rows].astype(int)
-        return a, columns(t)[rows]
+        t = columns(t) if self.task.labels is None else self.task.labels_of(t)
+        return features(x, rows, like), t[rows]
 
     def score(self, train, test):
         (x, t), (x_val, t_val) = train, test
         labelled = self.task.labels is not None
         classes = np.unique(np.concatenate([t, t_val])) if labelled else None
         wanted = (t[:, None] == classes).astype(float) if labelled else t
-        squares = (x_val * x_val).sum(1)[:, None] - 2 * x_val @ x.T + (x * x).sum(1)
         k = min(5, len(x))
-        near = np.argpartition(squares, k - 1, axis=1)[:, :k]
+        near = np.argpartition(distances(x_val, x), k - 1, axis=1)[:, :k]
         made = [wanted[near].mean(axis=1)]
         if x.shape[1] <= 800:
             a, b = (np.c_[m, np.ones(len(m))] for m in (x, x_val))

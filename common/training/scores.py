@@ -2,16 +2,14 @@
 import numpy as np
 
 from . import samples, targets
-from .trial import outputs
+from .trial import outputs, sampled
 
 
 def score(model, task, data):
     """The share of right labels, or R², of up to 2,000 samples; None where neither applies."""
     if data is None:
         return None
-    x, t = data
-    rows = np.random.default_rng(2).permutation(len(t))[:2000]
-    x, t = tuple(a[rows] for a in x), t[rows]
+    x, t = sampled(2000, *data, seed=2)
     y = outputs(model, x, t)
     if y is None:
         return None
@@ -33,7 +31,7 @@ def right(model, task, y, t):
         labels = labels.reshape(y.shape[:-1])
         return (y.argmax(-1) == labels)[labels >= 0]
     if task.kind == "binary" and several:
-        return y.argmax(-1) == t.reshape(len(t))
+        return y.argmax(-1) == task.labels_of(t)
     if task.kind in ("binary", "several") and y.size == t.size:
         return (y.reshape(t.shape) > cut(model)) == (t > 0.5)
     if task.kind == "classes" and y.size == t.size:
@@ -49,10 +47,10 @@ def cut(model):
 
 
 def recalls(model, task, data):
-    """{class: the share of its samples that the model recognises}; empty where that is unknown."""
+    """{class: the share of its samples that are recognised}; empty where that is unknown."""
     t, y = data[1], outputs(model, *data)
     found = None if y is None else right(model, task, y, t)
-    labels = t.argmax(-1) if task.one_hot else t.reshape(len(t))
+    labels = task.labels_of(t)
     if found is None or len(found) != len(labels):
         return {}
     found = found.reshape(len(labels), -1)[:, 0]

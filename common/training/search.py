@@ -20,6 +20,7 @@ from ..common.files import naming, path_of, write_whole
 from ..common.printing import printable
 from ..common.rng import generator
 from ..common.types import PathLike, Seed
+from .report import table
 
 WHO = "random_search"
 
@@ -120,7 +121,7 @@ class Search:
         return sorted(self.trials, key=lambda trial: rank(trial, self.maximize))
 
     def cells(self):
-        """The table as rows of text, its first row the headings."""
+        """The table as rows of text, headings first."""
         yield ["trial", *self.space, "value", "seconds", ""]
         number = {id(trial): i for i, trial in enumerate(self.trials)}
         for trial in self.ranked():
@@ -135,11 +136,8 @@ class Search:
         return printable("\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows))
 
     def _repr_html_(self) -> str:
-        head, *body = (map(escape, row) for row in self.cells())
-        lines = ["".join(f"<th>{cell}</th>" for cell in head)]
-        lines += ["".join(f"<td style='text-align: left'>{cell}</td>" for cell in row)
-                  for row in body]
-        return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+        head, *rows = ([escape(cell) for cell in row] for row in self.cells())
+        return table(rows, head)
 
 
 def random_search(
@@ -156,13 +154,13 @@ def random_search(
     objective: returns a number, lower is better. One that takes ``rng`` is given a Generator of the
         trial's own. A trial that raises is recorded with its traceback and stops nothing.
     space: a dict of name: Choice([...]), Uniform(low, high) or LogUniform(low, high).
-    rng: a Generator, a seed or None. The same seed gives the same trials on any executor, and the
+    rng: a Generator, a seed or None. The same seed gives the same trials on any executor; the
         first ten of twenty are those of ten.
     executor: any concurrent.futures.Executor; None calls the objective here, trial after trial.
         ``ProcessPoolExecutor()`` uses the cores of this machine, Dask's ``client.get_executor()``
         and ``mpi4py.futures.MPIPoolExecutor()`` those of many machines.
-    checkpoint: a file (JSON) to which each trial goes as soon as it ends. The same call reads it
-        and goes on: trials that it holds are not run again.
+    checkpoint: a file (JSON) to which each trial goes as soon as it ends. The same call goes on
+        from it: trials that it holds are not run again.
     maximize: higher is better.
 
     Returns a Search. Why at random and not on a grid: often few settings matter, and n random
@@ -204,8 +202,7 @@ def attempt(objective, params, seed):
     """(value, error, seconds) of one trial, in plain types, which any worker can send back."""
     start, value, error = time.perf_counter(), None, None
     try:
-        drawn = {"rng": np.random.default_rng(seed)} if takes_rng(objective) else {}
-        value = objective(**params, **drawn)
+        value = objective(**params, **rng_of(objective, seed))
         if np.ndim(value) or np.asarray(value).dtype.kind not in "iuf":
             raise TypeError(checks.wrong(WHO, "objective", "return a number", checks.text(value)))
         value = float(value)
@@ -228,7 +225,7 @@ def outcomes(executor, objective, trials, waiting):
                 yield futures[future], future.result()
             except (BrokenExecutor, CancelledError):
                 raise
-            except Exception as error:          # the executor's: the objective's come back as text
+            except Exception as error:          # the objective's come back as text
                 if "pickle" in str(error).lower():
                     raise TypeError(checks.wrong(
                         WHO, "objective", "be a function that can be sent to the workers",
@@ -240,7 +237,7 @@ def outcomes(executor, objective, trials, waiting):
 
 
 class File:
-    """The trials that ended, in a file of JSON, or nothing where there is no path."""
+    """The trials that ended, in a file of JSON if there is a path."""
 
     def __init__(self, path, rng):
         self.path = None if path is None else path_of(WHO, "checkpoint", path)
@@ -266,8 +263,7 @@ class File:
                     raise ValueError(f"{WHO}: {self.path} holds another search: its trial {i} has "
                                      f"{kept['params']}, here it has {mine}; the same space and "
                                      "the same rng go on")
-                trial.value, trial.error, trial.seconds = (
-                    kept[key] for key in ("value", "error", "seconds"))
+                vars(trial).update({name: kept[name] for name in ("value", "error", "seconds")})
         return [i for i in range(len(trials)) if str(i) not in self.ended]
 
     def keep(self, i, trial):
@@ -282,7 +278,7 @@ class File:
 
 
 def checked(objective, space):
-    """The space as a dict; TypeError or ValueError for what cannot be searched."""
+    """The space as a dict, refused if it cannot be searched."""
     if not callable(objective):
         raise TypeError(checks.wrong(WHO, "objective", "be a function", checks.text(objective)))
     hint = 'as in {"lr": LogUniform(1e-4, 1e-1)}'
@@ -297,18 +293,19 @@ def checked(objective, space):
             raise TypeError(checks.wrong(
                 WHO, f"space[{name!r}]", "be drawn, as by Choice or LogUniform", checks.text(part),
                 hint))
-    drawn = {"rng": None} if takes_rng(objective) else {}
-    if not checks.fitting(objective, (), {**space, **drawn}):
+    if not checks.fitting(objective, (), {**space, **rng_of(objective, None)}):
         raise TypeError(checks.wrong(WHO, "objective", f"take {', '.join(space)} and need no more",
                                      f"{shown(objective)}{inspect.signature(objective)}"))
     return dict(space)
 
 
-def takes_rng(objective):
+def rng_of(objective, seed):
+    """The argument rng as a dict, if the objective takes it."""
     try:
-        return "rng" in inspect.signature(objective).parameters
+        takes = "rng" in inspect.signature(objective).parameters
     except ValueError:
-        return False
+        takes = False
+    return {"rng": np.random.default_rng(seed)} if takes else {}
 
 
 def rank(trial, maximize):
@@ -331,5 +328,5 @@ def texts(params):
 
 
 def last_line(trial):
-    """The last line of a traceback: the error and its message."""
+    """The error and its message."""
     return (trial.error or "NaN").strip().splitlines()[-1]

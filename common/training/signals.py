@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..common.layer import held, is_model, reset_states
+from .clipping import length
 from .report import Finding
 from .samples import are_ids
 from .trial import Watch, named
@@ -14,11 +15,9 @@ INITIALIZER = "Affine.init(..., initializer=he) for ReLU, xavier for sigmoid and
 
 
 class Signals:
-    """One forward and backward of some samples through a copy, seen from inside.
-
-    ``weights``: (path, layer) of each layer with parameters of two axes or more; ``slopes``: what
-    ``slopes`` returns of each nonlinearity, by its path.
-    """
+    """One forward and backward of some samples through a copy, seen from inside. ``weights``:
+    (path, layer) of each layer with parameters of two axes or more; ``slopes``: those of each
+    nonlinearity, by its path."""
 
     def __init__(self, model, x, t):
         self.model = copy.deepcopy(model)
@@ -27,7 +26,7 @@ class Signals:
         self.loss = float(self.model.forward(*x, t))
         wanted = {"input_gradient": not are_ids(x[0])} if is_model(self.model) else {}
         self.model.backward(**wanted)
-        self.norm = math.sqrt(sum(float(np.square(g, dtype=float).sum()) for g in self.model.grads))
+        self.norm = length(self.model.grads)
         layers = watch.layers
         self.weights = [(path, layer) for path, layer in layers.items() if path in watch.made
                         and any(np.ndim(p) > 1 for p in getattr(layer, "params", ()))]
@@ -37,9 +36,8 @@ class Signals:
         self.tables = {path for path, _ in self.weights
                        if isinstance(watch.taken.get(path), np.ndarray)
                        and watch.taken[path].dtype.kind in "iu"}
-        found = ((path, slopes(layer, watch.taken[path], watch.made[path]))
-                 for path, layer in layers.items() if path in watch.made)
-        self.slopes = {path: s for path, s in found if s is not None}
+        self.slopes = {path: s for path, layer in layers.items() if path in watch.made
+                       and (s := slopes(layer, watch.taken[path], watch.made[path])) is not None}
 
     def hidden(self):
         """The nonlinearities with a layer of weights after them: (path, slopes, two-sided)."""
@@ -85,18 +83,12 @@ def unwatched(layer):
     return f
 
 
-def units(a):
-    """Values of a layer as (positions, units): a channel is a unit."""
-    if a.ndim == 4:
-        a = a.transpose(0, 2, 3, 1)
-    return a.reshape(-1, a.shape[-1])
-
-
 def flat_units(signals, when):
     """Dead units, whose slope is always 0, and units in the flat ends of their curve."""
     for path, share, two_sided in signals.hidden():
         layer = signals.watch.layers[path]
-        shares = units(share)
+        shares = share.transpose(0, 2, 3, 1) if share.ndim == 4 else share     # channels are units
+        shares = shares.reshape(-1, shares.shape[-1])
         if two_sided:
             flat = float((shares < 0.05).mean())
             if flat > 0.5:
@@ -119,21 +111,14 @@ def variance_gain(p):
 
 def first_values(signals):
     """First weights far from those that keep the variance of signals."""
-    total, worst = 0.0, (0.0, None, None, 1.0)
-    for path, layer in signals.weights:
-        if path in signals.tables:
-            continue
-        for p in layer.params:
-            if p.ndim < 2 or not np.any(p):
-                continue
-            gain = variance_gain(p)
-            off = math.log10(gain / 3) if gain > 3 else min(0.0, math.log10(gain / 0.2))
-            total += off
-            if abs(off) > abs(worst[0]):
-                worst = off, path, layer, gain
-    off, path, layer, gain = worst
-    if abs(total) > 3.5 or off > 0.9 or off < -1.9:
-        yield Finding("bad-initialisation", named(path, layer), f"fan_in · Var(W) is {gain:.3g}; "
+    gains = [(variance_gain(p), name) for name in signals.weights if name[0] not in signals.tables
+             for p in name[1].params if p.ndim > 1 and np.any(p)]
+    off = [math.log10(gain / 3) if gain > 3 else min(0.0, math.log10(gain / 0.2))
+           for gain, _ in gains]
+    worst = max(off, key=abs, default=0.0)
+    if abs(sum(off)) > 3.5 or worst > 0.9 or worst < -1.9:
+        gain, name = gains[off.index(worst)]
+        yield Finding("bad-initialisation", named(*name), f"fan_in · Var(W) is {gain:.3g}; "
                       "about 1 for sigmoid and tanh or 2 for ReLU keeps the variance of signals",
                       INITIALIZER)
 
@@ -142,8 +127,8 @@ def equal_columns(layer):
     """Whether all units of a layer have the same weights."""
     weights = [p for p in layer.params if p.ndim > 1]
     flat = [p if p.ndim == 2 else p.reshape(len(p), -1).T for p in weights]
-    near = all(p.shape[1] > 1 and np.ptp(p, axis=1).max() <= 1e-5 * np.abs(p).max() for p in flat)
-    return near and all(np.ptp(p) <= 1e-5 * np.abs(p).max() for p in layer.params if p.ndim == 1)
+    flat += [p[None] for p in layer.params if p.ndim == 1 and p.size > 1]
+    return all(p.shape[1] > 1 and np.ptp(p, axis=1).max() <= 1e-5 * np.abs(p).max() for p in flat)
 
 
 def equal_units(before, after):
@@ -176,8 +161,8 @@ def flow(signals, clipped):
             recurrent = any(p.ndim == 2 and p.shape[1] % p.shape[0] == 0 for p in layer.params[1:2])
             if not recurrent or not np.isfinite([early, late]).all():
                 continue
-            text = (f"over {dx.shape[1]} time steps its gradient goes from {late:.2g} at the "
-                    f"last to {early:.2g} at the first")
+            text = (f"over {dx.shape[1]} time steps its gradient goes from {late:.2g} at the last "
+                    f"to {early:.2g} at the first")
             if late > 0 and early < 1e-4 * late:
                 yield Finding("vanishing-gradient", named(path, layer), text,
                               "LSTM or GRU, an orthogonal Wh, shorter sequences")
@@ -202,8 +187,8 @@ def flow(signals, clipped):
 
 
 def not_moved(before, after):
-    """Parameters that steps leave as they were although a gradient reaches their layer, and layers
-    that let none through."""
+    """Parameters that steps leave as they were although a gradient arrives, and layers that let
+    none through."""
     for path, layer in held(after.model):
         own = getattr(layer, "params", ())
         if layer is not after.model and own and not getattr(layer, "layers", None) and not any(
@@ -237,31 +222,24 @@ def not_moved(before, after):
 
 def straight(model, x, before):
     """Layers of weights one after the other with nothing but straight lines between."""
-    lines, chain = [], []
-    order = list(before.watch.made)
+    lines, last = [], None
     weights = {path for path, _ in before.weights}
-    for path in order:
+    for path, y in list(before.watch.made.items()):
         if path == "loss":
             break
-        layer = before.watch.layers[path]
-        z, y = before.watch.taken[path], before.watch.made[path]
-        if path in before.tables or not isinstance(y, np.ndarray) or not isinstance(z, np.ndarray):
-            chain = []
+        z = before.watch.taken[path]
+        arrays = isinstance(y, np.ndarray) and isinstance(z, np.ndarray)
+        if path in before.tables or not arrays or not affine(before.watch.layers[path], z):
+            last = None
         elif path in weights:
-            if not affine(layer, z):
-                chain = []
-                continue
-            if chain:
-                lines.append((chain[-1], path, np.prod(z.shape[1:])))
-            chain = [path]
-        elif not affine(layer, z):
-            chain = []
+            if last is not None:
+                lines.append((last, path, np.prod(z.shape[1:])))
+            last = path
     if lines and len(getattr(model, "layers", ())) and not branches(before):
         wide = [(a, b) for a, b, inner in lines
                 if inner >= min(np.prod(before.watch.taken[a].shape[1:]),
                                 np.prod(before.watch.made[b].shape[1:]))]
-        if wide:
-            a, b = wide[0]
+        for a, b in wide[:1]:
             yield Finding("missing-nonlinearity", f"between layers {a} and {b}", "the two together "
                           "are one linear map: f(u + v) - f(u) - f(v) + f(0) is 0 for all u, v",
                           "a ReLU() between them", len(wide) == len(weights) - 1)

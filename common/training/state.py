@@ -13,8 +13,8 @@ CLOSED = (*PLAIN, bytes, type, ModuleType, np.ndarray, np.generic)      # no gen
 
 
 def pack(value, name, arrays):
-    """A tree as JSON has it. An array goes into ``arrays``, named by its place, which stands for it
-    as {"": name}; a tuple is {"": list}."""
+    """A tree as JSON has it, with {"": list} for a tuple and {"": name} for an array, which goes
+    into ``arrays``, named by its place."""
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
         arrays[name] = np.array(value, value.dtype.newbyteorder("="), order="C", subok=False)
         return {"": name}
@@ -55,7 +55,7 @@ def plain(value):
 
 
 def put_back(value, saved):
-    """The ``value`` that ``plain`` was given, its arrays and objects holding what is ``saved``."""
+    """The ``value`` that ``plain`` was given, with what is ``saved`` in its place."""
     if isinstance(value, np.ndarray) and np.shape(saved) == value.shape:
         value[...] = saved
     elif isinstance(value, list) and isinstance(saved, list) and len(value) == len(saved):
@@ -71,18 +71,23 @@ def put_back(value, saved):
 
 def weights(model):
     """{name: parameter} of a model, named as its layers name them, else by number."""
-    if isinstance(model.params, Mapping):
-        return {str(name): p for name, p in model.params.items()}
-    names = getattr(model, "names", ())
-    return dict(zip(names if len(names) == len(model.params) else
-                    [f"params.{i}" for i in range(len(model.params))], model.params))
+    params, names = model.params, getattr(model, "names", ())
+    if isinstance(params, Mapping):
+        return {str(name): p for name, p in params.items()}
+    if len(names) != len(params):
+        names = [f"params.{i}" for i in range(len(params))]
+    return dict(zip(names, params))
 
 
 def statistics(model):
-    """{name: (layer, key)} of each piece of state in ``buffers`` that is not a generator."""
+    """{name: (layer, key)} of all in ``buffers`` that is not a generator."""
     return {f"{path}.{key}".lstrip("."): (layer, key) for path, layer in held(model)
             for key, value in getattr(layer, "buffers", {}).items()
             if not isinstance(value, np.random.Generator)}
+
+
+def buffers(model):
+    return {name: layer.buffers[key] for name, (layer, key) in statistics(model).items()}
 
 
 def recurrent(model):
@@ -93,12 +98,12 @@ def recurrent(model):
 
 def learned(model):
     """Copies of a model's weights and running statistics, by name."""
-    kept = {name: layer.buffers[key] for name, (layer, key) in statistics(model).items()}
-    return {name: np.array(a, subok=False) for name, a in (weights(model) | kept).items()}
+    kept = weights(model) | buffers(model)
+    return {name: np.array(a, subok=False) for name, a in kept.items()}
 
 
 def relearn(model, arrays):
-    """Write what ``learned`` took back into the model's own arrays."""
+    """Write what ``learned`` took back in place."""
     for name, p in weights(model).items():
         p[...] = arrays[name]
     for name, (layer, key) in statistics(model).items():
@@ -109,8 +114,8 @@ def relearn(model, arrays):
 
 
 def generators(roots):
-    """{path: generator} of every numpy.random.Generator within a dict of objects: in containers,
-    among attributes, in what a function refers to. A shared one is there once."""
+    """{path: generator} of each one within a dict of objects: in containers, among attributes, in
+    what a function refers to."""
     found, seen, queue = {}, {}, deque(roots.items())
     while queue:
         path, value = queue.popleft()
@@ -145,6 +150,6 @@ def parts(value):
 
 
 def names(code):
-    """The names that a function's code, with the functions written inside it, looks up."""
+    """The names that a function's code looks up, and that of functions inside it."""
     return [*code.co_names, *(name for inner in code.co_consts if isinstance(inner, CodeType)
                               for name in names(inner))]

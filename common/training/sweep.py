@@ -9,6 +9,7 @@ import numpy as np
 from ..common import checks
 from ..common.types import ArrayLike, Axes, Inputs
 from . import arguments
+from .clipping import length
 from .report import Finding
 from .trial import Case
 
@@ -96,7 +97,7 @@ def sweep(case, steps, seconds=math.inf):
     x, t = case.sample()
     start, losses = case.trial().loss(x, t), []
     factors = [10 ** k for k in np.arange(-4, 4.5, 0.5)]
-    for factor in factors:                                # goes on as long as the last is the best
+    for factor in factors:                           # and on while the last is the best
         trial = case.trial(rate=factor)
         made = trial.run(steps, seconds / len(factors))
         loss = trial.loss(x, t) if np.isfinite(made).all() else math.inf
@@ -106,20 +107,12 @@ def sweep(case, steps, seconds=math.inf):
     return LearningRates(np.array(factors) * (lr or 1.0), losses, start, steps, lr)
 
 
-def rate_of(optimizer, step):
-    """The learning rate of a step; None of an optimizer that has none."""
-    lr = getattr(optimizer, "lr", None)
-    return float(lr(step)) if callable(lr) else lr
-
-
 def update_ratio(trial):
     """The size of an update by that of the weights, over a few steps."""
     before = [p.copy() for p in trial.model.params]
     trial.run(5, 0.5)
-    moved = sum(float(np.square(p - q, dtype=float).sum())
-                for p, q in zip(trial.model.params, before))
-    size = sum(float(np.square(q, dtype=float).sum()) for q in before)
-    return math.sqrt(moved / size) / max(1, len(trial.losses)) if size else 0.0
+    moved, size = length(map(np.subtract, trial.model.params, before)), length(before)
+    return moved / size / max(1, len(trial.losses)) if size else 0.0
 
 
 def of_schedule(plan):
@@ -133,8 +126,8 @@ def of_schedule(plan):
 
 
 def of_rates(rates, lr, ratio):
-    """A learning rate at which the same few steps achieve far less than at another; a low one only
-    if updates are small compared with the weights, as some losses fall slowly anyway."""
+    """A rate at which steps achieve far less than at another; a low one only if updates are small
+    beside the weights, as some losses fall slowly anyway."""
     if lr == 0:
         yield Finding("learning-rate-too-low", "optimizer.lr", "it is 0", "a positive rate")
         return

@@ -21,14 +21,16 @@ class Task:
     def __init__(self, t, loss=None, quantities=False):
         self.kind, self.labels, self.codes, self.one_hot = "values", None, False, False
         whole = t.dtype.kind in "iub" or t.dtype.kind == "f" and bool((t == np.floor(t)).all())
-        present = np.unique(t) if whole else np.array([])
+        present = np.unique(t) if whole else t[:0]
         few = 2 <= len(present) <= max(20, 0.2 * t.size ** 0.5)
+        # from -1, 0 or 1, and none left out: these look like the names of classes
+        names = few and present.min() in (-1, 0, 1) and np.ptp(present) <= len(present)
         zero_one = whole and set(present.tolist()) <= {0, 1}
         wide = t.ndim > 1 and t.shape[-1] > 1
         rows = wide and t.min() >= 0 and np.allclose(t.sum(-1), 1, atol=1e-3)
         if quantities:
             return
-        if wide and rows:
+        if rows:
             self.kind, self.labels, self.one_hot = "classes", t.argmax(-1), True
         elif wide and loss == "softmax" and t.dtype.kind in "iu":      # a label at each position
             self.kind, self.labels = "classes", t
@@ -36,14 +38,13 @@ class Task:
             self.kind = "several"
         elif not wide and zero_one:
             self.kind, self.labels = "binary", t.reshape(len(t)).astype(int)
-        elif not wide and whole and (loss in ("softmax", "hinge") or few and contiguous(present)):
+        elif not wide and whole and (loss in ("softmax", "hinge") or names):
             self.kind, self.labels = "classes", t.reshape(len(t)).astype(int)
             self.codes = t.dtype.kind == "f" or t.ndim > 1
 
-
-def contiguous(present):
-    """Whether numbers look like the names of classes: none left out, from -1, 0 or 1."""
-    return present.min() in (-1, 0, 1) and np.ptp(present) <= len(present)
+    def labels_of(self, t):
+        """Targets that ask for the same as labels (N,)."""
+        return t.argmax(-1) if self.one_hot else t.reshape(len(t)).astype(int)
 
 
 def loss_of(model):
@@ -66,8 +67,8 @@ def last_layer(model):
 
 
 def reach(layer):
-    """What a layer without parameters can put out, tried on numbers of any size: "same",
-    "probabilities", "fraction" (0..1), "signed fraction" (-1..1), "positive" or "any"."""
+    """What a layer without parameters can put out, tried on numbers of any size: "same", one of
+    BOUNDS or "any"."""
     if getattr(layer, "params", ()):
         return "any"
     z = 20 * np.random.default_rng(0).standard_normal((200, 3))
@@ -128,10 +129,9 @@ def output_and_loss(model, task, t, y):
         elif 2 * (high + 1) <= C <= 200 and high < 50 and len(t) >= 20 * C:
             yield found("wrong-output", at, f"{shape}: most are never right",
                         f"{high + 1} outputs, one for each class")
-    if labelled and not task.one_hot and loss in ("softmax", "hinge") and y is not None and (
-            y.ndim > task.labels.ndim + 1):
-        yield found("wrong-output", at, f"outputs {y.shape} for labels {task.labels.shape}",
-                    "Flatten() before the last Affine, or Last() after a recurrent layer")
+        if y is not None and y.ndim > task.labels.ndim + 1:
+            yield found("wrong-output", at, f"outputs {y.shape} for labels {task.labels.shape}",
+                        "Flatten() before the last Affine, or Last() after a recurrent layer")
     if task.one_hot and C != t.shape[-1] and y is not None:
         yield found("wrong-output", at, f"{t.shape[-1]} classes, {C} outputs",
                     "an output for each class")
@@ -173,7 +173,7 @@ def of_sigmoid(task, t, name, C, at):
     if task.kind == "classes" and task.one_hot:
         yield Finding("wrong-loss", name, f"each row of t names one of {t.shape[-1]} classes; "
                       "this loss asks a yes or no for each", "SoftmaxWithLoss()", True)
-    elif task.labels is not None and task.kind == "classes":
+    elif task.kind == "classes":
         present = np.unique(t)
         if len(present) == 2:
             yield Finding("labels-mismatch", "t", f"labels {present[0]:g} and {present[1]:g}; the "
@@ -225,11 +225,11 @@ def fitting(task):
 
 
 def ideal(task, t, y):
-    """Outputs of y's shape that say what t says."""
+    """Outputs that say what t says."""
     if task.labels is not None and y.ndim > task.labels.ndim and (
             y.shape[-1] > max(1, task.labels.max())):
         return 10.0 * (task.labels[..., None] == np.arange(y.shape[-1])).astype(y.dtype)
-    a = np.broadcast_to(t.reshape(y.shape) if t.size == y.size else t, t.shape).astype(y.dtype)
+    a = t.astype(y.dtype)
     if task.kind in ("binary", "several"):
-        return 2 * a.reshape(t.shape) - 1
+        return 2 * a - 1
     return a + (1e-3 * a.std() * np.random.default_rng(1).standard_normal(a.shape)).astype(y.dtype)

@@ -2,16 +2,17 @@
 import copy
 import math
 import time
+from contextlib import contextmanager
 from itertools import islice
 
 import numpy as np
 
-from ..common.layer import evaluation, held
+from ..common.layer import evaluation, held, is_model
 from . import data
 from .history import History
 from .state import generators
 
-# Arguments of fit that a trial does without: it is judged from outside, and ends after its steps.
+# What a trial does without: it is judged from outside.
 OUTSIDE = {"epochs", "validation_data", "validation_split", "callbacks", "progress", "rng"}
 
 
@@ -21,7 +22,7 @@ class Case:
     def __init__(self, trainer, x, t, options):
         self.trainer, self.options, self.validation = trainer, dict(options), None
         self.function = self.options.get("batches")
-        if x is None and self.function is not None:
+        if x is None:
             x, t = joined(self.function)
         self.x, self.t = inputs_of(x), np.asarray(t)
         weight = self.options.get("sample_weight")
@@ -35,8 +36,8 @@ class Case:
             self.validation = inputs_of(x), np.asarray(t)
         elif options.get("validation_split") is not None:
             aside = data.set_aside(self.t, options["validation_split"])
-            self.validation = tuple(a[aside] for a in self.x), self.t[aside]
-            self.x, self.t = tuple(a[~aside] for a in self.x), self.t[~aside]
+            self.validation = at(aside, self.x, self.t)
+            self.x, self.t = at(~aside, self.x, self.t)
             self.weight = None if self.weight is None else self.weight[~aside]
 
     @property
@@ -60,9 +61,7 @@ class Case:
             yield from islice(self.function(), self.options.get("steps_per_epoch") or 10_000)
 
     def sample(self, n=256):
-        """Inputs and targets of n samples at random, the same at each call."""
-        rows = np.random.default_rng(0).permutation(len(self.t))[:n]
-        return tuple(a[rows] for a in self.x), self.t[rows]
+        return sampled(n, self.x, self.t)
 
     def trial(self, **changes):
         return Trial(self, **changes)
@@ -73,10 +72,24 @@ def inputs_of(x):
     return tuple(map(np.asarray, x)) if isinstance(x, tuple) else (np.asarray(x),)
 
 
+def at(rows, x, t):
+    """These rows of inputs and targets."""
+    return tuple(a[rows] for a in x), t[rows]
+
+
+def sampled(n, x, t, seed=0):
+    """Inputs and targets of n samples at random, the same at each call."""
+    return at(np.random.default_rng(seed).permutation(len(t))[:n], x, t)
+
+
+def parts(x, t):
+    """Inputs and targets in batches (x, ..., t)."""
+    return ((*(a[i:i + 256] for a in x), t[i:i + 256]) for i in range(0, len(t), 256))
+
+
 class Trial:
-    """The training that ``fit`` would make, of a copy: its very steps, unless something is changed:
-    ``rate`` times the learning rate, other x or t, only some ``rows``, a model that ``prepare`` has
-    changed, other ``options`` of fit."""
+    """The very steps of ``fit``, of a copy, with something changed perhaps: ``rate`` times the
+    learning rate, other x or t, some ``rows`` only, a model that ``prepare`` changes, options."""
 
     def __init__(self, case, rate=1.0, x=None, t=None, rows=None, prepare=None, **options):
         self.model, self.optimizer, frozen, self.rng = copy.deepcopy(case.origin)
@@ -85,8 +98,7 @@ class Trial:
         if x is not None or rows is not None or "batch_size" in options:
             given |= {"batches": None, "steps_per_epoch": None, "drop_last": False}
         rows = slice(None) if rows is None else rows
-        self.x = tuple(a[rows] for a in (case.x if x is None else x))
-        self.t = (case.t if t is None else t)[rows]
+        self.x, self.t = at(rows, case.x if x is None else x, case.t if t is None else t)
         if case.weight is not None:
             given["sample_weight"] = case.weight[rows]
         self.options = given | {"freeze": frozen} | options
@@ -106,7 +118,7 @@ class Trial:
             "x": self.x if len(self.x) > 1 else self.x[0], "t": self.t}
         if user[0] is None or user[1] is not None:
             options = options | {"rng": 0 if self.rng is None else self.rng}
-        finite = True
+        ended = []
         try:
             with np.errstate(all="ignore"), unchanged(*user):
                 trainer.fit(**arrays, **options, epochs=int(steps), progress=False,
@@ -114,18 +126,15 @@ class Trial:
         except Enough:
             pass
         except FloatingPointError:
-            finite = False
-        self.losses += trainer.history.steps.get("loss", [])
-        if not finite and (not self.losses or math.isfinite(self.losses[-1])):
-            self.losses.append(math.inf)
+            ended = [math.inf]
+        self.losses += [*trainer.history.steps.get("loss", ()), *ended]
         return self.losses
 
     def loss(self, x, t):
         """The loss of samples in evaluation mode; infinite where it cannot be had."""
         total = 0.0
         with evaluation(self.model), np.errstate(all="ignore"):
-            for i in range(0, len(t), 256):
-                batch = (*(a[i:i + 256] for a in x), t[i:i + 256])
+            for batch in parts(x, t):
                 total += float(self.model.forward(*batch)) * len(batch[-1])
         return total / len(t) if math.isfinite(total) else math.inf
 
@@ -135,7 +144,7 @@ class Enough(Exception):
 
 
 class Until:
-    """A callback that ends a trial after so many steps or so much of the processor's time."""
+    """Ends a trial after so many steps or seconds of the processor's time."""
 
     def __init__(self, steps, seconds):
         self.left, self.end = steps, time.process_time() + seconds
@@ -149,54 +158,50 @@ class Until:
             raise Enough
 
 
-class unchanged:
-    """``with unchanged(function):`` afterwards the random generators that the user's functions
-    hold are as they were before."""
-
-    def __init__(self, *functions):
-        self.generators = list(generators(dict(enumerate(functions))).values())
-
-    def __enter__(self):
-        self.before = [copy.deepcopy(g.bit_generator.state) for g in self.generators]
-
-    def __exit__(self, *error):
-        for g, state in zip(self.generators, self.before):
-            g.bit_generator.state = state
+@contextmanager
+def unchanged(*functions):
+    """After this block the generators that the user's functions hold are as they were before."""
+    found = generators(dict(enumerate(functions))).values()
+    before = [rng.bit_generator.state for rng in found]
+    try:
+        yield
+    finally:
+        for rng, state in zip(found, before):
+            rng.bit_generator.state = state
 
 
 def joined(function):
     """Inputs and targets of the first batches that a function yields, as (x, t)."""
     with unchanged(function):
-        parts, count = [], 0
+        made, count = [], 0
         for batch in function():
-            parts.append(tuple(map(np.asarray, batch)))
-            count += len(parts[-1][0])
-            if count >= 2000 or parts[-1][0].shape[1:] != parts[0][0].shape[1:]:
+            made.append(tuple(map(np.asarray, batch)))
+            count += len(made[-1][0])
+            if count >= 2000 or made[-1][0].shape[1:] != made[0][0].shape[1:]:
                 break
-    parts = [p for p in parts if all(a.shape[1:] == b.shape[1:] for a, b in zip(p, parts[0]))]
-    *x, t = map(np.concatenate, zip(*parts))
+    made = [m for m in made if all(a.shape[1:] == b.shape[1:] for a, b in zip(m, made[0]))]
+    *x, t = map(np.concatenate, zip(*made))
     return tuple(x), t
 
 
 def outputs(model, x, t):
     """What a model makes of inputs x, in evaluation mode, or None."""
-    parts = []
+    made = []
     with evaluation(model):
-        for i in range(0, len(t), 256):
-            inputs = tuple(a[i:i + 256] for a in x)
-            if hasattr(model, "loss_of"):
+        for *inputs, targets in parts(x, t):
+            if is_model(model):
                 y = model.forward(*inputs)
             else:
-                model.forward(*inputs, t[i:i + 256])
+                model.forward(*inputs, targets)
                 y = getattr(model, "output", None)
             if not isinstance(y, np.ndarray):
                 return None
-            parts.append(np.array(y))
-    return np.concatenate(parts) if all(p.shape[1:] == parts[0].shape[1:] for p in parts) else None
+            made.append(np.array(y))
+    return np.concatenate(made) if all(y.shape[1:] == made[0].shape[1:] for y in made) else None
 
 
 class Watch:
-    """What the layers of a model take, make and get back, kept by the path of each layer."""
+    """What the layers of a model take, make and get back, by their paths."""
 
     def __init__(self, model):
         self.layers, self.taken, self.made, self.back, self.first = {}, {}, {}, {}, None
@@ -206,7 +211,7 @@ class Watch:
             self.layers[path] = layer
             self.wrap(path, layer)
         loss = getattr(model, "loss", None)
-        if loss is not None and hasattr(loss, "forward"):
+        if hasattr(loss, "forward"):
             self.wrap("loss", loss)
 
     def wrap(self, path, layer):
@@ -229,10 +234,9 @@ class Watch:
 
     def look(self, path, layer, which, value):
         """Note the first array that is not finite."""
-        if self.first is None and isinstance(value, (np.ndarray, float, np.floating)):
-            a = np.asarray(value)
-            if a.dtype.kind == "f" and not np.isfinite(a).all():
-                self.first = f"the {which} of {named(path, layer)}"
+        known = self.first is None and isinstance(value, (np.ndarray, float, np.floating))
+        if known and not np.isfinite(value).all():
+            self.first = f"the {which} of {named(path, layer)}"
 
 
 def named(path, layer):

@@ -177,6 +177,26 @@ def test_preflight_speaks_of_facts_and_of_steps_that_lead_nowhere():
     assert preflight(Trainer(twice, Adam(1e-2)), x, t).codes == ["wrong-output"]
 
 
+def test_a_model_without_layers_whose_outputs_are_a_column():
+    class Logistic:
+        def __init__(self):
+            self.params, self.grads = [np.zeros((2, 1))], [np.zeros((2, 1))]
+
+        def forward(self, x, t):
+            self.x, self.output = x, x @ self.params[0]
+            self.error = 1 / (1 + np.exp(-self.output[:, 0])) - t
+            return float(np.mean(np.logaddexp(0, self.output[:, 0]) - t * self.output[:, 0]))
+
+        def backward(self):
+            self.grads[0][...] = self.x.T @ self.error[:, None] / len(self.x)
+
+    x = np.random.default_rng(0).standard_normal((80, 2))
+    t = (x[:, 0] + 0.5 * x[:, 1] > 0).astype(int)
+    report = preflight(Trainer(Logistic(), SGD(0.5), metrics=()), x, t)
+    assert report.codes == ["labels-mismatch"]
+    assert report.findings[0].evidence == "the outputs have shape (80, 1), t (80,)"
+
+
 def test_generators_of_a_function():
     rng, x = np.random.default_rng(0), np.zeros(5)
 
