@@ -638,8 +638,9 @@ def indices(place, scope):
         return
     inside = {n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)} & set(scope.counters)
     steps = [n for n, v in scope.scalars.items() if isinstance(v, (int, np.integer)) and 1 < v < 9]
-    for name in inside:
-        texts = [*(scope.counters.keys() - {name}), *(f"{name} * {n}" for n in ("2", *steps))]
+    for name in sorted(inside):
+        texts = [*(c for c in scope.counters if c != name),
+                 *(f"{name} * {n}" for n in ("2", *steps))]
         turned = f"{scope.counters[name]} - {name}"
         for text in (*texts, f"{name} + 1", f"{name} - 1", turned):
             at = filled(node.slice, {name: ast.parse(text, mode="eval").body})
@@ -814,7 +815,7 @@ def at_another_entry(parent, field, i, s, at, tree):
     others = {ast.unparse(n): n for n in ast.walk(tree) if isinstance(n, (ast.Name, ast.Subscript))
               and (p := at(n)) is not None and np.ndim(p.values[0]) == 0
               and all(isinstance(v, (int, np.integer)) for v in p.values)}
-    for name, (text, other) in itertools.product(inside, others.items()):
+    for name, (text, other) in itertools.product(sorted(inside), others.items()):
         if text not in inside:
             where = filled(ast.parse(ast.unparse(s.target), mode="eval").body, {name: other})
             where.ctx = ast.Store()
@@ -831,9 +832,10 @@ def assigned(target, at, tree):
     places = [at(p) for p in parts]
     if any(place and place.is_array and place.values[0].dtype.kind in "iu" for place in places):
         return "repeated-index"
+    loops = [s for s in ast.walk(tree) if isinstance(s, ast.For) and not method(s.iter, "range")]
     # entries of lists, ids perhaps
-    listed = {getattr(s.target.elts[1] if method(s.iter, "enumerate") else s.target, "id", None)
-              for s in ast.walk(tree) if isinstance(s, ast.For) and not method(s.iter, "range")}
+    listed = {getattr(t, "id", None) for s in loops for t in (
+        getattr(s.target, "elts", ())[1:] if method(s.iter, "enumerate") else [s.target])}
     turns = [place.values for place in places if place and np.ndim(place.values[0]) == 0]
     if turns and any(len(t) > 1 for t in turns) and len(set(zip(*turns))) < min(map(len, turns)):
         ids = any(isinstance(p, ast.Name) and p.id in listed for p in parts)
