@@ -43,8 +43,9 @@ def diagnose(m, known):
         told = m.repairs.get(e.where) or placed(m, codes)
         line = getattr(told, "line", (None, ""))
         words = f"{words} ({worst(e)})" if words else worst(e)
-        found += [Finding(code, e.where, words, HINTS[code], picture(e), *line)
-                  for code in dict.fromkeys(codes) if code != "ignores-upstream" or code not in known]
+        new = [code for code in dict.fromkeys(codes)
+               if code != "ignores-upstream" or code not in known]
+        found += [Finding(code, e.where, words, HINTS[code], picture(e), *line) for code in new]
     # Where a mistake is named, the arrays that it spoils further down are no news.
     named = [f for f in found if f.code != "unrecognised"]
     explained = known & {"ignores-upstream", "stale-cache", "nondeterministic"}
