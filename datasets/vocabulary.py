@@ -95,6 +95,7 @@ class Vocabulary:
         >>> vocabulary.tokens, vocabulary.counts
         (('?', 'a', 'n'), array([1, 3, 2]))
         """
+        checks.one_of("Vocabulary", "level", level, LEVELS)
         tokens = tokenize(text, level)
         return cls.from_counts(Counter(tokens), level, size, min_count, unknown, padding)
 
@@ -109,6 +110,7 @@ class Vocabulary:
         Raises ValueError for a file that is not UTF-8, with the position of the first byte that
         is not.
         """
+        checks.one_of("Vocabulary", "level", level, LEVELS)
         tokens = (token for path in paths for token in tokenize(read_text(path), level))
         return cls.from_counts(Counter(tokens), level, size, min_count, unknown, padding)
 

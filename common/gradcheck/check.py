@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common import checks
 from ..common.rng import generator
 from ..common.types import Seed
 from . import conduct, inplace, pytorch, watching
@@ -84,8 +85,8 @@ def check_gradients(layer: Any, *inputs: Any, gradient: Callable[..., Any] | Non
     (False, 'divided-by-N', 'params[1]')
     """
     name, rng = name_of(layer), generator("check_gradients", rng)
-    if not tolerance > 0:
-        raise ValueError(f"check_gradients: tolerance should be positive, got {tolerance!r}")
+    checks.number("check_gradients", "tolerance", tolerance, np.finfo(float).tiny,
+                  expected="be positive")
     with quiet(), Watchdog(LIMIT) as watchdog:
         try:
             layer, inputs = watchdog.call(taken, layer, gradient, inputs)

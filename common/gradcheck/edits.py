@@ -536,31 +536,6 @@ def constants(place, scope):
                     yield "factor", fill(text, A=other.node), f"with {said(text, A=name)} for {v}"
 
 
-def products(place, scope):
-    """One or two factors of a product that are another function of what is at hand."""
-    if not (place.is_gradient and operator(place.node, ast.Mult)):
-        return
-    factors = list(factors_of(place.node))
-    fixed = [f for f in factors if (at := scope.at(f)) is not None and not at.upstream]
-    for pair in itertools.combinations(fixed, 2):
-        rest = [f for f in factors if f not in pair]
-        if not rest:
-            continue
-        start = functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), rest)
-        for (name, other), slope in itertools.product(scope.others(place.shape, upstream=False),
-                                                      (*SLOPES, *RARE)):
-            new = fill(f"E * ({slope})", E=start, A=other.node)
-            yield "wrong-local-derivative", new, f"with {said(slope, A=name)} for two factors"
-
-
-def factors_of(node):
-    if operator(node, ast.Mult):
-        yield from factors_of(node.left)
-        yield from factors_of(node.right)
-    else:
-        yield node
-
-
 def functions(place, scope):
     """Another function of one argument."""
     node = place.node
@@ -750,7 +725,7 @@ def statistics(place, scope):
 FAMILIES = [upstreams, unread, signs, means, sums, labels, orders, transposes, slices, crops, masks,
             indices, flips, steps, swaps, constants, functions, factors, terms, reshapes,
             inner_factors, slopes, gains, objects, exchanges, products_of_matrices, other_slopes,
-            inner_terms, numbers, scalars, sizes, products_of_arrays, products, statistics,
+            inner_terms, numbers, scalars, sizes, products_of_arrays, statistics,
             rare_slopes, paths]
 
 

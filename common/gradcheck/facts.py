@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .copying import reachable
-from .evidence import arrays_in, close
+from .evidence import again, arrays_in, close
 from .scaling import constant, elementwise, listed, named, passes_dout, ratio, rows
 
 
@@ -107,7 +107,31 @@ def rearranged(e):
     a, g = (np.sort(M.reshape(len(M), -1), axis=1) for M in drawn(e)[:2])
     if len(np.unique(g[0].round(9))) > 3 and np.allclose(a, g, 1e-5, 1e-8 + e.noise):
         return ["wrong-reshape"], "every number of the right gradient is there, at another place"
-    return None
+    return rows_exchanged(e)
+
+
+def rows_exchanged(e):
+    """The right rows of the Jacobian for the wrong outputs: dout was reshaped where it should have
+    been transposed, or a neighbouring time step's is read."""
+    if not e.unit or not e.shaped or len(e.A) < 4:
+        return None
+    B, J = e.A.reshape(len(e.A), -1), e.G.reshape(len(e.G), -1)
+    scale, free, source = 1e-5 * np.abs(J).max() + 3 * e.noise, np.ones(len(J), bool), []
+    if np.abs(B.sum(axis=0) - J.sum(axis=0)).max() > scale * len(B):
+        return None
+    for b in B:
+        fits = np.flatnonzero((np.abs(J - b).max(axis=1) <= scale) & free)
+        if not fits.size:
+            return None
+        free[fits[0]] = False
+        source.append(fits[0])
+    shape = e.m.y.shape
+    at, of = (np.array(np.unravel_index(k, shape)) for k in (np.arange(len(B)), source))
+    moved = [a for a in range(len(shape)) if np.any(at[a] != of[a])]
+    if len(shape) == 3 and moved in ([0], [1]) and (
+            len(np.unique((at - of)[moved[0]] % shape[moved[0]])) == 1):
+        return ["stale-cache"], "every row of the Jacobian is that of a neighbouring time step"
+    return ["wrong-reshape"], "every row of the Jacobian is right, but for another output"
 
 
 # Presence: where backward gives zero and the numbers do not, and the reverse
@@ -414,6 +438,51 @@ def outer(e):
         hits) else None
 
 
+# Experiments
+
+
+def with_params(e, change):
+    """(which, Evidence) with each weight for which ``change`` gives another array replaced by it,
+    one at a time."""
+    for i, p in enumerate(e.m.subject.params):
+        if (new := change(p)) is None:
+            continue
+        kept = p.copy()
+        p[...] = new
+        try:
+            yield i, again(e)
+        finally:
+            p[...] = kept
+
+
+def square(p, first, second):
+    return p.ndim > 1 and p.shape[first] == p.shape[second] > 1
+
+
+def weights_alike(e):
+    """Right, perhaps but for a telling constant, once a weight is symmetric, or its own mirror
+    image."""
+    changes = [("missing-transpose", "symmetric",
+                lambda p: (p + p.swapaxes(-1, -2)) / 2 if square(p, -1, -2) else None)]
+    for axes in () if e.param else ((-1,), (-2, -1), (0,), (1,), (0, 1)):
+        least = max(-a if a < 0 else a + 1 for a in axes)
+
+        def mirrored(p, axes=axes, least=least):
+            # a gain is no kernel, nor is a matrix reversed along one axis
+            kernel = (len(p) not in e.value.shape, axes == (-2, -1), True)[min(p.ndim, 3) - 1]
+            if p.ndim >= least and kernel and max(p.shape[a] for a in axes) > 1:
+                return (p + np.flip(p, axes)) / 2
+            return None
+
+        changes.append(("flipped-kernel", "its own mirror image", mirrored))
+    for code, words, change in changes:
+        for i, other in with_params(e, change):
+            if other is not None and other.shaped and (found := with_scale(code, other.A, other.G,
+                    other, f"with params[{i}] made {words} it is right")):
+                return found
+    return None
+
+
 # Factors that change from entry to entry
 
 
@@ -474,4 +543,4 @@ def data_free(e):
 
 FIRST = (constant, not_summed, summed_too_far, penalty)
 LATER = (label, rearranged, samples, mask_missing, mask_inverted, part_missing, invariance,
-         term_missing, outer)
+         term_missing, outer, weights_alike)
