@@ -24,7 +24,7 @@ class Task:
         present = np.unique(t) if whole else t[:0]
         few = 2 <= len(present) <= max(20, 0.2 * t.size ** 0.5)
         # from -1, 0 or 1, and none left out: these look like the names of classes
-        names = few and present.min() in (-1, 0, 1) and np.ptp(present) <= len(present)
+        names = few and present.min() in (-1, 0, 1) and np.ptp(1 * present) <= len(present)
         zero_one = whole and set(present.tolist()) <= {0, 1}
         wide = t.ndim > 1 and t.shape[-1] > 1
         rows = wide and t.min() >= 0 and np.allclose(t.sum(-1), 1, atol=1e-3)

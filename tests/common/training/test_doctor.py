@@ -308,6 +308,12 @@ def test_a_step_that_does_not_fit_is_not_tried(monkeypatch):
     assert len(trainer.history) == 0
 
 
+def test_true_and_false_are_two_classes():
+    task = Task(np.array([True, False, True]))
+    assert task.kind == "binary" and task.labels.tolist() == [1, 0, 1]
+
+
+
 def test_one_narrow_column_of_few_is_a_scale_of_its_own():
     x, t = np.random.default_rng(0).standard_normal((50, 3)) * [1, 1, 0.01], np.arange(50) % 2
     assert [f.where for f in samples.scales((x,), t, Task(t), ["x"])] == ["x"]
