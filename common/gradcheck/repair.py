@@ -22,7 +22,7 @@ from .evidence import agree, close, effort
 from .meaning import Change
 from .scope import Scope, hidden_arrays
 from .source import Function, as_array, lines_run, places_of, put, running, watched
-from .subject import grads_of
+from .subject import grads_of, same
 
 MOST = 10_000  # changes tried on one layer
 BEYOND = 20_000  # lines after one that heals, if gradients in between are not right with it
@@ -114,6 +114,7 @@ class Search:
                 self.found.append(best)
                 self.fixed |= best.heals
             if self.found:
+                self.subject.output()
                 again = [self.subject.backward(np.reshape(self.draws[0], self.y.shape))
                          for _ in range(2)]
                 self.m.settled = all(map(agree, *(b.inputs + b.params for b in again)))
@@ -416,7 +417,7 @@ class Search:
         moved = any(p is not q for p, q in zip(subject.params, subject.work.params)) if (
             subject.params) else False
         if (got.error is not None or moved
-            or not all(map(np.array_equal, self.arrays(), self.inputs))):
+            or not all(map(same, self.arrays(), self.inputs))):
             return self.restart()
         return got
 

@@ -259,6 +259,20 @@ class Dense:
 wrong("unrecognised", "d.sum(axis=0)", "d.sum(axis=2)")
 
 
+right("what_is_hidden_may_be_nan", "Hidden(), r(4) + np.array([np.nan, 0, 0, 0])", '''
+class Hidden:
+    seen = np.array([False, True, True, True])
+
+    def forward(self, x):
+        self.x = np.where(self.seen, x, 0)
+        return self.x ** 2
+
+    def backward(self, d):
+        return 2 * d * self.x
+''')
+wrong("factor-half", "2 * d * self.x", "d * self.x")
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_change_is_named_with_its_line(case):
     right_first, codes, line, right_line = mark(case, check_gradients)

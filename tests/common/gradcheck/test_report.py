@@ -1,5 +1,6 @@
 """What surrounds the diagnosis: reports, functions, copies, limits, Numeric, locate, example_inputs."""
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -101,6 +102,25 @@ def test_an_endless_loop_is_reported_off_the_main_thread_too(monkeypatch):
     thread.start()
     thread.join(timeout=20)
     assert reports and reports[0].codes == ["unrecognised"] and "endless" in reports[0].findings[0].evidence
+
+
+def test_the_limit_is_of_the_processors_time_and_ten_times_as_much_of_the_clocks(monkeypatch):
+    """A busy machine, on which a call waits for its turn, ends none."""
+    class Waiting:
+        def __init__(self, seconds):
+            self.seconds = seconds
+
+        def forward(self, x):
+            return 2 * x
+
+        def backward(self, dout):
+            end = time.monotonic() + self.seconds
+            while time.monotonic() < end:
+                time.sleep(0.05)
+            return 2 * dout
+    monkeypatch.setattr(check, "LIMIT", 0.1)
+    assert check_gradients(Waiting(0.15), X[:2, :1]).ok
+    assert "endless" in check_gradients(Waiting(2.5), X[:2, :1]).findings[0].evidence
 
 
 def test_uninformative_says_what_would_tell():
