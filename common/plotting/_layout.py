@@ -48,7 +48,6 @@ class Layout:
     middle: list
     routes: list
     size: tuple
-    crossings: int
 
 
 def layout(boxes, edges, centred, gap, cost):
@@ -57,7 +56,7 @@ def layout(boxes, edges, centred, gap, cost):
     size is; where it helps, ranks continue in another column."""
     rank = ranks(len(boxes), edges)
     paths, rows, links = through_dummies(rank, edges)
-    crossed = arrange(rows, links)
+    arrange(rows, links)
     boxes = dict(enumerate(boxes))
     rooms = [[boxes.get(a, DUMMY).high + boxes.get(b, DUMMY).low
               + (gap if a in boxes and b in boxes else LANE) for a, b in zip(row, row[1:])]
@@ -102,7 +101,7 @@ def layout(boxes, edges, centred, gap, cost):
             points.append((begin[r + 1], place))
         routes.append([*points, (start[v] + dent(boxes[v], port), middle[v] + port)])
     return Layout(start, [middle[v] for v in range(len(boxes))], routes,
-                  (max(ends), right - GUTTER), crossed)
+                  (max(ends), right - GUTTER))
 
 
 def broken(step, extent, cuts, cost):

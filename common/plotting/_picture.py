@@ -40,12 +40,11 @@ class Picture:
     def shape(self, commands, fill="none", line="none"):
         self.shapes.append((commands, fill, line))
 
-    def write(self, x, y, text, size, anchor="center", colour="#222222", bold=False):
+    def write(self, x, y, text, size, anchor, colour, bold=False):
         if printed(text).strip():
             self.words.append((x, y, printed(text), size, anchor, colour, bold))
 
     def box(self, x, y, w, h, radius, **paint):
-        """A rectangle with round corners."""
         r, k = radius, 0.4477 * radius
         right, low = x + w, y + h
         self.shape([("M", (x + r, y)), ("L", (right - r, y)),
@@ -54,7 +53,7 @@ class Picture:
                     ("L", (x + r, low)), ("C", (x + k, low), (x, low - k), (x, low - r)),
                     ("L", (x, y + r)), ("C", (x, y + k), (x + k, y), (x + r, y)), ("Z",)], **paint)
 
-    def paint(self, ax=None):
+    def paint(self, ax):
         """Draw on Axes; None: those of a figure of the picture's size. Words are outlines, too:
         they fit at any size."""
         from matplotlib import pyplot

@@ -8,13 +8,12 @@ import numpy as np
 def ranks(n, edges):
     """The longest path from a source; a vertex with more edges out than in then moves up to its
     nearest successor."""
-    before, after = ([[u for u, w in edges if w == v] for v in range(n)],
-                     [[w for u, w in edges if u == v] for v in range(n)])
+    before, after = neighbours([edges])
     rank = [0] * n
     for v in range(n):
-        rank[v] = max((rank[u] + 1 for u in before[v]), default=0)
+        rank[v] = max((rank[u] + 1 for u in before.get(v, ())), default=0)
     for v in reversed(range(n)):
-        if len(set(after[v])) > len(set(before[v])):
+        if len(set(after.get(v, ()))) > len(set(before.get(v, ()))):
             rank[v] = min(rank[w] for w in after[v]) - 1
     return rank
 
@@ -50,7 +49,7 @@ def total(rows, links):
 
 def arrange(rows, links):
     """Sort each row in place for few crossings, by barycentres down and up, then by exchanging
-    neighbours; returns how many are left."""
+    neighbours."""
     up, down = neighbours(links)
     best, least = [row[:] for row in rows], total(rows, links)
     for sweep in range(16):
@@ -78,7 +77,6 @@ def arrange(rows, links):
                     improved = True
                 else:
                     row[i], row[i + 1] = row[i + 1], row[i]
-    return total(rows, links)
 
 
 def neighbours(links):

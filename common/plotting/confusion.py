@@ -41,16 +41,16 @@ def plot_confusion(y_or_matrix: ArrayLike, t: ArrayLike | None = None, ax: Axes 
     >>> [text.get_text() for text in ax.child_axes[0].texts]
     ['cat → dog\\n95 %', 'dog → cat\\n73 %']
     """
-    who = "plot_confusion"
+    who, given = "plot_confusion", checks.as_array(y_or_matrix)
     if t is None:
         if x is not None:
             raise ValueError(
                 f"{who}: x needs the scores y and the targets t of its samples, got only counts")
-        matrix = _counts(who, y_or_matrix)
+        matrix = _counts(who, given)
     else:
-        if checks.as_array(y_or_matrix).ndim == 1:
+        if given.ndim == 1:
             raise ValueError(checks.wrong(
-                who, "y", "be scores (N, C)", f"shape {checks.as_array(y_or_matrix).shape}",
+                who, "y", "be scores (N, C)", f"shape {given.shape}",
                 "pass what the model gives, not its argmax, and the targets t after it"))
         y, t = _labelled(who, y_or_matrix, t)
         checks.finite(who, "y", y)
@@ -76,7 +76,6 @@ def plot_confusion(y_or_matrix: ArrayLike, t: ArrayLike | None = None, ax: Axes 
 
 
 def _counts(who, matrix):
-    matrix = checks.as_array(matrix)
     checks.array(who, "matrix", matrix, matrix.dtype)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(checks.wrong(who, "matrix", "be square, (classes, classes)", matrix.shape,

@@ -14,7 +14,7 @@ MARGIN, PAGE, LARGEST = 14, 980, 250
 # of letters: first line, others, names of inputs
 SIZE, SMALL, TINY = 13, 11, 10
 LINE, INK, FAINT = "#555555", "#222222", "#666666"
-# blue and vermilion, which colour-blind readers can tell apart
+# blue and vermilion, as in _style.py
 VALUE, GRAD = "#0072B2", "#C44601"
 FILL = {"input": "#e8e8e8", "operation": "#ffffff", "layer": "#f4f4f4", "weights": "#dcebf7",
         "loss": "#fbe3d3", "model": "#ece6f5", "end": "#ffffff"}
@@ -47,9 +47,10 @@ class Vertex:
         w, h = wide + 20, sum(size + 5 for _, size, _ in self.text()) + 9
         if self.round:
             w, h = max(28, wide + 14), 28
-        if self.marks:
-            w, h = ((w, max(h, 20 * len(self.marks))) if rightwards
-                    else (max(w, 24 * len(self.marks)), h))
+        if rightwards:
+            h = max(h, 20 * len(self.marks))
+        else:
+            w = max(w, 24 * len(self.marks))
         note = max(text_width(text, SMALL) for text in (self.note, self.value, self.grad))
         corner, head = min(w, h) / 2 if self.round else 6, 14 if self.marks else 0
         if rightwards:

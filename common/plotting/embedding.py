@@ -91,14 +91,10 @@ def _line_meets_box(a, b):
     once."""
     (x0, y0, x1, y1), (left, low, right, top) = a.T[..., None], b.T
     dx, dy = x1 - x0 + 1e-9, y1 - y0 + 1e-9
-    across, up = (np.sort([(left - x0) / dx, (right - x0) / dx], axis=0),
-                  np.sort([(low - y0) / dy, (top - y0) / dy], axis=0))
-    enter, leave = np.maximum(across[0], up[0]), np.minimum(across[1], up[1])
+    first, second = np.sort([[(left - x0) / dx, (low - y0) / dy],
+                             [(right - x0) / dx, (top - y0) / dy]], axis=0)
+    enter, leave = first.max(axis=0), second.min(axis=0)
     return (enter < leave) & (enter < 1) & (leave > 0)
-
-
-def _box_meets_line(a, b):
-    return _line_meets_box(b, a).T
 
 
 def _lines_cross(a, b):
@@ -138,8 +134,9 @@ def _write_names(ax, points, names):
             (box[:, :2] > frame.p0).all(axis=1) & (box[:, 2:] < frame.p1).all(axis=1))
         for meet, a, b in ((_boxes_touch, box, marks), (_boxes_touch, box, written),
                            (_line_meets_box, line, others), (_line_meets_box, line, written),
-                           (_box_meets_line, box, lines), (_lines_cross, line, lines)):
+                           (_lines_cross, line, lines)):
             free = free[~meet(a[free], b).any(axis=1)]
+        free = free[~_line_meets_box(lines, box[free]).any(axis=0)]
         if not free.size:
             left_out += 1
             continue

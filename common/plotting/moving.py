@@ -57,15 +57,13 @@ def slide(
             ax.clear()
         paint(drawn[0] if panels == 1 else drawn, choices[i])
 
-    from ..training.live import in_notebook
+    from ..training.live import displayed, in_notebook
 
     show(place)
     if in_notebook():
-        from IPython.display import display
-        from matplotlib import pyplot
-        pyplot.close(figure)                                   # else the cell shows it once more
-        picture = display(figure, display_id=True)
+        picture = displayed(figure)
         try:
+            from IPython.display import display
             from ipywidgets import Layout, SelectionSlider
         except ImportError:
             return drawn

@@ -54,9 +54,8 @@ def places(panel, part, drawn):
     if part.scale != "category":
         panel.set_xscale(part.scale)
         return np.array(drawn)
-    panel.set_xticks(range(len(part.values)))
-    panel.set_xticklabels([getattr(value, "__name__", str(value)) for value in part.values],
-                          **PLAIN)
+    panel.set_xticks(range(len(part.values)),
+                     [getattr(value, "__name__", str(value)) for value in part.values], **PLAIN)
     panel.set_xlim(-0.5, len(part.values) - 0.5)
     index = [next(i for i, value in enumerate(part.values) if value is one) for one in drawn]
     spread = [0.4 * (math.modf(0.618034 * k)[0] - 0.5) for k in range(len(drawn))]

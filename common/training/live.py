@@ -29,18 +29,18 @@ class LivePlot:
         self.axes = panels = trainer.history.plot(self.axes)
         figure = panels[0].figure
         figure.canvas.draw_idle()
-        if self.given is None and in_notebook():
-            self.show(figure)
-
-    def show(self, figure: Any) -> None:
-        """Show the figure below the cell, or in its place there the figure as it is now."""
-        from IPython.display import display
-        if self.shown is None:
-            from matplotlib import pyplot
-            pyplot.close(figure)                               # else the cell shows it once more
-            self.shown = display(figure, display_id=True)
-        else:
+        if self.shown is not None:
             self.shown.update(figure)
+        elif self.given is None and in_notebook():
+            self.shown = displayed(figure)
+
+
+def displayed(figure):
+    """The figure below the cell, in whose place its ``update`` shows another."""
+    from IPython.display import display
+    from matplotlib import pyplot
+    pyplot.close(figure)                               # else the cell shows it once more
+    return display(figure, display_id=True)
 
 
 def in_notebook() -> bool:
