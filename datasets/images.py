@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ..common import checks
-from ..common.types import Array, Pair, PathLike
+from ..common.types import Pair, PathLike
 from .download import Published, obtain
 
 Split: TypeAlias = Literal["train", "test"] | None
@@ -178,8 +178,7 @@ def read_idx(who, path):
             head = file.read(4)
             axes = head[3] if head in (b"\0\0\x08\1", b"\0\0\x08\3") else 0
             sizes = file.read(4 * axes)
-            whole = axes and len(sizes) == 4 * axes
-            shape = struct.unpack(f">{axes}I", sizes) if whole else ()
+            shape = struct.unpack(f">{axes}I", sizes) if len(sizes) == 4 * axes else ()
             size = math.prod(shape) if shape else 0
             if not 0 < size <= LARGEST:
                 raise ValueError(
@@ -207,10 +206,10 @@ def decoded(who, path, records):
 
 def read_parts(who, path, names):
     """The records (N, 3073) of those files of the archive."""
-    found: dict[str, Array] = {}
+    found = {}
     try:
         with unpacking(path) as file:
-            unpacked: Any = Bounded(file, UNPACKED)
+            unpacked = Bounded(file, UNPACKED)
             with tarfile.open(fileobj=unpacked, mode="r|") as archive:
                 for member in archive:
                     name = member.name.removeprefix("./").removeprefix("cifar-10-batches-bin/")

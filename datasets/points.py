@@ -120,5 +120,4 @@ def make_regression_1d(n: int = 100, noise: float = 0.1, rng: Seed = None) -> Pa
 
 
 def spread(who, noise):
-    """The noise's standard deviation, a float."""
     return checks.number(who, "noise", noise, 0.0, expected="be a finite number of at least 0")

@@ -175,7 +175,7 @@ def merge(a: ArrayLike, b: ArrayLike, columns: Any = None) -> tuple[Array, tuple
                                          'as in columns=(["age", "size"], ["age", "weight"])'))
     pair = checks.items(who, "columns", columns, "two lists of names")
     if len(pair) != 2:
-        raise ValueError(checks.wrong(who, "columns", "be two lists of names", f"{len(pair)}"))
+        raise ValueError(checks.wrong(who, "columns", "be two lists of names", len(pair)))
     arrays = []
     for (name, table), given in zip(tables.items(), pair):
         (rows,) = samples(who, **{name: table})

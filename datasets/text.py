@@ -103,7 +103,7 @@ def load_python_docs(bundled: bool = False) -> str:
 
 def prose(topics):
     """Topics in the order of their names, each paragraph once."""
-    paragraphs: dict[str, str] = {}
+    paragraphs = {}
     for name in sorted(topics):
         for text in re.split(r"\n\s*\n", topics[name]):
             same = " ".join(text.split())          # indentation and line breaks may differ
