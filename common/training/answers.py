@@ -29,7 +29,6 @@ def kind(value):
 
 
 def batches(function, epoch):
-    """The batches that the user's function yields for an epoch."""
     made, i = function(), 0
     ask(hasattr(made, "__iter__") and getattr(made, "ndim", 1), FIT, "batches()",
         "return the batches of an epoch or yield them", made, BATCHES)
@@ -38,8 +37,8 @@ def batches(function, epoch):
             warnings.warn(f"{FIT}: an epoch of batches() has passed a million batches and goes on; "
                           "if it never ends, steps_per_epoch= says how many make an epoch",
                           UserWarning, stacklevel=2)
-        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
-            ask(False, FIT, f"batch {i} of batches()", "be a tuple (x, t), inputs first", batch)
+        ask(isinstance(batch, (tuple, list)) and len(batch) > 1, FIT, f"batch {i} of batches()",
+            "be a tuple (x, t), inputs first", batch)
         yield batch
     if not i:
         raise ValueError(f"{FIT}: batches() yielded nothing in epoch {epoch}; "

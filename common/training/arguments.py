@@ -7,7 +7,6 @@ from itertools import chain, islice
 import numpy as np
 
 from ..common import checks, freezing
-from ..common.layer import walk
 from ..common.rng import generator
 from . import answers, data
 from .answers import FIT, ask
@@ -28,7 +27,6 @@ class Fit:
     def __init__(self, model, x, t, epochs, batch_size, validation_data, max_grad_norm, callbacks,
                  rng, batches, accumulate, progress, drop_last, steps_per_epoch, validation_split,
                  class_weight, sample_weight, augment):
-        self.recurrent = [layer for layer in walk(model) if hasattr(layer, "reset_state")]
         self.epochs = checks.count(FIT, "epochs", epochs)
         self.accumulate = checks.count(FIT, "accumulate", accumulate)
         self.progress = checks.flag(FIT, "progress", progress)

@@ -1,5 +1,5 @@
 """Mini-batches: a data set in small pieces, in a new order each epoch."""
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -46,7 +46,7 @@ def batches(
     order = rng.permutation(N) if shuffle else np.arange(N)
     rows = (order[i:i + B] for i in range(0, N, B))
     # Of rows in order, take is the faster way to the same copies.
-    takes: list[Callable[..., Array]] = [
+    takes: list[Any] = [
         partial(a.take, axis=0) if a.flags.c_contiguous else a.__getitem__ for a in arrays]
     if len(arrays) == 1:
         return (takes[0](r) for r in rows)

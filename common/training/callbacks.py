@@ -4,8 +4,6 @@ A callback is a function that is called with the trainer after each epoch; True 
 It may also have ``begin(trainer)`` and ``end(trainer)``, called before the first epoch and after
 the last; ``after_step(trainer)``; and ``state`` with ``load_state(state)``, for checkpoints.
 """
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,6 +1,4 @@
 """Checkpoints: a training saved to a file, and resumed from it bit for bit."""
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 from typing import Any

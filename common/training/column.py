@@ -10,7 +10,6 @@ class Column(MutableSequence[float]):
 
     Whole numbers stay whole until the first that is not; None is stored as nan.
     """
-    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, values=()):
         self.numbers = array("q")
@@ -24,16 +23,12 @@ class Column(MutableSequence[float]):
             self.numbers = array("d", self.numbers)
         return float("nan") if value is None else float(value)
 
-    def append(self, value):
+    def insert(self, index, value):
         try:
-            self.numbers.append(value)
+            self.numbers.insert(index, value)
         except (TypeError, OverflowError):
             value = self.fit(value)
-            self.numbers.append(value)
-
-    def insert(self, index, value):
-        value = self.fit(value)
-        self.numbers.insert(index, value)
+            self.numbers.insert(index, value)
 
     def __getitem__(self, index):
         found = self.numbers[index]

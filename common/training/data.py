@@ -91,8 +91,8 @@ def class_weights(given, t):
 
 def product(weight, other):
     """Two weights of rows, one of which may be for samples; None is 1."""
-    if weight is None or other is None:
-        return other if weight is None else weight
+    if weight is None:
+        return other
     low, high = sorted((weight, other), key=np.ndim)
     return low.reshape(low.shape + (1,) * (high.ndim - low.ndim)) * high
 
@@ -118,7 +118,7 @@ class Augment:
 
 
 def takes(function, name):
-    """Whether a function, as far as it can be known, takes an argument of this name."""
+    """Whether a function says that it takes an argument of this name."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:                                               # it does not say what it takes

@@ -4,7 +4,6 @@ from __future__ import annotations
 import copy
 import math
 import time
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from . import arguments, memory, samples, signals, targets
 from .outcome import Outcome, judge
 from .report import Finding, Report
 from .sweep import SMALLER, of_rates, of_schedule, sweep, update_ratio
-from .trial import Case, Watch, outputs, sampled, unchanged
+from .trial import Case, Watch, aside, outputs, sampled
 
 SECONDS = 2.5                     # for all that preflight tries
 
@@ -89,21 +88,12 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
 
 
 def examined(who, trainer, x, t, options):
-    """The Examination before the training."""
     arguments.examined(who, trainer, x, t, options)
     with aside(options):
         examination = Examination(trainer, x, t, options)
         if examination.runs:
             examination.try_steps()
     return examination
-
-
-@contextmanager
-def aside(fit_arguments):
-    """No warnings; afterwards the generators of the user's functions are as they were."""
-    functions = fit_arguments.get("batches"), fit_arguments.get("augment")
-    with unchanged(*functions), np.errstate(all="ignore"):
-        yield
 
 
 class Examination:
@@ -141,7 +131,6 @@ class Examination:
         return any(f.code in codes for f in self.findings)
 
     def look_at_data(self, names):
-        """Scales, copies, order and classes of the samples."""
         case, task = self.case, self.task
         x_val = case.validation and case.validation[0]
         self.findings += samples.scales(case.x, case.t, task, names)

@@ -5,15 +5,14 @@ import csv
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from ..common import checks
 from ..common.files import naming, path_of
 from ..common.types import Array, Axes, PathLike
 from .column import Column
-
-if TYPE_CHECKING:
-    from .report import Report
+from .diagnosis import diagnose
+from .report import Report
 
 
 class History:
@@ -78,7 +77,6 @@ class History:
 
     def diagnose(self) -> Report:
         """What the curves tell, as a Report: diverging, too slow, overfitting, not finished."""
-        from .diagnosis import diagnose
         return diagnose(self)
 
     def to_csv(self, path: PathLike, per: Literal["epoch", "step"] = "epoch") -> None:

@@ -80,11 +80,11 @@ class Measures:
         self.loss.add(weight * loss, weight)
         self.unweighted.add(loss, 1)
         output = getattr(self.model, "output", None)
-        if output is None and not self.by_default:
-            raise TypeError(checks.wrong(
-                self.who, type(self.model).__name__, "keep its last output for the metrics",
-                "no output", "write self.output = y in its forward"))
         if output is None:
+            if not self.by_default:
+                raise TypeError(checks.wrong(
+                    self.who, type(self.model).__name__, "keep its last output for the metrics",
+                    "no output", "write self.output = y in its forward"))
             self.metrics = {}
         for name, metric in self.metrics.items():
             self.suited(name, metric.add, output, batch[-1])

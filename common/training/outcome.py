@@ -12,7 +12,6 @@ import numpy as np
 from ..common.layer import walk
 from ..common.metrics import accuracy
 from . import samples, scores, signals, targets
-from .diagnosis import diagnose
 from .report import Finding
 from .samples import Baseline, standardized
 from .trial import sampled
@@ -30,7 +29,7 @@ class Outcome:
         self.case, self.task = examination.case, examination.task
         self.rates, self.lr = examination.rates, examination.lr
         self.model, self.history, self.has = trainer.model, trainer.history, examination.has
-        self.curves = diagnose(self.history)
+        self.curves = self.history.diagnose()
         self.base = base = Baseline(self.case, self.task)
         self.train, self.val = (scores.score(self.model, self.task, data) for data in
                                 ((self.case.x, self.case.t), self.case.validation))
@@ -79,7 +78,7 @@ class Outcome:
     def anew(self, steps, seconds=2.5, **changes):
         """A copy trained from the same start, with something changed."""
         trial = self.case.trial(**changes)
-        trial.run(max(1, int(steps)), seconds)
+        trial.run(steps, seconds)
         return trial
 
     @cached_property
@@ -106,7 +105,7 @@ class Outcome:
     def held(self):
         """Which share of the loss is left after 400 steps on one batch of different samples."""
         keys = samples.keys(self.case.sample(64)[0])
-        first = sorted({key: i for i, key in reversed(list(enumerate(keys)))}.values())[:32]
+        first = [i for i, key in enumerate(keys) if key not in keys[:i]][:32]
         rows = np.random.default_rng(0).permutation(len(self.case.t))[:64][first]
         left = []
         for rate in (1.0, self.rates.factor, 10.0):
@@ -153,9 +152,8 @@ class Outcome:
 def judge(outcome, found):
     """The findings on a training that has ended, with those ``found`` before it that turn out to
     matter; and whether it went well."""
-    facts = [*unbalanced(outcome), *mismatched(outcome), *unmoved(outcome)]
-    facts += [replace(f, certain=True) for f in outcome.curves.findings if f.code == "non-finite"]
-    found = [*found, *facts]
+    found = [*found, *unbalanced(outcome), *mismatched(outcome), *unmoved(outcome),
+             *(replace(f, certain=True) for f in outcome.curves.findings if f.code == "non-finite")]
     if outcome.well:
         for f in found:
             f.certain |= f.code == "inputs-not-scaled" and starts_high(outcome) and confirmed(

@@ -137,8 +137,7 @@ class SharedAccumulator(Accumulator):
 
     def __init__(self, trainer, fit, epoch, bar):
         super().__init__(trainer, fit, epoch, bar)
-        from mpi4py import MPI
-        self.in_place, self.comm, self.shares = MPI.IN_PLACE, trainer.comm, fit.batches
+        self.comm, self.shares = trainer.comm, fit.batches
         self.measures, self.interrupted = SharedMeasures(trainer), fit.interrupted
         self.statistics, self.rows, grads = statistics(self.model), 0, self.model.grads
         arrays = [*grads, *self.statistics]
@@ -161,6 +160,7 @@ class SharedAccumulator(Accumulator):
 
     def prepare(self):
         """Add up the gradients, statistics and losses of all ranks: now each does the same."""
+        from mpi4py import MPI
         summed = self.measures.summed()
         if summed:                                          # rank 0 has a penalty for each batch
             self.penalize_once()
@@ -168,7 +168,7 @@ class SharedAccumulator(Accumulator):
             total[...] = self.rows * mine
         count = self.loss.count if self.comm.rank == 0 or not summed else 0
         self.numbers[...] = self.loss.sum, count, self.rows, bool(self.interrupted)
-        self.comm.Allreduce(self.in_place, self.flat)
+        self.comm.Allreduce(MPI.IN_PLACE, self.flat)
         self.loss.sum, self.loss.count, rows, interrupted = map(float, self.numbers)
         for mine, total in zip(self.statistics, self.running):
             mine[...] = total / rows

@@ -7,32 +7,27 @@ from .live import in_notebook
 LINE = "{desc}{percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
 
 
-def unwatched(tqdm):
-    """tqdm's bar without its monitor: where no thread can start, as in a browser, it would warn."""
-    return type(tqdm.__name__, (tqdm,), {"monitor_interval": 0})
-
-
 class Progress:
     """How many batches are done; the time that is left; the losses beside it. In a file it is a
     line for each of the first ten epochs, then for each tenth more of them, and one a minute."""
     bar, pause = None, 0.1                                  # seconds between two looks
 
-    def __init__(self, fit, done=0):
+    def __init__(self, fit, done):
         self.epochs, self.per_epoch = fit.epochs, fit.per_epoch
         self.done, self.text, self.validation, self.first = done, "", "", None
         self.due, self.shown = 0.0, perf_counter()                   # due: the epoch to be shown
         if not fit.progress:
             return
         total = None if fit.per_epoch is None else fit.epochs * fit.per_epoch
-        options = {"total": total, "initial": done, "unit": "batch", "mininterval": 0,
-                   "miniters": 0}
         if in_notebook() or sys.stderr.isatty():
             from tqdm.auto import tqdm
-            self.bar = unwatched(tqdm)(dynamic_ncols=True, **options)
+            look = {"dynamic_ncols": True}
         else:
             from tqdm import tqdm
-            lines = {"file": Lines(sys.stderr), "bar_format": LINE}
-            self.bar, self.pause = unwatched(tqdm)(**lines, **options), 60
+            look, self.pause = {"file": Lines(sys.stderr), "bar_format": LINE}, 60
+        # without its monitor: where no thread can start, as in a browser, it would warn
+        bar = type(tqdm.__name__, (tqdm,), {"monitor_interval": 0})
+        self.bar = bar(total=total, initial=done, unit="batch", mininterval=0, miniters=0, **look)
 
     def begin(self, epoch):
         self.first, self.epoch = self.first or epoch, epoch

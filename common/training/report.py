@@ -1,6 +1,4 @@
 """What is found about a training, for people: as text, and as a table in a notebook."""
-from __future__ import annotations
-
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass

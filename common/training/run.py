@@ -14,13 +14,13 @@ class Run:
     Epochs are numbered on from an earlier fit, up to ``fit.epochs``. ``frozen``: the layers that
     were frozen before ``freeze=``, if it was given."""
 
-    def __init__(self, trainer, fit, frozen=None):
+    def __init__(self, trainer, fit, frozen):
         self.trainer, self.fit, self.saved = trainer, fit, trainer.resumed
         self.frozen, self.at_first = frozen, freezing.frozen(trainer.model)
         self.step, self.ended, self.final = 0, False, False
         self.at_start, self.measures, self.generators = {}, None, {}
-        numbered = list(enumerate(fit.callbacks))
-        self.callbacks = sorted(numbered, key=lambda item: getattr(item[1], "last", False))
+        self.callbacks = sorted(enumerate(fit.callbacks),
+                                key=lambda item: getattr(item[1], "last", False))
         self.steppers = [call for _, call in self.callbacks if hasattr(call, "after_step")]
         self.keepers = [call for call in fit.callbacks if hasattr(call, "load_state")]
         self.tell("begin")
@@ -62,7 +62,6 @@ class Run:
                 call.after_step(self.trainer)
 
     def after_epoch(self):
-        """Call the callbacks, those that keep a file last."""
         self.epoch, self.step = self.epoch + 1, 0
         for i, call in self.callbacks:
             if answers.stops(call(self.trainer), i):

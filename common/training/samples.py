@@ -129,17 +129,13 @@ def leakage(x, t, x_val, task):
         wanted = np.concatenate([wanted, wanted == np.unique(wanted)], axis=1)
     if wanted.shape[1] > 50 or wanted.shape == a.shape:
         return
-    r = np.abs(correlations(columns(a), wanted.astype(float)))
-    best = r.max(axis=1)
+    a, b = ((m - m.mean(0)) / np.where(m.std(0) > 0, m.std(0), np.inf)
+            for m in (columns(a), wanted.astype(float)))
+    best = np.abs(a.T @ b / len(a)).max(axis=1)                 # correlations
     others = best[best <= 0.99]                # unlike it, unless every input is nearly the answer
     if best.max() > 0.99 and len(others) > 0.5 * len(best) and np.median(others) < 0.9:
         yield Finding("leakage", f"x[:, {best.argmax()}]", "its correlation with the target is "
                       f"{best.max():.4f}", "leave out what is known only with the answer", True)
-
-
-def correlations(a, b):
-    a, b = ((m - m.mean(0)) / np.where(m.std(0) > 0, m.std(0), np.inf) for m in (a, b))
-    return a.T @ b / len(a)
 
 
 def order(case, task):

@@ -1,6 +1,4 @@
 """Random search: settings of a training, drawn at random and tried, here or on many machines."""
-from __future__ import annotations
-
 import inspect
 import json
 import math
@@ -111,7 +109,7 @@ class Search:
     def best(self) -> Trial:
         """The trial with the best value; RuntimeError if none has one."""
         first = self.ranked()[0]
-        if rank(first, self.maximize) >= (1,):
+        if rank(first, self.maximize)[0]:
             raise RuntimeError(f"{WHO}: none of the {len(self.trials)} trials gave a number; "
                                f"trials[0] ended with {last_line(self.trials[0])}")
         return first
@@ -123,10 +121,9 @@ class Search:
     def cells(self):
         """The table as rows of text, headings first."""
         yield ["trial", *self.space, "value", "seconds", ""]
-        number = {id(trial): i for i, trial in enumerate(self.trials)}
-        for trial in self.ranked():
+        for i, trial in sorted(enumerate(self.trials), key=lambda t: rank(t[1], self.maximize)):
             settings = [shown(trial.params[name], ".4g") for name in self.space]
-            yield [str(number[id(trial)]), *settings,
+            yield [str(i), *settings,
                    "-" if trial.value is None else f"{trial.value:.6g}", f"{trial.seconds:.3g}",
                    last_line(trial) if trial.error else ""]
 

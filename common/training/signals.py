@@ -39,14 +39,6 @@ class Signals:
         self.slopes = {path: s for path, layer in layers.items() if path in watch.made
                        and (s := slopes(layer, watch.taken[path], watch.made[path])) is not None}
 
-    def hidden(self):
-        """The nonlinearities with a layer of weights after them: (path, slopes, two-sided)."""
-        order = list(self.watch.made)
-        last = max((order.index(path) for path, _ in self.weights if path in order), default=-1)
-        for path, (share, two_sided) in self.slopes.items():
-            if order.index(path) < last:
-                yield path, share, two_sided
-
 
 def slopes(layer, z, y):
     """For an elementwise nonlinearity, (slopes at z as a share of the largest, whether it flattens
@@ -84,8 +76,13 @@ def unwatched(layer):
 
 
 def flat_units(signals, when):
-    """Dead units, whose slope is always 0, and units in the flat ends of their curve."""
-    for path, share, two_sided in signals.hidden():
+    """Dead units, whose slope is always 0, and units in the flat ends of their curve; not after the
+    last layer of weights."""
+    order = list(signals.watch.made)
+    last = max((order.index(path) for path, _ in signals.weights if path in order), default=-1)
+    for path, (share, two_sided) in signals.slopes.items():
+        if order.index(path) >= last:
+            continue
         layer = signals.watch.layers[path]
         shares = share.transpose(0, 2, 3, 1) if share.ndim == 4 else share     # channels are units
         shares = shares.reshape(-1, shares.shape[-1])
@@ -125,9 +122,8 @@ def first_values(signals):
 
 def equal_columns(layer):
     """Whether all units of a layer have the same weights."""
-    weights = [p for p in layer.params if p.ndim > 1]
-    flat = [p if p.ndim == 2 else p.reshape(len(p), -1).T for p in weights]
-    flat += [p[None] for p in layer.params if p.ndim == 1 and p.size > 1]
+    flat = [np.atleast_2d(p) if p.ndim < 3 else p.reshape(len(p), -1).T
+            for p in layer.params if p.ndim > 1 or p.size > 1]
     return all(p.shape[1] > 1 and np.ptp(p, axis=1).max() <= 1e-5 * np.abs(p).max() for p in flat)
 
 
@@ -224,7 +220,7 @@ def straight(model, x, before):
     """Layers of weights one after the other with nothing but straight lines between."""
     lines, last = [], None
     weights = {path for path, _ in before.weights}
-    for path, y in list(before.watch.made.items()):
+    for path, y in before.watch.made.items():
         if path == "loss":
             break
         z = before.watch.taken[path]
@@ -256,9 +252,8 @@ def branches(signals):
 def affine(layer, z):
     """Whether f(u + v) - f(u) - f(v) + f(0) is 0 in evaluation mode."""
     f = unwatched(layer)
-    rng, shape = np.random.default_rng(0), (4, *z.shape[1:])
-    u, v = (rng.standard_normal(shape).astype(z.dtype if z.dtype.kind == "f" else np.float32)
-            for _ in range(2))
+    u, v = np.random.default_rng(0).standard_normal((2, 4, *z.shape[1:])).astype(
+        z.dtype if z.dtype.kind == "f" else np.float32)
     try:
         made = [np.array(f.forward(a), float) for a in (u + v, u, v, 0 * u)]
     except Exception:

@@ -23,8 +23,8 @@ class LearningRates:
     ``start``, the loss before; ``best``, the rate with the smallest loss.
     """
 
-    def __init__(self, rates, losses, start, steps, current=None):
-        self.rates, self.losses = np.asarray(rates, float), np.asarray(losses, float)
+    def __init__(self, rates, losses, start, steps, current):
+        self.rates, self.losses = rates, np.array(losses)
         self.start, self.steps, self.current = start, steps, current
 
     @property

@@ -1,11 +1,11 @@
 """Whether last layer, loss and metrics fit the task that the targets set."""
-import copy
 from functools import partial
 
 import numpy as np
 
 from ..common.metrics import accuracy, perplexity, r2, top_k_accuracy
 from .report import Finding
+from .signals import unwatched
 
 LOSSES = {"SoftmaxWithLoss": "softmax", "SigmoidWithLoss": "sigmoid", "HingeLoss": "hinge",
           "KLDivergence": "divergence", "SquaredError": "distance", "Huber": "distance",
@@ -73,9 +73,7 @@ def reach(layer):
         return "any"
     z = 20 * np.random.default_rng(0).standard_normal((200, 3))
     try:
-        layer = copy.deepcopy(layer)
-        layer.training = False
-        y = np.asarray(layer.forward(z))
+        y = np.asarray(unwatched(layer).forward(z))
     except Exception:
         return "any"
     if y.shape != z.shape or not np.isfinite(y).all():

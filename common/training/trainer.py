@@ -150,8 +150,7 @@ class Trainer:
         """
         model, optimizer = self.model, self.optimizer
         accumulator = parallel.accumulator(self, run.fit, epoch, bar)   # of all ranks, with MPI
-        for layer in run.fit.recurrent:     # here alone: within an epoch batches of a text go on
-            layer.reset_state()
+        reset_states(model)                 # here alone: within an epoch batches of a text go on
         with self.history.in_epoch(epoch):
             for group in run.groups(accumulator):
                 for batch, named in group:          # (x, ..., t), and {"weight": ...} or {}

@@ -41,19 +41,14 @@ class Case:
             self.weight = None if self.weight is None else self.weight[~aside]
 
     @property
-    def steps_per_epoch(self):
-        """Updates in an epoch."""
+    def steps(self):
+        """Updates in the whole training."""
         batches = -(-len(self.t) // self.batch_size)
         if self.function is not None:
             batches = self.options.get("steps_per_epoch") or sum(1 for _ in self.batches())
         elif self.options.get("drop_last"):
             batches = len(self.t) // self.batch_size
-        return max(1, -(-batches // int(self.options.get("accumulate", 1))))
-
-    @property
-    def steps(self):
-        """Updates in the whole training."""
-        return self.epochs * self.steps_per_epoch
+        return self.epochs * max(1, -(-batches // int(self.options.get("accumulate", 1))))
 
     def batches(self):
         """The first batches that the user's function yields."""
@@ -68,7 +63,6 @@ class Case:
 
 
 def inputs_of(x):
-    """One input or several as a tuple of arrays."""
     return tuple(map(np.asarray, x)) if isinstance(x, tuple) else (np.asarray(x),)
 
 
@@ -93,7 +87,7 @@ class Trial:
 
     def __init__(self, case, rate=1.0, x=None, t=None, rows=None, prepare=None, **options):
         self.model, self.optimizer, frozen, self.rng = copy.deepcopy(case.origin)
-        self.case, self.losses = case, []
+        self.case = case
         given = {name: v for name, v in case.options.items() if name not in OUTSIDE}
         if x is not None or rows is not None or "batch_size" in options:
             given |= {"batches": None, "steps_per_epoch": None, "drop_last": False}
@@ -113,29 +107,27 @@ class Trial:
         trainer, options = copy.copy(self.case.trainer), self.options
         trainer.model, trainer.optimizer, trainer.metrics = self.model, self.optimizer, {}
         trainer.comm, trainer.resumed, trainer.history = None, None, History()
-        user = options.get("batches"), options.get("augment")
-        arrays = {} if user[0] is not None else {
-            "x": self.x if len(self.x) > 1 else self.x[0], "t": self.t}
-        if user[0] is None or user[1] is not None:
-            options = options | {"rng": 0 if self.rng is None else self.rng}
+        given = {}
+        if options.get("batches") is None:
+            given = {"x": self.x if len(self.x) > 1 else self.x[0], "t": self.t}
+        if given or options.get("augment") is not None:
+            given["rng"] = 0 if self.rng is None else self.rng
         ended = []
         try:
-            with np.errstate(all="ignore"), unchanged(*user):
-                trainer.fit(**arrays, **options, epochs=int(steps), progress=False,
+            with aside(options):
+                trainer.fit(**given, **options, epochs=steps, progress=False,
                             callbacks=[Until(steps, seconds)])
         except Enough:
             pass
         except FloatingPointError:
             ended = [math.inf]
-        self.losses += [*trainer.history.steps.get("loss", ()), *ended]
+        self.losses = [*trainer.history.steps.get("loss", ()), *ended]
         return self.losses
 
     def loss(self, x, t):
         """The loss of samples in evaluation mode; infinite where it cannot be had."""
-        total = 0.0
         with evaluation(self.model), np.errstate(all="ignore"):
-            for batch in parts(x, t):
-                total += float(self.model.forward(*batch)) * len(batch[-1])
+            total = sum(float(self.model.forward(*batch)) * len(batch[-1]) for batch in parts(x, t))
         return total / len(t) if math.isfinite(total) else math.inf
 
 
@@ -168,6 +160,13 @@ def unchanged(*functions):
     finally:
         for rng, state in zip(found, before):
             rng.bit_generator.state = state
+
+
+@contextmanager
+def aside(options):
+    """No warnings; afterwards the generators of the user's functions are as they were."""
+    with unchanged(options.get("batches"), options.get("augment")), np.errstate(all="ignore"):
+        yield
 
 
 def joined(function):
