@@ -1,5 +1,4 @@
-"""Published files: those already in a folder are used as they are; a missing one is downloaded
-once."""
+"""Published files: one that is not in the folder is downloaded, once."""
 import contextlib
 import os
 from pathlib import Path
@@ -75,8 +74,7 @@ def fetch(who, file, at):
 
 
 class Download:
-    """What pooch calls to fetch a file: with a progress bar, never more bytes than the file has,
-    and on from where a connection broke off."""
+    """What pooch calls to fetch a file: with a progress bar, never more bytes than it has."""
 
     def __init__(self, file):
         self.file = file

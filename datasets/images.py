@@ -6,7 +6,7 @@ import struct
 import tarfile
 import zlib
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..common import checks
 from ..common.types import Pair, PathLike
 from .download import Published, obtain
 
-Split: TypeAlias = Literal["train", "test"] | None
+Split = Literal["train", "test"] | None
 DAMAGED = EOFError, gzip.BadGzipFile, zlib.error
 LARGEST = 1 << 28                           # values in an idx file: MNIST has 47 million
 RECORD = 1 + 3 * 32 * 32                    # in CIFAR-10: the label, then red, green and blue

@@ -1,7 +1,6 @@
 """Mini-batches of sequences: a long text in parallel streams; sequences and pairs of similar
 lengths."""
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -132,8 +131,8 @@ def ragged_batches(
         if s.shape[1:] != width or s.dtype.kind != kind.kind:
             expected = f"be of the kind of x[0], {kind} {checks.shape_text(('T', *width))}"
             raise ValueError(checks.wrong(who, f"x[{i}]", expected, f"{s.dtype} {s.shape}"))
-    number: Any = checks.whole if kind.kind == "i" else checks.number
-    padding = number(who, "padding", padding)
+    padding = (checks.whole(who, "padding", padding) if kind.kind == "i"
+               else checks.number(who, "padding", padding))
 
     def batch(numbers):
         filled, mask = padded([rows[i] for i in numbers], padding)

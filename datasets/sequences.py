@@ -1,5 +1,4 @@
 """Tasks that turn one sequence into another: sums, and dates as people write them."""
-import itertools
 from datetime import date, timedelta
 
 import numpy as np
@@ -61,7 +60,7 @@ MONTHS = ["January", "February", "March", "April", "May", "June",
           "July", "August", "September", "October", "November", "December"]
 WORDS = "{month} {d}, {y}", "{d} {mon} {y}", "{weekday}, {month} {d}, {y}", "{d}{th} of {month} {y}"
 NUMBERS = "{m}/{d}/{yy:02}", "{d}.{m}.{y}", "{y}/{m:02}/{d:02}"
-SPELLINGS = [*itertools.product(WORDS, (str, str.lower, str.upper)),
+SPELLINGS = [*((form, case) for form in WORDS for case in (str, str.lower, str.upper)),
              *((form, str) for form in NUMBERS)]
 
 
@@ -107,12 +106,11 @@ def make_dates(n: int = 50_000, rng: Seed = None) -> tuple[Pair, Vocabulary]:
 
 
 def spelled(day, form, case):
-    """A day in words."""
     d, m, y = day.day, day.month, day.year
     th = "th" if d in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(d % 10, "th")
-    month, weekday = MONTHS[m - 1], WEEKDAYS[day.weekday()]
+    month = MONTHS[m - 1]
     return case(form.format(d=d, m=m, y=y, yy=y % 100, th=th, month=month, mon=month[:3],
-                            weekday=weekday))
+                            weekday=WEEKDAYS[day.weekday()]))
 
 
 def encoded(questions, answers, characters, x_width, t_width):

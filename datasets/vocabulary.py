@@ -2,7 +2,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from ..common import checks
 from ..common.files import naming, path_of, write_whole
 from ..common.types import Array, ArrayLike, PathLike
 
-Level: TypeAlias = Literal["word", "char"]
+Level = Literal["word", "char"]
 LEVELS = {"word": "words", "char": "characters"}
 
 

@@ -86,10 +86,9 @@ def layout(boxes, edges, centred, gap, cost):
     middle = {v: across[v] + shift[r] for v, r in rank_of.items()}
     start = [begin[r] + boxes[v].head + centred * (band[r] - boxes[v].unit) / 2
              for v, r in enumerate(rank)]
-    ports = entries(boxes, edges, paths, middle)
 
     routes = []
-    for path, port in zip(paths, ports):
+    for path, port in zip(paths, entries(boxes, edges, paths, middle)):
         u, v = path[0], path[-1]
         points = [(start[u] + boxes[u].length, middle[u])]
         for a, b in zip(path, path[1:]):

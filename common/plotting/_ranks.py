@@ -1,5 +1,5 @@
-"""The order of a graph's vertices in a picture: ranks along the edges, their order within the
-ranks, and where they stand in these so that edges are straight."""
+"""The ranks of a graph's vertices in a picture, their order in these, and where they stand so that
+edges are straight."""
 from graphlib import CycleError, TopologicalSorter
 
 import numpy as np

@@ -1,7 +1,5 @@
-"""What pictures share: colours that colour-blind readers can tell apart, markers that tell classes
-apart in grey print, new Axes, and many small pictures on one of them."""
-import math
-
+"""What pictures share: colours that colour-blind readers can tell apart, markers for grey print,
+new Axes, and many small pictures on one of them."""
 import numpy as np
 
 from ..common import checks
@@ -96,7 +94,7 @@ def best_columns(count, H, W, shape=1.5):
     last row is worth a deviation."""
     def fault(columns):
         rows = -(-count // columns)
-        return abs(math.log(columns * W / (rows * H) / shape)) + 0.5 * (count % columns > 0)
+        return abs(np.log(columns * W / (rows * H) / shape)) + 0.5 * (count % columns > 0)
     return min(range(1, count + 1), key=fault)
 
 

@@ -93,7 +93,7 @@ def _draw_matrix(ax, matrix, labels):
 
     classes, total, right = len(matrix), matrix.sum(), matrix.trace()
     errors = np.ma.array(matrix, mask=np.eye(classes, dtype=bool))
-    top = max(np.where(errors.mask, 0, matrix).max(), 4)     # a single error is no alarm
+    top = max(errors.filled(0).max(), 4)     # a single error is no alarm
     ax.imshow(errors, cmap=colormaps["Oranges"].with_extremes(bad="#d3e5f3"), vmin=0, vmax=top)
     box = ax.get_window_extent()
     cell = min(box.width, box.height) / classes * 72 / ax.figure.dpi
@@ -118,7 +118,6 @@ def _long(labels):
 
 
 def _draw_samples(who, ax, x, y, t, labels, most):
-    """The errors that the model was most certain of, the most certain first."""
     probabilities = y if (y >= 0).all() and np.allclose(y.sum(axis=1), 1, atol=1e-3) else softmax(y)
     predicted, sure = y.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != t)

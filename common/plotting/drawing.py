@@ -94,8 +94,8 @@ def to_svg(model, values=False, x=None):
 
 
 def for_notebook(model, kind):
-    """What a notebook shows: the text of an SVG, or a PNG and its size, with values if there are
-    any; None, if it is too large or cannot be drawn."""
+    """What a notebook shows: the text of an SVG, or a PNG and its size; None if it is too large or
+    cannot be drawn."""
     if not hasattr(model, "vertices_and_edges") or len(model.layers) > LARGEST:
         return None
     if kind == "svg":

@@ -61,7 +61,7 @@ def _principal_components(X):
     positive."""
     X = X - X.mean(axis=0)
     U, S, Vt = np.linalg.svd(X, full_matrices=False)
-    signs = np.sign(np.take_along_axis(Vt, np.abs(Vt).argmax(axis=1)[:, None], axis=1)[:, 0])
+    signs = np.sign(Vt[np.arange(len(Vt)), np.abs(Vt).argmax(axis=1)])
     points = np.zeros((len(X), 2))
     points[:, :len(S)] = (U * S * signs)[:, :2]
     shares = 100 * (points ** 2).sum(axis=0) / max((X ** 2).sum(), np.finfo(float).tiny)

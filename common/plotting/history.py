@@ -15,11 +15,9 @@ def plot_history(history: Any, axes: Axes | Array | None = None) -> Array:
     """One panel for the loss and one for each metric over the epochs: train and, if there is any,
     validation.
 
-    ``history.epochs`` and ``history.steps`` are dicts of equally long lists, as a Trainer's History
-    has them: "epoch" holds 1, 2, … or, for each step, how many epochs are done by then; the other
-    keys name the quantities, those of validation with "val_" in front. Validation is measured at
-    the end of epoch k, at k; the training loss is a mean over the epoch, drawn in its middle, at
-    k - ½. Steps are drawn faint, behind the epochs.
+    ``history.epochs`` and ``history.steps`` are dicts of equally long lists, named as in a
+    Trainer's History. Validation is measured at the end of epoch k, at k; the training loss is a
+    mean over the epoch, drawn in its middle, at k - ½. Steps are drawn faint, behind the epochs.
 
     Several histories in one plot are a dict by their names, ``{"SGD": h, "Adam": k}``, or a list;
     of these, steps are drawn where there are no epochs.

@@ -1,7 +1,6 @@
 """What a random search found, setting by setting."""
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -58,5 +57,4 @@ def places(panel, part, drawn):
                      [getattr(value, "__name__", str(value)) for value in part.values], **PLAIN)
     panel.set_xlim(-0.5, len(part.values) - 0.5)
     index = [next(i for i, value in enumerate(part.values) if value is one) for one in drawn]
-    spread = [0.4 * (math.modf(0.618034 * k)[0] - 0.5) for k in range(len(drawn))]
-    return np.add(index, spread)
+    return index + 0.4 * (0.618034 * np.arange(len(drawn)) % 1 - 0.5)

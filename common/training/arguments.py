@@ -1,4 +1,4 @@
-"""Checks of what a Trainer is given, before it trains: each error says what to do."""
+"""Checks of what a Trainer is given, before it trains."""
 import inspect
 import math
 from contextlib import contextmanager
@@ -163,8 +163,8 @@ def validation(data):
 
 @contextmanager
 def frozen(model, layers):
-    """Freeze layers of a model, given or named, for the length of a ``with`` block, which gets the
-    paths of those frozen before; None if nothing is to be."""
+    """Freeze layers, given or named, in a ``with`` block, which gets the paths of those frozen
+    before; None if nothing is to be."""
     layers = layers if isinstance(layers, (list, tuple)) else [layers]
     if not layers:
         yield None
@@ -225,8 +225,7 @@ def name_of(function):
 
 
 def examined(who, trainer, x, t, options):
-    """Refuse arguments with which no step can be made; faults in the data are left for the doctor
-    to find."""
+    """Refuse arguments with which no step can be made; faults in the data are the doctor's."""
     ask(all(hasattr(trainer, name) for name in ("model", "optimizer", "fit")), who, "trainer",
         "be a Trainer", trainer)
     takes = [name for name in inspect.signature(trainer.fit).parameters if name not in ("x", "t")]

@@ -1,8 +1,8 @@
 """Callbacks that follow the curves: stop early, or lower the learning rate.
 
-A callback is a function that is called with the trainer after each epoch; True ends the training.
-It may also have ``begin(trainer)`` and ``end(trainer)``, called before the first epoch and after
-the last; ``after_step(trainer)``; and ``state`` with ``load_state(state)``, for checkpoints.
+A callback of ``Trainer.fit`` may also have ``begin(trainer)`` and ``end(trainer)``, called before
+the first epoch and after the last; ``after_step(trainer)``; and ``state`` with
+``load_state(state)``, for checkpoints.
 """
 import math
 from typing import Any

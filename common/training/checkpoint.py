@@ -1,6 +1,5 @@
 """Checkpoints: a training saved to a file, and resumed from it bit for bit."""
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,11 +74,11 @@ class Checkpoint:
             if not self.path.parent.is_dir():
                 raise FileNotFoundError(2, "there is no such folder", str(self.path))
             for i in range(self.keep - 1, 0, -1):
-                if self.numbered(i - 1).exists():
-                    write_whole(self.numbered(i), self.numbered(i - 1).read_bytes())
+                if self._numbered(i - 1).exists():
+                    write_whole(self._numbered(i), self._numbered(i - 1).read_bytes())
             write_arrays(self.path, arrays, {"training": tree})
 
-    def numbered(self, i: int) -> Path:
+    def _numbered(self, i):
         return self.path.with_suffix(f".{i}{self.path.suffix}") if i else self.path
 
     def __repr__(self) -> str:
@@ -126,13 +125,12 @@ def contents(run):
 
 def of_rank(tree):
     """What differs from rank to rank."""
-    own = {name: tree[name] for name in ("generators", "at_start", "measures")}
-    return own | {"states": tree["model"]["states"]}
+    return {"states": tree["model"]["states"]} | {
+        name: tree[name] for name in ("generators", "at_start", "measures")}
 
 
 def take_part(trainer, tree, who):
-    """Put into the tree what this rank had. A new rank, possible at the end of an epoch, keeps its
-    generators."""
+    """Put into the tree what this rank had. A new rank, after an epoch, keeps its generators."""
     comm, ranks = trainer.comm, tree.get("ranks") or [of_rank(tree)]
     size, rank = (1, 0) if comm is None else (comm.size, comm.rank)
     if tree["step"]:
@@ -177,8 +175,7 @@ def read(path):
 
 
 def resume(trainer, path):
-    """Give the trainer what the file holds, or refuse it with nothing changed; returns its tree,
-    for the next ``fit``."""
+    """Give the trainer what the file holds; returns its tree, for the next ``fit``."""
     path = path_of(WHO, "path", path)
     tree, model, optimizer = read(path), trainer.model, trainer.optimizer
     who = f"{WHO}: {path} does not fit this {type(model).__name__}:"

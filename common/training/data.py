@@ -25,17 +25,15 @@ def labels_of(t):
 
 
 def quotas(sizes, n, then=()):
-    """How many of ``n`` samples come from each class: in proportion to their ``sizes``, rounded
-    down, and one more from those with the largest remainders, of equal ones from the first by
-    ``then``."""
+    """How many of ``n`` samples come from each class, as ``train_test_split`` says; of equal
+    remainders the first by ``then`` counts."""
     q, remainder = np.divmod(sizes * n, sizes.sum())
     q[np.lexsort((*then, -remainder, sizes == 1))[:n - q.sum()]] += 1
     return q
 
 
 def set_aside(t, share):
-    """Which of N samples are the validation data, ``share`` of them: (N,) of bool. They are the
-    last ones: of every class, if t holds class labels, else of all."""
+    """Which of N samples ``validation_split`` takes, as ``fit`` says: (N,) of bool."""
     share, N = checks.number(FIT, "validation_split", share), len(t)
     n = math.ceil(round(share * N, 6))
     if not (0 < share < 1 and 0 < n < N):
@@ -98,7 +96,7 @@ def product(weight, other):
 
 
 class Augment:
-    """The user's function that makes new inputs from those of a batch: ``function(x, rng)``."""
+    """The user's ``function(x, rng)``, called for each batch."""
 
     def __init__(self, function, rng):
         self.function, self.rng = function, rng

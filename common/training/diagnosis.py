@@ -1,13 +1,11 @@
 """What the curves of a training tell."""
-import math
-
 import numpy as np
 
 from .report import Finding, Report
 
 
 def diagnose(history):
-    """A Report on the curves of a History: on their shape alone, without model and data."""
+    """A Report on the curves of a History, on their shape alone."""
     epochs = {name: np.asarray(values, float) for name, values in history.epochs.items()}
     steps = np.asarray(history.steps.get("loss", ()), float)
     loss = epochs.get("loss", steps)
@@ -68,4 +66,4 @@ def fall(loss):
     if len(loss) < 2:
         return 1.0
     before = loss[-1 - max(1, len(loss) // 5)]
-    return (before - loss[-1]) / max(abs(before), math.ulp(1.0))
+    return (before - loss[-1]) / max(abs(before), np.finfo(float).eps)

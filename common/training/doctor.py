@@ -118,7 +118,7 @@ class Examination:
                 self.look_at_ends()
 
     def task_of(self, case):
-        """What the targets ask for: quantities where they repeat the inputs, or where the loss is a
+        """What the targets ask for: quantities if they repeat the inputs, or if the loss is a
         distance and samples near each other differ by little."""
         loss = targets.loss_of(self.trainer.model)[0]
         same = case.t.shape == case.x[0].shape and np.array_equal(case.t, case.x[0])
@@ -196,7 +196,7 @@ class Examination:
         self.measured |= {"loss at the start": self.expected_loss(before.loss),
                           "update / weight": f"{ratio:.1e} at the first steps",
                           "gradient norm": f"{before.norm:.3g}"}
-        self.findings += signals.straight(case.origin[0], some[0], before)
+        self.findings += signals.straight(case.origin[0], before)
         self.findings += of_schedule(plan)
         self.after_some_steps(before, some)
         self.findings += signals.first_values(before)
@@ -209,7 +209,7 @@ class Examination:
             self.findings += of_rates(self.rates, self.lr, ratio)
 
     def after_some_steps(self, before, some):
-        """What stays unchanged although steps are made, at a rate that is not tiny."""
+        """What stays unchanged after steps at a rate that is not tiny."""
         case = self.case
         tiny = self.lr is not None and self.lr < 1e-4
         quick = case.trial(rate=1e-3 / max(self.lr, 1e-12) if tiny else 1.0)
@@ -261,7 +261,6 @@ class Examination:
                 f"{max(grown):.4g} in {len(grown)} steps", SMALLER))
 
     def after(self, trainer):
-        """Judge the result; returns whether it is good."""
         outcome = Outcome(self, trainer)
         self.measured |= outcome.curves.measured | {"right, or R²": outcome.measured}
         self.findings, well = judge(outcome, self.findings)

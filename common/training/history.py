@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -134,4 +133,4 @@ def level(table):
     longest = max(map(len, table.values()), default=0)
     for column in table.values():
         if len(column) < longest:
-            column.extend([math.nan] * (longest - len(column)))
+            column.extend([None] * (longest - len(column)))

@@ -44,6 +44,5 @@ def displayed(figure):
 
 
 def in_notebook() -> bool:
-    """Whether this is the process of a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return hasattr(shell, "kernel")

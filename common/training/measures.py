@@ -72,8 +72,7 @@ class Measures:
 
     def add(self, loss, batch):
         """Count in a batch that the model has just seen; returns how many samples weigh in it."""
-        of = self.of()
-        weight = getattr(of, "count", None)                     # the rows that are not ignored
+        weight = getattr(self.of(), "count", None)              # the rows that are not ignored
         weight = len(batch[0]) if weight is None else weight
         if self.summed():
             weight = 1                                          # an epoch's loss is a mean of sums

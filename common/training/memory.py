@@ -1,7 +1,6 @@
 """How much memory a training step takes, predicted and measured."""
 import contextlib
 import copy
-import math
 import tracemalloc
 
 import numpy as np
@@ -44,9 +43,8 @@ class Step:
             model.backward()
         with contextlib.suppress(FloatingPointError):
             optimizer.update(model.params, model.grads)
-        state = nbytes(arrays(vars(optimizer)), but=known)
         fixed = {"parameters": nbytes(model.params), "gradients": nbytes(model.grads),
-                 "optimizer": state}
+                 "optimizer": nbytes(arrays(vars(optimizer)), but=known)}
         return fixed, kept, max(backward.peak, forward.peak - kept)
 
     @np.errstate(all="ignore")
@@ -88,7 +86,7 @@ def too_large(step, data, limit):
     fits = max(0, int(0.8 * room / step.each)) if step.each else 0
     yield Finding("too-little-memory", f"batch_size={step.B}", f"predicted: a step takes {step}, "
                   f"the data {bytes_text(data)}; this machine has {bytes_text(limit)}",
-                  f"batch_size={fits} with accumulate={math.ceil(step.B / fits)} makes the same "
+                  f"batch_size={fits} with accumulate={-(-step.B // fits)} makes the same "
                   "steps" if fits else "a smaller model, or float32 for float64", True)
 
 

@@ -4,7 +4,6 @@ A rule takes the Outcome and yields findings. Most of them train a copy from the
 thing changed: if that helps, it was the cause.
 """
 import math
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -62,7 +61,6 @@ class Outcome:
 
     @cached_property
     def judged(self):
-        """The loss on samples that judge: of the validation if there are any."""
         return self.loss_on(self.judges)
 
     @cached_property
@@ -152,8 +150,10 @@ class Outcome:
 def judge(outcome, found):
     """The findings on a training that has ended, with those ``found`` before it that turn out to
     matter; and whether it went well."""
+    for f in outcome.curves.findings:
+        f.certain = f.code == "non-finite"
     found = [*found, *unbalanced(outcome), *mismatched(outcome), *unmoved(outcome),
-             *(replace(f, certain=True) for f in outcome.curves.findings if f.code == "non-finite")]
+             *(f for f in outcome.curves.findings if f.certain)]
     if outcome.well:
         for f in found:
             f.certain |= f.code == "inputs-not-scaled" and starts_high(outcome) and confirmed(
@@ -221,8 +221,8 @@ def mismatched(outcome):
 
 def unmoved(outcome):
     """Parameters that the whole training left as they were."""
-    before = outcome.case.origin[0].params
-    same = [np.array_equal(p, q) for p, q in zip(before, outcome.model.params) if p.size > 1]
+    same = [np.array_equal(p, q) for p, q in zip(outcome.case.origin[0].params,
+                                                 outcome.model.params) if p.size > 1]
     if same and all(same) and not outcome.has("bad-initialisation", "dead-units") and (
             outcome.lr is None or outcome.lr > 1e-9):
         yield Finding("frozen", "the model", "no weight has changed", "is the optimizer given "
@@ -305,8 +305,8 @@ def batch_size(outcome):
     case, last = outcome.case, outcome.loss
     N, B = len(case.t), case.batch_size
     if case.function is None and (B > max(64, N / 4) or B <= 2) and N >= 60:
-        trial = outcome.anew(min(case.epochs * -(-N // 32), 2000), batch_size=32)
-        loss = trial.loss(*case.sample())
+        steps = min(case.epochs * -(-N // 32), 2000)
+        loss = outcome.anew(steps, batch_size=32).loss(*case.sample())
         if loss < 0.75 * last:
             yield Finding("batch-size", f"batch_size={B}", f"{case.steps} steps; with batches of "
                           f"32 and as many epochs the loss is {loss:.4g}, not {last:.4g}",
@@ -378,6 +378,5 @@ def drawn_anew(model):
 
 
 def narrowest(model):
-    """Which layer of weights is the narrowest, in words."""
     widths = [p.shape[1] if p.ndim == 2 else p.shape[0] for p in model.params if p.ndim > 1][:-1]
     return f"its narrowest hidden layer has {min(widths)} units;" if widths else "no hidden layer;"

@@ -9,7 +9,6 @@ each rank its rows; one Allreduce, over a flat buffer, adds up what the update n
 """
 import contextlib
 import itertools
-import math
 import os
 import signal
 import sys
@@ -25,12 +24,10 @@ from .accumulator import Accumulator
 from .measures import AddedUp, Measures
 from .state import buffers, generators
 
-LAUNCHED = "PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"
-
 
 def world():
     """MPI's COMM_WORLD in a program that mpiexec started on several ranks, else None."""
-    if not any(name in os.environ for name in LAUNCHED):
+    if not {"PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"} & {*os.environ}:
         return None
     try:
         from mpi4py import MPI
@@ -41,7 +38,6 @@ def world():
 
 
 def communicator(comm):
-    """``comm``, or TypeError if it is not a communicator of mpi4py."""
     answers.ask(comm is None or hasattr(comm, "Allreduce"), "Trainer", "comm",
                 "be a communicator of mpi4py or None", comm, "MPI.COMM_WORLD is one")
     return comm
@@ -178,7 +174,7 @@ class SharedAccumulator(Accumulator):
             raise KeyboardInterrupt
         with everywhere():
             loss = self.loss.value(self.latest)
-            if not math.isfinite(loss):
+            if not np.isfinite(loss):
                 self.refuse(loss, self.seen)
             super().prepare()
 

@@ -43,7 +43,7 @@ class Progress:
             self.show(loss)
 
     def end(self, row):
-        """Show an epoch's losses; those of the validation stay until there are new ones."""
+        """Show an epoch's losses; those of the validation stay until the next."""
         if self.bar is None:
             return
         self.validation = "".join(f", {name} {value:.4f}" for name, value in row.items()

@@ -90,7 +90,6 @@ class Report:
 
 
 def table(rows, head=()):
-    """A table as HTML."""
     lines = ["".join(f"<th>{cell}</th>" for cell in head)] if head else []
     lines += ["".join(f"<td style='text-align: left'>{cell}</td>" for cell in row) for row in rows]
     return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"

@@ -1,5 +1,5 @@
 """One ``fit`` of a trainer: its epochs, its position, and its callbacks."""
-from itertools import chain, islice
+from itertools import islice
 
 from ..common import freezing
 from ..common.rng import state_for
@@ -48,7 +48,7 @@ class Run:
         groups, saved, self.saved = self.fit.groups(self.epoch + 1), self.saved, None
         self.measures = total.measures
         if saved and self.step:
-            total.batch = sum(1 for _ in chain.from_iterable(islice(groups, self.step)))
+            total.batch = sum(len(list(group)) for group in islice(groups, self.step))
             self.draw_from(saved["generators"])
             put_back(total.measures, saved["measures"])
             for path, layer in recurrent(self.trainer.model).items():
@@ -134,5 +134,4 @@ def states(found):
 
 
 def kinds(saved):
-    """{path: kind of generator} for the states of generators."""
     return {path: f"a {state.get('bit_generator')} generator" for path, state in saved.items()}

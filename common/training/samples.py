@@ -1,6 +1,4 @@
-"""What the data alone tell: scales, duplicates, order, and how well simple methods do."""
-import math
-
+"""What the data alone tell, and how well simple methods do."""
 import numpy as np
 
 from .report import Finding
@@ -100,16 +98,14 @@ def keys(x, like=None):
 
 def by_chance(x):
     """How often two samples would agree in every column if columns were independent: Π Σ p²."""
-    every = [column for a in x for column in columns(a[:2000]).T]
-    counts = [np.unique(column, return_counts=True)[1] for column in every]
-    return math.prod(np.square(n / n.sum()).sum() for n in counts)
+    counts = [np.unique(column, return_counts=True)[1]
+              for a in x for column in columns(a[:2000]).T]
+    return np.prod([np.square(n / n.sum()).sum() for n in counts])
 
 
 def leakage(x, t, x_val, task):
-    """Validation samples that are training samples, and an input that holds the answer.
-
-    Where samples have few possible values, some come again by chance, in training as in validation.
-    """
+    """Validation samples that are training samples, where these do not come again by chance as
+    often; and an input that holds the answer."""
     if x_val is not None and len(x_val[0]) >= 10 and len(x) == len(x_val):
         ours, theirs = keys(x), keys(x_val, x)
         seen = set(ours)
@@ -193,8 +189,8 @@ def ordered(x, labels):
 
 
 class Baseline:
-    """How well nearest neighbours or a ridge regression do, as a share of right labels or R²: on
-    ``held_out`` training samples and in ``validation``; None where they do not apply."""
+    """How well nearest neighbours or ridge regression do, as a share of right labels or R²: on
+    ``held_out`` training samples, in ``validation``; None where they do not apply."""
 
     def __init__(self, case, task):
         self.task, self.chance, self.held_out, self.validation = task, 0.0, None, None

@@ -11,14 +11,12 @@ def score(model, task, data):
         return None
     x, t = sampled(2000, *data, seed=2)
     y = outputs(model, x, t)
-    if y is None:
-        return None
-    labels = right(model, task, y, t)
+    labels = None if y is None else right(model, task, y, t)
     if labels is not None:
         return float(labels.mean())
-    if task.kind != "values" or y.size != t.size:
+    if y is None or task.kind != "values" or y.size != t.size:
         return None
-    return samples.explained(y.reshape(len(t), -1).astype(float), samples.columns(t))
+    return samples.explained(samples.columns(y.reshape(t.shape)), samples.columns(t))
 
 
 def right(model, task, y, t):

@@ -1,4 +1,4 @@
-"""Random search: settings of a training, drawn at random and tried, here or on many machines."""
+"""Settings of a training, drawn at random and tried, here or on many machines."""
 import inspect
 import json
 import math
@@ -119,7 +119,6 @@ class Search:
         return sorted(self.trials, key=lambda trial: rank(trial, self.maximize))
 
     def cells(self):
-        """The table as rows of text, headings first."""
         yield ["trial", *self.space, "value", "seconds", ""]
         for i, trial in sorted(enumerate(self.trials), key=lambda t: rank(t[1], self.maximize)):
             settings = [shown(trial.params[name], ".4g") for name in self.space]
@@ -260,7 +259,7 @@ class File:
                     raise ValueError(f"{WHO}: {self.path} holds another search: its trial {i} has "
                                      f"{kept['params']}, here it has {mine}; the same space and "
                                      "the same rng go on")
-                vars(trial).update({name: kept[name] for name in ("value", "error", "seconds")})
+                vars(trial).update(kept | {"params": trial.params})
         return [i for i in range(len(trials)) if str(i) not in self.ended]
 
     def keep(self, i, trial):
@@ -270,8 +269,8 @@ class File:
     def write(self):
         if self.path:
             with naming(WHO, self.path):
-                data = {"random_search": self.ended, "seed": self.seed}
-                write_whole(self.path, json.dumps(data, indent=1).encode())
+                text = json.dumps({"random_search": self.ended, "seed": self.seed}, indent=1)
+                write_whole(self.path, text.encode())
 
 
 def checked(objective, space):
@@ -325,5 +324,4 @@ def texts(params):
 
 
 def last_line(trial):
-    """The error and its message."""
     return (trial.error or "NaN").strip().splitlines()[-1]

@@ -1,4 +1,4 @@
-"""What runs through a model's layers: first weights, signals, gradients, what steps change."""
+"""What runs through a model's layers, and what steps change."""
 import copy
 import math
 from types import SimpleNamespace
@@ -183,8 +183,8 @@ def flow(signals, clipped):
 
 
 def not_moved(before, after):
-    """Parameters that steps leave as they were although a gradient arrives, and layers that let
-    none through."""
+    """Parameters that do not learn although a gradient arrives, and layers that let none
+    through."""
     for path, layer in held(after.model):
         own = getattr(layer, "params", ())
         if layer is not after.model and own and not getattr(layer, "layers", None) and not any(
@@ -216,7 +216,7 @@ def not_moved(before, after):
                       True)
 
 
-def straight(model, x, before):
+def straight(model, before):
     """Layers of weights one after the other with nothing but straight lines between."""
     lines, last = [], None
     weights = {path for path, _ in before.weights}

@@ -127,7 +127,7 @@ def of_schedule(plan):
 
 def of_rates(rates, lr, ratio):
     """A rate at which steps achieve far less than at another; a low one only if updates are small
-    beside the weights, as some losses fall slowly anyway."""
+    beside the weights: some losses fall slowly."""
     if lr == 0:
         yield Finding("learning-rate-too-low", "optimizer.lr", "it is 0", "a positive rate")
         return

@@ -190,8 +190,7 @@ def metrics(given, model, task, t, y):
     if y is None or len(t) < 2:
         return
     good, loss = ideal(task, t, y), loss_of(model)[0]
-    rng = np.random.default_rng(0)
-    other = good[rng.permutation(len(t))]
+    other = good[np.random.default_rng(0).permutation(len(t))]
     for name, metric in given.items():
         def value(output, metric=metric):
             return float(np.asarray(metric(output, t)))

@@ -82,8 +82,8 @@ def parts(x, t):
 
 
 class Trial:
-    """The very steps of ``fit``, of a copy, with something changed perhaps: ``rate`` times the
-    learning rate, other x or t, some ``rows`` only, a model that ``prepare`` changes, options."""
+    """The very steps of ``fit``, of a copy, perhaps with changes: ``rate`` times the learning rate,
+    other x or t, some ``rows`` only, a model that ``prepare`` changes, options."""
 
     def __init__(self, case, rate=1.0, x=None, t=None, rows=None, prepare=None, **options):
         self.model, self.optimizer, frozen, self.rng = copy.deepcopy(case.origin)
