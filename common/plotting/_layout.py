@@ -57,16 +57,16 @@ def layout(boxes, edges, centred, gap, cost):
     rank = ranks(len(boxes), edges)
     paths, rows, links = through_dummies(rank, edges)
     arrange(rows, links)
-    boxes = dict(enumerate(boxes))
-    rooms = [[boxes.get(a, DUMMY).high + boxes.get(b, DUMMY).low
-              + (gap if a in boxes and b in boxes else LANE) for a, b in zip(row, row[1:])]
-             for row in rows]
-    across = straighten(rows, links, rooms, boxes)
-    band = [max(boxes[v].unit for v in row if v in boxes) for row in rows]
+    n = len(boxes)
+    boxes = [*boxes, *[DUMMY] * (sum(map(len, rows)) - n)]
+    rooms = [[boxes[a].high + boxes[b].low + (gap if max(a, b) < n else LANE)
+              for a, b in zip(row, row[1:])] for row in rows]
+    across = straighten(rows, links, rooms, n)
+    band = [max(boxes[v].unit for v in row) for row in rows]
     space = [GAP + min(40, 0.15 * max(abs(across[a] - across[b]) for a, b in pairs))
              for pairs in links]
-    extent = [(min(across[v] - boxes.get(v, DUMMY).low for v in row),
-               max(across[v] + boxes.get(v, DUMMY).high for v in row)) for row in rows]
+    extent = [(min(across[v] - boxes[v].low for v in row),
+               max(across[v] + boxes[v].high for v in row)) for row in rows]
     cuts = [len({a for a, _ in pairs}) == 1 for pairs in links]
     columns = broken([b + s for b, s in zip(band, [*space, 0])], extent, cuts, cost)
 
@@ -99,8 +99,7 @@ def layout(boxes, edges, centred, gap, cost):
                 points += [(end, middle[a]), (end, gutter), (0, gutter), (0, place)]
             points.append((begin[r + 1], place))
         routes.append([*points, (start[v] + dent(boxes[v], port), middle[v] + port)])
-    return Layout(start, [middle[v] for v in range(len(boxes))], routes,
-                  (max(ends), right - GUTTER))
+    return Layout(start, [middle[v] for v in range(n)], routes, (max(ends), right - GUTTER))
 
 
 def broken(step, extent, cuts, cost):
@@ -128,7 +127,7 @@ def broken(step, extent, cuts, cost):
 def entries(boxes, edges, paths, middle):
     """How far from its middle each edge meets its box: straight on if possible, apart."""
     ports = [0.0] * len(edges)
-    for v, box in boxes.items():
+    for v, box in enumerate(boxes):
         coming = sorted((e for e, edge in enumerate(edges) if edge[1] == v),
                         key=lambda e: middle[paths[e][-2]])
         n, most = len(coming), max(0.35 * box.face, box.face / 2 - 10)

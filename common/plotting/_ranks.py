@@ -37,7 +37,6 @@ def through_dummies(rank, edges):
 
 
 def crossings(row, pairs, below):
-    """How many of the links between two rows cross."""
     at, to = {v: i for i, v in enumerate(row)}, {v: i for i, v in enumerate(below)}
     a, b = np.array([[at[u], to[v]] for u, v in pairs]).reshape(-1, 2).T
     return int(((a[:, None] < a) & (b[:, None] > b)).sum())
@@ -88,10 +87,9 @@ def neighbours(links):
     return up, down
 
 
-def straighten(rows, links, rooms, boxes):
+def straighten(rows, links, rooms, n):
     """The place of each vertex: near those it is linked to, in the order of its row, at least
-    ``rooms[r][i]`` from the i-th of row r to the next. Vertices that are not in ``boxes`` are
-    dummies."""
+    ``rooms[r][i]`` from the i-th of row r to the next. Vertices from n on are dummies."""
     up, down = neighbours(links)
     at = {}
     for row, room in zip(rows, rooms):
@@ -99,14 +97,14 @@ def straighten(rows, links, rooms, boxes):
         at.update(zip(row, places - places.mean()))
 
     def boxes_of(side, v):
-        return [w for w in side.get(v, ()) if w in boxes]
+        return [w for w in side.get(v, ()) if w < n]
 
     def main(u, v):
         """Whether the link is to be straight: long edges and mere inputs give way to it."""
-        return u in boxes and v in boxes and (u in up or not any(w in up for w in boxes_of(up, v)))
+        return max(u, v) < n and (u in up or not any(w in up for w in boxes_of(up, v)))
 
     heavy = {(u, v) for pairs in links for u, v in pairs
-             if main(u, v) or u not in boxes and v not in boxes}
+             if main(u, v) or min(u, v) >= n}
 
     def move(order, *near):
         for r in order:
@@ -129,8 +127,7 @@ def straighten(rows, links, rooms, boxes):
     for v in at:
         ahead = [u for u in up.get(v, ()) if main(u, v)] or up.get(v, ())
         u = ahead[0] if len(ahead) == 1 else None
-        if u is not None and (boxes_of(down, u) == [v] if v in boxes
-                              else u not in boxes or down[u] == [v]):
+        if u is not None and (boxes_of(down, u) == [v] if v < n else u >= n or down[u] == [v]):
             follows[v] = u
     return in_lines(rows, rooms, at, follows)
 

@@ -87,7 +87,6 @@ def draw(model: Any, ax: Axes | None = None, values: bool = False, x: Inputs | N
 
 
 def to_svg(model, values=False, x=None):
-    """The picture as the text of an SVG file; arguments as in ``draw``."""
     text = picture(model, values, x).file("svg").decode()
     text = text[text.index("<svg"):].replace("\n", "")
     return text.replace("<svg", '<svg style="max-width: 100%"', 1)

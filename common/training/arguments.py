@@ -153,7 +153,6 @@ def scanned(x, t, x_name="x", t_name="t", who=FIT):
 
 
 def validation(data):
-    """validation_data as (x, t), or None."""
     if data is not None:
         is_pair = isinstance(data, (tuple, list)) and len(data) == 2
         ask(is_pair, FIT, "validation_data", "be (x, t)", data, PAIR)
@@ -182,7 +181,6 @@ def frozen(model, layers):
 
 
 def parts(model, optimizer):
-    """Refuse what is not a model and an optimizer."""
     for name, value, method in (("model", model, "forward"), ("optimizer", optimizer, "update")):
         is_class, hint = isinstance(value, type), "Trainer(model, optimizer) is the order"
         if is_class:

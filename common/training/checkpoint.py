@@ -147,7 +147,6 @@ def layers(model):
 
 
 def recorded(saved):
-    """The history that was saved."""
     history = History()
     history.earlier = saved["earlier"]
     history.steps, history.epochs = (
@@ -223,6 +222,5 @@ def same(who, here, there, place="the model"):
 
 
 def words(arrays):
-    """What arrays are, in words."""
     return {name: f"{a.dtype} {a.shape}" if hasattr(a, "dtype") else type(a).__name__
             for name, a in arrays.items()}

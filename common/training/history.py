@@ -70,7 +70,7 @@ class History:
         return len(self.epochs.get("epoch", ()))
 
     def plot(self, axes: Axes | Array | None = None) -> Array:
-        """Learning curves, a panel for the loss and one for each metric; returns the Axes."""
+        """The learning curves, as ``plot_history`` draws them; returns the Axes."""
         from ..plotting import plot_history
         return plot_history(self, axes)
 

@@ -20,7 +20,7 @@ class LearningRates:
     """Losses after the same few steps from the same start, at several learning rates.
 
     ``rates``; ``losses``, of the samples in evaluation mode, infinite where the steps diverged;
-    ``start``, the loss before; ``best``, the rate with the smallest loss.
+    ``start``, the loss before.
     """
 
     def __init__(self, rates, losses, start, steps, current):

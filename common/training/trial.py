@@ -67,7 +67,6 @@ def inputs_of(x):
 
 
 def at(rows, x, t):
-    """These rows of inputs and targets."""
     return tuple(a[rows] for a in x), t[rows]
 
 
