@@ -17,7 +17,7 @@ from .text import PTB_FILES, load_ptb, load_python_docs
 
 
 class Entry(NamedTuple):
-    """A data set: what it is, its loader, its published files (none if it comes along)."""
+    """A data set: what it is, its loader, its published files."""
     what: str
     load: Callable[..., Any]
     files: tuple[Published, ...] = ()

@@ -24,7 +24,7 @@ class Published(NamedTuple):
 
 
 def data_folder(inside=""):
-    """Where downloaded files are kept: in CHAINRULE_DATA, or else in the user's cache."""
+    """Where downloaded files are kept."""
     named = os.environ.get("CHAINRULE_DATA")
     if not named:
         import pooch
@@ -33,7 +33,7 @@ def data_folder(inside=""):
 
 
 def obtain(who, file, folder=None):
-    """The path of a published file in ``folder``, or in the data folder, downloaded if need be."""
+    """The path of a published file, downloaded if need be."""
     at = data_folder(file.inside) if folder is None else path_of(who, "folder", folder)
     paths = file.paths(at)
     for path in paths:
@@ -166,8 +166,8 @@ def empty(to):
 
 
 def taken(part):
-    """The file ``part``, opened at its end and locked; None if another process has it, or without
-    such locks (Windows)."""
+    """The file ``part``, opened at its end and locked; None if another process has it, and on
+    Windows."""
     with contextlib.suppress(ImportError, OSError), contextlib.ExitStack() as stack:
         import fcntl
         to = stack.enter_context(open(part, "ab"))
@@ -179,7 +179,6 @@ def taken(part):
 
 
 def reason(error):
-    """Why a download failed, in a few words."""
     from requests.exceptions import ChunkedEncodingError, ConnectionError, HTTPError, Timeout
     if isinstance(error, HTTPError) and error.response is not None:
         return f"{error.response.status_code} {error.response.reason}"

@@ -1,5 +1,4 @@
-"""Images: real digits that come with the package; MNIST and Fashion-MNIST from their idx files,
-CIFAR-10 from the archive of its binary version."""
+"""Images: digits that come with the package, MNIST, Fashion-MNIST and CIFAR-10."""
 import gzip
 import math
 import struct
@@ -146,7 +145,6 @@ def images_and_labels(who, files, split, folder):
 
 
 def parts_of(who, split):
-    """The parts that a split stands for, both for None."""
     if split is None:
         return ["train", "test"]
     if not isinstance(split, str) or split not in ("train", "test"):

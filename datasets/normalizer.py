@@ -112,7 +112,7 @@ class Normalizer:
         """Change options, as scikit-learn does."""
         for name in options:
             checks.one_of("Normalizer", "an option", name, ("kind", "eps"))
-        Normalizer.__init__(self, **{**self.get_params(), **options})
+        Normalizer.__init__(self, **(self.get_params() | options))
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -125,7 +125,7 @@ class Normalizer:
 
 
 def floats(x):
-    """x in float64, refused if it is not finite, and the float dtype of the answer."""
+    """x in float64, and the float dtype of the answer."""
     (a,) = samples("Normalizer", x=x)
     checks.unmasked("Normalizer", "x", x)
     dtype = np.float64 if a.dtype.kind == "f" and a.dtype.itemsize >= 8 else np.float32

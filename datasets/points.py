@@ -1,4 +1,4 @@
-"""Small sets of points: a spiral, two moons, two circles, a noisy sine."""
+"""Small sets of points."""
 import numpy as np
 
 from ..common import checks

@@ -1,5 +1,4 @@
-"""Mini-batches of sequences: a long text in parallel streams; sequences and pairs of similar
-lengths."""
+"""Mini-batches of a long text, and of sequences of similar lengths."""
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -147,8 +146,8 @@ def steps(who, name, s) -> Array:
 
 
 def of_like_lengths(sequences, B, rng):
-    """The indices of each batch of B sequences of similar lengths, in random order; the last of
-    several lists is the first key."""
+    """The indices of each batch of B sequences of similar lengths, in random order; of several
+    lists the last comes first."""
     mixed = rng.permutation(len(sequences[0]))
     # lexsort is stable: equal lengths stay mixed.
     order = mixed[np.lexsort([[len(s[i]) for i in mixed] for s in sequences])]

@@ -234,7 +234,7 @@ class Vocabulary:
 
 
 def tokenize(text, level):
-    """A str as a list of words or characters, a sequence of tokens as a list of them."""
+    """The tokens of a text, or those of a sequence, as a list."""
     if isinstance(text, str):
         return text.split() if level == "word" else list(text)
     tokens = [text] if checks.single(text) else list(text)

@@ -1,12 +1,11 @@
-"""Where the vertices of a directed acyclic graph stand in a picture, and how its edges run.
+"""Where the vertices of a directed acyclic graph stand, and how its edges run.
 
 The method of Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system
 structures (1981): vertices in ranks, so that every edge leads to a higher rank; a long edge passes
 each rank between as a dummy vertex, which keeps it clear of the boxes; ranks are sorted for few
 crossings, then moved so that edges are straight (_ranks.py).
 
-``along`` is the direction of the edges and ``across`` the other one; which of them is x is up to
-the caller.
+``along`` is the direction of the edges, ``across`` the other one; the caller says which is x.
 """
 from dataclasses import dataclass
 
@@ -52,8 +51,8 @@ class Layout:
 
 def layout(boxes, edges, centred, gap, cost):
     """A Layout of boxes 0..n-1; edges are pairs (u, v) with u < v. ``centred``: boxes in the middle
-    of their rank, else at its start. ``cost(along, across)`` says how unwelcome a picture of that
-    size is; where it helps, ranks continue in another column."""
+    of their rank, else at its start. ``cost(along, across)``: how unwelcome that size is; where it
+    helps, ranks continue in another column."""
     rank = ranks(len(boxes), edges)
     paths, rows, links = through_dummies(rank, edges)
     arrange(rows, links)

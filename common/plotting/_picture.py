@@ -1,4 +1,4 @@
-"""A picture of outlines and words, painted by matplotlib: on Axes or into a file."""
+"""A picture of outlines and words, on Axes or in a file."""
 import io
 from dataclasses import dataclass, field
 from functools import cache

@@ -18,8 +18,8 @@ PLAIN = {"parse_math": False}
 
 
 def axes_for(who, given, count=1, name="ax", each="", width=4.5, height=3.4):
-    """``count`` Axes as a flat array: those given, one or an array of enough, or for None new ones
-    of this size, up to three in a row. ``each``: what each is for."""
+    """``count`` Axes as a flat array: those given, or for None new ones of this size, up to three
+    in a row. ``each``: what each is for."""
     if given is None:
         from matplotlib import pyplot as plt
         columns = min(count, 3)
@@ -99,7 +99,7 @@ def best_columns(count, H, W, shape=1.5):
 
 
 def color_bar(ax, **options):
-    """The scale of the first image beside the Axes, as high as these; no other Axes make room."""
+    """The scale of the first image, beside the Axes and as high."""
     ax.figure.colorbar(ax.images[0], cax=ax.inset_axes([1.03, 0, 0.03, 1]), **options)
 
 

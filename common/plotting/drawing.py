@@ -42,7 +42,7 @@ class Vertex:
                 for i, line in enumerate(self.lines)]
 
     def box(self, rightwards):
-        """The room it takes, edges running to the right or downwards."""
+        """The room it takes."""
         wide = max(text_width(*line) for line in self.text())
         w, h = wide + 20, sum(size + 5 for _, size, _ in self.text()) + 9
         if self.round:

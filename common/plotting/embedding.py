@@ -87,8 +87,7 @@ def _boxes_touch(a, b):
 
 
 def _line_meets_box(a, b):
-    """(A, B): whether line a (A, 4) goes through box b (B, 4): between both its pairs of sides at
-    once."""
+    """(A, B): whether line a (A, 4) goes through box b (B, 4), between all its sides at once."""
     (x0, y0, x1, y1), (left, low, right, top) = a.T[..., None], b.T
     dx, dy = x1 - x0 + 1e-9, y1 - y0 + 1e-9
     first, second = np.sort([[(left - x0) / dx, (low - y0) / dy],
@@ -98,8 +97,7 @@ def _line_meets_box(a, b):
 
 
 def _lines_cross(a, b):
-    """(A, B): whether the ends of line a (A, 4) are on two sides of line b (B, 4), and the other
-    way round."""
+    """(A, B): whether line a (A, 4) has its ends on two sides of line b (B, 4), and b of a."""
     def side(line, point):
         way, there = line[..., 2:] - line[..., :2], point - line[..., :2]
         return way[..., 0] * there[..., 1] - way[..., 1] * there[..., 0] > 0

@@ -34,7 +34,7 @@ class Accumulator:
         self.sums = [np.zeros_like(g) for g in self.model.grads] if several else []
 
     def checked(self, loss, batch):
-        """The loss of a batch as a Python float; an error unless it is one finite number."""
+        """The loss of a batch as one finite Python float."""
         self.batch += 1
         loss = answers.loss(loss, answers.FIT)
         if not math.isfinite(loss):
@@ -64,7 +64,7 @@ class Accumulator:
         self.row["lr"] = lr(self.optimizer.step) if callable(lr) else lr
 
     def join(self):
-        """Turn the sums over the batches into the gradients of one large batch."""
+        """Turn the sums into the gradients of one large batch."""
         if self.measures.summed():
             self.penalize_once()
             self.loss.count = 1                              # sums are divided by nothing
@@ -85,7 +85,6 @@ class Accumulator:
             self.loss.sum -= (self.batches - 1) * penalty.loss(model.params)
 
     def record(self):
-        """Record the update and start the next group."""
         self.history.add_step(**self.row)
         self.loss, self.batches = Mean(), 0
 

@@ -66,7 +66,6 @@ def metric(value, name, who):
 
 
 def stops(value, i):
-    """Whether callback i ends the training."""
     ask(value is None or isinstance(value, (bool, np.bool_)), FIT, f"callbacks[{i}]",
         "return True to end the training, else False or None", value)
     return bool(value)
@@ -82,8 +81,7 @@ def refuse_loss(loss, batch, epoch, number, max_norm):
 
 @contextlib.contextmanager
 def naming_the_layer(model, row, max_norm):
-    """The error of an update for a gradient that is not finite names its layer; ``row`` has the
-    step and its loss."""
+    """An update's error for a gradient that is not finite names the layer."""
     try:
         yield
     except FloatingPointError as error:
@@ -103,7 +101,7 @@ def or_clip(max_norm):
 
 
 def where(model):
-    """Which gradient is not finite, and of which layer, as far as it has names."""
+    """Which gradient is not finite, and of which layer."""
     i = next((i for i, g in enumerate(model.grads) if not np.isfinite(g).all()), None)
     names, layers = getattr(model, "names", ()), getattr(model, "layers", ())
     if i is None or i >= len(names):

@@ -19,8 +19,7 @@ PAIR = "train_test_split makes it; several inputs are a tuple, as in ((x, t, x_m
 
 
 class Fit:
-    """The arguments of ``Trainer.fit``, checked. An epoch has ``per_epoch`` batches, None if that
-    is not known."""
+    """The arguments of ``Trainer.fit``, checked. An epoch has ``per_epoch`` batches, if known."""
 
     validation_weight = weight = augment = None
 
@@ -58,7 +57,7 @@ class Fit:
             self.augment = data.Augment(augment, generator(FIT, rng))
 
     def samples(self, x, t, validation_split, class_weight, sample_weight):
-        """Inputs, targets and, if there are any, weights of rows."""
+        """Inputs, targets and, if any, weights of rows."""
         arrays, weight = scanned(x, t), None
         if sample_weight is not None:
             weight = data.sample_weights(FIT, sample_weight, len(arrays[-1]))

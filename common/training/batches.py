@@ -1,4 +1,4 @@
-"""Mini-batches: a data set in small pieces, in a new order each epoch."""
+"""Mini-batches: a data set in small pieces."""
 from collections.abc import Iterator
 from functools import partial
 from typing import Any

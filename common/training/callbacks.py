@@ -15,8 +15,6 @@ HIGHER = ("accuracy", "top_k_accuracy", "precision", "recall", "f1", "roc_auc", 
 
 
 class Watching:
-    """What callbacks that follow a column of the history have in common."""
-
     def __init__(self, monitor: str, maximize: bool | None) -> None:
         who = type(self).__name__
         if not isinstance(monitor, str):

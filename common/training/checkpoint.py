@@ -99,7 +99,6 @@ Best.__name__ = "Checkpoint"                   # which speaks in its errors
 
 
 def contents(run):
-    """All that a training remembers, as a tree."""
     model, optimizer, history = run.trainer.model, run.trainer.optimizer, run.trainer.history
     lr = getattr(optimizer, "lr", None)
     return {
@@ -142,7 +141,6 @@ def take_part(trainer, tree, who):
 
 
 def layers(model):
-    """{path: class} of the model and of each layer inside."""
     return {path or "model": type(layer).__name__ for path, layer in held(model)}
 
 
@@ -156,7 +154,7 @@ def recorded(saved):
 
 
 def read(path):
-    """The tree in a checkpoint's file; ValueError if it is another's, or not whole."""
+    """The tree in a checkpoint's file."""
     arrays, tree = read_arrays(WHO, path, "Checkpoint")
     if not isinstance(tree, dict) or "training" not in tree:
         raise ValueError(f"{WHO}: {path} should be a file that Checkpoint wrote"

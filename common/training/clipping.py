@@ -1,4 +1,4 @@
-"""Gradient clipping: a bound on the length of a step."""
+"""A bound on the length of a step."""
 import math
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""A column of a table of numbers that grows."""
+"""A column of numbers that grows."""
 from array import array
 from collections.abc import MutableSequence, Sequence
 

@@ -1,4 +1,4 @@
-"""What ``Trainer.fit`` does with its samples: a validation split, weights, augmentation."""
+"""What ``Trainer.fit`` does with its samples: split, weights, augmentation."""
 import inspect
 import math
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ def labels_of(t):
 
 
 def quotas(sizes, n, then=()):
-    """How many of ``n`` samples come from each class, as ``train_test_split`` says; of equal
-    remainders the first by ``then`` counts."""
+    """How many of ``n`` samples come from each class, as ``train_test_split`` says; ``then`` breaks
+    ties."""
     q, remainder = np.divmod(sizes * n, sizes.sum())
     q[np.lexsort((*then, -remainder, sizes == 1))[:n - q.sum()]] += 1
     return q
@@ -88,7 +88,7 @@ def class_weights(given, t):
 
 
 def product(weight, other):
-    """Two weights of rows, one of which may be for samples; None is 1."""
+    """Two weights of rows, or of samples; None is 1."""
     if weight is None:
         return other
     low, high = sorted((weight, other), key=np.ndim)

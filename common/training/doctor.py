@@ -146,7 +146,7 @@ class Examination:
                                             for a in case.x)
 
     def look_at_memory(self):
-        """What a step takes, predicted from a few samples, beside what it took."""
+        """What a step takes, predicted and measured."""
         case, limit = self.case, checks.memory()
         try:
             step = memory.Step(case)

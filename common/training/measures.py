@@ -52,7 +52,7 @@ class OfTheWhole:
 
 
 class Measures:
-    """The loss of a model and its metrics, a dict by name, over all samples of several batches."""
+    """A model's loss and its metrics, a dict by name, over several batches."""
 
     def __init__(self, model, metrics, who):
         self.model, self.who, self.loss = model, who, Mean()
@@ -67,11 +67,11 @@ class Measures:
         return self.first or getattr(self.model, "loss", None)
 
     def summed(self):
-        """Whether the loss is a sum over rows, and so that of two batches their sum."""
+        """Whether the loss is a sum over rows."""
         return getattr(self.of(), "reduction", "mean") == "sum"
 
     def add(self, loss, batch):
-        """Count in a batch that the model has just seen; returns how many samples weigh in it."""
+        """Count in the batch that the model has just seen; returns its weight."""
         weight = getattr(self.of(), "count", None)              # the rows that are not ignored
         weight = len(batch[0]) if weight is None else weight
         if self.summed():

@@ -12,9 +12,7 @@ from .report import Finding
 
 class Step:
     """The bytes of a training step with batches of B samples: ``predicted``, the sum of ``parts``.
-
-    Those that grow with B, by ``each`` a sample, are seen in two small batches.
-    """
+    Those that grow with B, by ``each`` a sample, are seen in two small batches."""
 
     def __init__(self, case):
         B = case.batch_size
@@ -79,7 +77,7 @@ class Traced:
 
 
 def too_large(step, data, limit):
-    """A step that does not fit into the machine's memory beside the data."""
+    """A step that does not fit into memory beside the data."""
     if step.predicted + data <= limit:
         return
     room = limit - data - step.predicted + step.each * step.B

@@ -87,7 +87,7 @@ class Outcome:
 
     @cached_property
     def could_be_better(self):
-        """Whether another learning rate reaches in a few steps what this training did not."""
+        """Whether another learning rate leads further in a few steps."""
         return self.rates is not None and self.rates.losses.min() < 0.8 * self.loss
 
     @cached_property
@@ -148,8 +148,8 @@ class Outcome:
 
 
 def judge(outcome, found):
-    """The findings on a training that has ended, with those ``found`` before it that turn out to
-    matter; and whether it went well."""
+    """The findings on a training, with those ``found`` before it that turn out to matter; and
+    whether it went well."""
     for f in outcome.curves.findings:
         f.certain = f.code == "non-finite"
     found = [*found, *unbalanced(outcome), *mismatched(outcome), *unmoved(outcome),
@@ -182,7 +182,7 @@ def unexplained(found):
 
 
 def unbalanced(outcome):
-    """Rare classes that the model does not know, while it knows the largest."""
+    """Rare classes that the model does not know."""
     labels = outcome.task.labels
     if labels is None or labels.ndim > 1:
         return
@@ -230,7 +230,7 @@ def unmoved(outcome):
 
 
 def confirmed(outcome, finding, found):
-    """Whether an unusual measurement matters: where it can be corrected, that must help."""
+    """Whether an unusual measurement matters: correcting it must help."""
     case = outcome.case
     if finding.code == "inputs-not-scaled":
         changes = {"x": samples.standard_inputs(case.x)}
@@ -326,7 +326,7 @@ def kept_frozen(outcome):
 
 
 def too_small(outcome):
-    """A model that cannot hold even one batch, however long it learns."""
+    """A model that cannot hold even one batch."""
     if outcome.rates is None or outcome.held <= 0.1:
         return
     more = outcome.anew(min(10 * outcome.case.steps, 4000)).loss(*outcome.case.sample())

@@ -26,7 +26,7 @@ from .state import buffers, generators
 
 
 def world():
-    """MPI's COMM_WORLD in a program that mpiexec started on several ranks, else None."""
+    """MPI's COMM_WORLD if mpiexec started several ranks, else None."""
     if not {"PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"} & {*os.environ}:
         return None
     try:
@@ -98,8 +98,8 @@ def statistics(model):
 
 
 class Shares:
-    """This rank's share of each batch. Without a row in it the rank is ``idle``: it is given one
-    all the same, to keep step, which does not count."""
+    """This rank's share of each batch. Without a row in it the rank is ``idle`` and given one that
+    does not count, to keep step."""
 
     def __init__(self, batches, comm):
         self.batches, self.comm, self.idle, self.epoch = batches, comm, False, 0
@@ -117,7 +117,7 @@ class Shares:
 
 
 def cut(batch, ranks):
-    """(idle, rows) for each rank: shares as equal as can be, the first ones the larger."""
+    """(idle, rows) for each rank, the shares as equal as can be."""
     arrays = [np.asarray(a) for a in batch]
     sizes = [len(a) if a.ndim else 0 for a in arrays]
     if not sizes[0] or len(set(sizes)) > 1:
@@ -144,7 +144,7 @@ class SharedAccumulator(Accumulator):
         self.sums, self.running = parts[:len(grads)], parts[len(grads):]
 
     def checked(self, loss, batch):
-        """The loss of this share; whether all are finite is seen when they are added up."""
+        """The loss of this share; ``prepare`` sees whether all are finite."""
         self.batch, self.seen = self.batch + 1, batch
         self.latest = answers.loss(loss, answers.FIT)
         return self.latest
@@ -155,7 +155,7 @@ class SharedAccumulator(Accumulator):
             self.rows += len(batch[0])
 
     def prepare(self):
-        """Add up the gradients, statistics and losses of all ranks: now each does the same."""
+        """Add up the gradients, statistics and losses of all ranks."""
         from mpi4py import MPI
         summed = self.measures.summed()
         if summed:                                          # rank 0 has a penalty for each batch
@@ -195,7 +195,7 @@ def everywhere():
 
 
 class SharedMeasures(Measures):
-    """Measures of which each rank has those of its rows, until they are summed up."""
+    """Measures of each rank's rows, until they are summed up."""
 
     def __init__(self, trainer):
         super().__init__(trainer.model, trainer.metrics, answers.FIT)
@@ -235,7 +235,7 @@ def penalty_once(model, comm):
 
 @contextlib.contextmanager
 def interrupts(fit):
-    """Ctrl-C waits for the end of a step, in which all ranks hear of it and stop together."""
+    """Ctrl-C waits for the end of a step, in which all ranks hear of it."""
     fit.interrupted = []
     if threading.current_thread() is not threading.main_thread():
         yield

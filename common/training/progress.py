@@ -8,8 +8,8 @@ LINE = "{desc}{percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{pos
 
 
 class Progress:
-    """How many batches are done; the time that is left; the losses beside it. In a file it is a
-    line for each of the first ten epochs, then for each tenth more of them, and one a minute."""
+    """Batches done, time left, losses. In a file it is a line for each of the first ten epochs, for
+    each tenth more of them, and one a minute."""
     bar, pause = None, 0.1                                  # seconds between two looks
 
     def __init__(self, fit, done):

@@ -1,4 +1,4 @@
-"""What is found about a training, for people: as text, and as a table in a notebook."""
+"""What is found about a training, as text and as a table in a notebook."""
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One ``fit`` of a trainer: its epochs, its position, and its callbacks."""
+"""One ``fit``: its epochs, its position, its callbacks."""
 from itertools import islice
 
 from ..common import freezing
@@ -10,9 +10,8 @@ from .state import generators, plain, put_back, recurrent
 
 
 class Run:
-    """Where a training stands: ``epoch`` are finished, ``step`` updates are made in the next one.
-    Epochs are numbered on from an earlier fit, up to ``fit.epochs``. ``frozen``: the layers that
-    were frozen before ``freeze=``, if it was given."""
+    """Where a training stands: ``epoch`` are finished, counted on from an earlier fit, and ``step``
+    updates of the next one. ``frozen``: the layers frozen before ``freeze=``, if it was given."""
 
     def __init__(self, trainer, fit, frozen):
         self.trainer, self.fit, self.saved = trainer, fit, trainer.resumed
@@ -38,7 +37,7 @@ class Run:
         trainer.run, trainer.resumed = self, None
 
     def epochs(self):
-        """The numbers of the epochs to come, until a callback ends the training."""
+        """The numbers of the epochs to come."""
         while self.epoch < self.fit.epochs and not self.ended:
             yield self.epoch + 1
         self.tell("end")

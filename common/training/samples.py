@@ -5,7 +5,7 @@ from .report import Finding
 
 
 def are_ids(x):
-    """Whether an input names rows of a table instead of measuring something."""
+    """Whether an input names rows of a table."""
     return x.dtype.kind in "iu" and x.dtype.itemsize > 1
 
 
@@ -97,15 +97,15 @@ def keys(x, like=None):
 
 
 def by_chance(x):
-    """How often two samples would agree in every column if columns were independent: Π Σ p²."""
+    """How often two samples agree in every column if columns are independent: Π Σ p²."""
     counts = [np.unique(column, return_counts=True)[1]
               for a in x for column in columns(a[:2000]).T]
     return np.prod([np.square(n / n.sum()).sum() for n in counts])
 
 
 def leakage(x, t, x_val, task):
-    """Validation samples that are training samples, where these do not come again by chance as
-    often; and an input that holds the answer."""
+    """More validation samples among the training samples than come again within these by chance;
+    an input that holds the answer."""
     if x_val is not None and len(x_val[0]) >= 10 and len(x) == len(x_val):
         ours, theirs = keys(x), keys(x_val, x)
         seen = set(ours)
@@ -175,7 +175,7 @@ def order(case, task):
 
 
 def ordered(x, labels):
-    """Whether whole numbers are quantities: samples near each other differ by little."""
+    """Whether whole numbers are quantities: near samples differ by little."""
     C = len(np.unique(labels))
     if C < 4 or labels.ndim > 1 or any(map(are_ids, x)) or len(labels) < 40:
         return False

@@ -1,4 +1,4 @@
-"""How much of what it was asked a model has right."""
+"""How much a model has right."""
 import numpy as np
 
 from . import samples, targets
@@ -6,7 +6,7 @@ from .trial import outputs, sampled
 
 
 def score(model, task, data):
-    """The share of right labels, or R², of up to 2,000 samples; None where neither applies."""
+    """The share of right labels, or R²; None where neither applies."""
     if data is None:
         return None
     x, t = sampled(2000, *data, seed=2)
@@ -20,7 +20,7 @@ def score(model, task, data):
 
 
 def right(model, task, y, t):
-    """Which labels outputs y have right, as booleans; None where that is no question."""
+    """Which labels outputs y have right; None where that is no question."""
     several = y.ndim > 1 and y.shape[-1] > 1
     if task.kind == "classes" and several:
         labels = t.argmax(-1) if task.one_hot else t

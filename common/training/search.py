@@ -274,7 +274,7 @@ class File:
 
 
 def checked(objective, space):
-    """The space as a dict, refused if it cannot be searched."""
+    """The space as a dict."""
     if not callable(objective):
         raise TypeError(checks.wrong(WHO, "objective", "be a function", checks.text(objective)))
     hint = 'as in {"lr": LogUniform(1e-4, 1e-1)}'
@@ -312,7 +312,7 @@ def rank(trial, maximize):
 
 
 def shown(value, form=""):
-    """A value of a Choice in a few letters; of a function or a class its name."""
+    """A value in a few letters; of a function or a class its name."""
     if isinstance(value, float):
         return format(float(value), form) if form else repr(float(value))
     text = getattr(value, "__qualname__", None) or repr(value)

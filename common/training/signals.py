@@ -66,7 +66,7 @@ def slopes(layer, z, y):
 
 
 def unwatched(layer):
-    """A copy in evaluation mode, of which a Watch takes no notice."""
+    """A copy in evaluation mode, which no Watch sees."""
     f = copy.deepcopy(layer)
     for name in ("forward", "backward"):
         getattr(f, "__dict__", {}).pop(name, None)
@@ -128,7 +128,7 @@ def equal_columns(layer):
 
 
 def equal_units(before, after):
-    """Hidden layers whose units were equal and stay equal, however many steps are made."""
+    """Hidden layers whose units were equal and stay equal."""
     for (path, layer), (_, later) in list(zip(before.weights, after.weights))[:-1]:
         if path not in before.tables and equal_columns(layer) and equal_columns(later):
             p = next(p for p in layer.params if p.ndim > 1)
@@ -217,7 +217,7 @@ def not_moved(before, after):
 
 
 def straight(model, before):
-    """Layers of weights one after the other with nothing but straight lines between."""
+    """Layers of weights with nothing but straight lines between."""
     lines, last = [], None
     weights = {path for path, _ in before.weights}
     for path, y in before.watch.made.items():
@@ -242,7 +242,7 @@ def straight(model, before):
 
 
 def branches(signals):
-    """Whether a layer takes what is not the output of the one before: then order says little."""
+    """Whether a layer takes what is not the output of the one before."""
     order = [path for path in signals.watch.made if path != "loss"]
     return any(signals.watch.taken[b] is not signals.watch.made[a] and
                np.shape(signals.watch.taken[b]) != np.shape(signals.watch.made[a])

@@ -1,4 +1,4 @@
-"""What a training remembers, as one tree of dicts, lists, numbers and arrays."""
+"""What a training remembers, as one tree."""
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
@@ -91,7 +91,7 @@ def buffers(model):
 
 
 def recurrent(model):
-    """{path: layer} of each one that carries a state on from batch to batch."""
+    """{path: layer} of those that carry a state on."""
     return {path: layer for path, layer in held(model)
             if hasattr(layer, "reset_state") and getattr(layer, "stateful", True)}
 
@@ -114,8 +114,7 @@ def relearn(model, arrays):
 
 
 def generators(roots):
-    """{path: generator} of each one within a dict of objects: in containers, among attributes, in
-    what a function refers to."""
+    """{path: generator} of each one within a dict of objects, however deep."""
     found, seen, queue = {}, {}, deque(roots.items())
     while queue:
         path, value = queue.popleft()
@@ -131,7 +130,7 @@ def generators(roots):
 
 
 def parts(value):
-    """(name, object) for all that a container, a function or another object holds."""
+    """(name, object) for all that an object holds."""
     if isinstance(value, dict):
         return list(value.items())
     if isinstance(value, (list, tuple, set, frozenset, deque)):

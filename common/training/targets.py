@@ -67,8 +67,8 @@ def last_layer(model):
 
 
 def reach(layer):
-    """What a layer without parameters can put out, tried on numbers of any size: "same", one of
-    BOUNDS or "any"."""
+    """What a layer without parameters puts out, tried on numbers of any size: "same", one of BOUNDS
+    or "any"."""
     if getattr(layer, "params", ()):
         return "any"
     z = 20 * np.random.default_rng(0).standard_normal((200, 3))
@@ -92,7 +92,7 @@ BOUNDS = {"probabilities": (0, 1), "fraction": (0, 1), "signed fraction": (-1, 1
 
 
 def output_and_loss(model, task, t, y):
-    """Findings on the last layer, with outputs y (None if there are none), and the loss."""
+    """Findings on the last layer, with outputs y or None, and the loss."""
     loss, name = loss_of(model)
     last = last_layer(model)
     end = reach(last) if last is not None else "any"
@@ -167,7 +167,7 @@ def output_and_loss(model, task, t, y):
 
 
 def of_sigmoid(task, t, name, C, at):
-    """Findings on SigmoidWithLoss, which asks a yes or no of each output."""
+    """Findings on SigmoidWithLoss."""
     if task.kind == "classes" and task.one_hot:
         yield Finding("wrong-loss", name, f"each row of t names one of {t.shape[-1]} classes; "
                       "this loss asks a yes or no for each", "SoftmaxWithLoss()", True)

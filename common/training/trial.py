@@ -17,7 +17,7 @@ OUTSIDE = {"epochs", "validation_data", "validation_split", "callbacks", "progre
 
 
 class Case:
-    """A training before it begins: inputs, a tuple, targets, options of fit, and copies."""
+    """A training before it begins: inputs, a tuple, targets, options and copies."""
 
     def __init__(self, trainer, x, t, options):
         self.trainer, self.options, self.validation = trainer, dict(options), None
@@ -102,7 +102,7 @@ class Trial:
             prepare(self.model)
 
     def run(self, steps, seconds=math.inf):
-        """The losses of steps, until the number or the time is over or one is not finite."""
+        """The losses of steps, until number or time is over or one is not finite."""
         trainer, options = copy.copy(self.case.trainer), self.options
         trainer.model, trainer.optimizer, trainer.metrics = self.model, self.optimizer, {}
         trainer.comm, trainer.resumed, trainer.history = None, None, History()
@@ -238,6 +238,5 @@ class Watch:
 
 
 def named(path, layer):
-    """What a layer is called in a report."""
     kind = type(layer).__name__
     return f"layer {path} ({kind})" if path[:1].isdigit() else kind if path == "loss" else path
