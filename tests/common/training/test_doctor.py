@@ -23,7 +23,7 @@ from chainrule.layers import (
 from chainrule.models import MLP, Sequential
 from chainrule.models.command import main
 from chainrule.optimizers import SGD, Adam
-from chainrule.training import Finding, History, Report, Trainer, doctor, lr_range, memory, preflight, samples
+from chainrule.training import Finding, History, Report, Trainer, doctor, lr_range, memory, preflight, samples, signals
 from chainrule.training.report import CODES
 from chainrule.training.targets import Task
 from chainrule.training.trial import Case, unchanged
@@ -253,6 +253,25 @@ def test_a_trial_makes_the_steps_that_fit_makes(options):
     trainer.fit(x, t, epochs=20, progress=False, **options)
     assert list(tried) == list(trainer.history.steps["loss"])[:14]
     assert 2 * case.steps == len(trainer.history.steps["loss"])           # of 10 epochs, where these are 20
+
+
+def test_the_generator_of_an_augmentation_stays_where_it_is():
+    x, t = make_spiral(rng=0)
+    rng = np.random.default_rng(5)
+    before = repr(rng.bit_generator.state)
+    trainer = Trainer(MLP([2, 8, 3], rng=0), SGD(0.1))
+    preflight(trainer, x, t, batch_size=30, augment=lambda x, _: x + rng.normal(0, 0.01, x.shape))
+    assert repr(rng.bit_generator.state) == before
+
+
+@pytest.mark.parametrize("after", [[], [Affine.init(4, 3, rng=1)]], ids=["last", "hidden"])
+def test_units_are_dead_where_weights_follow(after):
+    x, t = make_spiral(rng=0)
+    dead = Affine.init(2, 4, rng=0)
+    dead.b[...] = -100
+    model = Sequential(dead, ReLU(), *after, loss=SoftmaxWithLoss())
+    found = list(signals.flat_units(signals.Signals(model, (x,), t), "now"))
+    assert [f.code for f in found] == ["dead-units"] * len(after)
 
 
 def test_a_trial_freezes_layers_that_are_given_themselves():

@@ -158,6 +158,23 @@ def test_batches_that_make_no_array_for_a_metric_of_the_whole_are_refused(data):
         fit(Trainer(Graph(x, [y, y + y], t, loss=SoftmaxWithLoss()(y, t)), SGD(), metrics=(r2,)), data, batch_size=22)
 
 
+def test_each_epoch_begins_from_fresh_states(data):
+    class Reader:
+        params, grads, begun = (), (), 0
+
+        def forward(self, x):
+            return x
+
+        def backward(self, dout):
+            return dout
+
+        def reset_state(self):
+            self.begun += 1
+    reader = Reader()
+    fit(Trainer(Sequential(reader, *network().layers, loss=SoftmaxWithLoss()), SGD(0.1)), data, epochs=3)
+    assert reader.begun == 3
+
+
 def test_samples_do_not_follow_each_other_in_evaluate():
     trainer = Trainer(LanguageModel(6, 8, 8, rng=0), SGD(), metrics=())
     assert trainer.evaluate(ids, ids, batch_size=5)["loss"] == pytest.approx(trainer.evaluate(ids, ids)["loss"], rel=1e-6)
