@@ -1,5 +1,5 @@
 """The command line, ``chainrule``: one file per command, with a ``main(arguments)`` that runs it
-and returns the exit code: 0, or 2 for a wrong call."""
+and returns the exit code, if it is not 0. What is wrong with a call it raises, as a sentence."""
 import importlib
 import sys
 
@@ -34,10 +34,12 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv and argv[0] in COMMANDS:
         try:
-            return importlib.import_module(f"{__name__}.{argv[0]}").main(argv[1:])
+            return importlib.import_module(f"{__name__}.{argv[0]}").main(argv[1:]) or 0
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130
+        except (OSError, ValueError, ImportError, FloatingPointError) as error:
+            return fail(f"chainrule {argv[0]}", str(error))
     parser().parse_args(argv)
     return fail("chainrule", f"a command is missing; there is {', '.join(COMMANDS)}, as in: "
                              "chainrule train")

@@ -6,9 +6,8 @@ import numpy as np
 
 from ...layers import Flatten
 from . import runs
-from .arguments import Parser, fail, known
+from .arguments import Parser, known
 
-PROGRAM = "chainrule export"
 FORMATS = {  # name: what it is, how its files end
     "onnx": ("an ONNX file, which onnxruntime and others run without chainrule", [".onnx"]),
     "torch": ("the weights in PyTorch's names and layouts, a safetensors file",
@@ -30,7 +29,7 @@ and what is lost in all of them:
 def parser():
     what = "\n".join(f"  {name:7} {text}" for name, (text, _) in FORMATS.items())
     result = Parser(
-        PROGRAM, "Write a run's model as a file for other libraries.",
+        "chainrule export", "Write a run's model as a file for other libraries.",
         f"formats:\n{what}\n{KEPT}\nexample:\n  chainrule export runs/lenet-digits --to onnx\n")
     result.add("run", "its folder, such as runs/mlp-digits", metavar="RUN")
     result.add("--to", " or ".join(FORMATS), kind=known("format", FORMATS), metavar="FORMAT",
@@ -42,16 +41,12 @@ def parser():
 def main(arguments):
     options = parser().parse_args(arguments)
     run = Path(options.run)
-    try:
-        model, _ = runs.trained(run)
-        stem = re.sub(r"\W+", "_", run.resolve().name)
-        paths = [Path(options.out or run) / f"{stem}{end}" for end in FORMATS[options.to][1]]
-        write(options.to, model, paths[0])
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        return fail(PROGRAM, str(error))
+    model, _ = runs.trained(run)
+    stem = re.sub(r"\W+", "_", run.resolve().name)
+    paths = [Path(options.out or run) / f"{stem}{end}" for end in FORMATS[options.to][1]]
+    write(options.to, model, paths[0])
     for path in paths:
         print(path)
-    return 0
 
 
 def write(form, model, path):

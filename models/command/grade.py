@@ -12,9 +12,8 @@ from pathlib import Path
 from ...common.files import write_whole
 from ...common.printing import printable
 from . import classroom, marking, notebooks
-from .arguments import Parser, fail, positive, whole
+from .arguments import Parser, positive, whole
 
-PROGRAM = "chainrule grade"
 WRITTEN = ("marks.csv", "marks.json", "class.html", "feedback")
 OUTSIDE = ("test_homework.py", "conftest.py", "setup.py")  # of the template: never taken
 
@@ -22,7 +21,7 @@ OUTSIDE = ("test_homework.py", "conftest.py", "setup.py")  # of the template: ne
 def parser():
     levels = "".join(f"  {level}  {what}\n" for level, what in classroom.LEVELS.items())
     result = Parser(
-        PROGRAM,
+        "chainrule grade",
         "Mark a folder of homework. A hand-in is one .py file, or one folder with "
         "layers_to_write.py in it;\nits name is the student's. Each runs in a process of its own, "
         "with limits.",
@@ -62,23 +61,20 @@ def main(arguments):
         if options.gradescope is not None:
             return autograder(Path(options.gradescope), assignment, options)
         if options.folder is None:
-            return fail(PROGRAM, "the folder of the hand-ins is missing, as in: chainrule grade "
-                                 "week3")
+            raise ValueError("the folder of the hand-ins is missing, as in: chainrule grade week3")
         folder = Path(options.folder)
         if not folder.exists():
-            return fail(PROGRAM, f"there is no folder {folder}")
+            raise ValueError(f"there is no folder {folder}")
         out = Path(options.out) if options.out else folder
         found, left = ([folder], []) if options.one else hand_ins(folder)
         if not found:
-            return fail(PROGRAM, f"{folder} holds no hand-in: neither a .py file nor a folder")
+            raise ValueError(f"{folder} holds no hand-in: neither a .py file nor a folder")
         marks, seed = mark_all(found, file, tasks, options, folder)
         write(marks, seed, out, folder, options)
     except OSError as error:
-        return fail(PROGRAM, f"{error.filename or options.folder}: {error.strerror or error}")
-    except ValueError as error:
-        return fail(PROGRAM, str(error))
+        raise ValueError(f"{error.filename or options.folder}: {error.strerror or error}"
+                         ) from error
     show(marks, left, out)
-    return 0
 
 
 def template(name=""):
@@ -90,11 +86,10 @@ def hand_out(to):
     to.mkdir(parents=True, exist_ok=True)
     for name in names:
         if (to / name).exists():
-            return fail(PROGRAM, f"{to / name} is there already; choose another folder")
+            raise ValueError(f"{to / name} is there already; choose another folder")
     for name in names:
         shutil.copyfile(template(name), to / name)
         print(to / name)
-    return 0
 
 
 def hand_ins(folder):
@@ -205,7 +200,6 @@ def autograder(path, assignment, options):
                 if file.suffix == ".py" or file.name == "py.typed":
                     archive.write(file, f"{package.replace('.', '/')}/{file.name}")
     print(f"{path}: upload it at Gradescope, Configure Autograder")
-    return 0
 
 
 def packages(name):
