@@ -46,17 +46,13 @@ def learns(layer):
     return any(own(part) and not getattr(part, "frozen", False) for part in walk(layer))
 
 
-def first_that_learns(layers):
-    """The place of the first layer that learns: the end if all are frozen, 0 without parameters."""
-    end = len(layers) if any(layer.params for layer in layers) else 0
-    return next((i for i, layer in enumerate(layers) if learns(layer)), end)
-
-
 def find_lowest(chain: Any) -> None:
-    """Find out where the backward of layers one after another ends, unless dL/dx is wanted."""
-    chain._first = first_that_learns(chain.layers)
-    lowest = chain.layers[chain._first:chain._first + 1]
-    chain._lowest = [layer for layer in lowest if isinstance(layer, Layer)]
+    """Find out where the backward of layers one after another ends, unless dL/dx is wanted: at the
+    first that learns, at none if all are frozen."""
+    first = len(chain.layers) if any(layer.params for layer in chain.layers) else 0
+    first = next((i for i, layer in enumerate(chain.layers) if learns(layer)), first)
+    chain._first = first
+    chain._lowest = [layer for layer in chain.layers[first:first + 1] if isinstance(layer, Layer)]
 
 
 def chosen(model, layers, who):

@@ -12,7 +12,7 @@ from .freezing import learns
 from .model import Model, weighed
 from .node import Constant, Input, Node, Select, ordered
 from .passes import Backward, Forward
-from .predicting import in_batches, predicting
+from .predicting import in_batches
 
 
 class Graph(Model):
@@ -230,8 +230,7 @@ class Graph(Model):
     def predict(self, *inputs: ArrayLike, batch_size: int | None = None) -> Any:
         """The outputs in evaluation mode, ``batch_size`` samples at a time, without a trace, as
         Sequential's."""
-        with predicting(self):
-            return in_batches(self, self.forward, inputs, batch_size)
+        return in_batches(self, self.forward, inputs, batch_size)
 
     def vertices_and_edges(
         self, values: bool = False, x: Inputs | None = None

@@ -5,7 +5,7 @@ from ..common.types import ArrayLike, Computes, Inputs, Penalty
 from .freezing import find_lowest
 from .model import Model
 from .passes import Backward, Forward
-from .predicting import in_batches, predicting
+from .predicting import in_batches
 from .sharing import in_a_row
 
 
@@ -95,8 +95,7 @@ class Sequential(Model):
         Recurrent layers start from fresh states. Afterwards flags, running statistics, states and
         generators are as before, even if it fails; caches are empty, so that a backward needs
         another forward."""
-        with predicting(self):
-            return in_batches(self, self.forward, (x,), batch_size)
+        return in_batches(self, self.forward, (x,), batch_size)
 
     find_lowest = find_lowest      # sets ``_first`` anew: see freezing.py
 

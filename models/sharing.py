@@ -6,7 +6,7 @@ import numpy as np
 from ..common import checks
 from ..common.layer import is_model, walk
 from ..layers.losses import Loss
-from .freezing import Arrays, holders
+from .freezing import Arrays, address, holders
 
 
 def relation(p, q):
@@ -18,7 +18,7 @@ def relation(p, q):
     ('same', 'transposed', 'overlap', None)
     """
     def place(a):
-        return a.__array_interface__["data"][0], a.shape, a.strides
+        return address(a), a.shape, a.strides
 
     if not np.may_share_memory(p, q):
         return None
@@ -125,7 +125,7 @@ def shared_arrays(model):
     arrays, known, shared = [], {}, []
     for params, j in every_array(model):
         p, k = params[j], len(arrays)
-        first = known.setdefault(p.__array_interface__["data"][0], k) if p.size else k
+        first = known.setdefault(address(p), k) if p.size else k
         how = relation(arrays[first], p) if first < k and arrays[first] is not p else None
         if how in ("same", "transposed"):
             shared.append((k, first, how))

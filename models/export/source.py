@@ -12,9 +12,8 @@ import numpy as np
 from ... import __version__
 from ... import layers as L
 from ...common import checks
-from ...common.files import naming, write_whole
+from ...common.files import naming, path_of, write_whole
 from ...common.types import ArrayLike, PathLike
-from ..saving import place
 from ..sharing import relation
 from ..text import AttentionSeq2Seq
 from .following import (
@@ -72,16 +71,18 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
     """
     if not hasattr(model, "layers") or isinstance(model, type):
         raise TypeError(checks.wrong(WHO, "model", "be a model", checks.text(model)))
-    place_of_text = None if path is None else place(WHO, path)
-    if place_of_text is not None and place_of_text.suffix != ".py":
+    if path is None:
+        stem = identifier(type(model).__name__).lower()
+        return whole_file(model, f"{stem}.safetensors", examples)
+    path = path_of(WHO, "path", path)
+    if path.suffix != ".py":
         raise ValueError(checks.wrong(WHO, "path", "end in .py", repr(str(path))))
-    stem = place_of_text.stem if place_of_text else identifier(type(model).__name__).lower()
-    text = whole_file(model, f"{stem}.safetensors", examples)
-    if place_of_text is not None:
-        from safetensors.numpy import save
-        with naming(WHO, path):
-            write_whole(place_of_text, text.encode())
-            write_whole(place_of_text.with_suffix(".safetensors"), save(to_torch_state(model)))
+    weights = path.with_suffix(".safetensors")
+    text = whole_file(model, weights.name, examples)
+    from safetensors.numpy import save
+    with naming(WHO, path):
+        write_whole(path, text.encode())
+        write_whole(weights, save(to_torch_state(model)))
     return text
 
 

@@ -10,7 +10,7 @@ from ...layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
 from ...layers.recurrent import Recurrent
 from ..model import Model
 from ..passes import Backward, Forward
-from ..predicting import in_batches, predicting
+from ..predicting import in_batches
 from .generating import aside, sequences
 
 
@@ -140,8 +140,7 @@ class Seq2Seq(Model):
                 f"{type(self).__name__}: predict takes x and t, and scores each token of t; to "
                 "write an answer to x alone: generate(x, start_id, length)")
         inputs = (*self.pair(x, t), *(() if x_mask is None else (x_mask,)))
-        with predicting(self):
-            return in_batches(self, self.run, inputs, batch_size)
+        return in_batches(self, self.run, inputs, batch_size)
 
     def decode_back(self, dout: Array) -> tuple[Array | None, Any]:
         """The gradients of all h, or None, and of the decoder's first state."""
