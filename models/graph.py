@@ -203,12 +203,10 @@ class Graph(Model):
                 dx = layer.backward(dout)
                 if not self.trace:
                     grads[out] = None
-                if len(reads) == 1:
-                    grads[reads[0]] = added(grads[reads[0]], dx)
-                else:
-                    # a loss gives dx alone
-                    for i, d in zip(reads, dx if isinstance(dx, (tuple, list)) else (dx,)):
-                        grads[i] = added(grads[i], d)
+                # a loss gives dx alone, for a tuple that came in a tuple goes out
+                several = len(reads) > 1 and isinstance(dx, (tuple, list))
+                for i, d in zip(reads, dx if several else (dx,)):
+                    grads[i] = added(grads[i], d)
         if self.trace:
             for n, grad in zip(self.nodes, grads):
                 n.grad = grad

@@ -1,11 +1,13 @@
 """Files of models: what ``save`` writes, and what ``load`` compares before it changes anything."""
 import inspect
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 
 from ..common import checks
-from ..common.files import path_of, read_arrays, write_arrays
+from ..common.files import read_arrays, write_arrays
 from ..common.freezing import freeze_exactly, frozen
 from ..common.layer import held, is_model, walk
 from ..common.rng import state_for
@@ -17,7 +19,7 @@ FREE = ("p", "dropout", "momentum", "unbiased", "stateful", "initial_state")
 def save(model, path):
     """See ``Model.save``."""
     who = f"{type(model).__name__}.save"
-    path = path_of(who, "path", path)
+    path = place(who, path)
     check(model)
     arrays = {name: np.array(p, order="C") for name, p in model._parameters.named.items()}
     texts = {"layers": kinds(model), "options": options(model),
@@ -76,6 +78,14 @@ def load(model, path):
         freeze_exactly(model, still)
 
 
+def place(who, path):
+    if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
+        raise TypeError(checks.wrong(who, "path", "be a str or a Path", checks.text(path)))
+    if "\0" in os.fspath(path):
+        raise ValueError(checks.wrong(who, "path", "be the name of a file", checks.text(path)))
+    return Path(path)
+
+
 def check(model):
     """RuntimeError if a model here has other ``params`` than its layers."""
     for layer in walk(model):
@@ -128,7 +138,7 @@ def buffers(model):
 
 def read(path, who):
     """Arrays and texts of a file that ``save`` wrote, as two dicts."""
-    arrays, made = read_arrays(who, path_of(who, "path", path), "save")
+    arrays, made = read_arrays(who, place(who, path), "save")
     if made is None:
         raise ValueError(f"{who}: {path} should be a file that save wrote; it names no layers and "
                          "options")

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...layers import Flatten
 from . import runs
-from .arguments import Parser, known
+from .arguments import Parser, known, table
 
 FORMATS = {  # name: what it is, how its files end
     "onnx": ("an ONNX file, which onnxruntime and others run without chainrule", [".onnx"]),
@@ -27,10 +27,10 @@ and what is lost in all of them:
 
 
 def parser():
-    what = "\n".join(f"  {name:7} {text}" for name, (text, _) in FORMATS.items())
+    formats = table({name: what for name, (what, _) in FORMATS.items()})
     result = Parser(
         "chainrule export", "Write a run's model as a file for other libraries.",
-        f"formats:\n{what}\n{KEPT}\nexample:\n  chainrule export runs/lenet-digits --to onnx\n")
+        f"formats:\n{formats}{KEPT}\nexample:\n  chainrule export runs/lenet-digits --to onnx\n")
     result.add("run", "its folder, such as runs/mlp-digits", metavar="RUN")
     result.add("--to", " or ".join(FORMATS), kind=known("format", FORMATS), metavar="FORMAT",
                required=True)

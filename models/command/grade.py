@@ -117,7 +117,6 @@ def files_of(path, name):
 def mark_all(found, name, tasks, options, folder):
     from tqdm import tqdm
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
-    limits = marking.Limits(options.seconds, int(options.memory * 2**30))
     shut = [*marking.forbidden(), os.path.realpath(folder)]
     stems = [path.stem if path.is_file() else path.name for path in found]
     names = [path.name if stems.count(stem) > 1 else stem for path, stem in zip(found, stems)]
@@ -128,7 +127,7 @@ def mark_all(found, name, tasks, options, folder):
         why = helpers
         if source is not None:
             try:
-                return marking.mark(student, source, helpers, tasks, seed, limits, shut)
+                return marking.mark(student, source, helpers, tasks, seed, options, shut)
             except Exception as error:  # the others have their marks all the same
                 why = f"the judge failed at it, mark it by hand: {type(error).__name__}: {error}"
         return marking.Mark(student, [marking.LayerMark(task.name) for task in tasks], why)

@@ -5,7 +5,8 @@ import numpy as np
 from ... import __version__
 from ... import layers as L
 from ...common import checks
-from ...common.files import naming, path_of, write_whole
+from ...common.files import naming, write_whole
+from ..saving import place
 from ..text import AttentionSeq2Seq, Seq2Seq
 from . import losses  # noqa: F401  which registers them
 from .following import (
@@ -125,7 +126,7 @@ class OnnxWriter:
 def to_onnx(model, path, *examples, loss=False):
     """See ``Model.to_onnx``."""
     who = f"{type(model).__name__}.to_onnx"
-    path = path_of(who, "path", path)
+    path = place(who, path)
     try:
         import onnx_ir as ir
     except ImportError as error:

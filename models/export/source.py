@@ -12,8 +12,9 @@ import numpy as np
 from ... import __version__
 from ... import layers as L
 from ...common import checks
-from ...common.files import naming, path_of, write_whole
+from ...common.files import naming, write_whole
 from ...common.types import ArrayLike, PathLike
+from ..saving import place
 from ..sharing import relation
 from ..text import AttentionSeq2Seq
 from .following import (
@@ -74,7 +75,7 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
     if path is None:
         stem = identifier(type(model).__name__).lower()
         return whole_file(model, f"{stem}.safetensors", examples)
-    path = path_of(WHO, "path", path)
+    path = place(WHO, path)
     if path.suffix != ".py":
         raise ValueError(checks.wrong(WHO, "path", "end in .py", repr(str(path))))
     weights = path.with_suffix(".safetensors")

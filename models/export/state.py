@@ -10,10 +10,9 @@ import numpy as np
 
 from ... import layers as L
 from ...common import checks
-from ...common.files import path_of
 from ...common.layer import held, is_model
 from ...common.types import Array, PathLike
-from ..saving import fitting
+from ..saving import fitting, place
 from ..sharing import names_of, relation
 from .registry import LAYOUT, known, named
 
@@ -254,7 +253,7 @@ def some(keys):
 def read_state(state, wanted):
     """A state as arrays by name; nothing in it is ever run."""
     if isinstance(state, (str, os.PathLike)):
-        state = read_file(path_of(WHO, "path", state), sum(a.size for a in wanted.values()))
+        state = read_file(place(WHO, state), sum(array.size for array in wanted.values()))
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
         hint = "module.state_dict() makes one" if hasattr(state, "state_dict") else ""
         raise TypeError(checks.wrong(WHO, "state", "be a dict of arrays by name, or a path",

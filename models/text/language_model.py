@@ -62,8 +62,7 @@ class LanguageModel(TextModel, Sequential):
         cell: type[Recurrent] = LSTM, dropout: float = 0.0, tied: bool = False,
         stateful: bool = True, rng: Seed = None, dtype: DType = np.float32,
     ) -> None:
-        checks.counts("LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden,
-                      depth=depth)
+        checks.counts("LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden)
         checks.count("LanguageModel", "depth", depth, most=1000)
         tied, stateful = (checks.flag("LanguageModel", "tied", tied),
                           checks.flag("LanguageModel", "stateful", stateful))

@@ -221,8 +221,8 @@ class AttentionSeq2Seq(Seq2Seq):
 
     def decode(self, t: Array, hs: Array, x_mask: ArrayLike | None) -> Array:
         g = self.decoder.forward(self.target.forward(t))
-        mask = [] if x_mask is None else [np.asarray(x_mask)[:, None]]
-        return self.scores.forward(beside_each(g, self.looking.forward(g, hs, hs, *mask)))
+        mask = None if x_mask is None else np.asarray(x_mask)[:, None]
+        return self.scores.forward(beside_each(g, self.looking.forward(g, hs, hs, mask)))
 
     def decode_back(self, dout: Array) -> tuple[Array | None, Any]:
         H = self.decoder.params[1].shape[0]
@@ -234,7 +234,7 @@ class AttentionSeq2Seq(Seq2Seq):
     def attention(self, x: ArrayLike, t: ArrayLike, x_mask: ArrayLike | None = None) -> Array:
         """The weights (N, Tt - 1, Tx): row j says where the decoder looks before it writes t[:, j +
         1]."""
-        self.predict(x, t, *(() if x_mask is None else (x_mask,)))
+        self.predict(x, t, x_mask)
         return self.looking.weights
 
 

@@ -79,7 +79,7 @@ class TransformerLM(TextModel, Graph):
         hidden = (4 * checks.count("TransformerLM", "dimension", dimension) if hidden is None
                   else hidden)
         checks.counts("TransformerLM", vocabulary=vocabulary, dimension=dimension, heads=heads,
-                      depth=depth, length=length, hidden=hidden)
+                      length=length, hidden=hidden)
         checks.count("TransformerLM", "depth", depth, most=1000)
         dtype, dropout = (checks.float_type("TransformerLM", "dtype", dtype),
                           share("TransformerLM", "dropout", dropout))
