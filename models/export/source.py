@@ -75,14 +75,14 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
     if path is None:
         stem = identifier(type(model).__name__).lower()
         return whole_file(model, f"{stem}.safetensors", examples)
-    path = place(WHO, path)
-    if path.suffix != ".py":
+    file = place(WHO, path)
+    if file.suffix != ".py":
         raise ValueError(checks.wrong(WHO, "path", "end in .py", repr(str(path))))
-    weights = path.with_suffix(".safetensors")
+    weights = file.with_suffix(".safetensors")
     text = whole_file(model, weights.name, examples)
     from safetensors.numpy import save
     with naming(WHO, path):
-        write_whole(path, text.encode())
+        write_whole(file, text.encode())
         write_whole(weights, save(to_torch_state(model)))
     return text
 
