@@ -1,5 +1,5 @@
-"""The command line, ``chainrule``: one file per command, with a ``main(arguments)`` that runs it
-and returns the exit code, if it is not 0. What is wrong with a call it raises, as a sentence."""
+"""The command line, ``chainrule``: one file per command, with a ``parser()`` and a
+``main(options)`` that raises what is wrong with a call, and returns another exit code than 0."""
 import importlib
 import sys
 
@@ -34,7 +34,8 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv and argv[0] in COMMANDS:
         try:
-            return importlib.import_module(f"{__name__}.{argv[0]}").main(argv[1:]) or 0
+            command = importlib.import_module(f"{__name__}.{argv[0]}")
+            return command.main(command.parser().parse_args(argv[1:])) or 0
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130

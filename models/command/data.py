@@ -27,14 +27,13 @@ def state(entry):
     return f"{len(missing)} of {len(entry.files)} files missing, {megabytes} MB"
 
 
-def main(arguments):
-    names = parser().parse_args(arguments).names
-    for name in names:
+def main(options):
+    for name in options.names:
         for file in CATALOGUE[name].files:
             print(obtain(CATALOGUE[name].load.__name__, file))
         if not CATALOGUE[name].files:
             print(f"{name} comes with chainrule")
-    if not names:
+    if not options.names:
         print(f"data folder: {data_folder().absolute()}\n")
         for name, entry in CATALOGUE.items():
             print(f"{name:14} {entry.load.__name__ + '()':21} {entry.what}\n"

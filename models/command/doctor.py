@@ -18,9 +18,9 @@ def parser():
     return result
 
 
-def main(arguments):
+def main(options):
     from ...training import History
-    path = Path(parser().parse_args(arguments).run)
+    path = Path(options.run)
     path = path / "history.csv" if path.is_dir() else path
     try:
         history = History.load(path)

@@ -14,10 +14,9 @@ def parser():
     return result
 
 
-def main(arguments):
+def main(options):
     from ...optimizers import SGD
     from ...training import Trainer
-    options = parser().parse_args(arguments)
     model, training = runs.trained(options.run)
     data = options.data or training["data"]
     _, (x, t) = runs.load(data, options.folder or training.get("folder", "."))

@@ -38,8 +38,7 @@ def parser():
     return result
 
 
-def main(arguments):
-    options = parser().parse_args(arguments)
+def main(options):
     run = Path(options.run)
     model, _ = runs.trained(run)
     stem = re.sub(r"\W+", "_", run.resolve().name)

@@ -51,8 +51,7 @@ def parser():
     return result
 
 
-def main(arguments):
-    options = parser().parse_args(arguments)
+def main(options):
     try:
         if options.template is not None:
             return hand_out(Path(options.template))

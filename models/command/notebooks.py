@@ -91,8 +91,7 @@ def run(path):
     print(f"{path}: {count} cells ran without an error")
 
 
-def main(arguments):
-    options = parser().parse_args(arguments)
+def main(options):
     to = Path(options.folder)
     folder, names = chapters()
     one = None if options.run is None else chosen(options.run, names)

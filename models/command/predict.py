@@ -23,8 +23,7 @@ def parser():
     return result
 
 
-def main(arguments):
-    options = parser().parse_args(arguments)
+def main(options):
     out = Path(options.out or Path(options.run) / "predictions.png")
     model, training = runs.trained(options.run)
     images = [read(path, training["data"]) for path in options.pictures]

@@ -55,12 +55,11 @@ def parser():
     return result
 
 
-def main(arguments):
+def main(options):
     """Run the command; the exit code is 128 + n after a signal n."""
-    options = parser().parse_args(arguments)
     folder = Path(options.out) / f"{options.model}-{options.data}"
     if options.resume:
-        options = as_before(options, arguments, folder)
+        options = as_before(options, folder)
     data = runs.load(options.data, options.folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +71,7 @@ def main(arguments):
                          "folder with --out") from error
 
 
-def as_before(options, arguments, folder):
+def as_before(options, folder):
     """The options of the run that is resumed; ValueError where they differ."""
     if options.load:
         raise ValueError("--resume goes on with the run's own weights; leave out --load")
@@ -84,7 +83,7 @@ def as_before(options, arguments, folder):
     *_, training = runs.described(folder)
     then = [f"--{name.replace('_', '-')}={training[name]}" for name in KEPT
             if training.get(name) is not None]
-    before, now = (parser().parse_args([*then, *given]) for given in ((), arguments))
+    before, now = (parser().parse_args([*then, *given]) for given in ((), options.given))
     for name in ("batch_size", "lr", "shift", "seed"):
         if vars(before)[name] != vars(now)[name]:
             option = f"--{name.replace('_', '-')}"
