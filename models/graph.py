@@ -108,8 +108,7 @@ class Graph(Model):
                 reads = [slot[i] for i in n.inputs]
                 over = [] if self.trace else [i for i in set(reads) - live if last[i] == slot[n]]
                 steps.append((n.layer, reads, slot[n], over, n in needed))
-        # The nodes of the loss alone come after those of the outputs, which run without them when
-        # there are no targets.
+        # Without targets, the nodes of the loss alone do not run.
         self._to_outputs = [step[:4] for step in steps if step[4]]
         self._to_loss = [step[:4] for step in steps if not step[4]]
         forwards = [*self._to_outputs, *self._to_loss]
@@ -203,7 +202,7 @@ class Graph(Model):
                 dx = layer.backward(dout)
                 if not self.trace:
                     grads[out] = None
-                # a loss gives dx alone, for a tuple that came in a tuple goes out
+                # a loss gives dx alone; for an input that is a tuple dx is one
                 several = len(reads) > 1 and isinstance(dx, (tuple, list))
                 for i, d in zip(reads, dx if several else (dx,)):
                     grads[i] = added(grads[i], d)

@@ -91,15 +91,12 @@ class Model(Layer):
         each with all inside it.
 
         >>> from chainrule.models import MLP
-        >>> from chainrule.optimizers import SGD
         >>> model = MLP([2, 3, 3], rng=0)
         >>> model.freeze("1")                          # layer 0 is a Flatten
-        >>> before = [p.copy() for p in model.params]
         >>> loss = model.forward([[1.0, 2.0]], [1])
         >>> model.backward()
-        >>> SGD(lr=0.1).update(model.params, model.grads)
-        >>> [bool((p == q).all()) for p, q in zip(model.params, before)]
-        [True, True, False, False]
+        >>> [bool(g.any()) for g in model.grads]
+        [False, False, True, True]
         """
         set_frozen(self, chosen(self, layers, f"{type(self).__name__}.freeze"), True)
 

@@ -9,11 +9,9 @@ from .sharing import trainable
 class Pass:
     """A run through a model: ``with Forward(model, ...):`` or ``with Backward(model, ...):``.
 
-    Unless the model is small, BLAS keeps to one thread: layers share out their work among threads
-    of our own, and BLAS's would take the processors from these (common/engine/threads.py). Only the
-    model's layers decide that, not earlier calls, so that a training resumed tomorrow computes
-    exactly what it would have computed today. An error gets a note that names the layer in which it
-    arose; this package's frames are cut from its traceback.
+    Unless the model is small, BLAS keeps to one thread: layers have threads of their own, from
+    which it would take the processors (common/engine/threads.py). Only the model's layers decide
+    that, so that a training resumed tomorrow computes the same. See errors.py for errors.
     """
     limit = None
     muted = ()         # layers that need not compute the gradients of their inputs during this pass

@@ -8,8 +8,7 @@ from ..common.layer import evaluation
 
 @contextlib.contextmanager
 def predicting(model):
-    """Evaluation mode: afterwards flags, running statistics, states and generators are as before,
-    even if it fails, and caches are empty."""
+    """Evaluation mode; afterwards, even if it fails, the model is as before, without caches."""
     try:
         with evaluation(model):
             yield

@@ -242,7 +242,7 @@ def story(error, path):
             "interrupts" if isinstance(error, KeyboardInterrupt | GeneratorExit) else
             "not-begun" if isinstance(error, NotImplementedError) else "raises")
     try:
-        words = str(error).strip().splitlines()[0][:300] if str(error).strip() else ""
+        words = (str(error).strip().splitlines() or [""])[0][:300]
     except Exception:
         words = ""
     return kind, f"{at}{type(error).__name__}" + (f": {words}" if words else "")

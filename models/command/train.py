@@ -153,9 +153,8 @@ def fit(trainer, options, checkpoint, data, validation_data, rng, folder):
 
 
 class Stopping:
-    """A callback of ``fit``: within a ``with`` block Ctrl-C, SIGTERM or SIGHUP ends the training
-    after its step, with a last checkpoint, by KeyboardInterrupt. A second Ctrl-C does so at
-    once."""
+    """A callback of ``fit``, in a ``with`` block: Ctrl-C, SIGTERM or SIGHUP ends the training after
+    its step, with a last checkpoint, by KeyboardInterrupt; a second Ctrl-C at once."""
     last = True
 
     def __init__(self, checkpoint):
