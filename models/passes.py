@@ -1,5 +1,5 @@
-"""What surrounds the loops of forward and backward: order of calls, BLAS's threads, short errors;
-after a backward the sums over shared weights, the penalty's gradients, zeros for frozen weights."""
+"""What surrounds the loops of forward and backward: order of calls, threads, errors, and the
+gradients of penalties, shared and frozen weights."""
 from ..common import checks
 from ..common.engine import threads
 from .errors import note, plainly

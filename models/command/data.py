@@ -1,4 +1,4 @@
-"""``chainrule data``: which data there is, and where; fetched by name."""
+"""``chainrule data``."""
 from ...datasets.catalogue import CATALOGUE
 from ...datasets.download import data_folder, obtain
 from .arguments import Parser, known

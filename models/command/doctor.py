@@ -1,4 +1,4 @@
-"""``chainrule doctor``: what the curves of a finished run tell."""
+"""``chainrule doctor``."""
 from pathlib import Path
 
 from ...common.printing import printable

@@ -1,4 +1,4 @@
-"""``chainrule evaluate``: how a run's model does on test samples."""
+"""``chainrule evaluate``."""
 from . import runs
 from .arguments import Parser, known
 

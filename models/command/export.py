@@ -1,4 +1,4 @@
-"""``chainrule export``: a run's model for onnxruntime or PyTorch."""
+"""``chainrule export``."""
 import re
 from pathlib import Path
 

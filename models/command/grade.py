@@ -1,5 +1,4 @@
-"""``chainrule grade``: a folder of hand-ins becomes marks, named mistakes, and a page about the
-class."""
+"""``chainrule grade``."""
 import concurrent.futures
 import importlib
 import os

@@ -1,4 +1,4 @@
-"""``chainrule notebooks``: the chapters of the installed version, copied to read and to run."""
+"""``chainrule notebooks``."""
 import filecmp
 import importlib.resources
 import importlib.util

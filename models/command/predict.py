@@ -1,4 +1,4 @@
-"""``chainrule predict``: what a run's model sees in the user's pictures."""
+"""``chainrule predict``."""
 from pathlib import Path
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""``chainrule train``: a model, real data, and what comes out in a folder."""
+"""``chainrule train``."""
 import os
 import signal
 import sys

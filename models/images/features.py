@@ -19,12 +19,7 @@ def prepared(who, shape, classes, rng):
 
 def image_after(layers, shape):
     """The shape (C, H, W) of an image of ``shape`` after convolutions and poolings; other layers
-    leave it as it is.
-
-    >>> from chainrule.layers import Convolution, MaxPool
-    >>> image_after([Convolution.init(3, 8, 5), MaxPool(2)], (3, 28, 28))
-    (8, 12, 12)
-    """
+    leave it as it is."""
     for layer in layers:
         if hasattr(layer, "output_shape"):
             shape = layer.output_shape((1, *shape))[1:]
