@@ -21,13 +21,9 @@ if TYPE_CHECKING:
 
 class Model(Layer):
     """A network of layers that is itself a layer. A subclass says how values run through it:
-    ``forward`` and ``backward`` as in sequential.py, each within a Pass.
+    ``forward``, ``backward`` and ``predict`` as in sequential.py, the first two within a Pass.
 
-    - ``forward(x)`` returns the output, ``forward(x, t)`` the loss, a float, with the penalty in
-      it; ``forward(x, t, weight=w)`` weighs the rows in it: see ``Loss``;
-    - ``backward()`` after ``forward(x, t)`` fills ``grads``;
-    - ``predict(x)`` returns the output in evaluation mode and leaves no trace;
-    - ``params``, ``grads``: the lists over all layers, an array that layers share listed once.
+    ``params``, ``grads``: the lists over all layers, an array that layers share listed once.
     """
 
     guarded = False

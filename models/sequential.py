@@ -20,14 +20,11 @@ class Sequential(Model):
     a row vector times one Jacobian at a time, the last layer's first. Layer i's ``backward(dout)``
     is given dout = dL/dy_i and returns dL/dy_{i-1} = dout J_i, without making J_i; on the way it
     fills in the gradients of its parameters. With targets, L is the loss layer's value plus the
-    penalty (``loss_of``), and dL/dy is what the loss layer's backward returns (``dout``, if given
-    to the model's backward then, multiplies every gradient, the penalty's too). ``Forward`` and
-    ``Backward`` (passes.py) see to everything else: order of calls, gradients of the penalty,
-    shared and frozen weights, threads, error messages.
+    penalty (``loss_of``), and dL/dy is what the loss layer's backward returns. ``Forward`` and
+    ``Backward`` (passes.py) see to everything else.
 
-    Sequential(*layers, loss=None, penalty=None); loss is a loss layer, penalty an L1 or L2. Any
-    object with forward, backward, params and grads will do as a layer, a Sequential too. One
-    training step, in full:
+    ``loss`` is a loss layer, ``penalty`` an L1 or L2. Any object with forward, backward, params and
+    grads will do as a layer, a Sequential too. One training step, in full:
 
     >>> import numpy as np
     >>> from chainrule.layers import Affine, ReLU, SoftmaxWithLoss
@@ -56,7 +53,6 @@ class Sequential(Model):
     its own, and for a penalty together with a loss of ``reduction="none"``.
     """
     _first = 0                    # where backward ends: the place of the lowest layer that learns
-
 
     def __init__(
         self, *layers: Computes, loss: Computes | None = None, penalty: Penalty | None = None

@@ -21,18 +21,17 @@ class LanguageModel(TextModel, Sequential):
     Shapes: ids x (N, T), scores (N, T, V), targets t (N, T), the word after each: x and t of
     ``text_batches``.
 
-    Truncated back-propagation through time. A text is too long for one backward. It is read T words
-    at a time; the state at the end of one batch is the first of the next (``stateful=True``), so
-    the model reads on, but no gradient flows back into the batch before. Begin a text anew with
-    ``model.reset_states()``. With ``stateful=False`` each row of each batch is a text of its own.
+    Truncated back-propagation through time. A text is too long for one backward: it is read T words
+    at a time, from the state at the end of the batch before (``stateful=True``), into which no
+    gradient flows back. ``model.reset_states()`` begins a text anew. With ``stateful=False`` each
+    row of each batch is a text of its own.
 
     - vocabulary: the number of words V; dimension: of a word's vector, D; hidden: of a state, H;
     - depth: recurrent layers one above the other; cell: RNN, LSTM or GRU;
     - dropout: the share dropped before, between and after the recurrent layers, never from a state
       to the next one;
-    - tied: W_o is W_eᵀ, so the same vector stands for a word that is read and for one that is
-      written. One array, listed once in ``params``; its gradient is the sum of both uses. Needs H =
-      D.
+    - tied: W_o is W_eᵀ: one vector for a word that is read and for one that is written, one array
+      in ``params``, whose gradient is the sum of both uses. Needs H = D.
 
     Sources: Mikolov et al., Recurrent neural network based language model (2010); Zaremba,
     Sutskever and Vinyals, Recurrent neural network regularization (2014), for dropout; Press and
