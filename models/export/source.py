@@ -296,11 +296,7 @@ def broken(text, indent):
 
 
 def brackets(text):
-    """The places of each pair of outermost brackets, and of the commas right inside it.
-
-    >>> list(brackets("f()(a, (b, c))"))
-    [[1, 2], [3, 5, 13]]
-    """
+    """The places of each pair of outermost brackets, and of the commas right inside it."""
     depth, places = 0, []
     for i, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
@@ -312,11 +308,7 @@ def brackets(text):
 
 
 def alone(text):
-    """Whether an expression needs no brackets around it, whatever stands beside it.
-
-    >>> alone('self["1"](x + y)[0].mean((2, 3))'), alone("exp(x) + exp(y)"), alone("-1.0")
-    (True, False, False)
-    """
+    """Whether an expression needs no brackets around it, as f(x)[0].mean() and unlike x + y, -1."""
     for start, *_, end in reversed(list(brackets(text))):
         text = text[:start] + text[end + 1:]
     return bool(re.fullmatch(r"[\w.]+", text))
@@ -375,11 +367,7 @@ def tied(model):
 
 
 def module(name, *positional, **options):
-    """The text of a call, with pairs of equal numbers as one number.
-
-    >>> module("nn.Conv2d", 1, 6, (5, 5), padding=(2, 2))
-    'nn.Conv2d(1, 6, 5, padding=2)'
-    """
+    """The text of a call, with pairs of equal numbers as one number."""
     def short(value):
         return repr(value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value)
     named = [f"{key}={short(value)}" for key, value in options.items()]
