@@ -101,18 +101,17 @@ class Graph(Model):
         self.losses = [n.layer for n in self.nodes if len(n.inputs) == 2
                        and (isinstance(n.layer, Loss) or n.layer is self.loss)]
         self._constants = [n.constant if isinstance(n, Constant) else None for n in self.nodes]
-        needed, steps, live = set(ordered(self.outputs)), [], {*self._out, self._end, *self._t}
+        steps, live = [], {*self._out, self._end, *self._t}
         last = {slot[i]: slot[n] for n in self.nodes for i in n.inputs}
         for n in self.nodes:
             if n.inputs:
                 reads = [slot[i] for i in n.inputs]
                 over = [] if self.trace else [i for i in set(reads) - live if last[i] == slot[n]]
-                steps.append((n.layer, reads, slot[n], over, n in needed))
-        # Without targets, the nodes of the loss alone do not run.
-        self._to_outputs = [step[:4] for step in steps if step[4]]
-        self._to_loss = [step[:4] for step in steps if not step[4]]
-        forwards = [*self._to_outputs, *self._to_loss]
-        self._back_all = [(layer, reads, out) for layer, reads, out, _ in forwards[::-1]]
+                steps.append((n.layer, reads, slot[n], over))
+        # What the loss alone needs comes last, and does not run without targets.
+        count = sum(bool(n.inputs) for n in ordered(self.outputs))
+        self._to_outputs, self._to_loss = steps[:count], steps[count:]
+        self._back_all = [(layer, reads, out) for layer, reads, out, _ in steps[::-1]]
 
     def find_lowest(self) -> None:
         # Without the inputs' gradients, backward stops at the lowest layers that learn.

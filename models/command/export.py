@@ -39,24 +39,20 @@ def parser():
 
 
 def main(options):
-    run = Path(options.run)
-    model, _ = runs.trained(run)
-    stem = re.sub(r"\W+", "_", run.resolve().name)
-    paths = [Path(options.out or run) / f"{stem}{end}" for end in FORMATS[options.to][1]]
-    write(options.to, model, paths[0])
-    for path in paths:
-        print(path)
-
-
-def write(form, model, path):
     from safetensors.numpy import save
 
     from ...common.files import write_whole
     from ..export import to_source, to_torch_state
+    run = Path(options.run)
+    model, _ = runs.trained(run)
+    stem = re.sub(r"\W+", "_", run.resolve().name)
+    paths = [Path(options.out or run) / f"{stem}{end}" for end in FORMATS[options.to][1]]
     images = [np.zeros((1, 1, 1, 1))] if isinstance(model.layers[0], Flatten) else []
-    if form == "onnx":
-        model.to_onnx(path, *images)
-    elif form == "source":
-        to_source(model, path, *images)
+    if options.to == "onnx":
+        model.to_onnx(paths[0], *images)
+    elif options.to == "source":
+        to_source(model, paths[0], *images)
     else:
-        write_whole(path, save(to_torch_state(model)))
+        write_whole(paths[0], save(to_torch_state(model)))
+    for path in paths:
+        print(path)

@@ -61,15 +61,12 @@ def assigned(node):
             yield target
 
 
-def is_main(node):
-    return isinstance(node, ast.If) and "__main__" in ast.dump(node.test)
-
-
 class Module:
     """The text of a hand-in, statement by statement."""
 
     def __init__(self, tree):
-        self.body = [node for node in tree.body if not is_main(node)]
+        self.body = [node for node in tree.body
+                     if not (isinstance(node, ast.If) and "__main__" in ast.dump(node.test))]
         self.stands_for = dict(pair for node in self.body for inner in ast.walk(node)
                                for pair in imports(inner))
         self.bound = {}  # a name of the module: statements that bind it
