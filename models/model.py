@@ -29,10 +29,8 @@ class Model(Layer):
     guarded = False
     loss: Any
     _training = True
-    # The places of frozen parameters when ``find_lowest`` last looked; before backward, None.
-    _frozen: list[int] | None = None
-    # The layers below which gradients are not read, unless those of the inputs are wanted.
-    _lowest: Sequence[Any] = ()
+    _frozen: list[int] | None = None    # the frozen parameters when ``find_lowest`` last looked
+    _lowest: Sequence[Any] = ()         # layers whose inputs' gradients only a user may want
 
     def __init__(
         self, layers: Sequence[Computes], loss: Any = None, penalty: Penalty | None = None

@@ -14,7 +14,7 @@ class Pass:
     that, so that a training resumed tomorrow computes the same. See errors.py for errors.
     """
     limit = None
-    muted = ()         # layers that need not compute the gradients of their inputs during this pass
+    muted = ()         # layers whose inputs' gradients are not read
 
     def __enter__(self):
         self.muted = [layer for layer in self.muted if layer.input_gradient]
@@ -68,7 +68,7 @@ class Backward(Pass):
         # a model inside another may have been told that nothing below it reads them
         self.full = (input_gradient or dout is not None) and model.input_gradient
         self.frozen = model._parameters.params.frozen
-        if self.frozen != model._frozen:            # the lowest that learns may be another now
+        if self.frozen != model._frozen:
             model._frozen = self.frozen
             model.find_lowest()
         self.muted = () if self.full else model._lowest

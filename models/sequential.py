@@ -79,7 +79,7 @@ class Sequential(Model):
         """
         with Backward(self, dout, input_gradient) as run:
             dout = self.output_gradient(dout)
-            first = 0 if run.full else self._first    # or at the lowest layer that learns
+            first = 0 if run.full else self._first
             for layer in reversed(self.layers[first:]):
                 dout = layer.backward(dout)
         return dout if run.full else None

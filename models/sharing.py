@@ -34,9 +34,9 @@ def names_of(layer):
 class Parameters:
     """``params``, ``grads`` and ``names`` over ``layers``, paired.
 
-    Two layers share a weight by holding the same whole array, or its transpose; memory decides,
-    never equal values. A shared array is listed once, as its first holder has it; its gradient, an
-    array of its own, is the sum over the holders, which ``gather()`` forms after a backward.
+    Layers share a weight by holding the same whole array, or its transpose. It is listed once, as
+    its first holder has it; its gradient, an array of its own, is the sum over the holders, which
+    ``gather()`` forms after a backward.
     """
 
     def __init__(self, layers):

@@ -84,9 +84,8 @@ class Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def watch(told, home, shut, ours, pipe):
-    """Refuse, from now on, what a layer has no business with; ``told`` collects the sentences. The
-    folders ``shut`` must not be read; the files ``ours`` and the numbers ``pipe`` are the
-    judge's."""
+    """Refuse, from now on, what a layer has no business with, and collect it in ``told``. The
+    folders ``shut`` are not to be read; files ``ours`` and numbers ``pipe`` are the judge's."""
     def refuse(what):
         told.append(what)
         raise PermissionError(f"marking refuses: {what}")

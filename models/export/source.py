@@ -114,8 +114,11 @@ class Block:
 
     def numbers(self, made):
         """All the numbers in it, also those given to blocks inside."""
-        return [n for m in self.modules.values() for n in
-                (made[m.key].given(m, made) if isinstance(m, Block) else NUMBER.findall(m))]
+        found = []
+        for m in self.modules.values():
+            numbers = m.numbers(made) if isinstance(m, Block) else NUMBER.findall(m)
+            found += [numbers[i] for i in made[m.key].places] if isinstance(m, Block) else numbers
+        return found
 
 
 class Made(NamedTuple):
@@ -123,10 +126,6 @@ class Made(NamedTuple):
     name: str
     text: str
     places: list[int]
-
-    def given(self, block, made):
-        numbers = block.numbers(made)
-        return [numbers[i] for i in self.places]
 
 
 def whole_file(model, weights, examples):
@@ -385,21 +384,19 @@ def nn(name, *positional, call="{m}({0})", **options):
     return Torch(call, module(name, *positional, **changed))
 
 
-def plain(**texts):
-    """Layers that are one text whatever their options: a module's, or an expression of inputs."""
-    def of(text):
-        made = Torch(text) if "{" in text else Torch("{m}({0})", text)
-        return lambda layer: made
-    return {getattr(L, name): of(text) for name, text in texts.items()}
+def plain(text):
+    """A layer that is one text whatever its options: a module's, or an expression of inputs."""
+    return lambda layer: Torch(text) if "{" in text else Torch("{m}({0})", text)
 
 
 SOURCE.update({
-    **plain(Sigmoid="nn.Sigmoid()", Tanh="nn.Tanh()", ReLU="nn.ReLU()", SiLU="nn.SiLU()",
-            Softplus="nn.Softplus()", Softmax="nn.Softmax(dim=-1)", Flatten="nn.Flatten()",
-            Add="{0} + {1}", Subtract="{0} - {1}", Multiply="{0} * {1}", Divide="{0} / {1}",
-            Maximum="torch.maximum({0}, {1})", Exp="torch.exp({0})", Log="torch.log({0})",
-            Sin="torch.sin({0})", GlobalAveragePool="{0}.mean((2, 3))",
-            Attention="attention({inputs})"),
+    **{getattr(L, name): plain(text) for name, text in dict(
+        Sigmoid="nn.Sigmoid()", Tanh="nn.Tanh()", ReLU="nn.ReLU()", SiLU="nn.SiLU()",
+        Softplus="nn.Softplus()", Softmax="nn.Softmax(dim=-1)", Flatten="nn.Flatten()",
+        Add="{0} + {1}", Subtract="{0} - {1}", Multiply="{0} * {1}", Divide="{0} / {1}",
+        Maximum="torch.maximum({0}, {1})", Exp="torch.exp({0})", Log="torch.log({0})",
+        Sin="torch.sin({0})", GlobalAveragePool="{0}.mean((2, 3))",
+        Attention="attention({inputs})").items()},
     L.LeakyReLU: lambda layer: nn("nn.LeakyReLU", layer.slope),
     L.ELU: lambda layer: nn("nn.ELU", layer.alpha),
     L.GELU: lambda layer: Torch(
