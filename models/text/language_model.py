@@ -5,7 +5,7 @@ import numpy as np
 
 from ...common import checks, initializers
 from ...common.rng import generator
-from ...common.types import Array, DType, Seed
+from ...common.types import DType, Seed
 from ...layers import LSTM, Affine, Dropout, Embedding, SoftmaxWithLoss
 from ...layers.dropout import share
 from ...layers.recurrent import Recurrent
@@ -56,6 +56,8 @@ class LanguageModel(TextModel, Sequential):
     >>> model.perplexity(ids) < 1.2
     True
     """
+    carries = True
+
     def __init__(
         self, vocabulary: int, dimension: int = 100, hidden: int = 100, depth: int = 1,
         cell: type[Recurrent] = LSTM, dropout: float = 0.0, tied: bool = False,
@@ -84,9 +86,6 @@ class LanguageModel(TextModel, Sequential):
 
     def forward(self, ids, t=None, *, weight=None):
         return super().forward(sequences(self, "ids", ids), t, weight=weight)
-
-    def window(self, ids: Array, i: int, j: int) -> Array:
-        return ids[i:j]                  # the state knows the rest
 
 
 def dropouts(p, rng):

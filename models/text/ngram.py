@@ -127,9 +127,6 @@ class NGram(TextModel):
             checks.count(type(self).__name__, "steps", steps)
         return np.log(self.mixed(self.windows(ids)[1:]))
 
-    def window(self, ids: Array, i: int, j: int) -> Array:
-        return ids[:j]
-
     def forward(self, x):
         """log p of every token after x (1, T), as scores (1, 1, V)."""
         every = np.arange(self.vocabulary)
