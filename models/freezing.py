@@ -1,8 +1,6 @@
 """Layers that keep what they have learned while the others learn."""
-from typing import Any
-
 from ..common import checks
-from ..common.layer import Frozen, Layer, held, walk
+from ..common.layer import Frozen, held, walk
 
 
 class Arrays(list):
@@ -44,15 +42,6 @@ def holders(params, layers):
 def learns(layer):
     """Whether a layer, or one inside it, has parameters and is not frozen."""
     return any(own(part) and not getattr(part, "frozen", False) for part in walk(layer))
-
-
-def find_lowest(chain: Any) -> None:
-    """Find out where the backward of layers one after another ends, unless dL/dx is wanted: at the
-    first that learns, at none if all are frozen."""
-    first = len(chain.layers) if any(layer.params for layer in chain.layers) else 0
-    first = next((i for i, layer in enumerate(chain.layers) if learns(layer)), first)
-    chain._first = first
-    chain._lowest = [layer for layer in chain.layers[first:first + 1] if isinstance(layer, Layer)]
 
 
 def chosen(model, layers, who):

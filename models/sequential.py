@@ -1,8 +1,9 @@
 """A chain of layers."""
 from typing import Any
 
+from ..common.layer import Layer
 from ..common.types import ArrayLike, Computes, Inputs, Penalty
-from .freezing import find_lowest
+from .freezing import learns
 from .model import Model
 from .passes import Backward, Forward
 from .predicting import in_batches
@@ -93,7 +94,12 @@ class Sequential(Model):
         another forward."""
         return in_batches(self, self.forward, (x,), batch_size)
 
-    find_lowest = find_lowest      # sets ``_first`` anew: see freezing.py
+    def find_lowest(self) -> None:
+        # At the first layer that learns; without parameters at layer 0, if all are frozen nowhere.
+        first = len(self.layers) if self.params else 0
+        self._first = next((i for i, layer in enumerate(self.layers) if learns(layer)), first)
+        lowest = self.layers[self._first:self._first + 1]
+        self._lowest = [layer for layer in lowest if isinstance(layer, Layer)]
 
     def vertices_and_edges(
         self, values: bool = False, x: Inputs | None = None

@@ -17,7 +17,7 @@ SYMMETRIC = {L.Add, L.Multiply, L.Maximum}
 LISTED = 8  # so many layers of a model inside are named
 
 
-def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
+def vertices_and_edges(model, arguments, outputs, end, values, x):
     """Vertices, in order of dependence, and edges (u, v) of a model with these Inputs of forward,
     these outputs, and the loss's node or None."""
     nodes = ordered([*outputs, *([] if end is None else [end])])
@@ -51,7 +51,7 @@ def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
     return vertices, edges
 
 
-def of_chain(model, values=False, x=None):
+def of_chain(model, values, x):
     first, t = Input("x"), Input("t")
     y = through(first, *model.layers)
     end = None if model.loss is None else y.connect(model.loss, y, t)
