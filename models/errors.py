@@ -3,8 +3,8 @@ from types import TracebackType
 
 
 def note(error, model, traceback):
-    """Add a note to an error that says in which layer of the model it arose: the one that the
-    model's loop calls ``layer`` and that was running."""
+    """Add a note to an error: the layer in which it arose, which the model's loop calls
+    ``layer``."""
     while traceback is not None:
         here, traceback = traceback.tb_frame.f_locals, traceback.tb_next
         below = traceback.tb_frame.f_locals.get("self") if traceback else None
@@ -17,8 +17,7 @@ def note(error, model, traceback):
 
 
 def plainly(error):
-    """Take this package's frames out of an error's traceback. What is left is the message and the
-    frames of other code: the user's, that of layers they wrote, NumPy's."""
+    """Take this package's frames out of an error's traceback: those of other code are left."""
     kept, frames, traceback = None, [], error.__traceback__
     while traceback is not None:
         frames.append(traceback)

@@ -1,8 +1,6 @@
 """Layers that keep what they have learned while the others learn."""
-from typing import Any
-
 from ..common import checks
-from ..common.layer import Frozen, Layer, held, walk
+from ..common.layer import Frozen, held, walk
 
 
 class Arrays(list):
@@ -44,19 +42,6 @@ def holders(params, layers):
 def learns(layer):
     """Whether a layer, or one inside it, has parameters and is not frozen."""
     return any(own(part) and not getattr(part, "frozen", False) for part in walk(layer))
-
-
-def first_that_learns(layers):
-    """The place of the first layer that learns: the end if all are frozen, 0 without parameters."""
-    end = len(layers) if any(layer.params for layer in layers) else 0
-    return next((i for i, layer in enumerate(layers) if learns(layer)), end)
-
-
-def find_lowest(chain: Any) -> None:
-    """Find out where the backward of layers one after another ends, unless dL/dx is wanted."""
-    chain._first = first_that_learns(chain.layers)
-    lowest = chain.layers[chain._first:chain._first + 1]
-    chain._lowest = [layer for layer in lowest if isinstance(layer, Layer)]
 
 
 def chosen(model, layers, who):

@@ -12,7 +12,7 @@ from .freezing import learns
 from .model import Model, weighed
 from .node import Constant, Input, Node, Select, ordered
 from .passes import Backward, Forward
-from .predicting import in_batches, predicting
+from .predicting import in_batches
 
 
 class Graph(Model):
@@ -101,19 +101,17 @@ class Graph(Model):
         self.losses = [n.layer for n in self.nodes if len(n.inputs) == 2
                        and (isinstance(n.layer, Loss) or n.layer is self.loss)]
         self._constants = [n.constant if isinstance(n, Constant) else None for n in self.nodes]
-        needed, steps, live = set(ordered(self.outputs)), [], {*self._out, self._end, *self._t}
+        steps, live = [], {*self._out, self._end, *self._t}
         last = {slot[i]: slot[n] for n in self.nodes for i in n.inputs}
         for n in self.nodes:
             if n.inputs:
                 reads = [slot[i] for i in n.inputs]
                 over = [] if self.trace else [i for i in set(reads) - live if last[i] == slot[n]]
-                steps.append((n.layer, reads, slot[n], over, n in needed))
-        # The nodes of the loss alone come after those of the outputs, which run without them when
-        # there are no targets.
-        self._to_outputs = [step[:4] for step in steps if step[4]]
-        self._to_loss = [step[:4] for step in steps if not step[4]]
-        forwards = [*self._to_outputs, *self._to_loss]
-        self._back_all = [(layer, reads, out) for layer, reads, out, _ in forwards[::-1]]
+                steps.append((n.layer, reads, slot[n], over))
+        # What the loss alone needs comes last, and does not run without targets.
+        count = sum(bool(n.inputs) for n in ordered(self.outputs))
+        self._to_outputs, self._to_loss = steps[:count], steps[count:]
+        self._back_all = [(layer, reads, out) for layer, reads, out, _ in steps[::-1]]
 
     def find_lowest(self) -> None:
         # Without the inputs' gradients, backward stops at the lowest layers that learn.
@@ -203,12 +201,10 @@ class Graph(Model):
                 dx = layer.backward(dout)
                 if not self.trace:
                     grads[out] = None
-                if len(reads) == 1:
-                    grads[reads[0]] = added(grads[reads[0]], dx)
-                else:
-                    # a loss gives dx alone
-                    for i, d in zip(reads, dx if isinstance(dx, (tuple, list)) else (dx,)):
-                        grads[i] = added(grads[i], d)
+                # a loss gives dx alone; for an input that is a tuple dx is one
+                several = len(reads) > 1 and isinstance(dx, (tuple, list))
+                for i, d in zip(reads, dx if several else (dx,)):
+                    grads[i] = added(grads[i], d)
         if self.trace:
             for n, grad in zip(self.nodes, grads):
                 n.grad = grad
@@ -230,8 +226,7 @@ class Graph(Model):
     def predict(self, *inputs: ArrayLike, batch_size: int | None = None) -> Any:
         """The outputs in evaluation mode, ``batch_size`` samples at a time, without a trace, as
         Sequential's."""
-        with predicting(self):
-            return in_batches(self, self.forward, inputs, batch_size)
+        return in_batches(self, self.forward, inputs, batch_size)
 
     def vertices_and_edges(
         self, values: bool = False, x: Inputs | None = None

@@ -2,8 +2,6 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-import numpy as np
-
 from ..common import checks, initializers
 from ..common.rng import generator
 from ..common.types import Computes, Penalty, Seed
@@ -14,9 +12,8 @@ from .sequential import Sequential
 def perceptron(who, sizes, activation, rng):
     """Affine layers of these sizes, an activation between each two."""
     checks.kind_of(who, "activation", activation, "ReLU", given=())
-    if np.ndim(checks.as_array(sizes)) != 1:
-        raise TypeError(checks.wrong(who, "sizes", "be a list such as [784, 10]", repr(sizes)))
-    sizes = [checks.count(who, f"sizes[{i}]", n) for i, n in enumerate(sizes)]
+    sizes = [checks.count(who, f"sizes[{i}]", n) for i, n in enumerate(
+        checks.items(who, "sizes", sizes, "sizes, such as [784, 10]"))]
     if len(sizes) < 2:
         raise ValueError(
             checks.wrong(who, "sizes",

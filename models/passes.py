@@ -1,5 +1,5 @@
-"""What surrounds the loops of forward and backward: order of calls, BLAS's threads, short errors;
-after a backward the sums over shared weights, the penalty's gradients, zeros for frozen weights."""
+"""What surrounds the loops of forward and backward: order of calls, threads, errors, and the
+gradients of penalties, shared and frozen weights."""
 from ..common import checks
 from ..common.engine import threads
 from .errors import note, plainly
@@ -9,14 +9,12 @@ from .sharing import trainable
 class Pass:
     """A run through a model: ``with Forward(model, ...):`` or ``with Backward(model, ...):``.
 
-    Unless the model is small, BLAS keeps to one thread: layers share out their work among threads
-    of our own, and BLAS's would take the processors from these (common/engine/threads.py). Only the
-    model's layers decide that, not earlier calls, so that a training resumed tomorrow computes
-    exactly what it would have computed today. An error gets a note that names the layer in which it
-    arose; this package's frames are cut from its traceback.
+    Unless the model is small, BLAS keeps to one thread: layers have threads of their own, from
+    which it would take the processors (common/engine/threads.py). Only the model's layers decide
+    that, so that a training resumed tomorrow computes the same. See errors.py for errors.
     """
     limit = None
-    muted = ()         # layers that need not compute the gradients of their inputs during this pass
+    muted = ()         # layers whose inputs' gradients are not read
 
     def __enter__(self):
         self.muted = [layer for layer in self.muted if layer.input_gradient]
@@ -70,7 +68,7 @@ class Backward(Pass):
         # a model inside another may have been told that nothing below it reads them
         self.full = (input_gradient or dout is not None) and model.input_gradient
         self.frozen = model._parameters.params.frozen
-        if self.frozen != model._frozen:            # the lowest that learns may be another now
+        if self.frozen != model._frozen:
             model._frozen = self.frozen
             model.find_lowest()
         self.muted = () if self.full else model._lowest

@@ -8,8 +8,7 @@ from ..common.layer import evaluation
 
 @contextlib.contextmanager
 def predicting(model):
-    """Evaluation mode: afterwards flags, running statistics, states and generators are as before,
-    even if it fails, and caches are empty."""
+    """Evaluation mode; afterwards, even if it fails, the model is as before, without caches."""
     try:
         with evaluation(model):
             yield
@@ -18,16 +17,17 @@ def predicting(model):
 
 
 def in_batches(model, forward, inputs, batch_size):
-    """``forward`` of ``inputs``, ``batch_size`` samples at a time; the outputs joined, for several
-    outputs a tuple."""
+    """``forward`` of ``inputs`` in evaluation mode, ``batch_size`` samples at a time; the outputs
+    joined, for several outputs a tuple."""
     from ..training.batches import batches
 
-    if batch_size is None:
-        return forward(*inputs)
-    parts = []
-    for part in batches(*inputs, batch_size=batch_size, shuffle=False):
-        model.reset_states()          # samples do not follow each other, wherever they are cut
-        parts.append(forward(*part) if isinstance(part, tuple) else forward(part))
+    with predicting(model):
+        if batch_size is None:
+            return forward(*inputs)
+        parts = []
+        for part in batches(*inputs, batch_size=batch_size, shuffle=False):
+            model.reset_states()      # samples do not follow each other, wherever they are cut
+            parts.append(forward(*part) if isinstance(part, tuple) else forward(part))
     if isinstance(parts[0], tuple):
         return tuple(map(np.concatenate, zip(*parts)))
     return np.concatenate(parts)

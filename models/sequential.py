@@ -1,11 +1,12 @@
 """A chain of layers."""
 from typing import Any
 
+from ..common.layer import Layer
 from ..common.types import ArrayLike, Computes, Inputs, Penalty
-from .freezing import find_lowest
+from .freezing import learns
 from .model import Model
 from .passes import Backward, Forward
-from .predicting import in_batches, predicting
+from .predicting import in_batches
 from .sharing import in_a_row
 
 
@@ -20,14 +21,11 @@ class Sequential(Model):
     a row vector times one Jacobian at a time, the last layer's first. Layer i's ``backward(dout)``
     is given dout = dL/dy_i and returns dL/dy_{i-1} = dout J_i, without making J_i; on the way it
     fills in the gradients of its parameters. With targets, L is the loss layer's value plus the
-    penalty (``loss_of``), and dL/dy is what the loss layer's backward returns (``dout``, if given
-    to the model's backward then, multiplies every gradient, the penalty's too). ``Forward`` and
-    ``Backward`` (passes.py) see to everything else: order of calls, gradients of the penalty,
-    shared and frozen weights, threads, error messages.
+    penalty (``loss_of``), and dL/dy is what the loss layer's backward returns. ``Forward`` and
+    ``Backward`` (passes.py) see to everything else.
 
-    Sequential(*layers, loss=None, penalty=None); loss is a loss layer, penalty an L1 or L2. Any
-    object with forward, backward, params and grads will do as a layer, a Sequential too. One
-    training step, in full:
+    ``loss`` is a loss layer, ``penalty`` an L1 or L2. Any object with forward, backward, params and
+    grads will do as a layer, a Sequential too. One training step, in full:
 
     >>> import numpy as np
     >>> from chainrule.layers import Affine, ReLU, SoftmaxWithLoss
@@ -57,7 +55,6 @@ class Sequential(Model):
     """
     _first = 0                    # where backward ends: the place of the lowest layer that learns
 
-
     def __init__(
         self, *layers: Computes, loss: Computes | None = None, penalty: Penalty | None = None
     ) -> None:
@@ -83,7 +80,7 @@ class Sequential(Model):
         """
         with Backward(self, dout, input_gradient) as run:
             dout = self.output_gradient(dout)
-            first = 0 if run.full else self._first    # or at the lowest layer that learns
+            first = 0 if run.full else self._first
             for layer in reversed(self.layers[first:]):
                 dout = layer.backward(dout)
         return dout if run.full else None
@@ -95,10 +92,14 @@ class Sequential(Model):
         Recurrent layers start from fresh states. Afterwards flags, running statistics, states and
         generators are as before, even if it fails; caches are empty, so that a backward needs
         another forward."""
-        with predicting(self):
-            return in_batches(self, self.forward, (x,), batch_size)
+        return in_batches(self, self.forward, (x,), batch_size)
 
-    find_lowest = find_lowest      # sets ``_first`` anew: see freezing.py
+    def find_lowest(self) -> None:
+        # At the first layer that learns; without parameters at layer 0, if all are frozen nowhere.
+        first = len(self.layers) if self.params else 0
+        self._first = next((i for i, layer in enumerate(self.layers) if learns(layer)), first)
+        lowest = self.layers[self._first:self._first + 1]
+        self._lowest = [layer for layer in lowest if isinstance(layer, Layer)]
 
     def vertices_and_edges(
         self, values: bool = False, x: Inputs | None = None

@@ -6,19 +6,14 @@ import numpy as np
 from ..common import checks
 from ..common.layer import is_model, walk
 from ..layers.losses import Loss
-from .freezing import Arrays, holders
+from .freezing import Arrays, address, holders
 
 
 def relation(p, q):
     """How array q stands to array p: ``"same"`` memory, its ``"transposed"`` view, ``"overlap"``,
-    or None.
-
-    >>> W = np.ones((2, 3))
-    >>> relation(W, W), relation(W, W.T), relation(W, W[:1]), relation(W, W.copy())
-    ('same', 'transposed', 'overlap', None)
-    """
+    or None."""
     def place(a):
-        return a.__array_interface__["data"][0], a.shape, a.strides
+        return address(a), a.shape, a.strides
 
     if not np.may_share_memory(p, q):
         return None
@@ -39,9 +34,9 @@ def names_of(layer):
 class Parameters:
     """``params``, ``grads`` and ``names`` over ``layers``, paired.
 
-    Two layers share a weight by holding the same whole array, or its transpose; memory decides,
-    never equal values. A shared array is listed once, as its first holder has it; its gradient, an
-    array of its own, is the sum over the holders, which ``gather()`` forms after a backward.
+    Layers share a weight by holding the same whole array, or its transpose. It is listed once, as
+    its first holder has it; its gradient, an array of its own, is the sum over the holders, which
+    ``gather()`` forms after a backward.
     """
 
     def __init__(self, layers):
@@ -125,7 +120,7 @@ def shared_arrays(model):
     arrays, known, shared = [], {}, []
     for params, j in every_array(model):
         p, k = params[j], len(arrays)
-        first = known.setdefault(p.__array_interface__["data"][0], k) if p.size else k
+        first = known.setdefault(address(p), k) if p.size else k
         how = relation(arrays[first], p) if first < k and arrays[first] is not p else None
         if how in ("same", "transposed"):
             shared.append((k, first, how))

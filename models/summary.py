@@ -142,10 +142,6 @@ def twin_of(model, *shared):
     copy)."""
     originals = list(everything(model))
     memo = {id(a): a for layer in originals for name in shared for a in getattr(layer, name)}
-    for layer in originals:
-        # in order, so that a long chain needs no deep recursion
-        for n in getattr(layer, "nodes", ()):
-            copy.deepcopy(n, memo)
     twin = copy.deepcopy(model, memo)
     return twin, list(zip(originals, everything(twin)))
 
@@ -184,21 +180,17 @@ def cached(layer, counted):
 
 # By the class that has the forward, given the layer and the shapes of output and inputs.
 FORMULAS = {
-    "Affine": lambda layer, y, x: math.prod(y) * x[-1],
-    "MatMul": lambda layer, y, a, b=None: math.prod(y) * a[-1],
+    **dict.fromkeys(("Affine", "RNNCell", "LSTMCell", "GRUCell", "Recurrent", "Bidirectional"),
+                    lambda layer, y, x, *more: math.prod(x[:-1]) * sum(
+                        W.size for W in layer.params if W.ndim > 1)),
+    **dict.fromkeys(("MatMul", "EmbeddingDot"), lambda layer, y, a, b=None: math.prod(y) * a[-1]),
     **dict.fromkeys(("Convolution", "Convolution1D"),
                     lambda layer, y, x: math.prod(y) * layer.params[0][0].size),
     "TransposedConvolution": lambda layer, y, x: math.prod(x) * layer.params[0][0].size,
     **dict.fromkeys(("Embedding", "PositionalEncoding"), lambda layer, y, x: 0),
-    **dict.fromkeys(("RNNCell", "LSTMCell", "GRUCell"),
-                    lambda layer, y, x, *state: x[0] * sum(W.size for W in layer.params[:2])),
-    "Recurrent": lambda layer, y, x, mask=None: x[0] * x[1] * sum(W.size for W in layer.params[:2]),
-    "Bidirectional": lambda layer, y, x, mask=None: (
-        x[0] * x[1] * sum(W.size for W in layer.params if W.ndim > 1)),
     "Attention": lambda layer, y, q, k, v, mask=None: math.prod(q[:2]) * k[1] * (q[2] + v[2]),
     "MultiHeadAttention": lambda layer, y, q, k=None, mask=None: (
         2 * math.prod(q) * (q[2] + (k or q)[1]) + 2 * math.prod(k or q) * q[2]),
-    "EmbeddingDot": lambda layer, y, h, ids: math.prod(y) * h[-1],
 }
 
 

@@ -17,9 +17,9 @@ SYMMETRIC = {L.Add, L.Multiply, L.Maximum}
 LISTED = 8  # so many layers of a model inside are named
 
 
-def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
-    """The picture's vertices, in order of dependence, and its edges (u, v): a model's with these
-    Inputs of forward, these outputs, and the loss's node or None."""
+def vertices_and_edges(model, arguments, outputs, end, values, x):
+    """Vertices, in order of dependence, and edges (u, v) of a model with these Inputs of forward,
+    these outputs, and the loss's node or None."""
     nodes = ordered([*outputs, *([] if end is None else [end])])
     there = any(n.value is not None for n in nodes)
     values = there if values is None else checks.flag("draw", "values", values)
@@ -38,7 +38,8 @@ def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
                            written(v.node.grad))
     for n, v in zip(shown, vertices):
         if len(taken[n]) > 1 and v.kind != "loss" and type(n.layer) not in SYMMETRIC:
-            v.marks = names_of_inputs(n)
+            names = list(inspect.signature(n.layer.forward).parameters)[:len(n.inputs)]
+            v.marks = names if len(names) == len(n.inputs) else []  # forward takes any number
     edges = [(index[i], index[n]) for n in shown for i in taken[n]]
     ends = [(n, "y" if len(outputs) == 1 else f"y{k + 1}") for k, n in enumerate(outputs)]
     if end is not None:
@@ -50,7 +51,7 @@ def vertices_and_edges(model, arguments, outputs, end, values=False, x=None):
     return vertices, edges
 
 
-def of_chain(model, values=False, x=None):
+def of_chain(model, values, x):
     first, t = Input("x"), Input("t")
     y = through(first, *model.layers)
     end = None if model.loss is None else y.connect(model.loss, y, t)
@@ -99,12 +100,6 @@ def operation(n):
     if left or right:
         return f"{left} {sign}" if left and not symmetric else f"{sign} {left or right}"
     return sign if symmetric else f"a {sign} b"
-
-
-def names_of_inputs(n):
-    """What forward calls its inputs; [] if it takes any number of them."""
-    names = list(inspect.signature(n.layer.forward).parameters)[:len(n.inputs)]
-    return names if len(names) == len(n.inputs) else []
 
 
 def shapes(model, nodes, arguments, x):

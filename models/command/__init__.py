@@ -1,5 +1,5 @@
-"""The command line, ``chainrule``: one file per command, with a ``main(arguments)`` that runs it
-and returns the exit code: 0, or 2 for a wrong call."""
+"""The command line, ``chainrule``: one file per command, with a ``parser()`` and a
+``main(options)`` that raises what is wrong with a call, and returns another exit code than 0."""
 import importlib
 import sys
 
@@ -34,10 +34,13 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv and argv[0] in COMMANDS:
         try:
-            return importlib.import_module(f"{__name__}.{argv[0]}").main(argv[1:])
+            command = importlib.import_module(f"{__name__}.{argv[0]}")
+            return command.main(command.parser().parse_args(argv[1:])) or 0
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130
+        except (OSError, ValueError, ImportError, FloatingPointError) as error:
+            return fail(f"chainrule {argv[0]}", str(error))
     parser().parse_args(argv)
     return fail("chainrule", f"a command is missing; there is {', '.join(COMMANDS)}, as in: "
                              "chainrule train")

@@ -25,7 +25,7 @@ class Parser(argparse.ArgumentParser):
             if text.startswith("-") and text.split("=")[0] not in flags and not text[1:2].isdigit():
                 guess = difflib.get_close_matches(text, flags, 1) or [", ".join(flags)]
                 self.error(f"there is no option {text}; did you mean {guess[0]}?")
-        return super().parse_args(arguments)
+        return super().parse_args(arguments, argparse.Namespace(given=arguments))
 
     def error(self, message):
         raise SystemExit(fail(self.prog, message))

@@ -1,14 +1,12 @@
-"""``chainrule data``: which data there is, and where; fetched by name."""
+"""``chainrule data``."""
 from ...datasets.catalogue import CATALOGUE
 from ...datasets.download import data_folder, obtain
-from .arguments import Parser, fail, known
-
-PROGRAM = "chainrule data"
+from .arguments import Parser, known
 
 
 def parser():
     result = Parser(
-        PROGRAM, "List the data there is, or fetch what is named and not there yet.",
+        "chainrule data", "List the data there is, or fetch what is named and not there yet.",
         "Files are kept in the folder that the environment variable CHAINRULE_DATA names,\n"
         "otherwise in the user's cache. Those that are there are used, and never fetched again.\n"
         "\nexamples:\n  chainrule data\n  chainrule data mnist cifar10\n")
@@ -29,19 +27,14 @@ def state(entry):
     return f"{len(missing)} of {len(entry.files)} files missing, {megabytes} MB"
 
 
-def main(arguments):
-    names = parser().parse_args(arguments).names
-    try:
-        for name in names:
-            for file in CATALOGUE[name].files:
-                print(obtain(CATALOGUE[name].load.__name__, file))
-            if not CATALOGUE[name].files:
-                print(f"{name} comes with chainrule")
-        if not names:
-            print(f"data folder: {data_folder().absolute()}\n")
-            for name, entry in CATALOGUE.items():
-                print(f"{name:14} {entry.load.__name__ + '()':21} {entry.what}\n"
-                      f"{'':14} {state(entry)}")
-    except (OSError, ValueError) as error:
-        return fail(PROGRAM, str(error))
-    return 0
+def main(options):
+    for name in options.names:
+        for file in CATALOGUE[name].files:
+            print(obtain(CATALOGUE[name].load.__name__, file))
+        if not CATALOGUE[name].files:
+            print(f"{name} comes with chainrule")
+    if not options.names:
+        print(f"data folder: {data_folder().absolute()}\n")
+        for name, entry in CATALOGUE.items():
+            print(f"{name:14} {entry.load.__name__ + '()':21} {entry.what}\n"
+                  f"{'':14} {state(entry)}")

@@ -1,15 +1,13 @@
-"""``chainrule doctor``: what the curves of a finished run tell."""
+"""``chainrule doctor``."""
 from pathlib import Path
 
 from ...common.printing import printable
-from .arguments import Parser, fail
-
-PROGRAM = "chainrule doctor"
+from .arguments import Parser
 
 
 def parser():
     result = Parser(
-        PROGRAM,
+        "chainrule doctor",
         "Read the history of a finished run and say what its curves tell: diverged, too slow, "
         "ended too early, overfitted, not finite.",
         "exit code: 0 if nothing was found, 1 if something was, 2 for a wrong call\n\n"
@@ -20,19 +18,20 @@ def parser():
     return result
 
 
-def main(arguments):
+def main(options):
     from ...training import History
-    path = Path(parser().parse_args(arguments).run)
+    path = Path(options.run)
     path = path / "history.csv" if path.is_dir() else path
     try:
         history = History.load(path)
     except OSError as error:
         why = error.strerror.removeprefix("History.load: ")
-        return fail(PROGRAM, f"cannot read {path}: {why}; RUN is a folder such as runs/mlp-digits")
+        raise ValueError(f"cannot read {path}: {why}; RUN is a folder such as runs/mlp-digits"
+                         ) from error
     except ValueError as error:
-        return fail(PROGRAM, f"{path} is no history of chainrule train: {error}")
+        raise ValueError(f"{path} is no history of chainrule train: {error}") from error
     if not (history.epochs or history.steps).get("loss"):
-        return fail(PROGRAM, f"{path} is no history of chainrule train: it has no losses")
+        raise ValueError(f"{path} is no history of chainrule train: it has no losses")
     report = history.diagnose()
     report.name = str(path)
     print(printable(str(report)))

@@ -1,13 +1,11 @@
-"""``chainrule evaluate``: how a run's model does on test samples."""
+"""``chainrule evaluate``."""
 from . import runs
-from .arguments import Parser, fail, known
-
-PROGRAM = "chainrule evaluate"
+from .arguments import Parser, known
 
 
 def parser():
-    result = Parser(PROGRAM, "Loss and accuracy of a run's model on the test samples of the data "
-                    "that it was trained on.")
+    result = Parser("chainrule evaluate", "Loss and accuracy of a run's model on the test samples "
+                    "of the data that it was trained on.")
     result.add("run", "its folder, such as runs/mlp-digits", metavar="RUN")
     result.add("--data", "other data: " + ", ".join(runs.DATA),
                kind=known("data set", runs.DATA), metavar="NAME")
@@ -16,18 +14,13 @@ def parser():
     return result
 
 
-def main(arguments):
+def main(options):
     from ...optimizers import SGD
     from ...training import Trainer
-    options = parser().parse_args(arguments)
-    try:
-        model, training = runs.trained(options.run)
-        data = options.data or training["data"]
-        _, (x, t) = runs.load(data, options.folder or training.get("folder", "."))
-        result = Trainer(model, SGD()).evaluate(x, t)
-    except (OSError, ValueError) as error:
-        return fail(PROGRAM, str(error))
+    model, training = runs.trained(options.run)
+    data = options.data or training["data"]
+    _, (x, t) = runs.load(data, options.folder or training.get("folder", "."))
+    result = Trainer(model, SGD()).evaluate(x, t)
     wrong = (1 - result["accuracy"]) * len(x)
     print(f"test accuracy {100 * result['accuracy']:.1f} %, loss {result['loss']:.3f} "
           f"({wrong:.0f} of {len(x)} samples wrong)")
-    return 0

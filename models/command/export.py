@@ -1,4 +1,4 @@
-"""``chainrule export``: a run's model for onnxruntime or PyTorch."""
+"""``chainrule export``."""
 import re
 from pathlib import Path
 
@@ -6,9 +6,8 @@ import numpy as np
 
 from ...layers import Flatten
 from . import runs
-from .arguments import Parser, fail, known
+from .arguments import Parser, known, table
 
-PROGRAM = "chainrule export"
 FORMATS = {  # name: what it is, how its files end
     "onnx": ("an ONNX file, which onnxruntime and others run without chainrule", [".onnx"]),
     "torch": ("the weights in PyTorch's names and layouts, a safetensors file",
@@ -28,10 +27,10 @@ and what is lost in all of them:
 
 
 def parser():
-    what = "\n".join(f"  {name:7} {text}" for name, (text, _) in FORMATS.items())
+    formats = table({name: what for name, (what, _) in FORMATS.items()})
     result = Parser(
-        PROGRAM, "Write a run's model as a file for other libraries.",
-        f"formats:\n{what}\n{KEPT}\nexample:\n  chainrule export runs/lenet-digits --to onnx\n")
+        "chainrule export", "Write a run's model as a file for other libraries.",
+        f"formats:\n{formats}{KEPT}\nexample:\n  chainrule export runs/lenet-digits --to onnx\n")
     result.add("run", "its folder, such as runs/mlp-digits", metavar="RUN")
     result.add("--to", " or ".join(FORMATS), kind=known("format", FORMATS), metavar="FORMAT",
                required=True)
@@ -39,30 +38,21 @@ def parser():
     return result
 
 
-def main(arguments):
-    options = parser().parse_args(arguments)
-    run = Path(options.run)
-    try:
-        model, _ = runs.trained(run)
-        stem = re.sub(r"\W+", "_", run.resolve().name)
-        paths = [Path(options.out or run) / f"{stem}{end}" for end in FORMATS[options.to][1]]
-        write(options.to, model, paths[0])
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        return fail(PROGRAM, str(error))
-    for path in paths:
-        print(path)
-    return 0
-
-
-def write(form, model, path):
+def main(options):
     from safetensors.numpy import save
 
     from ...common.files import write_whole
     from ..export import to_source, to_torch_state
+    run = Path(options.run)
+    model, _ = runs.trained(run)
+    stem = re.sub(r"\W+", "_", run.resolve().name)
+    paths = [Path(options.out or run) / f"{stem}{end}" for end in FORMATS[options.to][1]]
     images = [np.zeros((1, 1, 1, 1))] if isinstance(model.layers[0], Flatten) else []
-    if form == "onnx":
-        model.to_onnx(path, *images)
-    elif form == "source":
-        to_source(model, path, *images)
+    if options.to == "onnx":
+        model.to_onnx(paths[0], *images)
+    elif options.to == "source":
+        to_source(model, paths[0], *images)
     else:
-        write_whole(path, save(to_torch_state(model)))
+        write_whole(paths[0], save(to_torch_state(model)))
+    for path in paths:
+        print(path)

@@ -1,5 +1,4 @@
-"""``chainrule grade``: a folder of hand-ins becomes marks, named mistakes, and a page about the
-class."""
+"""``chainrule grade``."""
 import concurrent.futures
 import importlib
 import os
@@ -12,9 +11,8 @@ from pathlib import Path
 from ...common.files import write_whole
 from ...common.printing import printable
 from . import classroom, marking, notebooks
-from .arguments import Parser, fail, positive, whole
+from .arguments import Parser, positive, whole
 
-PROGRAM = "chainrule grade"
 WRITTEN = ("marks.csv", "marks.json", "class.html", "feedback")
 OUTSIDE = ("test_homework.py", "conftest.py", "setup.py")  # of the template: never taken
 
@@ -22,7 +20,7 @@ OUTSIDE = ("test_homework.py", "conftest.py", "setup.py")  # of the template: ne
 def parser():
     levels = "".join(f"  {level}  {what}\n" for level, what in classroom.LEVELS.items())
     result = Parser(
-        PROGRAM,
+        "chainrule grade",
         "Mark a folder of homework. A hand-in is one .py file, or one folder with "
         "layers_to_write.py in it;\nits name is the student's. Each runs in a process of its own, "
         "with limits.",
@@ -52,8 +50,7 @@ def parser():
     return result
 
 
-def main(arguments):
-    options = parser().parse_args(arguments)
+def main(options):
     try:
         if options.template is not None:
             return hand_out(Path(options.template))
@@ -62,23 +59,20 @@ def main(arguments):
         if options.gradescope is not None:
             return autograder(Path(options.gradescope), assignment, options)
         if options.folder is None:
-            return fail(PROGRAM, "the folder of the hand-ins is missing, as in: chainrule grade "
-                                 "week3")
+            raise ValueError("the folder of the hand-ins is missing, as in: chainrule grade week3")
         folder = Path(options.folder)
         if not folder.exists():
-            return fail(PROGRAM, f"there is no folder {folder}")
+            raise ValueError(f"there is no folder {folder}")
         out = Path(options.out) if options.out else folder
         found, left = ([folder], []) if options.one else hand_ins(folder)
         if not found:
-            return fail(PROGRAM, f"{folder} holds no hand-in: neither a .py file nor a folder")
+            raise ValueError(f"{folder} holds no hand-in: neither a .py file nor a folder")
         marks, seed = mark_all(found, file, tasks, options, folder)
         write(marks, seed, out, folder, options)
     except OSError as error:
-        return fail(PROGRAM, f"{error.filename or options.folder}: {error.strerror or error}")
-    except ValueError as error:
-        return fail(PROGRAM, str(error))
+        raise ValueError(f"{error.filename or options.folder}: {error.strerror or error}"
+                         ) from error
     show(marks, left, out)
-    return 0
 
 
 def template(name=""):
@@ -90,11 +84,10 @@ def hand_out(to):
     to.mkdir(parents=True, exist_ok=True)
     for name in names:
         if (to / name).exists():
-            return fail(PROGRAM, f"{to / name} is there already; choose another folder")
+            raise ValueError(f"{to / name} is there already; choose another folder")
     for name in names:
         shutil.copyfile(template(name), to / name)
         print(to / name)
-    return 0
 
 
 def hand_ins(folder):
@@ -122,7 +115,6 @@ def files_of(path, name):
 def mark_all(found, name, tasks, options, folder):
     from tqdm import tqdm
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
-    limits = marking.Limits(options.seconds, int(options.memory * 2**30))
     shut = [*marking.forbidden(), os.path.realpath(folder)]
     stems = [path.stem if path.is_file() else path.name for path in found]
     names = [path.name if stems.count(stem) > 1 else stem for path, stem in zip(found, stems)]
@@ -133,7 +125,7 @@ def mark_all(found, name, tasks, options, folder):
         why = helpers
         if source is not None:
             try:
-                return marking.mark(student, source, helpers, tasks, seed, limits, shut)
+                return marking.mark(student, source, helpers, tasks, seed, options, shut)
             except Exception as error:  # the others have their marks all the same
                 why = f"the judge failed at it, mark it by hand: {type(error).__name__}: {error}"
         return marking.Mark(student, [marking.LayerMark(task.name) for task in tasks], why)
@@ -205,7 +197,6 @@ def autograder(path, assignment, options):
                 if file.suffix == ".py" or file.name == "py.typed":
                     archive.write(file, f"{package.replace('.', '/')}/{file.name}")
     print(f"{path}: upload it at Gradescope, Configure Autograder")
-    return 0
 
 
 def packages(name):

@@ -108,7 +108,7 @@ class Pupil:
     """The process of a hand-in."""
 
     def __init__(self, path, home, names, limits, shut):
-        self.limits, self.number = limits, 0
+        self.limits, self.number = limits, 0  # seconds for each layer, GB of memory
         environment = {**os.environ, "PYTHONUTF8": "1", "MPLBACKEND": "Agg", "HOME": str(home),
                        "MPLCONFIGDIR": str(home), "TMPDIR": str(home), "TEMP": str(home),
                        **{f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}}
@@ -120,7 +120,7 @@ class Pupil:
         self.answers = queue.Queue(64)
         threading.Thread(target=self.read, daemon=True).start()
         self.write({"path": str(path), "home": str(home), "names": names,
-                    "memory": limits.memory, "shut": shut})
+                    "memory": int(limits.memory * 2**30), "shut": shut})
 
     def start(self):
         """Why the hand-in cannot be marked at all, or ""."""
@@ -190,12 +190,6 @@ class Pupil:
         for pipe in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError):
                 pipe.close()
-
-
-@dataclass(frozen=True)
-class Limits:
-    seconds: float                      # for reading the hand-in, and for each layer
-    memory: int                         # bytes
 
 
 @dataclass

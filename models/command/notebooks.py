@@ -1,4 +1,4 @@
-"""``chainrule notebooks``: the chapters of the installed version, copied to read and to run."""
+"""``chainrule notebooks``."""
 import filecmp
 import importlib.resources
 import importlib.util
@@ -8,15 +8,14 @@ import sys
 from pathlib import Path
 
 from ...common.printing import printable
-from .arguments import Parser, fail
+from .arguments import Parser
 
-PROGRAM = "chainrule notebooks"
 INSTALL = 'python -m pip install "chainrule[notebooks]"'
 
 
 def parser():
     result = Parser(
-        PROGRAM,
+        "chainrule notebooks",
         "Copy the chapters that belong to the installed version, outputs included, and say how to "
         "open them.",
         "A file that is there already is kept: your changes are safe. Delete it to have it "
@@ -90,26 +89,22 @@ def run(path):
     finally:
         nbformat.write(chapter, path)
     print(f"{path}: {count} cells ran without an error")
-    return 0
 
 
-def main(arguments):
-    options = parser().parse_args(arguments)
+def main(options):
     to = Path(options.folder)
     folder, names = chapters()
+    one = None if options.run is None else chosen(options.run, names)
     try:
-        one = None if options.run is None else chosen(options.run, names)
         kept = copy(folder, names if one is None else [one], to)
-    except ValueError as error:
-        return fail(PROGRAM, str(error))
     except OSError as error:
-        return fail(PROGRAM, f"cannot write into {to}: {error.strerror or error}; choose another "
-                             "folder")
+        raise ValueError(f"cannot write into {to}: {error.strerror or error}; choose another folder"
+                         ) from error
     if one is not None:
         missing = [name for name in ("nbclient", "ipykernel", "scipy")
                    if importlib.util.find_spec(name) is None]
         if missing:
-            return fail(PROGRAM, f"running a chapter needs {', '.join(missing)}: {INSTALL}")
+            raise ValueError(f"running a chapter needs {', '.join(missing)}: {INSTALL}")
         return run(to / one)
     for name in names:
         print(printable(f"{to / name}  {title(to / name)}" + ("  (kept)" if name in kept else "")))
@@ -117,4 +112,3 @@ def main(arguments):
         print(f"\nkept: {len(kept)} that differ from the installed version")
     first = f'"{to / names[0]}"' if " " in str(to) else to / names[0]
     print(f"\nopen them:              jupyter lab {first}\nif jupyter is missing:  {INSTALL}")
-    return 0

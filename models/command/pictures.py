@@ -12,11 +12,11 @@ SLANTS, INKS, WIDTHS = (0, -0.2, 0.2), (1, 0.82, 1.18), (0.98, 0.88, 1.09)
 
 def views(path, shape, height, widest, power, ink):
     """The picture in a file as images (27, 1, H, W) for a model, which differ a little in slant,
-    thickness and width; the first is the plainest.
+    thickness and width.
 
-    Most of the picture's own slant is taken away: the digit may be turned. As in the training, it
-    becomes ``height`` pixels high and ``widest`` (w/h)^power wide, and its strokes so thick that
-    the mean is ``ink``. ValueError or OSError for a file without a picture.
+    Most of its own slant is taken away. As in the training, it becomes ``height`` pixels high and
+    ``widest`` (w/h)^power wide, and its strokes so thick that the mean is ``ink``. ValueError or
+    OSError for a file without a picture.
     """
     from PIL import Image
     ink_at = drawn(grey(path))

@@ -1,18 +1,16 @@
-"""``chainrule predict``: what a run's model sees in the user's pictures."""
+"""``chainrule predict``."""
 from pathlib import Path
 
 import numpy as np
 
 from ...common.functions import softmax
 from . import pictures, runs
-from .arguments import Parser, fail
-
-PROGRAM = "chainrule predict"
+from .arguments import Parser
 
 
 def parser():
     result = Parser(
-        PROGRAM,
+        "chainrule predict",
         "Say which digit a picture shows. A photograph of a single digit will do: dark on white "
         "paper, light on black, or on grey paper, upright or a little turned. It is turned to "
         "grey, the digit cut out and made as large and as thick as those of the training; the "
@@ -25,14 +23,10 @@ def parser():
     return result
 
 
-def main(arguments):
-    options = parser().parse_args(arguments)
+def main(options):
     out = Path(options.out or Path(options.run) / "predictions.png")
-    try:
-        model, training = runs.trained(options.run)
-        images = [read(path, training["data"]) for path in options.pictures]
-    except (OSError, ValueError) as error:
-        return fail(PROGRAM, str(error))
+    model, training = runs.trained(options.run)
+    images = [read(path, training["data"]) for path in options.pictures]
     shown = [softmax(model.predict(views)).mean(axis=0) for views in images]
     for path, p in zip(options.pictures, shown):
         best = [f"{i} ({100 * p[i]:.0f} %)" for i in np.argsort(-p)[:3]]
@@ -40,9 +34,8 @@ def main(arguments):
     try:
         show(options.pictures, images, shown, out)
     except (OSError, ValueError) as error:
-        return fail(PROGRAM, f"cannot write {out}: {getattr(error, 'strerror', None) or error}; "
-                             "choose another file with --out")
-    return 0
+        raise ValueError(f"cannot write {out}: {getattr(error, 'strerror', None) or error}; choose "
+                         "another file with --out") from error
 
 
 def read(path, data):

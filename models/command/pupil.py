@@ -84,9 +84,8 @@ class Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def watch(told, home, shut, ours, pipe):
-    """Refuse, from now on, what a layer has no business with; ``told`` collects the sentences. The
-    folders ``shut`` must not be read; the files ``ours`` and the numbers ``pipe`` are the
-    judge's."""
+    """Refuse, from now on, what a layer has no business with, and collect it in ``told``. The
+    folders ``shut`` are not to be read; files ``ours`` and numbers ``pipe`` are the judge's."""
     def refuse(what):
         told.append(what)
         raise PermissionError(f"marking refuses: {what}")
@@ -242,7 +241,7 @@ def story(error, path):
             "interrupts" if isinstance(error, KeyboardInterrupt | GeneratorExit) else
             "not-begun" if isinstance(error, NotImplementedError) else "raises")
     try:
-        words = str(error).strip().splitlines()[0][:300] if str(error).strip() else ""
+        words = (str(error).strip().splitlines() or [""])[0][:300]
     except Exception:
         words = ""
     return kind, f"{at}{type(error).__name__}" + (f": {words}" if words else "")

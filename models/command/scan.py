@@ -61,15 +61,12 @@ def assigned(node):
             yield target
 
 
-def is_main(node):
-    return isinstance(node, ast.If) and "__main__" in ast.dump(node.test)
-
-
 class Module:
     """The text of a hand-in, statement by statement."""
 
     def __init__(self, tree):
-        self.body = [node for node in tree.body if not is_main(node)]
+        self.body = [node for node in tree.body
+                     if not (isinstance(node, ast.If) and "__main__" in ast.dump(node.test))]
         self.stands_for = dict(pair for node in self.body for inner in ast.walk(node)
                                for pair in imports(inner))
         self.bound = {}  # a name of the module: statements that bind it
@@ -187,12 +184,7 @@ def parameter(node):
 
 
 def scan(source, names):
-    """What is refused and where gradients are made, for each layer's name.
-
-    >>> text = b"import numpy as np\\nfrom chainrule.layers import Affine\\nclass ReLU: pass"
-    >>> scan(text, ["Affine", "ReLU"])["refused"]
-    {'Affine': 'line 2 uses chainrule.layers.Affine: the layers are to be written, not imported'}
-    """
+    """What is refused and where gradients are made, for each layer's name."""
     module = Module(ast.parse(source))
     text = source.decode("utf-8", "replace").splitlines()
     refused = {name: module.refused(name) for name in names}

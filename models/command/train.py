@@ -1,4 +1,4 @@
-"""``chainrule train``: a model, real data, and what comes out in a folder."""
+"""``chainrule train``."""
 import os
 import signal
 import sys
@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from . import runs
-from .arguments import Parser, fail, known, positive, table, whole
+from .arguments import Parser, known, positive, table, whole
 from .runs import DATA, MODELS
 
-PROGRAM = "chainrule train"
 KEPT = ("data", "folder", "epochs", "batch_size", "lr", "shift", "seed")  # in model.json
 RESULTS = {
     "curves.png": "loss and accuracy over the epochs, for training and validation samples",
@@ -23,7 +22,7 @@ RESULTS = {
 
 def parser():
     result = Parser(
-        PROGRAM,
+        "chainrule train",
         "Train a model on real data and report its accuracy on test samples that it has never "
         "seen.",
         "models:\n" + table({name: what for name, (what, _) in MODELS.items()})
@@ -56,41 +55,35 @@ def parser():
     return result
 
 
-def main(arguments):
+def main(options):
     """Run the command; the exit code is 128 + n after a signal n."""
-    options = parser().parse_args(arguments)
     folder = Path(options.out) / f"{options.model}-{options.data}"
-    try:
-        if options.resume:
-            options = as_before(options, arguments, folder)
-        data = runs.load(options.data, options.folder)
-    except (OSError, ValueError, ModuleNotFoundError) as error:
-        return fail(PROGRAM, str(error))
+    if options.resume:
+        options = as_before(options, folder)
+    data = runs.load(options.data, options.folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
         return train(options, data, folder)
     except OSError as error:
-        return fail(PROGRAM, f"cannot write into {folder}: {error.strerror or error}; "
-                             "choose another folder with --out")
-    except (FloatingPointError, ModuleNotFoundError) as error:
-        return fail(PROGRAM, str(error))
+        raise ValueError(f"cannot write into {folder}: {error.strerror or error}; choose another "
+                         "folder with --out") from error
 
 
-def as_before(options, arguments, folder):
+def as_before(options, folder):
     """The options of the run that is resumed; ValueError where they differ."""
     if options.load:
         raise ValueError("--resume goes on with the run's own weights; leave out --load")
     if not (folder / runs.CHECKPOINT).exists():
-        print(f"{PROGRAM}: there is nothing to resume in {folder}; starting from the beginning",
-              file=sys.stderr)
+        print(f"chainrule train: there is nothing to resume in {folder}; starting from the "
+              "beginning", file=sys.stderr)
         options.resume = False
         return options
     *_, training = runs.described(folder)
     then = [f"--{name.replace('_', '-')}={training[name]}" for name in KEPT
             if training.get(name) is not None]
-    before, now = (parser().parse_args([*then, *given]) for given in ((), arguments))
+    before, now = (parser().parse_args([*then, *given]) for given in ((), options.given))
     for name in ("batch_size", "lr", "shift", "seed"):
         if vars(before)[name] != vars(now)[name]:
             option = f"--{name.replace('_', '-')}"
@@ -123,8 +116,8 @@ def train(options, data, folder):
         elif options.load:
             start = Path(options.load)
             trainer.model.load(start / runs.WEIGHTS if start.is_dir() else start)
-    except (OSError, ValueError) as error:
-        return fail(PROGRAM, str(error))
+    except OSError as error:
+        raise ValueError(str(error)) from error
     if speaks:
         if not options.resume:
             checkpoint.path.unlink(missing_ok=True)  # another training's
@@ -160,9 +153,8 @@ def fit(trainer, options, checkpoint, data, validation_data, rng, folder):
 
 
 class Stopping:
-    """A callback of ``fit``: within a ``with`` block Ctrl-C, SIGTERM or SIGHUP ends the training
-    after its step, with a last checkpoint, by KeyboardInterrupt. A second Ctrl-C does so at
-    once."""
+    """A callback of ``fit``, in a ``with`` block: Ctrl-C, SIGTERM or SIGHUP ends the training after
+    its step, with a last checkpoint, by KeyboardInterrupt; a second Ctrl-C at once."""
     last = True
 
     def __init__(self, checkpoint):

@@ -79,11 +79,7 @@ HELPERS = {
 
 
 def needed(text: str) -> list[str]:
-    """The helpers that a text names, and those that they name, each after what it needs.
-
-    >>> [code.split("(")[0] for code in needed("x = SelfAttention(8, 2)")]
-    ['def attention', 'class CrossAttention', 'class SelfAttention']
-    """
+    """The helpers that a text names, and those that they name, each after what it needs."""
     found: list[str] = []
     for name, code in HELPERS.items():
         if re.search(rf"\b{name}\(|\({name}\)", text):

@@ -72,16 +72,18 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
     """
     if not hasattr(model, "layers") or isinstance(model, type):
         raise TypeError(checks.wrong(WHO, "model", "be a model", checks.text(model)))
-    place_of_text = None if path is None else place(WHO, path)
-    if place_of_text is not None and place_of_text.suffix != ".py":
+    if path is None:
+        stem = identifier(type(model).__name__).lower()
+        return whole_file(model, f"{stem}.safetensors", examples)
+    file = place(WHO, path)
+    if file.suffix != ".py":
         raise ValueError(checks.wrong(WHO, "path", "end in .py", repr(str(path))))
-    stem = place_of_text.stem if place_of_text else identifier(type(model).__name__).lower()
-    text = whole_file(model, f"{stem}.safetensors", examples)
-    if place_of_text is not None:
-        from safetensors.numpy import save
-        with naming(WHO, path):
-            write_whole(place_of_text, text.encode())
-            write_whole(place_of_text.with_suffix(".safetensors"), save(to_torch_state(model)))
+    weights = file.with_suffix(".safetensors")
+    text = whole_file(model, weights.name, examples)
+    from safetensors.numpy import save
+    with naming(WHO, path):
+        write_whole(file, text.encode())
+        write_whole(weights, save(to_torch_state(model)))
     return text
 
 
@@ -112,8 +114,11 @@ class Block:
 
     def numbers(self, made):
         """All the numbers in it, also those given to blocks inside."""
-        return [n for m in self.modules.values() for n in
-                (made[m.key].given(m, made) if isinstance(m, Block) else NUMBER.findall(m))]
+        found = []
+        for m in self.modules.values():
+            numbers = m.numbers(made) if isinstance(m, Block) else NUMBER.findall(m)
+            found += [numbers[i] for i in made[m.key].places] if isinstance(m, Block) else numbers
+        return found
 
 
 class Made(NamedTuple):
@@ -121,10 +126,6 @@ class Made(NamedTuple):
     name: str
     text: str
     places: list[int]
-
-    def given(self, block, made):
-        numbers = block.numbers(made)
-        return [numbers[i] for i in self.places]
 
 
 def whole_file(model, weights, examples):
@@ -294,11 +295,7 @@ def broken(text, indent):
 
 
 def brackets(text):
-    """The places of each pair of outermost brackets, and of the commas right inside it.
-
-    >>> list(brackets("f()(a, (b, c))"))
-    [[1, 2], [3, 5, 13]]
-    """
+    """The places of each pair of outermost brackets, and of the commas right inside it."""
     depth, places = 0, []
     for i, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
@@ -310,11 +307,7 @@ def brackets(text):
 
 
 def alone(text):
-    """Whether an expression needs no brackets around it, whatever stands beside it.
-
-    >>> alone('self["1"](x + y)[0].mean((2, 3))'), alone("exp(x) + exp(y)"), alone("-1.0")
-    (True, False, False)
-    """
+    """Whether an expression needs no brackets around it, as f(x)[0].mean() and unlike x + y, -1."""
     for start, *_, end in reversed(list(brackets(text))):
         text = text[:start] + text[end + 1:]
     return bool(re.fullmatch(r"[\w.]+", text))
@@ -373,11 +366,7 @@ def tied(model):
 
 
 def module(name, *positional, **options):
-    """The text of a call, with pairs of equal numbers as one number.
-
-    >>> module("nn.Conv2d", 1, 6, (5, 5), padding=(2, 2))
-    'nn.Conv2d(1, 6, 5, padding=2)'
-    """
+    """The text of a call, with pairs of equal numbers as one number."""
     def short(value):
         return repr(value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value)
     named = [f"{key}={short(value)}" for key, value in options.items()]
@@ -395,21 +384,19 @@ def nn(name, *positional, call="{m}({0})", **options):
     return Torch(call, module(name, *positional, **changed))
 
 
-def plain(**texts):
-    """Layers that are one text whatever their options: a module's, or an expression of inputs."""
-    def of(text):
-        made = Torch(text) if "{" in text else Torch("{m}({0})", text)
-        return lambda layer: made
-    return {getattr(L, name): of(text) for name, text in texts.items()}
+def plain(text):
+    """A layer that is one text whatever its options: a module's, or an expression of inputs."""
+    return lambda layer: Torch(text) if "{" in text else Torch("{m}({0})", text)
 
 
 SOURCE.update({
-    **plain(Sigmoid="nn.Sigmoid()", Tanh="nn.Tanh()", ReLU="nn.ReLU()", SiLU="nn.SiLU()",
-            Softplus="nn.Softplus()", Softmax="nn.Softmax(dim=-1)", Flatten="nn.Flatten()",
-            Add="{0} + {1}", Subtract="{0} - {1}", Multiply="{0} * {1}", Divide="{0} / {1}",
-            Maximum="torch.maximum({0}, {1})", Exp="torch.exp({0})", Log="torch.log({0})",
-            Sin="torch.sin({0})", GlobalAveragePool="{0}.mean((2, 3))",
-            Attention="attention({inputs})"),
+    **{getattr(L, name): plain(text) for name, text in dict(
+        Sigmoid="nn.Sigmoid()", Tanh="nn.Tanh()", ReLU="nn.ReLU()", SiLU="nn.SiLU()",
+        Softplus="nn.Softplus()", Softmax="nn.Softmax(dim=-1)", Flatten="nn.Flatten()",
+        Add="{0} + {1}", Subtract="{0} - {1}", Multiply="{0} * {1}", Divide="{0} / {1}",
+        Maximum="torch.maximum({0}, {1})", Exp="torch.exp({0})", Log="torch.log({0})",
+        Sin="torch.sin({0})", GlobalAveragePool="{0}.mean((2, 3))",
+        Attention="attention({inputs})").items()},
     L.LeakyReLU: lambda layer: nn("nn.LeakyReLU", layer.slope),
     L.ELU: lambda layer: nn("nn.ELU", layer.alpha),
     L.GELU: lambda layer: Torch(

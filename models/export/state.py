@@ -60,11 +60,7 @@ def layout_of(layer):
 
 
 def terms(text):
-    """(our name, whether it is transposed) of each part.
-
-    >>> terms("Wq.T Wk.T"), terms("+b")
-    ([('Wq', True), ('Wk', True)], [('b', False)])
-    """
+    """(our name, whether it is transposed) of each part."""
     return [(part.removeprefix("+").removesuffix(".T"), part.endswith(".T"))
             for part in text.split()]
 
@@ -341,13 +337,8 @@ def in_order(parts, modules):
 
 
 def grouped(given):
-    """{module: {name: array}} of a state, in its order; each layer of a recurrent module of
-    several, a module of its own.
-
-    >>> state = dict.fromkeys(["a.b.weight", "rnn.weight_ih_l0", "rnn.weight_ih_l1"], np.ones(1))
-    >>> {module: list(names) for module, names in grouped(state).items()}
-    {'a.b': ['weight'], 'rnn': ['weight_ih_l0'], 'rnn.1': ['weight_ih_l0']}
-    """
+    """{module: {name: array}} of a state, in its order; each layer of a recurrent module of several
+    is a module of its own: ``rnn.1``."""
     modules = {}
     for key, array in given.items():
         module, _, name = key.rpartition(".")

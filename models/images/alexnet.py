@@ -1,19 +1,10 @@
 """AlexNet, which made images the field of deep learning."""
-import math
 from collections.abc import Sequence
 
-from ...common.rng import generator
 from ...common.types import Seed
 from ...layers import SoftmaxWithLoss
 from ..sequential import Sequential
-from .features import (
-    classifier,
-    convolution,
-    first_convolution,
-    image_after,
-    image_shape,
-    pooled,
-)
+from .features import classifier, convolution, first_convolution, pooled, prepared
 
 
 class AlexNet(Sequential):
@@ -36,13 +27,12 @@ class AlexNet(Sequential):
     def __init__(
         self, input_shape: Sequence[int] = (3, 227, 227), classes: int = 1000, rng: Seed = None
     ) -> None:
-        input_shape, rng = image_shape("AlexNet", input_shape, classes), generator("AlexNet", rng)
+        input_shape, rng = prepared("AlexNet", input_shape, classes, rng)
         layers = pooled(first_convolution(input_shape, rng), input_shape, 3)
         layers += convolution(96, 256, 5, rng, padding="same")
         layers = pooled(layers, input_shape, 3)
         for n_in, n_out in ((256, 384), (384, 384), (384, 256)):
             layers += convolution(n_in, n_out, 3, rng, padding="same")
         layers = pooled(layers, input_shape, 3)
-        n = math.prod(image_after(layers, input_shape))
-        super().__init__(*layers, *classifier(n, (4096, 4096), classes, rng),
+        super().__init__(*classifier(layers, input_shape, (4096, 4096), classes, rng),
                          loss=SoftmaxWithLoss())

@@ -1,27 +1,25 @@
 """What the convolutional networks share: their parts, and how large an image is after them."""
+import math
+
 from ...common import checks
+from ...common.rng import generator
 from ...layers import Affine, Convolution, Dropout, Flatten, MaxPool, ReLU
 
 
-def image_shape(who, shape, classes):
-    """``shape`` as (C, H, W), three ints; errors name the model."""
+def prepared(who, shape, classes, rng):
+    """``shape`` as (C, H, W), three ints, and a generator; errors name the model."""
     sizes = checks.as_array(shape)
     if sizes.shape != (3,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(
             checks.wrong(who, "input_shape", "be (C, H, W), three whole numbers of at least 1",
                          repr(shape)))
     checks.counts(who, classes=classes)
-    return tuple(sizes.tolist())
+    return tuple(sizes.tolist()), generator(who, rng)
 
 
 def image_after(layers, shape):
     """The shape (C, H, W) of an image of ``shape`` after convolutions and poolings; other layers
-    leave it as it is.
-
-    >>> from chainrule.layers import Convolution, MaxPool
-    >>> image_after([Convolution.init(3, 8, 5), MaxPool(2)], (3, 28, 28))
-    (8, 12, 12)
-    """
+    leave it as it is."""
     for layer in layers:
         if hasattr(layer, "output_shape"):
             shape = layer.output_shape((1, *shape))[1:]
@@ -39,9 +37,10 @@ def first_convolution(shape, rng):
             else convolution(shape[0], 96, 11, rng, stride=4))
 
 
-def classifier(n, hidden, classes, rng):
-    """Affine layers with dropout, of so many units, and one score for each class."""
-    layers = [Flatten()]
+def classifier(layers, shape, hidden, classes, rng):
+    """The layers with affine ones behind them, of so many units and with dropout; the last gives a
+    score for each class."""
+    n, layers = math.prod(image_after(layers, shape)), [*layers, Flatten()]
     for units in hidden:
         layers += [Affine.init(n, units, rng=rng), ReLU(), Dropout(0.5, rng=rng)]
         n = units

@@ -9,7 +9,7 @@ from ...layers import Affine, Concatenate, GlobalAveragePool, MaxPool, SoftmaxWi
 from ..graph import Graph
 from ..node import Input, through
 from ..sequential import Sequential
-from .features import convolution, image_after, image_shape
+from .features import convolution, image_after, prepared
 
 # For each stage its blocks, as ``inception`` takes them.
 STAGES = (
@@ -70,8 +70,7 @@ class GoogLeNet(Graph):
         self, input_shape: Sequence[int] = (3, 224, 224), classes: int = 1000,
         auxiliary: bool = False, rng: Seed = None,
     ) -> None:
-        input_shape, rng = (image_shape("GoogLeNet", input_shape, classes),
-                            generator("GoogLeNet", rng))
+        input_shape, rng = prepared("GoogLeNet", input_shape, classes, rng)
         auxiliary = checks.flag("GoogLeNet", "auxiliary", auxiliary)
         x, t, channels = Input("x"), Input("t"), 192
         if min(input_shape[1:]) < 63:
@@ -110,8 +109,7 @@ def small_inception(
     >>> sum(p.size for p in small_inception().params)
     35942
     """
-    input_shape, rng = (image_shape("small_inception", input_shape, classes),
-                        generator("small_inception", rng))
+    input_shape, rng = prepared("small_inception", input_shape, classes, rng)
     return Sequential(*convolution(input_shape[0], 32, 3, rng, padding=1),
                       inception(32, (16, (16, 32), (4, 8), 8), rng), MaxPool(2),
                       inception(64, (32, (32, 64), (8, 16), 16), rng), GlobalAveragePool(),

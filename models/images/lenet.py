@@ -3,11 +3,10 @@ import math
 from collections.abc import Callable, Sequence
 
 from ...common import checks
-from ...common.rng import generator
 from ...common.types import Computes, Padding, Seed
 from ...layers import Affine, Convolution, Flatten, MaxPool, ReLU, SoftmaxWithLoss
 from ..sequential import Sequential
-from .features import image_after, image_shape
+from .features import image_after, prepared
 
 
 class LeNet(Sequential):
@@ -31,7 +30,7 @@ class LeNet(Sequential):
         pool: Callable[[int], Computes] = MaxPool, activation: Callable[[], Computes] = ReLU,
         rng: Seed = None,
     ) -> None:
-        input_shape, rng = image_shape("LeNet", input_shape, classes), generator("LeNet", rng)
+        input_shape, rng = prepared("LeNet", input_shape, classes, rng)
         checks.kind_of("LeNet", "pool", pool, "MaxPool", given=(2,))
         checks.kind_of("LeNet", "activation", activation, "ReLU", given=())
         features = [Convolution.init(input_shape[0], 6, 5, padding=padding, rng=rng), activation(),

@@ -1,11 +1,10 @@
 """Network in network: a small network at every pixel."""
 from collections.abc import Sequence
 
-from ...common.rng import generator
 from ...common.types import Seed
 from ...layers import Dropout, GlobalAveragePool, SoftmaxWithLoss
 from ..sequential import Sequential
-from .features import convolution, first_convolution, image_shape, pooled
+from .features import convolution, first_convolution, pooled, prepared
 
 
 class NiN(Sequential):
@@ -24,7 +23,7 @@ class NiN(Sequential):
     def __init__(
         self, input_shape: Sequence[int] = (3, 224, 224), classes: int = 1000, rng: Seed = None
     ) -> None:
-        input_shape, rng = image_shape("NiN", input_shape, classes), generator("NiN", rng)
+        input_shape, rng = prepared("NiN", input_shape, classes, rng)
 
         def block(first, n):
             return first + convolution(n, n, 1, rng) + convolution(n, n, 1, rng)

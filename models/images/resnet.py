@@ -17,7 +17,7 @@ from ...layers import (
 from ..graph import Graph
 from ..node import Input
 from ..sequential import Sequential
-from .features import image_shape
+from .features import prepared
 
 
 def convolution(n_in, n_out, size, rng, stride=1):
@@ -67,7 +67,7 @@ class ResNet(Sequential):
         self, depth: int = 18, input_shape: Sequence[int] = (3, 224, 224), classes: int = 1000,
         rng: Seed = None,
     ) -> None:
-        input_shape, rng = image_shape("ResNet", input_shape, classes), generator("ResNet", rng)
+        input_shape, rng = prepared("ResNet", input_shape, classes, rng)
         stages: tuple[int, ...]
         if checks.count("ResNet", "depth", depth, least=8, most=5000) == 18:
             channels, stages, n = 64, (64, 128, 256, 512), 2

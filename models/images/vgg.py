@@ -1,15 +1,13 @@
 """VGG: depth from blocks of small convolutions."""
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ...common import checks
-from ...common.rng import generator
 from ...common.types import Seed
 from ...layers import SoftmaxWithLoss
 from ..sequential import Sequential
-from .features import classifier, convolution, image_after, image_shape, pooled
+from .features import classifier, convolution, pooled, prepared
 
 # depth: for each block (number of convolutions, filters); units of the hidden affine layers
 BLOCKS = {6: (((2, 32), (2, 64)), (256,)),
@@ -41,12 +39,12 @@ class VGG(Sequential):
             raise ValueError(
                 checks.wrong("VGG", "depth", f"be one of {', '.join(map(str, BLOCKS))}",
                              checks.text(depth)))
-        input_shape, rng = image_shape("VGG", input_shape, classes), generator("VGG", rng)
+        input_shape, rng = prepared("VGG", input_shape, classes, rng)
         (blocks, hidden), channels, layers = BLOCKS[depth], input_shape[0], []
         for convolutions, filters in blocks:
             for _ in range(convolutions):
                 layers += convolution(channels, filters, 3, rng, padding=1)
                 channels = filters
             layers = pooled(layers, input_shape, 2)
-        n = math.prod(image_after(layers, input_shape))
-        super().__init__(*layers, *classifier(n, hidden, classes, rng), loss=SoftmaxWithLoss())
+        super().__init__(*classifier(layers, input_shape, hidden, classes, rng),
+                         loss=SoftmaxWithLoss())

@@ -48,14 +48,16 @@ def a_text(model, ids) -> Array:
 
 
 class TextModel:
-    """A model that predicts each token of a text from those before. A subclass says in
-    ``window(ids, i, j)`` what it reads to predict the tokens i+1 to j, having read those before
-    i."""
+    """A model that predicts each token of a text from those before."""
     vocabulary: int        # the number of tokens V
-    forward: Any           # the subclass's, as window is
-    window: Any
+    forward: Any           # the subclass's
+    carries = False        # whether a state carries what it has read
     length = math.inf      # the longest that it reads at a time
     steps = 35             # that perplexity reads at a time
+
+    def window(self, ids: Array, i: int, j: int) -> Array:
+        """What it reads to predict the tokens i+1 to j, having read those before i."""
+        return ids[i if self.carries else max(0, j - self.length):j]
 
     def generate(
         self, start: ArrayLike, length: int, temperature: float = 1.0, rng: Seed = None

@@ -5,7 +5,7 @@ import numpy as np
 
 from ...common import checks, initializers
 from ...common.rng import generator
-from ...common.types import Array, DType, Seed
+from ...common.types import DType, Seed
 from ...layers import LSTM, Affine, Dropout, Embedding, SoftmaxWithLoss
 from ...layers.dropout import share
 from ...layers.recurrent import Recurrent
@@ -21,18 +21,17 @@ class LanguageModel(TextModel, Sequential):
     Shapes: ids x (N, T), scores (N, T, V), targets t (N, T), the word after each: x and t of
     ``text_batches``.
 
-    Truncated back-propagation through time. A text is too long for one backward. It is read T words
-    at a time; the state at the end of one batch is the first of the next (``stateful=True``), so
-    the model reads on, but no gradient flows back into the batch before. Begin a text anew with
-    ``model.reset_states()``. With ``stateful=False`` each row of each batch is a text of its own.
+    Truncated back-propagation through time. A text is too long for one backward: it is read T words
+    at a time, from the state at the end of the batch before (``stateful=True``), into which no
+    gradient flows back. ``model.reset_states()`` begins a text anew. With ``stateful=False`` each
+    row of each batch is a text of its own.
 
     - vocabulary: the number of words V; dimension: of a word's vector, D; hidden: of a state, H;
     - depth: recurrent layers one above the other; cell: RNN, LSTM or GRU;
     - dropout: the share dropped before, between and after the recurrent layers, never from a state
       to the next one;
-    - tied: W_o is W_eᵀ, so the same vector stands for a word that is read and for one that is
-      written. One array, listed once in ``params``; its gradient is the sum of both uses. Needs H =
-      D.
+    - tied: W_o is W_eᵀ: one vector for a word that is read and for one that is written, one array
+      in ``params``, whose gradient is the sum of both uses. Needs H = D.
 
     Sources: Mikolov et al., Recurrent neural network based language model (2010); Zaremba,
     Sutskever and Vinyals, Recurrent neural network regularization (2014), for dropout; Press and
@@ -57,13 +56,14 @@ class LanguageModel(TextModel, Sequential):
     >>> model.perplexity(ids) < 1.2
     True
     """
+    carries = True
+
     def __init__(
         self, vocabulary: int, dimension: int = 100, hidden: int = 100, depth: int = 1,
         cell: type[Recurrent] = LSTM, dropout: float = 0.0, tied: bool = False,
         stateful: bool = True, rng: Seed = None, dtype: DType = np.float32,
     ) -> None:
-        checks.counts("LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden,
-                      depth=depth)
+        checks.counts("LanguageModel", vocabulary=vocabulary, dimension=dimension, hidden=hidden)
         checks.count("LanguageModel", "depth", depth, most=1000)
         tied, stateful = (checks.flag("LanguageModel", "tied", tied),
                           checks.flag("LanguageModel", "stateful", stateful))
@@ -86,9 +86,6 @@ class LanguageModel(TextModel, Sequential):
 
     def forward(self, ids, t=None, *, weight=None):
         return super().forward(sequences(self, "ids", ids), t, weight=weight)
-
-    def window(self, ids: Array, i: int, j: int) -> Array:
-        return ids[i:j]                  # the state knows the rest
 
 
 def dropouts(p, rng):

@@ -10,7 +10,7 @@ from ...layers import LSTM, Affine, Attention, Embedding, SoftmaxWithLoss
 from ...layers.recurrent import Recurrent
 from ..model import Model
 from ..passes import Backward, Forward
-from ..predicting import in_batches, predicting
+from ..predicting import in_batches
 from .generating import aside, sequences
 
 
@@ -140,8 +140,7 @@ class Seq2Seq(Model):
                 f"{type(self).__name__}: predict takes x and t, and scores each token of t; to "
                 "write an answer to x alone: generate(x, start_id, length)")
         inputs = (*self.pair(x, t), *(() if x_mask is None else (x_mask,)))
-        with predicting(self):
-            return in_batches(self, self.run, inputs, batch_size)
+        return in_batches(self, self.run, inputs, batch_size)
 
     def decode_back(self, dout: Array) -> tuple[Array | None, Any]:
         """The gradients of all h, or None, and of the decoder's first state."""
@@ -222,8 +221,8 @@ class AttentionSeq2Seq(Seq2Seq):
 
     def decode(self, t: Array, hs: Array, x_mask: ArrayLike | None) -> Array:
         g = self.decoder.forward(self.target.forward(t))
-        mask = [] if x_mask is None else [np.asarray(x_mask)[:, None]]
-        return self.scores.forward(beside_each(g, self.looking.forward(g, hs, hs, *mask)))
+        mask = None if x_mask is None else np.asarray(x_mask)[:, None]
+        return self.scores.forward(beside_each(g, self.looking.forward(g, hs, hs, mask)))
 
     def decode_back(self, dout: Array) -> tuple[Array | None, Any]:
         H = self.decoder.params[1].shape[0]
@@ -235,7 +234,7 @@ class AttentionSeq2Seq(Seq2Seq):
     def attention(self, x: ArrayLike, t: ArrayLike, x_mask: ArrayLike | None = None) -> Array:
         """The weights (N, Tt - 1, Tx): row j says where the decoder looks before it writes t[:, j +
         1]."""
-        self.predict(x, t, *(() if x_mask is None else (x_mask,)))
+        self.predict(x, t, x_mask)
         return self.looking.weights
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...common import checks, initializers
 from ...common.rng import generator
-from ...common.types import Array, DType, Seed
+from ...common.types import DType, Seed
 from ...layers import (
     GELU,
     Affine,
@@ -79,7 +79,7 @@ class TransformerLM(TextModel, Graph):
         hidden = (4 * checks.count("TransformerLM", "dimension", dimension) if hidden is None
                   else hidden)
         checks.counts("TransformerLM", vocabulary=vocabulary, dimension=dimension, heads=heads,
-                      depth=depth, length=length, hidden=hidden)
+                      length=length, hidden=hidden)
         checks.count("TransformerLM", "depth", depth, most=1000)
         dtype, dropout = (checks.float_type("TransformerLM", "dtype", dtype),
                           share("TransformerLM", "dropout", dropout))
@@ -118,6 +118,3 @@ class TransformerLM(TextModel, Graph):
             raise ValueError(checks.wrong("TransformerLM", "ids",
                                           f"have at most length={self.length} steps", ids.shape[1]))
         return super().forward(ids, *targets, weight=weight)
-
-    def window(self, ids: Array, i: int, j: int) -> Array:
-        return ids[max(0, j - self.length):j]

@@ -766,3 +766,10 @@ def test_a_model_inside_another_returns_its_input_gradient_or_none():
         outer.forward(x, t)
         outer.backward(input_gradient=wanted)
     assert returned[0] is None and returned[1].shape == x.shape
+
+
+def test_arrays_are_related_by_memory_never_by_value():
+    from chainrule.models.sharing import relation
+    W = np.ones((2, 3))
+    others = W, W.T, W[:1], W.copy()
+    assert [relation(W, other) for other in others] == ["same", "transposed", "overlap", None]

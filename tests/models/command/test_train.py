@@ -230,4 +230,4 @@ def test_a_training_begins_with_weights_that_are_loaded(capsys):
     assert call("train", "lenet", "--quiet", "--load", path) == 2
     assert "does not fit this LeNet" in capsys.readouterr().err
     assert call("train", "--quiet", "--load", "nothing") == 2
-    assert "there is no file nothing" in capsys.readouterr().err
+    assert capsys.readouterr().err == "chainrule train: MLP.load: there is no file nothing\n"

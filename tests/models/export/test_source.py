@@ -22,7 +22,9 @@ from chainrule.layers import (
 )
 from chainrule.models import MLP, Graph, Input, LeNet, Sequential, TransformerLM, to_source
 from chainrule.models.export import Torch, register_exporter
+from chainrule.models.export.helpers import needed
 from chainrule.models.export.registry import SOURCE
+from chainrule.models.export.source import alone, brackets
 from chainrule.models.export.state import entries, translated
 from tests.errors import refused
 from tests.models.export.zoo import LAYERS, ZOO, network, unseen, zoo
@@ -309,3 +311,17 @@ def test_batch_norm_has_as_many_dimensions_as_its_inputs():
     assert "nn.BatchNorm1d(3)" in to_source(Sequential(Affine.init(2, 3), BatchNorm.init(3)))
     assert "nn.BatchNorm2d(3, momentum=0.3)" in to_source(
         Sequential(BatchNorm.init(3, momentum=0.3)), None, np.ones((2, 3, 4, 4)))
+
+
+def test_only_what_binds_most_closely_stands_without_brackets():
+    texts = 'self["1"](x + y)[0].mean((2, 3))', "exp(x) + exp(y)", "-1.0"
+    assert [alone(text) for text in texts] == [True, False, False]
+
+
+def test_brackets_have_the_commas_right_inside_them():
+    assert list(brackets("f()(a, (b, c))")) == [[1, 2], [3, 5, 13]]
+
+
+def test_a_helper_comes_after_those_it_needs():
+    found = [code.split("(")[0] for code in needed("x = SelfAttention(8, 2)")]
+    assert found == ["def attention", "class CrossAttention", "class SelfAttention"]

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from chainrule import layers as L
 from chainrule.common import Layer
 from chainrule.models import MLP, LanguageModel, LeNet, ResNet, Sequential, load_torch_state, to_torch_state
-from chainrule.models.export.state import entries, translated
+from chainrule.models.export.state import entries, grouped, terms, translated
 from tests.errors import refused
 from tests.models.export.zoo import LAYERS, ZOO, zoo
 
@@ -346,3 +346,13 @@ def test_the_stored_values_are_those_of_todays_torch(name):
     module.double().load_state_dict({key: torch.tensor(a) for key, a in stored(f"{name}/state").items()})
     inputs = [torch.tensor(stored(name)["x0"])] if shapes else []
     same(call(module, *inputs).detach().numpy(), stored(name)["y"])
+
+
+def test_each_layer_of_a_recurrent_module_is_a_module():
+    state = dict.fromkeys(["a.b.weight", "rnn.weight_ih_l0", "rnn.weight_ih_l1"], np.ones(1))
+    names = {module: list(arrays) for module, arrays in grouped(state).items()}
+    assert names == {"a.b": ["weight"], "rnn": ["weight_ih_l0"], "rnn.1": ["weight_ih_l0"]}
+
+
+def test_a_line_of_the_layout_names_arrays_and_which_are_transposed():
+    assert terms("Wq.T Wk.T") == [("Wq", True), ("Wk", True)] and terms("+b") == [("b", False)]

@@ -155,3 +155,9 @@ def test_random_shifts_move_each_image_as_a_whole():
         places.update(found)
     assert len(places) > 15
     np.testing.assert_array_equal(random_shifts(images, most=0), images)
+
+
+def test_the_shape_of_an_image_is_followed_through_layers():
+    from chainrule.models.images.features import image_after
+    layers = [Convolution.init(3, 8, 5), Sigmoid(), MaxPool(2)]
+    assert image_after(layers, (3, 28, 28)) == (8, 12, 12)
