@@ -15,11 +15,6 @@ from .evidence import again, arrays_in, close
 from .scaling import constant, elementwise, listed, named, passes_dout, ratio, rows
 
 
-def drawn(e):
-    """Backward, numerical and upstream for the random draws."""
-    return e.facts.get("random", (e.A, e.G, e.douts))
-
-
 def known(e):
     return e.shaped and not np.isnan(e.G).any()
 
@@ -104,7 +99,7 @@ def rearranged(e):
         for P in (G.transpose(0, *order), G.reshape(len(G), *shape).transpose(back)):
             if found := with_scale("wrong-reshape", flat, P.reshape(flat.shape), e, words):
                 return found
-    a, g = (np.sort(M.reshape(len(M), -1), axis=1) for M in drawn(e)[:2])
+    a, g = (np.sort(M.reshape(len(M), -1), axis=1) for M in e.drawn[:2])
     if len(np.unique(g[0].round(9))) > 3 and np.allclose(a, g, 1e-5, 1e-8 + e.noise):
         return ["wrong-reshape"], "every number of the right gradient is there, at another place"
     return rows_exchanged(e)
@@ -245,7 +240,7 @@ def repeats(e):
 def penalty(e):
     """Backward is a constant times the right gradient, plus a multiple of the parameter itself or
     of its sign."""
-    A, G, d = drawn(e)
+    A, G, d = e.drawn
     if not e.param or e.m.y.ndim or not known(e) or e.value.size < 2:
         return None
     itself, sign = (e.value, "the parameter itself"), (np.sign(e.value), "the parameter's sign")
@@ -318,7 +313,7 @@ def term_missing(e):
     sum; or it goes entry by entry, as a skip connection does."""
     if not known(e) or e.J is None or e.m.y.ndim and not e.unit:
         return None
-    A, G, _ = drawn(e)
+    A, G, _ = e.drawn
     y = e.m.y if e.m.y.shape == e.value.shape and not e.param else None
     for shape, axes in groups(e.value.shape):
         x, R, size = e.value.reshape(shape), (A - G).reshape(-1, *shape), math.prod(

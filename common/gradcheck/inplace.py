@@ -6,7 +6,7 @@ import numpy as np
 
 from .conduct import finding
 from .copying import paths, reachable, spoken
-from .evidence import agree, measure
+from .evidence import alike, measure
 from .styles import innermost
 from .subject import Subject, grads_of, is_layer, same
 
@@ -138,10 +138,8 @@ def used_twice(m, rng, make):
     """(measurement, findings) where an inner layer is called twice in one forward and keeps one
     call's arrays only; else None."""
     subject = make(Stacked)
-    dout = np.random.default_rng(9).normal(size=m.y.shape)
-    before, after = m.subject.gradients(dout), subject.gradients(dout)
-    if (not subject.twice or after.error or all(map(agree, before.inputs + before.params,
-                                                    after.inputs + after.params))):
+    before, after = (s.gradients(m.draw(9)) for s in (m.subject, subject))
+    if not subject.twice or after.error or alike(before, after):
         return None
     layer = next(iter(subject.twice.values()))
     path = spoken(subject.names.get(id(layer), ""))
@@ -159,14 +157,13 @@ def apart(m, rng, make):
     """(measurement, findings): of a subject that ``make(Apart)`` gives, if layers that share no
     arrays have other gradients; else None."""
     watched = make(Watched)
-    dout = np.random.default_rng(9).normal(size=m.y.shape)
-    before = watched.gradients(dout)
+    before = watched.gradients(m.draw(9))
     changes = [change for noted in watched.seen.values() for change in noted]
     if not changes or before.error:
         return None
     subject = make(Apart)
-    after = subject.gradients(dout)
-    if after.error or all(map(agree, before.inputs + before.params, after.inputs + after.params)):
+    after = subject.gradients(m.draw(9))
+    if after.error or alike(before, after):
         return None
     subject.restart()
     found = measure(subject, rng)

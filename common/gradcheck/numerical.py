@@ -93,11 +93,10 @@ def independent(f, x, at):
     return all(np.array_equal(values[0], value, equal_nan=True) for value in values)
 
 
-def columns(f, x, eps=None, entries=None):
-    """For each entry of x (or each flat index in ``entries``) the derivative of the whole output by
-    it; x is restored."""
+def columns(f, x, eps=None):
+    """For each entry of x the derivative of the whole output by it; x is restored."""
     flat = x.reshape(-1) if x.flags.c_contiguous else x.flat
-    for i in range(x.size) if entries is None else entries:
+    for i in range(x.size):
         before = flat[i]
         h = eps or STEP * max(1.0, abs(before))
         flat[i] = above = before + h

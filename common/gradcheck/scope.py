@@ -102,13 +102,15 @@ class Scope:
         return self.of.get(id(node))
 
     def others(self, shape, upstream):
-        return [
-            (name, o)
-            for name, o in self.arrays.items()
-            if (shape is None or o.shape == shape)
-            and o.upstream == upstream
-            and "grads" not in name  # what stood there before
-        ]
+        """The arrays at hand, of any shape if it is None, but for gradients that stood there
+        before."""
+        return [o for name, o in self.arrays.items() if (shape is None or o.shape == shape)
+                and o.upstream == upstream and "grads" not in name]
+
+    def beside(self, place, upstream):
+        """Those of its shape with another name."""
+        name = ast.unparse(place.node)
+        return [o for o in self.others(place.shape, upstream) if ast.unparse(o.node) != name]
 
     def parent(self, place):
         return self.parents[id(place.node)]
@@ -173,13 +175,13 @@ class Scope:
     def made_of(self, new, old):
         """Whether what a node stands for is computed from the names in another one, by the
         assignments of the function."""
-        names, sought = names_in(new), names_in(old)
+        names, sought = edits.names_in(new), edits.names_in(old)
         for _ in range(9):
             for s in ast.walk(self.function.tree):
                 if (isinstance(s, ast.Assign) and s.lineno <= old.lineno
-                        and names & set().union(*map(names_in, s.targets))):
-                    names = names | names_in(s.value)
-        return bool(names & sought) or not names_in(new)
+                        and names & set().union(*map(edits.names_in, s.targets))):
+                    names = names | edits.names_in(s.value)
+        return bool(names & sought) or not edits.names_in(new)
 
     def weight(self, other):
         """Whether an array is a parameter."""
@@ -219,10 +221,6 @@ def unread(tree):
     names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
     read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
     return [n for n in dict.fromkeys(n.id for n in names) if n not in read]
-
-
-def names_in(node):
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def hidden_arrays(one, two):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .copying import float64_copy
-from .subject import parameters, required
+from .subject import is_float, parameters, required
 
 OF_A_GRADIENT = r"d[A-Z_]|d(out|top|elta|[hoxyz])?\d*$|.*(grad|upstream)"     # a name that says so
 CACHES = ("cache", "ctx", "context", "saved", "tape")
@@ -215,15 +215,14 @@ def hands_out_cache(y, names, sure=False):
         return False
     known = any(word in names[-1].lower() for word in CACHES)
     known |= bool(re.match(OF_A_GRADIENT, names[0]) and not re.match("d|.*grad", names[-1]))
-    return sure or known or not (isinstance(y[-1], np.ndarray) and y[-1].dtype.kind == "f")
+    return sure or known or not is_float(y[-1])
 
 
 def tried(f, inputs):
     """f at copies of the inputs, or None where it fails."""
     with contextlib.suppress(Exception):
-        return f(*(x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind == "f"
-                   else np.array(x) if isinstance(x, np.ndarray) else x
-                   for x in map(plain, inputs)))
+        return f(*(x.astype(float) if is_float(x) else np.array(x) if isinstance(x, np.ndarray)
+                   else x for x in map(plain, inputs)))
     return None
 
 
@@ -324,10 +323,6 @@ class Lists(Held):
     where = ()
     params = property(lambda self: self.layer.params)
     grads = property(lambda self: self.layer.grads, lambda self, value: None)
-
-
-def is_float(a):
-    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
 
 
 def attributes(layer, made, inputs):

@@ -19,6 +19,15 @@ class Backward:
     error: object = None  # the exception it ended with, or None
     raw: object = field(default=None, repr=False)  # what backward returned, untouched
 
+    @property
+    def all(self):
+        return self.inputs + self.params
+
+    def of(self, e):
+        """The gradient of the array that an Evidence is of."""
+        found = self.params if e.param else self.inputs
+        return found[e.index] if e.index < len(found) else None
+
 
 class SamplesFirst:
     """A layer over (T, N, ...) as one over (N, T, ...); masks (T, N) among the inputs are turned as
@@ -92,9 +101,7 @@ class Subject:
         self.originals = list(getattr(layer, "params", None) or ())
         (self.pristine,) = float64_copy(layer, cast=cast)
         self.inputs = tuple(as_input(x, cast) for x in inputs)
-        for g in grads_of(self.pristine):
-            if isinstance(g, np.ndarray) and g.flags.writeable:
-                g[...] = 0
+        clear(self.pristine)
         self.has_backward = callable(getattr(self.pristine, "backward", None))
         self.takes_dout = (not self.has_backward or getattr(self.pristine, "takes_dout",
                 None) is not False and bool(parameters(self.pristine.backward)))
@@ -197,7 +204,7 @@ class Subject:
             self.changed.add("dout")
         several = isinstance(raw, tuple) or isinstance(raw, list) and len(raw) == len(self.inputs)
         found = list(raw) if several else [raw]
-        floats = [i for i, x in enumerate(self.inputs) if x is not None and x.dtype.kind == "f"]
+        floats = [i for i, x in enumerate(self.inputs) if is_float(x)]
         if len(found) == len(floats) < len(self.inputs) and raw is not None and floats[0] > 0:
             # gradients of those inputs alone that have one, after ids for example
             found = [dict(zip(floats, found)).get(i) for i in range(len(self.inputs))]
@@ -206,14 +213,12 @@ class Subject:
         return Backward([copied(g) for g in found], [copied(g) for g in grads_of(self.work)], error,
                         raw)
 
-    def gradients(self, dout, inputs=None, clear=True):
-        """forward and backward in one; ``clear`` sets grads to zero first, so that a backward that
-        adds gives its first answer."""
+    def gradients(self, dout, inputs=None, cleared=True):
+        """forward and backward in one; ``cleared``: with grads set to zero first, so that a
+        backward that adds gives its first answer."""
         y = self.output(inputs)
-        if clear:
-            for g in grads_of(self.work):
-                if isinstance(g, np.ndarray) and g.flags.writeable:
-                    g[...] = 0
+        if cleared:
+            clear(self.work)
         return self.backward(np.asarray(dout).reshape(y.shape))
 
 
@@ -231,6 +236,27 @@ def leaves(model):
 def grads_of(layer):
     grads = getattr(layer, "grads", None)
     return [] if grads is None else list(grads)
+
+
+def clear(layer):
+    for g in grads_of(layer):
+        if isinstance(g, np.ndarray) and g.flags.writeable:
+            g[...] = 0
+
+
+def is_float(a):
+    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+
+
+def changed(inputs, f):
+    """The inputs with ``f(x)`` in the place of each array of floats."""
+    return tuple(f(x) if is_float(x) else x for x in inputs)
+
+
+def cut(inputs, batch, samples, width=None):
+    """The inputs with so many samples of a batch alone, and so many entries along other axes."""
+    return tuple(x[(slice(samples), *[slice(width)] * (x.ndim - 1))]
+                 if isinstance(x, np.ndarray) and x.ndim and len(x) == batch else x for x in inputs)
 
 
 def as_input(x, cast=True):
