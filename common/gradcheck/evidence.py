@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .copying import reachable
 from .numerical import STEP
 from .scope import unread as names_unread
 from .source import Function, lines_run, running
@@ -252,7 +251,7 @@ def effort(subject):
     shapes = tuple(np.shape(x) for x in subject.inputs)
     if shapes not in subject.efforts:
         lines = lines_run(subject.output, everything)
-        held = sum(a.size for a in reachable(subject.work) if isinstance(a, np.ndarray))
+        held = sum(a.size for a in subject.arrays())
         subject.efforts[shapes] = 2e-6 * lines + 5e-9 * held
     return subject.efforts[shapes]
 

@@ -16,14 +16,15 @@ import numpy as np
 
 from . import between, edits
 from .bounded import TimeUp
-from .copying import reachable
 from .correction import corrections
 from .evidence import agree, alike, close, effort
 from .meaning import Change
 from .scope import Scope, hidden_arrays
-from .source import Function, as_array, lines_run, places_of, put, running, watched
+from .source import Function, as_array, lines_run, located, places_of, put, running, watched
 from .subject import changed, clear, same
 
+# changes with much freedom: one parameter healed may be chance
+SPECULATIVE = {"constant-statistics", "lost-branch"}
 MOST = 10_000  # changes tried on one layer
 BEYOND = 20_000  # lines after one that heals, if gradients in between are not right with it
 LINES = 800_000  # of the layer's that may run for them
@@ -224,7 +225,7 @@ class Search:
         gradients, leaves the output as it is, and is no array that forward has kept."""
         self.subject.restart()
         self.subject.output()
-        kept = [a for a in reachable(self.subject.work) if isinstance(a, np.ndarray)]
+        kept = self.subject.arrays()
         base, floats = self.gradients(self.draws[0]), []
         for place in places:
             place.upstream = False
@@ -275,12 +276,12 @@ class Search:
         for code, locals_ in codes.items():
             try:
                 function = Function(code)
-                function.locals = locals_
-                with function.replaced(function.compiled()):
+                function.locals, compiled = locals_, function.compiled()
+                with function.replaced(compiled):
                     same = self.subject.gradients(d)
             except (OSError, TypeError, SyntaxError, ValueError):
                 continue
-            if not alike(same, self.m.backwards[0]):
+            if compiled is None or not alike(same, self.m.backwards[0]):
                 continue  # the text has changed since it was loaded
             places = places_of(function)
             moved = changed(subject.inputs, lambda x: 1.3 * x + 0.1)
@@ -417,8 +418,7 @@ class Search:
         P, G = got.of(e), e.drawn[1][k]
         return P is not None and P.shape == G.shape and close(P, G, 1e-5, e.noise)
 
-# changes with much freedom: one parameter healed may be chance
-SPECULATIVE = {"constant-statistics", "lost-branch"}
+
 def likeliest(found):
     """The Repair that heals most; of several, what alters what stands there, before what adds to
     it. What is added would do at any place on the way, and is likeliest missing where one name is
@@ -449,19 +449,6 @@ def likeliest(found):
     if silent:  # dout is missing where a gradient is named, if that is done
         return ([r for r in computed if re.match(r"(self\.)?(d|grad)", r.line[1])] or best)[-1]
     return (computed or best)[-1]
-
-
-def located(node, old):
-    """Give the new nodes of a change the place of the old one in the text."""
-    place = {name: getattr(old, name) for name in ("lineno", "col_offset", "end_lineno",
-                                                   "end_col_offset")}
-    stack = [node]
-    while stack:
-        n = stack.pop()
-        if not hasattr(n, "lineno") and "lineno" in n._attributes:
-            vars(n).update(place)
-        stack.extend(c for _, v in ast.iter_fields(n) for c in (v if isinstance(v, list) else [v])
-                     if isinstance(c, ast.AST) and not hasattr(c, "lineno"))
 
 
 def differ(p, q):

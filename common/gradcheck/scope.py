@@ -62,14 +62,14 @@ class Scope:
                 self.objects[name] = values
                 continue
             for step in steps if "{t}" in name else ():
-                at = ast.parse(name.replace("{t}", step), mode="eval").body
+                at = edits.template(name.replace("{t}", step))
                 self.arrays.setdefault(ast.unparse(at), Other(at, values, upstream))
             if "{t}" in name:
                 continue
             if not np.ndim(values[0]):
                 self.scalars.setdefault(name, values[0])
                 continue
-            self.arrays.setdefault(name, Other(ast.parse(name, mode="eval").body, values, upstream))
+            self.arrays.setdefault(name, Other(edits.template(name), values, upstream))
 
     def heard(self, douts):
         """Take in the names and shapes of dout, whose parts in a loop are at hand, too."""
@@ -85,7 +85,7 @@ class Scope:
                         continue
                     part = f"{name}[{', '.join(at)}]"
                     self.arrays.setdefault(part, Other(
-                        ast.parse(part, mode="eval").body,
+                        edits.template(part),
                         [np.full([shape[a] for a in kept], np.nan)], True))
 
     def survey(self):

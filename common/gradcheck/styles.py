@@ -101,14 +101,18 @@ def apart(found):
 
 
 class LossAndGradients(Adapted):
-    """``f(*inputs) -> (loss, gradients)``: of the net's ``params``, or of the first inputs."""
+    """``f(*inputs) -> (loss, gradients)`` of the first inputs, or a net's ``loss``, of its
+    ``params``."""
 
-    def __init__(self, f, layer=None):
-        super().__init__(layer)
+    def __init__(self, f=None, net=None):
+        super().__init__(net)
         self.f = f
-        self.keys = list(layer.params) if layer is not None else []
+        self.keys = list(net.params) if net is not None else []
         self.where = [f"params[{key!r}]" for key in self.keys]
-        self.answers = 0 if layer is not None else 1
+        self.answers = 0 if net is not None else 1
+
+    def call(self):
+        return (self.f or self.layer.loss)(*self.inputs)
 
     @property
     def params(self):
@@ -116,12 +120,12 @@ class LossAndGradients(Adapted):
 
     def forward(self, *inputs):
         self.inputs = inputs
-        loss, found = self.f(*inputs)
+        loss, found = self.call()
         self.answers = 0 if self.keys else len(found) if isinstance(found, tuple) else 1
         return loss
 
     def backward(self, dout=1.0):
-        _, self.found = self.f(*self.inputs)
+        _, self.found = self.call()
 
         def scaled(g):
             return None if g is None else np.asarray(g) * dout
@@ -263,7 +267,7 @@ def in_style(layer, gradient, inputs):
     if not callable(getattr(layer, "forward", None)):
         if callable(getattr(layer, "loss", None)) and isinstance(getattr(layer, "params", None),
                 dict):
-            return LossAndGradients(Net(layer), layer)
+            return LossAndGradients(net=layer)
         if inspect.isroutine(layer):
             y = tried(layer, inputs)
             if isinstance(y, tuple) and len(y) == 2 and np.ndim(y[0]) == 0:
@@ -273,17 +277,6 @@ def in_style(layer, gradient, inputs):
             "a function goes with its derivative: check_gradients(f, x, gradient=df)"
         )
     return held(layer, inputs)
-
-
-class Net:
-    """A net's ``loss`` as a function; copied with the net, so that both see the same parameters."""
-
-    def __init__(self, net):
-        self.net = net
-        self.__name__ = type(net).__name__
-
-    def __call__(self, *inputs):
-        return self.net.loss(*inputs)
 
 
 def held(layer, inputs):

@@ -136,6 +136,10 @@ class Subject:
         self.recurrent = [o for o in reachable(self.work) if isinstance(o, Layer)
                           and hasattr(o, "reset_state")]
 
+    def arrays(self):
+        """All that the working copy holds."""
+        return [a for a in reachable(self.work) if isinstance(a, np.ndarray)]
+
     def output(self, inputs=None, watch=True):
         """forward on the working copy, generators in ``buffers`` rewound and recurrent Layers begun
         anew; the outputs of a tuple joined to one flat array. ``watch``: see whether it changes its
@@ -182,28 +186,26 @@ class Subject:
 
     def backward(self, dout):
         """backward on the working copy, after an ``output()``; dout of the output's shape."""
-        if self.parts is not None:
+        several = self.parts is not None
+        kept = [dout]
+        if several:
             ends = np.cumsum([int(np.prod(shape)) for shape in self.parts])
-            given = tuple(d.reshape(shape).copy() for d, shape in zip(np.split(dout, ends[:-1]),
-                    self.parts))
-            kept = tuple(d.copy() for d in given)
-        else:
-            given, kept = ((np.array(dout, np.float64), dout) if np.ndim(dout)
-                           else (float(dout), float(dout)))
+            kept = [d.reshape(shape) for d, shape in zip(np.split(dout, ends[:-1]), self.parts)]
+        given = tuple(np.array(d, np.float64) if several or np.ndim(d) else float(d) for d in kept)
         before, error, raw = [p.copy() for p in self.params], None, None
         try:
             # backward(d1, d2)
-            apart = self.parts is not None and required(self.work.backward) == len(given) > 1
-            raw = self.call(self.work.backward, *(given if apart else (given,
-                    ) if self.takes_dout else ()))
+            apart = several and required(self.work.backward) == len(given) > 1
+            raw = self.call(self.work.backward, *(
+                (given,) if several and not apart else given if apart or self.takes_dout else ()))
         except Exception as e:
             error = e
         self.compare(before, self.params)
         self.compare_inputs()
-        if not all(map(same, *((kept, given) if self.parts is not None else ((kept,), (given,))))):
+        if not all(map(same, kept, given)):
             self.changed.add("dout")
-        several = isinstance(raw, tuple) or isinstance(raw, list) and len(raw) == len(self.inputs)
-        found = list(raw) if several else [raw]
+        listed = isinstance(raw, tuple) or isinstance(raw, list) and len(raw) == len(self.inputs)
+        found = list(raw) if listed else [raw]
         floats = [i for i, x in enumerate(self.inputs) if is_float(x)]
         if len(found) == len(floats) < len(self.inputs) and raw is not None and floats[0] > 0:
             # gradients of those inputs alone that have one, after ids for example

@@ -7,7 +7,6 @@ import sys
 import numpy as np
 
 from .bounded import TimeUp
-from .copying import reachable
 from .evidence import close
 from .report import Finding
 from .source import Function, lines_run, users
@@ -55,7 +54,7 @@ def at(finding, line):
 def told(subject, finding, look, *more):
     """The finding with the line that ``look(subject, *more)`` gives; as it is where that fails or
     would take long."""
-    held = sum(a.size for a in reachable(subject.work) if isinstance(a, np.ndarray))
+    held = sum(a.size for a in subject.arrays())
     with contextlib.suppress(Exception, TimeUp):
         if lines_run(subject.output) * held < HEAVY:
             return at(finding, look(subject, *more))
@@ -74,8 +73,7 @@ def changing(subject, where, dout):
     if backwards:
         subject.output()
     if where == "cache":
-        kept = [a for a in reachable(subject.work) if isinstance(a, np.ndarray)
-                and not any(a is g for g in grads_of(subject.work))]
+        kept = [a for a in subject.arrays() if not any(a is g for g in grads_of(subject.work))]
     elif where.startswith("params"):
         kept = subject.params
     watched = [(a, a.tobytes()) for a in kept]
