@@ -327,22 +327,19 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         rough = np.zeros(x.size, bool)
         rough[list(entries)] = np.any(np.abs(K) > 1e-3 * np.abs(J).max(initial=0) + 100 * noise,
                                       axis=0)
+        largest = np.nanmax(np.abs(G), initial=0)
         if m.error is not None:
-            nothing = np.empty((len(douts), 0))
-            m.failed.append(Evidence(where, np.array(x), nothing, G, douts, noise, m, index=i,
-                                     param=param, slack=slack))
-            continue
-        zero = A[0] is not None and param and not np.any(np.array(A[0]))
-        if (A[0] is None or zero and np.nanmax(np.abs(G), initial=0) > noise
-            and untouched(subject, i, douts[0])):
-            if np.nanmax(np.abs(G), initial=0) > 10 * noise or A[0] is None and param:
+            A = [np.empty(0)] * len(douts)
+        elif A[0] is None or (param and not np.any(A[0]) and largest > noise
+                              and untouched(subject, i, douts[0])):
+            if largest > 10 * noise or A[0] is None and param:
                 m.missing.append((where, G[0], param))
             continue
         if any(a is None or a.shape != A[0].shape for a in A):
             A = [A[0]] * len(A)
         e = Evidence(where, np.array(x), np.array(A), G, douts, noise, m, rough.reshape(x.shape),
                      None if sampled else J, i, param, slack=slack, level=level)
-        m.targets.append(e)
+        (m.targets if m.error is None else m.failed).append(e)
     if (units and not sampled and m.error is None and not scalar and subject.takes_dout
         and any(not e.right for e in m.targets)):
         unit_draws(subject, m)
