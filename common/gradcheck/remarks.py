@@ -7,7 +7,7 @@ import numpy as np
 from .conduct import finding
 from .evidence import close, measure
 from .styles import innermost
-from .subject import Subject, changed, is_float
+from .subject import Subject, changed, grads_of, is_float
 
 
 def no_mistake(check, m):
@@ -91,7 +91,7 @@ def contract(check, m):
         yield ("backward takes no argument: a model calls backward(1.0); write backward(self, "
                "dout=1.0)")
     if not type(check.layer).__module__.startswith("chainrule.") and (
-        names := list(outside_params(innermost(check.layer), subject))
+        names := list(outside_params(check.layer, subject))
     ):
         yield (f"the output depends on {', '.join(names)}, not in params: no gradient was checked "
                "there")
@@ -100,9 +100,9 @@ def contract(check, m):
 def outside_params(layer, subject):
     """The float arrays among a layer's attributes that matter to the output and are no
     parameters."""
-    known = [*subject.originals, *(getattr(layer, "grads", None) or ())]
+    known = [*(getattr(layer, "params", None) or ()), *grads_of(innermost(layer))]
     for name, value in list(getattr(innermost(subject.pristine), "__dict__", {}).items()):
-        mine = getattr(layer, name, None)
+        mine = getattr(innermost(layer), name, None)
         if (not is_float(value) or not value.size or not isinstance(mine, np.ndarray)
             or any(isinstance(k, np.ndarray) and np.shares_memory(k, mine) for k in known)):
             continue

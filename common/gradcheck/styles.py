@@ -19,11 +19,7 @@ RATES = ("lr", "rate", "eta", "alpha", "step_size")
 
 
 class FunctionLayer:
-    """A function f with its gradient function, as a layer.
-
-    ``gradient(*inputs)`` gives the gradient of a scalar f, or f'(x) of an elementwise f; with one
-    argument more than f, ``gradient(*inputs, dout)`` gives the gradient of Σ dout · f.
-    """
+    """A function with its ``gradient``, as ``check_gradients`` takes them, as a layer."""
 
     def __init__(self, f, gradient):
         self.f, self.gradient, self.params, self.grads = f, gradient, [], []

@@ -88,17 +88,12 @@ def required(function):
 
 
 class Subject:
-    """A layer and its inputs. ``pristine`` is the float64 copy that never runs; ``work`` the one
-    that does.
-
-    ``call`` runs a student's function; the checker gives it a time limit there. ``dtype`` float64
-    casts; None keeps all as it is.
-    """
+    """A layer and its inputs. ``pristine`` is the float64 copy (without ``cast`` one of the same
+    dtypes) that never runs, ``work`` the one that does; ``call`` runs a student's function."""
 
     def __init__(self, layer, inputs, call=lambda f, *args: f(*args), cast=True):
         self.call, self.cast, self.tolerance = call, cast, 1e-6
         self.efforts = {}  # of a forward, by the shapes of the inputs
-        self.originals = list(getattr(layer, "params", None) or ())
         (self.pristine,) = float64_copy(layer, cast=cast)
         self.inputs = tuple(as_input(x, cast) for x in inputs)
         clear(self.pristine)
