@@ -53,8 +53,7 @@ class Scope:
         self.objects = {}
         self.arrays = {}
         for p in places:
-            if (p.is_array and isinstance(p.node, (ast.Name, ast.Attribute, ast.Subscript))
-                and not self.index(p)):
+            if p.is_array and p.simple and not self.index(p):
                 self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
         steps = [f"{t}{more}" for t in self.counters for more in ("", " + 1", " - 1")]
         for name, values, upstream in locals_:
@@ -90,8 +89,8 @@ class Scope:
 
     def survey(self):
         """Where each node of the tree, as it now stands, hangs."""
-        self.of = {id(p.node): p for p in self.places if not isinstance(p.node,
-                (ast.Tuple, ast.List))}
+        self.of = {id(p.node): p for p in self.places
+                   if not isinstance(p.node, (ast.Tuple, ast.List))}
         self.parents = {id(child): (parent, field) for parent in ast.walk(self.function.tree)
                         for field, value in ast.iter_fields(parent)
                         for child in (value if isinstance(value, list) else [value])
@@ -122,13 +121,12 @@ class Scope:
     def whole(self, place):
         """Whether a value is handed on: assigned, returned, added, multiplied as a
         matrix, summed."""
-        parent, field = self.parent(place)
-        return not self.index(place) and (isinstance(parent,
-                                                     (ast.Assign, ast.AugAssign, ast.Return,
-                                                      ast.Tuple, ast.List, ast.Call, ast.Starred))
-                                          or edits.operator(parent, ast.Add, ast.Sub, ast.MatMult)
-                                          or getattr(parent, "attr", None) in ("sum", "mean", "T",
-                "reshape", "transpose", "dot"))
+        parent = self.parent(place)[0]
+        return not self.index(place) and (
+            isinstance(parent, (ast.Assign, ast.AugAssign, ast.Return, ast.Tuple, ast.List,
+                                ast.Call, ast.Starred))
+            or edits.operator(parent, ast.Add, ast.Sub, ast.MatMult)
+            or getattr(parent, "attr", None) in ("sum", "mean", "T", "reshape", "transpose", "dot"))
 
     def factor(self, place):
         """Whether it is a factor of a matrix product."""
@@ -136,33 +134,26 @@ class Scope:
         return (edits.operator(parent, ast.MatMult) or isinstance(parent, ast.Call)
                 and field == "args" or getattr(parent, "attr", None) == "dot")
 
+    def above(self, place):
+        """(parent, field), from a place up to its statement."""
+        node = place.node
+        while id(node) in self.parents and not isinstance(node, ast.stmt):
+            node, field = self.parents[id(node)]
+            yield node, field
+
     def index(self, place):
         """Whether it stands inside square brackets."""
-        node = place.node
-        while id(node) in self.parents:
-            parent, field = self.parents[id(node)]
-            if isinstance(parent, ast.Subscript) and field == "slice":
-                return True
-            if isinstance(parent, ast.stmt):
-                return False
-            node = parent
-        return False
+        return any(isinstance(parent, ast.Subscript) and field == "slice"
+                   for parent, field in self.above(place))
 
     def within_range(self, place):
         """Whether it stands in the bounds of a loop."""
-        node = place.node
-        while id(node) in self.parents and not isinstance(node, ast.stmt):
-            node = self.parents[id(node)][0]
-            if edits.method(node, "range"):
-                return True
-        return False
+        return any(edits.method(parent, "range") for parent, _ in self.above(place))
 
     def at_labels(self, place):
         """Whether it stands in brackets on the left of an assignment, among integers."""
-        node, seen = place.node, None
-        while id(node) in self.parents and not isinstance(node, ast.stmt):
-            seen, node = node, self.parents[id(node)][0]
-        return self.index(place) and getattr(node, "target", None) is seen and (
+        *_, (_, field) = self.above(place)
+        return self.index(place) and field == "target" and (
             np.asarray(place.values[0]).dtype.kind in "iu")
 
     def product(self, place):
