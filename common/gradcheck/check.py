@@ -24,7 +24,7 @@ from .report import GradientReport
 from .rules import ORDER
 from .source import users
 from .styles import adapted, innermost, name_of
-from .subject import SamplesFirst, Subject, changed, cut, leaves, time_major
+from .subject import Subject, changed, cut, leaves
 
 MODEL = "a model of several layers: locate(model, ...) names the one that is wrong"
 LIMIT = 5.0  # seconds for one forward or backward
@@ -218,8 +218,6 @@ class Check:
             if all(e.shaped and close(e.A, e.G, 3e-2, 1e-5) for e in rough.targets):
                 self.rough = rough
                 return rough
-        if (turned := self.samples_first(m)) is not None:
-            return turned
         return self.beside_kinks(m)
 
     def apart(self, m):
@@ -256,22 +254,6 @@ class Check:
                 self.subject = beside.subject
                 return beside
         return m
-
-    def samples_first(self, m):
-        """The same measurement with samples in the first axis, if the layer has time there; else
-        None."""
-        x = next((e for e in m.targets if e.where == "x" and e.J is not None), None)
-        if x is None or not time_major(x.value, m.y, x.J) or at_kinks(m):
-            return None
-        subject = self.subject_of(SamplesFirst(self.layer, *x.value.shape[:2]), self.given)
-        subject.inputs = tuple(subject.pristine.turned(i, x.value.shape[:2])
-                               for i in subject.inputs)
-        with contextlib.suppress(Exception):
-            turned = measure(subject, self.rng)
-            if turned.error is None and not turned.right:
-                self.subject = subject
-                return turned
-        return None
 
     def smaller(self):
         """The measurement of the same layer on a part of its inputs that is small enough to be

@@ -209,7 +209,7 @@ def which_part(e, a, g):
     slides = all(len(np.unique(v[used])) > 1 for v in (first, last, uses))
     images = e.value.ndim == y.ndim == 4
     windows = images or e.value.ndim > 1 and any(ends) and slides
-    windows &= e.m.overwrites
+    windows &= e.m.overwrites and not time_first(e)
     return "overlap-overwritten" if windows and not whole_channels(y, a, g) else "lost-branch"
 
 
@@ -394,15 +394,15 @@ def time_first(e):
     """Whether the first axis is no axis of samples: samples lie in columns, or it is time, along
     which values go one way only."""
     x, y = e.value, e.m.y
-    if x.ndim != 2 or y.ndim < 2:
+    if x.ndim not in (2, 3) or y.ndim < 2:
         return False
     large = np.abs(e.J).reshape(*y.shape, *x.shape) > 1e-6 * np.abs(e.J).max() + e.noise
-    if any(p.ndim == 2 and p.shape[1] in (len(x), 1) for p in e.m.subject.params) and (
-            y.shape[-1] == x.shape[-1] > 1):
+    if x.ndim == 2 and y.shape[-1] == x.shape[-1] > 1 and any(
+            p.ndim == 2 and p.shape[1] in (len(x), 1) for p in e.m.subject.params):
         last = large.any(axis=(*range(y.ndim - 1), y.ndim))
         if not last[~np.eye(len(last), dtype=bool)].any() and not elementwise(e):
             return True
-    first = large.any(axis=(*range(1, y.ndim), y.ndim + 1))
+    first = large.any(axis=(*range(1, y.ndim), *range(y.ndim + 1, y.ndim + x.ndim)))
     return bool(np.triu(first, 1).any() != np.tril(first, -1).any())
 
 

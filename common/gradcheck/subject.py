@@ -29,48 +29,6 @@ class Backward:
         return found[e.index] if e.index < len(found) else None
 
 
-class SamplesFirst:
-    """A layer over (T, N, ...) as one over (N, T, ...); masks (T, N) among the inputs are turned as
-    well."""
-
-    def __init__(self, layer, T, N):
-        self.layer, self.T, self.N = layer, T, N
-        self.params, self.grads = (getattr(layer, name, None) or [] for name in ("params", "grads"))
-
-    def turned(self, x, sizes):
-        long = (isinstance(x, np.ndarray) and x.ndim > 1 and x.shape[:2] == sizes
-                and (x.ndim > 2 or np.isin(x, (0, 1)).all()))
-        return np.ascontiguousarray(x.swapaxes(0, 1)) if long else x
-
-    def forward(self, *inputs):
-        return self.turned(self.layer.forward(*(self.turned(x, (self.N, self.T)) for x in inputs)),
-                           (self.T, self.N))
-
-    def backward(self, dout):
-        dx = self.layer.backward(self.turned(dout, (self.N, self.T)))
-        return (tuple(self.turned(g, (self.T, self.N)) for g in dx) if isinstance(dx, tuple)
-                else self.turned(dx, (self.T, self.N)))
-
-
-def time_major(x, y, J):
-    """Whether x is (T, N, D): nothing goes from one place of its second axis to another, and along
-    its first in one direction only. J: (y.size, x.size)."""
-    if (x.ndim != 3 or y.ndim not in (2, 3) or y.shape[-2] != x.shape[1] or y.ndim == 3
-        and len(y) != len(x)):
-        return False
-    (T, N, D), steps = x.shape, y.shape[0] if y.ndim == 3 else 1
-    # step, sample of y; step, sample of x
-    M = np.abs(J).reshape(steps, N, -1, T, N, D).max(axis=(2, 5))
-    large = M > 1e-9 * M.max(initial=0)
-    samples = np.moveaxis(large, 1, 2)[:, :, ~np.eye(N, dtype=bool)]
-    if samples.any():
-        return False
-    # a recurrence: no step sees a later one
-    times = large.any(axis=(1, 3))
-    return bool(times[0, :-1].any() if steps == 1 else (np.triu(times, 1).any() != np.tril(times,
-            -1).any()))
-
-
 def parameters(function):
     """The parameters a callable can be given by position; one without a signature counts as taking
     a single one."""
