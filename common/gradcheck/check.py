@@ -24,7 +24,7 @@ from .report import GradientReport
 from .rules import ORDER
 from .source import users
 from .styles import adapted, innermost, name_of
-from .subject import Subject, changed, cut, leaves
+from .subject import Subject, cut, each_float, leaves
 
 MODEL = "a model of several layers: locate(model, ...) names the one that is wrong"
 LIMIT = 5.0  # seconds for one forward or backward
@@ -283,7 +283,7 @@ class Check:
             return a + step * (np.where(a < 0, -1, 1) if outwards else rng.choice((-1, 1), a.shape))
 
         first = 1 if scalar else len(subject.inputs)
-        subject.inputs = changed(subject.inputs[:first], moved) + subject.inputs[first:]
+        subject.inputs = each_float(subject.inputs[:first], moved) + subject.inputs[first:]
         for p in list(getattr(subject.pristine, "params", None) or ()):
             p[...] = moved(p)
         subject.restart()

@@ -7,7 +7,7 @@ from .evidence import agree, alike, close
 from .report import Finding
 from .rules import HINTS
 from .styles import Adapted
-from .subject import changed, cut, grads_of
+from .subject import cut, each_float, grads_of
 
 ANOTHER = ("a second backward after one forward gives another gradient: backward changes what "
            "forward kept")
@@ -98,7 +98,7 @@ def history(m):
     y_before, before = subject.output(), subject.gradients(d)
     if before.error:
         return
-    for inputs, with_what in ((changed(subject.inputs, other), "other inputs"),
+    for inputs, with_what in ((each_float(subject.inputs, other), "other inputs"),
                               (cut(subject.inputs, m.batch, max(1, m.batch - 1)),
                                "a smaller batch")):
         try:

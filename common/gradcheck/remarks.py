@@ -7,7 +7,7 @@ import numpy as np
 from .conduct import finding
 from .evidence import close, measure
 from .styles import innermost
-from .subject import Subject, changed, grads_of, is_float
+from .subject import Subject, each_float, grads_of, is_float
 
 
 def no_mistake(check, m):
@@ -122,7 +122,7 @@ def coarse(subject):
     if subject.dtype != np.float64:
         return True
     rng = np.random.default_rng(14)
-    moved = changed(subject.inputs, lambda x: x * (1 + 1e-10 * rng.normal(size=x.shape)))
+    moved = each_float(subject.inputs, lambda x: x * (1 + 1e-10 * rng.normal(size=x.shape)))
     y = subject.output()
     return (any(x is not m for x, m in zip(subject.inputs, moved)) and bool(np.any(y))
             and np.array_equal(subject.output(moved), y))
@@ -143,7 +143,7 @@ def advice(check):
     rng = np.random.default_rng(13)
     for scale in (1.0, 3.0):
         subject = Subject(check.layer, check.given, check.call)
-        subject.inputs = changed(subject.inputs,
+        subject.inputs = each_float(subject.inputs,
                                  lambda x, scale=scale: scale * rng.normal(size=x.shape))
         with contextlib.suppress(Exception):
             m = measure(subject, rng, units=False)

@@ -21,7 +21,7 @@ from .evidence import agree, alike, close, effort
 from .meaning import Change
 from .scope import Scope, hidden_arrays
 from .source import Function, as_array, lines_run, located, places_of, put, running, watched
-from .subject import changed, clear, same
+from .subject import clear, each_float, same
 
 # changes with much freedom: one parameter healed may be chance
 SPECULATIVE = {"constant-statistics", "lost-branch"}
@@ -284,7 +284,7 @@ class Search:
             if compiled is None or not alike(same, self.m.backwards[0]):
                 continue  # the text has changed since it was loaded
             places = places_of(function)
-            moved = changed(subject.inputs, lambda x: 1.3 * x + 0.1)
+            moved = each_float(subject.inputs, lambda x: 1.3 * x + 0.1)
             seen = []
             for run in (d, moved), (other,), (d,):
                 seen.append({})

@@ -149,8 +149,8 @@ class Subject:
         try:
             # backward(d1, d2)
             apart = several and required(self.work.backward) == len(given) > 1
-            raw = self.call(self.work.backward, *(
-                (given,) if several and not apart else given if apart or self.takes_dout else ()))
+            args = (given,) if several and not apart else given
+            raw = self.call(self.work.backward, *(args if apart or self.takes_dout else ()))
         except Exception as e:
             error = e
         self.compare(before, self.params)
@@ -203,7 +203,7 @@ def is_float(a):
     return isinstance(a, np.ndarray) and a.dtype.kind == "f"
 
 
-def changed(inputs, f):
+def each_float(inputs, f):
     """The inputs with ``f(x)`` in the place of each array of floats."""
     return tuple(f(x) if is_float(x) else x for x in inputs)
 
