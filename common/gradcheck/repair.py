@@ -336,14 +336,14 @@ class Search:
             self.left -= 1
             spots = [(*spot, getattr(*spot[:2])[spot[2]], new) for _, *spot, new in several]
             if healed := self.tried(function, spots):
-                code, old, new = several[0][0], *spots[0][-2:]
+                *_, old, new = spots[0]
 
                 def make(spots=spots):
                     for *spot, _, new in spots:
                         put(*spot, new)
 
-                yield Repair([code], function, function.line(old), healed[0], make, healed[1],
-                             old not in ast.walk(new))
+                yield Repair([several[0][0]], function, function.line(old), healed[0], make,
+                             healed[1], old not in ast.walk(new))
 
     def tried(self, function, spots):
         """What heals with nodes in the place of old ones: (parent, field, index, old, new)."""
