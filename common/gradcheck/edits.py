@@ -385,7 +385,8 @@ def orders(place, scope):
     if isinstance(whole, (ast.Tuple, ast.List)):
         for pair in itertools.combinations(range(len(whole.elts)), 2):
             new = type(whole)(exchanged(whole.elts, *pair), ast.Load())
-            yield "order", ast.Call(call.func, [new, *call.args[1:]], call.keywords) if call else new
+            yield "order", (ast.Call(call.func, [new, *call.args[1:]], call.keywords) if call
+                            else new)
 
 
 # Masks and local derivatives
@@ -526,7 +527,8 @@ def functions(place, scope):
         for other in scope.others(None, upstream=False):
             if scope.weight(other):
                 yield "factor", fill("E * NP.sign(A)", E=node, A=other.node)
-    if method(node, "expand_dims", "repeat", "flip", "concatenate", "stack", "roll") and place.shape:
+    if place.shape and method(node, "expand_dims", "repeat", "flip", "concatenate", "stack",
+                              "roll"):
         given = [k for k in node.keywords if k.arg == "axis"]
         rest = [k for k in node.keywords if k.arg != "axis"]
         at = scope.at(given[0].value if given else node.args[-1])

@@ -442,8 +442,9 @@ def likeliest(found):
     if turned := [r for r in best if r.codes == ["flipped-kernel"]]:
         return next((r for r in turned if r.alters), turned[-1])
     silent = best[0].family is edits.upstreams
-    for likely in (lambda r: r.alters and not silent, lambda r: r.family is edits.signs,
-                   lambda r: r.lone, sums, reads):
+    for likely in (lambda r: r.alters and not silent,
+                   lambda r: r.family in (edits.signs, edits.factors), lambda r: r.lone, sums,
+                   reads):
         if some := [r for r in best if likely(r)]:
             return some[0]
     if silent:  # dout is missing where a gradient is named, if that is done
