@@ -33,11 +33,8 @@ def shape_text(pattern):
 
 
 def matches(shape, pattern):
-    """Whether a shape fits a pattern of sizes, names (any size) and at most one ``...`` (any axes).
-
-    >>> matches((5,), ("N", ..., 5)), matches((2, 9, 5), ("N", ..., 5))
-    (False, True)
-    """
+    """Whether a shape fits a pattern of sizes, names (any size) and at most one ``...`` (any
+    axes)."""
     if ... in pattern:
         at, free = pattern.index(...), len(shape) - len(pattern) + 1
         pattern = pattern[:at] + ("any",) * free + pattern[at + 1:]

@@ -8,11 +8,7 @@ PLAIN = str.maketrans({"×": "x", "·": "*", "−": "-", "–": "-", "—": "-",
 
 def printable(text):
     """The text as it is where ``sys.stdout`` can take it, else with plain letters for what it
-    cannot.
-
-    >>> printable("2 × 3")
-    '2 × 3'
-    """
+    cannot."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)

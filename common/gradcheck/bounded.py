@@ -12,9 +12,6 @@ class Watchdog:
     """Ends calls that take longer than ``seconds``, by the processor's clock, or ten times as long
     by the wall's: a second thread raises TimeUp in the one that made the watchdog.
 
-        with Watchdog(5) as watchdog:
-            watchdog.call(f, x)          # TimeUp if f takes longer than 5 s
-
     The exception arrives between two Python instructions, so a loop in Python is ended and one call
     inside NumPy is not.
     """

@@ -24,7 +24,7 @@ from .report import GradientReport
 from .rules import ORDER
 from .source import users
 from .styles import adapted, innermost, name_of
-from .subject import SamplesFirst, Subject, leaves, time_major
+from .subject import Subject, cut, each_float, leaves
 
 MODEL = "a model of several layers: locate(model, ...) names the one that is wrong"
 LIMIT = 5.0  # seconds for one forward or backward
@@ -183,9 +183,8 @@ class Check:
         if y.shape == again.shape:
             apart = f"{np.abs(y - again).max():.3g} apart"
         words = f"two forwards with the same input gave two outputs, {apart}"
-        line = watching.told(self.subject, lambda: watching.apart(*(
-            watching.steps(subject.output, watching.state) for _ in range(2))))
-        self.findings.append(watching.at(finding("nondeterministic", "x", words), line))
+        self.findings.append(watching.told(subject, finding("nondeterministic", "x", words),
+                                           watching.apart))
         subject.fresh_each_time = True
         return np.array_equal(subject.output(), subject.output())
 
@@ -219,8 +218,6 @@ class Check:
             if all(e.shaped and close(e.A, e.G, 3e-2, 1e-5) for e in rough.targets):
                 self.rough = rough
                 return rough
-        if (turned := self.samples_first(m)) is not None:
-            return turned
         return self.beside_kinks(m)
 
     def apart(self, m):
@@ -245,8 +242,7 @@ class Check:
     def beside_kinks(self, m):
         """The measurement a small step beside these inputs, if some of what is wrong is so at
         kinks; else the same."""
-        self.kinks = [e.where for e in m.targets if not e.right and e.shaped
-                      and np.any(e.kinked & e.wrong())]
+        self.kinks = at_kinks(m)
         if not self.kinks:
             return m
         tries = ((1e-3, False), (1e-2, False), (1e-3, True), (0.1, False), (0.1, True),
@@ -254,39 +250,18 @@ class Check:
         # other steps each time: values may come near each other
         for seed, (size, outwards) in enumerate(tries, 11):
             beside = self.beside(size, outwards, seed)
-            if beside is not None and not any(np.any(e.kinked & e.wrong()) for e in beside.targets
-                                              if e.shaped):
+            if beside is not None and not at_kinks(beside):
                 self.subject = beside.subject
                 return beside
         return m
-
-    def samples_first(self, m):
-        """The same measurement with samples in the first axis, if the layer has time there; else
-        None."""
-        x = next((e for e in m.targets if e.where == "x" and e.J is not None), None)
-        if (x is None or not time_major(x.value, m.y, x.J)
-            or any(np.any(e.kinked & e.wrong()) for e in m.targets if e.shaped)):
-            return None
-        subject = self.subject_of(SamplesFirst(self.layer, *x.value.shape[:2]), self.given)
-        subject.inputs = tuple(subject.pristine.turned(i, x.value.shape[:2])
-                               for i in subject.inputs)
-        with contextlib.suppress(Exception):
-            turned = measure(subject, self.rng)
-            if turned.error is None and not turned.right:
-                self.subject = subject
-                return turned
-        return None
 
     def smaller(self):
         """The measurement of the same layer on a part of its inputs that is small enough to be
         measured in full and wrong, too."""
         for samples, width in ((5, 7), (5, None), (5, 5), (3, 7), (3, 5), (5, 8), (3, 6), (4, 4)):
             batch = len(self.subject.inputs[0]) if np.ndim(self.subject.inputs[0]) else 0
-            cut = tuple(x[(slice(samples), *[slice(width)] * (x.ndim - 1))]
-                        if isinstance(x, np.ndarray) and x.ndim and len(x) == batch else x
-                        for x in self.given)
             with contextlib.suppress(Exception):
-                subject = self.subject_of(self.layer, cut)
+                subject = self.subject_of(self.layer, cut(self.given, batch, samples, width))
                 entries = sum(a.size for *_, a in arrays_of(subject))
                 if entries * subject.output().size > FULL:
                     continue
@@ -307,8 +282,8 @@ class Check:
             step = size * rng.uniform(0.5, 1, a.shape) * np.maximum(np.abs(a), 0.05)
             return a + step * (np.where(a < 0, -1, 1) if outwards else rng.choice((-1, 1), a.shape))
 
-        subject.inputs = tuple(moved(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f"
-                               and not (scalar and i) else x for i, x in enumerate(subject.inputs))
+        first = 1 if scalar else len(subject.inputs)
+        subject.inputs = each_float(subject.inputs[:first], moved) + subject.inputs[first:]
         for p in list(getattr(subject.pristine, "params", None) or ()):
             p[...] = moved(p)
         subject.restart()
@@ -320,10 +295,9 @@ class Check:
     def conduct(self, m):
         """Findings about the object."""
         for where in sorted(self.subject.changed):
-            line = watching.told(self.subject, lambda where=where: watching.changing(
-                self.subject, where, m.douts[0]))
-            self.findings.append(watching.at(finding("mutates-input", where,
-                f"{where} is not what it was after a call"), line))
+            words = f"{where} is not what it was after a call"
+            self.findings.append(watching.told(self.subject, finding("mutates-input", where, words),
+                                               watching.changing, where, m.douts[0]))
         if m.error is not None:
             return
         for look in (conduct.upstream, conduct.growing, conduct.history, conduct.rebound):
@@ -338,10 +312,9 @@ class Check:
         for where, G, param in m.missing:
             code = "not-written" if param else "not-returned"
             words = f"no gradient; numerically its largest entry is {np.nanmax(np.abs(G)):.4g}"
-            line = watching.told(self.subject, lambda G=G, param=param: watching.computing(
-                self.subject, G, m.douts[0]) if param else watching.returning(self.subject,
-                                                                              m.douts[0]))
-            self.findings.append(watching.at(finding(code, where, words), line))
+            look = (watching.computing, G) if param else (watching.returning,)
+            self.findings.append(watching.told(self.subject, finding(code, where, words), *look,
+                                               m.douts[0]))
         if m.error is not None:
             self.findings += raised(m)
             return
@@ -360,6 +333,12 @@ class Check:
             repair = m.repairs.get(f.where)
             if repair and repair.codes == [f.code]:
                 f.line, f.text = repair.line
+
+
+def at_kinks(m):
+    """The arrays some of which is wrong at kinks."""
+    return [e.where for e in m.targets if not e.right and e.shaped
+            and np.any(e.kinked & e.wrong())]
 
 
 def raised(m):

@@ -3,11 +3,11 @@ call, upstream ignored."""
 import numpy as np
 
 from . import watching
-from .evidence import agree, close
+from .evidence import agree, alike, close
 from .report import Finding
 from .rules import HINTS
 from .styles import Adapted
-from .subject import grads_of
+from .subject import cut, each_float, grads_of
 
 ANOTHER = ("a second backward after one forward gives another gradient: backward changes what "
            "forward kept")
@@ -25,17 +25,17 @@ def upstream(m):
             yield finding("ignores-upstream", "x",
                           "backward takes no dout, though the output is an array")
         return
-    d = np.random.default_rng(5).normal(size=m.y.shape) if m.y.ndim else np.float64(0.7)
+    d = m.draw(5)
     one, same = subject.gradients(d), subject.gradients(d)
     told = set()
-    if not all(map(agree, one.inputs + one.params, same.inputs + same.params)):
+    if not alike(one, same):
         return  # it changes with every call
     for factor, change, should in ((2, "doubled", "double"), (-1, "negated", "change its sign"),
                                    (0, "zero", "be zero")):
         other = subject.gradients(factor * d)
         if one.error or other.error:
             return
-        for (where, p), q in zip(subject.named(one), other.inputs + other.params):
+        for (where, p), q in zip(subject.named(one), other.all):
             if (where in told or p is None or q is None or p.shape != q.shape
                 or not np.isfinite(p).all() or not np.isfinite(q).all()
                 or np.abs(q - factor * p).max(initial=0) <= 1e-7 * np.abs(p).max(initial=0)):
@@ -57,19 +57,17 @@ def growing(m):
     """A second forward and backward, and a backward alone, should give what the first gave."""
     subject = m.subject
     subject.restart()
-    d = np.random.default_rng(6).normal(size=m.y.shape) if m.y.ndim else np.float64(1.0)
-    y = subject.output()
-    d = d.reshape(y.shape)
+    d = m.draw(6).reshape(subject.output().shape)
     rounds = [subject.backward(d)]
     subject.output()
     rounds += [subject.backward(d), subject.backward(d)]
-    first = rounds[0].inputs + rounds[0].params
+    first = rounds[0].all
     names = [where for where, _ in subject.named(rounds[0])]
     if rounds[0].error:
         return
     for added, later in ((2, rounds[1]), (3, rounds[2])):
         told = False
-        for where, p, q in zip(names, first, later.inputs + later.params):
+        for where, p, q in zip(names, first, later.all):
             if (later.error or p is None or q is None or p.shape != q.shape or not np.any(p)
                 or not np.isfinite(q).all() or close(q, p, 1e-7)):
                 continue
@@ -77,64 +75,55 @@ def growing(m):
                 told = True
                 times = f"{float(np.vdot(p, q) / np.vdot(p, p)):.4g}"
                 words = f"a second backward with the same dout gives {times} times the first"
-                line = watching.told(subject, lambda where=where: watching.adding(
-                    subject, [where for where, _ in subject.named(rounds[0])].index(where)
-                    - len(rounds[0].inputs), d))
-                yield watching.at(finding("accumulates", where, words), line)
+                yield watching.told(subject, finding("accumulates", where, words), watching.adding,
+                                    names.index(where) - len(rounds[0].inputs), d)
         if told:
             return
-    for where, p, q in zip(names, rounds[1].inputs + rounds[1].params, later.inputs + later.params):
+    for where, p, q in zip(names, rounds[1].all, later.all):
         if not later.error and not agree(p, q):
-            line = watching.told(subject, lambda: watching.changing(subject, "cache", d))
-            yield watching.at(finding("mutates-cache", where, ANOTHER), line)
+            yield watching.told(subject, finding("mutates-cache", where, ANOTHER),
+                                watching.changing, "cache", d)
             return
 
 
 def history(m):
     """What backward gives should not depend on which inputs the layer saw before."""
     subject, rng = m.subject, np.random.default_rng(7)
-    d = rng.normal(size=m.y.shape) if m.y.ndim else np.float64(1.0)
+    d = m.draw(7)
 
-    def other(x, n=None):
-        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
-            return x
+    def other(x):
         return x * (1 + 0.5 * rng.uniform(size=x.shape)) + 0.1 * np.abs(x).mean() * (x != 0)
 
     subject.restart()
     y_before, before = subject.output(), subject.gradients(d)
     if before.error:
         return
-    batch = m.batch
-    cut = tuple(x[: batch - 1] if isinstance(x, np.ndarray) and x.ndim and len(x) == batch
-                and batch > 1 else x for x in subject.inputs)
-    for inputs, words in ((tuple(map(other, subject.inputs)), "other inputs"),
-                          (cut, "a smaller batch")):
-        subject.restart()
+    for inputs, with_what in ((each_float(subject.inputs, other), "other inputs"),
+                              (cut(subject.inputs, m.batch, max(1, m.batch - 1)),
+                               "a smaller batch")):
         try:
-            y = subject.output(inputs)
-            subject.backward(np.ones(y.shape))
-        except Exception:
-            continue
-        try:
+            afterwards(subject, inputs)
             # a forward that answers otherwise, too, keeps state: no matter of backward
             if not agree(subject.output(), y_before):
                 continue
             after = subject.gradients(d)
         except Exception:
             continue
-        pairs = list(zip(before.inputs + before.params, after.inputs + after.params))
-        if after.error is None and not all(agree(p, q) for p, q in pairs):
-            for (where, p), (_, q) in zip(subject.named(before), pairs):
+        if after.error is None and not alike(before, after):
+            words = ("the gradient depends on an earlier call: after a forward with "
+                     f"{with_what} it is another one")
+            for (where, p), q in zip(subject.named(before), after.all):
                 if not agree(p, q):
-                    line = watching.told(subject, lambda given=inputs: earlier(subject, given, d))
-                    yield watching.at(finding(
-                        "stale-cache",
-                        where,
-                        f"the gradient depends on an earlier call: after a forward with {words} it "
-                        f"is another one",
-                    ), line)
+                    yield watching.told(subject, finding("stale-cache", where, words), earlier,
+                                        inputs, d)
             return
     subject.restart()
+
+
+def afterwards(subject, inputs):
+    """A fresh layer after a forward and backward with other inputs."""
+    subject.restart()
+    subject.backward(np.ones(subject.output(inputs).shape))
 
 
 def earlier(subject, inputs, d):
@@ -144,14 +133,10 @@ def earlier(subject, inputs, d):
         subject.output()
         subject.backward(d)
 
-    def afterwards():
-        subject.restart()
-        subject.backward(np.ones(subject.output(inputs).shape))
-
     subject.restart()
     fresh = watching.steps(call, watching.state)
-    afterwards()
-    return watching.apart(fresh, watching.steps(call, watching.state))
+    afterwards(subject, inputs)
+    return watching.apart(subject, fresh, watching.steps(call, watching.state))
 
 
 def rebound(m):
@@ -165,7 +150,7 @@ def rebound(m):
         subject.output()  # parameters made by the first forward
     held, arrays = layer.grads, grads_of(layer)
     computed = isinstance(getattr(type(layer), "grads", None), property)
-    d = np.random.default_rng(8).normal(size=m.y.shape) if m.y.ndim else np.float64(1.0)
+    d = m.draw(8)
     subject.output()
     if subject.backward(d).error:
         return
@@ -176,5 +161,5 @@ def rebound(m):
         other = {f"params[{i}]": f"grads[{i}] is another array" for i, g in enumerate(now)
                  if i >= len(arrays) or g is not arrays[i]}
     for where, what in other.items():
-        yield watching.at(finding("rebound-grads", where, f"after backward, {what} than before"),
-                          watching.told(subject, lambda: watching.rebinding(subject, d)))
+        words = f"after backward, {what} than before"
+        yield watching.told(subject, finding("rebound-grads", where, words), watching.rebinding, d)

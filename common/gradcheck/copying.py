@@ -97,12 +97,6 @@ def float64_copy(*objects, cast=True, recording=(), dtype=np.float64):
 
     Arrays are recognised by memory, so ``self.W``, ``params[0]``, a transposed view and an array
     that two layers hold stay one array in the copy.
-
-    >>> W = np.ones((2, 3), np.float32)
-    >>> holder, = float64_copy({"W": W, "params": [W], "view": W.T})
-    >>> holder["W"].dtype, holder["params"][0] is holder["W"], np.shares_memory(holder["view"],
-    ...     holder["W"])
-    (dtype('float64'), True, True)
     """
     found = [a for a in reachable(*objects) if isinstance(a, np.ndarray)
              and a.dtype.kind in "fiubc"]

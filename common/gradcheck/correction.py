@@ -64,7 +64,7 @@ def computed_before(scope, place):
 
 def flat(search, got):
     """All gradients of one backward end to end; None if a shape is not as it should be."""
-    parts = [search.of(e, got) for e in search.targets]
+    parts = [got.of(e) for e in search.targets]
     if any(p is None or p.shape != e.value.shape for p, e in zip(parts, search.targets)):
         return None
     return np.concatenate([p.reshape(-1) for p in parts])
@@ -97,8 +97,7 @@ def solved(search, scope, place, bases):
     if np.linalg.matrix_rank(L, 1e-9 * np.abs(L).max(initial=0)) < L.shape[1]:
         return None
     for draw, got in enumerate(bases):
-        G = np.concatenate([e.facts.get("random", (e.A, e.G))[1][draw].reshape(-1)
-                            for e in search.targets])
+        G = np.concatenate([e.drawn[1][draw].reshape(-1) for e in search.targets])
         lack = G - flat(search, got)
         delta = np.linalg.lstsq(L, lack, rcond=None)[0]
         if np.abs(L @ delta - lack).max() > 1e-6 * np.abs(G).max() + 1e-9:
@@ -145,7 +144,7 @@ def reading(search, scope, place, stood, should):
             return ["missing-local-derivative" if itself else "wrong-local-derivative"], True
     if search.y.ndim and p[0].ndim > 1 and len(p) == 1:
         for axes in ((p[0].ndim - 1,), (0,), tuple(range(1, p[0].ndim))):
-            for _, other in scope.others(p[0].shape, upstream=False):
+            for other in scope.others(p[0].shape, upstream=False):
                 basis, size = [other.values[0]], np.prod([p[0].shape[a] for a in axes])
                 stands, lacks = (np.array([v[0], w[0]]) for v, w in ((p, p2), (q - p, q2 - p2)))
                 if size > 2 and in_span(lacks, basis, axes) and not in_span(stands, basis, axes):

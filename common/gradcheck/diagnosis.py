@@ -4,12 +4,14 @@ import itertools
 
 import numpy as np
 
-from . import facts, watching
+from . import edits, facts, watching
+from .conduct import finding
 from .evidence import again, close
 from .repair import search
 from .report import Finding
 from .rules import HINTS
 from .scaling import elementwise, passes_dout, ratio
+from .subject import cut
 
 # what is the same to the numbers, and not to the text
 ALIKE = ({"factor-2", "scaled-by-N"}, {"factor-half", "divided-by-N"})
@@ -19,14 +21,13 @@ def diagnose(m, known):
     """Findings for every array of a Measurement that is wrong; ``known``: codes that were found
     already."""
     found = []
-    wrong = [e for e in m.targets if not e.right and not e.facts.get("right")]
+    wrong = [e for e in m.targets if not e.right]
     for e, other in itertools.combinations([e for e in wrong if not e.param], 2):
         if in_wrong_order(e, other):
             words = (f"it is right for {other.where}, and the other way round: returned in the "
                      "wrong order")
-            line = watching.told(m.subject, lambda: watching.returning(m.subject, m.douts[0]))
-            found.append(watching.at(Finding("not-returned", e.where, words,
-                                             HINTS["not-returned"]), line))
+            found.append(watching.told(m.subject, finding("not-returned", e.where, words),
+                                       watching.returning, m.douts[0]))
             wrong = [o for o in wrong if o is not e and o is not other]
     if wrong and "nondeterministic" not in known:
         with contextlib.suppress(Exception):
@@ -36,7 +37,7 @@ def diagnose(m, known):
                   and (e.where not in m.repairs or written_for(o, e)))  # copied, or exchanged
         if other := next(others, None):
             words = f"it is the right gradient of {other.where}, not of {e.where}"
-            found.append(Finding("not-written", e.where, words, HINTS["not-written"]))
+            found.append(finding("not-written", e.where, words))
             wrong = [o for o in wrong if o is not e]
     for e in wrong:
         codes, words = judge(e)
@@ -57,13 +58,13 @@ def in_wrong_order(e, other):
     factor)."""
     if elementwise(e) or e.A[0].shape != other.value.shape or other.A[0].shape != e.value.shape:
         return False
-    (A, G, _), (B, H, _) = map(facts.drawn, (e, other))
+    (A, G, _), (B, H, _) = (e.drawn, other.drawn)
     return close(A[0], H[0]) and close(B[0], G[0])
 
 
 def written_for(e, other):
     """Whether what stands in a parameter's gradient is that of another one of its shape."""
-    (A, G, _), (_, H, _) = map(facts.drawn, (e, other))
+    (A, G, _), (_, H, _) = (e.drawn, other.drawn)
     return A.shape == H.shape and not close(G, H, 1e-3) and close(A, H)
 
 
@@ -131,15 +132,15 @@ def refined(e, repair):
     elif codes == ["stale-cache"] and elementwise(e) and len(e.m.targets) == 1:
         codes = ["wrong-local-derivative"]  # f'(x) written in y, or f'(y) in x
     elif codes == ["missing-batch-sum"] and e.shaped and not e.weight and (
-            "axis=" not in repair.words):
+            repair.family is not edits.means):
         codes = ["lost-branch"]
     elif codes == ["constant-statistics"] and passes_dout(e) and not facts.term_missing(e):
         codes = ["missing-local-derivative"]
-    elif codes == ["lost-branch"] and repair.family == 1:  # computed and not read
+    elif codes == ["lost-branch"] and repair.family is edits.unread:
         questions = (facts.term_missing,)
     elif codes == ["missing-local-derivative"] and not e.param and not passes_dout(e):
         questions = (facts.invariance,)
-    elif repair.words == "with += for =" and codes[0] in ("lost-branch", "overlap-overwritten"):
+    elif repair.family is None and codes[0] in ("lost-branch", "overlap-overwritten"):
         part = first(e, (facts.part_missing,))
         if part and part[0][0] not in ("lost-branch", "not-written"):
             return part
@@ -163,8 +164,7 @@ def batch_of_one(e, codes):
     """Two samples: is a factor 2 that of N? With one sample alone it would be gone."""
     if e.m.batch != 2 or not {"factor-2", "factor-half"} & set(codes):
         return codes
-    alone = again(e, tuple(x[:1] if isinstance(x, np.ndarray) and x.ndim and len(x) == 2 else x
-                           for x in e.m.subject.inputs))
+    alone = again(e, cut(e.m.subject.inputs, 2, 1))
     if alone is None or not alone.right or np.abs(alone.G).max() <= 10 * alone.noise:
         return codes
     named = {"factor-2": "scaled-by-N", "factor-half": "divided-by-N"}
@@ -186,7 +186,7 @@ def census(e):
 
 def worst(e):
     """The entry that is furthest off, both values."""
-    A, G, _ = facts.drawn(e)
+    A, G, _ = e.drawn
     if A.shape != G.shape:
         return f"shape {A.shape[1:]}, should be {G.shape[1:]}"
     error = np.where(np.isfinite(A[0]), np.abs(A[0] - G[0]), np.inf)
@@ -198,7 +198,7 @@ def worst(e):
 
 def picture(e):
     """|backward - numerical| for a random upstream gradient as a matrix, or None."""
-    A, G, _ = facts.drawn(e)
+    A, G, _ = e.drawn
     if A.shape != G.shape or not G[0].size:
         return None
     d = np.abs(A[0] - G[0])

@@ -1,9 +1,10 @@
 """Changes of one place in a backward, each of which would undo one mistake.
 
-A family is a generator of (code, new node, words) for a place; ``code`` is what the mistake is
-called if the change makes the gradient right. Where that depends on the values before and after it
-is "size", "factor", "array" or "axes": see ``Search.meaning``. In templates E stands for the
-expression at the place, A and D for arrays that are at hand there, ``NP`` for NumPy.
+A family is a generator of (code, new node) for a place; ``code`` is what the mistake is called if
+the change makes the gradient right. Where that depends on the values before and after it is
+"size", "factor", "array" or "axes": see ``Change``. Where a path through statistics is added, the
+name of the array that they are of comes third. In templates E stands for the expression at the
+place, A and D for arrays that are at hand there, ``NP`` for NumPy.
 """
 import ast
 import functools
@@ -32,9 +33,9 @@ def template(text):
 
 
 def fill(text, **nodes):
-    """The expression of a template, with nodes, or constants, in the place of its names."""
-    return filled(template(text), {k: v if isinstance(v, ast.AST) else ast.Constant(v)
-                                   for k, v in nodes.items()})
+    """The expression of a template, with nodes, texts or constants in the place of its names."""
+    return filled(template(text), {k: v if isinstance(v, ast.AST) else template(v) if isinstance(
+        v, str) else ast.Constant(v) for k, v in nodes.items()})
 
 
 def filled(tree, nodes):
@@ -48,11 +49,8 @@ def filled(tree, nodes):
     return type(tree)(**fields)
 
 
-def said(text, **names):
-    """A template as words."""
-    for key, name in {"NP.": "", **names}.items():
-        text = text.replace(key, name)
-    return text
+def names_in(node):
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def method(node, *names):
@@ -61,18 +59,19 @@ def method(node, *names):
                                                    getattr(node.func, "id", None)) in names)
 
 
-def of_array(call, scope, text, k):
-    """A call of a method or of NumPy's function with a template filled in for its array."""
-    func, args = call.func, list(call.args)
-    if scope.at(func.value) is not None:
-        func = ast.Attribute(fill(text, E=func.value, K=k), func.attr, ast.Load())
-    else:
-        args[0] = fill(text, E=args[0], K=k)
-    return ast.Call(func, args, call.keywords)
-
-
 def operator(node, *kinds):
     return isinstance(node, ast.BinOp) and isinstance(node.op, kinds)
+
+
+def axis_of(call, args, axes, more=()):
+    """The same call along other axes."""
+    return ast.Call(call.func, args, [*more, ast.keyword("axis", ast.Constant(axes))])
+
+
+def exchanged(elts, i, j):
+    elts = list(elts)
+    elts[i], elts[j] = elts[j], elts[i]
+    return elts
 
 
 # Upstream
@@ -85,14 +84,13 @@ def upstreams(place, scope):
         for name, shape in scope.douts.items():
             wide = widened(shape, here) if len(shape) < len(here) else ()
             for text in ["A", *(f"A.reshape({w})" for w in wide), "A.sum(-1, keepdims=True)"]:
-                new = fill(f"E * {text}", E=place.node, A=ast.Name(name, ast.Load()))
-                yield "ignores-upstream", new, f"times {said(text, A=name)}"
+                yield "ignores-upstream", fill(f"E * {text}", E=place.node, A=name)
         given = scope.function.silent or not place.upstream
-        for name, d in scope.others(None, upstream=True) if given else ():
+        for d in scope.others(None, upstream=True) if given else ():
             if all(1 in (a, b) or a == b for a, b in zip(d.shape[::-1], here[::-1])):
-                yield "ignores-upstream", fill("E * A", E=place.node, A=d.node), f"times {name}"
+                yield "ignores-upstream", fill("E * A", E=place.node, A=d.node)
             if d.shape == here:
-                yield "ignores-upstream", d.node, f"with {name}"
+                yield "ignores-upstream", d.node
 
 
 def widened(shape, full):
@@ -111,10 +109,9 @@ def unread(place, scope):
             continue
         factor = ("size" if other is None else "missing-mask" if other.mask
                   else "missing-local-derivative" if place.bare else "wrong-local-derivative")
-        for op, word in ("-", "minus"), ("+", "plus"), ("*", "times"), ("/", "divided by"):
-            term = "lost-branch" if other is None or 1 not in other.shape else "constant-statistics"
-            yield (term if op in "+-" else factor,
-                   fill(f"E {op} A", E=place.node, A=template(name)), f"{word} {name}")
+        term = "lost-branch" if other is None or 1 not in other.shape else "constant-statistics"
+        for op in "-+*/":
+            yield term if op in "+-" else factor, fill(f"E {op} A", E=place.node, A=name)
 
 
 # Signs and sizes
@@ -125,18 +122,12 @@ def signs(place, scope):
     if scope.index(place):
         return
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        yield "wrong-sign", node.operand, "without the minus sign"
-    elif operator(node, ast.Add):
-        yield ("wrong-sign", fill("A - D", A=node.left, D=node.right),
-               "with the other sign of the second term")
-        yield ("wrong-sign", fill("D - A", A=node.left, D=node.right),
-               "with the other sign of the first term")
-    elif operator(node, ast.Sub):
-        yield ("wrong-sign", fill("A + D", A=node.left, D=node.right),
-               "with the other sign of the second term")
-        yield "wrong-sign", fill("D - A", A=node.left, D=node.right), "with the two terms exchanged"
+        yield "wrong-sign", node.operand
+    elif operator(node, ast.Add, ast.Sub):
+        for text in ("A - D" if isinstance(node.op, ast.Add) else "A + D"), "D - A":
+            yield "wrong-sign", fill(text, A=node.left, D=node.right)
     elif scope.handed_on(place):
-        yield "wrong-sign", fill("-E", E=node), "with a minus sign"
+        yield "wrong-sign", fill("-E", E=node)
 
 
 def sizes(place, scope):
@@ -148,25 +139,20 @@ def sizes(place, scope):
         ]:
             of = scope.at(factor)
             if of is not None and not of.is_array and of.values[0] not in (0, 1):
-                yield ("size", kept, f"without the factor "
-                       f"{'' if isinstance(node.op, ast.Mult) else '1/'}{of.values[0]:.4g}")
-    if scope.handed_on(place):
-        for n in scope.sizes:
-            yield "size", fill("E * K", E=node, K=n), f"times {n}"
-            yield "size", fill("E / K", E=node, K=n), f"divided by {n}"
+                yield "size", kept
+    for n in scope.sizes if scope.handed_on(place) else ():
+        yield "size", fill("E * K", E=node, K=n)
+        yield "size", fill("E / K", E=node, K=n)
 
 
 def scalars(place, scope):
     """A number at hand, left out as a factor."""
-    if scope.handed_on(place):
-        for name, value in scope.scalars.items():
-            if value in (0, 1):
-                continue
-            number = ast.parse(name, mode="eval").body
+    for name, value in scope.scalars.items() if scope.handed_on(place) else ():
+        if value not in (0, 1):
             for text in ("E * K", "E / K", "E * K ** 0.5", "E / K ** 0.5") + (
                 ("E / (1 - K)", "E * (1 - K)") if 0 < value < 1 else ()
             ):
-                yield "size", fill(text, E=place.node, K=number), said(text, E="it", K=name)
+                yield "size", fill(text, E=place.node, K=template(name))
 
 
 def numbers(place, scope):
@@ -179,10 +165,10 @@ def numbers(place, scope):
     ):
         for name, value in scope.scalars.items():
             if value != place.values[0]:
-                yield "size", ast.parse(name, mode="eval").body, f"with {name}"
-        for name, other in scope.others(None, upstream=False):
+                yield "size", template(name)
+        for other in scope.others(None, upstream=False):
             if other.mask:
-                yield "size", fill("A.sum()", A=other.node), f"with {name}.sum()"
+                yield "size", fill("A.sum()", A=other.node)
 
 
 def means(place, scope):
@@ -191,10 +177,10 @@ def means(place, scope):
     if not (method(node, "sum", "mean") and isinstance(node.func, ast.Attribute)
             and place.upstream):
         return
-    name, other = node.func.attr, "mean" if node.func.attr == "sum" else "sum"
-    code = "divided-by-N" if name == "mean" else "scaled-by-N"
-    yield (code, ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args,
-                          node.keywords), f"with {other} for {name}")
+    code, other = (("scaled-by-N", "mean") if node.func.attr == "sum"
+                   else ("divided-by-N", "sum"))
+    yield code, ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args,
+                         node.keywords)
     inner = scope.at(node.func.value)
     array = inner or scope.at(node.args[0] if node.args else None)
     axes = range(len(array.shape)) if array is not None else ()
@@ -202,11 +188,10 @@ def means(place, scope):
     others = [k for k in node.keywords if k.arg != "axis"]
     for r in range(1, len(axes) + 1):
         for chosen in itertools.combinations(axes, r):
-            axis = ast.keyword("axis", ast.Constant(chosen))
-            yield "axes", ast.Call(node.func, kept, [axis, *others]), f"with axis={chosen}"
+            yield "axes", axis_of(node, kept, chosen, others)
             if not others:
                 same = ast.keyword("keepdims", ast.Constant(True))
-                yield "axes", ast.Call(node.func, kept, [axis, same]), f"with axis={chosen}, kept"
+                yield "axes", axis_of(node, kept, chosen, [same])
 
 
 def sums(place, scope):
@@ -220,9 +205,8 @@ def sums(place, scope):
             continue
         axes = range(len(array.shape))
         for chosen in (c for r in (1, len(axes) - 1) for c in itertools.combinations(axes, r) if c):
-            words = f"summed over axis {', '.join(map(str, chosen))}"
             for text in ("E.sum(axis=K)", "E.sum(axis=K, keepdims=True)"):
-                yield "missing-batch-sum", fill(text, E=array.node, K=chosen), words
+                yield "missing-batch-sum", fill(text, E=array.node, K=chosen)
 
 
 def labels(place, scope):
@@ -232,17 +216,14 @@ def labels(place, scope):
         return
     one_hot = "(NP.arange(E.shape[-1]) == A[..., None])"
     rest = f"E * (1 - {one_hot})"  # a margin's: minus the sum of all others
-    for name, t in scope.others(place.shape[:-1], upstream=False):
+    for t in scope.others(place.shape[:-1], upstream=False):
         if t.kind in "iu" and t.values[0].min() >= 0 and t.values[0].max() < place.shape[-1]:
-            for text, words in ((f"E - {one_hot}", "less 1"),
-                                (f"{rest} - {one_hot} * ({rest}).sum(-1, keepdims=True)",
-                                 "minus the others' sum")):
-                new = fill(text, E=place.node, A=t.node)
-                yield "missing-label-subtraction", new, f"{words} at {name}"
-    for name, t in scope.others(place.shape, upstream=False):
+            for text in f"E - {one_hot}", f"{rest} - {one_hot} * ({rest}).sum(-1, keepdims=True)":
+                yield "missing-label-subtraction", fill(text, E=place.node, A=t.node)
+    for t in scope.others(place.shape, upstream=False):
         if ((t.mask or any(np.array_equal(t.values[0], x) for x in scope.inputs[1:]))
             and all(np.allclose(v.sum(axis=-1), 1) for v in t.values)):
-            yield "missing-label-subtraction", fill("E - A", E=place.node, A=t.node), f"less {name}"
+            yield "missing-label-subtraction", fill("E - A", E=place.node, A=t.node)
 
 
 # Places
@@ -253,24 +234,24 @@ def transposes(place, scope):
     if not place.is_array:
         return
     if isinstance(node, ast.Attribute) and node.attr == "T":
-        yield "missing-transpose", node.value, "without the transpose"
+        yield "missing-transpose", node.value
         if n > 2:
-            last = fill("E.swapaxes(-1, -2)", E=node.value)
-            yield "missing-transpose", last, "with its last two axes exchanged alone"
+            yield "missing-transpose", fill("E.swapaxes(-1, -2)", E=node.value)
     elif n == 2 and (scope.factor(place) and not isinstance(node, ast.BinOp)
                      or scope.handed_on(place)):
-        yield "missing-transpose", fill("E.T", E=node), "transposed"
+        yield "missing-transpose", fill("E.T", E=node)
     elif n in (3, 4) and scope.factor(place):
-        yield ("missing-transpose", fill("E.swapaxes(-1, -2)", E=node),
-               "with its last two axes exchanged")
+        yield "missing-transpose", fill("E.swapaxes(-1, -2)", E=node)
+    if method(node, "transpose", "swapaxes") and isinstance(node.func, ast.Attribute):
+        yield "missing-transpose", node.func.value
     if method(node, "transpose") and isinstance(node.func, ast.Attribute) and n <= 4:
-        yield "missing-transpose", node.func.value, "without the transpose"
-        for order in itertools.permutations(range(n)):
-            if order != tuple(range(n)):
-                new = fill("E.transpose(K)", E=node.func.value, K=order)
-                yield "missing-transpose", new, f"with the axes in the order {order}"
-    if method(node, "swapaxes") and isinstance(node.func, ast.Attribute):
-        yield "missing-transpose", node.func.value, "without the exchange of axes"
+        for order in orders_of(n):
+            yield "missing-transpose", fill("E.transpose(K)", E=node.func.value, K=order)
+
+
+def orders_of(n):
+    """All orders of n axes but their own."""
+    return list(itertools.permutations(range(n)))[1:] if n <= 5 else ()
 
 
 def reshapes(place, scope):
@@ -279,70 +260,72 @@ def reshapes(place, scope):
         return
     inner = node.func.value
     if node.keywords:
-        yield "wrong-reshape", ast.Call(node.func, node.args, []), "in NumPy's own order"
+        yield "wrong-reshape", ast.Call(node.func, node.args, [])
     array = scope.at(inner)
-    n, shape = len(array.shape) if array is not None else 0, tuple(map(int, place.shape))
-    for order in itertools.permutations(range(n)) if 2 <= n <= 5 else ():
-        if order != tuple(range(n)):
-            moved = ast.Attribute(fill("E.transpose(K)", E=inner, K=order), "reshape", ast.Load())
-            words = f"with the axes in the order {order} before the reshape"
-            yield "wrong-reshape", ast.Call(moved, node.args, node.keywords), words
-    for order in itertools.permutations(range(len(shape))) if len(shape) <= 5 else ():
-        if order != tuple(range(len(shape))):
-            first, back = tuple(shape[i] for i in order), tuple(map(int, np.argsort(order)))
-            new = fill("E.reshape(S).transpose(K)", E=inner, S=first, K=back)
-            yield ("wrong-reshape", new,
-                   f"reshaped to {first}, then with the axes in the order {back}")
+    for order in orders_of(len(array.shape) if array is not None else 0):
+        moved = fill("E.transpose(K).reshape", E=inner, K=order)
+        yield "wrong-reshape", ast.Call(moved, node.args, node.keywords)
+    shape = tuple(map(int, place.shape))
+    for order in orders_of(len(shape)):
+        first, back = tuple(shape[i] for i in order), tuple(map(int, np.argsort(order)))
+        yield "wrong-reshape", fill("E.reshape(S).transpose(K)", E=inner, S=first, K=back)
 
 
 def flips(place, scope):
     node = place.node
     if not place.is_array or scope.index(place):
         return
+    axes = range(len(place.shape))
     if place.upstream:
-        if method(node, "cumsum", "cumprod"):
-            for axis in range(len(place.shape)):
-                turned = of_array(node, scope, "NP.flip(E, K)", axis)
-                new = fill("NP.flip(E, K)", E=turned, K=axis)
-                yield "missing-transpose", new, f"from the other end of axis {axis}"
-        if scope.whole(place):
-            for axis in range(len(place.shape)):
-                if place.shape[axis] > 1:
-                    text = f"E[{':, ' * axis}::-1]"
-                    yield "flipped-kernel", fill(text, E=node), f"reversed along axis {axis}"
+        for axis in axes if method(node, "cumsum", "cumprod") else ():
+            turned = of_array(node, scope, "NP.flip(E, K)", axis)
+            yield "missing-transpose", fill("NP.flip(E, K)", E=turned, K=axis)
+        for axis in axes if scope.whole(place) else ():
+            if place.shape[axis] > 1:
+                yield "flipped-kernel", fill(f"E[{':, ' * axis}::-1]", E=node)
         return
     if method(node, "flip", "rot90", "fliplr", "flipud"):
-        yield "flipped-kernel", node.args[0], "not reversed"
+        yield "flipped-kernel", node.args[0]
     parts = getattr(node, "slice", None)
     if any(isinstance(p, ast.Slice) and isinstance(p.step, ast.UnaryOp)
            for p in getattr(parts, "elts", [parts])):
-        yield "flipped-kernel", node.value, "not reversed"
+        yield "flipped-kernel", node.value
     elif place.simple:
-        if len(place.shape) > 1:
-            yield ("flipped-kernel", fill("E[..., ::-1, ::-1]", E=node),
-                   "reversed along its last two axes")
+        if len(axes) > 1:
+            yield "flipped-kernel", fill("E[..., ::-1, ::-1]", E=node)
         if not isinstance(place.parent, ast.Attribute):
-            yield "flipped-kernel", fill("E[..., ::-1]", E=node), "reversed along its last axis"
-            yield "flipped-kernel", fill("E[::-1]", E=node), "reversed along its first axis"
+            yield "flipped-kernel", fill("E[..., ::-1]", E=node)
+            yield "flipped-kernel", fill("E[::-1]", E=node)
+
+
+def of_array(call, scope, text, k):
+    """A call of a method or of NumPy's function with a template filled in for its array."""
+    func, args = call.func, list(call.args)
+    if scope.at(func.value) is not None:
+        func = ast.Attribute(fill(text, E=func.value, K=k), func.attr, ast.Load())
+    else:
+        args[0] = fill(text, E=args[0], K=k)
+    return ast.Call(func, args, call.keywords)
 
 
 def crops(place, scope):
     """A border that forward added and backward should cut off."""
     node = place.node
-    shapes = {np.shape(x) for x in scope.inputs}
-    if scope.handed_on(place):
-        for shape in shapes:
-            if shape != place.shape and np.prod(shape) == np.prod(place.shape):
-                yield "wrong-reshape", fill("E.reshape(K)", E=node, K=shape), f"reshaped to {shape}"
-            more = [a - b for a, b in zip(place.shape, shape)]
-            if len(shape) != len(place.shape) or min(more) < 0 or not any(more):
-                continue
-            for start in {tuple(m // 2 for m in more), tuple(0 for m in more)}:
-                cut = [slice(s, s + n) for s, n in zip(start, shape)]
-                yield ("wrong-reshape", fill("E[K]", E=node,
-                                             K=ast.Tuple([ast.Slice(ast.Constant(c.start),
-                        ast.Constant(c.stop)) for c in cut], ast.Load())),
-                       "with the border cut off")
+    for shape in {np.shape(x) for x in scope.inputs} if scope.handed_on(place) else ():
+        if shape != place.shape and np.prod(shape) == np.prod(place.shape):
+            yield "wrong-reshape", fill("E.reshape(K)", E=node, K=shape)
+        more = [a - b for a, b in zip(place.shape, shape)]
+        if len(shape) != len(place.shape) or min(more) < 0 or not any(more):
+            continue
+        for start in {tuple(m // 2 for m in more), tuple(0 for m in more)}:
+            yield "wrong-reshape", part(node, start, shape)
+
+
+def part(node, starts, sizes):
+    """An array's part that begins at these places; None: the whole axis."""
+    cut = [ast.Slice() if s is None else ast.Slice(ast.Constant(s), ast.Constant(s + n))
+           for s, n in zip(starts, sizes)]
+    return ast.Subscript(node, ast.Tuple(cut, ast.Load()), ast.Load())
 
 
 def slices(place, scope):
@@ -356,11 +339,8 @@ def slices(place, scope):
         return
     starts = [range(m + 1) if m > 0 else [None] for m in more]
     for start in itertools.islice(itertools.product(*starts), 40):
-        cut = [ast.Slice() if s is None else ast.Slice(ast.Constant(s), ast.Constant(s + n))
-               for s, n in zip(start, place.shape)]
-        new = ast.Subscript(node.value, ast.Tuple(cut, ast.Load()), ast.Load())
-        code = "wrong-reshape" if place.upstream else "stale-cache"
-        yield code, new, f"with the part that begins at {start}"
+        yield ("wrong-reshape" if place.upstream else "stale-cache",
+               part(node.value, start, place.shape))
 
 
 def objects(place, scope):
@@ -370,48 +350,43 @@ def objects(place, scope):
         mine = node.func.value.id
         for name, kind in scope.objects.items():
             if name != mine and kind is scope.objects.get(mine):
-                func = ast.Attribute(ast.Name(name, ast.Load()), node.func.attr, ast.Load())
-                yield "stale-cache", ast.Call(func, node.args, node.keywords), f"with {name}"
-    if scope.handed_on(place):
-        for name, kind in scope.objects.items():
-            if callable(getattr(kind, "backward", None)):
-                new = fill("O.backward(E)", O=ast.Name(name, ast.Load()), E=node)
-                yield "array", new, f"through {name}.backward"
+                func = ast.Attribute(template(name), node.func.attr, ast.Load())
+                yield "stale-cache", ast.Call(func, node.args, node.keywords)
+    for name, kind in scope.objects.items() if scope.handed_on(place) else ():
+        if callable(getattr(kind, "backward", None)):
+            yield "array", fill("O.backward(E)", O=name, E=node)
 
 
 def inner_factors(place, scope):
     """A factor that is missing in one term of a sum, or in one side of a matrix product."""
-    if place.is_array and not place.upstream and scope.factor(place) and not scope.index(place):
-        for name, other in scope.others(place.shape, upstream=False):
-            if name != ast.unparse(place.node):
-                yield "stale-cache", fill("E * A", E=place.node, A=other.node), f"times {name}"
-    if place.is_array and not place.upstream and operator(scope.parent(place)[0], ast.Add, ast.Sub):
-        for name, other in scope.others(None, upstream=False):
+    if not place.is_array or place.upstream:
+        return
+    if scope.factor(place) and not scope.index(place):
+        for other in scope.beside(place, upstream=False):
+            yield "stale-cache", fill("E * A", E=place.node, A=other.node)
+    if operator(scope.parent(place)[0], ast.Add, ast.Sub):
+        for other in scope.others(None, upstream=False):
             if other.shape == place.shape or np.prod(other.shape) == 1:
                 for text in ("E * A", "E / A"):
-                    yield "factor", fill(text, E=place.node, A=other.node), f"times {name}"
+                    yield "factor", fill(text, E=place.node, A=other.node)
 
 
 def orders(place, scope):
     """Two of several things side by side, exchanged: parts that are joined, or indices."""
     node = place.node
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
-        at = [i for i, e in enumerate(node.slice.elts) if isinstance(e, (ast.Name, ast.BinOp))]
-        for i, j in itertools.combinations(at, 2):
-            elts = list(node.slice.elts)
-            elts[i], elts[j] = elts[j], elts[i]
-            new = ast.Subscript(node.value, ast.Tuple(elts, ast.Load()), ast.Load())
-            yield "missing-transpose", new, f"with indices {i} and {j} exchanged"
-    whole = node if isinstance(node, (ast.Tuple, ast.List)) else None
-    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], (ast.Tuple, ast.List)):
-        whole = node.args[0]
-    for i, j in itertools.combinations(range(len(whole.elts) if whole else 0), 2):
-        elts = list(whole.elts)
-        elts[i], elts[j] = elts[j], elts[i]
-        new = type(whole)(elts, ast.Load())
-        if whole is not node:
-            new = ast.Call(node.func, [new, *node.args[1:]], node.keywords)
-        yield "order", new, f"with parts {i} and {j} exchanged"
+        elts = node.slice.elts
+        at = [i for i, e in enumerate(elts) if isinstance(e, (ast.Name, ast.BinOp))]
+        for pair in itertools.combinations(at, 2):
+            index = ast.Tuple(exchanged(elts, *pair), ast.Load())
+            yield "missing-transpose", ast.Subscript(node.value, index, ast.Load())
+    call = node if isinstance(node, ast.Call) and node.args else None
+    whole = call.args[0] if call else node
+    if isinstance(whole, (ast.Tuple, ast.List)):
+        for pair in itertools.combinations(range(len(whole.elts)), 2):
+            new = type(whole)(exchanged(whole.elts, *pair), ast.Load())
+            yield "order", (ast.Call(call.func, [new, *call.args[1:]], call.keywords) if call
+                            else new)
 
 
 # Masks and local derivatives
@@ -420,70 +395,65 @@ def orders(place, scope):
 def masks(place, scope):
     node = place.node
     if isinstance(node, ast.Compare) and type(node.ops[0]) in TURNED:
-        turned = ast.Compare(node.left, [TURNED[type(node.ops[0])]()], node.comparators)
-        yield "inverted-mask", turned, "with the comparison turned round"
+        yield "inverted-mask", ast.Compare(node.left, [TURNED[type(node.ops[0])]()],
+                                           node.comparators)
+    others = scope.others(place.shape, upstream=False)
     if place.is_array and not place.upstream and all(np.all(v == 1) for v in place.values):
-        for name, other in scope.others(place.shape, upstream=False):
+        for other in others:
             if other.kind == "f":
-                yield "missing-mask", fill("A > 0", A=other.node), f"with {name} > 0"
+                yield "missing-mask", fill("A > 0", A=other.node)
     if place.mask and not place.upstream:
-        yield ("inverted-mask", fill("~E" if place.values[0].dtype.kind == "b" else "1 - E",
-                                     E=place.node), "inverted")
-    if scope.handed_on(place):
-        for name, other in scope.others(place.shape, upstream=False):
-            if other.mask:
-                yield "missing-mask", fill("E * A", E=place.node, A=other.node), f"times {name}"
+        yield "inverted-mask", fill("~E" if place.values[0].dtype.kind == "b" else "1 - E", E=node)
+    for other in others if scope.handed_on(place) else ():
+        if other.mask:
+            yield "missing-mask", fill("E * A", E=node, A=other.node)
 
 
 def gains(place, scope):
     """A factor that is missing and is the same along some axes: a gain, a mask per row."""
     if scope.loss and place.upstream and place.shape == () and scope.whole(place):
-        for name, other in scope.others(None, upstream=False):
+        for other in scope.others(None, upstream=False):
             code = "missing-mask" if other.mask else "wrong-local-derivative"
             for text in ("A", "A[:, None]"):
-                yield code, fill(f"E * {text}", E=place.node, A=other.node), f"times {name}"
-    if scope.handed_on(place) and len(place.shape) > 1:
-        for name, other in scope.others(None, upstream=False):
-            shape = other.shape
-            if shape == place.shape or not 0 < len(shape) <= len(place.shape):
-                continue
-            code = "missing-mask" if other.mask else "missing-local-derivative"
-            wide = [("A", shape)]
-            if len(shape) == 1:
-                after = len(place.shape) - 1
-                wide += [(f"A.reshape({(-1, *(1,) * k)})", (*shape, *(1,) * k))
-                         for k in range(1, after + 1)]
-            for text, full in wide:
-                if all(a in (b, 1) or b == 1 for a, b in zip(full[::-1], place.shape[::-1])):
-                    for sign, word in (("*", "times"), ("/", "divided by")):
-                        new = fill(f"E {sign} {text}", E=place.node, A=other.node)
-                        yield ("wrong-local-derivative" if sign == "/" and not place.bare
-                               else code), new, f"{word} {said(text, A=name)}"
+                yield code, fill(f"E * {text}", E=place.node, A=other.node)
+    if not scope.handed_on(place) or len(place.shape) < 2:
+        return
+    for other in scope.others(None, upstream=False):
+        shape = other.shape
+        if shape == place.shape or not 0 < len(shape) <= len(place.shape):
+            continue
+        code = "missing-mask" if other.mask else "missing-local-derivative"
+        wide = [("A", shape)]
+        for k in range(1, len(place.shape)) if len(shape) == 1 else ():
+            wide.append((f"A.reshape({(-1, *(1,) * k)})", (*shape, *(1,) * k)))
+        for text, full in wide:
+            if all(a in (b, 1) or b == 1 for a, b in zip(full[::-1], place.shape[::-1])):
+                for sign in "*/":
+                    new = fill(f"E {sign} {text}", E=place.node, A=other.node)
+                    yield ("wrong-local-derivative" if sign == "/" and not place.bare
+                           else code), new
 
 
 def slopes(place, scope, choice=SLOPES):
     """dout times a local derivative that is missing."""
-    if scope.handed_on(place):
-        for (name, other), slope in itertools.product(scope.others(place.shape, upstream=False),
-                                                      choice):
-            half = slope in ("A", "1 - A") and scope.other_half(place, other, slope)
-            code = "missing-local-derivative"
-            if slope == "A > 0" or other.mask:
-                code = "missing-mask"
-            elif half or slope in RARE and not place.bare:
-                code = "wrong-local-derivative"
-            elif slope == "A" and not (place.bare or scope.weight(other)):
-                code = "plain factor"
-            yield (code, fill(f"E * ({slope})", E=place.node, A=other.node),
-                   f"times {said(slope, A=name)}")
+    others = scope.others(place.shape, upstream=False) if scope.handed_on(place) else ()
+    for other, slope in itertools.product(others, choice):
+        half = slope in ("A", "1 - A") and scope.other_half(place, other, slope)
+        code = "missing-local-derivative"
+        if slope == "A > 0" or other.mask:
+            code = "missing-mask"
+        elif half or slope in RARE and not place.bare:
+            code = "wrong-local-derivative"
+        elif slope == "A" and not (place.bare or scope.weight(other)):
+            code = "plain factor"
+        yield code, fill(f"E * ({slope})", E=place.node, A=other.node)
 
 
 def other_slopes(place, scope, choice=SLOPES):
     """A factor that is another function of what is at hand."""
     if place.is_array and scope.beside_upstream(place):
-        for (name, other), slope in itertools.product(scope.others(place.shape, upstream=False),
-                                                      choice):
-            yield "factor", fill(slope, A=other.node), f"with {said(slope, A=name)}"
+        for other, slope in itertools.product(scope.others(place.shape, upstream=False), choice):
+            yield "factor", fill(slope, A=other.node)
 
 
 def rare_slopes(place, scope):
@@ -497,43 +467,41 @@ def factors(place, scope):
     if place.is_array and scope.beside_upstream(place):
         for text in ("E - 1", "E + 1", "1 - E", "E / E", "E * E", "NP.sqrt(E)", "NP.exp(E)",
                      "1 / E"):
-            yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
-        for name, other in scope.others(place.shape, upstream=False):
-            if all(map(np.array_equal, other.values, place.values)):
-                continue
-            yield "lost-branch", fill("E - A", E=node, A=other.node), f"less {name}"
-            yield "lost-branch", fill("A - E", E=node, A=other.node), f"{name} less it"
-            yield "lost-branch", fill("E + A", E=node, A=other.node), f"plus {name}"
-    if place.simple and place.is_array and not place.upstream and not scope.index(place):
+            yield "factor", fill(text, E=node)
+        for other in scope.others(place.shape, upstream=False):
+            if not all(map(np.array_equal, other.values, place.values)):
+                for text in "E - A", "A - E", "E + A":
+                    yield "lost-branch", fill(text, E=node, A=other.node)
+    if not place.is_array or place.upstream:
+        return
+    if place.simple and not scope.index(place):
         for text in (*("2 * E", "E / 2", "E ** 2", "1 / E", "NP.exp(E)", "NP.log(E)", "NP.sqrt(E)"),
                      *("NP.tanh(E)", "1 / (1 + NP.exp(-E))", "NP.sign(E)", "-E", "1 - E")):
-            yield "factor", fill(text, E=node), f"with {said(text, E='it')}"
-    if place.is_array and not place.upstream and operator(node, ast.Add, ast.Sub, ast.Mult):
-        yield "factor", node.left, "with its first part alone"
-        yield "factor", node.right, "with its second part alone"
+            yield "factor", fill(text, E=node)
+    if operator(node, ast.Add, ast.Sub, ast.Mult):
+        yield "factor", node.left
+        yield "factor", node.right
 
 
 def constants(place, scope):
     node = place.node
-    if isinstance(node, ast.Constant) and not isinstance(place.parent, ast.keyword):
-        if scope.index(place) or method(place.parent, "range"):
-            for n in (node.value - 1, node.value + 1):
-                yield "step", ast.Constant(n), f"with {n} for {node.value}"
-        else:
-            v = node.value
-            if isinstance(place.parent, ast.Tuple) and isinstance(v, int):
-                axes = [n for n in range(5) if n != v]  # of a shape's, or an order's
-                yield from (("wrong-reshape", ast.Constant(n), f"with {n} for {v}") for n in axes)
-                return
-            for n in {0, 1, 2, 3, 0.5, -1, v + 1, v - 1, 2 * v, 3 * v, v / 2, v / 3, -v} - {v}:
-                yield "factor", ast.Constant(n), f"with {n} for {v}"
-            for name in scope.scalars:
-                yield "factor", ast.parse(name, mode="eval").body, f"with {name} for {v}"
-            parent = scope.parent(place)[0]
-            around = scope.at(parent) if method(parent, "where") else None
-            for name, other in scope.others(around.shape, False) if around is not None else ():
-                for text in ("A", "NP.sign(A)") if other.kind == "f" else ():
-                    yield "factor", fill(text, A=other.node), f"with {said(text, A=name)} for {v}"
+    if not isinstance(node, ast.Constant) or isinstance(place.parent, ast.keyword):
+        return
+    v = node.value
+    if scope.index(place) or method(place.parent, "range"):
+        yield from (("step", ast.Constant(n)) for n in (v - 1, v + 1))
+        return
+    if isinstance(place.parent, ast.Tuple) and isinstance(v, int):  # a shape, or an order
+        yield from (("wrong-reshape", ast.Constant(n)) for n in range(5) if n != v)
+        return
+    for n in {0, 1, 2, 3, 0.5, -1, v + 1, v - 1, 2 * v, 3 * v, v / 2, v / 3, -v} - {v}:
+        yield "factor", ast.Constant(n)
+    yield from (("factor", template(name)) for name in scope.scalars)
+    parent = scope.parent(place)[0]
+    around = scope.at(parent) if method(parent, "where") else None
+    for other in scope.others(around.shape, False) if around is not None else ():
+        for text in ("A", "NP.sign(A)") if other.kind == "f" else ():
+            yield "factor", fill(text, A=other.node)
 
 
 def functions(place, scope):
@@ -543,35 +511,33 @@ def functions(place, scope):
     if name in UNARY and len(node.args) == 1:
         for other in UNARY:
             if other != name:
-                new = ast.Call(ast.Attribute(node.func.value, other, ast.Load()), node.args, [])
-                yield "factor", new, f"with {other} for {name}"
+                yield "factor", ast.Call(ast.Attribute(node.func.value, other, ast.Load()),
+                                         node.args, [])
     if isinstance(node, ast.Call) and len(node.args) == 1 and not place.upstream:
-        yield "factor", node.args[0], "without the function"
+        yield "factor", node.args[0]
+    texts = []
     if place.is_array and not place.upstream and isinstance(scope.parent(place)[0], (
             ast.BinOp, ast.AugAssign)):
-        for power in 2, 3:
-            yield "factor", fill("E ** K", E=node, K=power), f"to the power of {power}"
+        texts = "E ** 2", "E ** 3"
     if not place.is_array and operator(scope.parent(place)[0], ast.Pow):
-        for text in "E - 1", "E + 1":
-            yield "factor", fill(text, E=node), f"with {said(text, E=ast.unparse(node))}"
+        texts = "E - 1", "E + 1"
+    yield from (("factor", fill(text, E=node)) for text in texts)
     if not place.is_array and place.simple and not scope.index(place) and isinstance(
             place.values[0], (float, np.floating)):
-        for name, other in scope.others(None, upstream=False):
+        for other in scope.others(None, upstream=False):
             if scope.weight(other):
-                yield "factor", fill("E * NP.sign(A)", E=node, A=other.node), f"times sign {name}"
-    if method(node, "expand_dims", "repeat", "flip", "concatenate", "stack", "roll"):
+                yield "factor", fill("E * NP.sign(A)", E=node, A=other.node)
+    if place.shape and method(node, "expand_dims", "repeat", "flip", "concatenate", "stack",
+                              "roll"):
         given = [k for k in node.keywords if k.arg == "axis"]
         rest = [k for k in node.keywords if k.arg != "axis"]
         at = scope.at(given[0].value if given else node.args[-1])
-        for other in range(len(place.shape or ())):
-            size = len(at.values[0]) if at is not None and np.ndim(at.values[0]) else 1
-            for axes in itertools.combinations(range(len(place.shape)), size) if not other else ():
-                axis = ast.keyword("axis", ast.Constant(axes if size > 1 else axes[0]))
-                kept = node.args if given else node.args[:-1]
-                yield "wrong-reshape", ast.Call(node.func, kept, [*rest, axis]), f"with axis={axes}"
+        size = len(at.values[0]) if at is not None and np.ndim(at.values[0]) else 1
+        for axes in itertools.combinations(range(len(place.shape)), size):
+            yield "wrong-reshape", axis_of(node, node.args if given else node.args[:-1],
+                                           axes if size > 1 else axes[0], rest)
     if method(node, "where") and len(node.args) == 3:
-        new = ast.Call(node.func, [node.args[0], node.args[2], node.args[1]], [])
-        yield "inverted-mask", new, "with the two sides exchanged"
+        yield "inverted-mask", ast.Call(node.func, exchanged(node.args, 1, 2), [])
 
 
 # The wrong array
@@ -580,29 +546,30 @@ def functions(place, scope):
 def swaps(place, scope):
     """Another array of the same shape."""
     if place.is_array and (place.simple or not place.upstream):
-        for name, other in scope.others(place.shape, upstream=place.upstream):
-            if other.kind == place.values[0].dtype.kind and name != ast.unparse(place.node):
-                yield "array", other.node, f"with {name}"
+        for other in scope.beside(place, place.upstream):
+            if other.kind == place.values[0].dtype.kind:
+                yield "array", other.node
 
 
 def steps(place, scope):
     """The same list or axis, one step earlier or later."""
-    if (isinstance(place.node, (ast.Name, ast.BinOp)) and scope.index(place)
+    node = place.node
+    if (isinstance(node, (ast.Name, ast.BinOp)) and scope.index(place)
         and all(isinstance(v, (int, np.integer)) for v in place.values)):
         for name in scope.counters:
-            if name != ast.unparse(place.node):
-                yield "index", ast.Name(name, ast.Load()), f"at {name}"
+            if name != ast.unparse(node):
+                yield "index", template(name)
         for text in ("E - 1", "E + 1", "E - 2", "E + 2"):
-            yield ("stale-cache", fill(text, E=place.node),
-                   f"at {said(text, E=ast.unparse(place.node))}")
-    if operator(place.node, ast.Add, ast.Sub) and scope.index(place) and not place.is_array:
-        turned = ast.Sub() if isinstance(place.node.op, ast.Add) else ast.Add()
-        yield ("index", ast.BinOp(place.node.left, turned, place.node.right),
-               "with the other sign in the index")
-    if operator(place.node, ast.Mod, ast.FloorDiv) and not place.is_array:
+            yield "stale-cache", fill(text, E=node)
+    if operator(node, ast.Add, ast.Sub) and scope.index(place) and not place.is_array:
+        yield "index", ast.BinOp(node.left, opposite(node.op), node.right)
+    if operator(node, ast.Mod, ast.FloorDiv) and not place.is_array:
         for name, op in itertools.product(scope.scalars, ("//", "%")):
-            new = fill(f"A {op} K", A=place.node.left, K=template(name))
-            yield "stale-cache", new, f"with {ast.unparse(place.node.left)} {op} {name}"
+            yield "stale-cache", fill(f"A {op} K", A=node.left, K=template(name))
+
+
+def opposite(op):
+    return ast.Sub() if isinstance(op, ast.Add) else ast.Add()
 
 
 def indices(place, scope):
@@ -611,32 +578,29 @@ def indices(place, scope):
     node = place.node
     if not isinstance(node, ast.Subscript):
         return
-    inside = {n.id for n in ast.walk(node.slice) if isinstance(n, ast.Name)} & set(scope.counters)
     steps = [n for n, v in scope.scalars.items() if isinstance(v, (int, np.integer)) and 1 < v < 9]
-    for name in sorted(inside):
-        texts = [*(c for c in scope.counters if c != name),
-                 *(f"{name} * {n}" for n in ("2", *steps))]
+    for name in sorted(names_in(node.slice) & {*scope.counters}):
         turned = f"{scope.counters[name]} - {name}"
-        for text in (*texts, f"{name} + 1", f"{name} - 1", turned):
-            at = filled(node.slice, {name: ast.parse(text, mode="eval").body})
-            code = "mirrored" if text == turned else "index"
-            yield code, ast.Subscript(node.value, at, ast.Load()), f"at {text} for {name}"
+        for text in (*(c for c in scope.counters if c != name),
+                     *(f"{name} * {n}" for n in ("2", *steps)),
+                     f"{name} + 1", f"{name} - 1", turned):
+            at = filled(node.slice, {name: template(text)})
+            yield ("mirrored" if text == turned else "index",
+                   ast.Subscript(node.value, at, ast.Load()))
 
 
 def exchanges(place, scope):
     """Two names exchanged wherever they stand in an expression; a value of the step before the
     first one, which the last one's took the place of."""
     node = place.node
-    names = sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & {
-        *scope.scalars, *scope.counters, *scope.arrays, *scope.varying})
+    names = sorted(names_in(node) & {*scope.scalars, *scope.counters, *scope.arrays,
+                                     *scope.varying})
     if operator(node, ast.Mult) and len(names) > 1:
         for a, b in itertools.combinations(names, 2):
-            new = filled(node, {a: ast.Name(b, ast.Load()), b: ast.Name(a, ast.Load())})
-            yield "stale-cache", new, f"with {a} and {b} exchanged"
+            yield "stale-cache", filled(node, {a: template(b), b: template(a)})
     for name in names if isinstance(node, ast.Subscript) else ():
         if name in scope.counters and f"{name} - 1" in ast.unparse(node.slice):
-            new = fill("E * (T > 0)", E=node, T=ast.Name(name, ast.Load()))
-            yield "stale-cache", new, f"only where {name} > 0"
+            yield "stale-cache", fill("E * (T > 0)", E=node, T=name)
 
 
 # Sums
@@ -646,40 +610,35 @@ def terms(place, scope):
     """A term that is missing, or one too many."""
     node = place.node
     if place.is_gradient and operator(node, ast.Add, ast.Sub):
-        yield "term", node.left, "without the second term"
+        yield "term", node.left
         if isinstance(node.op, ast.Add):
-            yield "term", node.right, "without the first term"
+            yield "term", node.right
     if scope.handed_on(place) and not operator(node, ast.Add):
-        for name, other in scope.others(place.shape, upstream=True):
-            if name != ast.unparse(place.node):
-                yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
-                yield "lost-branch", fill("E - A", E=place.node, A=other.node), f"minus {name}"
+        for other, sign in itertools.product(scope.beside(place, upstream=True), "+-"):
+            yield "lost-branch", fill(f"E {sign} A", E=node, A=other.node)
 
 
 def inner_terms(place, scope):
     """A term that is missing in a factor."""
     if place.is_gradient and operator(scope.parent(place)[0], ast.Mult):
-        for name, other in scope.others(place.shape, upstream=True):
-            if name != ast.unparse(place.node):
-                yield "lost-branch", fill("E + A", E=place.node, A=other.node), f"plus {name}"
+        for other in scope.beside(place, upstream=True):
+            yield "lost-branch", fill("E + A", E=place.node, A=other.node)
 
 
 def pairs(place, scope):
-    """Each upstream gradient with each other array, by their names, at a gradient that is handed
-    on."""
+    """Each upstream gradient with each other array, at a gradient that is handed on."""
     if scope.handed_on(place):
         yield from itertools.product(scope.others(None, upstream=True),
                                      scope.others(None, upstream=False))
 
 
-def added(place, name, d, other, a, product):
-    new = fill(f"E {product}", E=place.node, D=d.node, A=a.node)
-    return "lost-branch", new, said(product, D=name, A=other)
+def added(place, d, a, product):
+    return "lost-branch", fill(f"E {product}", E=place.node, D=d.node, A=a.node)
 
 
 def products_of_matrices(place, scope):
     """A term that is missing and goes through a weight."""
-    for (name, d), (other, a) in pairs(place, scope):
+    for d, a in pairs(place, scope):
         if len(a.shape) == 2 <= len(d.shape):
             rows = len(d.shape) == 2
             for product, shape, fits in (
@@ -690,15 +649,15 @@ def products_of_matrices(place, scope):
                 ("+ D.T @ A", (d.shape[-1], a.shape[1]), rows and d.shape[0] == a.shape[0]),
             ):
                 if fits and shape == place.shape:
-                    yield added(place, name, d, other, a, product)
+                    yield added(place, d, a, product)
 
 
 def products_of_arrays(place, scope, slopes=("A",)):
     """A term that is missing and is an upstream gradient times an array."""
-    for (name, d), (other, a) in pairs(place, scope):
+    for d, a in pairs(place, scope):
         if d.shape == place.shape and a.shape in (d.shape, d.shape[-1:], (1, *d.shape[1:])):
             for slope, sign in itertools.product(slopes, "+-"):
-                yield added(place, name, d, other, a, f"{sign} D * ({slope})")
+                yield added(place, d, a, f"{sign} D * ({slope})")
 
 
 def paths(place, scope):
@@ -711,14 +670,13 @@ def statistics(place, scope):
     if not scope.handed_on(place) or len(place.shape) < 2:
         return
     n = len(place.shape)
-    start = [place.node, *(d.node for _, d in scope.others(place.shape, upstream=True))]
+    start = [place.node, *(d.node for d in scope.others(place.shape, upstream=True))]
     for axes in dict.fromkeys([(n - 1,), (0,), tuple(range(1, n)), (0, *range(2, n))]):
-        new = fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes)
-        yield "constant-statistics", new, f"less its mean over axis {axes}"
-        for node, (name, other), text in itertools.product(
+        yield "constant-statistics", fill("E - E.mean(X, keepdims=True)", E=place.node, X=axes)
+        for node, other, text in itertools.product(
                 start, scope.others(place.shape, upstream=False), STATISTICS):
-            words = f"with a path through the statistics of {name}"
-            yield "constant-statistics", fill(text, E=node, A=other.node, X=axes), words
+            yield ("constant-statistics", fill(text, E=node, A=other.node, X=axes),
+                   ast.unparse(other.node))
 
 
 # In this order: the first family in which something heals has found it.
@@ -730,79 +688,75 @@ FAMILIES = [upstreams, unread, signs, means, sums, labels, orders, transposes, s
 
 
 def statements(tree, at):
-    """(code, parent, field, index, new statement, words) for assignments that should add."""
+    """(code, parent, field, index, new statement) for assignments that should add."""
     fields = [(parent, field, body) for parent in ast.walk(tree)
-              for field, body in ast.iter_fields(parent)]
-    for parent, field, body in (f for f in fields if isinstance(f[2], list)):
+              for field, body in ast.iter_fields(parent) if isinstance(body, list)]
+    for parent, field, body in fields:
         for i, s in enumerate(body):
-            adds = isinstance(s, ast.AugAssign) and isinstance(s.op, (ast.Add, ast.Sub))
-            if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
-                continue
-            target = s.target if adds else s.targets[0]
-            if adds and isinstance(target, ast.Subscript):
-                yield from at_another_entry(parent, field, i, s, at, tree)
-            if adds:
-                turned = ast.Sub() if isinstance(s.op, ast.Add) else ast.Add()
-                new = ast.AugAssign(target, turned, s.value)
-                yield "wrong-sign", parent, field, i, new, "with the other sign"
-            if (isinstance(target, ast.Tuple) and isinstance(s.value, ast.Tuple)
-                and all(isinstance(t, ast.Name) for t in target.elts)):
-                sums = [ast.BinOp(ast.Name(t.id, ast.Load()), ast.Add(), v)
-                        for t, v in zip(target.elts, s.value.elts)]
-                new = ast.Assign([target], ast.Tuple(sums, ast.Load()))
-                yield "lost-branch", parent, field, i, new, "with += for ="
-            if not adds and isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
-                yield (assigned(target, at, tree), parent, field, i,
-                       ast.AugAssign(target, ast.Add(), s.value), "with += for =")
-            parts = getattr(getattr(target, "slice", None), "elts", ())
-            if parts and isinstance(parts[0], ast.Slice) and parts[0].upper is None:
-                rows = fill("NP.arange(len(A))", A=ast.parse(ast.unparse(target.value),
-                        mode="eval").body)
-                entry = ast.Tuple([rows, *parts[1:]], ast.Load())
-                new = ast.Subscript(target.value, entry, ast.Store())
-                yield ("missing-label-subtraction", parent, field, i,
-                       ast.AugAssign(new, s.op, s.value) if adds else ast.Assign([new], s.value),
-                       "at one entry of each row")
-            held = at(s.value.slice) if isinstance(s.value, ast.Subscript) else None
-            parts = getattr(s.value.slice, "elts", ()) if isinstance(s.value, ast.Subscript) else ()
-            if parts and all(isinstance(p, (ast.Name, ast.Constant)) for p in parts[:-1]):
-                held = at(parts[-1])
-            if held is not None and held.is_array and held.values[0].dtype.kind in "iu":
-                where = ast.parse(ast.unparse(target), mode="eval").body
-                rows = s.value.value
-                if parts:
-                    rows = ast.Subscript(rows, ast.Tuple(list(parts[:-1]), ast.Load()), ast.Load())
-                new = fill("NP.add.at(A, I, V)", A=where, I=held.node, V=rows)
-                yield "missing-transpose", parent, field, i, ast.Expr(new), "scattered"
-            if isinstance(target, ast.Subscript):
-                read = ast.parse(ast.unparse(target.value), mode="eval").body
-                value = s.value
-                if adds and isinstance(s.op, ast.Sub):
-                    value = ast.UnaryOp(ast.USub(), value)
-                new = fill("NP.add.at(A, I, V)", A=read, I=as_index(target.slice), V=value)
-                yield "repeated-index", parent, field, i, ast.Expr(new), "with np.add.at"
+            for code, new in assignments(s, at, tree):
+                yield code, parent, field, i, new
 
 
-def at_another_entry(parent, field, i, s, at, tree):
+def assignments(s, at, tree):
+    """(code, new statement) for one assignment. ``at`` gives the Place of a node, or None."""
+    adds = isinstance(s, ast.AugAssign) and isinstance(s.op, (ast.Add, ast.Sub))
+    if not adds and not (isinstance(s, ast.Assign) and len(s.targets) == 1):
+        return
+    target, value = s.target if adds else s.targets[0], s.value
+    entry = isinstance(target, ast.Subscript)
+    if adds:
+        yield from at_another_entry(s, at, tree) if entry else ()
+        yield "wrong-sign", ast.AugAssign(target, opposite(s.op), value)
+    if (isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+        and all(isinstance(t, ast.Name) for t in target.elts)):
+        sums = [fill("A + D", A=t.id, D=v) for t, v in zip(target.elts, value.elts)]
+        yield "lost-branch", ast.Assign([target], ast.Tuple(sums, ast.Load()))
+    if not adds and isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
+        yield assigned(target, at, tree), ast.AugAssign(target, ast.Add(), value)
+    read = template(ast.unparse(target.value)) if entry else None
+    parts = getattr(target.slice, "elts", ()) if entry else ()
+    if parts and isinstance(parts[0], ast.Slice) and parts[0].upper is None:
+        one = ast.Tuple([fill("NP.arange(len(A))", A=read), *parts[1:]], ast.Load())
+        new = ast.Subscript(target.value, one, ast.Store())
+        yield ("missing-label-subtraction",
+               ast.AugAssign(new, s.op, value) if adds else ast.Assign([new], value))
+    if isinstance(value, ast.Subscript):
+        rows, ids = value.value, at(value.slice)
+        parts = getattr(value.slice, "elts", ())
+        if parts and all(isinstance(p, (ast.Name, ast.Constant)) for p in parts[:-1]):
+            ids = at(parts[-1])
+        if ids is not None and ids.is_array and ids.values[0].dtype.kind in "iu":
+            if parts:
+                rows = ast.Subscript(rows, ast.Tuple(list(parts[:-1]), ast.Load()), ast.Load())
+            yield "missing-transpose", scattered(ast.unparse(target), ids.node, rows)
+    if entry:
+        if adds and isinstance(s.op, ast.Sub):
+            value = ast.UnaryOp(ast.USub(), value)
+        yield "repeated-index", scattered(read, as_index(target.slice), value)
+
+
+def scattered(array, ids, values):
+    return ast.Expr(fill("NP.add.at(A, I, V)", A=array, I=ids, V=values))
+
+
+def at_another_entry(s, at, tree):
     """The same added at another entry as well, or subtracted there, as a margin is from its label's
     column."""
-    inside = {n.id for n in ast.walk(s.target.slice) if isinstance(n, ast.Name)}
+    inside = names_in(s.target.slice)
     others = {ast.unparse(n): n for n in ast.walk(tree) if isinstance(n, (ast.Name, ast.Subscript))
               and (p := at(n)) is not None and np.ndim(p.values[0]) == 0
               and all(isinstance(v, (int, np.integer)) for v in p.values)}
     for name, (text, other) in itertools.product(sorted(inside), others.items()):
         if text not in inside:
-            where = filled(ast.parse(ast.unparse(s.target), mode="eval").body, {name: other})
+            where = filled(template(ast.unparse(s.target)), {name: other})
             where.ctx = ast.Store()
             for op in ast.Add(), ast.Sub():
-                more = ast.AugAssign(where, op, s.value)
-                both = ast.If(ast.Constant(True), [s, more], [])
-                yield "lost-branch", parent, field, i, both, f"at {text} as well"
+                both = [s, ast.AugAssign(where, op, s.value)]
+                yield "lost-branch", ast.If(ast.Constant(True), both, [])
 
 
 def assigned(target, at, tree):
-    """= for +=, by what stands on its left side: ids, a window, or anything else. ``at`` gives the
-    Place of a node, or None."""
+    """= for +=, by what stands on its left side: ids, a window, or anything else."""
     parts = getattr(getattr(target, "slice", None), "elts", [getattr(target, "slice", None)])
     places = [at(p) for p in parts]
     if any(place and place.is_array and place.values[0].dtype.kind in "iu" for place in places):

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .copying import reachable
 from .numerical import STEP
 from .scope import unread as names_unread
 from .source import Function, lines_run, running
+from .subject import is_float
 
 EPS = np.finfo(np.float64).eps
 TOLERANCE = 1e-6  # relative to the largest entry
@@ -37,8 +37,15 @@ class Evidence:
     index: int = 0
     param: bool = False
     unit: bool = False
-    facts: dict = field(default_factory=dict)
     slack: np.ndarray | float = 0.0  # as value: half what one-sided differences differ by, if tiny
+    level: float = 0.0  # of the noise, for draws of size 1
+    random: tuple = ()  # A, G and douts of the random draws, once those are one per output entry
+    was_right: bool = False  # by those
+
+    @property
+    def drawn(self):
+        """Backward, numerical and upstream for the random draws."""
+        return self.random or (self.A, self.G, self.douts)
 
     @property
     def weight(self):
@@ -54,6 +61,8 @@ class Evidence:
     def right(self):
         if not self.shaped or close(self.A, self.G, self.m.tolerance, self.noise, self.slack):
             return self.shaped
+        if self.was_right:
+            return True
         # Tiny gradients of saturated layers: rounding inside the layer, at values about 1, that its
         # output does not show.
         vanishes = np.abs(self.m.y).max(initial=0) < 1e-10 * np.abs(self.value).max(initial=0)
@@ -91,6 +100,10 @@ class Measurement:
     def right(self):
         return self.error is None and not self.missing and all(e.right for e in self.targets)
 
+    def draw(self, seed):
+        """Another upstream gradient."""
+        return np.random.default_rng(seed).normal(size=self.y.shape)
+
     @property
     def batch(self):
         x = next((x for x in self.subject.inputs if isinstance(x, np.ndarray) and x.ndim), None)
@@ -113,6 +126,11 @@ def agree(p, q):
     if p is None or q is None or p.shape != q.shape:
         return p is q
     return np.array_equal(p, q, equal_nan=True) or close(q, p, 1e-9, 1e-12)
+
+
+def alike(one, two):
+    """Whether two Backwards agree in all."""
+    return all(map(agree, one.all, two.all))
 
 
 def suspect(f, x, y, dout, A, rng):
@@ -222,7 +240,7 @@ def arrays_of(subject, only=None):
     """(where, index, is it a parameter, the array) for each float input and each parameter."""
     arrays = [(subject.name(i, False), i, False, x)
               for i, x in enumerate(subject.inputs[: getattr(subject.work, "answers", None)])
-              if x is not None and x.dtype.kind == "f" and x.size]
+              if is_float(x) and x.size]
     arrays += [(subject.name(i, True), i, True, p) for i, p in enumerate(subject.params)]
     return [a for a in arrays if only is None or a[0] in only]
 
@@ -232,14 +250,10 @@ def effort(subject):
     line of Python that runs, 5 ns for each number that the layer holds."""
     shapes = tuple(np.shape(x) for x in subject.inputs)
     if shapes not in subject.efforts:
-        lines = lines_run(subject.output, everything)
-        held = sum(a.size for a in reachable(subject.work) if isinstance(a, np.ndarray))
+        lines = lines_run(subject.output, lambda *_: True)
+        held = sum(a.size for a in subject.arrays())
         subject.efforts[shapes] = 2e-6 * lines + 5e-9 * held
     return subject.efforts[shapes]
-
-
-def everything(code, frame):
-    return True
 
 
 def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False):
@@ -309,23 +323,19 @@ def measure(subject, rng, units=True, eps=None, only=None, draws=3, plain=False)
         rough = np.zeros(x.size, bool)
         rough[list(entries)] = np.any(np.abs(K) > 1e-3 * np.abs(J).max(initial=0) + 100 * noise,
                                       axis=0)
+        largest = np.nanmax(np.abs(G), initial=0)
         if m.error is not None:
-            nothing = np.empty((len(douts), 0))
-            m.failed.append(Evidence(where, np.array(x), nothing, G, douts, noise, m, index=i,
-                                     param=param, slack=slack))
-            continue
-        zero = A[0] is not None and param and not np.any(np.array(A[0]))
-        if (A[0] is None or zero and np.nanmax(np.abs(G), initial=0) > noise
-            and untouched(subject, i, douts[0])):
-            if np.nanmax(np.abs(G), initial=0) > 10 * noise or A[0] is None and param:
+            A = [np.empty(0)] * len(douts)
+        elif A[0] is None or (param and not np.any(A[0]) and largest > noise
+                              and untouched(subject, i, douts[0])):
+            if largest > 10 * noise or A[0] is None and param:
                 m.missing.append((where, G[0], param))
             continue
         if any(a is None or a.shape != A[0].shape for a in A):
             A = [A[0]] * len(A)
         e = Evidence(where, np.array(x), np.array(A), G, douts, noise, m, rough.reshape(x.shape),
-                     None if sampled else J, i, param, slack=slack)
-        e.facts["level"] = level
-        m.targets.append(e)
+                     None if sampled else J, i, param, slack=slack, level=level)
+        (m.targets if m.error is None else m.failed).append(e)
     if (units and not sampled and m.error is None and not scalar and subject.takes_dout
         and any(not e.right for e in m.targets)):
         unit_draws(subject, m)
@@ -346,7 +356,7 @@ def untouched(subject, i, dout):
         return True
     before = grads[i].copy()
     grads[i][...] = 7.7
-    after = subject.gradients(dout, clear=False).params
+    after = subject.gradients(dout, cleared=False).params
     stays = i < len(after) and after[i] is not None and np.all(after[i] == 7.7)
     grads[i][...] = before
     return bool(stays)
@@ -354,18 +364,13 @@ def untouched(subject, i, dout):
 
 def unit_draws(subject, m):
     """Replace the random draws by one per output entry wherever something is wrong."""
-    rows = []
     units = np.eye(m.y.size)
-    for k in range(m.y.size):
-        rows.append(subject.gradients(units[k]))
+    rows = [subject.gradients(unit) for unit in units]
     for e in m.targets:
-        A = [(b.params if e.param else b.inputs)[e.index] for b in rows]
+        A = [b.of(e) for b in rows]
         if any(a is None or a.shape != e.A.shape[1:] for a in A):
             continue
-        if e.right:
-            e.facts["right"] = True
-        e.facts["random"] = e.A, e.G, e.douts
-        e.noise = 3 * e.facts["level"]
+        e.was_right, e.random, e.noise = e.right, (e.A, e.G, e.douts), 3 * e.level
         e.A, e.G, e.unit = np.array(A), e.J.reshape(m.y.size, *e.value.shape), True
         e.douts = units.reshape(m.y.size, *m.y.shape)
 

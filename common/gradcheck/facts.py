@@ -15,11 +15,6 @@ from .evidence import again, arrays_in, close
 from .scaling import constant, elementwise, listed, named, passes_dout, ratio, rows
 
 
-def drawn(e):
-    """Backward, numerical and upstream for the random draws."""
-    return e.facts.get("random", (e.A, e.G, e.douts))
-
-
 def known(e):
     return e.shaped and not np.isnan(e.G).any()
 
@@ -104,7 +99,7 @@ def rearranged(e):
         for P in (G.transpose(0, *order), G.reshape(len(G), *shape).transpose(back)):
             if found := with_scale("wrong-reshape", flat, P.reshape(flat.shape), e, words):
                 return found
-    a, g = (np.sort(M.reshape(len(M), -1), axis=1) for M in drawn(e)[:2])
+    a, g = (np.sort(M.reshape(len(M), -1), axis=1) for M in e.drawn[:2])
     if len(np.unique(g[0].round(9))) > 3 and np.allclose(a, g, 1e-5, 1e-8 + e.noise):
         return ["wrong-reshape"], "every number of the right gradient is there, at another place"
     return rows_exchanged(e)
@@ -214,7 +209,7 @@ def which_part(e, a, g):
     slides = all(len(np.unique(v[used])) > 1 for v in (first, last, uses))
     images = e.value.ndim == y.ndim == 4
     windows = images or e.value.ndim > 1 and any(ends) and slides
-    windows &= e.m.overwrites
+    windows &= e.m.overwrites and not time_first(e)
     return "overlap-overwritten" if windows and not whole_channels(y, a, g) else "lost-branch"
 
 
@@ -245,7 +240,7 @@ def repeats(e):
 def penalty(e):
     """Backward is a constant times the right gradient, plus a multiple of the parameter itself or
     of its sign."""
-    A, G, d = drawn(e)
+    A, G, d = e.drawn
     if not e.param or e.m.y.ndim or not known(e) or e.value.size < 2:
         return None
     itself, sign = (e.value, "the parameter itself"), (np.sign(e.value), "the parameter's sign")
@@ -318,7 +313,7 @@ def term_missing(e):
     sum; or it goes entry by entry, as a skip connection does."""
     if not known(e) or e.J is None or e.m.y.ndim and not e.unit:
         return None
-    A, G, _ = drawn(e)
+    A, G, _ = e.drawn
     y = e.m.y if e.m.y.shape == e.value.shape and not e.param else None
     for shape, axes in groups(e.value.shape):
         x, R, size = e.value.reshape(shape), (A - G).reshape(-1, *shape), math.prod(
@@ -399,15 +394,15 @@ def time_first(e):
     """Whether the first axis is no axis of samples: samples lie in columns, or it is time, along
     which values go one way only."""
     x, y = e.value, e.m.y
-    if x.ndim != 2 or y.ndim < 2:
+    if x.ndim not in (2, 3) or y.ndim < 2:
         return False
     large = np.abs(e.J).reshape(*y.shape, *x.shape) > 1e-6 * np.abs(e.J).max() + e.noise
-    if any(p.ndim == 2 and p.shape[1] in (len(x), 1) for p in e.m.subject.params) and (
-            y.shape[-1] == x.shape[-1] > 1):
+    if x.ndim == 2 and y.shape[-1] == x.shape[-1] > 1 and any(
+            p.ndim == 2 and p.shape[1] in (len(x), 1) for p in e.m.subject.params):
         last = large.any(axis=(*range(y.ndim - 1), y.ndim))
         if not last[~np.eye(len(last), dtype=bool)].any() and not elementwise(e):
             return True
-    first = large.any(axis=(*range(1, y.ndim), y.ndim + 1))
+    first = large.any(axis=(*range(1, y.ndim), *range(y.ndim + 1, y.ndim + x.ndim)))
     return bool(np.triu(first, 1).any() != np.tril(first, -1).any())
 
 

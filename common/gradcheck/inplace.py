@@ -6,7 +6,7 @@ import numpy as np
 
 from .conduct import finding
 from .copying import paths, reachable, spoken
-from .evidence import agree, measure
+from .evidence import alike, measure
 from .styles import innermost
 from .subject import Subject, grads_of, is_layer, same
 
@@ -23,18 +23,15 @@ class Apart(Subject):
             for way in WAYS:
                 # an object with slots cannot be listened to
                 with contextlib.suppress(AttributeError):
-                    setattr(layer, way, self.around(layer, way, getattr(layer, way)))
+                    setattr(layer, way, functools.partial(self.heard, layer, way,
+                                                          getattr(layer, way)))
 
     def inner(self):
         return [o for o in reachable(self.work) if o is not self.work
                 and o is not innermost(self.work) and is_layer(o)]
 
-    def around(self, layer, way, call):
-        @functools.wraps(call)
-        def alone(*given, **named):
-            return copies(call(*map(copies, given), **named))
-
-        return alone
+    def heard(self, layer, way, call, *given, **named):
+        return copies(call(*map(copies, given), **named))
 
 
 class Watched(Apart):
@@ -51,28 +48,19 @@ class Watched(Apart):
         self.known = [a for o in layers for a in (*(getattr(o, "params", None) or ()), *grads_of(o))
                       if isinstance(a, np.ndarray)]
 
-    def around(self, layer, way, call):
-        @functools.wraps(call)
-        def heard(*given, **named):
-            self.look(None)
-            self.keep(self.work)
-            before = copies(given)
-            result = call(*given, **named)
-            self.look(layer)
-            self.kept = {key: value for key, value in self.kept.items() if value[0] is not layer}
-            if way == "forward":
-                self.keep(layer)
-            for a, b in zip(before, given):
-                if isinstance(a, np.ndarray) and not same(a, b):
-                    self.seen[way].append(
-                        (
-                            layer,
-                            f"its {way} changes {WAYS[way]} in place, which is read elsewhere, too",
-                        )
-                    )
-            return result
-
-        return heard
+    def heard(self, layer, way, call, *given, **named):
+        self.look(None)
+        self.keep(self.work)
+        before = copies(given)
+        result = call(*given, **named)
+        self.look(layer)
+        self.kept = {key: value for key, value in self.kept.items() if value[0] is not layer}
+        if way == "forward":
+            self.keep(layer)
+        words = f"its {way} changes {WAYS[way]} in place, which is read elsewhere, too"
+        self.seen[way] += [(layer, words) for a, b in zip(before, given)
+                           if isinstance(a, np.ndarray) and not same(a, b)]
+        return result
 
     def keep(self, layer):
         """Note what a layer keeps for backward: what it holds that is no parameter and that no
@@ -118,40 +106,32 @@ class Stacked(Apart):
         self.stacks = {}
         return super().output(*args, **named)
 
-    def around(self, layer, way, call):
-        @functools.wraps(call)
-        def alone(*given, **named):
-            stack = self.stacks.setdefault(id(layer), [])
-            if way == "backward" and stack:
-                vars(layer).update(stack.pop())
-            result = call(*given, **named)
-            if way == "forward":
-                stack.append(dict(vars(layer)))
-                if len(stack) > 1:
-                    self.twice[id(layer)] = layer
-            return result
-
-        return alone
+    def heard(self, layer, way, call, *given, **named):
+        stack = self.stacks.setdefault(id(layer), [])
+        if way == "backward" and stack:
+            vars(layer).update(stack.pop())
+        result = call(*given, **named)
+        if way == "forward":
+            stack.append(dict(vars(layer)))
+            if len(stack) > 1:
+                self.twice[id(layer)] = layer
+        return result
 
 
 def used_twice(m, rng, make):
     """(measurement, findings) where an inner layer is called twice in one forward and keeps one
     call's arrays only; else None."""
     subject = make(Stacked)
-    dout = np.random.default_rng(9).normal(size=m.y.shape)
-    before, after = m.subject.gradients(dout), subject.gradients(dout)
-    if (not subject.twice or after.error or all(map(agree, before.inputs + before.params,
-                                                    after.inputs + after.params))):
+    before, after = (s.gradients(m.draw(9)) for s in (m.subject, subject))
+    if not subject.twice or after.error or alike(before, after):
         return None
     layer = next(iter(subject.twice.values()))
     path = spoken(subject.names.get(id(layer), ""))
     found = measure(subject, rng)
     if sum(e.right for e in found.targets) <= sum(e.right for e in m.targets):
         return None
-    words = (
-        "one forward calls this layer twice, and it keeps what the last call left: make a layer "
-        "for each place"
-    )
+    words = ("one forward calls this layer twice, and it keeps what the last call left: make a "
+             "layer for each place")
     return found, [finding("stale-cache", f"{path} ({type(layer).__name__})", words)]
 
 
@@ -159,14 +139,13 @@ def apart(m, rng, make):
     """(measurement, findings): of a subject that ``make(Apart)`` gives, if layers that share no
     arrays have other gradients; else None."""
     watched = make(Watched)
-    dout = np.random.default_rng(9).normal(size=m.y.shape)
-    before = watched.gradients(dout)
+    before = watched.gradients(m.draw(9))
     changes = [change for noted in watched.seen.values() for change in noted]
     if not changes or before.error:
         return None
     subject = make(Apart)
-    after = subject.gradients(dout)
-    if after.error or all(map(agree, before.inputs + before.params, after.inputs + after.params)):
+    after = subject.gradients(m.draw(9))
+    if after.error or alike(before, after):
         return None
     subject.restart()
     found = measure(subject, rng)

@@ -5,7 +5,7 @@ from ..common import checks
 from ..common.layer import Layer
 from ..common.types import Computes
 from .numerical import columns, forwarding
-from .subject import Subject
+from .subject import Subject, is_float
 
 
 class Numeric(Layer):
@@ -61,7 +61,7 @@ class Numeric(Layer):
         found = []
         given = subject.inputs
         for i, x in enumerate(given):
-            if x is None or x.dtype.kind != "f":
+            if not is_float(x):
                 found.append(None)
                 continue
             found.append(gradient(lambda x, i=i: subject.output((*given[:i], x, *given[i + 1 :])),

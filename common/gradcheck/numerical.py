@@ -93,11 +93,10 @@ def independent(f, x, at):
     return all(np.array_equal(values[0], value, equal_nan=True) for value in values)
 
 
-def columns(f, x, eps=None, entries=None):
-    """For each entry of x (or each flat index in ``entries``) the derivative of the whole output by
-    it; x is restored."""
+def columns(f, x, eps=None):
+    """For each entry of x the derivative of the whole output by it; x is restored."""
     flat = x.reshape(-1) if x.flags.c_contiguous else x.flat
-    for i in range(x.size) if entries is None else entries:
+    for i in range(x.size):
         before = flat[i]
         h = eps or STEP * max(1.0, abs(before))
         flat[i] = above = before + h
@@ -138,9 +137,7 @@ def jacobian(layer: Computes, x: ArrayLike, numerical: bool = False) -> Array:
         slopes = columns(lambda x: subject.output((x,)), given.copy())
         return np.stack([c.reshape(-1) for c in slopes], axis=1)
     rows = []
-    for k in range(y.size):
-        dout = np.zeros(y.size)
-        dout[k] = 1
+    for dout in np.eye(y.size):
         found = subject.gradients(dout)
         if found.error is not None:
             raise found.error

@@ -7,7 +7,7 @@ import numpy as np
 from .conduct import finding
 from .evidence import close, measure
 from .styles import innermost
-from .subject import Subject
+from .subject import Subject, each_float, grads_of, is_float
 
 
 def no_mistake(check, m):
@@ -38,8 +38,7 @@ def precision(check, m):
     """Does the layer agree with the numbers in its own dtype, too?"""
     try:
         own = Subject(check.layer, check.given, check.call, cast=False)
-        dtypes = {a.dtype for a in (*own.inputs, *own.params) if isinstance(a, np.ndarray)
-                  and a.dtype.kind == "f"}
+        dtypes = {a.dtype for a in (*own.inputs, *own.params) if is_float(a)}
         if dtypes <= {np.dtype(np.float64)}:
             return
         y, lowest = own.output(), sorted(map(str, dtypes))[0]
@@ -47,12 +46,11 @@ def precision(check, m):
             words = f"in {lowest} the output is off by {off:.3g}; in float64 backward and numbers agree"
             check.findings.append(finding("precision", "x", words))
             return
-        d = np.random.default_rng(12).normal(size=m.y.shape) if m.y.ndim else np.float64(1.0)
-        low, high = own.gradients(d), m.subject.gradients(d)
+        low, high = (subject.gradients(m.draw(12)) for subject in (own, m.subject))
     except Exception:
         return
     for e in m.targets:
-        a, b = ((r.params if e.param else r.inputs)[e.index] for r in (low, high))
+        a, b = low.of(e), high.of(e)
         if (a is not None and b is not None and a.shape == b.shape and np.any(b)
             and not close(a, b, 1e-2)):
             words = (f"in {lowest} it is off by {np.abs(a - b).max():.3g}, in float64 it is right to "
@@ -93,7 +91,7 @@ def contract(check, m):
         yield ("backward takes no argument: a model calls backward(1.0); write backward(self, "
                "dout=1.0)")
     if not type(check.layer).__module__.startswith("chainrule.") and (
-        names := list(outside_params(innermost(check.layer), subject))
+        names := list(outside_params(check.layer, subject))
     ):
         yield (f"the output depends on {', '.join(names)}, not in params: no gradient was checked "
                "there")
@@ -102,13 +100,11 @@ def contract(check, m):
 def outside_params(layer, subject):
     """The float arrays among a layer's attributes that matter to the output and are no
     parameters."""
-    known = [*subject.originals, *(getattr(layer, "grads", None) or ())]
+    known = [*(getattr(layer, "params", None) or ()), *grads_of(innermost(layer))]
     for name, value in list(getattr(innermost(subject.pristine), "__dict__", {}).items()):
-        mine = getattr(layer, name, None)
-        if (not isinstance(value, np.ndarray) or value.dtype.kind != "f" or not value.size
-            or not isinstance(mine, np.ndarray) or any(isinstance(k, np.ndarray)
-                                                       and np.shares_memory(k, mine)
-                                                       for k in known)):
+        mine = getattr(innermost(layer), name, None)
+        if (not is_float(value) or not value.size or not isinstance(mine, np.ndarray)
+            or any(isinstance(k, np.ndarray) and np.shares_memory(k, mine) for k in known)):
             continue
         y = subject.output()
         subject.restart()
@@ -126,8 +122,7 @@ def coarse(subject):
     if subject.dtype != np.float64:
         return True
     rng = np.random.default_rng(14)
-    moved = tuple(x * (1 + 1e-10 * rng.normal(size=x.shape)) if isinstance(x, np.ndarray)
-                  and x.dtype.kind == "f" else x for x in subject.inputs)
+    moved = each_float(subject.inputs, lambda x: x * (1 + 1e-10 * rng.normal(size=x.shape)))
     y = subject.output()
     return (any(x is not m for x, m in zip(subject.inputs, moved)) and bool(np.any(y))
             and np.array_equal(subject.output(moved), y))
@@ -145,11 +140,11 @@ def integers(check, i, m=None):
 
 def advice(check):
     """Which inputs would tell."""
+    rng = np.random.default_rng(13)
     for scale in (1.0, 3.0):
         subject = Subject(check.layer, check.given, check.call)
-        rng = np.random.default_rng(13)
-        subject.inputs = tuple(scale * rng.normal(size=x.shape) if isinstance(x, np.ndarray)
-                               and x.dtype.kind == "f" else x for x in subject.inputs)
+        subject.inputs = each_float(subject.inputs,
+                                 lambda x, scale=scale: scale * rng.normal(size=x.shape))
         with contextlib.suppress(Exception):
             m = measure(subject, rng, units=False)
             if any(np.nanmax(np.abs(e.G), initial=0) > 10 * e.noise for e in m.targets):

@@ -16,14 +16,15 @@ import numpy as np
 
 from . import between, edits
 from .bounded import TimeUp
-from .copying import reachable
 from .correction import corrections
-from .evidence import agree, close, effort
+from .evidence import agree, alike, close, effort
 from .meaning import Change
 from .scope import Scope, hidden_arrays
-from .source import Function, as_array, lines_run, places_of, put, running, watched
-from .subject import grads_of, same
+from .source import Function, as_array, lines_run, located, places_of, put, running, watched
+from .subject import clear, each_float, same
 
+# changes with much freedom: one parameter healed may be chance
+SPECULATIVE = {"constant-statistics", "lost-branch"}
 MOST = 10_000  # changes tried on one layer
 BEYOND = 20_000  # lines after one that heals, if gradients in between are not right with it
 LINES = 800_000  # of the layer's that may run for them
@@ -33,21 +34,17 @@ LINES = 800_000  # of the layer's that may run for them
 class Repair:
     """A change that heals, what it undoes, and which arrays it makes right."""
     codes: list
-    words: str
     function: object
     line: tuple
     heals: frozenset
     make: object  # makes the change for good
+    between: int  # how many gradients of values in between are right then
+    alters: bool  # whether it changes what stands there, instead of adding to it
     name: bool = False  # whether a bare name stands at the place
     lone: bool = False  # whether it is all that is assigned, or that is reshaped
-    family: int = -1  # which one, in their order
-    between: int = 0  # how many gradients of values in between are right then
+    read: str = ""  # the array whose statistics a path goes through
+    family: object = None
     all: bool = False  # whether nothing is wrong then
-
-    @property
-    def alters(self):
-        """Whether it changes what stands there, instead of adding to it."""
-        return self.words.startswith("with") and "statistics" not in self.words
 
 
 class Search:
@@ -58,14 +55,14 @@ class Search:
         self.corrections = []  # where no change heals
         self.fixed = frozenset()  # what a change made for good has healed
         self.targets = m.targets or m.failed
-        self.wrong = [t for t in self.targets if not (t.right or t.facts.get("right"))]
-        self.draws = self.draws_of(self.wrong[0])
+        self.wrong = [t for t in self.targets if not t.right]
+        self.draws = self.wrong[0].drawn[2]
         self.y = self.subject.output()
         one, two = (self.subject.backward(np.asarray(self.draws[0]).reshape(self.y.shape))
                     for _ in range(2))
         self.kept = (not self.subject.fresh_each_time and two.error is None
                      and all(p is q or p is not None and np.array_equal(p, q)
-                             for p, q in zip(one.inputs + one.params, two.inputs + two.params)))
+                             for p, q in zip(one.all, two.all)))
         self.stale, self.inputs = True, [np.array(x) for x in self.arrays()]
         lines = lines_run(lambda: self.subject.gradients(self.draws[0]))
         weight = sum(t.value.size for t in self.targets) // 1000
@@ -75,18 +72,14 @@ class Search:
         self.counts = sorted({2, m.batch, *x.shape, int(np.prod(x.shape[:2])), *self.y.shape}
                              - {0, 1})
 
-    @staticmethod
-    def draws_of(e):
-        return e.facts.get("random", (e.A, e.G, e.douts))[2]
-
     def run(self):
         """Look for the change that heals most, make it, and look on for what is still wrong."""
         scopes = [Scope(function, places, locals_, self.counts, self.subject.inputs,
                         self.subject.params) for function, places, locals_ in self.functions()]
         dout, names = np.reshape(self.draws[0], self.y.shape), set()
         one, two = (self.subject.gradients(k * dout) for k in (1, 2))
-        pairs = [(p, q) for e in self.wrong if (p := self.of(e, one)) is not None
-                 and (q := self.of(e, two)) is not None]
+        pairs = [(p, q) for e in self.wrong if (p := one.of(e)) is not None
+                 and (q := two.of(e)) is not None]
         deaf = self.subject.takes_dout and not all(
             agree(2 * p, q) and not 0 < np.abs(p).max(initial=0) < 1e-12 for p, q in pairs)
         for scope in scopes:
@@ -117,7 +110,7 @@ class Search:
                 self.subject.output()
                 again = [self.subject.backward(np.reshape(self.draws[0], self.y.shape))
                          for _ in range(2)]
-                self.m.settled = all(map(agree, *(b.inputs + b.params for b in again)))
+                self.m.settled = alike(*again)
         unsure = self.m.sampled or self.m.failed or self.subject.fresh_each_time
         if not self.found and self.subject.takes_dout and not unsure:
             self.corrections = list(corrections(self, scopes))
@@ -148,16 +141,14 @@ class Search:
 
     def families(self, places, found):
         """With what the families find, one after the other."""
-        for number, family in enumerate(edits.FAMILIES):
+        for family in edits.FAMILIES:
             if self.whole(found) > len(self.slopes):
                 break
             if self.whole(found):
                 self.left = min(self.left, BEYOND // self.cost)
             for scope, some in places:
                 for place in some:
-                    for r in self.changes(scope, place, family):
-                        r.family = number
-                        found.append(r)
+                    found += self.changes(scope, place, family)
         return found
 
     def telling(self, scope):
@@ -205,7 +196,7 @@ class Search:
             return True
         touched = False
         for e, wrong in zip(self.targets, off):
-            p, q = (self.of(e, b) for b in (self.base, got))
+            p, q = self.base.of(e), got.of(e)
             if p is None or q is None or p.shape != q.shape or wrong is None:
                 touched |= p is not q
                 continue
@@ -218,7 +209,7 @@ class Search:
     def off(self, e, got):
         """The entries that a change may move, for the first draw: all but those in slices that are
         right throughout. None where the shape is wrong."""
-        P, G = self.of(e, got), e.facts.get("random", (e.A, e.G))[1][0]
+        P, G = got.of(e), e.drawn[1][0]
         if P is None or P.shape != G.shape:
             return None
         scale = max(np.nanmax(np.abs(G), initial=0), np.abs(P).max(initial=0))
@@ -229,17 +220,12 @@ class Search:
             still |= ~wrong.any(axis=others, keepdims=True)
         return ~still
 
-    @staticmethod
-    def of(e, got):
-        found = got.params if e.param else got.inputs
-        return found[e.index] if e.index < len(found) else None
-
     def tell_upstream(self, function, places):
         """Where dout does not come in, or elsewhere: an upstream gradient is what moves the
         gradients, leaves the output as it is, and is no array that forward has kept."""
         self.subject.restart()
         self.subject.output()
-        kept = [a for a in reachable(self.subject.work) if isinstance(a, np.ndarray)]
+        kept = self.subject.arrays()
         base, floats = self.gradients(self.draws[0]), []
         for place in places:
             place.upstream = False
@@ -251,8 +237,7 @@ class Search:
             got = self.shaken(function, place, 0)
             if not close(y, self.y, 1e-12):
                 kept.append(place.values[0])
-            elif got is not None and not all(map(agree, got.inputs + got.params,
-                                                 base.inputs + base.params)):
+            elif got is not None and not alike(got, base):
                 floats.append(place)
         for place in floats:
             place.upstream = not any(a.shape == place.shape and np.array_equal(a, place.values[0])
@@ -262,12 +247,12 @@ class Search:
         """The Repairs that a family has for a place."""
         found = []
         with scope.function.open(place) as trial:
-            for code, node, words in family(place, scope):
+            for code, node, *read in family(place, scope):
                 if self.left <= 0:
                     break
                 self.left -= 1
                 if trial.put(node) and (healed := self.healed()):
-                    found.append((code, node, words, healed, self.rightly_between()))
+                    found.append((code, node, healed, self.rightly_between(), family, *read))
         return [r for change in found for r in self.repair(scope, place, *change)]
 
     def rightly_between(self):
@@ -291,17 +276,15 @@ class Search:
         for code, locals_ in codes.items():
             try:
                 function = Function(code)
-                function.locals = locals_
-                with function.replaced(function.compiled()):
+                function.locals, compiled = locals_, function.compiled()
+                with function.replaced(compiled):
                     same = self.subject.gradients(d)
             except (OSError, TypeError, SyntaxError, ValueError):
                 continue
-            if not all(map(agree, same.inputs + same.params,
-                           self.m.backwards[0].inputs + self.m.backwards[0].params)):
+            if compiled is None or not alike(same, self.m.backwards[0]):
                 continue  # the text has changed since it was loaded
             places = places_of(function)
-            moved = tuple(1.3 * x + 0.1 if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
-                          for x in subject.inputs)
+            moved = each_float(subject.inputs, lambda x: 1.3 * x + 0.1)
             seen = []
             for run in (d, moved), (other,), (d,):
                 seen.append({})
@@ -321,7 +304,7 @@ class Search:
             yield (function, [p for p in places if p.values and (p.is_array or not endless)],
                    list(hidden_arrays(locals_, again.get(code, {}))))
 
-    def repair(self, scope, place, code, node, words, healed, rightly):
+    def repair(self, scope, place, code, node, healed, rightly, family, read=""):
         """The Repair that a change is, in a list; [] for what may be chance."""
         function, old = scope.function, place.node
         by_chance = code in SPECULATIVE and len(healed) < 2 <= len(self.wrong)
@@ -339,27 +322,28 @@ class Search:
         above, field = scope.parent(place)
         reshaped = codes == ["wrong-reshape"] and getattr(above, "attr", "") == "reshape"
         lone = name and (isinstance(above, ast.Assign) or reshaped)
-        return [Repair(codes, words, function, function.line(old), healed, make, name, lone,
-                       between=rightly)]
+        alters = codes != ["constant-statistics"] and old not in ast.walk(node)
+        return [Repair(codes, function, function.line(old), healed, make, rightly, alters, name,
+                       lone, read, family)]
 
     def statements(self, scope):
         """The Repairs that an assignment is which adds."""
         function, changes = scope.function, list(edits.statements(scope.function.tree, scope.at))
         # one change, or the same wherever ids stand on the left
-        at_ids = [c for c in changes if c[-1] == "with np.add.at"
+        at_ids = [c for c in changes if c[0] == "repeated-index" and isinstance(c[-1], ast.Expr)
                   and isinstance(getattr(c[1], c[2])[c[3]], ast.AugAssign)]
         for several in [*([c] for c in changes), *[at_ids] * (len(at_ids) > 1)]:
             self.left -= 1
-            spots = [(*spot, getattr(*spot[:2])[spot[2]], new) for _, *spot, new, _ in several]
+            spots = [(*spot, getattr(*spot[:2])[spot[2]], new) for _, *spot, new in several]
             if healed := self.tried(function, spots):
-                code, words, old = several[0][0], several[0][-1], spots[0][-2]
+                *_, old, new = spots[0]
 
                 def make(spots=spots):
                     for *spot, _, new in spots:
                         put(*spot, new)
 
-                yield Repair([code], words, function, function.line(old), healed[0], make,
-                             between=healed[1])
+                yield Repair([several[0][0]], function, function.line(old), healed[0], make,
+                             healed[1], old not in ast.walk(new))
 
     def tried(self, function, spots):
         """What heals with nodes in the place of old ones: (parent, field, index, old, new)."""
@@ -410,9 +394,7 @@ class Search:
             self.stale = False
             if y.shape != self.y.shape or not close(y, self.y, 1e-12):
                 return self.restart()
-        for g in grads_of(subject.work):
-            if isinstance(g, np.ndarray) and g.flags.writeable:
-                g[...] = 0
+        clear(subject.work)
         got = subject.backward(np.asarray(dout).reshape(self.y.shape))
         moved = any(p is not q for p, q in zip(subject.params, subject.work.params)) if (
             subject.params) else False
@@ -433,52 +415,41 @@ class Search:
 
     @staticmethod
     def agrees(e, got, k):
-        _, G, _ = e.facts.get("random", (e.A, e.G, e.douts))
-        P = Search.of(e, got)
-        return P is not None and P.shape == G[k].shape and close(P, G[k], 1e-5, e.noise)
+        P, G = got.of(e), e.drawn[1][k]
+        return P is not None and P.shape == G.shape and close(P, G, 1e-5, e.noise)
 
-# changes with much freedom: one parameter healed may be chance
-SPECULATIVE = {"constant-statistics", "lost-branch"}
+
 def likeliest(found):
     """The Repair that heals most; of several, what alters what stands there, before what adds to
     it. What is added would do at any place on the way, and is likeliest missing where one name is
     given for another, as in dx = dout, or is only reshaped; a path through statistics where they
     are read already; then at the last place where something is computed."""
-    best = max((len(r.heals), r.between, -r.family) for r in found)
-    best = [r for r in found if (len(r.heals), r.between, -r.family) == best]
+    def rank(r):
+        return len(r.heals), r.between, -[None, *edits.FAMILIES].index(r.family)
+
+    most = max(map(rank, found))
+    best = [r for r in found if rank(r) == most]
     computed = [r for r in best if not r.name]
 
     def reads(r):
-        name = re.escape(r.words.split()[-1])
-        return r.codes == ["constant-statistics"] and re.search(rf"(?<!\w){name}(?!\w)", r.line[1])
+        return r.read and re.search(rf"(?<!\w){re.escape(r.read)}(?!\w)", r.line[1])
 
     def sums(r):
         return r.codes == ["constant-statistics"] and re.search(r"\b(mean|sum)\b", r.line[1])
 
-    if best[0].family == 1:  # computed and not read: it belongs where the rest is summed up
+    if best[0].family is edits.unread:  # it belongs where the rest is summed up
         return (computed or best)[-1]
     if turned := [r for r in best if r.codes == ["flipped-kernel"]]:
-        return next((r for r in turned if r.words == "not reversed"), turned[-1])
-    for likely in (lambda r: r.alters and r.family and r.words != "with a minus sign",
-                   lambda r: r.alters and r.family, lambda r: r.lone, sums, reads):
+        return next((r for r in turned if r.alters), turned[-1])
+    silent = best[0].family is edits.upstreams
+    for likely in (lambda r: r.alters and not silent,
+                   lambda r: r.family in (edits.signs, edits.factors), lambda r: r.lone, sums,
+                   reads):
         if some := [r for r in best if likely(r)]:
             return some[0]
-    if best[0].family == 0:  # dout is missing where a gradient is named, if that is done
+    if silent:  # dout is missing where a gradient is named, if that is done
         return ([r for r in computed if re.match(r"(self\.)?(d|grad)", r.line[1])] or best)[-1]
     return (computed or best)[-1]
-
-
-def located(node, old):
-    """Give the new nodes of a change the place of the old one in the text."""
-    place = {name: getattr(old, name) for name in ("lineno", "col_offset", "end_lineno",
-                                                   "end_col_offset")}
-    stack = [node]
-    while stack:
-        n = stack.pop()
-        if not hasattr(n, "lineno") and "lineno" in n._attributes:
-            vars(n).update(place)
-        stack.extend(c for _, v in ast.iter_fields(n) for c in (v if isinstance(v, list) else [v])
-                     if isinstance(c, ast.AST) and not hasattr(c, "lineno"))
 
 
 def differ(p, q):

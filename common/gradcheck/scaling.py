@@ -6,6 +6,7 @@ import numpy as np
 from .copying import reachable
 from .evidence import again, arrays_in
 from .styles import innermost
+from .subject import each_float
 
 
 def ratio(P, Q, tol=1e-5, noise=0.0):
@@ -151,8 +152,7 @@ def everywhere(e):
     if not c or e.m.y.ndim or np.sum(np.abs(e.G[0]) > e.noise) > 1:
         return c
     rng = np.random.default_rng(17)
-    other = again(e, tuple(x * rng.uniform(0.8, 1.2, x.shape) if isinstance(x, np.ndarray)
-                           and x.dtype.kind == "f" else x for x in e.m.subject.inputs))
+    other = again(e, each_float(e.m.subject.inputs, lambda x: x * rng.uniform(0.8, 1.2, x.shape)))
     d = other and other.shaped and ratio(other.A, other.G, noise=other.noise)
     return c if d and abs(c - d) < 1e-4 * abs(c) else None
 

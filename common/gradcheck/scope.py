@@ -53,8 +53,7 @@ class Scope:
         self.objects = {}
         self.arrays = {}
         for p in places:
-            if (p.is_array and isinstance(p.node, (ast.Name, ast.Attribute, ast.Subscript))
-                and not self.index(p)):
+            if p.is_array and p.simple and not self.index(p):
                 self.arrays.setdefault(ast.unparse(p.node), Other(p.node, p.values, p.upstream))
         steps = [f"{t}{more}" for t in self.counters for more in ("", " + 1", " - 1")]
         for name, values, upstream in locals_:
@@ -62,14 +61,14 @@ class Scope:
                 self.objects[name] = values
                 continue
             for step in steps if "{t}" in name else ():
-                at = ast.parse(name.replace("{t}", step), mode="eval").body
+                at = edits.template(name.replace("{t}", step))
                 self.arrays.setdefault(ast.unparse(at), Other(at, values, upstream))
             if "{t}" in name:
                 continue
             if not np.ndim(values[0]):
                 self.scalars.setdefault(name, values[0])
                 continue
-            self.arrays.setdefault(name, Other(ast.parse(name, mode="eval").body, values, upstream))
+            self.arrays.setdefault(name, Other(edits.template(name), values, upstream))
 
     def heard(self, douts):
         """Take in the names and shapes of dout, whose parts in a loop are at hand, too."""
@@ -85,13 +84,13 @@ class Scope:
                         continue
                     part = f"{name}[{', '.join(at)}]"
                     self.arrays.setdefault(part, Other(
-                        ast.parse(part, mode="eval").body,
+                        edits.template(part),
                         [np.full([shape[a] for a in kept], np.nan)], True))
 
     def survey(self):
         """Where each node of the tree, as it now stands, hangs."""
-        self.of = {id(p.node): p for p in self.places if not isinstance(p.node,
-                (ast.Tuple, ast.List))}
+        self.of = {id(p.node): p for p in self.places
+                   if not isinstance(p.node, (ast.Tuple, ast.List))}
         self.parents = {id(child): (parent, field) for parent in ast.walk(self.function.tree)
                         for field, value in ast.iter_fields(parent)
                         for child in (value if isinstance(value, list) else [value])
@@ -102,13 +101,15 @@ class Scope:
         return self.of.get(id(node))
 
     def others(self, shape, upstream):
-        return [
-            (name, o)
-            for name, o in self.arrays.items()
-            if (shape is None or o.shape == shape)
-            and o.upstream == upstream
-            and "grads" not in name  # what stood there before
-        ]
+        """The arrays at hand, of any shape if it is None, but for gradients that stood there
+        before."""
+        return [o for name, o in self.arrays.items() if (shape is None or o.shape == shape)
+                and o.upstream == upstream and "grads" not in name]
+
+    def beside(self, place, upstream):
+        """Those of its shape with another name."""
+        name = ast.unparse(place.node)
+        return [o for o in self.others(place.shape, upstream) if ast.unparse(o.node) != name]
 
     def parent(self, place):
         return self.parents[id(place.node)]
@@ -120,13 +121,12 @@ class Scope:
     def whole(self, place):
         """Whether a value is handed on: assigned, returned, added, multiplied as a
         matrix, summed."""
-        parent, field = self.parent(place)
-        return not self.index(place) and (isinstance(parent,
-                                                     (ast.Assign, ast.AugAssign, ast.Return,
-                                                      ast.Tuple, ast.List, ast.Call, ast.Starred))
-                                          or edits.operator(parent, ast.Add, ast.Sub, ast.MatMult)
-                                          or getattr(parent, "attr", None) in ("sum", "mean", "T",
-                "reshape", "transpose", "dot"))
+        parent = self.parent(place)[0]
+        return not self.index(place) and (
+            isinstance(parent, (ast.Assign, ast.AugAssign, ast.Return, ast.Tuple, ast.List,
+                                ast.Call, ast.Starred))
+            or edits.operator(parent, ast.Add, ast.Sub, ast.MatMult)
+            or getattr(parent, "attr", None) in ("sum", "mean", "T", "reshape", "transpose", "dot"))
 
     def factor(self, place):
         """Whether it is a factor of a matrix product."""
@@ -134,33 +134,26 @@ class Scope:
         return (edits.operator(parent, ast.MatMult) or isinstance(parent, ast.Call)
                 and field == "args" or getattr(parent, "attr", None) == "dot")
 
+    def above(self, place):
+        """(parent, field), from a place up to its statement."""
+        node = place.node
+        while id(node) in self.parents and not isinstance(node, ast.stmt):
+            node, field = self.parents[id(node)]
+            yield node, field
+
     def index(self, place):
         """Whether it stands inside square brackets."""
-        node = place.node
-        while id(node) in self.parents:
-            parent, field = self.parents[id(node)]
-            if isinstance(parent, ast.Subscript) and field == "slice":
-                return True
-            if isinstance(parent, ast.stmt):
-                return False
-            node = parent
-        return False
+        return any(isinstance(parent, ast.Subscript) and field == "slice"
+                   for parent, field in self.above(place))
 
     def within_range(self, place):
         """Whether it stands in the bounds of a loop."""
-        node = place.node
-        while id(node) in self.parents and not isinstance(node, ast.stmt):
-            node = self.parents[id(node)][0]
-            if edits.method(node, "range"):
-                return True
-        return False
+        return any(edits.method(parent, "range") for parent, _ in self.above(place))
 
     def at_labels(self, place):
         """Whether it stands in brackets on the left of an assignment, among integers."""
-        node, seen = place.node, None
-        while id(node) in self.parents and not isinstance(node, ast.stmt):
-            seen, node = node, self.parents[id(node)][0]
-        return self.index(place) and getattr(node, "target", None) is seen and (
+        *_, (_, field) = self.above(place)
+        return self.index(place) and field == "target" and (
             np.asarray(place.values[0]).dtype.kind in "iu")
 
     def product(self, place):
@@ -173,13 +166,13 @@ class Scope:
     def made_of(self, new, old):
         """Whether what a node stands for is computed from the names in another one, by the
         assignments of the function."""
-        names, sought = names_in(new), names_in(old)
+        names, sought = edits.names_in(new), edits.names_in(old)
         for _ in range(9):
             for s in ast.walk(self.function.tree):
                 if (isinstance(s, ast.Assign) and s.lineno <= old.lineno
-                        and names & set().union(*map(names_in, s.targets))):
-                    names = names | names_in(s.value)
-        return bool(names & sought) or not names_in(new)
+                        and names & set().union(*map(edits.names_in, s.targets))):
+                    names = names | edits.names_in(s.value)
+        return bool(names & sought) or not edits.names_in(new)
 
     def weight(self, other):
         """Whether an array is a parameter."""
@@ -219,10 +212,6 @@ def unread(tree):
     names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
     read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
     return [n for n in dict.fromkeys(n.id for n in names) if n not in read]
-
-
-def names_in(node):
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def hidden_arrays(one, two):

@@ -109,11 +109,11 @@ class Function:
 
     @contextlib.contextmanager
     def replaced(self, code):
-        """The function runs ``code`` for the length of a ``with`` block."""
+        """The function runs ``code``, if there is one, for the length of a ``with`` block."""
         before = [f.__code__ for f in self.holders]
         try:
             for f in self.holders:
-                f.__code__ = code
+                f.__code__ = code or f.__code__
             yield
         finally:
             for f, kept in zip(self.holders, before):
@@ -123,16 +123,13 @@ class Function:
     def looked_at(self, place, look):
         """At a place stands ``look(0, its value)`` for the length of a ``with`` block; says whether
         that could be done."""
-        at = ast.Attribute(ast.Constant(LOOK), "__call__", ast.Load())
-        code = self.with_node(place, ast.Call(at, [ast.Constant(0), place.node], []), look)
-        with self.replaced(code) if code is not None else contextlib.nullcontext():
+        code = self.with_node(place, look_at(ast.Constant(0), place.node), look)
+        with self.replaced(code):
             yield code is not None
 
     def with_node(self, place, node, look=None):
         """The code with another node at a place."""
-        if not hasattr(node, "lineno"):
-            ast.copy_location(node, place.node)
-        place.put(ast.fix_missing_locations(node))
+        place.put(located(node, place.node))
         try:
             return self.compiled(look)
         finally:
@@ -142,13 +139,24 @@ class Function:
     def open(self, place):
         """A Trial of other expressions at a place, for the length of a ``with`` block."""
         trial = Trial(self, place)
-        with self.replaced(trial.code) if trial.code is not None else contextlib.nullcontext():
+        with self.replaced(trial.code):
             yield trial
 
     def line(self, node):
         """The line of a node as the user wrote it, with its number in the file."""
         n = min(max(getattr(node, "lineno", 1), 1), len(self.lines))
         return self.first + n - 1, self.lines[n - 1].strip()
+
+
+def located(node, old):
+    """A new node, with its new parts, at the old one's place in the text."""
+    return ast.fix_missing_locations(node if hasattr(node, "lineno")
+                                     else ast.copy_location(node, old))
+
+
+def look_at(*nodes):
+    """A call of the object that LOOK stands for."""
+    return ast.Call(ast.Attribute(ast.Constant(LOOK), "__call__", ast.Load()), [*nodes], [])
 
 
 class Trial:
@@ -158,9 +166,8 @@ class Trial:
     def __init__(self, function, place):
         self.expression = None
         self.names = function.holders[0].__globals__
-        at = ast.Attribute(ast.Constant(LOOK), "__call__", ast.Load())
-        node = ast.Call(at, [ast.Call(ast.Name("locals", ast.Load()), [], [])], [])
-        self.code = function.with_node(place, node, self.value)
+        node = ast.Call(ast.Name("locals", ast.Load()), [], [])
+        self.code = function.with_node(place, look_at(node), self.value)
 
     def put(self, node):
         """Whether the expression could be put there."""
@@ -276,8 +283,7 @@ def watched(function, places, run):
         return value
 
     for i, place in reversed(list(enumerate(places))):
-        look_at = ast.Attribute(ast.Constant(LOOK), "__call__", ast.Load())
-        place.put(ast.Call(look_at, [ast.Constant(i), place.node], []))
+        place.put(look_at(ast.Constant(i), place.node))
     try:
         ast.fix_missing_locations(function.module)
         code = function.compiled(look)

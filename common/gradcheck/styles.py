@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .copying import float64_copy
-from .subject import parameters, required
+from .subject import is_float, parameters, required
 
 OF_A_GRADIENT = r"d[A-Z_]|d(out|top|elta|[hoxyz])?\d*$|.*(grad|upstream)"     # a name that says so
 CACHES = ("cache", "ctx", "context", "saved", "tape")
@@ -19,11 +19,7 @@ RATES = ("lr", "rate", "eta", "alpha", "step_size")
 
 
 class FunctionLayer:
-    """A function f with its gradient function, as a layer.
-
-    ``gradient(*inputs)`` gives the gradient of a scalar f, or f'(x) of an elementwise f; with one
-    argument more than f, ``gradient(*inputs, dout)`` gives the gradient of Σ dout · f.
-    """
+    """A function with its ``gradient``, as ``check_gradients`` takes them, as a layer."""
 
     def __init__(self, f, gradient):
         self.f, self.gradient, self.params, self.grads = f, gradient, [], []
@@ -101,14 +97,18 @@ def apart(found):
 
 
 class LossAndGradients(Adapted):
-    """``f(*inputs) -> (loss, gradients)``: of the net's ``params``, or of the first inputs."""
+    """``f(*inputs) -> (loss, gradients)`` of the first inputs, or a net's ``loss``, of its
+    ``params``."""
 
-    def __init__(self, f, layer=None):
-        super().__init__(layer)
+    def __init__(self, f=None, net=None):
+        super().__init__(net)
         self.f = f
-        self.keys = list(layer.params) if layer is not None else []
+        self.keys = list(net.params) if net is not None else []
         self.where = [f"params[{key!r}]" for key in self.keys]
-        self.answers = 0 if layer is not None else 1
+        self.answers = 0 if net is not None else 1
+
+    def call(self):
+        return (self.f or self.layer.loss)(*self.inputs)
 
     @property
     def params(self):
@@ -116,12 +116,12 @@ class LossAndGradients(Adapted):
 
     def forward(self, *inputs):
         self.inputs = inputs
-        loss, found = self.f(*inputs)
+        loss, found = self.call()
         self.answers = 0 if self.keys else len(found) if isinstance(found, tuple) else 1
         return loss
 
     def backward(self, dout=1.0):
-        _, self.found = self.f(*self.inputs)
+        _, self.found = self.call()
 
         def scaled(g):
             return None if g is None else np.asarray(g) * dout
@@ -215,15 +215,14 @@ def hands_out_cache(y, names, sure=False):
         return False
     known = any(word in names[-1].lower() for word in CACHES)
     known |= bool(re.match(OF_A_GRADIENT, names[0]) and not re.match("d|.*grad", names[-1]))
-    return sure or known or not (isinstance(y[-1], np.ndarray) and y[-1].dtype.kind == "f")
+    return sure or known or not is_float(y[-1])
 
 
 def tried(f, inputs):
     """f at copies of the inputs, or None where it fails."""
     with contextlib.suppress(Exception):
-        return f(*(x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind == "f"
-                   else np.array(x) if isinstance(x, np.ndarray) else x
-                   for x in map(plain, inputs)))
+        return f(*(x.astype(float) if is_float(x) else np.array(x) if isinstance(x, np.ndarray)
+                   else x for x in map(plain, inputs)))
     return None
 
 
@@ -264,7 +263,7 @@ def in_style(layer, gradient, inputs):
     if not callable(getattr(layer, "forward", None)):
         if callable(getattr(layer, "loss", None)) and isinstance(getattr(layer, "params", None),
                 dict):
-            return LossAndGradients(Net(layer), layer)
+            return LossAndGradients(net=layer)
         if inspect.isroutine(layer):
             y = tried(layer, inputs)
             if isinstance(y, tuple) and len(y) == 2 and np.ndim(y[0]) == 0:
@@ -274,17 +273,6 @@ def in_style(layer, gradient, inputs):
             "a function goes with its derivative: check_gradients(f, x, gradient=df)"
         )
     return held(layer, inputs)
-
-
-class Net:
-    """A net's ``loss`` as a function; copied with the net, so that both see the same parameters."""
-
-    def __init__(self, net):
-        self.net = net
-        self.__name__ = type(net).__name__
-
-    def __call__(self, *inputs):
-        return self.net.loss(*inputs)
 
 
 def held(layer, inputs):
@@ -324,10 +312,6 @@ class Lists(Held):
     where = ()
     params = property(lambda self: self.layer.params)
     grads = property(lambda self: self.layer.grads, lambda self, value: None)
-
-
-def is_float(a):
-    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
 
 
 def attributes(layer, made, inputs):

@@ -19,47 +19,14 @@ class Backward:
     error: object = None  # the exception it ended with, or None
     raw: object = field(default=None, repr=False)  # what backward returned, untouched
 
+    @property
+    def all(self):
+        return self.inputs + self.params
 
-class SamplesFirst:
-    """A layer over (T, N, ...) as one over (N, T, ...); masks (T, N) among the inputs are turned as
-    well."""
-
-    def __init__(self, layer, T, N):
-        self.layer, self.T, self.N = layer, T, N
-        self.params, self.grads = (getattr(layer, name, None) or [] for name in ("params", "grads"))
-
-    def turned(self, x, sizes):
-        long = (isinstance(x, np.ndarray) and x.ndim > 1 and x.shape[:2] == sizes
-                and (x.ndim > 2 or np.isin(x, (0, 1)).all()))
-        return np.ascontiguousarray(x.swapaxes(0, 1)) if long else x
-
-    def forward(self, *inputs):
-        return self.turned(self.layer.forward(*(self.turned(x, (self.N, self.T)) for x in inputs)),
-                           (self.T, self.N))
-
-    def backward(self, dout):
-        dx = self.layer.backward(self.turned(dout, (self.N, self.T)))
-        return (tuple(self.turned(g, (self.T, self.N)) for g in dx) if isinstance(dx, tuple)
-                else self.turned(dx, (self.T, self.N)))
-
-
-def time_major(x, y, J):
-    """Whether x is (T, N, D): nothing goes from one place of its second axis to another, and along
-    its first in one direction only. J: (y.size, x.size)."""
-    if (x.ndim != 3 or y.ndim not in (2, 3) or y.shape[-2] != x.shape[1] or y.ndim == 3
-        and len(y) != len(x)):
-        return False
-    (T, N, D), steps = x.shape, y.shape[0] if y.ndim == 3 else 1
-    # step, sample of y; step, sample of x
-    M = np.abs(J).reshape(steps, N, -1, T, N, D).max(axis=(2, 5))
-    large = M > 1e-9 * M.max(initial=0)
-    samples = np.moveaxis(large, 1, 2)[:, :, ~np.eye(N, dtype=bool)]
-    if samples.any():
-        return False
-    # a recurrence: no step sees a later one
-    times = large.any(axis=(1, 3))
-    return bool(times[0, :-1].any() if steps == 1 else (np.triu(times, 1).any() != np.tril(times,
-            -1).any()))
+    def of(self, e):
+        """The gradient of the array that an Evidence is of."""
+        found = self.params if e.param else self.inputs
+        return found[e.index] if e.index < len(found) else None
 
 
 def parameters(function):
@@ -79,22 +46,15 @@ def required(function):
 
 
 class Subject:
-    """A layer and its inputs. ``pristine`` is the float64 copy that never runs; ``work`` the one
-    that does.
-
-    ``call`` runs a student's function; the checker gives it a time limit there. ``dtype`` float64
-    casts; None keeps all as it is.
-    """
+    """A layer and its inputs. ``pristine`` is the float64 copy (without ``cast`` one of the same
+    dtypes) that never runs, ``work`` the one that does; ``call`` runs a student's function."""
 
     def __init__(self, layer, inputs, call=lambda f, *args: f(*args), cast=True):
         self.call, self.cast, self.tolerance = call, cast, 1e-6
         self.efforts = {}  # of a forward, by the shapes of the inputs
-        self.originals = list(getattr(layer, "params", None) or ())
         (self.pristine,) = float64_copy(layer, cast=cast)
         self.inputs = tuple(as_input(x, cast) for x in inputs)
-        for g in grads_of(self.pristine):
-            if isinstance(g, np.ndarray) and g.flags.writeable:
-                g[...] = 0
+        clear(self.pristine)
         self.has_backward = callable(getattr(self.pristine, "backward", None))
         self.takes_dout = (not self.has_backward or getattr(self.pristine, "takes_dout",
                 None) is not False and bool(parameters(self.pristine.backward)))
@@ -128,6 +88,10 @@ class Subject:
         self.states = [g.bit_generator.state for g in self.generators]
         self.recurrent = [o for o in reachable(self.work) if isinstance(o, Layer)
                           and hasattr(o, "reset_state")]
+
+    def arrays(self):
+        """All that the working copy holds."""
+        return [a for a in reachable(self.work) if isinstance(a, np.ndarray)]
 
     def output(self, inputs=None, watch=True):
         """forward on the working copy, generators in ``buffers`` rewound and recurrent Layers begun
@@ -175,29 +139,27 @@ class Subject:
 
     def backward(self, dout):
         """backward on the working copy, after an ``output()``; dout of the output's shape."""
-        if self.parts is not None:
+        several = self.parts is not None
+        kept = [dout]
+        if several:
             ends = np.cumsum([int(np.prod(shape)) for shape in self.parts])
-            given = tuple(d.reshape(shape).copy() for d, shape in zip(np.split(dout, ends[:-1]),
-                    self.parts))
-            kept = tuple(d.copy() for d in given)
-        else:
-            given, kept = ((np.array(dout, np.float64), dout) if np.ndim(dout)
-                           else (float(dout), float(dout)))
+            kept = [d.reshape(shape) for d, shape in zip(np.split(dout, ends[:-1]), self.parts)]
+        given = tuple(np.array(d, np.float64) if several or np.ndim(d) else float(d) for d in kept)
         before, error, raw = [p.copy() for p in self.params], None, None
         try:
             # backward(d1, d2)
-            apart = self.parts is not None and required(self.work.backward) == len(given) > 1
-            raw = self.call(self.work.backward, *(given if apart else (given,
-                    ) if self.takes_dout else ()))
+            apart = several and required(self.work.backward) == len(given) > 1
+            args = (given,) if several and not apart else given
+            raw = self.call(self.work.backward, *(args if apart or self.takes_dout else ()))
         except Exception as e:
             error = e
         self.compare(before, self.params)
         self.compare_inputs()
-        if not all(map(same, *((kept, given) if self.parts is not None else ((kept,), (given,))))):
+        if not all(map(same, kept, given)):
             self.changed.add("dout")
-        several = isinstance(raw, tuple) or isinstance(raw, list) and len(raw) == len(self.inputs)
-        found = list(raw) if several else [raw]
-        floats = [i for i, x in enumerate(self.inputs) if x is not None and x.dtype.kind == "f"]
+        listed = isinstance(raw, tuple) or isinstance(raw, list) and len(raw) == len(self.inputs)
+        found = list(raw) if listed else [raw]
+        floats = [i for i, x in enumerate(self.inputs) if is_float(x)]
         if len(found) == len(floats) < len(self.inputs) and raw is not None and floats[0] > 0:
             # gradients of those inputs alone that have one, after ids for example
             found = [dict(zip(floats, found)).get(i) for i in range(len(self.inputs))]
@@ -206,14 +168,12 @@ class Subject:
         return Backward([copied(g) for g in found], [copied(g) for g in grads_of(self.work)], error,
                         raw)
 
-    def gradients(self, dout, inputs=None, clear=True):
-        """forward and backward in one; ``clear`` sets grads to zero first, so that a backward that
-        adds gives its first answer."""
+    def gradients(self, dout, inputs=None, cleared=True):
+        """forward and backward in one; ``cleared``: with grads set to zero first, so that a
+        backward that adds gives its first answer."""
         y = self.output(inputs)
-        if clear:
-            for g in grads_of(self.work):
-                if isinstance(g, np.ndarray) and g.flags.writeable:
-                    g[...] = 0
+        if cleared:
+            clear(self.work)
         return self.backward(np.asarray(dout).reshape(y.shape))
 
 
@@ -231,6 +191,27 @@ def leaves(model):
 def grads_of(layer):
     grads = getattr(layer, "grads", None)
     return [] if grads is None else list(grads)
+
+
+def clear(layer):
+    for g in grads_of(layer):
+        if isinstance(g, np.ndarray) and g.flags.writeable:
+            g[...] = 0
+
+
+def is_float(a):
+    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+
+
+def each_float(inputs, f):
+    """The inputs with ``f(x)`` in the place of each array of floats."""
+    return tuple(f(x) if is_float(x) else x for x in inputs)
+
+
+def cut(inputs, batch, samples, width=None):
+    """The inputs with so many samples of a batch alone, and so many entries along other axes."""
+    return tuple(x[(slice(samples), *[slice(width)] * (x.ndim - 1))]
+                 if isinstance(x, np.ndarray) and x.ndim and len(x) == batch else x for x in inputs)
 
 
 def as_input(x, cast=True):

@@ -7,12 +7,11 @@ import sys
 import numpy as np
 
 from .bounded import TimeUp
-from .copying import reachable
 from .evidence import close
 from .report import Finding
 from .source import Function, lines_run, users
 from .styles import Held, gradient_of, innermost
-from .subject import grads_of
+from .subject import grads_of, is_float
 
 MOST, HEAVY = 5000, 1e8  # lines looked at; lines times the numbers that are held
 
@@ -52,13 +51,14 @@ def at(finding, line):
     return finding
 
 
-def told(subject, look):
-    """What ``look()`` gives; None where it fails or would take long: a finding stands without a
-    line, too."""
-    held = sum(a.size for a in reachable(subject.work) if isinstance(a, np.ndarray))
+def told(subject, finding, look, *more):
+    """The finding with the line that ``look(subject, *more)`` gives; as it is where that fails or
+    would take long."""
+    held = sum(a.size for a in subject.arrays())
     with contextlib.suppress(Exception, TimeUp):
-        return look() if lines_run(subject.output) * held < HEAVY else None
-    return None
+        if lines_run(subject.output) * held < HEAVY:
+            return at(finding, look(subject, *more))
+    return finding
 
 
 def first(found):
@@ -73,8 +73,7 @@ def changing(subject, where, dout):
     if backwards:
         subject.output()
     if where == "cache":
-        kept = [a for a in reachable(subject.work) if isinstance(a, np.ndarray)
-                and not any(a is g for g in grads_of(subject.work))]
+        kept = [a for a in subject.arrays() if not any(a is g for g in grads_of(subject.work))]
     elif where.startswith("params"):
         kept = subject.params
     watched = [(a, a.tobytes()) for a in kept]
@@ -82,8 +81,7 @@ def changing(subject, where, dout):
     def look(frame, outermost):
         if outermost and frame not in entered and not kept:
             entered.append(frame)
-            given = {n: v for n, v in frame.f_locals.items()
-                     if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
+            given = {n: v for n, v in frame.f_locals.items() if is_float(v)}
             known.update(given)
             watched.extend((a, a.tobytes()) for a in given.values())
         return (any(a.tobytes() != b for a, b in watched),
@@ -138,8 +136,10 @@ def returning(subject, dout):
     return steps(lambda: subject.backward(dout), lambda *_: None)[-1]
 
 
-def apart(one, two):
-    """The first line that does another thing in the second of two runs looked at by ``state``."""
+def apart(subject, one=None, two=None):
+    """The first line that does another thing in the second of two runs looked at by ``state``; of
+    two forwards, if none are given."""
+    one, two = (run or steps(subject.output, state) for run in (one, two))
     before = {}
     for k, ((code, line, s), (code2, line2, t)) in enumerate(zip(one, two)):
         if (code, line) != (code2, line2):

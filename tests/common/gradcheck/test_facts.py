@@ -46,6 +46,12 @@ CASES = [
     ("repeated-index", "return self.params[0][x]", "self.grads[0][...] = 0; self.grads[0][x] += dout", [normal(5, 2)], [IDS]),
     ("lost-branch", "return np.tanh(x) + x @ self.params[0]", "self.grads[0][...] = x.T @ dout; return dout @ self.params[0].T",
      [normal(4, 4)], [X]),
+    ("lost-branch", "h, (A, B) = np.zeros((6, 4)), self.params; self.h = []\n"            # time in front, and no way back in it
+     "        for v in x: h = np.tanh(v @ A + h @ B); self.h.append(h)\n"
+     "        return np.array(self.h)",
+     "dz = dout * (1 - np.array(self.h) ** 2); g, G = self.grads\n"
+     "        g[...] = sum(v.T @ d for v, d in zip(x, dz)); G[...] = sum(h.T @ d for h, d in zip(self.h, dz[1:]))\n"
+     "        return dz @ self.params[0].T", [np.tril(normal(3, 4)), 0.5 * normal(4, 4)], [normal(5, 6, 3)]),
     ("wrong-penalty", "return 0.5 * ((x @ self.params[0]) ** 2).sum()",
      "g = dout * x @ self.params[0]; self.grads[0][...] = x.T @ g + dout * self.params[0]; return g @ self.params[0].T",
      [normal(4, 3)], [X]),

@@ -322,3 +322,34 @@ class Subtracts:
 def test_changes_of_places_and_orders(layer, x, codes, text):
     report = check_gradients(layer, x, rng=0)
     assert report.codes == codes and report.findings[0].text == text, report
+
+
+class Numbers:
+    """6 x², whose backward lacks a factor 2: another number at either of two places would heal it."""
+    params, grads = (), ()
+
+    def forward(self, x):
+        self.x = x
+        return 6 * x ** 2
+
+    def backward(self, dout):
+        slope = 3 * self.x
+        return dout * (2 * slope)
+
+
+class Factors(Numbers):
+    """2 x³ / 3; twice the factor at either place would heal it."""
+
+    def forward(self, x):
+        self.x = x
+        return 2 * x ** 3 / 3
+
+    def backward(self, dout):
+        slope = dout * self.x
+        return slope * self.x
+
+
+@pytest.mark.parametrize("layer", [Numbers(), Factors()])
+def test_what_alters_a_value_is_likeliest_at_the_first_place(layer):
+    finding = check_gradients(layer, X, rng=0).findings[0]
+    assert finding.code == "factor-half" and finding.text.startswith("slope = "), finding
