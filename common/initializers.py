@@ -31,6 +31,8 @@ from . import checks
 from .rng import generator
 from .types import Array, Distribution, DType, Seed, Shape
 
+PIECE = 1 << 16        # numbers drawn at once
+
 
 def constant(
     shape: int | Sequence[int], rng: Seed = None, dtype: DType = np.float32, value: float = 0.0
@@ -138,14 +140,13 @@ def orthogonal(
 
 def _drawn(who, shape, rng, dtype, std, distribution) -> Array:
     """Numbers of mean 0 and of this standard deviation; those of U(-a, a) have a / √3."""
-    rng = generator(who, rng)
-    if checks.one_of(who, "distribution", distribution, ("normal", "uniform")) == "normal":
-        W = rng.standard_normal(shape)
-        W *= std
-    else:
-        W = rng.uniform(-1, 1, shape)
-        W *= np.sqrt(3) * std
-    return W.astype(dtype, copy=False)
+    rng, W = generator(who, rng), np.empty(shape, dtype)
+    normal = checks.one_of(who, "distribution", distribution, ("normal", "uniform")) == "normal"
+    # float64 numbers, a few at a time: of all at once there would be three times the memory of W
+    for part in np.array_split(W.reshape(-1), W.size // PIECE + 1):
+        part[:] = (rng.standard_normal(part.size) * std if normal
+                   else rng.uniform(-1, 1, part.size) * (np.sqrt(3) * std))
+    return W
 
 
 def _fans(shape):
