@@ -54,7 +54,8 @@ class MaxPool(Pool):
     Of several equal maxima the first in row-major order of the window (along the first row, then
     the second, ...) receives it all, as in PyTorch. Kept for backward: a byte for each value but
     the first, whether it is larger than all before it, among the values of a row of the window and
-    among the maxima of the rows. Source: Saito, Deep Learning from Scratch, 7.3.
+    among the maxima of the rows (a compiled loop keeps one, the maximum's place). Source: Saito,
+    Deep Learning from Scratch, 7.3.
 
     >>> layer = MaxPool(2)
     >>> layer.forward(np.array([[[[1.0, 2.0, 0.0, 0.0], [4.0, 3.0, 0.0, 0.0]]]]))

@@ -45,9 +45,7 @@ def convolve(x, W, b=None, stride=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1)
     windows = windows_for(x.shape, W, stride, pads, dilation, groups)
     y = np.empty((len(x), *windows.places, len(W)), W.dtype)
     if one_channel_each(W, groups):
-        depthwise.convolve(x, W, y, stride, pads, dilation)
-        if b is not None:
-            add_bias(y, b)
+        depthwise.convolve(x, W, b, y, stride, pads, dilation)
         return channels_first(y)
     if winograd.takes(x, W, stride) and winograd.convolve(x, W, b, y, pads, dilation, groups):
         return channels_first(y)
@@ -144,16 +142,12 @@ def add_bias(y, b):
 
 
 def channel_by_channel(x, W, dy, rest, stride, pads, dilation, wanted):
-    (SH, SW), (N, OH, OW, C) = stride, dy.shape
     dW = depthwise.weight_gradient(x, W, np.ascontiguousarray(dy), stride, pads, dilation)
     if not wanted:
         return None, dW
-    apart = dy
-    if stride != (1, 1):
-        apart = np.zeros((N, (OH - 1) * SH + 1, (OW - 1) * SW + 1, C), W.dtype)
-        apart[:, ::SH, ::SW] = dy
-    dx = np.empty((N, *x.shape[2:], C), W.dtype)
-    depthwise.convolve(channels_first(apart), W[:, :, ::-1, ::-1], dx, (1, 1), rest, dilation)
+    dx = np.empty((len(x), *x.shape[2:], len(W)), W.dtype)
+    depthwise.convolve(channels_first(dy), W[:, :, ::-1, ::-1], None, dx, (1, 1), rest, dilation,
+                       apart=stride)
     return channels_first(dx), dW
 
 

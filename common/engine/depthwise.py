@@ -10,18 +10,27 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from . import compiled
-from .channels import channels_last
+from .channels import channels_first, channels_last
 from .pieces import CACHE, portions
 
 
-def convolve(x, W, y, stride, pads, dilation):
-    """Fills y (N, OH, OW, C) with x (N, C, H, W) convolved with W (C, 1, KH, KW)."""
+def convolve(x, W, b, y, stride, pads, dilation, apart=(1, 1)):
+    """Fills y (N, OH, OW, C) with x (N, C, H, W) convolved with W (C, 1, KH, KW), plus b (C,) if
+    there is one; between the pixels of x, so far apart, are zeros."""
     if compiled.takes(y):
         from .compiled import depthwise as loops
-        return loops.convolve(x, W, y, stride, pads, dilation)
+        return loops.convolve(x, W, b, y, stride, pads, dilation, apart)
+    if apart != (1, 1):
+        N, C, H, width = x.shape
+        among = np.zeros((N, (H - 1) * apart[0] + 1, (width - 1) * apart[1] + 1, C), x.dtype)
+        among[:, ::apart[0], ::apart[1]] = channels_last(x)
+        x = channels_first(among)
     weights = np.ascontiguousarray(W[:, 0].transpose(1, 2, 0))
     for runs, out in pieces(x, W, y, stride, pads, dilation):
-        np.einsum("...kli,kli->...i", runs, np.tile(weights, out.shape[-1] // len(W)), out=out)
+        repeats = out.shape[-1] // len(W)
+        np.einsum("...kli,kli->...i", runs, np.tile(weights, repeats), out=out)
+        if b is not None:
+            out += np.tile(b, repeats)
 
 
 def weight_gradient(x, W, dy, stride, pads, dilation):

@@ -51,7 +51,8 @@ HELD = {
     "W8": 4 * 100 * (6 * 100 + 100 + 6) + 2 * 8,
 }
 HELD["W8s"] = HELD["W8"]
-HELD_BY_LOOPS = {"W7": 4 * 16 * 64 * (3 - 512)}               # of a LayerNorm each row's mean too; of a GELU x alone
+HELD_BY_LOOPS = {"W4": -64 * 2 * (6 * 14**2 + 16 * 5**2), "W5": -64 * 2 * (32 * 16**2 + 64 * 8**2),
+                 "W7": 4 * 16 * 64 * (3 - 512)}               # of a LayerNorm each row's mean too; of a GELU x alone
 # Products of forward and backward. The loss adds up exponentials by one, over a large matrix piece by piece. A
 # convolution makes one for each piece of images in forward, another for dW and for dx in backward, one for db.
 PRODUCTS = {

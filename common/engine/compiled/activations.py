@@ -6,24 +6,46 @@ from ..pieces import CACHE, portions
 from ..threads import spread
 from . import Kept, Loop, flat
 
-WORK = 8             # what an entry counts in ``spread``, in multiplications
+WORK = 8              # what an entry counts in ``spread``, in multiplications
 WORK_OF_TANH = 32
 
 
-def elementwise(loop, layer, dout):
-    """The loop over dout, what the page kept and dx."""
+def elementwise(loop, kept, dout):
+    """The loop over dout, what forward kept and dx."""
     dx = np.empty_like(dout)
-    arrays = flat(dout, layer.cache, dx)
+    arrays = flat(dout, kept, dx)
     if arrays is None:
         return None
     spread(lambda part: loop(*[a[part] for a in arrays]), dout.size, WORK * dout.size)
     return dx
 
 
+def arranged(a, like):
+    """a, in memory as ``like`` is."""
+    if a.strides == like.strides:
+        return a
+    turned = np.empty_like(like)
+    turned[...] = a
+    return turned
+
+
 class Sigmoid:
     @staticmethod
+    def forward(layer, x):
+        y = np.empty_like(x)
+        arrays = flat(x, y)
+        if arrays is None:
+            return None
+
+        from .exponential import sigmoid
+        spread(lambda part: sigmoid(*[a[part] for a in arrays]), x.size, WORK * x.size)
+        layer.cache = Kept((y,))
+        return y
+
+    @staticmethod
     def backward(layer, dout):
-        return elementwise(sigmoid_back, layer, dout)
+        y, = layer.cache
+        return elementwise(sigmoid_back, y, arranged(dout, y))
 
 
 @Loop
@@ -35,7 +57,7 @@ def sigmoid_back(dy, y, dx):
 class Tanh:
     @staticmethod
     def backward(layer, dout):
-        return elementwise(tanh_back, layer, dout)
+        return elementwise(tanh_back, layer.cache, dout)
 
 
 @Loop
@@ -48,7 +70,7 @@ def tanh_back(dy, y, dx):
 class ReLU:
     @staticmethod
     def backward(layer, dout):
-        return elementwise(relu_back, layer, dout)
+        return elementwise(relu_back, layer.cache, dout)
 
 
 @Loop
@@ -76,12 +98,7 @@ class GELU:
     def backward(layer, dout):
         x, = layer.cache
         dx = np.empty_like(x)
-        arrays = flat(x, dout, dx)
-        if arrays is None:                       # dout lies in memory otherwise than x
-            turned = np.empty_like(x)
-            turned[...] = dout
-            arrays = flat(x, turned, dx)
-        in_pieces(gelu_back, *arrays)
+        in_pieces(gelu_back, *flat(x, arranged(dout, x), dx))
         return dx
 
 

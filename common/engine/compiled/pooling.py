@@ -1,11 +1,24 @@
-"""Maximum pooling as loops, where windows overlap: in less than half of the time. Those that do not
-gain nothing."""
+"""Maximum pooling as loops: what is best so far in a window, and its number, stay in registers."""
 import numpy as np
 
 from ..channels import channels_first, channels_last
 from ..threads import spread
 from ..windows import places
 from . import Loop
+from .depthwise import lines
+from .lanes import (
+    BYTES,
+    aligned,
+    copy,
+    filled,
+    if_before,
+    if_equal,
+    load,
+    load_like,
+    multiply_add,
+    store,
+    zeros,
+)
 
 WORK = 8             # what a value under a window counts in ``spread``, in multiplications
 
@@ -16,86 +29,105 @@ def max_pool(x, size, stride, padding):
     (N, C, _, _), (KH, KW) = x.shape, size
     shape = N, *places("pooling", x.shape, size, stride, [(p, p) for p in padding]), C
     y, at = np.empty(shape, x.dtype), np.empty(shape, np.uint8)
-    pixels = np.ascontiguousarray(channels_last(x))
-    spread(lambda part: largest(pixels[part], y[part], at[part], KH, KW, *stride, *padding), N,
+    arrays = [lines(a) for a in (channels_last(x), y, at)]
+    spread(lambda part: largest(part.start, part.stop, *arrays, C, KH, KW, *stride, *padding), N,
            WORK * y.size * KH * KW)
     return channels_first(y), [at]
 
 
 def max_pool_back(dy, at, shape, size, stride, padding):
     """dL/dx of x with this shape."""
-    (N, C, H, W), dout = shape, np.ascontiguousarray(channels_last(dy))
-    dx = np.zeros((N, H, W, C), dy.dtype)
-    spread(lambda part: to_the_largest(dout[part], at[part], dx[part], size[1], *stride, *padding),
-           N, WORK * dx.size)
+    N, C, H, W = shape
+    dx = np.empty((N, H, W, C), dy.dtype)
+    arrays = [lines(a) for a in (channels_last(dy), at, dx)]
+    loop, numbers = to_the_largest, (C, *size, *stride, *padding)
+    if size == stride and not any(padding) and H % size[0] == W % size[1] == 0:
+        loop, numbers = to_the_only_largest, (C, *size)
+    spread(lambda part: loop(part.start, part.stop, *arrays, *numbers), N, WORK * dx.size)
     return channels_first(dx)
 
 
 @Loop
-def largest(x, y, at, KH, KW, SH, SW, PH, PW):
+def largest(start, stop, x, y, at, C, KH, KW, SH, SW, PH, PW):
     """Down the columns first, for a whole row of the image; then along it. Of equal values that one
     wins which stands in a higher row, or in the same row before the other; NaN, the first of them,
-    beats every number."""
-    N, H, W, C = x.shape
-    OH, OW = y.shape[1:3]
-    line = (W + 2 * PW) * C
-    high, k_high = np.full(line, -np.inf, x.dtype), np.full(line, 255, np.uint8)
-    value, k_value = high[PW * C:PW * C + W * C], k_high[PW * C:PW * C + W * C]
-    runs, length = (1, OW * C) if SW == 1 else (OW, C)
-    best, k_best, l_best = (np.empty(OW * C, x.dtype), np.empty(OW * C, np.uint8),
-                            np.empty(OW * C, np.uint8))
-    for n in range(N):
+    beats every number. The margin, -∞, beats nothing."""
+    (_, H, WC), (_, OH, L) = x.shape, y.shape
+    lanes, low = BYTES // x.itemsize, x.dtype.type(-np.inf)
+    high, number = aligned(WC + 2 * PW * C + lanes, x), np.empty(WC + 2 * PW * C + lanes, np.uint8)
+    best, best_number = aligned(L + lanes, x), np.empty(L + lanes, np.uint8)
+    high[:], number[:] = low, 255
+    runs, length = (1, L) if SW == 1 else (L // C, C)
+    for n in range(start, stop):
         for i in range(OH):
             top = i * SH - PH
-            start = max(0, -top)
-            row = x[n, top + start].reshape(-1)
-            for e in range(W * C):
-                value[e] = row[e]
-            for e in range(W * C):
-                k_value[e] = start
-            for k in range(start + 1, min(KH, H - top)):
-                row, number = x[n, top + k].reshape(-1), np.uint8(k)
-                for e in range(W * C):
-                    u, v = row[e], value[e]
-                    k_value[e] = number if (u > v) | (u != u) & (v == v) else k_value[e]
-                for e in range(W * C):
-                    u, v = row[e], value[e]
-                    value[e] = u if (u > v) | (u != u) & (v == v) else v
-            for r in range(runs):
-                to, k_to, l_to = best[r * C:], k_best[r * C:], l_best[r * C:]
-                a, k_a = high[r * SW * C:], k_high[r * SW * C:]
-                for e in range(length):
-                    to[e] = a[e]
-                for e in range(length):
-                    k_to[e] = k_a[e]
-                for e in range(length):
-                    l_to[e] = 0
-                for l in range(1, KW):
-                    b, k_b, number = a[l * C:], k_a[l * C:], np.uint8(l)
-                    for e in range(length):
-                        u, v = b[e], to[e]
-                        wins = (u > v) | (u != u) & (v == v) | (u == v) & (k_b[e] < k_to[e])
-                        l_to[e] = number if wins else l_to[e]
-                    for e in range(length):
-                        u, v = b[e], to[e]
-                        wins = (u > v) | (u != u) & (v == v) | (u == v) & (k_b[e] < k_to[e])
-                        k_to[e] = k_b[e] if wins else k_to[e]
-                    for e in range(length):
-                        u, v = b[e], to[e]
-                        to[e] = u if (u > v) | (u != u) & (v == v) else v
-            out, place = y[n, i].reshape(-1), at[n, i].reshape(-1)
-            for e in range(OW * C):
-                out[e] = best[e]
-            for e in range(OW * C):
-                place[e] = k_best[e] * KW + l_best[e]
+            for e in range(0, WC, lanes):
+                e = min(e, WC - lanes)
+                v, k = filled(low, zeros(x)), filled(np.uint8(max(0, -top)), zeros(x))
+                for row in range(max(0, -top), min(KH, H - top)):
+                    u = load(x[n, top + row], e)
+                    k_u = filled(np.uint8(row), v)
+                    k, v = if_before(u, v, k_u, k, k_u, k), if_before(u, v, k_u, k, u, v)
+                store(high, PW * C + e, v)
+                store(number, PW * C + e, k)
+            to, place = (y[n, i], at[n, i]) if length >= lanes else (best, best_number)
+            for run in range(runs):
+                for c in range(0, length, lanes):
+                    c = max(0, min(c, length - lanes))
+                    s, o = run * SW * C + c, run * C + c
+                    v = load(high, s)
+                    k, l = load_like(number, s, v), filled(np.uint8(0), v)
+                    for column in range(1, KW):
+                        u = load(high, s + column * C)
+                        k_u = load_like(number, s + column * C, v)
+                        l = if_before(u, v, k_u, k, filled(np.uint8(column), v), l)
+                        k, v = if_before(u, v, k_u, k, k_u, k), if_before(u, v, k_u, k, u, v)
+                    store(to, o, v)
+                    store(place, o, multiply_add(k, filled(np.uint8(KW), v), l))
+            if length < lanes:
+                copy(best[:L], y[n, i])
+                copy(best_number[:L], at[n, i])
 
 
 @Loop
-def to_the_largest(dy, at, dx, KW, SH, SW, PH, PW):
-    N, OH, OW, C = dy.shape
-    for n in range(N):
+def to_the_largest(start, stop, dy, at, dx, C, KH, KW, SH, SW, PH, PW):
+    (_, OH, L), WC = dy.shape, dx.shape[2]
+    starts = np.array([(t // KW - PH) * WC + (t % KW - PW) * C for t in range(KH * KW)])
+    for n in range(start, stop):
+        image = dx[n].reshape(-1)
+        image[:] = 0
         for i in range(OH):
-            for j in range(OW):
-                for c in range(C):
-                    k, l = at[n, i, j, c] // KW, at[n, i, j, c] % KW
-                    dx[n, i * SH - PH + k, j * SW - PW + l, c] += dy[n, i, j, c]
+            d, k = dy[n, i], at[n, i]
+            for j in range(0, L, C):
+                here = i * SH * WC + j * SW
+                for e in range(j, j + C):
+                    image[here + starts[k[e]] + e - j] += d[e]
+
+
+@Loop
+def to_the_only_largest(start, stop, dy, at, dx, C, KH, KW):
+    """The same for windows side by side that leave nothing over. A vector is wider than the rest of
+    a pixel: the next pixel overwrites what it leaves there, and so lines have some room."""
+    (_, OH, L), WC, lanes = dy.shape, dx.shape[2], BYTES // dx.itemsize
+    room = -C % lanes and lanes
+    line, last = WC + room, (C - 1) // lanes * lanes
+    starts = np.array([t // KW * line + t % KW * C for t in range(KH * KW)])
+    rows, douts = aligned(KH * line, dx), aligned(L + lanes, dx)
+    numbers = np.empty(L + lanes, np.uint8)
+    for n in range(start, stop):
+        for i in range(OH):
+            d, k, to = dy[n, i], at[n, i], dx[n].reshape(-1)[i * KH * WC:]
+            if room:
+                copy(d, douts)
+                copy(k, numbers)
+                d, k, to = douts, numbers, rows
+            for j in range(0, L, C):
+                for c in range(j + last, j - 1, -lanes):
+                    u = load(d, c)
+                    number = load_like(k, c, u)
+                    for t in range(KH * KW):
+                        v = if_equal(number, filled(np.uint8(t), u), u)
+                        store(to, starts[t] + j * (KW - 1) + c, v)
+            if room:
+                for row in range(KH):
+                    copy(rows[row * line:row * line + WC], dx[n, i * KH + row])

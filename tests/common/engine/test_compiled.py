@@ -9,6 +9,7 @@ import pytest
 
 from chainrule import layers, optimizers
 from chainrule.common.engine import compiled, convolution, rows, threads
+from chainrule.common.engine.products import repeated
 from chainrule.models import Sequential
 
 pytestmark = pytest.mark.skipif(not compiled.installed(), reason="numba is not installed: no loops to compile")
@@ -238,12 +239,13 @@ def test_steps_by_rows(rule):
     same(*both(run), 1e-12)
 
 
-def test_gelu_takes_dout_in_other_memory():
+@pytest.mark.parametrize("kind", [layers.GELU, layers.Sigmoid, layers.Tanh])
+def test_dout_in_other_memory(kind):
     rng = np.random.default_rng(0)
     x, dout = channels_last(rng.standard_normal((3, 2, 5, 4))), rng.standard_normal((3, 2, 5, 4))
 
     def run():
-        layer = layers.GELU()
+        layer = kind()
         return layer.forward(x), layer.backward(dout)
 
     same(*both(run), 1e-13)
@@ -277,6 +279,39 @@ def test_recurrent_layers(kind, options, dtype):
     same(*both(run), TOLERANCE[dtype] * 10)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("N, K, F", [(4, 1, 1), (5, 130, 64), (7, 257, 70), (20, 20, 33), (64, 3, 128)])
+def test_a_product_that_is_repeated(N, K, F, turned, dtype, monkeypatch):
+    monkeypatch.setattr(threads, "WORTH", 16)
+    monkeypatch.setattr(threads, "LATE", 0)
+    rng = np.random.default_rng(0)
+    W, h = rng.standard_normal((K, F)).astype(dtype), rng.standard_normal((2, N, K)).astype(dtype)
+    h[1, 2, 0] = np.nan
+    from chainrule.common.engine.compiled import products
+    W = W.T.copy().T if turned else W
+    with compiled.floor("compiled", large=1):
+        ways = [products.times(W), repeated(W, N, 8)]             # the second one BLAS's, where registers are short
+    for times_W in ways:
+        for each in h:
+            y = times_W(each)
+            assert y.dtype == dtype and y.flags.c_contiguous
+            np.testing.assert_allclose(y, np.einsum("nk,kf->nf", each, W), rtol=0, atol=2 * (K + 20) * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_over_the_whole_range(dtype):
+    far = {np.float32: 88.0, np.float64: 709.0}[dtype]
+    x = np.concatenate([np.linspace(-far, far, 5001), [-0.3466, 0.3466, 0.0]]).astype(dtype)
+    ends = np.array([np.inf, 1e30, 40, -far - 2, -1e30, -np.inf, np.nan], dtype)
+    with compiled.floor("compiled", large=1):
+        y, y_ends = (layers.Sigmoid().forward(a) for a in (x, ends))
+    exact = 1 / (1 + np.exp(-x.astype(np.float64)))
+    # k log 2 is rounded, and k times its error is one of exp a
+    assert (np.abs(y - exact) <= exact * np.finfo(dtype).eps * (4 + np.maximum(-x, 0) / 4)).all()
+    np.testing.assert_array_equal(y_ends, np.array([1, 1, 1, 0, 0, 0, np.nan], dtype))
+
+
 def test_a_gates_nan_stays_where_it_is():
     x = np.zeros((2, 4, 5))
     x[1, 2, 3] = np.nan
@@ -296,7 +331,8 @@ CONVOLUTIONS = [   # channels, filters, size; stride, pads, dilation, groups
     (3, 4, (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), 1), (2, 6, (7, 5), (2, 1), ((3, 3), (2, 2)), (1, 1), 1),
     (4, 8, (3, 3), (1, 1), ((0, 0), (1, 2)), (2, 3), 2), (6, 2, (2, 3), (3, 2), ((4, 0), (0, 4)), (2, 1), 1),
     (4, 4, (3, 3), (2, 2), ((1, 1), (1, 0)), (1, 1), 4), (1, 6, (5, 5), (1, 1), ((2, 2), (2, 2)), (1, 1), 1),
-    (4, 12, (3, 3), (2, 2), ((0, 1), (1, 0)), (1, 1), 4)]
+    (4, 12, (3, 3), (2, 2), ((0, 1), (1, 0)), (1, 1), 4), (16, 16, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 16),
+    (24, 24, (2, 3), (1, 1), ((0, 1), (1, 0)), (1, 2), 24), (17, 17, (2, 2), (2, 2), ((1, 1), (0, 1)), (1, 1), 17)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -309,10 +345,12 @@ def test_convolutions(C, F, size, stride, pads, dilation, G, memory, dtype, monk
     monkeypatch.setattr(convolution, "CACHE", 4000)              # some rows at a time
     rng, options = np.random.default_rng(0), dict(stride=stride, pads=pads, dilation=dilation, groups=G)
     x = MEMORY[memory](rng.standard_normal((3, C, 13, 12)).astype(dtype))
-    W = rng.standard_normal((F, C // G, *size)).astype(dtype)
+    W, bias = rng.standard_normal((F, C // G, *size)).astype(dtype), rng.standard_normal(F).astype(dtype)
 
     def run():
-        y = convolution.convolve(x, W, None, **options)
+        y = convolution.convolve(x, W, bias, **options)
+        np.testing.assert_allclose(y - convolution.convolve(x, W, None, **options), np.broadcast_to(
+            bias[:, None, None], y.shape), rtol=0, atol=100 * np.finfo(dtype).eps)
         dy = MEMORY[memory](np.cos(np.arange(y.size)).reshape(y.shape).astype(dtype))
         both = convolution.convolve_back(dy, x, W, **options)
         for a, b in zip(both, convolution.convolve_back(dy, x, W, **options)):
@@ -327,33 +365,48 @@ def test_convolutions(C, F, size, stride, pads, dilation, G, memory, dtype, monk
 @pytest.mark.parametrize("memory", ["as it reads", "channels last", "every second"])
 @pytest.mark.parametrize("size, stride, padding", [
     ((3, 3), (2, 2), (1, 1)), ((3, 2), (1, 1), (0, 1)), ((2, 5), (2, 3), (1, 2)), ((4, 3), (3, 4), (2, 0)),
-    ((11, 9), (1, 1), (0, 0)), ((2, 2), (2, 2), (0, 0))])
-def test_maximum_pooling(size, stride, padding, memory, dtype, monkeypatch):
+    ((11, 9), (1, 1), (0, 0)), ((2, 2), (2, 2), (0, 0)), ((4, 1), (4, 1), (0, 0)), ((2, 2), (3, 2), (0, 0)),
+    ((6, 5), (6, 5), (0, 0)), ((2, 2), (2, 2), (1, 1)), ((2, 2), (1, 2), (0, 0))])
+@pytest.mark.parametrize("shape", [(3, 4, 11, 9), (2, 16, 12, 10), (2, 19, 12, 10)])
+def test_maximum_pooling(size, stride, padding, shape, memory, dtype, monkeypatch):
     """With ties, which go to the first of the window, and windows of nothing but -∞."""
     monkeypatch.setattr(threads, "WORTH", 16)
     monkeypatch.setattr(threads, "LATE", 0)
-    x = MEMORY[memory](np.random.default_rng(0).integers(-2, 3, (3, 4, 11, 9)).astype(dtype))
+    x = MEMORY[memory](np.random.default_rng(0).integers(-2, 3, shape).astype(dtype))
     x[0, :, :6, :6] = -np.inf
 
     def run():
         layer = layers.MaxPool(size, stride, padding)
         y = layer.forward(x)
         dx = layer.backward(MEMORY[memory](1.0 + np.arange(y.size, dtype=dtype).reshape(y.shape)))
-        assert (layer.cache[1].dtype == np.uint8) == (compiled.running() == "compiled" and stride != size)
+        assert (layer.cache[1].dtype == np.uint8) == (compiled.running() == "compiled")
         return y, dx
 
     for a, b in zip(*both(run)):
         np.testing.assert_array_equal(b, a)
 
 
+@pytest.mark.parametrize("shape", [(2, 1, 12, 20), (2, 3, 12, 4)])
+def test_maximum_pooling_of_one_channel_or_of_rows_shorter_than_a_vector_is_the_pages(shape):
+    x = np.random.default_rng(0).standard_normal(shape)
+
+    def run():
+        layer = layers.MaxPool(2)
+        y = layer.forward(x)
+        assert len(layer.cache) == 3
+        return y, layer.backward(y)
+
+    same(*both(run), 0)
+
+
 @pytest.mark.parametrize("corner", [(0, 0), (0, 10), (10, 0), (5, 5)])
 def test_maximum_pooling_shows_nan(corner):
-    x = np.random.default_rng(0).standard_normal((2, 3, 11, 11))
+    x = np.random.default_rng(0).standard_normal((2, 5, 11, 11))
     x[1, 2][corner] = np.nan
 
     def run():
         layer = layers.MaxPool(3, 2, 1)
-        return layer.forward(x), layer.backward(np.ones((2, 3, 6, 6)))
+        return layer.forward(x), layer.backward(np.ones((2, 5, 6, 6)))
 
     (y, dx), (z, dz) = both(run)
     np.testing.assert_array_equal(z, y)
@@ -361,10 +414,11 @@ def test_maximum_pooling_shows_nan(corner):
     assert dz.sum() == y.size                                  # each window's gradient lands in the image, once
 
 
-@pytest.mark.parametrize("G, stride", [(4, (1, 1)), (4, (2, 2)), (1, (2, 2))])
-def test_nan_in_a_pixel_is_seen_where_a_window_has_it(G, stride):
-    x, W = np.ones((2, 4, 7, 7)), np.ones((4, 4 // G, 3, 3))
-    x[1, 2, 3, 3] = np.nan
+@pytest.mark.parametrize("G, stride", [(5, (1, 1)), (5, (2, 2)), (1, (2, 2))])
+@pytest.mark.parametrize("place", [(3, 3), (2, 6), (6, 0)])
+def test_nan_in_a_pixel_is_seen_where_a_window_has_it(G, stride, place):
+    x, W = np.ones((2, 5, 7, 7)), np.ones((5, 5 // G, 3, 3))
+    x[(1, 2, *place)] = np.nan
 
     def run():
         y = convolution.convolve(x, W, None, stride, groups=G)
