@@ -10,10 +10,12 @@ from itertools import repeat
 
 import numpy as np
 
-from . import compiled
+from . import compiled, depthwise
 from .channels import channels_first, channels_last
 from .pieces import CACHE, portions
 from .windows import places, taps
+
+WIDE = 16            # channels from which a pixel fills a vector
 
 
 def max_pool(x, size, stride, padding):
@@ -57,12 +59,32 @@ def max_pool_back(dy, notes, shape, size, stride, padding):
 def average_pool(x, size, stride, padding):
     """The loops, x being padded with 0: ``y[n, c, i, j] = window.mean()``, the windows as in
     ``max_pool``."""
+    pads, (N, C, *_) = [(p, p) for p in padding], x.shape
+    y = np.empty((N, *places("pooling", x.shape, size, stride, pads), C), x.dtype)
+    if even_filters(y, size, x, stride, pads):
+        return channels_first(y)
     return Pooling(x.shape, size, stride, padding).join(x, 0.0, mean)[0]
 
 
 def average_pool_back(dy, shape, size, stride, padding):
     """dL/dx: ``dwindow += dy[n, c, i, j] / (KH * KW)``, the loops as in ``max_pool_back``."""
+    N, C, *image = shape
+    dx = np.empty((N, *image, C), dy.dtype)
+    rest = [(k - 1 - p, n + p - (count - 1) * s - 1)
+            for k, p, n, count, s in zip(size, padding, image, dy.shape[2:], stride)]
+    if even_filters(dx, size, dy, (1, 1), rest, stride):
+        return channels_first(dx)
     return Pooling(shape, size, stride, padding).share(dy, evenly)
+
+
+def even_filters(y, size, x, stride, pads, apart=(1, 1)):
+    """Whether y is filled, by loops: with x convolved with means, each channel by itself."""
+    C = x.shape[1]
+    fits = compiled.takes(min(x, y, key=np.size)) and C >= WIDE
+    if fits:
+        W = np.full((C, 1, *size), 1 / (size[0] * size[1]), x.dtype)
+        depthwise.convolve(x, W, None, y, stride, pads, (1, 1), apart)
+    return fits
 
 
 def largest(values, larger):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers, optimizers
-from chainrule.common.engine import compiled, convolution, rows, threads
+from chainrule.common.engine import compiled, convolution, depthwise, rows, threads
 from chainrule.common.engine.products import repeated
 from chainrule.models import Sequential
 
@@ -384,6 +384,31 @@ def test_maximum_pooling(size, stride, padding, shape, memory, dtype, monkeypatc
 
     for a, b in zip(*both(run)):
         np.testing.assert_array_equal(b, a)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("memory", ["as it reads", "channels last", "every second"])
+@pytest.mark.parametrize("size, stride, padding", [
+    ((2, 2), (2, 2), (0, 0)), ((3, 3), (2, 2), (1, 1)), ((3, 2), (1, 1), (0, 1)), ((2, 5), (2, 3), (1, 2)),
+    ((4, 3), (3, 4), (2, 0)), ((2, 2), (3, 2), (0, 0)), ((12, 10), (1, 1), (0, 0)), ((5, 1), (5, 7), (0, 0))])
+@pytest.mark.parametrize("C", [16, 19])
+def test_average_pooling(size, stride, padding, C, memory, dtype, monkeypatch):
+    monkeypatch.setattr(threads, "WORTH", 16)
+    monkeypatch.setattr(threads, "LATE", 0)
+    x = MEMORY[memory](np.random.default_rng(0).standard_normal((2, C, 12, 10)).astype(dtype))
+    x[1, 2, 3, 4], x[0, 15, 11, 9] = np.nan, np.inf
+    calls, convolve = [], depthwise.convolve
+    monkeypatch.setattr(depthwise, "convolve", lambda *arguments: calls.append(1) or convolve(*arguments))
+
+    def run():
+        layer = layers.AveragePool(size, stride, padding)
+        y = layer.forward(x)
+        dout = MEMORY[memory](1.0 + np.arange(y.size, dtype=dtype).reshape(y.shape) / y.size)
+        dout[0, 3, 0, 0] = np.nan
+        return y, layer.backward(dout)
+
+    same(*both(run), TOLERANCE[dtype])
+    assert len(calls) == 2                                     # on the loops, there and back
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 12, 20), (2, 3, 12, 4)])
