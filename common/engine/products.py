@@ -51,10 +51,10 @@ def repeated(W, N, times):
     """``lambda h: h @ W``, to be called for so many h (N, K): with W in the order of memory in
     which BLAS is fastest for few rows. A step back through an LSTM takes half the time, and one
     forward 0.6 of it where rows of W lie a multiple of 4 KB apart, which all fall into the same
-    lines of the cache; a compiled loop another 0.4 to 0.7 of that."""
-    if times >= 8 and 4 <= N <= 32 and compiled.takes(W, 8):
+    lines of the cache; a compiled loop a third to two thirds of that."""
+    if times >= 8 and 4 <= N <= 24 and compiled.takes(W, 8):
         from .compiled import products as loops
-        if loops.BYTES == 64:                      # with fewer or shorter registers BLAS is faster
+        if loops.BYTES > 16:
             return loops.times(W)
     if 12 <= N <= 64:
         apart = times >= 16 and W.size >= 1 << 18 and W.strides[0] % 4096 == 0

@@ -25,7 +25,7 @@ def times(W):
         block[:, :columns.shape[1]] = columns
 
     def multiply(h):
-        y = np.zeros((-(-len(h) // 4) * 4, count * B), W.dtype)
+        y = np.zeros((len(h) + len(h) % 2, count * B), W.dtype)
         spread(lambda part: add_blocks(part.start, part.stop, h, blocks, y), count, y.size * K)
         return np.ascontiguousarray(y[:len(h), :F])
     return multiply
@@ -33,23 +33,20 @@ def times(W):
 
 @Loop
 def add_blocks(start, stop, h, blocks, y):
-    """y += h @ W, a block of columns for four rows at a time: 16 sums in registers."""
+    """y += h @ W, a block of columns for two rows at a time: eight sums in registers."""
     (N, K), V = h.shape, BYTES // h.itemsize
     nothing = (zeros(h), zeros(h), zeros(h), zeros(h))
     for f in range(start, stop):
         block, F = blocks[f].reshape(-1), f * 4 * V
         for first in range(0, K, CHUNK):
-            for n in range(0, N, 4):
-                h0, h1 = h[n], h[min(n + 1, N - 1)]
-                h2, h3 = h[min(n + 2, N - 1)], h[min(n + 3, N - 1)]
-                a = b = c = d = nothing
+            for n in range(0, N, 2):
+                h0, h1, a, b = h[n], h[min(n + 1, N - 1)], nothing, nothing
                 for k in range(first, min(first + CHUNK, K)):
                     at = k * 4 * V
                     w = (load(block, at), load(block, at + V), load(block, at + 2 * V),
                          load(block, at + 3 * V))
                     a, b = plus(a, h0[k], w), plus(b, h1[k], w)
-                    c, d = plus(c, h2[k], w), plus(d, h3[k], w)
-                for r, sums in enumerate((a, b, c, d)):
+                for r, sums in enumerate((a, b)):
                     for e, s in enumerate(sums):
                         at = F + e * V
                         store(y[n + r], at, add(load(y[n + r], at), s))
