@@ -22,7 +22,7 @@ class Pieces(list):
 
 
 def use_pieces(cls):
-    """Let a layer's class run on pieces, if it is one of APART; a subclass runs as it is written."""
+    """Let a layer's class run on pieces, if it is one of APART; a subclass runs as written."""
     if cls.__name__ not in APART or not cls.__module__.startswith("chainrule."):
         return
     page, page_back = cls.forward, cls.backward

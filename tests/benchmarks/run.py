@@ -4,6 +4,7 @@
     python tests/benchmarks/run.py W2 --blas haswell      one workload, on a BLAS kept to AVX2
     python tests/benchmarks/run.py --peers chainrule,chainrule:numpy,torch       with and without compiled loops
     python tests/benchmarks/run.py --peers chainrule,jax,torch         JAX's step, compiled by jit, where it is installed
+    python tests/benchmarks/run.py --table                all peers at one thread and at two; then single layers (layers.py)
     python tests/benchmarks/run.py --memory               memory alone, of a fresh process for each round
 
 Each peer runs in a process of its own; blocks of steps take turns (A B C, C B A, ...) and the table gives the median
@@ -27,6 +28,7 @@ from statistics import median
 from workloads import WORKLOADS
 
 HERE = Path(__file__).parent
+EVERY = ["chainrule", "chainrule:numpy", "numpy", "products", "torch", "jax"]
 KERNELS = {"auto": None, "haswell": "Haswell", "skx": "SkylakeX"}
 AVX512 = {"SkylakeX", "Cooperlake", "SapphireRapids"}
 THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
@@ -94,6 +96,7 @@ def measure(workload, peers, env, rounds, block):
 
 def disagreements(results):
     """A sentence for each peer whose losses are not the first peer's."""
+    results = {peer: result for peer, result in results.items() if peer != "products"}            # they have none
     first = next(iter(results), None)
     for peer, result in results.items():
         for when, a, b in zip(("1st", "24th"), result["losses"], results[first]["losses"]):
@@ -129,6 +132,25 @@ def memory_table(workloads, peers, env, rounds):
         yield f"{workload:4}" + "".join(f"{most[p]:17.1f}" if p in most else f"{'':17}" for p in peers) + f"{ratio:>20}"
 
 
+def whole_table(workloads, options):
+    """Prints the table of --table; the results and the number of failures."""
+    print(f"{'over torch':12}" + "".join(f"{f'{n} thread' + 's' * (n > 1):>{12 * len(options.peers)}}" for n in (1, 2)))
+    print(f"{'':12}" + "".join(f"{peer.replace('chainrule:', ':'):>12}" for _ in (1, 2) for peer in options.peers), flush=True)
+    record, failures = {}, 0
+    for workload in workloads:
+        line, wrong = f"{workload:12}", []
+        for threads in 1, 2:
+            results, crashed = measure(workload, options.peers, environment(options.blas, threads), options.rounds, options.block)
+            base = median(results["torch"]["times"]) if "torch" in results else math.nan
+            line += "".join(f"{median(results[p]['times']) / base:12.2f}" if p in results else " " * 12 for p in options.peers)
+            wrong += disagreements(results)
+            failures += crashed
+            record.setdefault(workload, {})[threads] = results
+        print(line, *wrong, sep="\n", flush=True)
+        failures += len(wrong)
+    return record, failures
+
+
 def verdicts(workload, results, avx512):
     """chainrule's ratio against each target that this run can tell."""
     targets = {"torch": WORKLOADS[workload].torch[avx512], "numpy": WORKLOADS[workload].numpy}
@@ -160,13 +182,16 @@ def parse(arguments):
     option("--rounds", type=positive(int), default=7, help="blocks per peer (default: 7)")
     option("--block", type=positive(float), default=0.3, help="seconds that a block lasts (default: 0.3)")
     option("--threads", type=positive(int), default=2, help="threads of each peer (default: 2)")
-    parser.add_argument("--peers", type=lambda text: text.split(","), default=["chainrule", "numpy", "torch"],
-                        metavar="P,P", help=f"of {', '.join(known)} (default: chainrule,numpy,torch)")
+    parser.add_argument("--peers", type=lambda text: text.split(","), metavar="P,P",
+                        help=f"of {', '.join(known)} (default: chainrule,numpy,torch; of a table all)")
     parser.add_argument("--blas", choices=KERNELS, default="auto",
                         help="OPENBLAS_CORETYPE for all peers; auto, the default, leaves it unset, as users do")
     parser.add_argument("--memory", action="store_true", help="a table of memory alone: medians over --rounds processes")
+    parser.add_argument("--table", action="store_true", help="one table of ratios, with all peers at one and at two threads; "
+                        "unless workloads are named, single layers too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and results there too")
     options = parser.parse_args(arguments)
+    options.peers = options.peers or (EVERY if options.table else ["chainrule", "numpy", "torch"])
     for what, asked, there in ("workload", options.workloads, WORKLOADS), ("peer", options.peers, known):
         if strangers := [name for name in asked if name.removesuffix(":numpy") not in there]:
             parser.error(f"unknown {what} {strangers[0]!r}; there are {', '.join(there)}")
@@ -181,6 +206,13 @@ def main(arguments=None):
     with ExitStack() as stack:
         machine = Worker(env=env, stack=stack).ask()
     print("Python {python}, NumPy {numpy}, PyTorch {torch}, {blas}, kernel {kernel}; {cpu}".format_map(machine))
+    if options.table:
+        workloads, failures = whole_table(options.workloads, options)
+        for threads in (1, 2) if options.workloads == list(WORKLOADS) else ():
+            failures += subprocess.run([sys.executable, HERE / "layers.py"], env=environment(options.blas, threads)).returncode
+        if options.json:
+            options.json.write_text(json.dumps({"machine": machine, "workloads": workloads}, indent=1) + "\n")
+        return 1 if failures else 0
     core = env.get("OPENBLAS_CORETYPE", "unset")
     print(f"--threads {options.threads} --blas {options.blas} (OPENBLAS_CORETYPE {core})")
     if options.memory:

@@ -102,6 +102,39 @@ def test_one_command_prints_the_table_and_keeps_the_figures(bench, tmp_path):
         assert results[peer]["losses"] == pytest.approx([losses[0], losses[23]], rel=1e-4)
 
 
+@pytest.mark.parametrize("workload", REDUCED)
+def test_products_alone_are_those_of_the_step(bench, workload):
+    bench("peer_products")
+    w = bench("workloads").WORKLOADS[workload].make(**REDUCED[workload])
+    assert np.isnan(bench("workloads").PEERS["products"][workload](w)())
+
+
+def test_products_alone_are_made_again(bench):
+    a, b, out = np.ones((2, 3)), np.ones((3, 4)), np.empty((2, 4))
+
+    def step():
+        np.matmul(a, b, out=out)
+        return np.dot(out, b.T) + np.einsum("ij->i", a)[:, None]
+
+    run, before = bench("peer_products").replay(step), np.matmul
+    a[...] = 2
+    run()
+    assert (out == 6).all() and np.matmul is before
+
+
+def test_one_table_has_all_peers_at_one_thread_and_at_two(tmp_path):
+    run = command("W1", "W2", "--table", "--peers", "chainrule:numpy,products,numpy", "--rounds", "1", "--block", "0.01",
+                  "--json", tmp_path / "found.json")
+    assert (run.returncode, run.stderr) == (0, "")
+    lines = run.stdout.splitlines()
+    assert lines[1].split() == ["over", "torch", "1", "thread", "2", "threads"]
+    assert lines[2].split() == [":numpy", "products", "numpy"] * 2
+    assert [line.split()[0] for line in lines[3:]] == ["W1", "W2"]
+    assert [len(line.split()) for line in lines[3:]] == [7, 7]               # without torch each is nan
+    found = json.loads((tmp_path / "found.json").read_text())["workloads"]
+    assert set(found["W2"]) == {"1", "2"} and set(found["W2"]["2"]) == {"chainrule:numpy", "products", "numpy"}
+
+
 def test_memory_is_that_of_a_step_built_anew(bench):
     worker, w = bench("worker"), bench("workloads").WORKLOADS["W3"].make(batch=8, sizes=(1024, 1024, 10))
     bench("peer_chainrule")
@@ -125,7 +158,7 @@ def test_the_table_of_memory_has_medians_and_a_ratio(bench, monkeypatch):
 
 @pytest.mark.parametrize("arguments, message", [
     (["W9"], "run.py: unknown workload 'W9'; there are W1, W2, W3, W4, W5, W6, W7, W8, W8s\n"),
-    (["--peers", "numpy,tench"], "run.py: unknown peer 'tench'; there are chainrule, jax, numpy, torch\n"),
+    (["--peers", "numpy,tench"], "run.py: unknown peer 'tench'; there are chainrule, jax, numpy, products, torch\n"),
     (["--rounds", "0"], "run.py: argument --rounds: invalid positive int value: '0'\n"),
     (["--json", "nowhere/x.json"], "run.py: --json nowhere/x.json: the folder does not exist\n"),
 ])
