@@ -1,7 +1,6 @@
 """``chainrule doctor``: what the curves of a finished run tell."""
 from pathlib import Path
 
-from ...common.printing import printable
 from .arguments import Parser, fail
 
 PROGRAM = "chainrule doctor"
@@ -26,14 +25,14 @@ def main(arguments):
     path = path / "history.csv" if path.is_dir() else path
     try:
         history = History.load(path)
+        if not (history.epochs or history.steps).get("loss"):
+            raise ValueError("it has no losses")
     except OSError as error:
         why = error.strerror.removeprefix("History.load: ")
         return fail(PROGRAM, f"cannot read {path}: {why}; RUN is a folder such as runs/mlp-digits")
     except ValueError as error:
         return fail(PROGRAM, f"{path} is no history of chainrule train: {error}")
-    if not (history.epochs or history.steps).get("loss"):
-        return fail(PROGRAM, f"{path} is no history of chainrule train: it has no losses")
     report = history.diagnose()
     report.name = str(path)
-    print(printable(str(report)))
+    print(report)
     return 0 if report.ok else 1
