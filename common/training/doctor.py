@@ -77,19 +77,19 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
         with np.errstate(all="ignore"):
             trainer.fit(x, t, **options)
     except FloatingPointError as error:
-        with aside(fit_arguments):
+        with aside(fit_arguments, trainer.model):
             examination.not_finite(error)
         return examination.report()
     finally:
         trainer.metrics = metrics
-    with aside(fit_arguments):
+    with aside(fit_arguments, trainer.model):
         healthy = examination.after(trainer)
     return examination.report(healthy)
 
 
 def examined(who, trainer, x, t, options):
     arguments.examined(who, trainer, x, t, options)
-    with aside(options):
+    with aside(options, trainer.model):
         examination = Examination(trainer, x, t, options)
         if examination.runs:
             examination.try_steps()

@@ -160,6 +160,7 @@ class TestAugment:
     ({"sample_weight": 0 * W}, ValueError, "sample_weight … zeros … 0.0"),
     ({"sample_weight": np.where(W, 1, np.nan)}, ValueError, "sample_weight … nan at index (2,)"),
     ({"class_weight": "balance"}, ValueError, 'class_weight … "balanced" … \'balance\'…'),
+    ({"class_weight": {0: 0, 1: 0, 2: 0}}, ValueError, "class_weight … more than 0 … dict…"),
     ({"class_weight": [1, 2]}, ValueError, "class_weight … class 2 … 2 weights…"),
     ({"class_weight": {"a": 2}}, TypeError, "… key of class_weight … 'a'"),
     ({"class_weight": {0: -1}}, ValueError, "class_weight[0] … 0 … -1"),
