@@ -106,8 +106,8 @@ class Normalizer:
         names = list(getattr(x, "columns", self.columns_))
         if self.columns_ and names != self.columns_:
             raise ValueError(checks.wrong(
-                "Normalizer", "x", f"have the columns of the data it was fitted on, {self.columns_}",
-                names))
+                "Normalizer", "x", "have the columns of the data it was fitted on, "
+                f"{self.columns_}", names))
         return a, dtype
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
