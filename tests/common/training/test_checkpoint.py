@@ -380,6 +380,8 @@ def test_another_optimizer_and_another_fit_are_refused(saved):
 
 def test_truncated_and_foreign_files_are_refused(saved, tmp_path):
     whole, trainer = saved.read_bytes(), Trainer(net(0), Adam())
+    with refused(ValueError, "Sequential.load: … Checkpoint … trainer.resume…"):
+        trainer.model.load(saved)
     for n in (0, 4, 100, len(whole) // 2, len(whole) - 1):
         saved.write_bytes(whole[:n])
         with refused(ValueError, "Trainer.resume: … c.safetensors … Checkpoint…"):

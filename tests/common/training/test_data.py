@@ -57,7 +57,7 @@ def test_class_weights_are_weights_of_samples(t):
     both = fit(net(), X, t, class_weight={1: 5.0, 2: 0.5}, sample_weight=W).model
     same(both, fit(net(), X, T, sample_weight=W * np.array([1.0, 5.0, 0.5])[T]).model)
     of_batches = Trainer(net(), SGD(0.3), metrics=())
-    of_batches.fit(batches=lambda: [(X, t)], class_weight=[1.0, 5.0, 0.5], epochs=2, progress=False)
+    of_batches.fit(batches=lambda: [(X, t.tolist())], class_weight=[1.0, 5.0, 0.5], epochs=2, progress=False)
     same(of_batches.model, by_sample)
 
 
