@@ -239,9 +239,9 @@ def examined(who, trainer, x, t, options):
     """Refuse arguments with which no step can be made; faults in the data are the doctor's."""
     ask(all(hasattr(trainer, name) for name in ("model", "optimizer", "fit")), who, "trainer",
         "be a Trainer", trainer)
-    takes = [name for name in inspect.signature(trainer.fit).parameters if name not in ("x", "t")]
     for name in options:
-        ask(name in takes, who, "arguments", "be those of Trainer.fit", name, ", ".join(takes))
+        ask(data.takes(trainer.fit, name), who, "arguments", "be those of Trainer.fit", name,
+            ", ".join(inspect.signature(trainer.fit).parameters))
     for name in ("epochs", "batch_size", "accumulate", "steps_per_epoch"):
         if options.get(name, 1) is not None or name != "steps_per_epoch":
             checks.count(who, name, options.get(name, 1))

@@ -167,11 +167,15 @@ class Examination:
         y = outputs(model, x, t)
         of_all = None if y is None else np.broadcast_to(y[:1], (len(case.t), *y.shape[1:]))
         self.findings += targets.output_and_loss(case.origin[0], self.task, case.t, of_all)
+        where = "t"
         try:
             float(model.forward(*x, t))
+            where = "validation_data"
+            if case.validation is not None:
+                case.trial().loss(*sampled(self.n, *case.validation))
         except (TypeError, ValueError, IndexError) as error:
-            if not any(f.certain for f in self.findings):
-                self.findings.append(Finding("labels-mismatch", "t", str(error),
+            if where != "t" or not any(f.certain for f in self.findings):
+                self.findings.append(Finding("labels-mismatch", where, str(error),
                                              targets.OUT_OF_SHAPE, True))
             return
         if getattr(model, "output", None) is not None:

@@ -193,6 +193,22 @@ def test_what_makes_no_step_is_refused(arguments, error, message):
         preflight(Trainer(MLP([1, 2], rng=0), SGD(0.1)), **arguments)
 
 
+def test_validation_data_that_the_model_cannot_take():
+    x, t = make_spiral(rng=0)
+    trainer = Trainer(MLP([2, 32, 3], rng=0), Adam(0.01))
+    for validation in (x[:, :1], t), (x + 0.01, t + 1):
+        found = preflight(trainer, x, t, validation_data=validation).findings[0]
+        assert (found.code, found.where) == ("labels-mismatch", "validation_data")
+
+
+def test_a_trainer_of_ones_own():
+    class Mine(Trainer):
+        def fit(self, *arguments, **options):
+            return super().fit(*arguments, **options)
+    trainer = Mine(MLP([2, 32, 3], rng=0), Adam(0.01))
+    assert preflight(trainer, *make_spiral(rng=0), batch_size=30).measured
+
+
 def test_a_training_goes_on_as_without_preflight():
     def losses(look):
         trainer = Trainer(MLP([2, 16, 3], rng=0), Adam(1e-2))
