@@ -166,7 +166,6 @@ def validation(data):
 
 
 def pair(who, data):
-    """``validation_data``, if it is None or (x, t)."""
     is_pair = isinstance(data, (tuple, list)) and len(data) == 2
     ask(data is None or is_pair, who, "validation_data", "be (x, t)", data, PAIR)
     return data
@@ -242,12 +241,11 @@ def examined(who, trainer, x, t, options):
     for name in options:
         ask(data.takes(trainer.fit, name), who, "arguments", "be those of Trainer.fit", name,
             ", ".join(inspect.signature(trainer.fit).parameters))
-    for name in ("epochs", "batch_size", "accumulate", "steps_per_epoch"):
-        if options.get(name, 1) is not None or name != "steps_per_epoch":
-            checks.count(who, name, options.get(name, 1))
+    for name in ("epochs", "batch_size", "accumulate"):
+        checks.count(who, name, options.get(name, 1))
     given = {"": (x, t), "validation ": pair(who, options.get("validation_data")) or (x, t)}
     if options.get("batches") is not None:
-        ask(callable(options["batches"]), who, "batches", "be a function", options["batches"])
+        from_function(options["batches"], options.get("steps_per_epoch"))
         return
     for part, (inputs, targets) in given.items():
         for name, a in zip(*flat(who, inputs, targets, f"{part}x", f"{part}t")):
