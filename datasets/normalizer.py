@@ -33,9 +33,9 @@ class Normalizer:
     Fit on training data only (Keras says ``adapt``): statistics of the test data would leak into
     training. Works in scikit-learn's pipelines.
 
-    Raises ValueError or TypeError for NaN, text or another width than that of ``fit``, RuntimeError
-    for a transform before it. Source of the whitenings: Kessy, Lewin and Strimmer, Optimal
-    whitening (2018).
+    Raises ValueError or TypeError for NaN, text or other columns than those of ``fit``,
+    RuntimeError for a transform before it. Source of the whitenings: Kessy, Lewin and Strimmer,
+    Optimal whitening (2018).
 
     >>> x = np.array([[1.0, 5.0, 10.0], [3.0, 5.0, 30.0], [2.0, 5.0, 20.0]])
     >>> normalizer = Normalizer("minmax").fit(x)
@@ -57,13 +57,14 @@ class Normalizer:
 
     def fit(self, x: ArrayLike, y: Any = None) -> Self:
         """Compute the statistics of x (..., D); y is ignored."""
-        a, _ = floats(x)
+        a, _ = floats(x, ("N", ..., "D"))
         D = a.shape[-1]
         a = a.reshape(-1, D)
         low, high = a.min(axis=0), a.max(axis=0)
         varies = high > low
         self.n_features_in_ = D
-        self.constant_ = [name for name, v in zip(getattr(x, "columns", range(D)), varies) if not v]
+        self.columns_ = list(getattr(x, "columns", ()))
+        self.constant_ = [name for name, v in zip(self.columns_ or range(D), varies) if not v]
         self.shift_ = np.where(varies, a.mean(axis=0), low)    # a mean of equals may be rounded
         if self.kind == "minmax":
             self.shift_, self.scale_ = low, high - low
@@ -102,6 +103,11 @@ class Normalizer:
             raise ValueError(checks.wrong(
                 "Normalizer", "x", "have the columns of the data it was fitted on, shape "
                 f"(..., {self.n_features_in_})", a.shape))
+        names = list(getattr(x, "columns", self.columns_))
+        if self.columns_ and names != self.columns_:
+            raise ValueError(checks.wrong(
+                "Normalizer", "x", "have the columns of the data it was fitted on, "
+                f"{self.columns_}", names))
         return a, dtype
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -124,12 +130,11 @@ class Normalizer:
         return f"Normalizer({self.kind!r}{f', eps={self.eps:g}' if self.eps else ''})"
 
 
-def floats(x):
+def floats(x, shape=None):
     """x in float64, and the float dtype of the answer."""
     (a,) = samples("Normalizer", x=x)
-    checks.unmasked("Normalizer", "x", x)
     dtype = np.float64 if a.dtype.kind == "f" and a.dtype.itemsize >= 8 else np.float32
-    a = checks.array("Normalizer", "x", a, np.float64)
+    a = checks.array("Normalizer", "x", a, np.float64, shape)
     checks.finite("Normalizer", "x", a)
     return a, dtype
 

@@ -41,7 +41,10 @@ def train_test_split(
     arrays = samples(who, *arrays)
     N = len(arrays[0])
     N_test = count_test(who, test_size, N)
-    labels = np.zeros(N) if stratify is None else samples(who, arrays[0], stratify=stratify)[1]
+    labels = np.zeros(N) if stratify is None else getattr(stratify, "array", stratify)
+    labels = samples(who, arrays[0], stratify=labels)[1]
+    if labels.dtype == object:                     # words of a Series
+        labels = labels.astype(str)
     if labels.ndim > 1:
         raise ValueError(checks.wrong(who, "stratify", f"have shape ({N},)", labels.shape,
                                       "t.argmax(axis=1) makes labels of one-hot rows"))

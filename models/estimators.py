@@ -11,6 +11,7 @@ from ..common import checks
 from ..common.functions import softmax
 from ..layers import ReLU, SoftmaxWithLoss, SquaredError
 from ..optimizers import Adam
+from ..training.arguments import ask, weighable
 from ..training.batches import batches
 from .mlp import perceptron
 from .sequential import Sequential
@@ -35,38 +36,37 @@ class Estimator(BaseEstimator):
         seed = check_random_state(self.random_state).randint(2**31)
         self.rng_ = np.random.default_rng(seed)
         build = self.build if self.model is None else self.model
+        for name, function in (("model", build), ("optimizer", self.optimizer)):
+            ask(callable(function) and not hasattr(function, "layers"), type(self).__name__, name,
+                "be a function that makes one", function)
+        self.optimizer_, self.loss_curve_ = self.optimizer(lr=self.lr), []
         self.model_ = build(self.n_features_in_, n_outputs, self.rng_)
-        self.optimizer_ = self.optimizer(lr=self.lr)
-        self.loss_curve_ = []
 
     def learn(self, x, t, sample_weight, epochs):
-        who = type(self).__name__
-        if getattr(self.model_, "loss", None) is None:
+        who, model = type(self).__name__, self.model_
+        if getattr(model, "loss", None) is None:
             raise TypeError(checks.wrong(who, "model", "make a model with a loss",
-                                         type(self.model_).__name__,
-                                         "as in Sequential(..., loss=...)"))
+                                         type(model).__name__, "as in Sequential(..., loss=...)"))
+        if sample_weight is not None:
+            weighable(who, model)
         weight = _check_sample_weight(sample_weight, x, dtype=np.float64)
         for _ in range(checks.count(who, "epochs", epochs)):
             total = 0.0
-            for i in batches(np.arange(len(x)), batch_size=self.batch_size, rng=self.rng_):
+            for *batch, w in batches(x, t, weight, batch_size=self.batch_size, rng=self.rng_):
                 try:
-                    loss = self.step(x[i], t[i], weight[i])
+                    weighed = {} if sample_weight is None else {"weight": w}
+                    loss = model.forward(*batch, **weighed)
+                    if not math.isfinite(loss):
+                        raise FloatingPointError(f"the loss became {loss}")
+                    model.backward()
+                    self.optimizer_.update(model.params, model.grads)
                 except FloatingPointError as error:
                     raise FloatingPointError(
                         f"{who}: {error}; try a smaller lr, or bring the features to one scale "
                         'first, as in make_pipeline(Normalizer("standard"), estimator)') from None
-                total += loss * weight[i].sum()
+                total += loss * w.sum()
             self.loss_curve_.append(total / (weight.sum() or 1))
         return self
-
-    def step(self, x, t, weight):
-        model = self.model_
-        loss = model.loss.forward(model.forward(x), t, weight)
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss became {loss}")
-        model.backward(model.loss.backward())
-        self.optimizer_.update(model.params, model.grads)
-        return loss
 
     def output(self, X):
         check_is_fitted(self)
@@ -107,12 +107,13 @@ class SklearnClassifier(ClassifierMixin, Estimator):
         check_classification_targets(y)
         if first:
             self.classes_ = np.unique(y if classes is None else classes)
-            self.begin(max(2, len(self.classes_)))  # a softmax needs a rival
-        unknown = np.setdiff1d(y, self.classes_)
+        unknown = np.setdiff1d(np.append(y, y if classes is None else classes), self.classes_)
         if len(unknown):
             raise ValueError(checks.wrong(
                 "SklearnClassifier", "y", "hold the classes of the first call of partial_fit",
                 repr(unknown[0]), "name all of them there: partial_fit(X, y, classes=...)"))
+        if first:
+            self.begin(max(2, len(self.classes_)))  # a softmax needs a rival
         return self.learn(X, np.searchsorted(self.classes_, y), sample_weight, epochs)
 
     def predict_proba(self, X):

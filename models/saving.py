@@ -139,13 +139,10 @@ def buffers(model):
 def read(path, who):
     """Arrays and texts of a file that ``save`` wrote, as two dicts."""
     arrays, made = read_arrays(who, place(who, path), "save")
-    if made is None:
-        raise ValueError(f"{who}: {path} should be a file that save wrote; it names no layers and "
-                         "options")
     if not isinstance(made, dict) or not {"layers", "options"} <= made.keys() or \
             not all(isinstance(part, dict) for part in made.values()):
-        raise ValueError(f"{who}: {path} is damaged, its metadata cannot be read: its text is not "
-                         "a dict of dicts with layers and options")
+        raise ValueError(f"{who}: {path} should be a file that save wrote, with layers and options "
+                         "(what Checkpoint wrote is read by trainer.resume)")
     return arrays, made
 
 

@@ -72,6 +72,8 @@ class Fit:
                 self.validation_weight, weight = weight[aside], weight[~aside]
         if class_weight is not None:
             weight = data.product(weight, data.class_weights(class_weight, arrays[-1]))
+            ask(weight.any(), FIT, "class_weight", "let some samples weigh more than 0",
+                class_weight, data.CLASSES, ValueError)
         if weight is None:
             return arrays
         self.weight = lambda batch: (batch[:-1], batch[-1])
@@ -131,6 +133,14 @@ def without(batch_size, **others):
 
 def scanned(x, t, x_name="x", t_name="t", who=FIT):
     """Inputs and targets as a flat tuple of finite arrays."""
+    names, arrays = flat(who, x, t, x_name, t_name)
+    for name, a in zip(names, arrays):
+        checks.finite(who, name, a)
+    return arrays
+
+
+def flat(who, x, t, x_name="x", t_name="t"):
+    """The names of inputs and targets, and these as arrays of the same samples."""
     if t is None:
         raise TypeError(f"{who}: {t_name} is missing; the targets of x are needed for a loss")
     several = isinstance(x, tuple)
@@ -145,17 +155,19 @@ def scanned(x, t, x_name="x", t_name="t", who=FIT):
             f"several inputs are a tuple: {x_name}=tuple({x_name})"))
     inputs = {f"{x_name}[{i}]": a for i, a in enumerate(x)} if several else {x_name: x}
     ask(inputs, who, x_name, "hold at least one input", x)
-    arrays = samples(who, **inputs, **{t_name: t})
-    for name, a in zip([*inputs, t_name], arrays):
-        checks.finite(who, name, a)
-    return arrays
+    inputs[t_name] = t
+    return inputs, samples(who, **inputs)
 
 
 def validation(data):
-    if data is not None:
-        is_pair = isinstance(data, (tuple, list)) and len(data) == 2
-        ask(is_pair, FIT, "validation_data", "be (x, t)", data, PAIR)
+    if pair(FIT, data):
         scanned(*data, "validation x", "validation t")
+    return data
+
+
+def pair(who, data):
+    is_pair = isinstance(data, (tuple, list)) and len(data) == 2
+    ask(data is None or is_pair, who, "validation_data", "be (x, t)", data, PAIR)
     return data
 
 
@@ -193,7 +205,8 @@ def functions(who, name, given, example):
     hint = f"as in {name}={example}"
     ask(isinstance(given, (list, tuple)), who, name, "be a list or tuple of functions", given, hint)
     for i, function in enumerate(given):
-        ask(callable(function), who, f"{name}[{i}]", "be a function", function, hint)
+        ask(callable(function) and not isinstance(function, type), who, f"{name}[{i}]",
+            "be a function", function, hint)
     return tuple(given)
 
 
@@ -225,25 +238,17 @@ def examined(who, trainer, x, t, options):
     """Refuse arguments with which no step can be made; faults in the data are the doctor's."""
     ask(all(hasattr(trainer, name) for name in ("model", "optimizer", "fit")), who, "trainer",
         "be a Trainer", trainer)
-    takes = [name for name in inspect.signature(trainer.fit).parameters if name not in ("x", "t")]
     for name in options:
-        ask(name in takes, who, "arguments", "be those of Trainer.fit", name, ", ".join(takes))
-    for name in ("epochs", "batch_size", "accumulate", "steps_per_epoch"):
-        if options.get(name) is not None or name in options and name != "steps_per_epoch":
-            checks.count(who, name, options[name])
-    pair = options.get("validation_data")
-    ask(pair is None or isinstance(pair, (tuple, list)) and len(pair) == 2, who, "validation_data",
-        "be a pair (x, t)", pair, PAIR)
+        ask(data.takes(trainer.fit, name), who, "arguments", "be those of Trainer.fit", name,
+            ", ".join(inspect.signature(trainer.fit).parameters))
+    for name in ("epochs", "batch_size", "accumulate"):
+        checks.count(who, name, options.get(name, 1))
+    given = {"": (x, t), "validation ": pair(who, options.get("validation_data")) or (x, t)}
     if options.get("batches") is not None:
-        ask(callable(options["batches"]), who, "batches", "be a function", options["batches"])
+        from_function(options["batches"], options.get("steps_per_epoch"))
         return
-    for part, (inputs, targets) in {"": (x, t), "validation_data's ": pair or (x, t)}.items():
-        arrays = list(inputs) if isinstance(inputs, tuple) else [inputs]
-        ask(arrays, who, f"{part}x", "hold at least one input", inputs)
-        for name, a in [*((f"{part}x", a) for a in arrays), (f"{part}t", targets)]:
-            a = checks.as_array(a)
-            ask(a.dtype.kind in "fiub" and a.ndim and a.size, who, name,
-                "be an array of numbers with a row for each sample", str(checks.dtype_text(a)))
-        lengths = [len(checks.as_array(a)) for a in (*arrays, targets)]
-        ask(len(set(lengths)) == 1, who, f"{part}x and t", "be of one length", lengths,
-            error=ValueError)
+    for part, (inputs, targets) in given.items():
+        for name, a in zip(*flat(who, inputs, targets, f"{part}x", f"{part}t")):
+            if a.dtype.kind not in "fiub":
+                raise TypeError(checks.wrong(who, name, "be an array of numbers",
+                                             checks.kind_text(a, a)))

@@ -73,7 +73,8 @@ def samples(who, *arrays, **named) -> tuple[Array, ...]:
 
 
 def as_array(who, name, given) -> Array:
-    """np.asarray, refused if ragged or, of a pandas table, not of numbers."""
+    """np.asarray, refused if masked, ragged or, of a pandas table, not of numbers."""
+    checks.unmasked(who, name, given)
     try:
         a = np.asarray(given)
     except ValueError:

@@ -67,7 +67,7 @@ class EarlyStopping(Patient):
     """Ends a training when ``monitor`` has not improved for ``patience`` epochs.
 
     With ``restore_best`` the model ends with the weights and running statistics of its best epoch
-    (number ``best_epoch``), even if the training ends for another reason.
+    (number ``best_epoch``), even if another callback or the last epoch ends the training.
 
     ``maximize``: whether higher is better; None: as it is for the losses and metrics of chainrule.
 

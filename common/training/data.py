@@ -64,7 +64,7 @@ def sample_weights(who, given, N):
 
 def class_weights(given, t):
     """The weight of each row's class; a class without one weighs 1."""
-    labels = labels_of(t)
+    labels = labels_of(np.asarray(t))
     ask(labels is not None, FIT, "class_weight", "go with targets that are class labels", t)
     if isinstance(given, str):
         ask(given == "balanced", FIT, "class_weight", 'be a dict, a list or "balanced"', given,

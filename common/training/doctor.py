@@ -77,19 +77,19 @@ def doctor(trainer: Any, x: Inputs | None = None, t: ArrayLike | None = None,
         with np.errstate(all="ignore"):
             trainer.fit(x, t, **options)
     except FloatingPointError as error:
-        with aside(fit_arguments):
+        with aside(fit_arguments, trainer.model):
             examination.not_finite(error)
         return examination.report()
     finally:
         trainer.metrics = metrics
-    with aside(fit_arguments):
+    with aside(fit_arguments, trainer.model):
         healthy = examination.after(trainer)
     return examination.report(healthy)
 
 
 def examined(who, trainer, x, t, options):
     arguments.examined(who, trainer, x, t, options)
-    with aside(options):
+    with aside(options, trainer.model):
         examination = Examination(trainer, x, t, options)
         if examination.runs:
             examination.try_steps()
@@ -167,11 +167,15 @@ class Examination:
         y = outputs(model, x, t)
         of_all = None if y is None else np.broadcast_to(y[:1], (len(case.t), *y.shape[1:]))
         self.findings += targets.output_and_loss(case.origin[0], self.task, case.t, of_all)
+        where = "t"
         try:
             float(model.forward(*x, t))
+            where = "validation_data"
+            if case.validation is not None:
+                case.trial().loss(*sampled(self.n, *case.validation))
         except (TypeError, ValueError, IndexError) as error:
-            if not any(f.certain for f in self.findings):
-                self.findings.append(Finding("labels-mismatch", "t", str(error),
+            if where != "t" or not any(f.certain for f in self.findings):
+                self.findings.append(Finding("labels-mismatch", where, str(error),
                                              targets.OUT_OF_SHAPE, True))
             return
         if getattr(model, "output", None) is not None:

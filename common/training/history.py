@@ -96,7 +96,7 @@ class History:
         """
         who, history = "History.load", cls()
         path = path_of(who, "path", path)
-        with naming(who, path), open(path, newline="", encoding="utf-8") as file:
+        with naming(who, path), open(path, newline="", encoding="utf-8-sig") as file:
             try:
                 names, *rows = csv.reader(file)
                 columns = {name: Column() for name in names}

@@ -16,7 +16,7 @@ class Progress:
         self.epochs, self.per_epoch = fit.epochs, fit.per_epoch
         self.done, self.text, self.validation, self.first = done, "", "", None
         self.due, self.shown = 0.0, perf_counter()                   # due: the epoch to be shown
-        if not fit.progress:
+        if not fit.progress or sys.stderr is None:
             return
         total = None if fit.per_epoch is None else fit.epochs * fit.per_epoch
         if in_notebook() or sys.stderr.isatty():

@@ -242,7 +242,8 @@ class File:
             try:
                 with naming(WHO, path):
                     kept = json.loads(self.path.read_text(encoding="utf-8"))
-                self.ended, self.seed = dict(kept["random_search"]), kept["seed"]
+                ended, self.seed = dict(kept["random_search"]), kept["seed"]
+                self.ended = {str(int(i)): vars(Trial(**trial)) for i, trial in ended.items()}
             except (ValueError, LookupError, TypeError):
                 raise ValueError(f"{WHO}: {self.path} does not hold a random search; take it away, "
                                  "or name another file as checkpoint") from None

@@ -1,8 +1,7 @@
 """What a training remembers, as one tree."""
 from collections import deque
 from collections.abc import Mapping
-from functools import partial
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 
 import numpy as np
 
@@ -135,8 +134,6 @@ def parts(value):
         return list(value.items())
     if isinstance(value, (list, tuple, set, frozenset, deque)):
         return list(enumerate(value))
-    if isinstance(value, partial):
-        return [("func", value.func), ("args", value.args), ("keywords", value.keywords)]
     if isinstance(value, MethodType):
         return [("self", value.__self__), ("func", value.__func__)]
     if isinstance(value, FunctionType):
@@ -145,7 +142,10 @@ def parts(value):
                 ("defaults", value.__defaults__), ("kwdefaults", value.__kwdefaults__),
                 *((name, value.__globals__[name]) for name in names(value.__code__)
                   if name in value.__globals__)]
-    return list(getattr(value, "__dict__", {}).items())
+    foreign = [kind for kind in type(value).__mro__ if kind.__module__[:9] != "chainrule"]
+    return [*getattr(value, "__dict__", {}).items(),
+            *((name, getattr(value, name, None) if isinstance(part, MemberDescriptorType) else part)
+              for kind in foreign for name, part in vars(kind).items())]
 
 
 def names(code):

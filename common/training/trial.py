@@ -8,7 +8,8 @@ from itertools import islice
 import numpy as np
 
 from ..common.layer import evaluation, held, is_model
-from . import data
+from . import answers, data
+from .arguments import flat
 from .history import History
 from .state import generators
 
@@ -23,8 +24,8 @@ class Case:
         self.trainer, self.options, self.validation = trainer, dict(options), None
         self.function = self.options.get("batches")
         if x is None:
-            x, t = joined(self.function)
-        self.x, self.t = inputs_of(x), np.asarray(t)
+            x, t = joined(self.batches())
+        self.x, self.t = arrays_of(x, t)
         weight = self.options.get("sample_weight")
         self.weight = None if weight is None else np.asarray(weight)
         self.epochs = int(options.get("epochs", 10))
@@ -33,7 +34,7 @@ class Case:
                                      options.get("rng")))
         if options.get("validation_data") is not None:
             x, t = options["validation_data"]
-            self.validation = inputs_of(x), np.asarray(t)
+            self.validation = arrays_of(x, t)
         elif options.get("validation_split") is not None:
             aside = data.set_aside(self.t, options["validation_split"])
             self.validation = at(aside, self.x, self.t)
@@ -53,7 +54,8 @@ class Case:
     def batches(self):
         """The first batches that the user's function yields."""
         with unchanged(self.function):
-            yield from islice(self.function(), self.options.get("steps_per_epoch") or 10_000)
+            yield from islice(answers.batches(self.function, 1),
+                              self.options.get("steps_per_epoch") or 10_000)
 
     def sample(self, n=256):
         return sampled(n, self.x, self.t)
@@ -62,8 +64,9 @@ class Case:
         return Trial(self, **changes)
 
 
-def inputs_of(x):
-    return tuple(map(np.asarray, x)) if isinstance(x, tuple) else (np.asarray(x),)
+def arrays_of(x, t):
+    *x, t = flat("preflight", x, t)[1]
+    return tuple(x), t
 
 
 def at(rows, x, t):
@@ -150,9 +153,9 @@ class Until:
 
 
 @contextmanager
-def unchanged(*functions):
-    """After this block the generators that the user's functions hold are as they were before."""
-    found = generators(dict(enumerate(functions))).values()
+def unchanged(*objects):
+    """After this block the generators that these objects hold are as they were before."""
+    found = generators(dict(enumerate(objects))).values()
     before = [rng.bit_generator.state for rng in found]
     try:
         yield
@@ -162,21 +165,21 @@ def unchanged(*functions):
 
 
 @contextmanager
-def aside(options):
-    """No warnings; afterwards the generators of the user's functions are as they were."""
-    with unchanged(options.get("batches"), options.get("augment")), np.errstate(all="ignore"):
+def aside(options, model=None):
+    """No warnings; afterwards the generators of model and functions are as they were."""
+    functions = options.get("batches"), options.get("augment")
+    with unchanged(model, *functions), np.errstate(all="ignore"):
         yield
 
 
-def joined(function):
-    """Inputs and targets of the first batches that a function yields, as (x, t)."""
-    with unchanged(function):
-        made, count = [], 0
-        for batch in function():
-            made.append(tuple(map(np.asarray, batch)))
-            count += len(made[-1][0])
-            if count >= 2000 or made[-1][0].shape[1:] != made[0][0].shape[1:]:
-                break
+def joined(batches):
+    """Inputs and targets of the first batches, as (x, t)."""
+    made, count = [], 0
+    for batch in batches:
+        made.append(tuple(map(np.asarray, batch)))
+        count += len(made[-1][0])
+        if count >= 2000 or made[-1][0].shape[1:] != made[0][0].shape[1:]:
+            break
     made = [m for m in made if all(a.shape[1:] == b.shape[1:] for a, b in zip(m, made[0]))]
     *x, t = map(np.concatenate, zip(*made))
     return tuple(x), t

@@ -32,6 +32,8 @@ def parser():
 def main(argv=None):
     """Run the command line; returns the exit code, after Ctrl-C 130."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
     if argv and argv[0] in COMMANDS:
         try:
             command = importlib.import_module(f"{__name__}.{argv[0]}")

@@ -1,7 +1,6 @@
 """``chainrule doctor``."""
 from pathlib import Path
 
-from ...common.printing import printable
 from .arguments import Parser
 
 
@@ -24,15 +23,15 @@ def main(options):
     path = path / "history.csv" if path.is_dir() else path
     try:
         history = History.load(path)
+        if not (history.epochs or history.steps).get("loss"):
+            raise ValueError("it has no losses")
     except OSError as error:
         why = error.strerror.removeprefix("History.load: ")
         raise ValueError(f"cannot read {path}: {why}; RUN is a folder such as runs/mlp-digits"
                          ) from error
     except ValueError as error:
         raise ValueError(f"{path} is no history of chainrule train: {error}") from error
-    if not (history.epochs or history.steps).get("loss"):
-        raise ValueError(f"{path} is no history of chainrule train: it has no losses")
     report = history.diagnose()
     report.name = str(path)
-    print(printable(str(report)))
+    print(report)
     return 0 if report.ok else 1

@@ -5,7 +5,7 @@ import numpy as np
 
 FINE = 8                      # a pixel of the model is drawn first as so many, in both directions
 LARGEST = 128                 # pixels of a picture, high and wide
-UPRIGHT = 0.75                # the share of a picture's slant that is taken away
+UPRIGHT = 0.75                # the share of a picture's slant taken away: it may be turned
 # The views: pixels to the left for each pixel downwards, ink and width as shares of the training's.
 SLANTS, INKS, WIDTHS = (0, -0.2, 0.2), (1, 0.82, 1.18), (0.98, 0.88, 1.09)
 
@@ -30,8 +30,11 @@ def grey(path):
     """The picture in a file as an array of grey values, 0 for black to 1 for white."""
     from PIL import Image, ImageOps
     with Image.open(path) as opened:
-        picture = ImageOps.exif_transpose(opened).convert("RGBA")
-    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("L")
+        picture = ImageOps.exif_transpose(opened)
+    if picture.mode[0] == "I":                                                        # 16 bits
+        picture = Image.fromarray(np.uint8(np.asarray(picture) // 256))
+    paper = Image.new("RGBA", picture.size, "white")
+    picture = Image.alpha_composite(paper, picture.convert("RGBA")).convert("L")
     picture.thumbnail((LARGEST, LARGEST))
     return np.asarray(picture, float) / 255
 

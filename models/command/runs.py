@@ -5,6 +5,8 @@ from pathlib import Path
 
 from ... import models
 from ...common.files import write_whole
+from ...datasets import load_mnist
+from ...datasets.catalogue import CATALOGUE
 
 WEIGHTS, CHECKPOINT, DESCRIPTION = "model.safetensors", "checkpoint.safetensors", "model.json"
 
@@ -28,14 +30,9 @@ MODELS = {  # name: what it is; class and arguments for a sample's shape and a n
     "inception": ("a small network of two Inception blocks", convolutional("small_inception")),
 }
 CLASSES = {describe((1, 8, 8), 10)[0] for _, describe in MODELS.values()}
-DATA = {
-    "digits": "1,797 handwritten digits of 8 x 8 pixels (UCI), bundled: no download",
-    "mnist": "70,000 handwritten digits of 28 x 28 pixels, fetched once; or its files in --folder",
-    "mnist-test": "MNIST's test files alone: the first 8,000 images to train, the last 2,000 to "
-                  "test",
-    "fashion-mnist": "70,000 photographs of clothes, 28 x 28 pixels, fetched once, or in --folder",
-    "cifar10": "60,000 colour photographs, 32 x 32 pixels, fetched once, or in --folder",
-}
+HALVES = "MNIST's test files alone: the first 8,000 images to train, the last 2,000 to test"
+DATA = {name: HALVES if name == "mnist-test" else CATALOGUE[name].what
+        for name in ("digits", "mnist", "mnist-test", "fashion-mnist", "cifar10")}
 MNIST = {"shape": (28, 28), "height": 20, "widest": 20, "power": 1.0, "ink": 0.13}
 PICTURES = {  # how digits stand in the images of these data: see pictures.py
     "digits": {"shape": (8, 8), "height": 8, "widest": 6.8, "power": 0.5, "ink": 0.305},
@@ -45,8 +42,6 @@ PICTURES = {  # how digits stand in the images of these data: see pictures.py
 
 
 def load(name, folder):
-    from ...datasets import load_mnist
-    from ...datasets.catalogue import CATALOGUE
     if name == "mnist-test":
         x, t = load_mnist("test", folder)
         return (x[:8000], t[:8000]), (x[8000:], t[8000:])

@@ -36,7 +36,7 @@ def parser():
     add, number = result.add, positive(int, "a whole number of at least 1")
     add("model", "which model", "mlp", known("model", MODELS), nargs="?")
     add("--data", "which data", "digits", known("data set", DATA), "NAME")
-    add("--folder", "where files are, for all but digits (default: see 'chainrule data')",
+    add("--folder", "where files are, but for digits (default: fetched, see 'chainrule data')",
         metavar="FOLDER")
     add("--epochs", "passes over the training samples", 40, number, "N")
     add("--batch-size", "samples per step", 32, number, "N")

@@ -11,6 +11,7 @@ from chainrule.datasets import Normalizer
 from chainrule.datasets.normalizer import KINDS
 from tests.errors import refused
 
+TABLE = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 5.0]})
 quickly = settings(derandomize=True, deadline=None, max_examples=60)
 
 
@@ -119,6 +120,11 @@ def test_a_data_frame_names_its_columns():
     (lambda: Normalizer().fit(drawn(3, 2)).transform(drawn(3, 4)), ValueError,
      "Normalizer: x should have the columns of the data it was fitted on, shape (..., 2), "
      "got (3, 4)"),
+    (lambda: Normalizer().fit([1.0, 2.0]), ValueError,
+     "Normalizer: x should have shape (N, ..., D), got (2,)"),
+    (lambda: Normalizer().fit(TABLE).transform(TABLE[["b", "a"]]), ValueError,
+     "Normalizer: x should have the columns of the data it was fitted on, ['a', 'b'], "
+     "got ['b', 'a']"),
     (lambda: Normalizer().fit([["a"]]), TypeError,
      "Normalizer: x should be an array of floats, got <U1 ndarray"),
     (lambda: Normalizer().set_params(mode="x"), ValueError,

@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from chainrule.datasets import (
+    batches,
     merge,
     random_crops,
     random_flips,
@@ -101,6 +102,19 @@ def test_parts_are_copies():
 def test_lists_and_labels_of_any_kind_will_do():
     train, test = train_test_split(list("aabbccdd"), test_size=0.5, stratify=list("nnyynnyy"), rng=0)
     assert sorted([*train, *test]) == list("aabbccdd")
+
+
+def test_a_table_is_split_by_a_column_of_words():
+    words = pandas.Series(["b", "a"] * 5, name="kind")
+    for labels in words, words.astype(object), words.astype("category"):
+        train, test = train_test_split(np.arange(10), test_size=4, stratify=labels, rng=0)
+        assert np.bincount(test % 2).tolist() == [2, 2] and len(train) == 6
+
+
+@pytest.mark.parametrize("call", [batches, train_test_split])
+def test_a_mask_is_not_dropped(call):
+    with refused(TypeError, f"{call.__name__}: array 1 … without a mask … 1.filled(0)…"):
+        call(np.ma.masked_array([[1.0], [2.0]], [[True], [False]]))
 
 
 @pytest.mark.parametrize("arrays, options, error, message", [

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from chainrule.common import L2
 from chainrule.datasets import Normalizer, load_digits, make_moons
 from chainrule.layers import Affine, ReLU, Reshape, SoftmaxWithLoss, SquaredError
 from chainrule.models import LeNet, Sequential, SklearnClassifier, SklearnRegressor
@@ -94,6 +95,25 @@ def test_partial_fit_goes_on():
         model.partial_fit(x[:1], ["maybe"])
 
 
+def test_a_first_call_that_was_refused_settles_nothing():
+    model = SklearnClassifier(random_state=0)
+    with refused(ValueError, "SklearnClassifier: y … first call …"):
+        model.partial_fit(x, words, classes=["no"])
+    model.partial_fit(x, words, classes=["no", "yes"])
+    with refused(ValueError, "SklearnClassifier: y … first call … np.str_('maybe')…"):
+        model.partial_fit(x, words, classes=["no", "yes", "maybe"])
+
+
+def test_a_penalty_counts():
+    def largest(penalty):
+        def build(n_in, n_out, rng):
+            return Sequential(Affine.init(n_in, n_out, rng=rng), loss=SoftmaxWithLoss(),
+                              penalty=penalty)
+        model = SklearnClassifier(build, SGD, lr=0.1, random_state=0).fit(x, t)
+        return np.abs(model.model_.params[0]).max()
+    assert largest(L2(1.0)) < 0.3 < largest(None)
+
+
 def test_partial_fit_of_a_regressor():
     model, y = SklearnRegressor(random_state=0), np.hypot(*x.T)
     for _ in range(150):
@@ -138,6 +158,13 @@ def test_tables_and_their_names():
 
 
 def test_mistakes():
+    for optimizer in "adam", SGD():
+        with refused(TypeError, "SklearnClassifier: optimizer should be a function that makes one, "
+                                f"got {'SGD' if optimizer != 'adam' else repr(optimizer)}"):
+            SklearnClassifier(optimizer=optimizer).fit(x, t)
+    with refused(TypeError, "SklearnRegressor: model should be a function that makes one, got "
+                            "Sequential"):
+        SklearnRegressor(deep(2, 1, 0)).fit(x, t)
     with refused(TypeError, "SklearnClassifier: model should make a model with a loss, got Affine; "
                             "as in Sequential(..., loss=...)"):
         SklearnClassifier(lambda n_in, n_out, rng: Affine.init(n_in, n_out)).fit(x, t)

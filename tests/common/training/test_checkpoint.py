@@ -1,5 +1,6 @@
 """A training that is killed goes on from its file, bit for bit; other files are refused."""
 import copy
+import dataclasses
 import json
 import os
 import pickle
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from chainrule.common import accuracy, r2
+from chainrule.common import Layer, accuracy, r2
 from chainrule.common.engine import compiled
 from chainrule.common.files import read_arrays, write_arrays
 from chainrule.common.layer import held
@@ -172,6 +173,45 @@ def test_a_shared_generator_is_saved_once(tmp_path):
     assert list(tree(tmp_path / "c")["generators"]) == ["batches.rng"]
     shared(tmp_path / "c", rng=1)
     assert len(tree(tmp_path / "c")["generators"]) == 2
+
+
+OF_MODULE = np.random.default_rng(0)
+
+
+class Noise(Layer):
+    """It draws from a generator of the module, or of the class."""
+    own = np.random.default_rng(1)
+
+    def forward(self, x):
+        return x + OF_MODULE.normal(0, 0.1, x.shape) + self.own.normal(0, 0.1, x.shape)
+
+    def backward(self, dout):
+        return dout
+
+
+@dataclasses.dataclass(slots=True)
+class Jitter:
+    rng: np.random.Generator
+
+    def __call__(self, x, rng):
+        return x + self.rng.normal(0, 0.1, x.shape)
+
+
+def test_generators_that_classes_and_slots_hold(tmp_path):
+    def train(*callbacks, start=False):
+        for seed, rng in enumerate((OF_MODULE, Noise.own)):
+            rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
+        model = Sequential(Affine.init(4, 3, rng=0), Noise(), loss=SoftmaxWithLoss())
+        trainer = Trainer(model, SGD(0.1))
+        if start:
+            trainer.resume(tmp_path / "c")
+        trainer.fit(X, T, epochs=3, rng=0, progress=False, augment=Jitter(np.random.default_rng(2)),
+                    callbacks=[*callbacks, Checkpoint(tmp_path / "c", every=1)])
+        return everything(trainer)
+    whole = train()
+    with pytest.raises(Killed):
+        train(after(4))
+    assert train(start=True) == whole
 
 
 def test_batches_that_a_function_draws(tmp_path):
@@ -340,6 +380,8 @@ def test_another_optimizer_and_another_fit_are_refused(saved):
 
 def test_truncated_and_foreign_files_are_refused(saved, tmp_path):
     whole, trainer = saved.read_bytes(), Trainer(net(0), Adam())
+    with refused(ValueError, "Sequential.load: … Checkpoint … trainer.resume…"):
+        trainer.model.load(saved)
     for n in (0, 4, 100, len(whole) // 2, len(whole) - 1):
         saved.write_bytes(whole[:n])
         with refused(ValueError, "Trainer.resume: … c.safetensors … Checkpoint…"):

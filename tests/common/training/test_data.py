@@ -57,7 +57,7 @@ def test_class_weights_are_weights_of_samples(t):
     both = fit(net(), X, t, class_weight={1: 5.0, 2: 0.5}, sample_weight=W).model
     same(both, fit(net(), X, T, sample_weight=W * np.array([1.0, 5.0, 0.5])[T]).model)
     of_batches = Trainer(net(), SGD(0.3), metrics=())
-    of_batches.fit(batches=lambda: [(X, t)], class_weight=[1.0, 5.0, 0.5], epochs=2, progress=False)
+    of_batches.fit(batches=lambda: [(X, t.tolist())], class_weight=[1.0, 5.0, 0.5], epochs=2, progress=False)
     same(of_batches.model, by_sample)
 
 
@@ -160,6 +160,7 @@ class TestAugment:
     ({"sample_weight": 0 * W}, ValueError, "sample_weight … zeros … 0.0"),
     ({"sample_weight": np.where(W, 1, np.nan)}, ValueError, "sample_weight … nan at index (2,)"),
     ({"class_weight": "balance"}, ValueError, 'class_weight … "balanced" … \'balance\'…'),
+    ({"class_weight": {0: 0, 1: 0, 2: 0}}, ValueError, "class_weight … more than 0 … dict…"),
     ({"class_weight": [1, 2]}, ValueError, "class_weight … class 2 … 2 weights…"),
     ({"class_weight": {"a": 2}}, TypeError, "… key of class_weight … 'a'"),
     ({"class_weight": {0: -1}}, ValueError, "class_weight[0] … 0 … -1"),

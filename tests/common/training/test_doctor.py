@@ -4,9 +4,10 @@ import csv
 import re
 
 import numpy as np
+import pandas
 import pytest
 
-from chainrule.common import checks
+from chainrule.common import Layer, checks
 from chainrule.datasets import batches, make_spiral
 from chainrule.layers import (
     Affine,
@@ -27,6 +28,7 @@ from chainrule.training import Finding, History, Report, Trainer, doctor, lr_ran
 from chainrule.training.report import CODES
 from chainrule.training.targets import Task
 from chainrule.training.trial import Case, unchanged
+from tests.errors import refused
 from tests.exam import trainings
 
 
@@ -148,6 +150,63 @@ def test_preflight_leaves_everything_as_it_was():
     assert everything() == before and trainer.history is history
     preflight(trainer, batches=lambda: batches(x, t, rng=rng))
     assert everything() == before
+
+
+OF_MODULE = np.random.default_rng(0)
+
+
+class Noise(Layer):
+    def forward(self, x):
+        return x + OF_MODULE.normal(0, 0.01, x.shape).astype(x.dtype)
+
+    def backward(self, dout):
+        return dout
+
+
+def test_a_generator_that_a_layers_code_names_stays_as_it_is():
+    model = Sequential(Affine.init(2, 3, rng=0), Noise(), loss=SoftmaxWithLoss())
+    before = repr(OF_MODULE.bit_generator.state)
+    preflight(Trainer(model, SGD(0.1)), *make_spiral(20, rng=0))
+    assert repr(OF_MODULE.bit_generator.state) == before
+
+
+def test_tables_are_taken_as_fit_takes_them():
+    x, t = make_spiral(rng=0)
+    table = pandas.DataFrame({"a": x[:, 0], "b": x[:, 1] > 0})
+    trainer = Trainer(MLP([2, 32, 3], rng=0), Adam(0.01))
+    assert preflight(trainer, table, pandas.Series(t), validation_data=(table, t)).measured
+    with refused(TypeError, "preflight: column 'b' of x should hold numbers…"):
+        preflight(trainer, table.assign(b="word"), t)
+
+
+@pytest.mark.parametrize("arguments, error, message", [
+    ({"x": [[1.0]]}, TypeError, "preflight: t is missing…"),
+    ({"x": [[1.0], [2.0]], "t": [1]}, ValueError, "preflight: t … 2 samples … 1"),
+    ({"x": [["a"]], "t": [1]}, TypeError, "preflight: x should be an array of numbers, got <U1 ndarray"),
+    ({"x": [[1.0]], "t": [1], "validation_data": ([[1.0]], ["a"])}, TypeError,
+     "preflight: validation t should be an array of numbers…"),
+    ({"batches": lambda: iter(())}, ValueError, "Trainer.fit: batches() yielded nothing…"),
+    ({"batches": lambda: [1]}, TypeError, "Trainer.fit: batch 1 of batches()…"),
+])
+def test_what_makes_no_step_is_refused(arguments, error, message):
+    with refused(error, message):
+        preflight(Trainer(MLP([1, 2], rng=0), SGD(0.1)), **arguments)
+
+
+def test_validation_data_that_the_model_cannot_take():
+    x, t = make_spiral(rng=0)
+    trainer = Trainer(MLP([2, 32, 3], rng=0), Adam(0.01))
+    for validation in (x[:, :1], t), (x + 0.01, t + 1):
+        found = preflight(trainer, x, t, validation_data=validation).findings[0]
+        assert (found.code, found.where) == ("labels-mismatch", "validation_data")
+
+
+def test_a_trainer_of_ones_own():
+    class Mine(Trainer):
+        def fit(self, *arguments, **options):
+            return super().fit(*arguments, **options)
+    trainer = Mine(MLP([2, 32, 3], rng=0), Adam(0.01))
+    assert preflight(trainer, *make_spiral(rng=0), batch_size=30).measured
 
 
 def test_a_training_goes_on_as_without_preflight():
@@ -395,6 +454,14 @@ def history(**columns):
 )
 def test_diagnosis_of_curves(code, columns):
     assert history(**columns).diagnose().codes == [code]
+
+
+def test_curves_of_steps_and_of_one_epoch():
+    steps = History()
+    for k in range(3):
+        steps.add_step(step=k + 1, loss=1.0 + 9 * k)
+    assert steps.diagnose().measured["loss"].startswith("1 in the first step,")
+    assert history(loss=[1.0]).diagnose().findings[0].evidence == "of one epoch"
 
 
 def test_curves_of_a_training_that_is_well():

@@ -96,6 +96,12 @@ def test_a_value_takes_eight_bytes():
     assert history.steps["step"][-1] == n and history.steps["epoch"][-1] == 1
 
 
+def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path):
+    path = tmp_path / "h.csv"
+    path.write_bytes("\ufeffepoch,loss\r\n1,0.5\r\n".encode())
+    assert History.load(path)["loss"] == [0.5]
+
+
 def test_columns_stay_equally_long():
     history = History()
     history.add_epoch(epoch=1, loss=0.5)

@@ -29,6 +29,11 @@ def test_in_a_file_each_state_is_a_line_of_its_own(capsys):
         assert re.fullmatch(form.format(k, 3 * k), line)
 
 
+def test_without_a_console_nothing_is_shown(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert len(trainer().fit(X, T, epochs=2)) == 2
+
+
 def test_long_trainings_write_few_lines(capsys):
     trainer().fit(X, T, epochs=1000, batch_size=12)
     lines = capsys.readouterr().err.splitlines()

@@ -243,6 +243,14 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.parametrize("kept", ["3", "[3]", '{"0": 3}', '{"0": {}}', '{"x": {"params": {}}}'])
+def test_a_damaged_file_is_refused(tmp_path, kept):
+    path = tmp_path / "s.json"
+    path.write_text(f'{{"random_search": {kept}, "seed": null}}')
+    with refused(ValueError, f"random_search: {path} does not hold a random search…"):
+        search(checkpoint=path)
+
+
 @pytest.mark.parametrize("change, error, message", [
     (dict(objective=3), TypeError, "random_search: objective should be a function, got 3"),
     (dict(n_trials=0), ValueError, "random_search: n_trials should be at least 1, got 0"),

@@ -13,7 +13,7 @@ from chainrule.datasets import text_batches
 from chainrule.layers import Affine, Dropout, ReLU, SoftmaxWithLoss, SquaredError
 from chainrule.models import CBOW, Graph, Input, LanguageModel, Seq2Seq, Sequential, SkipGram
 from chainrule.optimizers import SGD, Adam, step_decay
-from chainrule.training import History, Trainer, answers, batches
+from chainrule.training import EarlyStopping, History, Trainer, answers, batches
 from tests.errors import refused
 
 
@@ -423,6 +423,7 @@ def nan_at(a, index, value=np.nan):
     (lambda x, t: dict(rng="seed"), TypeError, "Trainer.fit: rng … numpy.random.Generator … (a … 0) … None … 'seed'"),
     (lambda x, t: dict(callbacks=print), TypeError, "Trainer.fit: callbacks … builtin_function_or_method … callbacks=[function]"),
     (lambda x, t: dict(callbacks=["stop"]), TypeError, "Trainer.fit: callbacks[0] … 'stop'…"),
+    (lambda x, t: dict(callbacks=[EarlyStopping]), TypeError, "Trainer.fit: callbacks[0] … class EarlyStopping…"),
 ])
 def test_bad_arguments_are_refused_and_nothing_is_lost(change, error, message, data):
     trainer = Trainer(network(), SGD(0.1))

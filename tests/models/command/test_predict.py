@@ -146,3 +146,11 @@ def test_help(command, capsys):
     assert call(command, "--help") == 0
     text = capsys.readouterr().out
     assert "RUN" in text and max(map(len, text.splitlines())) <= 100
+
+
+def test_a_picture_of_16_bits(tmp_path):
+    drawn = np.full((60, 60), 60_000, np.uint16)
+    drawn[10:50, 28:33] = 20_000
+    Image.fromarray(drawn).save(tmp_path / "one.png")
+    grey = pictures.grey(tmp_path / "one.png")
+    assert 0.29 < grey.min() < 0.32 and 0.9 < grey.max() < 0.93

@@ -1,6 +1,7 @@
 """The command line, run as a user runs it: results in a folder, one line for each mistake, a clean end by Ctrl-C."""
 import csv
 import importlib
+import io
 import os
 import signal
 import struct
@@ -49,6 +50,13 @@ def test_train_leaves_curves_weights_and_history(tmp_path, capsys):
     _, (x, t) = load_digits()
     accuracy = np.mean(model.predict(x).argmax(axis=1) == t)
     assert last == f"test accuracy {100 * accuracy:.1f} %  ({os.path.join('runs', 'mlp-digits')})" and accuracy > 0.9
+
+
+def test_a_folder_whose_name_a_pipe_cannot_take(tmp_path, monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, "ascii", write_through=True))
+    assert main(["train", "--epochs", "1", "--quiet", "--out", str(tmp_path / "ü")]) == 0
+    assert b"/?/mlp-digits)" in raw.getvalue().replace(b"\\", b"/")
 
 
 def test_the_seed_decides_the_result(capsys):
