@@ -41,11 +41,12 @@ def parser():
 def main(options):
     from safetensors.numpy import save
 
-    from ...common.files import write_whole
+    from ...common.files import naming, write_whole
     from ..export import to_source, to_torch_state
     run = Path(options.run)
     model, _ = runs.trained(run)
-    stem = re.sub(r"\W+", "_", run.resolve().name)
+    # such that Python can import it, and that the run's own weights stay
+    stem = re.sub(r"(?i)\W+|^(?=\d|(model|checkpoint)$)", "_", run.resolve().name)
     paths = [Path(options.out or run) / f"{stem}{end}" for end in FORMATS[options.to][1]]
     images = [np.zeros((1, 1, 1, 1))] if isinstance(model.layers[0], Flatten) else []
     if options.to == "onnx":
@@ -53,6 +54,7 @@ def main(options):
     elif options.to == "source":
         to_source(model, paths[0], *images)
     else:
-        write_whole(paths[0], save(to_torch_state(model)))
+        with naming("to_torch_state", paths[0]):
+            write_whole(paths[0], save(to_torch_state(model)))
     for path in paths:
         print(path)

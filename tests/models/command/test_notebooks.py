@@ -46,6 +46,32 @@ def test_what_a_reader_changed_is_kept(tmp_path, capsys):
     assert capsys.readouterr().out.count("kept") == 2
 
 
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"cells": [{}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'])
+def test_a_copy_that_is_damaged_is_kept_and_named(text, tmp_path, capsys):
+    path = tmp_path / "notebooks" / "05_convolution.ipynb"
+    path.parent.mkdir()
+    path.write_text(text)
+    assert call() == 0
+    assert f"{path.relative_to(tmp_path)}  5. Convolution  (kept)\n" in capsys.readouterr().out
+    assert call("--run", "05") == 2
+    assert capsys.readouterr().err.startswith(f"chainrule notebooks: {path.relative_to(tmp_path)} cannot be read as a chapter: ")
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("arguments", [(), ("--run", "05")])
+def test_on_a_full_disk_nothing_is_left_half_written(arguments, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "notebooks" / "05_convolution.ipynb"
+    path.parent.mkdir()
+    path.write_text(notebook("a = 6"))
+
+    def full(file):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr("os.fsync", full)
+    assert call(*arguments) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert [p.name for p in path.parent.iterdir()] == [path.name] and path.read_text() == notebook("a = 6")
+
+
 def test_the_wheel_takes_them_along_under_ten_megabytes():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
