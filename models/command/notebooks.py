@@ -110,7 +110,7 @@ def main(options):
             raise ValueError(f"running a chapter needs {', '.join(missing)}: {INSTALL}")
         return run(to / one)
     for name in names:
-        print(printable(f"{to / name}  {title(folder / name)}" + ("  (kept)" if name in kept else "")))
+        print(printable(f"{to / name}  {title(folder / name)}" + "  (kept)" * (name in kept)))
     if kept:
         print(f"\nkept: {len(kept)} that differ from the installed version")
     first = f'"{to / names[0]}"' if " " in str(to) else to / names[0]

@@ -13,12 +13,13 @@ from ...common.guard import Argument, parameter_sizes, parsed, pattern_of
 from ...layers.losses import Loss
 from ..graph import Graph
 from ..node import Constant, Input, Select, ordered
+from ..recompute import Recompute
 from ..sequential import Sequential
 from ..text import AttentionSeq2Seq, LanguageModel, Seq2Seq, TransformerLM
 from ..text.word_vectors import WordVectors
 from .registry import known, named
 
-CHAINS: dict[type, Any] = dict.fromkeys((Sequential, LanguageModel), True)
+CHAINS: dict[type, Any] = dict.fromkeys((Sequential, Recompute, LanguageModel), True)
 GRAPHS: dict[type, Any] = dict.fromkeys((Graph, TransformerLM, WordVectors), True)
 TRANSLATORS: dict[type, Any] = dict.fromkeys((Seq2Seq, AttentionSeq2Seq), True)
 
@@ -30,10 +31,15 @@ def is_network(model):
 
 def inputs_of(model):
     if known(model, GRAPHS):
-        names = [node.name for node in model.inputs]
-        return names if len(set(names)) == len(names) else [
-            f"{name}{i + 1}" for i, name in enumerate(names)]
+        return names_of(model.inputs)
     return ["x", "t", "x_mask"] if known(model, TRANSLATORS) else ["x"]
+
+
+def names_of(inputs):
+    """Their names, numbered where two have the same."""
+    names = [node.name for node in inputs]
+    return names if len(set(names)) == len(names) else [
+        f"{name}{i + 1}" for i, name in enumerate(names)]
 
 
 def follow(model, inputs, visit, constant, loss=False):
@@ -136,7 +142,7 @@ def axes_after(path, layer, *axes):
 
 def targets_of(who, model, axes):
     """(name, number of axes, whether it holds labels) of each target, as losses say it."""
-    names = ["t"] if known(model, CHAINS) else [node.name for node in model.targets]
+    names = ["t"] if known(model, CHAINS) else names_of(model.targets)
     found = {}
 
     def visit(number, layer, *values):

@@ -118,8 +118,9 @@ class OnnxWriter:
         return made
 
     def constant(self, array):
-        value = self.array(np.asarray(array, None if isinstance(array, bool) else self.dtype))
-        self.known_axes[value] = np.ndim(array)
+        a = np.asarray(array)
+        value = self.array(a if a.dtype == bool else a.astype(self.dtype))
+        self.known_axes[value] = a.ndim
         return value
 
 
@@ -151,7 +152,10 @@ def to_onnx(model, path, *examples, loss=False):
     outputs = made if isinstance(made, tuple) else (made,)
     names = ["loss"] if loss else ["y"] if len(outputs) == 1 else [
         f"y{i + 1}" for i in range(len(outputs))]
-    ends = [end_of(to, value, name, inputs) for value, name in zip(outputs, names)]
+    ends = [end_of(to, value, name) for value, name in zip(outputs, names)]
+    for value in [*(value for _, value in to.initializers.values()),
+                  *(value for node in to.nodes for value in node.outputs)]:
+        value.name = unlike(inputs, value.name)
     graph = ir.Graph(inputs, ends, nodes=to.nodes, name=type(model).__name__,
                      initializers=[value for _, value in to.initializers.values()],
                      opset_imports={"": OPSET})
@@ -161,11 +165,16 @@ def to_onnx(model, path, *examples, loss=False):
         write_whole(path, ir.to_proto(whole).SerializeToString())
 
 
-def end_of(to, value, name, inputs):
-    """A value as an output, of a name that no input has."""
-    end = to.Identity(value)
+def unlike(inputs, name):
+    """The name, made one that no input has."""
     while any(name == given.name for given in inputs):
         name += "_"
+    return name
+
+
+def end_of(to, value, name):
+    """A value as an output."""
+    end = to.Identity(value)
     end.name, end.dtype = name, value.dtype or to.ir.DataType.from_numpy(to.dtype)
     end.shape = to.ir.Shape([None] * to.known_axes[value])  # a reader infers the sizes
     return end
@@ -192,6 +201,7 @@ def inputs_to(to, model, who, examples, loss):
         to.known_axes[value] = n
         inputs.append(value)
     for name, n, labelled in targets_of(who, model, axes) if loss else ():
+        name = unlike(inputs, name)
         kind = ir.DataType.INT64 if labelled else ir.DataType.from_numpy(to.dtype)
         value = ir.val(name, dtype=kind, shape=["N", *[f"{name}_{k}" for k in range(1, n)]])
         to.known_axes[value] = n

@@ -3,6 +3,7 @@
 import keyword
 import re
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from string import ascii_lowercase
 from typing import Any, NamedTuple
@@ -43,7 +44,7 @@ from .registry import (
 from .state import layout_of, leaves, terms, to_torch_state
 
 WHO, WIDTH, SHORT = "to_source", 88, 48
-NUMBER = re.compile(r"(?<![\w.\"])\d+(?:\.\d+)?(?:e-?\d+)?\b")
+NUMBER = re.compile(r"(?<![\w.\"])\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
 
 
 def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) -> str:
@@ -188,7 +189,8 @@ def block_of(path, model, axes, top=False):
         return Step(here, after)
 
     names = [identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))]
-    made = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
+    made = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit,
+                  partial(constant, model))
     for i, layer in enumerate(model.layers):  # what serves the loss alone
         if str(i) not in visited and len(getattr(layer, "params", ())):
             modules[str(i)] = written(f"{inside}{i}", layer, [2]).module
@@ -204,10 +206,12 @@ def block_of(path, model, axes, top=False):
     return Block(name, modules, lines)
 
 
-def constant(array):
-    listed = np.asarray(array).tolist()
-    return Step(repr(listed) if np.ndim(array) == 0 else
-                f"torch.tensor({listed}, dtype=torch.{np.asarray(array).dtype})", np.ndim(array))
+def constant(model, array):
+    """A number, or an array in the dtype of the parameters."""
+    a = np.asarray(array)
+    dtype = model.params[0].dtype if a.dtype.kind == "f" and model.params else a.dtype
+    text = re.sub("inf|nan", r"torch.\g<0>", repr(a.tolist()))
+    return Step(f"torch.tensor({text}, dtype=torch.{dtype})" if a.ndim else text, a.ndim)
 
 
 def written(path, layer, axes):
@@ -394,7 +398,7 @@ SOURCE.update({
         Sigmoid="nn.Sigmoid()", Tanh="nn.Tanh()", ReLU="nn.ReLU()", SiLU="nn.SiLU()",
         Softplus="nn.Softplus()", Softmax="nn.Softmax(dim=-1)", Flatten="nn.Flatten()",
         Add="{0} + {1}", Subtract="{0} - {1}", Multiply="{0} * {1}", Divide="{0} / {1}",
-        Maximum="torch.maximum({0}, {1})", Exp="torch.exp({0})", Log="torch.log({0})",
+        Exp="torch.exp({0})", Log="torch.log({0})",
         Sin="torch.sin({0})", GlobalAveragePool="{0}.mean((2, 3))",
         Attention="attention({inputs})").items()},
     L.LeakyReLU: lambda layer: nn("nn.LeakyReLU", layer.slope),
@@ -437,6 +441,12 @@ def reduced(layer):
     name = base(layer, L.Sum, L.Mean, L.LogSumExp).__name__.lower()
     axis = "tuple(range({0}.dim()))" if layer.axis is None else repr(layer.axis)
     return Torch(f"{{0}}.{name}({axis}{', keepdim=True' * layer.keepdims})")
+
+
+@writes(L.Maximum, table=SOURCE)
+def maximum(layer, axes):
+    """A number has no gradient to share, and torch.maximum takes none."""
+    return Torch("torch.maximum({0}, {1})" if all(axes) else "torch.where({0} > {1}, {0}, {1})")
 
 
 @writes(L.Last, table=SOURCE)
@@ -509,7 +519,8 @@ def multi_head_attention(layer, axes):
     return nn(name, len(layer.Wq), layer.heads, call=call, causal=layer.causal)
 
 
-BY_AXES = {last, batch_norm, recurrent, multi_head_attention}  # (layer, axes of its inputs)
+# (layer, axes of its inputs)
+BY_AXES = {maximum, last, batch_norm, recurrent, multi_head_attention}
 
 
 def translator(model, name):

@@ -128,11 +128,14 @@ def to_torch_state(model: Any) -> dict[str, Array]:
     >>> list(state)[:4], state["7.weight"].shape
     (['0.weight', '0.bias', '3.weight', '3.bias'], (120, 400))
     """
-    if not hasattr(model, "params") or isinstance(model, type):
-        raise TypeError(checks.wrong("to_torch_state", "model", "be a model or a layer",
-                                     checks.text(model)))
+    take(model, "to_torch_state")
     return {f"{part.start}{name}": array for part in entries(model)
             for name, array in part.theirs.items()}
+
+
+def take(model, who):
+    if not hasattr(model, "params") or isinstance(model, type):
+        raise TypeError(checks.wrong(who, "model", "be a model or a layer", checks.text(model)))
 
 
 class Entry(NamedTuple):
@@ -175,6 +178,7 @@ def load_torch_state(
     >>> all((p == q).all() for p, q in zip(model.params, other.params))
     True
     """
+    take(model, WHO)
     parts = list(entries(model))
     wanted = {f"{part.start}{name}": a for part in parts for name, a in part.theirs.items()}
     given = renamed(parts, read_state(state, wanted), names)

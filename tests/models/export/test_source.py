@@ -14,13 +14,16 @@ from chainrule.layers import (
     Convolution,
     Embedding,
     Exp,
+    LeakyReLU,
+    Maximum,
+    Mean,
     ReLU,
     Sin,
     Sum,
     Tanh,
     TransposedConvolution,
 )
-from chainrule.models import MLP, Graph, Input, LeNet, Sequential, TransformerLM, to_source
+from chainrule.models import MLP, Graph, Input, LeNet, Recompute, Sequential, TransformerLM, to_source
 from chainrule.models.export import Torch, register_exporter
 from chainrule.models.export.helpers import needed
 from chainrule.models.export.registry import SOURCE
@@ -246,6 +249,26 @@ def test_inputs_of_one_name_and_names_that_are_taken():
     a, b, c = Input("x"), Input("x"), Input("attention")
     assert "def forward(self, x1, x2, attention3):" in to_source(Graph([a, b, c], a + b + c))
     assert "def forward(self, x1):" in to_source(Graph(c, ReLU()(c)))
+
+
+X = Input("x")
+
+
+@pytest.mark.parametrize("model", [
+    Graph(X, Maximum()(X, 0.1)), Graph(X, X.connect(Maximum(), -np.inf, X)), Graph(X, X * np.array([1.0, np.inf, -2.0])),
+    Graph(X, Mean(axis=np.int64(1))(X)), Graph(X, Sum(axis=(np.int64(0), np.int64(-1)))(X)),
+    Sequential(*(Graph(x := Input("x"), x + LeakyReLU(slope)(x)) for slope in (0.1, 1e-20, 1e20, 3.0))),
+    Sequential(Recompute(Affine.init(3, 4, rng=0, dtype=np.float64), Tanh()), Recompute(Sin())),
+], ids=["number", "-inf", "inf", "axis", "axes", "1e+20", "Recompute"])
+def test_numbers_of_any_kind_and_size(model, tmp_path):
+    text = to_source(model)
+    compile(text, "model.py", "exec")
+    compare(model, [np.random.default_rng(0).standard_normal((4, 3))], text, tmp_path)
+
+
+def test_an_array_in_a_graph_has_the_dtype_of_the_parameters():
+    text = to_source(Graph(X, Affine.init(2, 3)(X) @ np.ones((3, 1))))
+    assert "torch.tensor([[1.0], [1.0], [1.0]], dtype=torch.float32)" in text
 
 
 class Shrink(Tanh):
