@@ -44,6 +44,7 @@ from .registry import (
 from .state import layout_of, leaves, terms, to_torch_state
 
 WHO, WIDTH, SHORT = "to_source", 88, 48
+TAKEN = {"self", "torch", "nn", "F", "range", "tuple", "Path", "load", "load_file", *HELPERS}
 NUMBER = re.compile(r"(?<![\w.\"])\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
 
 
@@ -90,7 +91,7 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
 
 def identifier(name, otherwise="Model"):
     fine = name.isidentifier() and not keyword.iskeyword(name)
-    return name if fine and name not in ("self", "torch", "nn", "F", *HELPERS) else otherwise
+    return name if fine and name not in TAKEN else otherwise
 
 
 @dataclass
@@ -188,7 +189,9 @@ def block_of(path, model, axes, top=False):
             return tuple(Step(f"{here}[{i}]", n) for i, n in enumerate(after))
         return Step(here, after)
 
-    names = [identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))]
+    numbered = [f"x{i + 1}" for i in range(len(axes))]
+    names = list(map(identifier, inputs_of(model), numbered))
+    names = names if len(set(names)) == len(names) else numbered
     made = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit,
                   partial(constant, model))
     for i, layer in enumerate(model.layers):  # what serves the loss alone
@@ -294,7 +297,7 @@ def broken(text, indent):
     lines = [" " * indent + text[:start + 1]]
     for i, j in pairwise([start, *commas, end]):
         *head, tail = wrapped(text[i + 1:j].strip(), indent + 4)
-        lines += [*head, f"{tail},"]
+        lines += [*head, tail + "," * bool(commas)]  # (x,) is a tuple
     return [*lines, f"{' ' * indent}{text[end:]}"]
 
 

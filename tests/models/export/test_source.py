@@ -249,6 +249,9 @@ def test_inputs_of_one_name_and_names_that_are_taken():
     a, b, c = Input("x"), Input("x"), Input("attention")
     assert "def forward(self, x1, x2, attention3):" in to_source(Graph([a, b, c], a + b + c))
     assert "def forward(self, x1):" in to_source(Graph(c, ReLU()(c)))
+    a, b = Input("class"), Input("x1")
+    assert "def forward(self, x1, x2):" in to_source(Graph([a, b], a - b))
+    assert "class Model(nn.Sequential):" in to_source(type("Path", (Sequential,), {})(ReLU()))
 
 
 X = Input("x")
@@ -269,6 +272,14 @@ def test_numbers_of_any_kind_and_size(model, tmp_path):
 def test_an_array_in_a_graph_has_the_dtype_of_the_parameters():
     text = to_source(Graph(X, Affine.init(2, 3)(X) @ np.ones((3, 1))))
     assert "torch.tensor([[1.0], [1.0], [1.0]], dtype=torch.float32)" in text
+
+
+def test_brackets_around_a_sum_stay_brackets_on_several_lines(tmp_path):
+    x = Input("x")
+    model = Graph(x, [Tanh()(x) * 0.25 + Sin()(x), 2 * x - 0.25, (x + 1) * 3, 1 / (1 + Exp()(-x))])
+    text = to_source(model)
+    assert "1.0 / (\n" in text
+    compare(model, [np.random.default_rng(0).standard_normal((4, 3))], text, tmp_path)
 
 
 class Shrink(Tanh):
