@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ...layers import Flatten
 from . import runs
 from .arguments import Parser, known, table
 
@@ -45,14 +44,14 @@ def main(options):
     from ..export import to_source, to_torch_state
     run = Path(options.run)
     model, _ = runs.trained(run)
-    # such that Python can import it, and that the run's own weights stay
+    # importable, and not the run's own weights
     stem = re.sub(r"(?i)\W+|^(?=\d|(model|checkpoint)$)", "_", run.resolve().name)
     paths = [Path(options.out or run) / f"{stem}{end}" for end in FORMATS[options.to][1]]
-    images = [np.zeros((1, 1, 1, 1))] if isinstance(model.layers[0], Flatten) else []
+    image = np.zeros((1, 1, 1, 1))
     if options.to == "onnx":
-        model.to_onnx(paths[0], *images)
+        model.to_onnx(paths[0], image)
     elif options.to == "source":
-        to_source(model, paths[0], *images)
+        to_source(model, paths[0], image)
     else:
         with naming("to_torch_state", paths[0]):
             write_whole(paths[0], save(to_torch_state(model)))

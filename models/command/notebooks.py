@@ -97,18 +97,19 @@ def run(path):
 def main(options):
     to = Path(options.folder)
     folder, names = chapters()
-    one = None if options.run is None else chosen(options.run, names)
+    if options.run is not None:
+        names = [chosen(options.run, names)]
     try:
-        kept = copy(folder, names if one is None else [one], to)
+        kept = copy(folder, names, to)
     except OSError as error:
         raise ValueError(f"cannot write into {to}: {error.strerror or error}; choose another folder"
                          ) from error
-    if one is not None:
+    if options.run is not None:
         missing = [name for name in ("nbclient", "ipykernel", "scipy")
                    if importlib.util.find_spec(name) is None]
         if missing:
             raise ValueError(f"running a chapter needs {', '.join(missing)}: {INSTALL}")
-        return run(to / one)
+        return run(to / names[0])
     for name in names:
         print(printable(f"{to / name}  {title(folder / name)}" + "  (kept)" * (name in kept)))
     if kept:

@@ -90,7 +90,7 @@ def sizes(layer, at, axes):
     """For each axis of an input its size, where the parameters decide it, else its letter."""
     pattern = argument(layer, at).pattern
     if not isinstance(pattern, tuple):
-        pattern = ("N", "T", "K", "L", "M")[:axes]
+        pattern = ("N", "T", ...)[:axes]
     if ... in pattern:
         k = pattern.index(...)
         between = [f"D{j}" for j in range(axes - len(pattern) + 1)]
@@ -118,7 +118,7 @@ def axes_after(path, layer, *axes):
                                  f"{checks.shape_text(pattern)}, no array of {have} axes")
             if ... in pattern:
                 more = have - least if more is None else max(more, have - least)
-    least = 1 + max((a if a >= 0 else -a - 1 for a in axes_named(layer)), default=-1)
+    least = 1 + max((max(a, -1 - a) for a in axes_named(layer)), default=-1)
     exactly = getattr(layer, "axes", None) if isinstance(layer, L.Transpose) else None
     if first < least or exactly is not None and first != len(exactly):
         raise ValueError(f"{named(path, layer)} takes no array of {first} axes")

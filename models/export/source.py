@@ -44,7 +44,8 @@ from .registry import (
 from .state import layout_of, leaves, terms, to_torch_state
 
 WHO, WIDTH, SHORT = "to_source", 88, 48
-TAKEN = {"self", "torch", "nn", "F", "range", "tuple", "Path", "load", "load_file", *HELPERS}
+TAKEN = {*keyword.kwlist, *HELPERS, "self", "torch", "nn", "F", "range", "tuple", "Path", "load",
+         "load_file"}
 NUMBER = re.compile(r"(?<![\w.\"])\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
 
 
@@ -90,8 +91,7 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
 
 
 def identifier(name, otherwise="Model"):
-    fine = name.isidentifier() and not keyword.iskeyword(name)
-    return name if fine and name not in TAKEN else otherwise
+    return name if name.isidentifier() and name not in TAKEN else otherwise
 
 
 @dataclass
@@ -145,7 +145,7 @@ def whole_file(model, weights, examples):
     imports = [("import torch", r"\btorch\."), ("from safetensors.torch import load_file", ""),
                ("from torch import nn", ""), ("from torch.nn import functional as F", r"\bF\.")]
     lines = "\n".join(line for line, use in imports if re.search(use, body))
-    double = ".double()" * (bool(model.params) and model.params[0].dtype == np.float64)
+    double = ".double()" * any(p.dtype == np.float64 for p in model.params)
     return f'''"""{name}, as PyTorch code: exported from chainrule {__version__}."""
 from pathlib import Path
 
@@ -210,7 +210,7 @@ def block_of(path, model, axes, top=False):
 
 
 def constant(model, array):
-    """A number, or an array in the dtype of the parameters."""
+    """A number, or an array of the model's dtype."""
     a = np.asarray(array)
     dtype = model.params[0].dtype if a.dtype.kind == "f" and model.params else a.dtype
     text = re.sub("inf|nan", r"torch.\g<0>", repr(a.tolist()))
@@ -372,23 +372,18 @@ def tied(model):
     return lines
 
 
-def module(name, *positional, **options):
-    """The text of a call, with pairs of equal numbers as one number."""
-    def short(value):
-        return repr(value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value)
-    named = [f"{key}={short(value)}" for key, value in options.items()]
-    return f"{name}({', '.join([*map(short, positional), *named])})"
-
-
 DEFAULTS = {"bias": True, "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "eps": 1e-5,
             "output_padding": 0, "momentum": 0.1, "bidirectional": False, "causal": False}
 
 
 def nn(name, *positional, call="{m}({0})", **options):
-    """A layer that is a module of PyTorch, with the options that are not PyTorch's defaults."""
-    changed = {key: value for key, value in options.items()
-               if key not in DEFAULTS or value not in (DEFAULTS[key], (DEFAULTS[key],) * 2)}
-    return Torch(call, module(name, *positional, **changed))
+    """A layer that is a module of PyTorch, with the options that are not PyTorch's defaults, and
+    pairs of equal numbers as one number."""
+    def short(value):
+        return repr(value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value)
+    changed = [f"{key}={short(value)}" for key, value in options.items()
+               if key not in DEFAULTS or value not in (DEFAULTS[key], (DEFAULTS[key],) * 2)]
+    return Torch(call, f"{name}({', '.join([*map(short, positional), *changed])})")
 
 
 def plain(text):
@@ -448,7 +443,7 @@ def reduced(layer):
 
 @writes(L.Maximum, table=SOURCE)
 def maximum(layer, axes):
-    """A number has no gradient to share, and torch.maximum takes none."""
+    """torch.maximum takes no numbers."""
     return Torch("torch.maximum({0}, {1})" if all(axes) else "torch.where({0} > {1}, {0}, {1})")
 
 
@@ -459,9 +454,8 @@ def last(layer, axes):
 
 def pool(name, layer):
     """PyTorch's stride is the size, unless it is said."""
-    options = {} if layer.stride == layer.size else {"stride": layer.stride}
-    options |= {"padding": layer.padding} if any(layer.padding) else {}
-    return Torch("{m}({0})", module(name, layer.size, **options))
+    stride = [layer.stride] * (layer.stride != layer.size)
+    return nn(name, layer.size, *stride, padding=layer.padding)
 
 
 @writes(L.BatchNorm, table=SOURCE)
@@ -472,14 +466,14 @@ def batch_norm(layer, axes):
 
 @writes(L.Convolution, L.Convolution1D, table=SOURCE)
 def convolution(layer):
-    W, one, padding = layer.params[0], isinstance(layer, L.Convolution1D), layer.padding
+    W, padding = layer.params[0], layer.padding
     odd = any((k - 1) * d % 2 for k, d in zip(W.shape[2:], np.atleast_1d(layer.dilation)))
     call = "{m}({0})"
     if padding == "same" and (odd or layer.stride not in (1, (1, 1))):
         call, padding = "same({m}, {0})", 0
-    return nn("nn.Conv1d" if one else "nn.Conv2d", W.shape[1] * layer.groups, len(W),
-              W.shape[2] if one else W.shape[2:], call=call, stride=layer.stride, padding=padding,
-              dilation=layer.dilation, groups=layer.groups, bias=len(layer.params) > 1)
+    return nn(f"nn.Conv{W.ndim - 2}d", W.shape[1] * layer.groups, len(W), W.shape[2:], call=call,
+              stride=layer.stride, padding=padding, dilation=layer.dilation, groups=layer.groups,
+              bias=len(layer.params) > 1)
 
 
 @writes(L.TransposedConvolution, table=SOURCE)

@@ -112,6 +112,8 @@ def test_an_example_says_how_many_axes_an_input_has(session):
     model, x = MLP([18, 4, 2], rng=0), np.random.default_rng(0).standard_normal((5, 2, 3, 3)).astype(np.float32)
     assert session(model).get_inputs()[0].shape == ["N", "D0"]
     same(model, session(model, x[:1]), x)
+    x = np.ones((2, 1, 3, 1, 2, 2), np.float32)
+    same(Sequential(Tanh()), session(Sequential(Tanh()), x), x)
     with refused(ValueError, "MLP.to_onnx: the examples … 2 of them"):
         model.to_onnx("model.onnx", x, x)
 
