@@ -70,7 +70,7 @@ def run(path):
     import nbformat
     from jupyter_client.kernelspec import KernelSpecManager
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
     from tqdm import tqdm
     try:
         chapter = nbformat.read(path, as_version=4)
@@ -89,6 +89,10 @@ def run(path):
     except CellExecutionError as error:
         print(printable(str(error)), file=sys.stderr)
         return 1
+    except BaseException as error:
+        if hasattr(client, "_async_cleanup_kernel_future"):  # nbclient's answer to Ctrl-C
+            raise KeyboardInterrupt from None
+        raise ValueError(f"{path}: {error}") if isinstance(error, DeadKernelError) else error
     finally:
         write_whole(path, f"{nbformat.writes(chapter)}\n".encode())
     print(f"{path}: {count} cells ran without an error")

@@ -119,8 +119,8 @@ def axes_after(path, layer, *axes):
             if ... in pattern:
                 more = have - least if more is None else max(more, have - least)
     least = 1 + max((max(a, -1 - a) for a in axes_named(layer)), default=-1)
-    exactly = getattr(layer, "axes", None) if isinstance(layer, L.Transpose) else None
-    if first < least or exactly is not None and first != len(exactly):
+    turned = isinstance(layer, L.Transpose) and layer.axes
+    if first < least or turned and first != len(turned):
         raise ValueError(f"{named(path, layer)} takes no array of {first} axes")
     if isinstance(layer, Loss):
         rows = first - (not isinstance(layer, L.SigmoidWithLoss))

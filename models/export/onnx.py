@@ -401,17 +401,12 @@ def multi_head_attention(to, layer, query, memory=None, mask=None):
 GATES = {L.RNN: [0], L.LSTM: [0, 3, 1, 2], L.GRU: [1, 0, 2]}
 
 
-@writes(*RECURRENT)
+@writes(*RECURRENT, L.Bidirectional)
 def recurrent(to, layer, x, mask=None):
-    return over_time(to, halves(layer), x, mask)[0]
-
-
-@writes(L.Bidirectional)
-def bidirectional(to, layer, x, mask=None):
-    both = halves(layer)
-    if alike(both):
-        return over_time(to, both, x, mask)[0]
-    return to.Concat(*(over_time(to, [one], x, mask)[0] for one in both), axis=2)
+    parts = halves(layer)
+    if alike(parts):
+        return over_time(to, parts, x, mask)[0]
+    return to.Concat(*(over_time(to, [one], x, mask)[0] for one in parts), axis=2)
 
 
 def over_time(to, layers, x, mask=None, first=()):

@@ -118,8 +118,11 @@ class Block:
         """All the numbers in it, also those given to blocks inside."""
         found = []
         for m in self.modules.values():
-            numbers = m.numbers(made) if isinstance(m, Block) else NUMBER.findall(m)
-            found += [numbers[i] for i in made[m.key].places] if isinstance(m, Block) else numbers
+            if isinstance(m, Block):
+                numbers = m.numbers(made)
+                found += [numbers[i] for i in made[m.key].places]
+            else:
+                found += NUMBER.findall(m)
         return found
 
 
@@ -355,12 +358,12 @@ def tied(model):
     lines = []
     for path, layer, arrays in leaves(model):
         for theirs, ours in layout_of(layer).items():
-            for mine, turned in terms(ours) if ours != "0" else ():
+            for mine, turned in terms(ours):
                 if mine not in arrays or ours.startswith("+"):
                     continue
                 array = arrays[mine].T if turned else arrays[mine]
                 here = f'self.get_submodule("{path}").{theirs}'
-                whole = len(ours.split()) == 1
+                whole = " " not in ours
                 first = next((there for other, alone, there in seen
                               if alone and relation(other, array) == "same"), None)
                 if first and whole:

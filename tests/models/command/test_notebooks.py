@@ -2,6 +2,7 @@
 import configparser
 import importlib.util
 import json
+import os
 import zlib
 from pathlib import Path
 
@@ -99,6 +100,18 @@ def test_one_is_run_where_it_stands(sources, code, tmp_path, capsys):
     else:
         assert outputs[1][0]["data"]["text/plain"] == ["42"]
         assert "2 cells ran without an error" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("death, code, said", [("os.kill(os.getppid(), 2)", 130, "stopped"), ("os._exit(1)", 2, "Kernel died")])
+def test_ctrl_c_and_a_kernel_that_dies_are_told_in_a_line(death, code, said, tmp_path, capsys):
+    if os.name != "posix":
+        pytest.skip("cells know no parent's signals there")
+    path = tmp_path / "notebooks" / "05_convolution.ipynb"
+    path.parent.mkdir()
+    path.write_text(notebook("1 + 1", f"import os, time\n{death}\ntime.sleep(60)"))
+    assert call("--run", "5") == code
+    assert capsys.readouterr().err.endswith(f"{said}\n")
+    assert json.loads(path.read_text())["cells"][0]["outputs"][0]["data"]["text/plain"] == ["2"]
 
 
 @pytest.mark.parametrize("text", ["5", "05", "05_convolution", "05_convolution.ipynb", "convolution"])
