@@ -55,5 +55,4 @@ def main(options):
     else:
         with naming("to_torch_state", paths[0]):
             write_whole(paths[0], save(to_torch_state(model)))
-    for path in paths:
-        print(path)
+    print(*paths, sep="\n")

@@ -70,12 +70,12 @@ def run(path):
     import nbformat
     from jupyter_client.kernelspec import KernelSpecManager
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, DeadKernelError
+    from nbclient.exceptions import CellExecutionError
     from tqdm import tqdm
     try:
         chapter = nbformat.read(path, as_version=4)
         count = sum(cell.cell_type == "code" for cell in chapter.cells)
-    except (ValueError, AttributeError, nbformat.ValidationError) as error:
+    except Exception as error:
         raise ValueError(f"{path} cannot be read as a chapter: {error}") from error
     client = NotebookClient(chapter, kernel_name="python3", timeout=None,
                             extra_arguments=["--log-level=ERROR"],
@@ -92,7 +92,9 @@ def run(path):
     except BaseException as error:
         if hasattr(client, "_async_cleanup_kernel_future"):  # nbclient's answer to Ctrl-C
             raise KeyboardInterrupt from None
-        raise ValueError(f"{path}: {error}") if isinstance(error, DeadKernelError) else error
+        if isinstance(error, RuntimeError):
+            raise ValueError(f"{path}: {error}") from error
+        raise
     finally:
         write_whole(path, f"{nbformat.writes(chapter)}\n".encode())
     print(f"{path}: {count} cells ran without an error")

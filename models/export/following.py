@@ -31,13 +31,12 @@ def is_network(model):
 
 def inputs_of(model):
     if known(model, GRAPHS):
-        return names_of(model.inputs)
+        return distinct([node.name for node in model.inputs])
     return ["x", "t", "x_mask"] if known(model, TRANSLATORS) else ["x"]
 
 
-def names_of(inputs):
-    """Their names, numbered where two have the same."""
-    names = [node.name for node in inputs]
+def distinct(names):
+    """The names, numbered where two are the same."""
     return names if len(set(names)) == len(names) else [
         f"{name}{i + 1}" for i, name in enumerate(names)]
 
@@ -142,7 +141,7 @@ def axes_after(path, layer, *axes):
 
 def targets_of(who, model, axes):
     """(name, number of axes, whether it holds labels) of each target, as losses say it."""
-    names = ["t"] if known(model, CHAINS) else names_of(model.targets)
+    names = ["t"] if known(model, CHAINS) else distinct([node.name for node in model.targets])
     found = {}
 
     def visit(number, layer, *values):

@@ -15,6 +15,7 @@ from .following import (
     axes_after,
     axes_named,
     axes_of_inputs,
+    distinct,
     first_use,
     follow,
     inputs_of,
@@ -148,9 +149,11 @@ def to_onnx(model, path, *examples, loss=False):
     else:
         made = to.layer("", model, *inputs)
     outputs = made if isinstance(made, tuple) else (made,)
-    names = ["loss"] if loss else ["y"] if len(outputs) == 1 else [
-        f"y{i + 1}" for i in range(len(outputs))]
-    ends = [end_of(to, value, name) for value, name in zip(outputs, names)]
+    ends = [to.Identity(value) for value in outputs]
+    names = distinct(["loss" if loss else "y"] * len(ends))
+    for end, value, name in zip(ends, outputs, names):
+        end.name, end.dtype = name, value.dtype or ir.DataType.from_numpy(to.dtype)
+        end.shape = ir.Shape([None] * to.known_axes[value])  # a reader infers the sizes
     constants = [value for _, value in to.initializers.values()]
     for value in constants + [value for node in to.nodes for value in node.outputs]:
         value.name = unlike(inputs, value.name)
@@ -167,14 +170,6 @@ def unlike(inputs, name):
     while any(name == given.name for given in inputs):
         name += "_"
     return name
-
-
-def end_of(to, value, name):
-    """A value as an output."""
-    end = to.Identity(value)
-    end.name, end.dtype = name, value.dtype or to.ir.DataType.from_numpy(to.dtype)
-    end.shape = to.ir.Shape([None] * to.known_axes[value])  # a reader infers the sizes
-    return end
 
 
 def inputs_to(to, model, who, examples, loss):

@@ -23,6 +23,7 @@ from .following import (
     TRANSLATORS,
     axes_after,
     axes_of_inputs,
+    distinct,
     follow,
     inputs_of,
     is_network,
@@ -44,8 +45,7 @@ from .registry import (
 from .state import layout_of, leaves, terms, to_torch_state
 
 WHO, WIDTH, SHORT = "to_source", 88, 48
-TAKEN = {*keyword.kwlist, *HELPERS, "self", "torch", "nn", "F", "range", "tuple", "Path", "load",
-         "load_file"}
+TAKEN = {*keyword.kwlist, *HELPERS, "self", "torch", "nn", "F", "range", "tuple", "Path", "load"}
 NUMBER = re.compile(r"(?<![\w.\"])\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
 
 
@@ -192,9 +192,7 @@ def block_of(path, model, axes, top=False):
             return tuple(Step(f"{here}[{i}]", n) for i, n in enumerate(after))
         return Step(here, after)
 
-    numbered = [f"x{i + 1}" for i in range(len(axes))]
-    names = list(map(identifier, inputs_of(model), numbered))
-    names = names if len(set(names)) == len(names) else numbered
+    names = distinct([identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))])
     made = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit,
                   partial(constant, model))
     for i, layer in enumerate(model.layers):  # what serves the loss alone
@@ -383,10 +381,11 @@ def nn(name, *positional, call="{m}({0})", **options):
     """A layer that is a module of PyTorch, with the options that are not PyTorch's defaults, and
     pairs of equal numbers as one number."""
     def short(value):
-        return repr(value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value)
-    changed = [f"{key}={short(value)}" for key, value in options.items()
-               if key not in DEFAULTS or value not in (DEFAULTS[key], (DEFAULTS[key],) * 2)]
-    return Torch(call, f"{name}({', '.join([*map(short, positional), *changed])})")
+        return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
+    given = [repr(short(value)) for value in positional] + [
+        f"{key}={short(value)!r}" for key, value in options.items()
+        if short(value) != DEFAULTS.get(key)]
+    return Torch(call, f"{name}({', '.join(given)})")
 
 
 def plain(text):

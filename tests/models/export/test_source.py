@@ -250,7 +250,7 @@ def test_inputs_of_one_name_and_names_that_are_taken():
     assert "def forward(self, x1, x2, attention3):" in to_source(Graph([a, b, c], a + b + c))
     assert "def forward(self, x1):" in to_source(Graph(c, ReLU()(c)))
     a, b = Input("class"), Input("x1")
-    assert "def forward(self, x1, x2):" in to_source(Graph([a, b], a - b))
+    assert "def forward(self, x11, x12):" in to_source(Graph([a, b], a - b))
     assert "class Model(nn.Sequential):" in to_source(type("Path", (Sequential,), {})(ReLU()))
 
 
