@@ -76,7 +76,7 @@ def run(path):
         chapter = nbformat.read(path, as_version=4)
         count = sum(cell.cell_type == "code" for cell in chapter.cells)
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as a chapter: {error}") from error
+        raise ValueError(f"{path} cannot be read: {error}") from error
     client = NotebookClient(chapter, kernel_name="python3", timeout=None,
                             extra_arguments=["--log-level=ERROR"],
                             resources={"metadata": {"path": str(path.parent)}})

@@ -166,7 +166,6 @@ def to_onnx(model, path, *examples, loss=False):
 
 
 def unlike(inputs, name):
-    """The name, made one that no input has."""
     while any(name == given.name for given in inputs):
         name += "_"
     return name

@@ -84,9 +84,9 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
     weights = file.with_suffix(".safetensors")
     text = whole_file(model, weights.name, examples)
     from safetensors.numpy import save
-    with naming(WHO, path):
-        write_whole(file, text.encode())
-        write_whole(weights, save(to_torch_state(model)))
+    for path, data in (file, text.encode()), (weights, save(to_torch_state(model))):
+        with naming(WHO, path):
+            write_whole(path, data)
     return text
 
 

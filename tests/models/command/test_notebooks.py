@@ -55,7 +55,7 @@ def test_a_copy_that_is_damaged_is_kept_and_named(text, tmp_path, capsys):
     assert call() == 0
     assert f"{path.relative_to(tmp_path)}  5. Convolution  (kept)\n" in capsys.readouterr().out
     assert call("--run", "05") == 2
-    assert capsys.readouterr().err.startswith(f"chainrule notebooks: {path.relative_to(tmp_path)} cannot be read as a chapter: ")
+    assert capsys.readouterr().err.startswith(f"chainrule notebooks: {path.relative_to(tmp_path)} cannot be read: ")
     assert path.read_text() == text
 
 

@@ -24,7 +24,7 @@ from chainrule.layers import (
     TransposedConvolution,
 )
 from chainrule.models import MLP, Graph, Input, LeNet, Recompute, Sequential, TransformerLM, to_source
-from chainrule.models.export import Torch, register_exporter
+from chainrule.models.export import Torch, register_exporter, source
 from chainrule.models.export.helpers import needed
 from chainrule.models.export.registry import SOURCE
 from chainrule.models.export.source import alone, brackets
@@ -320,11 +320,21 @@ def test_what_cannot_be_written_says_which_layer_and_why(model, error, message):
         to_source(model)
 
 
-def test_paths(tmp_path):
+def test_paths(tmp_path, monkeypatch):
     with refused(ValueError, "to_source: path should end in .py, got 'model.txt'"):
         to_source(MLP([2, 2]), "model.txt")
     with refused(OSError, "[Errno 2] to_source: … model.py'"):
         to_source(MLP([2, 2]), tmp_path / "no" / "model.py")
+    (tmp_path / "model.safetensors").mkdir()
+    with refused(OSError, "to_source: … model.safetensors is a folder…"):
+        to_source(MLP([2, 2]), tmp_path / "model.py")
+    (tmp_path / "model.safetensors").rmdir()
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(source, "write_whole", lambda path, data: path.suffix == ".py" or full(path, data))
+    with refused(OSError, "[Errno 28] to_source: No space left on device: … model.safetensors'"):
+        to_source(MLP([2, 2]), tmp_path / "model.py")
 
 
 def test_a_layer_of_ones_own_is_written_as_it_was_registered(tmp_path):
