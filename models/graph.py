@@ -79,7 +79,7 @@ class Graph(Model):
                 raise TypeError(
                     f"Graph: inputs and targets are nodes made by Input(), got {n!r}{hint}")
             if n in given[:i]:
-                raise ValueError(f"Graph: {n!r} is listed twice; list it once")
+                raise ValueError(f"Graph: {n!r} is listed twice")
             n.name = n.name or (f"x{i + 1}" if n in self.inputs else f"t{i + 1 - len(self.inputs)}")
         reached = [n for n in self.nodes if isinstance(n, Input)]
         for n in reached:

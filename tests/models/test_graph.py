@@ -330,7 +330,7 @@ def test_what_cannot_be_a_graph():
     with refused(ValueError, "Graph: Input(y) … not listed…"):
         Graph(x, x + y)
     for inputs, targets in ([x, x], ()), ([x], [x]):
-        with refused(ValueError, "Graph: Input(x) is listed twice; …"):
+        with refused(ValueError, "Graph: Input(x) is listed twice"):
             Graph(inputs, x * 2, targets)
     with refused(ValueError, "Graph: Input(y) … output…"):
         Graph([x, y], x + 1)
