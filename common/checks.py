@@ -367,12 +367,11 @@ def whole(who, name, value):
 def axis(who, value):
     """``value`` if it is an axis, a tuple of different ones, or None for all."""
     given = () if value is None else value if isinstance(value, tuple) else (value,)
-    for a in given:
-        whole(who, "axis", a)
+    given = [whole(who, "axis", a) for a in given]
     if len(set(given)) < len(given):
         raise ValueError(
             wrong(who, "axis", "be an axis, a tuple of different ones or None for all", value))
-    return value
+    return tuple(given) if isinstance(value, tuple) else given[0] if given else None
 
 
 def axes(who, axis, x):

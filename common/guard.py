@@ -189,7 +189,8 @@ def admitted(layer, arguments, forward, inputs, named):
             elif pattern == FLOAT:
                 beside = dtype                    # a Python number takes that of the first array
                 if dtype is None and isinstance(given, (int, float)):
-                    beside = next((x.dtype for x in inputs if isinstance(x, np.ndarray)), None)
+                    beside = next((x.dtype for x in inputs
+                                   if isinstance(x, np.ndarray | np.float32)), None)
                 a = checks.array(who, name, given, beside)
             else:
                 a = checks.array(who, name, given, dtype, known(pattern, sizes))

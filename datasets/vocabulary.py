@@ -203,7 +203,8 @@ class Vocabulary:
             content = json.loads(text)
             tokens = content.pop("tokens")
             return cls(tokens.keys(), list(tokens.values()), **content)
-        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except (AttributeError, KeyError, TypeError, RecursionError,
+                json.JSONDecodeError) as error:
             raise ValueError(f"Vocabulary.load: {path} holds no vocabulary "
                              f"({type(error).__name__}: {error})") from None
 

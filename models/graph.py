@@ -41,8 +41,8 @@ class Graph(Model):
 
         dL/dv = Σ_u dL/du · ∂u/∂v
 
-    Raises ValueError for a layer object used twice, and for an Input that is not listed or leads
-    nowhere.
+    Raises ValueError for a layer object used twice, and for an Input that is not listed, listed
+    twice or leads nowhere.
     """
 
     def __init__(
@@ -78,6 +78,8 @@ class Graph(Model):
                 hint = "; a loss goes by its name: loss=" if hasattr(n, "forward") else ""
                 raise TypeError(
                     f"Graph: inputs and targets are nodes made by Input(), got {n!r}{hint}")
+            if n in given[:i]:
+                raise ValueError(f"Graph: {n!r} is listed twice")
             n.name = n.name or (f"x{i + 1}" if n in self.inputs else f"t{i + 1 - len(self.inputs)}")
         reached = [n for n in self.nodes if isinstance(n, Input)]
         for n in reached:

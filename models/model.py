@@ -190,8 +190,8 @@ class Model(Layer):
         fixes, may have any size. The state that recurrent layers carry on is left out.
 
         Raises TypeError or ValueError for a layer that cannot be written, with its number; see
-        ``chainrule.models.export.register_exporter``. onnxruntime has no convolutions and no
-        recurrent layers in float64: ``model.astype(np.float32).to_onnx(path)``."""
+        ``chainrule.models.export.register_exporter``. onnxruntime has no convolutions, GroupNorm
+        or recurrent layers in float64: ``model.astype(np.float32).to_onnx(path)``."""
         # By name: what exports knows the models, which are made of this class.
         export = importlib.import_module(".export.onnx", __package__)
         export.to_onnx(self, path, *examples, loss=loss)

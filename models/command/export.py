@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ...layers import Flatten
 from . import runs
 from .arguments import Parser, known, table
 
@@ -41,18 +40,19 @@ def parser():
 def main(options):
     from safetensors.numpy import save
 
-    from ...common.files import write_whole
+    from ...common.files import naming, write_whole
     from ..export import to_source, to_torch_state
     run = Path(options.run)
     model, _ = runs.trained(run)
-    stem = re.sub(r"\W+", "_", run.resolve().name)
+    # importable, and not the run's own weights
+    stem = re.sub(r"(?i)\W+|^(?=\d|(model|checkpoint)$)", "_", run.resolve().name)
     paths = [Path(options.out or run) / f"{stem}{end}" for end in FORMATS[options.to][1]]
-    images = [np.zeros((1, 1, 1, 1))] if isinstance(model.layers[0], Flatten) else []
+    image = np.zeros((1, 1, 1, 1))
     if options.to == "onnx":
-        model.to_onnx(paths[0], *images)
+        model.to_onnx(paths[0], image)
     elif options.to == "source":
-        to_source(model, paths[0], *images)
+        to_source(model, paths[0], image)
     else:
-        write_whole(paths[0], save(to_torch_state(model)))
-    for path in paths:
-        print(path)
+        with naming("to_torch_state", paths[0]):
+            write_whole(paths[0], save(to_torch_state(model)))
+    print(*paths, sep="\n")

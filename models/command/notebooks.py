@@ -3,10 +3,10 @@ import filecmp
 import importlib.resources
 import importlib.util
 import json
-import shutil
 import sys
 from pathlib import Path
 
+from ...common.files import write_whole
 from ...common.printing import printable
 from .arguments import Parser
 
@@ -48,7 +48,7 @@ def copy(folder, names, to):
             kept += [name] * (not filecmp.cmp(folder / name, to / name, shallow=False))
         else:
             (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / name, to / name)
+            write_whole(to / name, (folder / name).read_bytes())
     return kept
 
 
@@ -72,8 +72,11 @@ def run(path):
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
     from tqdm import tqdm
-    chapter = nbformat.read(path, as_version=4)
-    count = sum(cell.cell_type == "code" for cell in chapter.cells)
+    try:
+        chapter = nbformat.read(path, as_version=4)
+        count = sum(cell.cell_type == "code" for cell in chapter.cells)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
     client = NotebookClient(chapter, kernel_name="python3", timeout=None,
                             extra_arguments=["--log-level=ERROR"],
                             resources={"metadata": {"path": str(path.parent)}})
@@ -86,28 +89,35 @@ def run(path):
     except CellExecutionError as error:
         print(printable(str(error)), file=sys.stderr)
         return 1
+    except BaseException as error:
+        if hasattr(client, "_async_cleanup_kernel_future"):  # nbclient's answer to Ctrl-C
+            raise KeyboardInterrupt from None
+        if isinstance(error, RuntimeError):
+            raise ValueError(f"{path}: {error}") from error
+        raise
     finally:
-        nbformat.write(chapter, path)
+        write_whole(path, f"{nbformat.writes(chapter)}\n".encode())
     print(f"{path}: {count} cells ran without an error")
 
 
 def main(options):
     to = Path(options.folder)
     folder, names = chapters()
-    one = None if options.run is None else chosen(options.run, names)
+    if options.run is not None:
+        names = [chosen(options.run, names)]
     try:
-        kept = copy(folder, names if one is None else [one], to)
+        kept = copy(folder, names, to)
     except OSError as error:
         raise ValueError(f"cannot write into {to}: {error.strerror or error}; choose another folder"
                          ) from error
-    if one is not None:
+    if options.run is not None:
         missing = [name for name in ("nbclient", "ipykernel", "scipy")
                    if importlib.util.find_spec(name) is None]
         if missing:
             raise ValueError(f"running a chapter needs {', '.join(missing)}: {INSTALL}")
-        return run(to / one)
+        return run(to / names[0])
     for name in names:
-        print(printable(f"{to / name}  {title(to / name)}" + ("  (kept)" if name in kept else "")))
+        print(printable(f"{to / name}  {title(folder / name)}" + "  (kept)" * (name in kept)))
     if kept:
         print(f"\nkept: {len(kept)} that differ from the installed version")
     first = f'"{to / names[0]}"' if " " in str(to) else to / names[0]

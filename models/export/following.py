@@ -13,12 +13,13 @@ from ...common.guard import Argument, parameter_sizes, parsed, pattern_of
 from ...layers.losses import Loss
 from ..graph import Graph
 from ..node import Constant, Input, Select, ordered
+from ..recompute import Recompute
 from ..sequential import Sequential
 from ..text import AttentionSeq2Seq, LanguageModel, Seq2Seq, TransformerLM
 from ..text.word_vectors import WordVectors
 from .registry import known, named
 
-CHAINS: dict[type, Any] = dict.fromkeys((Sequential, LanguageModel), True)
+CHAINS: dict[type, Any] = dict.fromkeys((Sequential, Recompute, LanguageModel), True)
 GRAPHS: dict[type, Any] = dict.fromkeys((Graph, TransformerLM, WordVectors), True)
 TRANSLATORS: dict[type, Any] = dict.fromkeys((Seq2Seq, AttentionSeq2Seq), True)
 
@@ -30,10 +31,14 @@ def is_network(model):
 
 def inputs_of(model):
     if known(model, GRAPHS):
-        names = [node.name for node in model.inputs]
-        return names if len(set(names)) == len(names) else [
-            f"{name}{i + 1}" for i, name in enumerate(names)]
+        return distinct([node.name for node in model.inputs])
     return ["x", "t", "x_mask"] if known(model, TRANSLATORS) else ["x"]
+
+
+def distinct(names):
+    """The names, numbered where two are the same."""
+    return names if len(set(names)) == len(names) else [
+        f"{name}{i + 1}" for i, name in enumerate(names)]
 
 
 def follow(model, inputs, visit, constant, loss=False):
@@ -84,7 +89,7 @@ def sizes(layer, at, axes):
     """For each axis of an input its size, where the parameters decide it, else its letter."""
     pattern = argument(layer, at).pattern
     if not isinstance(pattern, tuple):
-        pattern = ("N", "T", "K", "L", "M")[:axes]
+        pattern = ("N", "T", ...)[:axes]
     if ... in pattern:
         k = pattern.index(...)
         between = [f"D{j}" for j in range(axes - len(pattern) + 1)]
@@ -112,9 +117,9 @@ def axes_after(path, layer, *axes):
                                  f"{checks.shape_text(pattern)}, no array of {have} axes")
             if ... in pattern:
                 more = have - least if more is None else max(more, have - least)
-    least = 1 + max((a if a >= 0 else -a - 1 for a in axes_named(layer)), default=-1)
-    exactly = getattr(layer, "axes", None) if isinstance(layer, L.Transpose) else None
-    if first < least or exactly is not None and first != len(exactly):
+    least = 1 + max((max(a, -1 - a) for a in axes_named(layer)), default=-1)
+    turned = isinstance(layer, L.Transpose) and layer.axes
+    if first < least or turned and first != len(turned):
         raise ValueError(f"{named(path, layer)} takes no array of {first} axes")
     if isinstance(layer, Loss):
         rows = first - (not isinstance(layer, L.SigmoidWithLoss))
@@ -136,7 +141,7 @@ def axes_after(path, layer, *axes):
 
 def targets_of(who, model, axes):
     """(name, number of axes, whether it holds labels) of each target, as losses say it."""
-    names = ["t"] if known(model, CHAINS) else [node.name for node in model.targets]
+    names = ["t"] if known(model, CHAINS) else distinct([node.name for node in model.targets])
     found = {}
 
     def visit(number, layer, *values):

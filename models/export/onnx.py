@@ -15,6 +15,7 @@ from .following import (
     axes_after,
     axes_named,
     axes_of_inputs,
+    distinct,
     first_use,
     follow,
     inputs_of,
@@ -57,7 +58,6 @@ class OnnxWriter:
         self.initializers = {}
         self.known_axes = {}
         self.called = {}  # arrays by id: their names, such as "0.W"
-        self.count = 0
 
     def array(self, a):
         given = np.asarray(a)
@@ -79,11 +79,11 @@ class OnnxWriter:
     def op(self, kind, *inputs, outputs=1, **attributes):
         values = [x if x is None or isinstance(x, self.ir.Value) else self.array(x)
                   for x in inputs]
-        self.count += 1
+        count = len(self.nodes) + 1
         node = self.ir.node(kind, values, attributes, num_outputs=outputs,
-                            name=f"{self.path or 'model'}/{kind}_{self.count}")
+                            name=f"{self.path or 'model'}/{kind}_{count}")
         for i, value in enumerate(node.outputs):
-            value.name = f"/{kind}_{self.count}" + f"_{i}" * (outputs > 1)
+            value.name = f"/{kind}_{count}" + f"_{i}" * (outputs > 1)
         self.nodes.append(node)
         return node.outputs[0] if outputs == 1 else tuple(node.outputs)
 
@@ -94,7 +94,7 @@ class OnnxWriter:
 
     def size(self, x, axis):
         """The size of an axis, as (1,)."""
-        return self.Shape(x, start=axis, **({"end": axis + 1} if axis != -1 else {}))
+        return self.Shape(x, start=axis, end=axis + 1 or 99)
 
     def layer(self, path, layer, *values):
         if is_network(layer):
@@ -118,8 +118,9 @@ class OnnxWriter:
         return made
 
     def constant(self, array):
-        value = self.array(np.asarray(array, None if isinstance(array, bool) else self.dtype))
-        self.known_axes[value] = np.ndim(array)
+        a = np.asarray(array)
+        value = self.array(a if a.dtype == bool else a.astype(self.dtype))
+        self.known_axes[value] = a.ndim
         return value
 
 
@@ -134,8 +135,7 @@ def to_onnx(model, path, *examples, loss=False):
                           "pip install 'chainrule[onnx]'") from None
     if not is_network(model) and known(model, ONNX) is None:
         raise foreign(who, "", model, "onnx")
-    dtype = model.params[0].dtype if model.params else np.dtype(np.float32)
-    to = OnnxWriter(dtype)
+    to = OnnxWriter(model.params[0].dtype if model.params else np.float32)
     if checks.flag(who, "loss", loss) and (model.loss is None or not is_network(model)):
         raise ValueError(f"{who}: loss=True needs a " + (
             "model with a loss" if is_network(model) else "network whose values go from layer to "
@@ -149,26 +149,26 @@ def to_onnx(model, path, *examples, loss=False):
     else:
         made = to.layer("", model, *inputs)
     outputs = made if isinstance(made, tuple) else (made,)
-    names = ["loss"] if loss else ["y"] if len(outputs) == 1 else [
-        f"y{i + 1}" for i in range(len(outputs))]
-    ends = [end_of(to, value, name, inputs) for value, name in zip(outputs, names)]
+    ends = [to.Identity(value) for value in outputs]
+    names = distinct(["loss" if loss else "y"] * len(ends))
+    for end, value, name in zip(ends, outputs, names):
+        end.name, end.dtype = name, value.dtype or ir.DataType.from_numpy(to.dtype)
+        end.shape = ir.Shape([None] * to.known_axes[value])  # a reader infers the sizes
+    constants = [value for _, value in to.initializers.values()]
+    for value in constants + [value for node in to.nodes for value in node.outputs]:
+        value.name = unlike(inputs, value.name)
     graph = ir.Graph(inputs, ends, nodes=to.nodes, name=type(model).__name__,
-                     initializers=[value for _, value in to.initializers.values()],
-                     opset_imports={"": OPSET})
+                     initializers=constants, opset_imports={"": OPSET})
     whole = ir.Model(graph, ir_version=IR_VERSION, producer_name="chainrule",
                      producer_version=__version__)
     with naming(who, path):
         write_whole(path, ir.to_proto(whole).SerializeToString())
 
 
-def end_of(to, value, name, inputs):
-    """A value as an output, of a name that no input has."""
-    end = to.Identity(value)
+def unlike(inputs, name):
     while any(name == given.name for given in inputs):
         name += "_"
-    end.name, end.dtype = name, value.dtype or to.ir.DataType.from_numpy(to.dtype)
-    end.shape = to.ir.Shape([None] * to.known_axes[value])  # a reader infers the sizes
-    return end
+    return name
 
 
 def inputs_to(to, model, who, examples, loss):
@@ -176,6 +176,11 @@ def inputs_to(to, model, who, examples, loss):
     axes, ir = axes_of_inputs(who, model, examples), to.ir
     names, translator = inputs_of(model)[:len(axes)], known(model, TRANSLATORS)
     inputs = []
+
+    def add(name, dtype, shape):
+        value = ir.val(name, dtype=ir.DataType.from_numpy(np.dtype(dtype)), shape=shape)
+        to.known_axes[value] = len(shape)
+        inputs.append(value)
     for i, (name, n) in enumerate(zip(names, axes)):
         if translator:
             kind, shape = ("mask", ["N", "T"]) if i == 2 else ("ids", ["N", "T"])
@@ -183,19 +188,15 @@ def inputs_to(to, model, who, examples, loss):
             layer, at = first_use(model, i)
             taken, shape = argument(layer, at), sizes(layer, at, n)
             kind = "mask" if taken.boolean else taken.name
-        dtype = {"ids": np.int64, "mask": np.bool_}.get(kind, to.dtype)
         shape = [size if isinstance(size, int) or size == "N" or len(names) == 1
                  else f"{name.removesuffix('_mask')}_{size}" for size in shape]
         if n:
             shape[0] = "N"
-        value = ir.val(name, dtype=ir.DataType.from_numpy(np.dtype(dtype)), shape=shape)
-        to.known_axes[value] = n
-        inputs.append(value)
+        add(name, {"ids": np.int64, "mask": np.bool_}.get(kind, to.dtype), shape)
     for name, n, labelled in targets_of(who, model, axes) if loss else ():
-        kind = ir.DataType.INT64 if labelled else ir.DataType.from_numpy(to.dtype)
-        value = ir.val(name, dtype=kind, shape=["N", *[f"{name}_{k}" for k in range(1, n)]])
-        to.known_axes[value] = n
-        inputs.append(value)
+        name = unlike(inputs, name)
+        add(name, np.int64 if labelled else to.dtype,
+            ["N", *[f"{name}_{k}" for k in range(1, n)]])
     return inputs
 
 
@@ -217,7 +218,7 @@ ONNX.update({
     L.Reshape: lambda to, layer, x: to.Reshape(x, list(layer.shape), allowzero=1),
     L.Concatenate: lambda to, layer, *inputs: to.Concat(*inputs, axis=layer.axis),
     L.Branch: lambda to, layer, x: tuple(to.Identity(x) for _ in range(layer.n)),
-    L.Embedding: lambda to, layer, ids: to.Gather(to.array(layer.W), ids),
+    L.Embedding: lambda to, layer, ids: to.Gather(layer.W, ids),
     L.GlobalAveragePool: lambda to, layer, x: to.ReduceMean(x, [2, 3], keepdims=0),
     L.LayerNorm: lambda to, layer, x: to.LayerNormalization(
         x, layer.gamma, layer.beta, axis=-1, epsilon=layer.eps),
@@ -233,7 +234,7 @@ def affine(to, layer, a, b=None):
     if not layer.params:
         return to.MatMul(a, b)
     W, *bias = layer.params
-    y = to.MatMul(a, to.array(W))
+    y = to.MatMul(a, W)
     return to.Add(y, bias[0]) if bias else y
 
 
@@ -300,15 +301,12 @@ def window(layer):
 @writes(L.Convolution, L.Convolution1D)
 def convolution(to, layer, x):
     W, *b = layer.params
-    k = W.ndim - 2
-    stride, dilation = (n if isinstance(n, tuple) else (n,)
-                        for n in (layer.stride, layer.dilation))
-    options = {"strides": stride, "dilations": dilation, "group": layer.groups}
-    pads = (layer.padding,) * k if isinstance(layer.padding, int) else layer.padding
-    if layer.padding == "same":
-        pads = (0,) * k
-        x = padded_to_same(to, x, W.shape[2:], stride, dilation)
-    return to.Conv(x, to.array(W), *b, pads=[*pads, *pads], **options)
+    stride, dilation = (np.atleast_1d(n).tolist() for n in (layer.stride, layer.dilation))
+    pads = layer.padding
+    if pads == "same":
+        pads, x = 0, padded_to_same(to, x, W.shape[2:], stride, dilation)
+    pads = np.broadcast_to(pads, W.ndim - 2).tolist()
+    return to.Conv(x, W, *b, strides=stride, dilations=dilation, group=layer.groups, pads=pads * 2)
 
 
 def padded_to_same(to, x, size, stride, dilation):
@@ -332,22 +330,17 @@ def transposed_convolution(to, layer, x):
 
 @writes(L.PositionalEncoding)
 def positional_encoding(to, layer, x):
-    T = to.size(x, 1)
+    T, D = to.size(x, 1), to.size(x, 2)
     if layer.params:
         return to.Add(x, to.Slice(layer.W, [0], T, [0]))
     # sin(t / 10000^(2i/D)), a quarter of a turn further for odd places; counted in float64
-    D = to.Cast(to.Squeeze(to.size(x, 2), [0]), to=DOUBLE)
-    d = to.Range(wide(to, 0.0), D, wide(to, 1.0))
-    pairs = to.Floor(to.Div(d, wide(to, 2.0)))
-    slow = to.Pow(wide(to, 10000.0), to.Div(to.Mul(pairs, wide(to, 2.0)), D))
-    t = to.Range(wide(to, 0.0), to.Cast(to.Squeeze(T, [0]), to=DOUBLE), wide(to, 1.0))
-    odd = to.Mul(to.Sub(d, to.Mul(pairs, wide(to, 2.0))), wide(to, np.pi / 2))
-    waves = to.Sin(to.Add(to.Div(to.Unsqueeze(t, [1]), slow), odd))
+    t, d = (to.Range(0, to.Squeeze(n, [0]), 1) for n in (T, D))
+    even = to.Mul(to.Div(d, 2), 2)
+    t, even, odd, D, base, quarter = (to.Cast(n, to=DOUBLE) for n in (
+        t, even, to.Sub(d, even), D, 10000, np.pi / 2))
+    slow = to.Pow(base, to.Div(even, D))
+    waves = to.Sin(to.Add(to.Div(to.Unsqueeze(t, [1]), slow), to.Mul(odd, quarter)))
     return to.Add(x, to.CastLike(waves, x))
-
-
-def wide(to, number):
-    return to.Constant(value=to.ir.tensor(np.array(number, np.float64)))
 
 
 @writes(L.Attention)
@@ -402,17 +395,12 @@ def multi_head_attention(to, layer, query, memory=None, mask=None):
 GATES = {L.RNN: [0], L.LSTM: [0, 3, 1, 2], L.GRU: [1, 0, 2]}
 
 
-@writes(*RECURRENT)
+@writes(*RECURRENT, L.Bidirectional)
 def recurrent(to, layer, x, mask=None):
-    return over_time(to, halves(layer), x, mask)[0]
-
-
-@writes(L.Bidirectional)
-def bidirectional(to, layer, x, mask=None):
-    both = halves(layer)
-    if alike(both):
-        return over_time(to, both, x, mask)[0]
-    return to.Concat(*(over_time(to, [one], x, mask)[0] for one in both), axis=2)
+    parts = halves(layer)
+    if alike(parts):
+        return over_time(to, parts, x, mask)[0]
+    return to.Concat(*(over_time(to, [one], x, mask)[0] for one in parts), axis=2)
 
 
 def over_time(to, layers, x, mask=None, first=()):

@@ -3,6 +3,7 @@
 import keyword
 import re
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from string import ascii_lowercase
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from .following import (
     TRANSLATORS,
     axes_after,
     axes_of_inputs,
+    distinct,
     follow,
     inputs_of,
     is_network,
@@ -43,7 +45,8 @@ from .registry import (
 from .state import layout_of, leaves, terms, to_torch_state
 
 WHO, WIDTH, SHORT = "to_source", 88, 48
-NUMBER = re.compile(r"(?<![\w.\"])\d+(?:\.\d+)?(?:e-?\d+)?\b")
+TAKEN = {*keyword.kwlist, *HELPERS, "self", "torch", "nn", "F", "range", "tuple", "Path", "load"}
+NUMBER = re.compile(r"(?<![\w.\"])\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
 
 
 def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) -> str:
@@ -81,15 +84,14 @@ def to_source(model: Any, path: PathLike | None = None, *examples: ArrayLike) ->
     weights = file.with_suffix(".safetensors")
     text = whole_file(model, weights.name, examples)
     from safetensors.numpy import save
-    with naming(WHO, path):
-        write_whole(file, text.encode())
-        write_whole(weights, save(to_torch_state(model)))
+    for path, data in (file, text.encode()), (weights, save(to_torch_state(model))):
+        with naming(WHO, path):
+            write_whole(path, data)
     return text
 
 
 def identifier(name, otherwise="Model"):
-    fine = name.isidentifier() and not keyword.iskeyword(name)
-    return name if fine and name not in ("self", "torch", "nn", "F", *HELPERS) else otherwise
+    return name if name.isidentifier() and name not in TAKEN else otherwise
 
 
 @dataclass
@@ -116,8 +118,11 @@ class Block:
         """All the numbers in it, also those given to blocks inside."""
         found = []
         for m in self.modules.values():
-            numbers = m.numbers(made) if isinstance(m, Block) else NUMBER.findall(m)
-            found += [numbers[i] for i in made[m.key].places] if isinstance(m, Block) else numbers
+            if isinstance(m, Block):
+                numbers = m.numbers(made)
+                found += [numbers[i] for i in made[m.key].places]
+            else:
+                found += NUMBER.findall(m)
         return found
 
 
@@ -143,7 +148,7 @@ def whole_file(model, weights, examples):
     imports = [("import torch", r"\btorch\."), ("from safetensors.torch import load_file", ""),
                ("from torch import nn", ""), ("from torch.nn import functional as F", r"\bF\.")]
     lines = "\n".join(line for line, use in imports if re.search(use, body))
-    double = ".double()" * (bool(model.params) and model.params[0].dtype == np.float64)
+    double = ".double()" * any(p.dtype == np.float64 for p in model.params)
     return f'''"""{name}, as PyTorch code: exported from chainrule {__version__}."""
 from pathlib import Path
 
@@ -187,8 +192,9 @@ def block_of(path, model, axes, top=False):
             return tuple(Step(f"{here}[{i}]", n) for i, n in enumerate(after))
         return Step(here, after)
 
-    names = [identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))]
-    made = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit, constant)
+    names = distinct([identifier(name, f"x{i + 1}") for i, name in enumerate(inputs_of(model))])
+    made = follow(model, [Step(name, n) for name, n in zip(names, axes)], visit,
+                  partial(constant, model))
     for i, layer in enumerate(model.layers):  # what serves the loss alone
         if str(i) not in visited and len(getattr(layer, "params", ())):
             modules[str(i)] = written(f"{inside}{i}", layer, [2]).module
@@ -204,10 +210,12 @@ def block_of(path, model, axes, top=False):
     return Block(name, modules, lines)
 
 
-def constant(array):
-    listed = np.asarray(array).tolist()
-    return Step(repr(listed) if np.ndim(array) == 0 else
-                f"torch.tensor({listed}, dtype=torch.{np.asarray(array).dtype})", np.ndim(array))
+def constant(model, array):
+    """A number, or an array of the model's dtype."""
+    a = np.asarray(array)
+    dtype = model.params[0].dtype if a.dtype.kind == "f" and model.params else a.dtype
+    text = re.sub("inf|nan", r"torch.\g<0>", repr(a.tolist()))
+    return Step(f"torch.tensor({text}, dtype=torch.{dtype})" if a.ndim else text, a.ndim)
 
 
 def written(path, layer, axes):
@@ -290,7 +298,7 @@ def broken(text, indent):
     lines = [" " * indent + text[:start + 1]]
     for i, j in pairwise([start, *commas, end]):
         *head, tail = wrapped(text[i + 1:j].strip(), indent + 4)
-        lines += [*head, f"{tail},"]
+        lines += [*head, tail + "," * bool(commas)]  # (x,) is a tuple
     return [*lines, f"{' ' * indent}{text[end:]}"]
 
 
@@ -348,12 +356,12 @@ def tied(model):
     lines = []
     for path, layer, arrays in leaves(model):
         for theirs, ours in layout_of(layer).items():
-            for mine, turned in terms(ours) if ours != "0" else ():
+            for mine, turned in terms(ours):
                 if mine not in arrays or ours.startswith("+"):
                     continue
                 array = arrays[mine].T if turned else arrays[mine]
                 here = f'self.get_submodule("{path}").{theirs}'
-                whole = len(ours.split()) == 1
+                whole = " " not in ours
                 first = next((there for other, alone, there in seen
                               if alone and relation(other, array) == "same"), None)
                 if first and whole:
@@ -365,23 +373,19 @@ def tied(model):
     return lines
 
 
-def module(name, *positional, **options):
-    """The text of a call, with pairs of equal numbers as one number."""
-    def short(value):
-        return repr(value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value)
-    named = [f"{key}={short(value)}" for key, value in options.items()]
-    return f"{name}({', '.join([*map(short, positional), *named])})"
-
-
 DEFAULTS = {"bias": True, "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "eps": 1e-5,
             "output_padding": 0, "momentum": 0.1, "bidirectional": False, "causal": False}
 
 
 def nn(name, *positional, call="{m}({0})", **options):
-    """A layer that is a module of PyTorch, with the options that are not PyTorch's defaults."""
-    changed = {key: value for key, value in options.items()
-               if key not in DEFAULTS or value not in (DEFAULTS[key], (DEFAULTS[key],) * 2)}
-    return Torch(call, module(name, *positional, **changed))
+    """A layer that is a module of PyTorch, with the options that are not PyTorch's defaults, and
+    pairs of equal numbers as one number."""
+    def short(value):
+        return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
+    given = [repr(short(value)) for value in positional] + [
+        f"{key}={short(value)!r}" for key, value in options.items()
+        if short(value) != DEFAULTS.get(key)]
+    return Torch(call, f"{name}({', '.join(given)})")
 
 
 def plain(text):
@@ -394,7 +398,7 @@ SOURCE.update({
         Sigmoid="nn.Sigmoid()", Tanh="nn.Tanh()", ReLU="nn.ReLU()", SiLU="nn.SiLU()",
         Softplus="nn.Softplus()", Softmax="nn.Softmax(dim=-1)", Flatten="nn.Flatten()",
         Add="{0} + {1}", Subtract="{0} - {1}", Multiply="{0} * {1}", Divide="{0} / {1}",
-        Maximum="torch.maximum({0}, {1})", Exp="torch.exp({0})", Log="torch.log({0})",
+        Exp="torch.exp({0})", Log="torch.log({0})",
         Sin="torch.sin({0})", GlobalAveragePool="{0}.mean((2, 3))",
         Attention="attention({inputs})").items()},
     L.LeakyReLU: lambda layer: nn("nn.LeakyReLU", layer.slope),
@@ -439,6 +443,12 @@ def reduced(layer):
     return Torch(f"{{0}}.{name}({axis}{', keepdim=True' * layer.keepdims})")
 
 
+@writes(L.Maximum, table=SOURCE)
+def maximum(layer, axes):
+    """torch.maximum takes no numbers."""
+    return Torch("torch.maximum({0}, {1})" if all(axes) else "torch.where({0} > {1}, {0}, {1})")
+
+
 @writes(L.Last, table=SOURCE)
 def last(layer, axes):
     return Torch("{0}[:, -1]" if len(axes) == 1 else "last_step({0}, {1})")
@@ -446,9 +456,8 @@ def last(layer, axes):
 
 def pool(name, layer):
     """PyTorch's stride is the size, unless it is said."""
-    options = {} if layer.stride == layer.size else {"stride": layer.stride}
-    options |= {"padding": layer.padding} if any(layer.padding) else {}
-    return Torch("{m}({0})", module(name, layer.size, **options))
+    stride = [layer.stride] * (layer.stride != layer.size)
+    return nn(name, layer.size, *stride, padding=layer.padding)
 
 
 @writes(L.BatchNorm, table=SOURCE)
@@ -459,14 +468,14 @@ def batch_norm(layer, axes):
 
 @writes(L.Convolution, L.Convolution1D, table=SOURCE)
 def convolution(layer):
-    W, one, padding = layer.params[0], isinstance(layer, L.Convolution1D), layer.padding
+    W, padding = layer.params[0], layer.padding
     odd = any((k - 1) * d % 2 for k, d in zip(W.shape[2:], np.atleast_1d(layer.dilation)))
     call = "{m}({0})"
     if padding == "same" and (odd or layer.stride not in (1, (1, 1))):
         call, padding = "same({m}, {0})", 0
-    return nn("nn.Conv1d" if one else "nn.Conv2d", W.shape[1] * layer.groups, len(W),
-              W.shape[2] if one else W.shape[2:], call=call, stride=layer.stride, padding=padding,
-              dilation=layer.dilation, groups=layer.groups, bias=len(layer.params) > 1)
+    return nn(f"nn.Conv{W.ndim - 2}d", W.shape[1] * layer.groups, len(W), W.shape[2:], call=call,
+              stride=layer.stride, padding=padding, dilation=layer.dilation, groups=layer.groups,
+              bias=len(layer.params) > 1)
 
 
 @writes(L.TransposedConvolution, table=SOURCE)
@@ -509,7 +518,8 @@ def multi_head_attention(layer, axes):
     return nn(name, len(layer.Wq), layer.heads, call=call, causal=layer.causal)
 
 
-BY_AXES = {last, batch_norm, recurrent, multi_head_attention}  # (layer, axes of its inputs)
+# (layer, axes of its inputs)
+BY_AXES = {maximum, last, batch_norm, recurrent, multi_head_attention}
 
 
 def translator(model, name):

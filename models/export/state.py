@@ -128,11 +128,7 @@ def to_torch_state(model: Any) -> dict[str, Array]:
     >>> list(state)[:4], state["7.weight"].shape
     (['0.weight', '0.bias', '3.weight', '3.bias'], (120, 400))
     """
-    if not hasattr(model, "params") or isinstance(model, type):
-        raise TypeError(checks.wrong("to_torch_state", "model", "be a model or a layer",
-                                     checks.text(model)))
-    return {f"{part.start}{name}": array for part in entries(model)
-            for name, array in part.theirs.items()}
+    return whole(parts_of("to_torch_state", model))
 
 
 class Entry(NamedTuple):
@@ -148,6 +144,16 @@ class Entry(NamedTuple):
 def entries(model):
     for path, layer, arrays in leaves(model):
         yield Entry(path, f"{path}." if path else "", layer, arrays, translated(layer, arrays))
+
+
+def parts_of(who, model):
+    if not hasattr(model, "params") or isinstance(model, type):
+        raise TypeError(checks.wrong(who, "model", "be a model or a layer", checks.text(model)))
+    return list(entries(model))
+
+
+def whole(parts):
+    return {f"{part.start}{name}": a for part in parts for name, a in part.theirs.items()}
 
 
 def load_torch_state(
@@ -175,8 +181,8 @@ def load_torch_state(
     >>> all((p == q).all() for p, q in zip(model.params, other.params))
     True
     """
-    parts = list(entries(model))
-    wanted = {f"{part.start}{name}": a for part in parts for name, a in part.theirs.items()}
+    parts = parts_of(WHO, model)
+    wanted = whole(parts)
     given = renamed(parts, read_state(state, wanted), names)
     optional = missing_by_right(parts, given)
     for key, array in wanted.items():

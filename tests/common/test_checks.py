@@ -221,6 +221,8 @@ class TestCount:
 
 def test_a_whole_number_may_have_any_sign():
     assert checks.whole("Who", "axis", -(2**40)) == -(2**40)
+    given = checks.axis("Who", np.int64(1)), *checks.axis("Who", (np.int8(0), -1))
+    assert given == (1, 0, -1) and {type(a) for a in given} == {int} and checks.axis("Who", None) is None
     with refused(TypeError, "Who: axis … whole number … 1.0"):
         checks.whole("Who", "axis", 1.0)
 

@@ -245,7 +245,8 @@ def test_what_is_no_path(call, who):
         call(None)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "7", "{}", '{"tokens": 5}', '{"tokens": []}', '{"tokens": {"a": 1}, "size": 1}'])
+@pytest.mark.parametrize("content", ["", "[]", "7", "{}", '{"tokens": 5}', '{"tokens": []}', '{"tokens": {"a": 1}, "size": 1}',
+                                     "[" * 100_000])
 def test_a_file_that_holds_no_vocabulary(tmp_path, content):
     path = tmp_path / "vocabulary.json"
     path.write_text(content)

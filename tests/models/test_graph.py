@@ -314,6 +314,14 @@ def test_a_graph_is_loaded_without_its_loss_or_with_another(tmp_path):
 
 # What is refused
 
+def test_a_number_takes_the_dtype_of_a_value_without_axes():
+    x = Input()
+    graph = Graph(x, (2 * Mean(axis=None)(x) + 1) / 3)
+    y = graph.forward(np.ones((2, 2), np.float32))
+    assert y == 1 and y.dtype == graph.backward(np.float32(1)).dtype == np.float32
+    assert Graph(x, 2.0 * x).forward(3.0).dtype == np.float64
+
+
 def test_what_cannot_be_a_graph():
     x, y = Input("x"), Input("y")
     layer = affine(3, 3)
@@ -321,6 +329,9 @@ def test_what_cannot_be_a_graph():
         Graph(x, layer(layer(x)))
     with refused(ValueError, "Graph: Input(y) … not listed…"):
         Graph(x, x + y)
+    for inputs, targets in ([x, x], ()), ([x], [x]):
+        with refused(ValueError, "Graph: Input(x) is listed twice"):
+            Graph(inputs, x * 2, targets)
     with refused(ValueError, "Graph: Input(y) … output…"):
         Graph([x, y], x + 1)
     with refused(TypeError, "Graph: inputs and targets … Input()…"):

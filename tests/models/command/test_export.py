@@ -1,4 +1,6 @@
 """A run's model, exported: every format of every model that ``chainrule train`` makes, and what is wrong with a call."""
+import os
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,27 @@ def test_without_the_extra_a_sentence(run, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx_ir", None)
     assert call("export", run("mlp"), "--to", "onnx") == 2
     assert "MLP.to_onnx needs onnx-ir" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["model", "Checkpoint"])
+@pytest.mark.parametrize("kind", ["torch", "source"])
+def test_a_run_of_any_name_keeps_its_own_weights(name, kind, run, capsys):
+    folder = run("mlp")
+    folder = folder.rename(folder.with_name(name))
+    before = (folder / runs.WEIGHTS).read_bytes()
+    assert call("export", folder, "--to", kind) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(folder / f"_{name}.safetensors")
+    assert (folder / runs.WEIGHTS).read_bytes() == before
+
+
+def test_python_can_import_what_a_run_of_any_name_becomes(run):
+    folder = run("mlp")
+    folder = folder.rename(folder.with_name("3. Lauf"))
+    assert call("export", folder, "--to", "source") == 0
+    assert (folder / "_3_Lauf.py").exists() and "_3_Lauf".isidentifier()
+
+
+def test_a_file_that_cannot_be_written_is_named_as_asked_for(run, capsys):
+    assert call("export", run("mlp"), "--to", "torch", "--out", "no/folder") == 2
+    path = os.path.join("no", "folder", "mlp_digits.safetensors")
+    assert capsys.readouterr().err.endswith(f"to_torch_state: No such file or directory: {path!r}\n")

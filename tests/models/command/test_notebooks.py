@@ -2,6 +2,7 @@
 import configparser
 import importlib.util
 import json
+import os
 import zlib
 from pathlib import Path
 
@@ -46,6 +47,32 @@ def test_what_a_reader_changed_is_kept(tmp_path, capsys):
     assert capsys.readouterr().out.count("kept") == 2
 
 
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"cells": [{}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'])
+def test_a_copy_that_is_damaged_is_kept_and_named(text, tmp_path, capsys):
+    path = tmp_path / "notebooks" / "05_convolution.ipynb"
+    path.parent.mkdir()
+    path.write_text(text)
+    assert call() == 0
+    assert f"{path.relative_to(tmp_path)}  5. Convolution  (kept)\n" in capsys.readouterr().out
+    assert call("--run", "05") == 2
+    assert capsys.readouterr().err.startswith(f"chainrule notebooks: {path.relative_to(tmp_path)} cannot be read: ")
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("arguments", [(), ("--run", "05")])
+def test_on_a_full_disk_nothing_is_left_half_written(arguments, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "notebooks" / "05_convolution.ipynb"
+    path.parent.mkdir()
+    path.write_text(notebook("a = 6"))
+
+    def full(file):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr("os.fsync", full)
+    assert call(*arguments) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert [p.name for p in path.parent.iterdir()] == [path.name] and path.read_text() == notebook("a = 6")
+
+
 def test_the_wheel_takes_them_along_under_ten_megabytes():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
@@ -73,6 +100,18 @@ def test_one_is_run_where_it_stands(sources, code, tmp_path, capsys):
     else:
         assert outputs[1][0]["data"]["text/plain"] == ["42"]
         assert "2 cells ran without an error" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("death, code, said", [("os.kill(os.getppid(), 2)", 130, "stopped"), ("os._exit(1)", 2, "Kernel died")])
+def test_ctrl_c_and_a_kernel_that_dies_are_told_in_a_line(death, code, said, tmp_path, capsys):
+    if os.name != "posix":
+        pytest.skip("cells know no parent's signals there")
+    path = tmp_path / "notebooks" / "05_convolution.ipynb"
+    path.parent.mkdir()
+    path.write_text(notebook("1 + 1", f"import os, time\n{death}\ntime.sleep(60)"))
+    assert call("--run", "5") == code
+    assert capsys.readouterr().err.endswith(f"{said}\n")
+    assert json.loads(path.read_text())["cells"][0]["outputs"][0]["data"]["text/plain"] == ["2"]
 
 
 @pytest.mark.parametrize("text", ["5", "05", "05_convolution", "05_convolution.ipynb", "convolution"])

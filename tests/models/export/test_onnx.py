@@ -8,15 +8,17 @@ from chainrule.common import L2, Layer
 from chainrule.layers import (
     LSTM,
     Affine,
+    Attention,
     BatchNorm,
     Convolution,
     Embedding,
     Last,
     ReLU,
     SoftmaxWithLoss,
+    SquaredError,
     Tanh,
 )
-from chainrule.models import MLP, Graph, Input, LeNet, Seq2Seq, Sequential, SkipGram
+from chainrule.models import MLP, Graph, Input, LeNet, Recompute, Seq2Seq, Sequential, SkipGram
 from chainrule.models.export import register_exporter
 from chainrule.models.export.registry import ONNX, SOURCE
 from tests.errors import refused
@@ -110,6 +112,8 @@ def test_an_example_says_how_many_axes_an_input_has(session):
     model, x = MLP([18, 4, 2], rng=0), np.random.default_rng(0).standard_normal((5, 2, 3, 3)).astype(np.float32)
     assert session(model).get_inputs()[0].shape == ["N", "D0"]
     same(model, session(model, x[:1]), x)
+    x = np.ones((2, 1, 3, 1, 2, 2), np.float32)
+    same(Sequential(Tanh()), session(Sequential(Tanh()), x), x)
     with refused(ValueError, "MLP.to_onnx: the examples … 2 of them"):
         model.to_onnx("model.onnx", x, x)
 
@@ -123,6 +127,42 @@ def test_inputs_of_any_name_and_outputs_that_are_inputs(session):
     x = Input("y")
     model = Graph(x, ReLU()(x))
     assert session(model).get_outputs()[0].name == "y_"
+
+
+@pytest.mark.parametrize("name", ["0.W", "/Relu_2", "/constant_0"])
+def test_an_input_keeps_a_name_that_a_weight_or_a_node_would_have(name, session):
+    x = Input(name)
+    model = Graph(x, ReLU()(Affine.init(12, 11, rng=0)(x) * 2.0))
+    started = session(model)
+    assert [i.name for i in started.get_inputs()] == [name]
+    same(model, started, np.random.default_rng(0).standard_normal((3, 12)).astype(np.float32))
+
+
+def test_a_target_of_an_inputs_name_and_two_of_one_name(session):
+    x, t, u = Input("t"), Input("u"), Input("u")
+    a, b = Affine.init(4, 3, rng=0)(x), Affine.init(4, 2, rng=1)(x)
+    model = Graph(x, [a, b], [t, u], loss=SoftmaxWithLoss()(a, t) + 0.3 * SquaredError()(b, u))
+    given = np.ones((3, 4), np.float32), np.array([0, 1, 2]), np.ones((3, 2), np.float32)
+    started = session(model, loss=True)
+    assert [i.name for i in started.get_inputs()] == ["t", "u1", "u2"]
+    np.testing.assert_allclose(run(started, *given)[0], model.forward(*given), rtol=1e-5)
+    model = Graph(x, a, loss=SoftmaxWithLoss())
+    started = session(model, loss=True)
+    assert [i.name for i in started.get_inputs()] == ["t", "t_"]
+    np.testing.assert_allclose(run(started, *given[:2])[0], model.forward(*given[:2]), rtol=1e-5)
+
+
+def test_a_mask_may_be_a_constant(session):
+    x = Input("x")
+    seen = np.tril(np.ones((3, 3), bool))[None]
+    model = Graph(x, x.connect(Attention(), x, x, x, np.repeat(seen, 2, axis=0)))
+    given = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
+    same(model, session(model, given), given)
+
+
+def test_blocks_that_compute_forward_again_are_blocks(session):
+    model = Sequential(Recompute(Affine.init(3, 4, rng=0), Tanh()), Affine.init(4, 2, rng=0))
+    same(model, session(model), np.ones((2, 3), np.float32))
 
 
 def test_weights_have_their_names_and_a_shared_one_comes_once(tmp_path):

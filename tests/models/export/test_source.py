@@ -14,14 +14,17 @@ from chainrule.layers import (
     Convolution,
     Embedding,
     Exp,
+    LeakyReLU,
+    Maximum,
+    Mean,
     ReLU,
     Sin,
     Sum,
     Tanh,
     TransposedConvolution,
 )
-from chainrule.models import MLP, Graph, Input, LeNet, Sequential, TransformerLM, to_source
-from chainrule.models.export import Torch, register_exporter
+from chainrule.models import MLP, Graph, Input, LeNet, Recompute, Sequential, TransformerLM, to_source
+from chainrule.models.export import Torch, register_exporter, source
 from chainrule.models.export.helpers import needed
 from chainrule.models.export.registry import SOURCE
 from chainrule.models.export.source import alone, brackets
@@ -246,6 +249,37 @@ def test_inputs_of_one_name_and_names_that_are_taken():
     a, b, c = Input("x"), Input("x"), Input("attention")
     assert "def forward(self, x1, x2, attention3):" in to_source(Graph([a, b, c], a + b + c))
     assert "def forward(self, x1):" in to_source(Graph(c, ReLU()(c)))
+    a, b = Input("class"), Input("x1")
+    assert "def forward(self, x11, x12):" in to_source(Graph([a, b], a - b))
+    assert "class Model(nn.Sequential):" in to_source(type("Path", (Sequential,), {})(ReLU()))
+
+
+X = Input("x")
+
+
+@pytest.mark.parametrize("model", [
+    Graph(X, Maximum()(X, 0.1)), Graph(X, X.connect(Maximum(), -np.inf, X)), Graph(X, X * np.array([1.0, np.inf, -2.0])),
+    Graph(X, Mean(axis=np.int64(1))(X)), Graph(X, Sum(axis=(np.int64(0), np.int64(-1)))(X)),
+    Sequential(*(Graph(x := Input("x"), x + LeakyReLU(slope)(x)) for slope in (0.1, 1e-20, 1e20, 3.0))),
+    Sequential(Recompute(Affine.init(3, 4, rng=0, dtype=np.float64), Tanh()), Recompute(Sin())),
+], ids=["number", "-inf", "inf", "axis", "axes", "1e+20", "Recompute"])
+def test_numbers_of_any_kind_and_size(model, tmp_path):
+    text = to_source(model)
+    compile(text, "model.py", "exec")
+    compare(model, [np.random.default_rng(0).standard_normal((4, 3))], text, tmp_path)
+
+
+def test_an_array_in_a_graph_has_the_dtype_of_the_parameters():
+    text = to_source(Graph(X, Affine.init(2, 3)(X) @ np.ones((3, 1))))
+    assert "torch.tensor([[1.0], [1.0], [1.0]], dtype=torch.float32)" in text
+
+
+def test_brackets_around_a_sum_stay_brackets_on_several_lines(tmp_path):
+    x = Input("x")
+    model = Graph(x, [Tanh()(x) * 0.25 + Sin()(x), 2 * x - 0.25, (x + 1) * 3, 1 / (1 + Exp()(-x))])
+    text = to_source(model)
+    assert "1.0 / (\n" in text
+    compare(model, [np.random.default_rng(0).standard_normal((4, 3))], text, tmp_path)
 
 
 class Shrink(Tanh):
@@ -286,11 +320,21 @@ def test_what_cannot_be_written_says_which_layer_and_why(model, error, message):
         to_source(model)
 
 
-def test_paths(tmp_path):
+def test_paths(tmp_path, monkeypatch):
     with refused(ValueError, "to_source: path should end in .py, got 'model.txt'"):
         to_source(MLP([2, 2]), "model.txt")
     with refused(OSError, "[Errno 2] to_source: … model.py'"):
         to_source(MLP([2, 2]), tmp_path / "no" / "model.py")
+    (tmp_path / "model.safetensors").mkdir()
+    with refused(OSError, "to_source: … model.safetensors is a folder…"):
+        to_source(MLP([2, 2]), tmp_path / "model.py")
+    (tmp_path / "model.safetensors").rmdir()
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(source, "write_whole", lambda path, data: path.suffix == ".py" or full(path, data))
+    with refused(OSError, "[Errno 28] to_source: No space left on device: … model.safetensors'"):
+        to_source(MLP([2, 2]), tmp_path / "model.py")
 
 
 def test_a_layer_of_ones_own_is_written_as_it_was_registered(tmp_path):

@@ -356,3 +356,9 @@ def test_each_layer_of_a_recurrent_module_is_a_module():
 
 def test_a_line_of_the_layout_names_arrays_and_which_are_transposed():
     assert terms("Wq.T Wk.T") == [("Wq", True), ("Wk", True)] and terms("+b") == [("b", False)]
+
+
+@pytest.mark.parametrize("model, got", [(None, "None"), (LeNet, "<class 'chainrule.models.images.lenet.LeNet'>")])
+def test_what_a_state_is_read_into_is_a_model(model, got):
+    with refused(TypeError, f"load_torch_state: model should be a model or a layer, got {got}"):
+        load_torch_state(model, {})
