@@ -4,6 +4,7 @@ import os
 import tracemalloc
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Workers of pytest-xdist share the processors, and threads of BLAS that wait for one wait awake: two workers with two
@@ -11,6 +12,10 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):       # before NumPy is imported
         os.environ.setdefault(name, "1")
+
+# The same examples at every run, however busy the machine is.
+hypothesis.settings.register_profile("chainrule", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("chainrule")
 
 
 def pytest_addoption(parser):
