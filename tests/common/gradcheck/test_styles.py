@@ -1,5 +1,8 @@
 """The styles in which learners write: each checked when right, and with one mistake, whose line is named."""
+import functools
 import json
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -410,3 +413,133 @@ def test_an_exception_in_backward_names_its_line():
     finding, = report.findings
     assert finding.code == "missing-transpose" and "`return dout @ self.params[0]`" in finding.evidence
     assert finding.text == "return dout @ self.params[0]"
+
+
+# ----------------------------------------------------------------------------- parameters wherever a learner keeps them
+
+class Param:
+    def __init__(self, value):
+        self.value, self.grad = value, None
+
+
+class Slotted:
+    __slots__ = ("W", "b", "dW", "db", "x", "fault")
+
+
+PLACES = {                                       # how W and b are kept, and under which names backward leaves their gradients
+    "objects": ("self.W, self.b = Param(W), Param(B)", "self.W.value, self.b.value", "self.W.grad, self.b.grad"),
+    "objects in a list": ("self.params = [Param(W), Param(B)]", "[p.value for p in self.params]",
+                          "self.params[0].grad, self.params[1].grad"),
+    "objects in a dict": ("self.params = {'W': Param(W), 'b': Param(B)}", "[p.value for p in self.params.values()]",
+                          "self.params['W'].grad, self.params['b'].grad"),
+    "a method": ("self._W, self._b = W, B", "self.params()", "self._grad_W, self._grad_b"),
+    "namespaces": ("self.p, self.g = SimpleNamespace(W=W, b=B), SimpleNamespace()", "self.p.W, self.p.b", "self.g.W, self.g.b"),
+    "dicts": ("self.parameters, self.gradients = {'W': W, 'b': B}, {}", "self.parameters.values()",
+              "self.gradients['dW'], self.gradients['db']"),
+    "lists": ("self.weights, self.dweights = [W, B], [None, None]", "self.weights", "self.dweights[0], self.dweights[1]"),
+    "words": ("self.weights, self.bias = W, B", "self.weights, self.bias", "self.weights_gradient, self.gradient_bias"),
+    "a layer inside": ("self.inner = SimpleNamespace(W=W, b=B, dW=None, db=None, forward=None)", "self.inner.W, self.inner.b",
+                       "self.inner.dW, self.inner.db"),
+    "slots": ("self.W, self.b = W, B", "self.W, self.b", "self.dW, self.db"),
+}
+
+
+def kept_in(place, fault):
+    made, read, written = PLACES[place]
+    space = {"W": W, "B": B, "Param": Param, "SimpleNamespace": SimpleNamespace, "Base": Slotted if place == "slots" else object}
+    exec(f"class Own(Base):\n    __slots__ = {() if place == 'slots' else ('__dict__',)}\n"
+         f"    def __init__(self, fault):\n        self.fault = fault\n        {made}\n"
+         f"    def forward(self, x):\n        self.x = x\n        w, b = {read}\n        return x @ w + b\n"
+         f"    def backward(self, dout):\n        w, b = {read}\n"
+         f"        {written} = self.x.T @ dout, (dout.mean if self.fault else dout.sum)(axis=0)\n        return dout @ w.T\n"
+         + "    def params(self):\n        return [self._W, self._b]\n" * (place == "a method"), space)
+    return space["Own"](fault)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_parameters_wherever_they_lie(place):
+    right, wrong = (check_gradients(kept_in(place, fault), X, rng=0) for fault in (False, True))
+    assert right.ok and len(right.checked) == 3 and not right.notes, right
+    assert wrong.codes == ["divided-by-N"] and wrong.findings[0].where == right.checked[2], wrong
+
+
+class Returned(Attributes):
+    """Its gradients come back with the input's: dx, dW, db."""
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        found = dx, vars(self).pop("dW"), vars(self).pop("db")
+        return found
+
+
+def test_gradients_that_are_returned_with_that_of_the_input():
+    assert check_gradients(Returned(), X, rng=0).checked == ["x", "W", "b"]
+    report = check_gradients(Returned(fault=True), X, rng=0)
+    assert report.codes == ["divided-by-N"] and report.findings[0].where == "b", report
+
+
+def test_a_layer_that_has_run_before_is_not_checked_by_the_input_of_then():
+    layer = Attributes()
+    layer.forward(X)
+    layer.dx = layer.backward(normal(6, 3))
+    assert check_gradients(layer, X, rng=0).checked == ["x", "W", "b"]
+
+
+class HalfWritten(Attributes):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        del self.db
+        return dx
+
+
+def test_what_has_no_gradient_anywhere_is_named():
+    assert any("depends on b, not" in note for note in check_gradients(HalfWritten(), X, rng=0).notes)
+
+
+def test_a_function_object_that_gives_its_gradients():
+    assert check_gradients(functools.partial(squares, fault=False), X, rng=0).ok
+    assert check_gradients(functools.partial(squares, fault=True), X, rng=0).codes == ["factor-half"]
+
+
+def test_gradients_in_a_dict_under_the_names_of_the_arguments():
+    def line(W, b, x, fault=1):
+        return ((x @ W + b) ** 2).sum() / 2, {"dW": x.T @ (x @ W + b), "db": fault * (x @ W + b).sum(axis=0)}
+
+    assert check_gradients(line, W, B, X, rng=0).checked == ["x", "inputs[1]"]
+    report = check_gradients(lambda W, b, x: line(W, b, x, fault=2), W, B, X, rng=0)
+    assert report.codes == ["factor-2"] and report.findings[0].where == "inputs[1]", report
+
+
+class Gives:
+    def __init__(self, found):
+        self.found = found
+
+    def forward(self, x):
+        return self.found
+
+    def backward(self, dout):
+        return dout
+
+
+@pytest.mark.parametrize("found, words", [(None, "NoneType"), ("y", "str"), ({"y": X}, "dict"), (X + 1j, "complex128")])
+def test_what_forward_gives_is_named_if_it_is_no_array_of_floats(found, words):
+    finding, = check_gradients(Gives(found), X, rng=0).findings
+    assert finding.evidence.startswith("forward returned") and words in finding.evidence
+
+
+@pytest.mark.parametrize("x, error, sentence", [
+    (np.ma.masked_array(X, X > 0), TypeError, "check_gradients: inputs[1] … without a mask…"),
+    (X.astype(object), TypeError, "check_gradients: inputs[1] … numbers … objects (float)…"),
+    (X + 1j, TypeError, "check_gradients: inputs[1] … numbers … complex128…"),
+    (X[:0], ValueError, "check_gradients: inputs[1] … empty … (0, 4)")])
+def test_inputs_that_cannot_be_checked(x, error, sentence):
+    with refused(error, sentence):
+        check_gradients(Attributes(), X, x, rng=0)
+
+
+def test_a_layer_that_holds_what_cannot_be_copied(tmp_path):
+    with open(tmp_path / "log", "w") as log:
+        for held in (threading.Lock(), log, (i for i in range(3)), [threading.Condition()]):
+            layer = Attributes()
+            layer.held = held
+            assert check_gradients(layer, X, rng=0).ok
