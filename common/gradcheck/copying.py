@@ -7,6 +7,8 @@ import types
 
 import numpy as np
 
+from ..common.sharing import extent
+
 ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType,
          types.FunctionType, types.BuiltinFunctionType, np.random.Generator, np.random.RandomState,
          np.generic, np.dtype)
@@ -67,14 +69,6 @@ def spoken(path):
 def slots(cls):
     names = cls.__dict__.get("__slots__", ())
     return (names,) if isinstance(names, str) else names
-
-
-def extent(a):
-    """First and one-past-last byte of an array's memory."""
-    low = high = a.__array_interface__["data"][0]
-    for n, step in zip(a.shape, a.strides):
-        low, high = low + min(0, (n - 1) * step), high + max(0, (n - 1) * step)
-    return low, high + a.itemsize
 
 
 class Recording(np.ndarray):
