@@ -41,10 +41,11 @@ def reachable(*objects):
 
 def places(root):
     """(path, text, object) of all that ``root`` holds, the nearest first: the keys and names that
-    lead there, and how Python says it, ``blocks[0].norm``."""
+    lead there, and how Python says it, ``blocks[0].norm``. Arrays wherever they are, what holds
+    others once."""
     seen, queue = {}, [((), "", root)]
     for path, text, o in queue:
-        if isinstance(o, ATOMS):
+        if isinstance(o, (*ATOMS, np.ndarray)):
             yield path, text, o
         elif id(o) not in seen:
             seen[id(o)] = o
@@ -55,8 +56,8 @@ def places(root):
 
 
 def paths(root):
-    """{id: where it is found} of all that ``root`` holds."""
-    return {id(o): text for _, text, o in places(root) if not isinstance(o, ATOMS)}
+    """{id: where it is found} of all that ``root`` holds, but for arrays and numbers."""
+    return {id(o): text for _, text, o in places(root) if not isinstance(o, (*ATOMS, np.ndarray))}
 
 
 def spoken(path):

@@ -15,7 +15,7 @@ from .subject import is_float, parameters, required
 
 OF_A_GRADIENT = r"d[A-Z_]|d(out|top|elta|[hoxyz])?\d*$|.*(grad|upstream)"     # a name that says so
 CACHES = ("cache", "ctx", "context", "saved", "tape")
-MARK = r"d|g|grad|gradient|delta|nabla|d\w*d"   # before or after a parameter's name, its gradient's
+MARK = "d|g|grad|gradient|delta|nabla"          # beside a parameter's name, its gradient's
 NEUTRAL = "param|parameter|value|data|array|tensor"
 RATES = ("lr", "rate", "eta", "alpha", "step_size")
 
@@ -199,9 +199,9 @@ def put(layer, path, value):
 
 
 def words(path, without):
-    """The keys of a path as plain words, but for those that say nothing of whose it is."""
-    found = (str(key).lower().replace("_", "").rstrip("s") for key in path)
-    return [word for word in found if not re.fullmatch(without, word)]
+    """The keys of a path as plain words, but for those that do not say whose it is."""
+    found = [str(key).lower().replace("_", "").rstrip("s") for key in path]
+    return [word for word in found if len(path) == 1 or not re.fullmatch(without, word)]
 
 
 def gradient_of(holder, path):
@@ -210,13 +210,13 @@ def gradient_of(holder, path):
     mine, found = words(path, NEUTRAL)[::-1], []
     for at, _, g in places(holder):
         theirs = words(at, f"{MARK}|{NEUTRAL}")[::-1]
-        marked = [bool(re.fullmatch(f"({MARK}){re.escape(w)}|{re.escape(w)}s?({MARK})", v))
+        marked = [bool(re.fullmatch(rf"({MARK}|d\w*d){re.escape(w)}|{re.escape(w)}s?grad(ient)?", v))
                   for v, w in zip(theirs, mine)]
-        if (g is not None and bool(mine) == bool(theirs)
-                and all(m or v == w for m, v, w in zip(marked, theirs, mine))
+        if (g is not None and theirs and all(m or v == w for m, v, w in zip(marked, theirs, mine))
                 and (any(marked) or len(words(at, MARK)) < len(at))):
-            found.append((abs(len(theirs) - len(mine)), g))
-    return min(found, key=lambda pair: pair[0])[1] if found else None
+            # gW may be another parameter
+            found.append((abs(len(theirs) - len(mine)), theirs[0] == f"g{mine[0]}", g))
+    return min(found, key=lambda pair: pair[:2])[2] if found else None
 
 
 def arraylike(x):
@@ -331,8 +331,8 @@ class Lists(Held):
 
 def attributes(made, inputs):
     """(path, text) of each parameter: a float array that was there before the first forward, and
-    still is, for which the layer has a gradient after a backward, or that the backward has
-    moved."""
+    still is, for which the layer has a gradient after a backward, or that the backward has moved.
+    Not one that several hold, each with a gradient of its own."""
     with contextlib.suppress(Exception):
         (trial,) = float64_copy(made)
         held = [(path, text, v, v.copy()) for path, text, v in places(trial.layer) if is_float(v)]
@@ -341,16 +341,20 @@ def attributes(made, inputs):
         held = [place for place in held if id(place[2]) in kept]
         one = (np.ones(np.shape(y)) if not isinstance(y, tuple)
                else tuple(np.ones(np.shape(p)) for p in y))
-        found = trial.backward(one if np.ndim(y) or isinstance(y, tuple) else 1.0)
+        given = trial.backward(one if np.ndim(y) or isinstance(y, tuple) else 1.0)
         grads = [gradient_of(trial.layer, path) for path, *_ in held]
-        if made.rate:
-            wanted = [not np.array_equal(v, read(trial.layer, path)) for path, *_, v in held]
-        elif isinstance(found, tuple) and len(found) == len(inputs) + len(held):
-            wanted = [True] * len(held)
-        else:
-            wanted = [g is not None and not any(h is v for h in grads)
-                      for g, (*_, v, _) in zip(grads, held)]
-        return [(path, text) for (path, text, *_), is_one in zip(held, wanted) if is_one]
+        several = len({id(v) for _, _, v, _ in held}) + len(inputs)
+        found = {}
+        for (path, text, v, before), g in zip(held, grads):
+            if made.rate:
+                is_one = not np.array_equal(before, read(trial.layer, path))
+            else:
+                is_one = isinstance(given, tuple) and len(given) == several or g is not None and not any(
+                    h is v or h is not None and h is not g and np.shares_memory(u, v)
+                    and not np.may_share_memory(g, h) for (*_, u, _), h in zip(held, grads))
+            if is_one:
+                found.setdefault(id(v), (path, text))
+        return list(found.values())
     return []
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule.gradcheck import check_gradients, locate
+from chainrule.layers import Affine
 from tests.common.gradcheck.faulty import normal
 from tests.errors import refused
 
@@ -543,3 +544,42 @@ def test_a_layer_that_holds_what_cannot_be_copied(tmp_path):
             layer = Attributes()
             layer.held = held
             assert check_gradients(layer, X, rng=0).ok
+
+
+class Names:
+    """Names that look like those of gradients, optimizers' and averages' arrays among them."""
+
+    def __init__(self):
+        self.W, self.gW, self.Wd, self.decoder, self.delta, self.data = (normal(4, 4, seed=i) for i in range(6))
+        self.mW, self.vW, self.W_average, self.dW = (np.zeros((4, 4)) for _ in range(4))
+        self.store = [self.W]
+
+    def forward(self, x):
+        self.x = x
+        return x @ (self.W + 2 * self.gW + 3 * self.Wd + 4 * self.decoder + 5 * self.delta + 6 * self.data)
+
+    def backward(self, dout):
+        g = self.x.T @ dout
+        self.dW, self.d_gW, self.dWd, self.d_decoder, self.ddelta, self.d_data = (k * g for k in range(1, 7))
+        return dout @ (self.W + 2 * self.gW + 3 * self.Wd + 4 * self.decoder + 5 * self.delta + 6 * self.data).T
+
+
+def test_parameters_by_names_that_look_like_gradients():
+    assert check_gradients(Names(), X, rng=0).checked == ["x", "W", "gW", "Wd", "decoder", "delta", "data"]
+
+
+@pytest.mark.parametrize("second", [lambda w: w, lambda w: w.T])
+def test_a_weight_that_two_inner_layers_hold_is_no_mistake(second):
+    class Two:
+        def __init__(self):
+            w = normal(4, 4)
+            self.one, self.two = Affine(w), Affine(second(w), normal(4))
+
+        def forward(self, x):
+            return self.two.forward(self.one.forward(x))
+
+        def backward(self, dout):
+            return self.one.backward(self.two.backward(dout))
+
+    report = check_gradients(Two(), X, rng=0)
+    assert report.ok and report.checked == ["x", "two.params[1]"] and "one.params[0], not in params" in report.notes[0], report
