@@ -3,6 +3,7 @@ words."""
 import contextlib
 import linecache
 import re
+import threading
 import traceback
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from .styles import adapted, innermost, name_of
 from .subject import NoOutput, Subject, called, cut, each_float, leaves
 
 MODEL = "a model of several layers: locate(model, ...) names the one that is wrong"
+alone = threading.RLock()
 LIMIT = 5.0  # seconds for one forward or backward
 # what NumPy says when a gradient does not fit, and which mistake it is
 MESSAGES = [
@@ -117,14 +119,16 @@ def taken(layer, gradient, inputs):
 
 @contextlib.contextmanager
 def quiet():
-    """No floating-point warnings, and NumPy's global generator as it was."""
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
+    """No floating-point warnings, and NumPy's global generator as it was; in one thread at a time,
+    since changes are tried in the code of the class itself."""
+    with alone:
+        state = np.random.get_state()  # noqa: NPY002
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
 
 
 class Check:

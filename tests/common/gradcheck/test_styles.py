@@ -583,3 +583,15 @@ def test_a_weight_that_two_inner_layers_hold_is_no_mistake(second):
 
     report = check_gradients(Two(), X, rng=0)
     assert report.ok and report.checked == ["x", "two.params[1]"] and "one.params[0], not in params" in report.notes[0], report
+
+
+def test_checks_in_several_threads_keep_out_of_each_others_way():
+    code, reports = Attributes.backward.__code__, []
+    threads = [threading.Thread(target=lambda: reports.append(str(check_gradients(Attributes(fault=True), X, rng=0))))
+               for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(reports) == {str(check_gradients(Attributes(fault=True), X, rng=0))} and len(reports) == 6
+    assert Attributes.backward.__code__ is code
