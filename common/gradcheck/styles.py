@@ -139,6 +139,13 @@ class LossAndGradients(Adapted):
         return tuple(map(scaled, self.found)) if self.answers > 1 else scaled(self.found)
 
 
+class Known(dict):
+    """Where gradients are: the same in all copies of a layer."""
+
+    def __deepcopy__(self, memo):
+        return self
+
+
 class Held(Adapted):
     """Parameters that lie anywhere in the layer (``paths``), beside their gradients or returned
     with them; the cache handed out by forward and in to backward (``cached``); a backward that
@@ -147,7 +154,7 @@ class Held(Adapted):
     def __init__(self, layer, cached, rate):
         super().__init__(layer)
         self.cached, self.rate = cached, rate
-        self.paths, self.where, self.grads = [], [], []
+        self.paths, self.where, self.grads, self.known = [], [], [], Known()
 
     takes_dout = property(lambda self: bool(parameters(self.layer.backward)))
     params = property(lambda self: [read(self.layer, path) for path in self.paths])
@@ -177,7 +184,7 @@ class Held(Adapted):
         else:
             named = [g for g in several if isinstance(g, dict)]
             rest = tuple(g for g in several if not isinstance(g, dict))
-            self.grads = [gradient_of({"grad": named[0]} if named else self.layer, path)
+            self.grads = [gradient_of({"grad": named[0]} if named else self.layer, path, self.known)
                           for path in self.paths]
         if len(rest) == len(several):
             return found
@@ -204,19 +211,40 @@ def words(path, without):
     return [word for word in found if len(path) == 1 or not re.fullmatch(without, word)]
 
 
-def gradient_of(holder, path):
-    """The gradient of the parameter at ``path``: what is held under the name that is nearest to
-    its own, ``dW``, ``grads["W"]``, ``W.grad``, ``weights_gradient``; None if there is none."""
+def labelled(holder):
+    """(path, its words, whether they say gradient, object) of all that ``holder`` holds."""
+    grads = getattr(holder, "grads", None)               # a property, perhaps
+    found = places([holder, {"grads": grads} if isinstance(grads, (dict, list)) else ()])
+    return [(at[1:], words(at[1:], f"{MARK}|{NEUTRAL}")[::-1], len(words(at[1:], MARK)) < len(at) - 1,
+             g) for at, _, g in found if g is not None]
+
+
+def place_of_gradient(candidates, path):
+    """Where the gradient of the parameter at ``path`` is: under the name that is nearest to its
+    own, ``dW``, ``grads["W"]``, ``W.grad``, ``weights_gradient``; None if there is none."""
     mine, found = words(path, NEUTRAL)[::-1], []
-    for at, _, g in places(holder):
-        theirs = words(at, f"{MARK}|{NEUTRAL}")[::-1]
-        marked = [bool(re.fullmatch(rf"({MARK}|d\w*d){re.escape(w)}|{re.escape(w)}s?grad(ient)?", v))
-                  for v, w in zip(theirs, mine)]
-        if (g is not None and theirs and all(m or v == w for m, v, w in zip(marked, theirs, mine))
-                and (any(marked) or len(words(at, MARK)) < len(at))):
+    match = [re.compile(rf"({MARK}|d\w*d){re.escape(w)}|{re.escape(w)}s?grad(ient)?").fullmatch
+             for w in mine]
+    for at, theirs, says_so, _ in candidates:
+        pairs = list(zip(theirs, mine, match))
+        if (pairs and all(v == w or fits(v) for v, w, fits in pairs)
+                and (says_so or any(v != w for v, w, _ in pairs))):
             # gW may be another parameter
-            found.append((abs(len(theirs) - len(mine)), theirs[0] == f"g{mine[0]}", g))
-    return min(found, key=lambda pair: pair[:2])[2] if found else None
+            found.append((abs(len(theirs) - len(mine)), theirs[0] == f"g{mine[0]}", at))
+    return min(found, key=lambda one: one[:2])[2] if found else None
+
+
+def gradient_of(holder, path, known=None):
+    """The gradient of the parameter at ``path``, or None; ``known``: where those found before
+    are."""
+    known = {} if known is None else known
+    with contextlib.suppress(LookupError, AttributeError):
+        if path in known and (g := read(holder, known[path])) is not None:
+            return g
+    if (at := place_of_gradient(labelled(holder), path)) is None:
+        return None
+    known[path] = at
+    return read(holder, at)
 
 
 def arraylike(x):
@@ -342,7 +370,9 @@ def attributes(made, inputs):
         one = (np.ones(np.shape(y)) if not isinstance(y, tuple)
                else tuple(np.ones(np.shape(p)) for p in y))
         given = trial.backward(one if np.ndim(y) or isinstance(y, tuple) else 1.0)
-        grads = [gradient_of(trial.layer, path) for path, *_ in held]
+        candidates = labelled(trial.layer)
+        grads = [at if at is None else read(trial.layer, at) for at in (
+            place_of_gradient(candidates, path) for path, *_ in held)]
         several = len({id(v) for _, _, v, _ in held}) + len(inputs)
         found = {}
         for (path, text, v, before), g in zip(held, grads):

@@ -457,6 +457,25 @@ def kept_in(place, fault):
     return space["Own"](fault)
 
 
+class Properties(Dicts):
+    """Its dicts are made when they are asked for."""
+    params = property(lambda self: {"W": self.arrays[0], "b": self.arrays[1]}, lambda self, value: None)
+    grads = property(lambda self: dict(self.kept), lambda self, value: None)
+
+    def __init__(self, fault=False):
+        super().__init__(fault)
+        self.arrays, self.kept = (W, B), {}
+
+    def backward(self, dout):
+        self.kept = {"W": self.x.T @ dout, "b": dout.mean(axis=0) if self.fault else dout.sum(axis=0)}
+        return dout @ W.T
+
+
+def test_dicts_that_are_properties():
+    assert check_gradients(Properties(), X, rng=0).checked == ["x", "params['W']", "params['b']"]
+    assert check_gradients(Properties(fault=True), X, rng=0).codes == ["divided-by-N"]
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_parameters_wherever_they_lie(place):
     right, wrong = (check_gradients(kept_in(place, fault), X, rng=0) for fault in (False, True))
@@ -595,3 +614,15 @@ def test_checks_in_several_threads_keep_out_of_each_others_way():
         thread.join()
     assert set(reports) == {str(check_gradients(Attributes(fault=True), X, rng=0))} and len(reports) == 6
     assert Attributes.backward.__code__ is code
+
+
+class Forgets(Dicts):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        del self.grads["b"]
+        return dx
+
+
+def test_a_gradient_that_is_not_in_the_dict():
+    finding, = check_gradients(Forgets(), X, rng=0).findings
+    assert (finding.code, finding.where) == ("not-written", "params['b']")
