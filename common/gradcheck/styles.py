@@ -115,7 +115,7 @@ class LossAndGradients(Adapted):
             found = tuple(gradient_of({"grad": found}, (p.name,)) for p in parameters(self.f))
             while found and found[-1] is None:
                 found = found[:-1]
-        return loss, found
+        return loss, found if isinstance(found, tuple) or self.keys else (found,)
 
     @property
     def params(self):
@@ -124,7 +124,7 @@ class LossAndGradients(Adapted):
     def forward(self, *inputs):
         self.inputs = inputs
         loss, found = self.call()
-        self.answers = 0 if self.keys else len(found) if isinstance(found, tuple) else 1
+        self.answers = 0 if self.keys else max(len(found), 1)
         return loss
 
     def backward(self, dout=1.0):
@@ -136,7 +136,8 @@ class LossAndGradients(Adapted):
         if self.keys:
             self.grads = [scaled(gradient_of({"grad": self.found}, (key,))) for key in self.keys]
             return None
-        return tuple(map(scaled, self.found)) if self.answers > 1 else scaled(self.found)
+        found = tuple(map(scaled, self.found))
+        return found[0] if len(found) == 1 else found or None
 
 
 class Known(dict):

@@ -626,3 +626,13 @@ class Forgets(Dicts):
 def test_a_gradient_that_is_not_in_the_dict():
     finding, = check_gradients(Forgets(), X, rng=0).findings
     assert (finding.code, finding.where) == ("not-written", "params['b']")
+
+
+@pytest.mark.parametrize("packed", [lambda g: g, lambda g: (g,), lambda g: {"dx": g}, lambda g: {"x_grad": g}])
+def test_one_gradient_of_a_loss_however_it_is_packed(packed):
+    assert check_gradients(lambda x: ((x ** 2).sum(), packed(2 * x)), X, rng=0).ok
+    assert check_gradients(lambda x: ((x ** 2).sum(), packed(x)), X, rng=0).codes == ["factor-half"]
+
+
+def test_gradients_of_a_loss_under_other_names_are_missing():
+    assert check_gradients(lambda x: ((x ** 2).sum(), {"theta": 2 * x}), X, rng=0).codes == ["not-returned"]
