@@ -281,6 +281,30 @@ def test_a_hand_in_is_a_folder_with_what_belongs_to_it(tmp_path):
     assert json.loads(alone.with_name("results.json").read_text(encoding="utf-8"))["score"] == 2
 
 
+STATIC = """
+import numpy as np
+class Tanh:
+    @staticmethod
+    def forward(x):
+        Tanh.y = np.tanh(x)
+        return Tanh.y
+    @classmethod
+    def backward(cls, dout):
+        return dout * (1 - cls.forward(cls.x) ** 2) if hasattr(cls, "x") else dout * (1 - cls.y ** 2)
+"""
+
+
+@pytest.mark.parametrize("student", ["signal", "abc", "numpy", "layers"])
+def test_a_student_may_be_called_as_a_module_is(student, tmp_path):
+    (tmp_path / "a.cfg").write_text("[Tanh]\ninputs = N D\n")
+    (tmp_path / "in").mkdir()
+    text = TANH.replace("class", "import dataclasses\n@dataclasses.dataclass\nclass")
+    (tmp_path / "in" / f"{student}.py").write_text(text)
+    (tmp_path / "in" / "static.py").write_text(STATIC)
+    marks = grade(tmp_path / "in", "--assignment", tmp_path / "a.cfg")
+    assert (marks[student]["mark"], marks["static"]["mark"]) == (2, 2), marks
+
+
 @pytest.mark.parametrize("text, words", [
     ("[Dropout]\ninputs = N D", "what it gives is random"), ("[Tanh]\ninputs = n d", "'n' is neither a number nor"),
     ("[Tanh]\ninputs = A B C D E F G H I J", "'J' is neither a number nor one of the first 9 sizes")])
