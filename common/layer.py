@@ -287,7 +287,7 @@ def among(value, path, seen):
 def every_array(model):
     """(the list, the place in it) of each parameter of each layer."""
     return [(layer.params, j) for layer in walk(model)
-            if not is_model(layer) and isinstance(layer.params, list)
+            if not is_model(layer) and isinstance(getattr(layer, "params", None), list)
             for j, p in enumerate(layer.params) if isinstance(p, np.ndarray)]
 
 

@@ -164,6 +164,18 @@ def test_what_a_layer_of_ones_own_ties_stays_tied(copied, make, body):
     assert twin.scores["last"].W[1, 2] == 7
 
 
+class Unmade(Layer):
+    """Its __init__ has no super().__init__(): no lists."""
+
+    def __init__(self):
+        self.inner = {"a": SoftmaxWithLoss()}
+
+
+@copies
+def test_a_layer_without_lists_is_copied(copied):
+    assert isinstance(copied(Unmade()).inner["a"], SoftmaxWithLoss)
+
+
 @copies
 def test_a_trainer_of_a_model_without_a_base_class_goes_on_as_its_original(copied):
     trainer, ids = Trainer(OwnNet(), Adam(0.1), metrics=()), np.arange(5)
