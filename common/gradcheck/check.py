@@ -103,6 +103,8 @@ def check_gradients(layer: Any, *inputs: Any, gradient: Callable[..., Any] | Non
 
 def taken(layer, gradient, inputs):
     """The layer and its inputs in our style, whoever's it is."""
+    if (found := pytorch.adapted(layer)) is not None:
+        return found, tuple(map(pytorch.array, inputs))
     for i, x in enumerate(inputs):
         name, a = called(i), checks.as_array(x)
         checks.unmasked("check_gradients", name, x)
@@ -112,8 +114,6 @@ def taken(layer, gradient, inputs):
         if a.ndim and not a.size:
             raise ValueError(checks.wrong("check_gradients", name, "not be empty",
                                           f"shape {a.shape}"))
-    if (found := pytorch.adapted(layer)) is not None:
-        return found, tuple(map(pytorch.array, inputs))
     return adapted(layer, gradient, inputs)
 
 
