@@ -70,8 +70,8 @@ def main(options):
         marks, seed = mark_all(found, file, tasks, options, folder)
         write(marks, seed, out, folder, options)
     except OSError as error:
-        raise ValueError(f"{error.filename or options.folder}: {error.strerror or error}"
-                         ) from error
+        at = error.filename or options.out or options.folder
+        raise ValueError(f"{at}: {error.strerror or error}") from error
     show(marks, left, out)
 
 

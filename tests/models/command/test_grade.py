@@ -305,6 +305,20 @@ def test_a_student_may_be_called_as_a_module_is(student, tmp_path):
     assert (marks[student]["mark"], marks["static"]["mark"]) == (2, 2), marks
 
 
+def test_a_full_disk_is_said_of_the_folder_that_is_written_to(tmp_path, capsys, monkeypatch):
+    from chainrule.models.command import grade as command
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(command, "write_whole", full)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "ann.py").write_text(TANH)
+    (tmp_path / "a.cfg").write_text("[Tanh]\ninputs = N D\n")
+    assert call(tmp_path / "in", "--assignment", tmp_path / "a.cfg", "--out", tmp_path / "there") == 2
+    assert capsys.readouterr().err.endswith(f"{tmp_path / 'there'}: No space left on device\n")
+
+
 @pytest.mark.parametrize("text, words", [
     ("[Dropout]\ninputs = N D", "what it gives is random"), ("[Tanh]\ninputs = n d", "'n' is neither a number nor"),
     ("[Tanh]\ninputs = A B C D E F G H I J", "'J' is neither a number nor one of the first 9 sizes")])
