@@ -180,13 +180,12 @@ class Held(Adapted):
                 put(self.layer, path, array)
             return found
         several = found if isinstance(found, tuple) else (found,)
-        if self.paths and len(several) == self.inputs + len(self.paths):      # dx, dW, db
-            self.grads, rest = list(several[self.inputs:]), several[:self.inputs]
-        else:
-            named = [g for g in several if isinstance(g, dict)]
-            rest = tuple(g for g in several if not isinstance(g, dict))
-            self.grads = [gradient_of({"grad": named[0]} if named else self.layer, path, self.known)
-                          for path in self.paths]
+        named = [g for g in several if isinstance(g, dict)]
+        rest = tuple(g for g in several if not isinstance(g, dict))
+        self.grads = [gradient_of({"grad": named[0]} if named else self.layer, path, self.known)
+                      for path in self.paths]
+        if all(g is None for g in self.grads) and len(rest) == self.inputs + len(self.paths):
+            self.grads, rest = list(rest[self.inputs:]), rest[:self.inputs]      # dx, dW, db
         if len(rest) == len(several):
             return found
         return rest[0] if len(rest) == 1 else rest or None
@@ -374,13 +373,15 @@ def attributes(made, inputs):
         candidates = labelled(trial.layer)
         grads = [at if at is None else read(trial.layer, at) for at in (
             place_of_gradient(candidates, path) for path, *_ in held)]
-        several = len({id(v) for _, _, v, _ in held}) + len(inputs)
+        count = len({id(v) for _, _, v, _ in held}) + len(inputs)
+        returned = (isinstance(given, tuple) and len(given) == count
+                    and all(g is not None for g in given))
         found = {}
         for (path, text, v, before), g in zip(held, grads):
             if made.rate:
                 is_one = not np.array_equal(before, read(trial.layer, path))
             else:
-                is_one = isinstance(given, tuple) and len(given) == several or g is not None and not any(
+                is_one = returned or g is not None and not any(
                     h is v or h is not None and h is not g and np.shares_memory(u, v)
                     and not np.may_share_memory(g, h) for (*_, u, _), h in zip(held, grads))
             if is_one:

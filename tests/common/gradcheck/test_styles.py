@@ -636,3 +636,45 @@ def test_one_gradient_of_a_loss_however_it_is_packed(packed):
 
 def test_gradients_of_a_loss_under_other_names_are_missing():
     assert check_gradients(lambda x: ((x ** 2).sum(), {"theta": 2 * x}), X, rng=0).codes == ["not-returned"]
+
+
+class OneWeight:
+    """One parameter, and two things returned: the second is no gradient of it, or holds it."""
+
+    def __init__(self, second, fault=1.0):
+        self.params, self.second, self.fault = {"W": W}, second, fault
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.params["W"]
+
+    def backward(self, dout):
+        g = self.fault * self.x.T @ dout
+        if self.second is None:
+            self.dW = g
+        return dout @ self.params["W"].T, self.second and {self.second: g}
+
+
+@pytest.mark.parametrize("second", [None, "W", "dW", "grad_W"])
+def test_as_many_things_returned_as_there_are_inputs_and_parameters(second):
+    assert check_gradients(OneWeight(second), X, rng=0).checked == ["x", "params['W']"]
+    report = check_gradients(OneWeight(second, 2.0), X, rng=0)
+    assert report.codes == ["factor-2"] and report.findings[0].where == "params['W']", report
+
+
+class Shifted:
+    """By a constant, which has no gradient."""
+
+    def __init__(self):
+        self.shift = normal(4)
+
+    def forward(self, x):
+        return 3 * x + self.shift
+
+    def backward(self, dout):
+        return 3 * dout, None
+
+
+def test_a_constant_is_no_parameter_whatever_is_returned():
+    report = check_gradients(Shifted(), X, rng=0)
+    assert report.ok and any("depends on shift, not" in note for note in report.notes), report
