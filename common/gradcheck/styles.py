@@ -205,27 +205,31 @@ def put(layer, path, value):
         setattr(holder, path[-1], value)
 
 
-def words(path, without):
-    """The keys of a path as plain words, but for those that do not say whose it is."""
-    found = [str(key).lower().replace("_", "").rstrip("s") for key in path]
-    return [word for word in found if len(path) == 1 or not re.fullmatch(without, word)]
+def words(path):
+    """The keys of a path as plain words, the last first, but for those that say nothing."""
+    found = [str(key).lower().replace("_", "").rstrip("s") for key in reversed(path)]
+    return [word for word in found if len(path) == 1 or not re.fullmatch(NEUTRAL, word)]
 
 
 def labelled(holder):
-    """(path, its words, whether they say gradient, object) of all that ``holder`` holds."""
+    """(path, its words, whether another one says gradient) of all that ``holder`` holds."""
     grads = getattr(holder, "grads", None)               # a property, perhaps
-    found = places([holder, {"grads": grads} if isinstance(grads, (dict, list)) else ()])
-    return [(at[1:], words(at[1:], f"{MARK}|{NEUTRAL}")[::-1], len(words(at[1:], MARK)) < len(at) - 1,
-             g) for at, _, g in found if g is not None]
+    for at, _, g in places([holder, {"grads": grads} if isinstance(grads, (dict, list)) else ()]):
+        if g is not None:
+            found = words(at[1:])
+            yield at[1:], found, False
+            for i, word in enumerate(found):
+                if re.fullmatch(MARK, word):
+                    yield at[1:], found[:i] + found[i + 1:], True
 
 
 def place_of_gradient(candidates, path):
     """Where the gradient of the parameter at ``path`` is: under the name that is nearest to its
     own, ``dW``, ``grads["W"]``, ``W.grad``, ``weights_gradient``; None if there is none."""
-    mine, found = words(path, NEUTRAL)[::-1], []
+    mine, found = words(path), []
     match = [re.compile(rf"({MARK}|d\w*d){re.escape(w)}|{re.escape(w)}s?grad(ient)?").fullmatch
              for w in mine]
-    for at, theirs, says_so, _ in candidates:
+    for at, theirs, says_so in candidates:
         pairs = list(zip(theirs, mine, match))
         if (pairs and all(v == w or fits(v) for v, w, fits in pairs)
                 and (says_so or any(v != w for v, w, _ in pairs))):
@@ -370,7 +374,7 @@ def attributes(made, inputs):
         one = (np.ones(np.shape(y)) if not isinstance(y, tuple)
                else tuple(np.ones(np.shape(p)) for p in y))
         given = trial.backward(one if np.ndim(y) or isinstance(y, tuple) else 1.0)
-        candidates = labelled(trial.layer)
+        candidates = list(labelled(trial.layer))
         grads = [at if at is None else read(trial.layer, at) for at in (
             place_of_gradient(candidates, path) for path, *_ in held)]
         count = len({id(v) for _, _, v, _ in held}) + len(inputs)

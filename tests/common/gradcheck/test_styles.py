@@ -678,3 +678,36 @@ class Shifted:
 def test_a_constant_is_no_parameter_whatever_is_returned():
     report = check_gradients(Shifted(), X, rng=0)
     assert report.ok and any("depends on shift, not" in note for note in report.notes), report
+
+
+class ShortNames:
+    """Parameters called d, g and delta."""
+
+    def __init__(self):
+        self.params, self.grads = {k: normal(4, seed=i) for i, k in enumerate(("d", "g", "delta"))}, {}
+
+    def forward(self, x):
+        self.x = x
+        return self.params["d"] * x + self.params["g"] * x ** 2 + self.params["delta"]
+
+    def backward(self, dout):
+        self.grads.update(d=(dout * self.x).sum(axis=0), g=(dout * self.x ** 2).sum(axis=0), delta=dout.sum(axis=0))
+        return dout * (self.params["d"] + 2 * self.params["g"] * self.x)
+
+
+def test_parameters_that_are_called_as_marks_of_gradients_are():
+    assert check_gradients(ShortNames(), X, rng=0).checked == ["x", "params['d']", "params['g']", "params['delta']"]
+
+    class Whole:
+        def __init__(self):
+            self.parts = {"d": Attributes(), "g": Attributes()}
+            self.parts["g"].W, self.parts["g"].b = normal(4, 3, seed=5), normal(3, seed=6)
+
+        def forward(self, x):
+            return self.parts["d"].forward(x) - self.parts["g"].forward(x)
+
+        def backward(self, dout):
+            return self.parts["d"].backward(dout) + self.parts["g"].backward(-dout)
+
+    report = check_gradients(Whole(), X, rng=0)
+    assert report.ok and not report.notes and report.checked == ["x", *(f"parts['{k}'].{n}" for k in "dg" for n in "Wb")]
