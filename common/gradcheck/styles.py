@@ -207,19 +207,19 @@ def put(layer, path, value):
 
 def words(path):
     """The keys of a path as plain words, the last first, but for those that say nothing."""
-    found = [str(key).lower().replace("_", "").rstrip("s") for key in reversed(path)]
-    return [word for word in found if len(path) == 1 or not re.fullmatch(NEUTRAL, word)]
+    found = [str(key).lower().replace("_", "") for key in reversed(path)]
+    return [word for word in found if len(path) == 1 or not re.fullmatch(f"({NEUTRAL})s?", word)]
 
 
 def labelled(holder):
     """(path, its words, whether another one says gradient) of all that ``holder`` holds."""
     grads = getattr(holder, "grads", None)               # a property, perhaps
     for at, _, g in places([holder, {"grads": grads} if isinstance(grads, (dict, list)) else ()]):
-        if g is not None:
+        if g is not None and not isinstance(g, (dict, list, tuple)):
             found = words(at[1:])
             yield at[1:], found, False
             for i, word in enumerate(found):
-                if re.fullmatch(MARK, word):
+                if re.fullmatch(f"({MARK})s?", word):
                     yield at[1:], found[:i] + found[i + 1:], True
 
 
@@ -227,12 +227,11 @@ def place_of_gradient(candidates, path):
     """Where the gradient of the parameter at ``path`` is: under the name that is nearest to its
     own, ``dW``, ``grads["W"]``, ``W.grad``, ``weights_gradient``; None if there is none."""
     mine, found = words(path), []
-    match = [re.compile(rf"({MARK}|d\w*d){re.escape(w)}|{re.escape(w)}s?grad(ient)?").fullmatch
+    match = [re.compile(rf"({MARK}|d\w*d)?{re.escape(w.rstrip('s') or w)}s*(grad(ient)?s?)?").fullmatch
              for w in mine]
     for at, theirs, says_so in candidates:
-        pairs = list(zip(theirs, mine, match))
-        if (pairs and all(v == w or fits(v) for v, w, fits in pairs)
-                and (says_so or any(v != w for v, w, _ in pairs))):
+        hits = [fits(word) for fits, word in zip(match, theirs)]
+        if hits and all(hits) and (says_so or any(hit[1] or hit[2] for hit in hits)):
             # gW may be another parameter
             found.append((abs(len(theirs) - len(mine)), theirs[0] == f"g{mine[0]}", at))
     return min(found, key=lambda one: one[:2])[2] if found else None

@@ -569,22 +569,26 @@ class Names:
     """Names that look like those of gradients, optimizers' and averages' arrays among them."""
 
     def __init__(self):
-        self.W, self.gW, self.Wd, self.decoder, self.delta, self.data = (normal(4, 4, seed=i) for i in range(6))
+        self.W, self.gW, self.Wd, self.decoder, self.delta, self.data, self.s, self.pos = (
+            normal(4, 4, seed=i) for i in range(8))
         self.mW, self.vW, self.W_average, self.dW = (np.zeros((4, 4)) for _ in range(4))
         self.store = [self.W]
 
     def forward(self, x):
         self.x = x
-        return x @ (self.W + 2 * self.gW + 3 * self.Wd + 4 * self.decoder + 5 * self.delta + 6 * self.data)
+        return x @ (self.W + 2 * self.gW + 3 * self.Wd + 4 * self.decoder + 5 * self.delta + 6 * self.data
+                    + 7 * self.s + 8 * self.pos)
 
     def backward(self, dout):
         g = self.x.T @ dout
-        self.dW, self.d_gW, self.dWd, self.d_decoder, self.ddelta, self.d_data = (k * g for k in range(1, 7))
-        return dout @ (self.W + 2 * self.gW + 3 * self.Wd + 4 * self.decoder + 5 * self.delta + 6 * self.data).T
+        self.dW, self.d_gW, self.dWd, self.d_decoder, self.ddelta, self.d_data, self.ds, self.dpos = (
+            k * g for k in range(1, 9))
+        return dout @ (self.W + 2 * self.gW + 3 * self.Wd + 4 * self.decoder + 5 * self.delta + 6 * self.data
+                       + 7 * self.s + 8 * self.pos).T
 
 
 def test_parameters_by_names_that_look_like_gradients():
-    assert check_gradients(Names(), X, rng=0).checked == ["x", "W", "gW", "Wd", "decoder", "delta", "data"]
+    assert check_gradients(Names(), X, rng=0).checked == ["x", "W", "gW", "Wd", "decoder", "delta", "data", "s", "pos"]
 
 
 @pytest.mark.parametrize("second", [lambda w: w, lambda w: w.T])
@@ -681,22 +685,22 @@ def test_a_constant_is_no_parameter_whatever_is_returned():
 
 
 class ShortNames:
-    """Parameters called d, g and delta."""
+    """Parameters called d, g and s: grads is no gradient of s."""
 
     def __init__(self):
-        self.params, self.grads = {k: normal(4, seed=i) for i, k in enumerate(("d", "g", "delta"))}, {}
+        self.params, self.grads = {k: normal(4, seed=i) for i, k in enumerate(("d", "g", "s"))}, {}
 
     def forward(self, x):
         self.x = x
-        return self.params["d"] * x + self.params["g"] * x ** 2 + self.params["delta"]
+        return self.params["d"] * x + self.params["g"] * x ** 2 + self.params["s"]
 
     def backward(self, dout):
-        self.grads.update(d=(dout * self.x).sum(axis=0), g=(dout * self.x ** 2).sum(axis=0), delta=dout.sum(axis=0))
+        self.grads.update(d=(dout * self.x).sum(axis=0), g=(dout * self.x ** 2).sum(axis=0), s=dout.sum(axis=0))
         return dout * (self.params["d"] + 2 * self.params["g"] * self.x)
 
 
 def test_parameters_that_are_called_as_marks_of_gradients_are():
-    assert check_gradients(ShortNames(), X, rng=0).checked == ["x", "params['d']", "params['g']", "params['delta']"]
+    assert check_gradients(ShortNames(), X, rng=0).checked == ["x", "params['d']", "params['g']", "params['s']"]
 
     class Whole:
         def __init__(self):
