@@ -2,7 +2,9 @@
 import contextlib
 import inspect
 import threading
+from collections import deque
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Never, Self
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from . import checks
 from .guard import guard, out_of_order, parameter_sizes
 from .heap import keep_freed_memory
+from .sharing import shared_arrays, tie
 from .types import Array, DType, Shape
 
 keep_freed_memory()
@@ -208,8 +211,14 @@ class Layer:
         return copy
 
     def __getstate__(self):
-        """What ``copy`` and ``pickle`` keep: all but the cache."""
-        return {**vars(self), "cache": None, "_made": None, "_fits": (), "_seen": None}
+        """What ``copy`` and ``pickle`` keep: no caches, and which arrays of layers are one."""
+        return {**vars(self), "cache": None, "_made": None, "_fits": (), "_seen": None,
+                "_shared": shared(self)}
+
+    def __setstate__(self, state):
+        found = state.pop("_shared", ())
+        vars(self).update(state)
+        tie(every_array(self), found)
 
     def __repr__(self):
         # A constructor argument that is kept under its own name is an option worth showing.
@@ -255,12 +264,35 @@ def is_model(layer):
 
 
 def among(value, path, seen):
-    """``held`` of each layer that ``value`` is or, being a list, a tuple or a dict, contains."""
-    if isinstance(value, (list, tuple, dict)):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from among(item, f"{path}.{key}", seen)
-    elif hasattr(value, "forward") and hasattr(value, "params") and not isinstance(value, type):
+    """``held`` of each layer that ``value`` is or, being a collection, a namespace or an object
+    with forward but without params, holds."""
+    if isinstance(value, (list, tuple, deque)):
+        items: Any = enumerate(value)
+    elif isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, type) or not (
+            hasattr(value, "forward") or isinstance(value, SimpleNamespace)):
+        return
+    elif hasattr(value, "params"):
         yield from held(value, path, seen)
+        return
+    else:
+        items = vars(value).items() if hasattr(value, "__dict__") else ()
+    if id(value) not in seen:
+        seen[id(value)] = value
+        for key, item in items:
+            yield from among(item, f"{path}.{key}", seen)
+
+
+def every_array(model):
+    """(the list, the place in it) of each parameter of each layer."""
+    return [(layer.params, j) for layer in walk(model)
+            if not is_model(layer) and isinstance(getattr(layer, "params", None), list)
+            for j, p in enumerate(layer.params) if isinstance(p, np.ndarray)]
+
+
+def shared(model):
+    return shared_arrays([params[j] for params, j in every_array(model)])
 
 
 def reset_states(model: Any) -> None:

@@ -96,6 +96,7 @@ class Loss(Layer):
 
     def labels(self, t: ArrayLike, x: Array) -> Array:
         """Integer labels, one for each row of x."""
+        self.several_classes(x)
         if x.ndim > 2 and checks.as_array(t).shape == x.shape[:1]:
             raise ValueError(
                 checks.wrong(
@@ -103,6 +104,13 @@ class Loss(Layer):
                     x.shape,
                     "Flatten() each sample in front of the last Affine, or Mean(axis=1) over time"))
         return checks.labels(type(self).__name__, t, x.shape[:-1], x.shape[-1])
+
+    def several_classes(self, x: Array) -> None:
+        """ValueError for one column: of one class no loss can be but 0."""
+        if x.shape[-1] == 1:
+            raise ValueError(checks.wrong(
+                type(self).__name__, "x", "have a column for each of two classes or more", x.shape,
+                "SigmoidWithLoss() is the loss for one column, with targets 0 and 1"))
 
     def __repr__(self):
         return super().__repr__().replace(", reduction='mean'", "").replace("reduction='mean'", "")

@@ -87,10 +87,7 @@ class SoftmaxWithLoss(Loss):
 
     def targets(self, x: Array, t: ArrayLike) -> Array:
         """Labels (M,), or rows of shares (M, C), for the M rows of x."""
-        if x.shape[-1] == 1:
-            raise ValueError(checks.wrong(
-                "SoftmaxWithLoss", "x", "have a column for each of two classes or more", x.shape,
-                "SigmoidWithLoss() is the loss for one column, with targets 0 and 1"))
+        self.several_classes(x)
         if checks.as_array(t).shape != x.shape:
             return self.labels(t, x).reshape(-1)
         shares = rows(checks.array("SoftmaxWithLoss", "t", t, x.dtype))

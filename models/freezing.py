@@ -1,6 +1,7 @@
 """Layers that keep what they have learned while the others learn."""
 from ..common import checks
 from ..common.layer import Frozen, held, walk
+from ..common.sharing import address
 
 
 class Arrays(list):
@@ -18,10 +19,6 @@ class Arrays(list):
 
     def hold(self, holders):
         self.holders, self.known = holders, (None, [])
-
-
-def address(a):
-    return a.__array_interface__["data"][0]
 
 
 def own(layer):

@@ -13,7 +13,7 @@ from ..common.layer import Layer, reset_states, walk
 from ..common.types import ArrayLike, Axes, Computes, Inputs, PathLike, Penalty
 from . import saving
 from .freezing import chosen
-from .sharing import Parameters, checked, shared_arrays, tie
+from .sharing import Parameters, checked, relist
 
 if TYPE_CHECKING:
     from .summary import Profile, Summary
@@ -197,14 +197,11 @@ class Model(Layer):
         export.to_onnx(self, path, *examples, loss=loss)
 
     def __getstate__(self):
-        """What ``copy`` and ``pickle`` keep: no caches, and which arrays of layers are one."""
-        return {**super().__getstate__(), "output": None, "_ready": None, "_parameters": None,
-                "_shared": shared_arrays(self)}
+        return {**super().__getstate__(), "output": None, "_ready": None, "_parameters": None}
 
     def __setstate__(self, state):
-        shared = state.pop("_shared")
-        vars(self).update(state)
-        tie(self, shared)
+        super().__setstate__(state)
+        relist(self)
 
     def __repr__(self):
         inner = "".join(f"  {i}: {layer!r}".replace("\n", "\n  ") + "\n"

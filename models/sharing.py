@@ -4,24 +4,10 @@ from operator import is_
 import numpy as np
 
 from ..common import checks
-from ..common.layer import is_model, walk
+from ..common.layer import is_model
+from ..common.sharing import relation
 from ..layers.losses import Loss
-from .freezing import Arrays, address, holders
-
-
-def relation(p, q):
-    """How array q stands to array p: ``"same"`` memory, its ``"transposed"`` view, ``"overlap"``,
-    or None."""
-    def place(a):
-        return address(a), a.shape, a.strides
-
-    if not np.may_share_memory(p, q):
-        return None
-    if place(p) == place(q):
-        return "same"
-    if place(p) == place(q.T):
-        return "transposed"
-    return "overlap" if np.shares_memory(p, q) else None
+from .freezing import Arrays, holders
 
 
 def names_of(layer):
@@ -113,35 +99,6 @@ class Parameters:
                     f"layer {i} ({type(layer).__name__}) replaced its {kind} list or an array in "
                     "it, so the model's own list no longer shows the truth; write into the array: "
                     f"self.{kind}[i][...] = value")
-
-
-def shared_arrays(model):
-    """(k, first, how) for each array k, over all layers, that shares an earlier one's memory."""
-    arrays, known, shared = [], {}, []
-    for params, j in every_array(model):
-        p, k = params[j], len(arrays)
-        first = known.setdefault(address(p), k) if p.size else k
-        how = relation(arrays[first], p) if first < k and arrays[first] is not p else None
-        if how in ("same", "transposed"):
-            shared.append((k, first, how))
-        arrays.append(p)
-    return shared
-
-
-def tie(model, shared):
-    """Make one again, after a copy, what was one array before."""
-    arrays = list(every_array(model))
-    for k, first, how in shared:
-        (mine, j), (theirs, i) = arrays[k], arrays[first]
-        if relation(theirs[i], mine[j]) != how:  # else whoever copied saw to it already
-            mine[j] = theirs[i] if how == "same" else theirs[i].T
-    relist(model)
-
-
-def every_array(model):
-    """(the list, the place in it) of each parameter of each layer."""
-    return [(layer.params, j) for layer in walk(model) if not is_model(layer)
-            for j in range(len(getattr(layer, "params", ())))]
 
 
 def relist(model):

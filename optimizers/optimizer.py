@@ -13,6 +13,7 @@ from ..common.engine import compiled, lazy
 from ..common.engine.pieces import pieces
 from ..common.engine.rows import set_rows
 from ..common.engine.squares import SumOfSquares
+from ..common.sharing import overlapping
 from ..common.types import Array, ArrayLike, Arrays, Rate
 
 POSITIVE = {"low": math.ulp(0.0), "expected": "be a positive number"}
@@ -297,17 +298,14 @@ class Optimizer:
             if n != len(params):
                 raise ValueError(checks.wrong(who, name, f"match {len(params)} parameters", n,
                                               f"index {min(n, len(params))} has no partner"))
-        places = {}
+        if pair := overlapping(params):
+            first, i = sorted(pair)
+            raise ValueError(
+                f"{who}: params[{first}] and params[{i}] are one array (or views of one), which "
+                "would be stepped twice; list it once, with the sum of both gradients (a "
+                "Sequential or Graph does that for weights that its layers share)")
         for i, p in enumerate(params):
             arrays = {f"params[{i}]": p, f"grads[{i}]": grads[i]}
-            if isinstance(p, np.ndarray) and p.size and p.ndim:
-                first = places.setdefault(p.__array_interface__["data"][0], i)
-                if first != i:
-                    raise ValueError(
-                        f"{who}: params[{first}] and params[{i}] are one array (or a view of it), "
-                        "which would be "
-                        "stepped twice; list it once, with the sum of both gradients (a Sequential "
-                        "or Graph does that for weights that its layers share)")
             if state:
                 arrays |= {f"state['{name}.{i}']": a for name, a in zip(self.names, state[i])}
             for name, a in arrays.items():

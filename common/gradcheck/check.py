@@ -3,6 +3,7 @@ words."""
 import contextlib
 import linecache
 import re
+import threading
 import traceback
 import warnings
 from collections.abc import Callable
@@ -24,9 +25,10 @@ from .report import GradientReport
 from .rules import ORDER
 from .source import users
 from .styles import adapted, innermost, name_of
-from .subject import Subject, cut, each_float, leaves
+from .subject import NoOutput, Subject, called, cut, each_float, leaves
 
 MODEL = "a model of several layers: locate(model, ...) names the one that is wrong"
+alone = threading.RLock()
 LIMIT = 5.0  # seconds for one forward or backward
 # what NumPy says when a gradient does not fit, and which mistake it is
 MESSAGES = [
@@ -52,7 +54,9 @@ def check_gradients(layer: Any, *inputs: Any, gradient: Callable[..., Any] | Non
     Other styles are known by their names: ``params`` and ``grads`` as dicts; arrays ``W`` and
     ``dW`` without lists; ``forward -> (out, cache)`` with ``backward(dout, cache)``, as a class or
     as a pair ``check_gradients((affine_forward, affine_backward), x, w, b)``, also with several
-    outputs before the cache, each with its dout (an LSTM's step); a net's ``loss(x, y)
+    outputs before the cache, each with its dout (an LSTM's step); parameters and gradients that lie
+    anywhere in the layer under names that belong together (``W.value`` and ``W.grad``,
+    ``weights[0]`` and ``dweights[0]``), or that backward returns as dx, dW, db; a net's ``loss(x, y)
     -> (loss, grads)`` or such a function, ``check_gradients(softmax_loss, x, y)``; ``backward(dout,
     learning_rate)`` that makes the step; a class ``torch.autograd.Function`` and a
     ``torch.nn.Module``. Inputs that are dicts, words or flags are passed on as they are.
@@ -66,7 +70,8 @@ def check_gradients(layer: Any, *inputs: Any, gradient: Callable[..., Any] | Non
         assert check_gradients(MyAffine(W, b), x)
 
     is a whole test. Exceptions, wrong shapes and endless loops are findings, never raised. Raises
-    TypeError for what is no layer, ValueError for a tolerance that is not positive.
+    TypeError for what is no layer and for inputs that are masked or no real numbers, ValueError for
+    an empty input and for a tolerance that is not positive.
 
     >>> class Affine:
     ...     def __init__(self, W, b):
@@ -100,19 +105,30 @@ def taken(layer, gradient, inputs):
     """The layer and its inputs in our style, whoever's it is."""
     if (found := pytorch.adapted(layer)) is not None:
         return found, tuple(map(pytorch.array, inputs))
+    for i, x in enumerate(inputs):
+        name, a = called(i), checks.as_array(x)
+        checks.unmasked("check_gradients", name, x)
+        if a.ndim and a.dtype.kind in "cO":
+            raise TypeError(checks.wrong("check_gradients", name, "be an array of numbers",
+                                         checks.kind_text(x, a), checks.cast_hint(name, x, a)))
+        if a.ndim and not a.size:
+            raise ValueError(checks.wrong("check_gradients", name, "not be empty",
+                                          f"shape {a.shape}"))
     return adapted(layer, gradient, inputs)
 
 
 @contextlib.contextmanager
 def quiet():
-    """No floating-point warnings, and NumPy's global generator as it was."""
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
+    """No floating-point warnings, and NumPy's global generator as it was; in one thread at a time,
+    since changes are tried in the code of the class itself."""
+    with alone:
+        state = np.random.get_state()  # noqa: NPY002
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
 
 
 class Check:
@@ -127,6 +143,8 @@ class Check:
         try:
             self.subject = self.subject_of(self.layer, self.given)
             y = self.subject.output()
+        except NoOutput as e:
+            return self.report([finding("unrecognised", "x", str(e))])
         except Exception as e:
             refused = finding("unrecognised", "x", f"forward raised {error_text(e)}")
             refused.hint = ("forward does not take these inputs, so backward was not checked: "

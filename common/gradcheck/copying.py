@@ -1,14 +1,30 @@
 """A copy of any object in which every float array is float64, and arrays that shared memory share
 it again."""
 import copy
+import io
 import re
 import types
 
 import numpy as np
 
+from ..common.sharing import extent
+
 ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType,
          types.FunctionType, types.BuiltinFunctionType, np.random.Generator, np.random.RandomState,
          np.generic, np.dtype)
+
+
+def children(o):
+    """(key, object) of all that an object holds: the entries of a collection, else attributes."""
+    if isinstance(o, dict):
+        return list(o.items())
+    if isinstance(o, (list, tuple, set, frozenset)):
+        return list(enumerate(o))
+    if isinstance(o, types.MethodType):
+        return [("__self__", o.__self__)]
+    return [*getattr(o, "__dict__", {}).items(),
+            *((name, getattr(o, name)) for c in type(o).__mro__ for name in slots(c)
+              if hasattr(o, name))]
 
 
 def reachable(*objects):
@@ -17,38 +33,31 @@ def reachable(*objects):
     seen, stack = {}, list(objects)
     while stack:
         o = stack.pop()
-        if id(o) in seen or isinstance(o, ATOMS):
-            continue
-        seen[id(o)] = o  # kept, so that no id is used twice
-        yield o
-        if isinstance(o, dict):
-            stack.extend(o.values())
-        elif isinstance(o, (list, tuple, set, frozenset)):
-            stack.extend(o)
-        elif isinstance(o, types.MethodType):
-            stack.append(o.__self__)
-        else:
-            stack.extend(vars(o).values() if hasattr(o, "__dict__") else ())
-            stack.extend(getattr(o, name) for c in type(o).__mro__ for name in slots(c)
-                         if hasattr(o, name))
+        if id(o) not in seen and not isinstance(o, ATOMS):
+            seen[id(o)] = o  # kept, so that no id is used twice
+            yield o
+            stack.extend(inner for _, inner in children(o))
+
+
+def places(root):
+    """(path, text, object) of all that ``root`` holds, the nearest first: the keys and names that
+    lead there, and how Python says it, ``blocks[0].norm``. Arrays wherever they are, what holds
+    others once."""
+    seen, queue = {}, [((), "", root)]
+    for path, text, o in queue:
+        if isinstance(o, (*ATOMS, np.ndarray)):
+            yield path, text, o
+        elif id(o) not in seen:
+            seen[id(o)] = o
+            yield path, text, o
+            entry = isinstance(o, (dict, list, tuple))
+            queue += [((*path, key), f"{text}[{key!r}]" if entry else f"{text}.{key}".lstrip("."),
+                       inner) for key, inner in children(o)]
 
 
 def paths(root):
-    """{id: where it is found} of all that ``root`` holds, as Python says it: ``blocks[0].norm``."""
-    found, queue = {}, [("", root)]
-    for path, o in queue:
-        if id(o) in found or isinstance(o, (*ATOMS, np.ndarray)):
-            continue
-        found[id(o)] = path
-        if isinstance(o, dict):
-            queue.extend((f"{path}[{key!r}]", v) for key, v in o.items())
-        elif isinstance(o, (list, tuple)):
-            queue.extend((f"{path}[{i}]", v) for i, v in enumerate(o))
-        else:
-            names = [*getattr(o, "__dict__", ()), *(n for c in type(o).__mro__ for n in slots(c))]
-            queue.extend((f"{path}.{n}" if path else n, getattr(o, n)) for n in names
-                         if hasattr(o, n))
-    return found
+    """{id: where it is found} of all that ``root`` holds, but for arrays and numbers."""
+    return {id(o): text for _, text, o in places(root) if not isinstance(o, (*ATOMS, np.ndarray))}
 
 
 def spoken(path):
@@ -61,14 +70,6 @@ def spoken(path):
 def slots(cls):
     names = cls.__dict__.get("__slots__", ())
     return (names,) if isinstance(names, str) else names
-
-
-def extent(a):
-    """First and one-past-last byte of an array's memory."""
-    low = high = a.__array_interface__["data"][0]
-    for n, step in zip(a.shape, a.strides):
-        low, high = low + min(0, (n - 1) * step), high + max(0, (n - 1) * step)
-    return low, high + a.itemsize
 
 
 class Recording(np.ndarray):
@@ -100,7 +101,7 @@ def float64_copy(*objects, cast=True, recording=(), dtype=np.float64):
     """
     found = [a for a in reachable(*objects) if isinstance(a, np.ndarray)
              and a.dtype.kind in "fiubc"]
-    memo, goal = {}, np.dtype(dtype)
+    memo, goal = {id(o): o for o in reachable(*objects) if not copyable(o)}, np.dtype(dtype)
     # arrays whose memory overlaps, with the block's extent
     blocks = []
     for a in sorted((a for a in found if a.size), key=extent):
@@ -126,6 +127,16 @@ def float64_copy(*objects, cast=True, recording=(), dtype=np.float64):
         if id(a) not in memo:
             memo[id(a)] = np.array(a, goal if cast and a.dtype.kind == "f" else a.dtype, subok=True)
     return tuple(copy.deepcopy(o, memo) for o in objects)
+
+
+def copyable(o):
+    """False for a lock, an open file, a generator: a copy holds the same one."""
+    try:
+        return (hasattr(o, "__dict__") and not isinstance(o, io.IOBase)
+                or isinstance(o, (dict, list, tuple, set, frozenset, np.ndarray))
+                or bool(o.__reduce_ex__(4)))
+    except TypeError:
+        return False
 
 
 def dressed(new, a):

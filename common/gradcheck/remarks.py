@@ -5,9 +5,10 @@ import contextlib
 import numpy as np
 
 from .conduct import finding
+from .copying import places
 from .evidence import close, measure
-from .styles import innermost
-from .subject import Subject, each_float, grads_of, is_float
+from .styles import innermost, read
+from .subject import Subject, called, each_float, grads_of, is_float
 
 
 def no_mistake(check, m):
@@ -90,7 +91,7 @@ def contract(check, m):
     if not subject.takes_dout and not m.y.ndim:
         yield ("backward takes no argument: a model calls backward(1.0); write backward(self, "
                "dout=1.0)")
-    if not type(check.layer).__module__.startswith("chainrule.") and (
+    if not type(innermost(check.layer)).__module__.startswith("chainrule.") and (
         names := list(outside_params(check.layer, subject))
     ):
         yield (f"the output depends on {', '.join(names)}, not in params: no gradient was checked "
@@ -98,21 +99,20 @@ def contract(check, m):
 
 
 def outside_params(layer, subject):
-    """The float arrays among a layer's attributes that matter to the output and are no
-    parameters."""
-    known = [*(getattr(layer, "params", None) or ()), *grads_of(innermost(layer))]
-    for name, value in list(getattr(innermost(subject.pristine), "__dict__", {}).items()):
-        mine = getattr(innermost(layer), name, None)
-        if (not is_float(value) or not value.size or not isinstance(mine, np.ndarray)
-            or any(isinstance(k, np.ndarray) and np.shares_memory(k, mine) for k in known)):
+    """Where a layer holds float arrays that matter to the output and are no parameters."""
+    known = [a for a in (*(getattr(layer, "params", None) or ()), *grads_of(innermost(layer)))
+             if isinstance(a, np.ndarray)]
+    for path, text, mine in places(innermost(layer)):
+        if not is_float(mine) or not mine.size or any(np.shares_memory(k, mine) for k in known):
             continue
+        known.append(mine)
         y = subject.output()
         subject.restart()
-        getattr(innermost(subject.work), name)[...] += 0.1 + 0.1 * np.abs(value)
         with contextlib.suppress(Exception):
+            read(innermost(subject.work), path)[...] += 0.1 + 0.1 * np.abs(mine)
             moved = subject.output()
             if moved.shape != y.shape or not close(moved, y, 1e-9):
-                yield name
+                yield text
         subject.restart()
 
 
@@ -134,7 +134,7 @@ def integers(check, i, m=None):
     x, raw = check.subject.inputs[i], m.backwards[0].inputs[i : i + 1] if m else [True]
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "iu" or not raw or raw[0] is None:
         return ""
-    name = "x" if i == 0 else f"inputs[{i}]"
+    name = called(i)
     return f"; {name} holds integers, by which no derivative is taken: pass {name}.astype(float)"
 
 

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .copying import float64_copy
+from .copying import float64_copy, places
 from .subject import is_float, parameters, required
 
 OF_A_GRADIENT = r"d[A-Z_]|d(out|top|elta|[hoxyz])?\d*$|.*(grad|upstream)"     # a name that says so
 CACHES = ("cache", "ctx", "context", "saved", "tape")
+MARK = "d|g|grad|gradient|delta|nabla"          # beside a parameter's name, its gradient's
+NEUTRAL = "param|parameter|value|data|array|tensor"
 RATES = ("lr", "rate", "eta", "alpha", "step_size")
 
 
@@ -108,7 +110,12 @@ class LossAndGradients(Adapted):
         self.answers = 0 if net is not None else 1
 
     def call(self):
-        return (self.f or self.layer.loss)(*self.inputs)
+        loss, found = (self.f or self.layer.loss)(*self.inputs)
+        if self.f and isinstance(found, dict):           # under the names of its arguments
+            found = tuple(gradient_of({"grad": found}, (p.name,)) for p in parameters(self.f))
+            while found and found[-1] is None:
+                found = found[:-1]
+        return loss, found if isinstance(found, tuple) or self.keys else (found,)
 
     @property
     def params(self):
@@ -117,7 +124,7 @@ class LossAndGradients(Adapted):
     def forward(self, *inputs):
         self.inputs = inputs
         loss, found = self.call()
-        self.answers = 0 if self.keys else len(found) if isinstance(found, tuple) else 1
+        self.answers = 0 if self.keys else max(len(found), 1)
         return loss
 
     def backward(self, dout=1.0):
@@ -127,25 +134,34 @@ class LossAndGradients(Adapted):
             return None if g is None else np.asarray(g) * dout
 
         if self.keys:
-            self.grads = [scaled(partner(self.found, key)) for key in self.keys]
+            self.grads = [scaled(gradient_of({"grad": self.found}, (key,))) for key in self.keys]
             return None
-        return tuple(map(scaled, self.found)) if self.answers > 1 else scaled(self.found)
+        found = tuple(map(scaled, self.found))
+        return found[0] if len(found) == 1 else found or None
+
+
+class Known(dict):
+    """Where gradients are: the same in all copies of a layer."""
+
+    def __deepcopy__(self, memo):
+        return self
 
 
 class Held(Adapted):
-    """Parameters in a dict or as attributes, beside their gradients (``paths``); the cache handed
-    out by forward and in to backward (``cached``); a backward that makes the step (``rate``)."""
+    """Parameters that lie anywhere in the layer (``paths``), beside their gradients or returned
+    with them; the cache handed out by forward and in to backward (``cached``); a backward that
+    makes the step (``rate``)."""
 
     def __init__(self, layer, cached, rate):
         super().__init__(layer)
         self.cached, self.rate = cached, rate
-        self.paths, self.grads, self.returned = [], [], None
+        self.paths, self.where, self.grads, self.known = [], [], [], Known()
 
     takes_dout = property(lambda self: bool(parameters(self.layer.backward)))
-    where = property(lambda self: [f"{p[0]}[{p[1]!r}]" if p[1:] else p[0] for p in self.paths])
     params = property(lambda self: [read(self.layer, path) for path in self.paths])
 
     def forward(self, *inputs):
+        self.inputs = len(inputs)
         y = self.layer.forward(*inputs)
         if self.cached:
             y, self.cache = apart(y)
@@ -163,45 +179,75 @@ class Held(Adapted):
                 array[...] = value
                 put(self.layer, path, array)
             return found
-        given = next((g for g in (found, *(found if isinstance(found, tuple) else ()))
-                      if isinstance(g, dict)), None)
-        self.grads = [partner(given, path[-1]) if given is not None
-                      else gradient_of(self.layer, path) for path in self.paths]
-        if given is not None:
-            rest = tuple(g for g in found if g is not given) if isinstance(found, tuple) else ()
-            return rest[0] if len(rest) == 1 else rest or None
-        return found
+        several = found if isinstance(found, tuple) else (found,)
+        named = [g for g in several if isinstance(g, dict)]
+        rest = tuple(g for g in several if not isinstance(g, dict))
+        self.grads = [gradient_of({"grad": named[0]} if named else self.layer, path, self.known)
+                      for path in self.paths]
+        if all(g is None for g in self.grads) and len(rest) == self.inputs + len(self.paths):
+            self.grads, rest = list(rest[self.inputs:]), rest[:self.inputs]      # dx, dW, db
+        if len(rest) == len(several):
+            return found
+        return rest[0] if len(rest) == 1 else rest or None
 
 
-def read(layer, path):
-    found = getattr(layer, path[0])
-    return found[path[1]] if path[1:] else found
+def read(o, path):
+    for key in path:
+        o = o[key] if isinstance(o, (dict, list, tuple)) else getattr(o, key)
+    return o
 
 
 def put(layer, path, value):
-    if path[1:]:
-        getattr(layer, path[0])[path[1]] = value
+    holder = read(layer, path[:-1])
+    if isinstance(holder, (dict, list)):
+        holder[path[-1]] = value
     else:
-        setattr(layer, path[0], value)
+        setattr(holder, path[-1], value)
 
 
-def partner(named, key):
-    """The gradient of ``key`` in a dict, under one of the usual names; None if there is none."""
-    if not isinstance(named, dict):
+def words(path):
+    """The keys of a path as plain words, the last first, but for those that say nothing."""
+    found = [str(key).lower().replace("_", "") for key in reversed(path)]
+    return [word for word in found if len(path) == 1 or not re.fullmatch(f"({NEUTRAL})s?", word)]
+
+
+def labelled(holder):
+    """(path, its words, whether another one says gradient) of all that ``holder`` holds."""
+    grads = getattr(holder, "grads", None)               # a property, perhaps
+    for at, _, g in places([holder, {"grads": grads} if isinstance(grads, (dict, list)) else ()]):
+        if g is not None and not isinstance(g, (dict, list, tuple)):
+            found = words(at[1:])
+            yield at[1:], found, False
+            for i, word in enumerate(found):
+                if re.fullmatch(f"({MARK})s?", word):
+                    yield at[1:], found[:i] + found[i + 1:], True
+
+
+def place_of_gradient(candidates, path):
+    """Where the gradient of the parameter at ``path`` is: under the name that is nearest to its
+    own, ``dW``, ``grads["W"]``, ``W.grad``, ``weights_gradient``; None if there is none."""
+    mine, found = words(path), []
+    match = [re.compile(rf"({MARK}|d\w*d)?{re.escape(w.rstrip('s') or w)}s*(grad(ient)?s?)?").fullmatch
+             for w in mine]
+    for at, theirs, says_so in candidates:
+        hits = [fits(word) for fits, word in zip(match, theirs)]
+        if hits and all(hits) and (says_so or any(hit[1] or hit[2] for hit in hits)):
+            # gW may be another parameter
+            found.append((abs(len(theirs) - len(mine)), theirs[0] == f"g{mine[0]}", at))
+    return min(found, key=lambda one: one[:2])[2] if found else None
+
+
+def gradient_of(holder, path, known=None):
+    """The gradient of the parameter at ``path``, or None; ``known``: where those found before
+    are."""
+    known = {} if known is None else known
+    with contextlib.suppress(LookupError, AttributeError):
+        if path in known and (g := read(holder, known[path])) is not None:
+            return g
+    if (at := place_of_gradient(labelled(holder), path)) is None:
         return None
-    for name in (key, f"d{key}", f"grad_{key}", f"{key}_grad", f"d_{key}", f"g{key}"):
-        if name in named:
-            return named[name]
-    return {str(k).lower(): v for k, v in named.items()}.get(f"d{key}".lower())
-
-
-def gradient_of(layer, path):
-    """The gradient of a parameter: in a dict of gradients, or an attribute of the layer's."""
-    for holder in ("grads", "gradients", "grad"):
-        if (found := partner(getattr(layer, holder, None), path[-1])) is not None:
-            return found
-    attributes = {k: v for k, v in vars(layer).items() if k != path[-1]}
-    return partner(attributes, path[-1])
+    known[path] = at
+    return read(holder, at)
 
 
 def arraylike(x):
@@ -264,7 +310,7 @@ def in_style(layer, gradient, inputs):
         if callable(getattr(layer, "loss", None)) and isinstance(getattr(layer, "params", None),
                 dict):
             return LossAndGradients(net=layer)
-        if inspect.isroutine(layer):
+        if callable(layer):
             y = tried(layer, inputs)
             if isinstance(y, tuple) and len(y) == 2 and np.ndim(y[0]) == 0:
                 return LossAndGradients(layer)
@@ -287,49 +333,63 @@ def held(layer, inputs):
     if len(names) > 1 and not rate or len(names) > 2:
         (trial,) = float64_copy(layer)
         cached = hands_out_cache(tried(trial.forward, inputs), names[: len(names) - rate])
-    lists = isinstance(params, (list, tuple)) and (params or isinstance(grads, (list, tuple)))
+    lists = (isinstance(params, (list, tuple)) and (params or isinstance(grads, (list, tuple)))
+             and all(isinstance(p, np.ndarray) for p in params))
     if lists and not cached and not rate:
         return layer
     made = Held(layer, cached, rate)
-    if isinstance(params, dict):
-        made.paths = [("params", key) for key, p in params.items() if is_float(p)]
-    elif lists:
-        made.paths = [("params", i) for i, p in enumerate(params)]
-        if not rate:
-            return Lists(layer)
-    elif hasattr(layer, "__dict__"):
-        made.paths = [(name,) for name in attributes(layer, made, inputs)]
-    return made if made.paths or cached or rate else layer
+    if lists and not rate:
+        return Lists(layer)
+    if isinstance(params, (dict, list, tuple)):
+        keys = params if isinstance(params, dict) else range(len(params))
+        made.paths = [("params", key) for key in keys if is_float(params[key])]
+        made.where = [f"params[{key!r}]" for _, key in made.paths]
+    if not made.paths:
+        found = attributes(made, inputs)
+        made.paths, made.where = [path for path, _ in found], [text for _, text in found]
+    return made if made.paths or cached or rate or params is not None and not lists else layer
 
 
 class Lists(Held):
     """Lists of params and grads, with a cache that is handed round."""
 
     def __init__(self, layer):
-        Adapted.__init__(self, layer)
-        self.cached, self.rate, self.paths = True, False, []
+        super().__init__(layer, cached=True, rate=False)
 
-    where = ()
     params = property(lambda self: self.layer.params)
     grads = property(lambda self: self.layer.grads, lambda self, value: None)
 
 
-def attributes(layer, made, inputs):
-    """The attributes that are parameters: float arrays from before the first forward that have a
-    gradient beside them after a backward, or that the backward has moved."""
-    names = [name for name, value in vars(layer).items() if is_float(value)]
+def attributes(made, inputs):
+    """(path, text) of each parameter: a float array that was there before the first forward, and
+    still is, for which the layer has a gradient after a backward, or that the backward has moved.
+    Not one that several hold, each with a gradient of its own."""
     with contextlib.suppress(Exception):
         (trial,) = float64_copy(made)
+        held = [(path, text, v, v.copy()) for path, text, v in places(trial.layer) if is_float(v)]
         y = tried(trial.forward, inputs)
-        before = {name: np.array(getattr(trial.layer, name)) for name in names}
+        kept = {id(v) for *_, v in places(trial.layer)}
+        held = [place for place in held if id(place[2]) in kept]
         one = (np.ones(np.shape(y)) if not isinstance(y, tuple)
                else tuple(np.ones(np.shape(p)) for p in y))
-        trial.backward(one if np.ndim(y) or isinstance(y, tuple) else 1.0)
-        if made.rate:
-            return [n for n in names if not np.array_equal(before[n], getattr(trial.layer, n))]
-        beside = [n for n in names if gradient_of(trial.layer, (n,)) is not None]
-        return [n for n in beside if not any(gradient_of(trial.layer, (m,)) is getattr(trial.layer,
-                n) for m in names)]
+        given = trial.backward(one if np.ndim(y) or isinstance(y, tuple) else 1.0)
+        candidates = list(labelled(trial.layer))
+        grads = [at if at is None else read(trial.layer, at) for at in (
+            place_of_gradient(candidates, path) for path, *_ in held)]
+        count = len({id(v) for _, _, v, _ in held}) + len(inputs)
+        returned = (isinstance(given, tuple) and len(given) == count
+                    and all(g is not None for g in given))
+        found = {}
+        for (path, text, v, before), g in zip(held, grads):
+            if made.rate:
+                is_one = not np.array_equal(before, read(trial.layer, path))
+            else:
+                is_one = returned or g is not None and not any(
+                    h is v or h is not None and h is not g and np.shares_memory(u, v)
+                    and not np.may_share_memory(g, h) for (*_, u, _), h in zip(held, grads))
+            if is_one:
+                found.setdefault(id(v), (path, text))
+        return list(found.values())
     return []
 
 

@@ -1,5 +1,6 @@
 """The layer under test, on a float64 copy: how it is run forwards and backwards without a trace on
 the original."""
+import contextlib
 import inspect
 from dataclasses import dataclass, field
 
@@ -70,7 +71,7 @@ class Subject:
     def name(self, i, param):
         """What a report calls input or parameter i."""
         if not param:
-            return "x" if i == 0 else f"inputs[{i}]"
+            return called(i)
         names = getattr(self.work, "where", ())
         return names[i] if i < len(names) else f"params[{i}]"
 
@@ -118,13 +119,13 @@ class Subject:
         self.given = (inputs, given) if watch else ((), ())
         self.compare_inputs()
         if isinstance(y, tuple):
-            ys = [np.asarray(part, np.float64) for part in y]
+            ys = list(map(as_output, y))
             self.parts = [part.shape for part in ys]
             return np.concatenate([part.reshape(-1) for part in ys])
         self.parts = None
         self.dtype = (np.asarray(y).dtype if isinstance(y, (np.ndarray, np.floating))
                       else np.dtype(np.float64))
-        return np.array(y, np.float64)
+        return as_output(y)
 
     def compare_inputs(self):
         for i, (x, now) in enumerate(zip(*self.given)):
@@ -177,6 +178,24 @@ class Subject:
         return self.backward(np.asarray(dout).reshape(y.shape))
 
 
+class NoOutput(TypeError):
+    """What forward gives is no array of numbers."""
+
+
+def as_output(y):
+    """An output in float64."""
+    with contextlib.suppress(TypeError, ValueError):
+        if y is not None and not np.iscomplexobj(y):
+            return np.array(y, np.float64)
+    raise NoOutput(f"forward returned {checks.kind_text(y, checks.as_array(y))}, where an array of "
+                   "floats is asked, or a tuple of them")
+
+
+def called(i):
+    """What a report calls input i."""
+    return "x" if i == 0 else f"inputs[{i}]"
+
+
 def is_layer(o):
     return not isinstance(o, type) and all(callable(getattr(o, name, None))
                                            for name in ("forward", "backward"))
@@ -190,7 +209,7 @@ def leaves(model):
 
 def grads_of(layer):
     grads = getattr(layer, "grads", None)
-    return [] if grads is None else list(grads)
+    return list(grads) if isinstance(grads, (list, tuple)) else []
 
 
 def clear(layer):

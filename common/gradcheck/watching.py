@@ -98,7 +98,7 @@ def gradient(subject, i):
     """The gradient of parameter i as it stands at this moment."""
     work = subject.work
     if isinstance(work, Held) and work.paths:
-        return gradient_of(work.layer, work.paths[i])
+        return gradient_of(work.layer, work.paths[i], work.known)
     return grads_of(work)[i]
 
 

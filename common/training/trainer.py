@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from ..common.layer import evaluation, reset_states
+from ..common.layer import evaluation, every_array, reset_states, shared
 from ..common.metrics import accuracy
+from ..common.sharing import tie
 from ..common.types import ArrayLike, Inputs, Metric, Model, PathLike, Seed, UpdateRule
 from . import answers, arguments, checkpoint, parallel
 from .batches import batches as minibatches
@@ -196,6 +197,15 @@ class Trainer:
                 loss = self.model.forward(*batch, **weight)
                 measures.add(answers.loss(loss, "Trainer.evaluate"), batch)
         return measures.summary()
+
+    def __getstate__(self):
+        """What ``copy`` and ``pickle`` keep, with which arrays of the model's layers are one."""
+        return {**vars(self), "_shared": shared(self.model)}
+
+    def __setstate__(self, state):
+        found = state.pop("_shared")
+        vars(self).update(state)
+        tie(every_array(self.model), found)
 
     def __repr__(self) -> str:
         return (f"Trainer({type(self.model).__name__}, {self.optimizer!r}, "

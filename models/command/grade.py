@@ -63,15 +63,15 @@ def main(options):
         folder = Path(options.folder)
         if not folder.exists():
             raise ValueError(f"there is no folder {folder}")
-        out = Path(options.out) if options.out else folder
+        out = Path(options.out or (folder if folder.is_dir() else folder.parent))
         found, left = ([folder], []) if options.one else hand_ins(folder)
         if not found:
             raise ValueError(f"{folder} holds no hand-in: neither a .py file nor a folder")
         marks, seed = mark_all(found, file, tasks, options, folder)
         write(marks, seed, out, folder, options)
     except OSError as error:
-        raise ValueError(f"{error.filename or options.folder}: {error.strerror or error}"
-                         ) from error
+        at = error.filename or options.out or options.folder
+        raise ValueError(f"{at}: {error.strerror or error}") from error
     show(marks, left, out)
 
 
@@ -101,15 +101,17 @@ def hand_ins(folder):
 
 
 def files_of(path, name):
-    """The file of a hand-in and the other Python files beside it; or (None, why not)."""
-    if path.is_file():
+    """The file of a hand-in and the other Python files beside it and below; or (None, why not)."""
+    if not path.is_dir():
         return path, []
-    files = [p for p in sorted(path.rglob("*.py")) if p.name not in OUTSIDE]
+    files = [p for p in sorted(path.rglob("*.py")) if p.name not in OUTSIDE
+             and not any(part.startswith((".", "__MACOSX")) or part == "site-packages"
+                         for part in p.relative_to(path).parts)]
     wanted = [p for p in files if p.name == name] or files
     if len(wanted) != 1:
-        there = ", ".join(p.name for p in wanted) or "no .py file"
+        there = ", ".join(str(p.relative_to(path)) for p in wanted[:9]) or "no .py file"
         return None, f"it should hold {name} once, and holds {there}"
-    return wanted[0], [p for p in files if p.parent == wanted[0].parent and p != wanted[0]]
+    return wanted[0], [p for p in files if wanted[0].parent in p.parents and p != wanted[0]]
 
 
 def mark_all(found, name, tasks, options, folder):

@@ -42,7 +42,12 @@ class Task:
         sizes = dict(zip(letters, rng.permutation(SIZES).tolist()))
 
         def size(word):
-            return int(word) if word.isdecimal() else sizes[word]
+            if word.isdecimal():
+                return int(word)
+            if word not in sizes:
+                raise ValueError(f"{word!r} is neither a number nor one of the first {len(SIZES)} "
+                                 "sizes in capital letters")
+            return sizes[word]
 
         def array(text):
             shape, below, bound = text.partition(" below ")
@@ -59,7 +64,7 @@ def read_assignment(path):
     config = configparser.ConfigParser()
     config.optionxform = str
     try:
-        config.read_string(Path(path).read_text(encoding="utf-8"))
+        config.read_string(Path(path).read_text(encoding="utf-8-sig"))
         tasks = [task_of(name, config[name]) for name in config.sections() if name != "homework"]
     except (configparser.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no assignment: {str(error).splitlines()[0]}") from None
@@ -76,7 +81,9 @@ def task_of(name, section):
               for key in ("parameters", "inputs")]
     try:
         task = Task(name, *shapes, json.loads(section.get("options", "{}")))
-        Trial(task, np.random.default_rng(0))
+        trial = Trial(task, np.random.default_rng(0))
+        if not np.array_equal(trial.y, task.reference(trial.parameters).forward(*trial.inputs)):
+            raise ValueError("what it gives is random, so there is nothing to mark it by")
     except Exception as error:
         raise ValueError(f"the assignment's [{name}] cannot be drawn: {error}") from None
     return task
@@ -228,7 +235,9 @@ def mark(student, source, helpers, tasks, seed, limits, shut):
         path = home / source.name
         try:
             for file in (source, *helpers):
-                shutil.copyfile(file, home / file.name)
+                copy = home / file.relative_to(source.parent)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
         except OSError as error:
             result.error = f"{source.name} cannot be read: {error.strerror or error}"
             return result

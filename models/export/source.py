@@ -14,9 +14,9 @@ from ... import __version__
 from ... import layers as L
 from ...common import checks
 from ...common.files import naming, write_whole
+from ...common.sharing import relation
 from ...common.types import ArrayLike, PathLike
 from ..saving import place
-from ..sharing import relation
 from ..text import AttentionSeq2Seq
 from .following import (
     CHAINS,

@@ -11,9 +11,10 @@ import numpy as np
 from ... import layers as L
 from ...common import checks
 from ...common.layer import held, is_model
+from ...common.sharing import relation
 from ...common.types import Array, PathLike
 from ..saving import fitting, place
-from ..sharing import names_of, relation
+from ..sharing import names_of
 from .registry import LAYOUT, known, named
 
 WHO = "load_torch_state"

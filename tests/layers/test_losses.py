@@ -126,6 +126,11 @@ class TestSoftmaxWithLoss:
         with refused(ValueError, f"{type(loss).__name__}: x … (2, C) … label … (2, 3, 5) … Flatten() … Mean(axis=1)…"):
             loss.forward(np.zeros((2, 3, 5)), np.zeros(2, int))
 
+    @pytest.mark.parametrize("loss", [SoftmaxWithLoss(), HingeLoss()], ids=repr)
+    def test_one_column_has_no_classes(self, loss):
+        with refused(ValueError, f"{type(loss).__name__}: x … two classes or more … (2, 1) … SigmoidWithLoss()…"):
+            loss.forward(np.ones((2, 1)), np.zeros(2, int))
+
     def test_labels_with_their_axes_swapped(self):
         with refused(ValueError, "SoftmaxWithLoss: t … label … (2, 3) … (3, 2) … t.T"):
             SoftmaxWithLoss().forward(np.zeros((2, 3, 5)), np.zeros((3, 2), int))

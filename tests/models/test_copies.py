@@ -127,6 +127,64 @@ class Holder(Layer):
         return self.inner.backward(dout)
 
 
+class Tied(Layer):
+    """Scores by the table from which the vectors came; with its inner layers' lists."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = Embedding.init(5, 3, rng=0)
+        self.scores = {"last": Affine(self.table.W.T)}
+
+
+class OwnNet:
+    """No base class: what holds the arrays together is the trainer's to know."""
+
+    def __init__(self):
+        self.body, self.loss = Tied(), SoftmaxWithLoss()
+        self.params, self.grads = [self.body.table.W], [np.zeros_like(self.body.table.W)]
+
+    def forward(self, ids, t):
+        return self.loss.forward(self.body.scores["last"].forward(self.body.table.forward(ids)), t)
+
+    def backward(self):
+        table, last = self.body.table, self.body.scores["last"]
+        table.backward(last.backward(self.loss.backward()))
+        self.grads[0][...] = table.dW + last.dW.T
+
+
+@copies
+@pytest.mark.parametrize("make, body", [(Tied, lambda a: a), (lambda: Trainer(OwnNet(), Adam(), metrics=()),
+                                                              lambda a: a.model.body)])
+def test_what_a_layer_of_ones_own_ties_stays_tied(copied, make, body):
+    original = make()
+    twin = body(copied(original))
+    W = twin.table.W
+    assert np.shares_memory(W, twin.scores["last"].W) and not np.shares_memory(W, body(original).table.W)
+    W[2, 1] = 7
+    assert twin.scores["last"].W[1, 2] == 7
+
+
+class Unmade(Layer):
+    """Its __init__ has no super().__init__(): no lists."""
+
+    def __init__(self):
+        self.inner = {"a": SoftmaxWithLoss()}
+
+
+@copies
+def test_a_layer_without_lists_is_copied(copied):
+    assert isinstance(copied(Unmade()).inner["a"], SoftmaxWithLoss)
+
+
+@copies
+def test_a_trainer_of_a_model_without_a_base_class_goes_on_as_its_original(copied):
+    trainer, ids = Trainer(OwnNet(), Adam(0.1), metrics=()), np.arange(5)
+    trainer.fit(ids, ids, epochs=2, rng=0, progress=False)
+    twin = copied(trainer)
+    assert twin.fit(ids, ids, epochs=9, rng=1, progress=False)["loss"] == trainer.fit(
+        ids, ids, epochs=9, rng=1, progress=False)["loss"]
+
+
 @models
 def test_astype_is_a_copy_in_another_dtype(make, data):
     model = make()

@@ -1,5 +1,7 @@
 """Layers inside a user's own layer: wherever it holds them, they hear of training and prediction, and are in files."""
 import threading
+from collections import deque
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +15,22 @@ WAYS = {"attributes": lambda s, a, b: vars(s).update(norm=a, drop=b), "a list": 
         "a tuple": lambda s, a, b: vars(s).update(parts=(a, b)),
         "a dict": lambda s, a, b: vars(s).update(parts={"n": a, "d": b}),
         "layers": lambda s, a, b: vars(s).update(layers=[a, b]),
-        "a dict of lists": lambda s, a, b: vars(s).update(p={"x": [a, [b]]})}
+        "a dict of lists": lambda s, a, b: vars(s).update(p={"x": [a, [b]]}),
+        "a deque": lambda s, a, b: vars(s).update(parts=deque([a, b])),
+        "a namespace": lambda s, a, b: vars(s).update(parts=SimpleNamespace(n=a, d=b)),
+        "a part without params": lambda s, a, b: vars(s).update(part=Part(a, b))}
 ways = pytest.mark.parametrize("keep", WAYS.values(), ids=WAYS)
 X = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
+
+
+class Part:
+    """With forward alone; and in a circle."""
+
+    def __init__(self, norm, drop):
+        self.norm, self.drop, self.itself = norm, drop, [self]
+
+    def forward(self, x):
+        return self.drop.forward(self.norm.forward(x))
 
 
 class Block(Layer):

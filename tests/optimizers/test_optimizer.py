@@ -407,8 +407,15 @@ def test_huge_gradients_are_no_error():
     np.testing.assert_allclose(W, [-1, 1])
 
 
-@pytest.mark.parametrize("view", [lambda W: W, lambda W: W.T, lambda W: W[:1]])
+@pytest.mark.parametrize("view", [lambda W: W, lambda W: W.T, lambda W: W[:1], lambda W: W[1:], lambda W: W[::-1],
+                                  lambda W: W[1, 1:2]])
 def test_one_array_listed_twice_is_refused(view):
     W = np.zeros((3, 3))
     with refused(ValueError, "SGD: params[0] and params[1]…"):
         SGD().update([W, view(W)], [np.zeros((3, 3)), np.zeros(view(W).shape)])
+
+
+def test_views_that_have_no_entry_in_common_are_parameters_of_their_own():
+    W = np.zeros((4, 2))
+    SGD(lr=1.0).update([W[::2], W[1], W[3:]], [np.ones((2, 2)), np.full(2, 2.0), np.full((1, 2), 3.0)])
+    assert W[:, 0].tolist() == [-1, -2, -1, -3]

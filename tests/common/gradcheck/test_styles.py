@@ -1,10 +1,14 @@
 """The styles in which learners write: each checked when right, and with one mistake, whose line is named."""
+import functools
 import json
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from chainrule.gradcheck import check_gradients, locate
+from chainrule.layers import Affine
 from tests.common.gradcheck.faulty import normal
 from tests.errors import refused
 
@@ -410,3 +414,304 @@ def test_an_exception_in_backward_names_its_line():
     finding, = report.findings
     assert finding.code == "missing-transpose" and "`return dout @ self.params[0]`" in finding.evidence
     assert finding.text == "return dout @ self.params[0]"
+
+
+# ----------------------------------------------------------------------------- parameters wherever a learner keeps them
+
+class Param:
+    def __init__(self, value):
+        self.value, self.grad = value, None
+
+
+class Slotted:
+    __slots__ = ("W", "b", "dW", "db", "x", "fault")
+
+
+PLACES = {                                       # how W and b are kept, and under which names backward leaves their gradients
+    "objects": ("self.W, self.b = Param(W), Param(B)", "self.W.value, self.b.value", "self.W.grad, self.b.grad"),
+    "objects in a list": ("self.params = [Param(W), Param(B)]", "[p.value for p in self.params]",
+                          "self.params[0].grad, self.params[1].grad"),
+    "objects in a dict": ("self.params = {'W': Param(W), 'b': Param(B)}", "[p.value for p in self.params.values()]",
+                          "self.params['W'].grad, self.params['b'].grad"),
+    "a method": ("self._W, self._b = W, B", "self.params()", "self._grad_W, self._grad_b"),
+    "namespaces": ("self.p, self.g = SimpleNamespace(W=W, b=B), SimpleNamespace()", "self.p.W, self.p.b", "self.g.W, self.g.b"),
+    "dicts": ("self.parameters, self.gradients = {'W': W, 'b': B}, {}", "self.parameters.values()",
+              "self.gradients['dW'], self.gradients['db']"),
+    "lists": ("self.weights, self.dweights = [W, B], [None, None]", "self.weights", "self.dweights[0], self.dweights[1]"),
+    "words": ("self.weights, self.bias = W, B", "self.weights, self.bias", "self.weights_gradient, self.gradient_bias"),
+    "a layer inside": ("self.inner = SimpleNamespace(W=W, b=B, dW=None, db=None, forward=None)", "self.inner.W, self.inner.b",
+                       "self.inner.dW, self.inner.db"),
+    "slots": ("self.W, self.b = W, B", "self.W, self.b", "self.dW, self.db"),
+}
+
+
+def kept_in(place, fault):
+    made, read, written = PLACES[place]
+    space = {"W": W, "B": B, "Param": Param, "SimpleNamespace": SimpleNamespace, "Base": Slotted if place == "slots" else object}
+    exec(f"class Own(Base):\n    __slots__ = {() if place == 'slots' else ('__dict__',)}\n"
+         f"    def __init__(self, fault):\n        self.fault = fault\n        {made}\n"
+         f"    def forward(self, x):\n        self.x = x\n        w, b = {read}\n        return x @ w + b\n"
+         f"    def backward(self, dout):\n        w, b = {read}\n"
+         f"        {written} = self.x.T @ dout, (dout.mean if self.fault else dout.sum)(axis=0)\n        return dout @ w.T\n"
+         + "    def params(self):\n        return [self._W, self._b]\n" * (place == "a method"), space)
+    return space["Own"](fault)
+
+
+class Properties(Dicts):
+    """Its dicts are made when they are asked for."""
+    params = property(lambda self: {"W": self.arrays[0], "b": self.arrays[1]}, lambda self, value: None)
+    grads = property(lambda self: dict(self.kept), lambda self, value: None)
+
+    def __init__(self, fault=False):
+        super().__init__(fault)
+        self.arrays, self.kept = (W, B), {}
+
+    def backward(self, dout):
+        self.kept = {"W": self.x.T @ dout, "b": dout.mean(axis=0) if self.fault else dout.sum(axis=0)}
+        return dout @ W.T
+
+
+def test_dicts_that_are_properties():
+    assert check_gradients(Properties(), X, rng=0).checked == ["x", "params['W']", "params['b']"]
+    assert check_gradients(Properties(fault=True), X, rng=0).codes == ["divided-by-N"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_parameters_wherever_they_lie(place):
+    right, wrong = (check_gradients(kept_in(place, fault), X, rng=0) for fault in (False, True))
+    assert right.ok and len(right.checked) == 3 and not right.notes, right
+    assert wrong.codes == ["divided-by-N"] and wrong.findings[0].where == right.checked[2], wrong
+
+
+class Returned(Attributes):
+    """Its gradients come back with the input's: dx, dW, db."""
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        found = dx, vars(self).pop("dW"), vars(self).pop("db")
+        return found
+
+
+def test_gradients_that_are_returned_with_that_of_the_input():
+    assert check_gradients(Returned(), X, rng=0).checked == ["x", "W", "b"]
+    report = check_gradients(Returned(fault=True), X, rng=0)
+    assert report.codes == ["divided-by-N"] and report.findings[0].where == "b", report
+
+
+def test_a_layer_that_has_run_before_is_not_checked_by_the_input_of_then():
+    layer = Attributes()
+    layer.forward(X)
+    layer.dx = layer.backward(normal(6, 3))
+    assert check_gradients(layer, X, rng=0).checked == ["x", "W", "b"]
+
+
+class HalfWritten(Attributes):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        del self.db
+        return dx
+
+
+def test_what_has_no_gradient_anywhere_is_named():
+    assert any("depends on b, not" in note for note in check_gradients(HalfWritten(), X, rng=0).notes)
+
+
+def test_a_function_object_that_gives_its_gradients():
+    assert check_gradients(functools.partial(squares, fault=False), X, rng=0).ok
+    assert check_gradients(functools.partial(squares, fault=True), X, rng=0).codes == ["factor-half"]
+
+
+def test_gradients_in_a_dict_under_the_names_of_the_arguments():
+    def line(W, b, x, fault=1):
+        return ((x @ W + b) ** 2).sum() / 2, {"dW": x.T @ (x @ W + b), "db": fault * (x @ W + b).sum(axis=0)}
+
+    assert check_gradients(line, W, B, X, rng=0).checked == ["x", "inputs[1]"]
+    report = check_gradients(lambda W, b, x: line(W, b, x, fault=2), W, B, X, rng=0)
+    assert report.codes == ["factor-2"] and report.findings[0].where == "inputs[1]", report
+
+
+class Gives:
+    def __init__(self, found):
+        self.found = found
+
+    def forward(self, x):
+        return self.found
+
+    def backward(self, dout):
+        return dout
+
+
+@pytest.mark.parametrize("found, words", [(None, "NoneType"), ("y", "str"), ({"y": X}, "dict"), (X + 1j, "complex128")])
+def test_what_forward_gives_is_named_if_it_is_no_array_of_floats(found, words):
+    finding, = check_gradients(Gives(found), X, rng=0).findings
+    assert finding.evidence.startswith("forward returned") and words in finding.evidence
+
+
+@pytest.mark.parametrize("x, error, sentence", [
+    (np.ma.masked_array(X, X > 0), TypeError, "check_gradients: inputs[1] … without a mask…"),
+    (X.astype(object), TypeError, "check_gradients: inputs[1] … numbers … objects (float)…"),
+    (X + 1j, TypeError, "check_gradients: inputs[1] … numbers … complex128…"),
+    (X[:0], ValueError, "check_gradients: inputs[1] … empty … (0, 4)")])
+def test_inputs_that_cannot_be_checked(x, error, sentence):
+    with refused(error, sentence):
+        check_gradients(Attributes(), X, x, rng=0)
+
+
+def test_a_layer_that_holds_what_cannot_be_copied(tmp_path):
+    with open(tmp_path / "log", "w") as log:
+        for held in (threading.Lock(), log, (i for i in range(3)), [threading.Condition()]):
+            layer = Attributes()
+            layer.held = held
+            assert check_gradients(layer, X, rng=0).ok
+
+
+class Names:
+    """Names that look like those of gradients, optimizers' and averages' arrays among them."""
+
+    def __init__(self):
+        self.W, self.gW, self.Wd, self.decoder, self.delta, self.data, self.s, self.pos = (
+            normal(4, 4, seed=i) for i in range(8))
+        self.mW, self.vW, self.W_average, self.dW = (np.zeros((4, 4)) for _ in range(4))
+        self.store = [self.W]
+
+    def forward(self, x):
+        self.x = x
+        return x @ (self.W + 2 * self.gW + 3 * self.Wd + 4 * self.decoder + 5 * self.delta + 6 * self.data
+                    + 7 * self.s + 8 * self.pos)
+
+    def backward(self, dout):
+        g = self.x.T @ dout
+        self.dW, self.d_gW, self.dWd, self.d_decoder, self.ddelta, self.d_data, self.ds, self.dpos = (
+            k * g for k in range(1, 9))
+        return dout @ (self.W + 2 * self.gW + 3 * self.Wd + 4 * self.decoder + 5 * self.delta + 6 * self.data
+                       + 7 * self.s + 8 * self.pos).T
+
+
+def test_parameters_by_names_that_look_like_gradients():
+    assert check_gradients(Names(), X, rng=0).checked == ["x", "W", "gW", "Wd", "decoder", "delta", "data", "s", "pos"]
+
+
+@pytest.mark.parametrize("second", [lambda w: w, lambda w: w.T])
+def test_a_weight_that_two_inner_layers_hold_is_no_mistake(second):
+    class Two:
+        def __init__(self):
+            w = normal(4, 4)
+            self.one, self.two = Affine(w), Affine(second(w), normal(4))
+
+        def forward(self, x):
+            return self.two.forward(self.one.forward(x))
+
+        def backward(self, dout):
+            return self.one.backward(self.two.backward(dout))
+
+    report = check_gradients(Two(), X, rng=0)
+    assert report.ok and report.checked == ["x", "two.params[1]"] and "one.params[0], not in params" in report.notes[0], report
+
+
+def test_checks_in_several_threads_keep_out_of_each_others_way():
+    code, reports = Attributes.backward.__code__, []
+    threads = [threading.Thread(target=lambda: reports.append(str(check_gradients(Attributes(fault=True), X, rng=0))))
+               for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(reports) == {str(check_gradients(Attributes(fault=True), X, rng=0))} and len(reports) == 6
+    assert Attributes.backward.__code__ is code
+
+
+class Forgets(Dicts):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        del self.grads["b"]
+        return dx
+
+
+def test_a_gradient_that_is_not_in_the_dict():
+    finding, = check_gradients(Forgets(), X, rng=0).findings
+    assert (finding.code, finding.where) == ("not-written", "params['b']")
+
+
+@pytest.mark.parametrize("packed", [lambda g: g, lambda g: (g,), lambda g: {"dx": g}, lambda g: {"x_grad": g}])
+def test_one_gradient_of_a_loss_however_it_is_packed(packed):
+    assert check_gradients(lambda x: ((x ** 2).sum(), packed(2 * x)), X, rng=0).ok
+    assert check_gradients(lambda x: ((x ** 2).sum(), packed(x)), X, rng=0).codes == ["factor-half"]
+
+
+def test_gradients_of_a_loss_under_other_names_are_missing():
+    assert check_gradients(lambda x: ((x ** 2).sum(), {"theta": 2 * x}), X, rng=0).codes == ["not-returned"]
+
+
+class OneWeight:
+    """One parameter, and two things returned: the second is no gradient of it, or holds it."""
+
+    def __init__(self, second, fault=1.0):
+        self.params, self.second, self.fault = {"W": W}, second, fault
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.params["W"]
+
+    def backward(self, dout):
+        g = self.fault * self.x.T @ dout
+        if self.second is None:
+            self.dW = g
+        return dout @ self.params["W"].T, self.second and {self.second: g}
+
+
+@pytest.mark.parametrize("second", [None, "W", "dW", "grad_W"])
+def test_as_many_things_returned_as_there_are_inputs_and_parameters(second):
+    assert check_gradients(OneWeight(second), X, rng=0).checked == ["x", "params['W']"]
+    report = check_gradients(OneWeight(second, 2.0), X, rng=0)
+    assert report.codes == ["factor-2"] and report.findings[0].where == "params['W']", report
+
+
+class Shifted:
+    """By a constant, which has no gradient."""
+
+    def __init__(self):
+        self.shift = normal(4)
+
+    def forward(self, x):
+        return 3 * x + self.shift
+
+    def backward(self, dout):
+        return 3 * dout, None
+
+
+def test_a_constant_is_no_parameter_whatever_is_returned():
+    report = check_gradients(Shifted(), X, rng=0)
+    assert report.ok and any("depends on shift, not" in note for note in report.notes), report
+
+
+class ShortNames:
+    """Parameters called d, g and s: grads is no gradient of s."""
+
+    def __init__(self):
+        self.params, self.grads = {k: normal(4, seed=i) for i, k in enumerate(("d", "g", "s"))}, {}
+
+    def forward(self, x):
+        self.x = x
+        return self.params["d"] * x + self.params["g"] * x ** 2 + self.params["s"]
+
+    def backward(self, dout):
+        self.grads.update(d=(dout * self.x).sum(axis=0), g=(dout * self.x ** 2).sum(axis=0), s=dout.sum(axis=0))
+        return dout * (self.params["d"] + 2 * self.params["g"] * self.x)
+
+
+def test_parameters_that_are_called_as_marks_of_gradients_are():
+    assert check_gradients(ShortNames(), X, rng=0).checked == ["x", "params['d']", "params['g']", "params['s']"]
+
+    class Whole:
+        def __init__(self):
+            self.parts = {"d": Attributes(), "g": Attributes()}
+            self.parts["g"].W, self.parts["g"].b = normal(4, 3, seed=5), normal(3, seed=6)
+
+        def forward(self, x):
+            return self.parts["d"].forward(x) - self.parts["g"].forward(x)
+
+        def backward(self, dout):
+            return self.parts["d"].backward(dout) + self.parts["g"].backward(-dout)
+
+    report = check_gradients(Whole(), X, rng=0)
+    assert report.ok and not report.notes and report.checked == ["x", *(f"parts['{k}'].{n}" for k in "dg" for n in "Wb")]

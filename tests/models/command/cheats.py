@@ -75,6 +75,10 @@ CHEATS = [
         FORWARD + "        return x * self.mask\n\n    def backward(self, dout):\n" + BACKWARD,
         "        self.x = x\n        return x * (x > 0)\n\n    def backward(self, dout):\n        x, h = self.x, 1e-6\n"
         "        return dout * (self.forward(x + h) - self.forward(x - h)) / (2 * h)\n")),
+    Cheat("differences by another object", (), "numerical derivative", replaced=(
+        FORWARD + "        return x * self.mask\n\n    def backward(self, dout):\n" + BACKWARD,
+        "        self.x = x\n        return x * (x > 0)\n\n    def backward(self, dout):\n        x, h = self.x, 1e-4\n"
+        "        return dout * (ReLU().forward(x + h) - ReLU.forward(ReLU(), x - h)) / (2 * h)\n")),
     Cheat("answers of the home test", RELU, "", replaced=(
         FORWARD, "        y = np.maximum(0, np.random.default_rng(0).normal(size=(7, 3)))\n        self.mask = x > 0\n"
         "        return y\n")),

@@ -250,6 +250,83 @@ class Convolution:
     assert "NotImplementedError" in results["tests"][2]["output"]
 
 
+TANH = """
+import numpy as np
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+    def backward(self, dout):
+        return dout * (1 - self.y ** 2)
+"""
+
+
+def test_a_hand_in_is_a_folder_with_what_belongs_to_it(tmp_path):
+    for name, text in {
+            "copies/layers_to_write.py": TANH, "copies/.ipynb_checkpoints/layers_to_write.py": TANH,
+            "copies/env/lib/site-packages/numpy/layers_to_write.py": TANH, "copies/__MACOSX/layers_to_write.py": TANH,
+            "helpers/layers_to_write.py": TANH.replace("import numpy as np", "from lib.more import np"),
+            "helpers/lib/__init__.py": "", "helpers/lib/more.py": "import numpy as np",
+            "two/a/layers_to_write.py": TANH, "two/b/layers_to_write.py": TANH}.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_text(text)
+    (tmp_path / "in" / "nowhere.py").symlink_to(tmp_path / "nothing.py")
+    # as Windows' editor writes it
+    (tmp_path / "a.cfg").write_text("\ufeff[Tanh]\ninputs = N D\n", encoding="utf-8")
+    marks = grade(tmp_path / "in", "--assignment", tmp_path / "a.cfg")
+    assert {name: entry["mark"] for name, entry in marks.items()} == {"copies": 2, "helpers": 2, "nowhere.py": 0, "two": 0}
+    assert str(Path("b", "layers_to_write.py")) in marks["two"]["error"] and "cannot be read" in marks["nowhere.py"]["error"]
+    alone = tmp_path / "in" / "copies" / "layers_to_write.py"
+    assert call(alone, "--one", "--assignment", tmp_path / "a.cfg") == 0
+    assert json.loads(alone.with_name("results.json").read_text(encoding="utf-8"))["score"] == 2
+
+
+STATIC = """
+import numpy as np
+class Tanh:
+    @staticmethod
+    def forward(x):
+        Tanh.y = np.tanh(x)
+        return Tanh.y
+    @classmethod
+    def backward(cls, dout):
+        return dout * (1 - cls.forward(cls.x) ** 2) if hasattr(cls, "x") else dout * (1 - cls.y ** 2)
+"""
+
+
+@pytest.mark.parametrize("student", ["signal", "abc", "numpy", "layers"])
+def test_a_student_may_be_called_as_a_module_is(student, tmp_path):
+    (tmp_path / "a.cfg").write_text("[Tanh]\ninputs = N D\n")
+    (tmp_path / "in").mkdir()
+    text = TANH.replace("class", "import dataclasses\n@dataclasses.dataclass\nclass")
+    (tmp_path / "in" / f"{student}.py").write_text(text)
+    (tmp_path / "in" / "static.py").write_text(STATIC)
+    marks = grade(tmp_path / "in", "--assignment", tmp_path / "a.cfg")
+    assert (marks[student]["mark"], marks["static"]["mark"]) == (2, 2), marks
+
+
+def test_a_full_disk_is_said_of_the_folder_that_is_written_to(tmp_path, capsys, monkeypatch):
+    from chainrule.models.command import grade as command
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(command, "write_whole", full)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "ann.py").write_text(TANH)
+    (tmp_path / "a.cfg").write_text("[Tanh]\ninputs = N D\n")
+    assert call(tmp_path / "in", "--assignment", tmp_path / "a.cfg", "--out", tmp_path / "there") == 2
+    assert capsys.readouterr().err.endswith(f"{tmp_path / 'there'}: No space left on device\n")
+
+
+@pytest.mark.parametrize("text, words", [
+    ("[Dropout]\ninputs = N D", "what it gives is random"), ("[Tanh]\ninputs = n d", "'n' is neither a number nor"),
+    ("[Tanh]\ninputs = A B C D E F G H I J", "'J' is neither a number nor one of the first 9 sizes")])
+def test_an_assignment_that_cannot_be_marked(text, words, tmp_path, capsys):
+    (tmp_path / "a.cfg").write_text(text)
+    assert call(tmp_path, "--assignment", tmp_path / "a.cfg") == 2 and words in capsys.readouterr().err
+
+
 def test_gradescopes_autograder_marks_with_what_is_in_the_zip(tmp_path):
     import os
     import subprocess
