@@ -38,7 +38,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import checks
-from .engine import compiled, samples
+from .engine import compiled
 
 ANY, FLOAT, NUMBER, SEVERAL = "any", "float", "number", "several"
 MISSING = object()
@@ -75,7 +75,6 @@ def guard(cls):
     line = vars(cls).get("shapes")
     if line or "forward" in vars(cls):
         cls._arguments = parsed(line) if line else None
-    samples.use_pieces(cls)
     compiled.use_twin(cls)
     if wrappable(cls, "forward"):
         cls.forward = guarded_forward(cls.forward,

@@ -12,8 +12,7 @@ things about it matter for speed:
    and the weights become a banded matrix, the kernel repeated B times, each time one stride further
    on. That multiplies by zeros, and is still faster.
 4. **No adding back.** The transpose of cutting windows, adding them where they overlap, is slow; at
-   stride 1 the gradient by the image needs none. Where it is needed, whole windows are added, not
-   single pixels.
+   stride 1 the gradient by the image needs none. Otherwise whole windows are added, not pixels.
 
 Images are shared out among threads (threads.py). Filters that see one channel each go another way
 (depthwise.py), and so do those of 3 x 3 where there are compiled loops (winograd.py).

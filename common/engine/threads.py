@@ -1,19 +1,17 @@
 """A pool of threads, for layers that the threads of BLAS cannot speed up.
 
-BLAS spreads a large matrix product over all processors. A convolution is many small ones, and
-between them windows are cut and gradients added back, in one thread. ``spread(job, count, work)``
-gives each thread a share of the images instead, and with it all that is to be done for them: what
-it writes stays in the cache of its processor until it is read.
+BLAS spreads a large matrix product over all processors. A convolution is many small ones, with
+windows cut and gradients added back in between. ``spread(job, count, work)`` gives each thread a
+share of the images instead, with all that is to be done for them: it stays in one cache.
 
 There are as many threads as BLAS may use (``OPENBLAS_NUM_THREADS``, the package threadpoolctl; else
 one for each processor). Small jobs run in the caller: waking a thread would cost more.
 
-BLAS's threads and these get in each other's way: BLAS's wait awake, some 25 ms, for the next
-product, each on a processor where one of these should run. Nor do BLAS's threads and other
-programs: beside two busy processes a step of a Transformer took ten times longer with BLAS's
-threads than with these, which sleep while they wait (tests/benchmarks/threads.py). So BLAS is kept
-to one thread for whole passes through a model, unless it is so small that no product would be
-shared out, and ``product`` (products.py) spreads the large ones over this pool.
+BLAS's threads wait awake, some 25 ms, for the next product, each on a processor where one of these
+should run, or another program: beside two busy processes a step of a Transformer took ten times
+longer with them (tests/benchmarks/threads.py). So BLAS is kept to one thread for whole passes
+through a model, unless it is so small that no product would be shared out, and ``product``
+(products.py) spreads the large ones over this pool.
 """
 import os
 import threading

@@ -23,12 +23,10 @@ Backward, dL/dx is a convolution of dL/dy with turned filters, and by the formul
 summed over the tiles. As in convolution.py one transform of dL/dy does for both: with dL/dy in the
 place of the image, and x in that of dL/dy, the second is dL/dW turned round.
 
-Compiled loops transform a few rows of tiles, so few that they are still in the cache when they have
-been multiplied and are transformed back. Over 32 channels forward and backward take half to three
-fifths of the time of window matrices (tests/benchmarks/layers.py). The error in float32, as root
-mean square over that of the result, is below 1e-6, that of window matrices below 5e-7
-(tests/common/engine). Where a result is not finite, window matrices are used after all: infinity
-would become NaN, and sums of large numbers infinite.
+Compiled loops transform a few rows of tiles at a time, which stay in the cache: over 32 channels
+half to three fifths of the time of window matrices. The error in float32, root mean square over the
+result's, is below 1e-6, theirs below 5e-7. Where a result is not finite, window matrices are used
+after all: infinity would become NaN, and sums of large numbers infinite.
 
 Source: Winograd, Arithmetic complexity of computations (1980); Lavin and Gray, Fast algorithms for
 convolutional neural networks (2016).
