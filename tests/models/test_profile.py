@@ -2,6 +2,7 @@
 import time
 
 import numpy as np
+from matplotlib import pyplot as plt
 
 from chainrule.common.layer import Layer
 from chainrule.layers import Affine, Dropout, ReLU, SoftmaxWithLoss
@@ -61,6 +62,7 @@ def test_table_and_picture():
     ax = profile.plot()
     assert [label.get_text() for label in ax.get_yticklabels()] == [f"{r.index} {r.layer}" for r in profile.rows]
     assert len(ax.patches) == 2 * len(profile.rows)
+    plt.close(ax.figure)
 
 
 def test_without_targets_or_loss():
