@@ -2,6 +2,7 @@
 words."""
 import contextlib
 import linecache
+import os
 import re
 import threading
 import traceback
@@ -29,6 +30,9 @@ from .subject import NoOutput, Subject, called, cut, each_float, leaves
 
 MODEL = "a model of several layers: locate(model, ...) names the one that is wrong"
 alone = threading.RLock()
+if hasattr(os, "register_at_fork"):  # no child in the midst of a change
+    os.register_at_fork(before=alone.acquire, after_in_parent=alone.release,
+                        after_in_child=alone.release)
 LIMIT = 5.0  # seconds for one forward or backward
 # what NumPy says when a gradient does not fit, and which mistake it is
 MESSAGES = [

@@ -1,6 +1,9 @@
 """The styles in which learners write: each checked when right, and with one mistake, whose line is named."""
 import functools
 import json
+import os
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -606,6 +609,36 @@ def test_a_weight_that_two_inner_layers_hold_is_no_mistake(second):
 
     report = check_gradients(Two(), X, rng=0)
     assert report.ok and report.checked == ["x", "two.params[1]"] and "one.params[0], not in params" in report.notes[0], report
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_waits_for_the_check_of_another_thread():
+    code = """
+import os, threading, time
+import numpy as np
+from chainrule.gradcheck import check_gradients
+from chainrule.layers import Tanh
+inside = threading.Event()
+
+class Slow:
+    params, grads = [], []
+    def forward(self, x):
+        inside.set()
+        time.sleep(0.001)
+        return x.sum()
+    def backward(self, dout):
+        return np.ones((2, 3)) * dout
+
+thread = threading.Thread(target=check_gradients, args=(Slow(), np.ones((2, 3))))
+thread.start()
+inside.wait()
+child = os.fork()
+if not child:
+    os._exit(not check_gradients(Tanh(), np.ones((2, 3))).ok)
+thread.join()
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=60).returncode == 0
 
 
 def test_checks_in_several_threads_keep_out_of_each_others_way():
